@@ -1,0 +1,223 @@
+"""Settings: chandlery.toml, overruled by the environment, overruled by flags.
+
+The environment's names are `CHANDLERY_` + section + `__` + setting, as in
+`CHANDLERY_LAKE__URI`. Credentials are no settings: they come from the cloud SDK's own chain.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from chandlery.errors import SettingsError
+
+__all__ = ["Settings", "load_settings", "normalise_symbol", "parse_minutes", "to_minutes_text"]
+
+MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
+REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()
+SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
+
+
+def parse_minutes(text: str) -> int:
+    """Return the minutes that a duration such as `30m`, `2h` or `180d` means.
+
+    Raises:
+        SettingsError: The text is no whole number of at least one, followed by m, h, d or w.
+
+    Example:
+        >>> parse_minutes("2h")
+        120
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
+    if not match or int(match[1]) < 1:
+        raise SettingsError(f"duration {text!r}", "a number and m, h, d or w", "write 30m, 2h or 180d")
+    return int(match[1]) * MINUTES[match[2]]
+
+
+def to_minutes_text(minutes: int) -> str:
+    """Return minutes in the form used for intervals: always in minutes, so that one length has one name.
+
+    Example:
+        >>> to_minutes_text(60)
+        '60m'
+    """
+    return f"{minutes}m"
+
+
+def normalise_symbol(text: str) -> str:
+    """Return a symbol as the lake writes it: upper-case A–Z0–9, without separators or Bitfinex's `t`.
+
+    Raises:
+        SettingsError: Nothing is left, or something other than letters, digits and `/:-_.` was met.
+
+    Example:
+        >>> [normalise_symbol(text) for text in ("ltc/usd", "tLTCUSD", "dusk:usd")]
+        ['LTCUSD', 'LTCUSD', 'DUSKUSD']
+    """
+    bare = re.sub(r"[/:\-_.\s]", "", text)
+    if re.fullmatch(r"t[A-Z0-9]{5,}", bare):
+        bare = bare[1:]
+    if not re.fullmatch(r"[A-Za-z0-9]+", bare):
+        raise SettingsError(f"symbol {text!r}", "letters and digits", "write it as LTCUSD or ltc/usd")
+    return bare.upper()
+
+
+def _check_duration(text: str) -> str:
+    try:
+        parse_minutes(text)
+    except SettingsError as error:  # pydantic collects ValueErrors into one report
+        raise ValueError(str(error)) from error
+    return text
+
+
+def _check_symbol(text: str) -> str:
+    try:
+        return normalise_symbol(text)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+
+
+def _check_no_secrets(options: dict[str, str]) -> dict[str, str]:
+    if found := [name for name in options if SECRET.search(name)]:
+        text = f"{', '.join(found)}: keys never stand in settings; leave them to the environment or the machine's role"
+        raise ValueError(text)
+    return options
+
+
+Duration = Annotated[str, AfterValidator(_check_duration)]
+Symbol = Annotated[str, AfterValidator(_check_symbol)]
+StorageOptions = Annotated[dict[str, str], AfterValidator(_check_no_secrets)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class LayoutSettings(_Section):
+    """How a file is to be read where its content does not settle it; applies to files that match `files`."""
+
+    files: str = Field("*", description="which files this holds for, as a pattern on the path below the source")
+    columns: list[str] | None = Field(None, description="the columns in order, as in [\"time\", \"open\", \"close\", \"high\", \"low\", \"volume\"]; \"-\" leaves one out")
+    time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
+    symbol: Symbol | None = Field(None, description="the symbol, where the file's name does not tell")
+    interval: Duration | None = Field(None, description="the interval, where the spacing does not tell")
+
+
+class SourceSettings(_Section):
+    """Where the raw files are and how to read them."""
+
+    uri: str = Field("", description="a file, a folder or a glob; s3://, gs://, az://, or a path")
+    exchange: str = Field("bitfinex", pattern=r"^[a-z0-9_]+$", description="the exchange's name, as the lake writes it")
+    max_rejected_share: float = Field(0.05, ge=0, le=1, description="a file with a greater share of refused rows makes a run end with exit code 3")
+    max_json_bytes: int = Field(2_000_000_000, ge=1, description="a single JSON document above this size is refused")
+    layout: list[LayoutSettings] = Field([], description="layouts set by hand, the first match holds")
+
+
+class LakeSettings(_Section):
+    """Where the tables are written."""
+
+    uri: str = Field("", description="the folder of the lake; s3://, gs://, az://, or a path")
+    lease_seconds: float = Field(60.0, gt=0, description="a crashed run blocks others for at most this long")
+
+
+class ForecastSettings(_Section):
+    """What is forecast, by which models, with which market."""
+
+    horizons: list[Duration] = Field(["30m"], min_length=1, description="how far ahead; multiples of the interval")
+    models: list[str] = Field([], description="in order; empty: all that are registered")
+    references: list[Symbol] = Field(REFERENCES, description="the market, leaders first: a fixed list, not chosen with hindsight; missing ones are null")
+    min_train: Duration = Field("180d", description="history of the pool before the first fit")
+    extensions: list[str] = Field([], description="Python files that register features or models of one's own")
+    seed: int = Field(0, ge=0, description="the seed of everything random")
+
+
+class EngineSettings(_Section):
+    """Where the work is done."""
+
+    name: str = Field("local", description="one of the installed engines")
+    workers: int = Field(0, ge=0, description="processes; 0: one a core")
+
+
+class Settings(BaseSettings):
+    """All settings of a run, checked and frozen.
+
+    Raises:
+        SettingsError: By `load_settings`; a direct construction raises pydantic's own ValidationError.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    source: SourceSettings = SourceSettings()
+    lake: LakeSettings = LakeSettings()
+    storage: StorageOptions = Field({}, description="options of the object store, such as endpoint_url, region, allow_http; never a key")
+    forecast: ForecastSettings = ForecastSettings()
+    engine: EngineSettings = EngineSettings()
+    symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave dotenv and secret files out: secrets are nowhere."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return init_settings, env_settings
+
+
+def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of a run.
+
+    Args:
+        config: A TOML file; without it `chandlery.toml` in the working directory, where there is one.
+        flags: What the command line says, nested by section; these win over the environment, which wins over the file.
+
+    Raises:
+        SettingsError: The file is missing or no TOML, or a setting is unknown or wrong; every fault is listed.
+    """
+    values = _read_toml(config)
+    for layer in (EnvSettingsSource(Settings)(), flags or {}):
+        values = _overlay(values, layer)
+    try:
+        return Settings(**values)
+    except pydantic.ValidationError as error:
+        raise SettingsError(_describe(error), "the settings that `chandlery init` lists", "mend chandlery.toml, the environment or the flag") from None
+
+
+def _read_toml(config: Path | None) -> dict[str, Any]:
+    path = config or Path("chandlery.toml")
+    if config is None and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", "a readable file", "check --config") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is no TOML: {error}", "TOML", "see `chandlery init`") from error
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        under = merged.get(name)
+        merged[name] = _overlay(under, value) if isinstance(under, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _describe(error: pydantic.ValidationError) -> str:
+    faults = []
+    for fault in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in fault["loc"])
+        why = "there is no such setting" if fault["type"] == "extra_forbidden" else fault["msg"]
+        faults.append(f"{where}: {why}")
+    return "; ".join(faults)

@@ -1,0 +1,238 @@
+"""The lake's contracts: every table's columns, types, units and rules, declared here alone.
+
+`docs/tables.md` is generated from these classes. Partition keys stand in the path of an object,
+never in the object; `read_table` puts them back as the first columns.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+__all__ = [
+    "COLUMN_ORDER",
+    "GAP_KINDS",
+    "INTERVAL_KEYS",
+    "LAKE_FORMAT",
+    "REASONS",
+    "TABLES",
+    "TIME",
+    "Candles",
+    "Forecasts",
+    "Gaps",
+    "Ledger",
+    "Models",
+    "Rejects",
+    "Scores",
+    "Table",
+    "model_column",
+]
+
+LAKE_FORMAT = 1
+TIME = pl.Datetime("ms", "UTC")
+FIRST_CANDLE = dt.datetime(2009, 1, 3, tzinfo=dt.UTC)
+INTERVAL_KEYS = ("exchange", "symbol", "interval")
+COLUMN_ORDER = ("time", "open", "close", "high", "low", "volume")
+
+REASONS = {
+    "unparseable": "a field is no time or no number, or the row has too few or too many fields",
+    "missing_value": "a field is empty or null",
+    "non_finite": "a price or the volume is NaN or infinite",
+    "non_positive_price": "a price is zero or below",
+    "negative_volume": "the volume is below zero",
+    "high_below_body": "the high is below the open, the close or the low",
+    "low_above_body": "the low is above the open, the close or the high",
+    "off_grid_time": "the time is no whole multiple of the interval",
+    "time_out_of_range": "the time is before 2009-01-03, or more than a day after the file was modified",
+    "superseded": "another version of the same candle stays: the one of the later-modified file, then the greater source, then the later row",
+}
+GAP_KINDS = {
+    "outage": "at least two other listed symbols, and none of them traded",
+    "hole": "improbable for this symbol's own habit (P < 1e-6 by the traded share of the 7 days before) while others traded or none is there to ask",
+    "unknown": "neither clearly an outage nor clearly a hole, and too improbable to be mere quiet",
+    "no_trade": "mere quiet: one row a symbol and year with its counts",
+}
+
+
+def _time(description: str, *, nullable: bool = False, primary_key: bool = False) -> Any:
+    return dy.Datetime(time_unit="ms", time_zone="UTC", nullable=nullable, primary_key=primary_key, description=description)
+
+
+class _Keyed(dy.Schema):
+    exchange = dy.String(primary_key=True, description="the exchange's name, lower case")
+    symbol = dy.String(primary_key=True, regex="^[A-Z0-9]+$", description="upper-case A–Z0–9, base then quote")
+
+
+class Candles(_Keyed):
+    """A clean candle."""
+
+    year = dy.Int32(description="calendar year of open_time, UTC")
+    interval = dy.String(primary_key=True, description="length of a candle in minutes, as in 1m or 30m")
+    open_time = _time("when the candle opens; it is known at open_time + interval", primary_key=True)
+    open = dy.Float64(min_exclusive=0, description="first price, in the quote currency")
+    high = dy.Float64(min_exclusive=0, description="highest price, in the quote currency")
+    low = dy.Float64(min_exclusive=0, description="lowest price, in the quote currency")
+    close = dy.Float64(min_exclusive=0, description="last price, in the quote currency")
+    volume = dy.Float64(min=0, description="amount traded, in the base currency")
+    source = dy.String(description="file it came from, relative to the source root")
+
+    @dy.rule()
+    def high_is_highest(cls) -> pl.Expr:  # noqa: N805 - dataframely calls it with the class
+        """The high is not below open, close or low."""
+        return pl.col("high") >= pl.max_horizontal("open", "close", "low")
+
+    @dy.rule()
+    def low_is_lowest(cls) -> pl.Expr:  # noqa: N805 - dataframely calls it with the class
+        """The low is not above open, close or high."""
+        return pl.col("low") <= pl.min_horizontal("open", "close", "high")
+
+
+class Rejects(_Keyed):
+    """An input row that was refused."""
+
+    source = dy.String(primary_key=True, description="file it stands in, relative to the source root")
+    row = dy.Int64(min=1, primary_key=True, description="number of the data row in its file, from 1")
+    raw = dy.String(description="the exact text of the row")
+    open_time = _time("its time; null where that is unreadable", nullable=True)
+    reasons = dy.List(dy.Enum(list(REASONS)), description="every reason that holds for the row")
+
+
+class Ledger(_Keyed):
+    """An input file's account."""
+
+    source = dy.String(primary_key=True, description="the file, relative to the source root")
+    status = dy.Enum(["read", "refused"], description="whether the file could be read as candles")
+    problem = dy.String(nullable=True, description="why it was refused, or what is worth knowing; null otherwise")
+    size_bytes = dy.Int64(min=0, description="size of the object in bytes")
+    sha256 = dy.String(nullable=True, description="hash of the object's bytes; null where they could not be read")
+    modified_at = _time("when the object was last modified, by the store's clock")
+    layout = dy.String(nullable=True, description="what was recognised, in words; null where refused before that")
+    first_time = _time("first open_time among its accepted rows", nullable=True)
+    last_time = _time("last open_time among its accepted rows", nullable=True)
+    rows_read = dy.Int64(min=0, description="data rows in the file")
+    rows_kept = dy.Int64(min=0, description="rows that are candles now")
+    rows_identical = dy.Int64(min=0, description="rows equal, after parsing, to the candle that stays")
+    rows_superseded = dy.Int64(min=0, description="rows that another version of the candle replaced")
+    rows_rejected = dy.Int64(min=0, description="rows refused for any other reason")
+    present = dy.Bool(description="false once the file is gone from the source")
+
+    @dy.rule()
+    def rows_are_accounted_for(cls) -> pl.Expr:  # noqa: N805 - dataframely calls it with the class
+        """Law 1: rows_read = kept + identical + superseded + rejected."""
+        return pl.col("rows_read") == pl.sum_horizontal("rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
+
+
+class Gaps(_Keyed):
+    """A run of missing candles that is not mere quiet; quiet itself is one row a symbol and year."""
+
+    interval = dy.String(primary_key=True, description="length of a candle")
+    start = _time("open_time of the first missing candle", primary_key=True)
+    end = _time("open_time after the last missing candle (exclusive)")
+    missing = dy.Int64(min=1, description="missing candles, in intervals")
+    kind = dy.Enum(list(GAP_KINDS), primary_key=True, description="what it is taken for")
+    evidence = dy.String(description="the numbers that the kind rests on")
+
+
+class Forecasts(_Keyed):
+    """What was forecast at one moment for one horizon, by every model.
+
+    One column a model, `predicted_<model>`, follows these: Float32, in the quote currency, null where not fitted.
+    """
+
+    horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
+    year = dy.Int32(description="calendar year of issued_at, UTC")
+    interval = dy.String(primary_key=True, description="length of a candle")
+    issued_at = _time("close_time of the last candle used", primary_key=True)
+    target_time = _time("issued_at + horizon")
+    close = dy.Float64(min_exclusive=0, description="closing price at issue: the naive forecast")
+    actual_close = dy.Float64(nullable=True, description="last traded close at or before target_time; null until known and across a gap")
+    predicted_close = dy.Float64(min_exclusive=0, description="what is served; exactly close where naive is served")
+    served_by = dy.String(description="the model that is served, or naive")
+    error_pct = dy.Float32(nullable=True, description="(actual - predicted) / actual x 100, in percent; null where actual_close is")
+    lower_80 = dy.Float32(nullable=True, description="lower bound of the 80 % interval; null before there are residuals")
+    upper_80 = dy.Float32(nullable=True, description="upper bound of the 80 % interval")
+    lower_95 = dy.Float32(nullable=True, description="lower bound of the 95 % interval")
+    upper_95 = dy.Float32(nullable=True, description="upper bound of the 95 % interval")
+
+
+class Scores(_Keyed):
+    """A model's record over a period, on issues whose actual_close is known."""
+
+    interval = dy.String(primary_key=True, description="length of a candle")
+    horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
+    model = dy.String(primary_key=True, description="naive, a model's name, or served")
+    period = dy.String(primary_key=True, regex=r"^(all|\d{4}|\d{4}-\d{2})$", description="all, a year or a month of issued_at, UTC")
+    n = dy.Int64(min=1, description="forecasts scored")
+    sse = dy.Float64(min=0, description="sum of squared errors of log(price / close at issue)")
+    sse_naive = dy.Float64(min=0, description="the same of the naive forecast, on the same rows")
+    rmse = dy.Float64(min=0, description="root mean squared error, in the quote currency")
+    mae = dy.Float64(min=0, description="mean absolute error, in the quote currency")
+    mape = dy.Float64(min=0, description="mean absolute error, in percent of the actual close")
+    skill = dy.Float64(nullable=True, description="1 - sse / sse_naive; null where the price never moved")
+    correlation = dy.Float64(nullable=True, description="of predicted with actual log(price / close at issue); null where one is constant")
+    directional_accuracy = dy.Float64(nullable=True, description="share of right signs where actual and predicted both differ from close")
+    dm_statistic = dy.Float64(nullable=True, description="Diebold-Mariano against naive, small-sample corrected; positive is better than naive")
+    p_value = dy.Float64(nullable=True, description="of dm_statistic, two-sided")
+    coverage_80 = dy.Float64(nullable=True, description="share of actuals inside the 80 % interval; served only")
+    coverage_95 = dy.Float64(nullable=True, description="share of actuals inside the 95 % interval; served only")
+    verdict = dy.Enum(["better", "no better", "worse"], nullable=True, description="at 5 % false discovery over the all rows; null elsewhere and for naive")
+
+
+class Models(dy.Schema):
+    """A fitted model; one fit serves every symbol."""
+
+    exchange = dy.String(primary_key=True, description="the exchange's name, lower case")
+    interval = dy.String(primary_key=True, description="length of a candle")
+    horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
+    model = dy.String(primary_key=True, description="the model's name")
+    refit_at = _time("from when on it is used", primary_key=True)
+    trained_until = _time("no label it has seen has a later target_time")
+    rows = dy.Int64(min=0, description="rows it was fitted on")
+    symbols = dy.List(dy.String(), description="symbols whose rows it was fitted on")
+    references = dy.List(dy.String(), description="the market, leaders first")
+    features = dy.List(dy.String(), description="its inputs, in order")
+    seed = dy.Int64(description="seed of what is random in it")
+    artefact = dy.String(description="name of its text under artefacts/")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake.
+
+    Args:
+        name: Its folder.
+        schema: Its columns and rules.
+        partitions: The columns that stand in the path, in order.
+        sort: The columns that order its rows within an object.
+    """
+
+    name: str
+    schema: type[dy.Schema]
+    partitions: tuple[str, ...]
+    sort: tuple[str, ...]
+
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table("candles", Candles, ("exchange", "symbol", "year"), ("open_time",)),
+        Table("rejects", Rejects, ("exchange", "symbol"), ("source", "row")),
+        Table("ledger", Ledger, ("exchange", "symbol"), ("source",)),
+        Table("gaps", Gaps, ("exchange", "symbol"), ("start", "kind")),
+        Table("forecasts", Forecasts, ("exchange", "symbol", "horizon_minutes", "year"), ("issued_at",)),
+        Table("scores", Scores, ("exchange",), ("symbol", "horizon_minutes", "model", "period")),
+        Table("models", Models, ("exchange",), ("horizon_minutes", "model", "refit_at")),
+    )
+}
+
+
+def model_column(model: str) -> str:
+    """Return the forecasts column that holds a model's own forecast.
+
+    Example:
+        >>> model_column("linear")
+        'predicted_linear'
+    """
+    return f"predicted_{model}"
