@@ -1,1 +1,188 @@
+"""One pass over a symbol's candles in the order of time, with a small state: history, appends and live alike."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chandlery.errors import SettingsError
+from chandlery.features.kernel import EC_HALF_LIVES, HISTORY, LEADER_HISTORY, SCALARS, MarketArrays, fill_rows
+from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, own_features
+from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense
+from chandlery.market import MOST_LEADERS, MarketBlock
+
+__all__ = [
+    "ALGORITHM",
+    "BUILT_IN",
+    "Bars",
+    "Feature",
+    "FeaturePlan",
+    "FeatureRows",
+    "FeatureState",
+    "extension_digest",
+    "feature",
+    "load_extensions",
+    "plan_features",
+    "run_features",
+    "start_features",
+]
+
+ALGORITHM = 1
+LEADERS = 2
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """Which features, for whom.
+
+    Args:
+        symbol: Whose candles.
+        interval_minutes: Length of a step.
+        leaders: Places of leaders 1 and 2 among the references; −1 where there is none.
+        is_reference: Whether the symbol is part of the index.
+        own: Features of one's own.
+    """
+
+    symbol: str
+    interval_minutes: int
+    leaders: tuple[int, int]
+    is_reference: bool
+    own: tuple[OwnFeature, ...] = ()
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """All features, in the order of the columns."""
+        return (*BUILT_IN, *(own.feature for own in self.own))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(item.name for item in self.features)
+
+    @cached_property
+    def lookback(self) -> int:
+        """How many steps of history the state holds."""
+        return max([HISTORY, *(own.lookback for own in self.own)])
+
+
+class FeatureState(NamedTuple):
+    """What the pass remembers.
+
+    Args:
+        history: Dense candles of the last steps, (6, lookback).
+        leader_log: log close of the leaders over the last steps, (2, 60).
+        flow_history: Mean signed volume of the market over the last steps, (10,).
+        scalars: Exponential means and counts, (SCALARS,).
+        averages: Error corrections, one a half-life.
+    """
+
+    history: Floats
+    leader_log: Floats
+    flow_history: Floats
+    scalars: Floats
+    averages: Floats
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as named arrays."""
+        return dict(self._asdict())
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "FeatureState":
+        """Return the state that arrays hold."""
+        return cls(**arrays)
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """One row a candle, in the order of time.
+
+    Args:
+        step: Step of the candle, (n,); it is issued at step + 1.
+        close: Its close, (n,).
+        sigma: Volatility of one step, (n,).
+        weight: sigma against a typical one, within 0.3 and 5, (n,).
+        ready: Whether there is a day of history before it, (n,).
+        values: The features, (n, features); NaN where a reference is not listed.
+    """
+
+    step: Ints
+    close: Floats
+    sigma: Floats
+    weight: Singles
+    ready: NDArray[np.bool_]
+    values: Singles
+
+
+def plan_features(symbol: str, interval_minutes: int, references: Sequence[str], extensions: Sequence[str] = ()) -> FeaturePlan:
+    """Return which features a symbol has.
+
+    Raises:
+        SettingsError: An extension cannot be loaded, or two features have one name.
+    """
+    leaders = [place for place, name in enumerate(references[:MOST_LEADERS]) if name != symbol][:LEADERS]
+    first, second = [*leaders, -1, -1][:LEADERS]
+    plan = FeaturePlan(symbol, interval_minutes, (first, second), symbol in references, own_features(extensions))
+    if len(set(plan.names)) < len(plan.names):
+        twice = next(name for name in plan.names if plan.names.count(name) > 1)
+        raise SettingsError(f"two features called {twice}", "a name for each", "rename the one in your extension")
+    return plan
+
+
+def start_features(plan: FeaturePlan) -> FeatureState:
+    """Return the state before the first candle."""
+    history = np.full((6, plan.lookback), np.nan)
+    history[4:] = 0.0
+    scalars = np.zeros(SCALARS)
+    scalars[:2] = 1e-6 * plan.interval_minutes
+    return FeatureState(history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(10), scalars, np.zeros(EC_HALF_LIVES.size))
+
+
+def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock) -> tuple[FeatureRows, FeatureState]:
+    """Return the rows of a block and the state after it; the state before is left as it is.
+
+    Args:
+        plan: From `plan_features`.
+        state: As of the block's start.
+        block: The symbol's candles.
+        market: The market of the same steps.
+    """
+    steps, count = block.stop - block.start, block.step.size
+    dense = fill_dense(state.history, block.start, block.stop, block.step, block.prices)
+    logs = np.log(dense[3])
+    flows = np.sign(dense[3] - dense[0]) * dense[4]
+    flows[np.isnan(flows)] = 0.0
+    arrays = _pick_market(plan, state, market)
+    scalars, averages, flow_history = state.scalars.copy(), state.averages.copy(), state.flow_history.copy()
+    values = np.empty((count, len(plan.names)), np.float32)
+    rows = FeatureRows(block.step, np.empty(count), np.empty(count), np.empty(count, np.float32), np.empty(count, np.bool_), values)
+    out = (rows.close, rows.sigma, rows.weight, rows.ready, values)
+    fill_rows(dense, logs, flows, flow_history, arrays, scalars, averages, float(plan.interval_minutes), out)
+    _fill_own(plan, dense, block, values)
+    after = FeatureState(dense[:, steps:].copy(), arrays.leader_log[:, steps:].copy(), flow_history, scalars, averages)
+    return rows, after
+
+
+def _pick_market(plan: FeaturePlan, state: FeatureState, market: MarketBlock) -> MarketArrays:
+    steps = market.index.shape[1]
+    log = np.full((LEADERS, LEADER_HISTORY + steps), np.nan)
+    log[:, :LEADER_HISTORY] = state.leader_log
+    sigma, signals = np.full((LEADERS, steps), np.nan), np.full((LEADERS, 4, steps), np.nan, np.float32)
+    for n, place in enumerate(plan.leaders):
+        if 0 <= place < market.log_close.shape[0]:
+            log[n, LEADER_HISTORY:], sigma[n], signals[n] = market.log_close[place], market.sigma[place], market.signals[place]
+    return MarketArrays(log, sigma, signals, np.ascontiguousarray(market.index), plan.is_reference)
+
+
+def _fill_own(plan: FeaturePlan, dense: Floats, block: CandleBlock, values: Singles) -> None:
+    if not plan.own:
+        return
+    bars = Bars(*dense[:5], traded=dense[5] > 0)
+    rows = block.step - block.start + plan.lookback
+    for place, own in enumerate(plan.own, start=len(BUILT_IN)):
+        computed = np.asarray(own.compute(bars), np.float64)
+        if computed.shape != bars.close.shape:
+            raise SettingsError(f"feature {own.feature.name} has shape {computed.shape}", f"{bars.close.shape}: one value a step", "return an array as long as bars.close")
+        values[:, place] = computed[rows]

@@ -1,0 +1,109 @@
+"""Out-of-sample forecasts from fitted models: each row by the newest fit that is older than it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chandlery.features import FeatureRows
+from chandlery.models import Artefact, Model
+from chandlery.schema import TIME, model_column
+from chandlery.served import Served
+
+__all__ = ["Fits", "Issues", "predict_rows", "to_forecasts"]
+
+
+@dataclass(frozen=True)
+class Fits:
+    """A model's fits for one horizon, in the order of time.
+
+    Args:
+        model: The model.
+        horizon: Its place among the lake's horizons.
+        refit_ms: When each came into use, ascending.
+        artefacts: What each learned.
+    """
+
+    model: Model
+    horizon: int
+    refit_ms: NDArray[np.int64]
+    artefacts: Sequence[Artefact]
+
+    def newest_before(self, open_ms: int) -> Artefact | None:
+        """Return the fit in use for candles that open at a moment; None before the first."""
+        place = int(np.searchsorted(self.refit_ms, open_ms, side="right")) - 1
+        return self.artefacts[place] if place >= 0 else None
+
+
+@dataclass(frozen=True)
+class Issues:
+    """Moments of forecasting, one a candle, in the order of time.
+
+    Args:
+        issued_ms: close_time of the candle, int64 (n,).
+        close: Its close, float64 (n,).
+        sigma: Volatility of one step, float64 (n,).
+    """
+
+    issued_ms: NDArray[np.int64]
+    close: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+
+
+def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, open_ms: int) -> NDArray[np.float32]:
+    """Return raw predictions in units of sigma·√horizon, (rows, fits); NaN where not fitted or not ready.
+
+    Args:
+        fits: One a model and horizon; fits of one model stand together, so that its inputs are made once.
+        names: The features, in order.
+        rows: Of one block, in which no refit lies.
+        open_ms: Start of the block.
+    """
+    predictions = np.full((rows.step.size, len(fits)), np.nan, np.float32)
+    design: NDArray[np.float32] | None = None
+    designed_for = ""
+    for place, fit in enumerate(fits):
+        artefact = fit.newest_before(open_ms)
+        if artefact is None:
+            continue
+        if designed_for != fit.model.name:
+            design, designed_for = fit.model.design(rows.values, names), fit.model.name
+        assert design is not None  # noqa: S101 - for the type checker
+        predictions[:, place] = fit.model.predict(artefact, design)
+    predictions[~rows.ready] = np.nan
+    return predictions
+
+
+def to_forecasts(
+    issues: Issues, horizon_minutes: int, interval_minutes: int, actual: NDArray[np.float64], served: Served, models: Sequence[str]
+) -> pl.DataFrame:
+    """Return the forecasts of one symbol and horizon, as the lake writes them, without partition keys.
+
+    Returns:
+        One row a moment of issue, ascending.
+    """
+    scale = (issues.sigma * np.sqrt(horizon_minutes / interval_minutes)).astype(np.float32)
+    close, close32 = issues.close, issues.close.astype(np.float32)
+    naive = served.served_by < 0
+    predicted = np.where(naive, close, close * np.exp(served.served.astype(np.float64) * scale))
+    middle = served.served * scale
+    columns: dict[str, object] = {
+        "issued_at": pl.Series(issues.issued_ms).cast(TIME),
+        "target_time": pl.Series(issues.issued_ms + horizon_minutes * 60_000).cast(TIME),
+        "close": close,
+        "actual_close": pl.Series(actual).fill_nan(None),
+        "predicted_close": predicted,
+        "served_by": pl.Series(served.served_by + 1, dtype=pl.UInt32).cast(pl.Enum(["naive", *models])),
+        "error_pct": pl.Series(((actual - predicted) / actual * 100).astype(np.float32)).fill_nan(None),
+    }
+    for level, half in (("80", served.half_80), ("95", served.half_95)):
+        width = half * scale
+        columns[f"lower_{level}"] = pl.Series(close32 * np.exp(middle - width)).fill_nan(None)
+        columns[f"upper_{level}"] = pl.Series(close32 * np.exp(middle + width)).fill_nan(None)
+    for place, model in enumerate(models):
+        columns[model_column(model)] = pl.Series(close32 * np.exp(served.calibrated[:, place] * scale)).fill_nan(None)
+    frame = pl.DataFrame(columns)
+    interval = pl.lit(f"{interval_minutes}m").alias("interval")
+    return frame.select(interval, pl.all()).with_columns(pl.col("served_by").cast(pl.String))

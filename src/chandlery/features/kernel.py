@@ -1,0 +1,207 @@
+"""The feature pass: one loop over the steps of the clock, one row a candle; see registry.BUILT_IN for every recipe."""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from chandlery.grid import Floats, Singles
+from chandlery.market import clip, decay
+
+__all__ = ["EC_HALF_LIVES", "HISTORY", "MarketArrays", "SCALARS", "fill_rows"]
+
+HISTORY = 240
+LEADER_HISTORY = 60
+SCALARS = 12
+VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, SINCE, FIRST = range(10)
+EC_HALF_LIVES = np.array([1.0, 2.0, 4.0, 10.0, 20.0, 60.0, 2.0, 10.0, 60.0, 1.0, 2.0, 4.0, 10.0, 20.0, 60.0])
+EC_GROUP = np.array([0] * 6 + [1] * 3 + [2] * 6)
+OWN_RETURNS = np.array([1, 2, 3, 5, 10, 15, 30, 60, 240])
+MARKET_RETURNS = np.array([1, 2, 5, 10, 30, 60])
+
+
+class MarketArrays(NamedTuple):
+    """The market as the kernel reads it.
+
+    Args:
+        leader_log: log close of leaders 1 and 2 with LEADER_HISTORY steps before, (2, 60 + n).
+        leader_sigma: (2, n).
+        signals: (2, 4, n).
+        index: (11, n).
+        is_reference: Whether the symbol itself is part of the index.
+    """
+
+    leader_log: Floats
+    leader_sigma: Floats
+    signals: Singles
+    index: Floats
+    is_reference: bool
+
+
+@numba.njit(cache=True)
+def signed_log(value):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return sign(value)·log1p(|value|)."""
+    return np.sign(value) * np.log1p(abs(value))
+
+
+@numba.njit(cache=True)
+def window_sum(values, i, k):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the sum over (i − k, i], oldest first."""
+    total = 0.0
+    for j in range(i - k + 1, i + 1):
+        total += values[j]
+    return total
+
+
+@numba.njit(cache=True)
+def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minutes, out):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: PLR0913, PLR0915, C901
+    """Fill close, sigma, weight, ready and features of every traded step; return the number of rows.
+
+    Args:
+        dense: From fill_dense, with `lookback` steps of history.
+        logs: log of dense closes.
+        flows: sign(close − open)·volume of every step.
+        flow_history: The index's mean signed volume of the last 10 steps, changed in place.
+        market: The market of the same steps.
+        scalars: What is carried from step to step, changed in place.
+        averages: d − EWM(d) for each of EC_HALF_LIVES, changed in place.
+        minutes: Length of a step.
+        out: close, sigma, weight (n,), ready (n,), values (n, features).
+    """
+    closes, sigmas, weights, ready, values = out
+    leader_log, leader_sigma, signals, index, is_reference = market
+    keep, keep_fast, keep_day = decay(240.0), decay(30.0), decay(1440.0)
+    limit, floor, floor_fast = 0.05 * np.sqrt(minutes), 1e-4 * np.sqrt(minutes), 1e-5 * np.sqrt(minutes)
+    typical = 1e-3 * np.sqrt(minutes)
+    keeps = np.array([decay(h) for h in EC_HALF_LIVES])
+    steps = index.shape[1]
+    lookback = dense.shape[1] - steps
+    row = 0
+    for t in range(steps):
+        i = lookback + t
+        log = logs[i]
+        if np.isnan(log):
+            continue
+        before = logs[i - 1]
+        listed = not np.isnan(before)
+        traded = dense[5, i] > 0.0
+        move = clip(log - before, limit) if listed else 0.0
+        if not listed:
+            scalars[SLOW] = log
+        scalars[VARIANCE] = keep * scalars[VARIANCE] + (1.0 - keep) * move * move
+        scalars[FAST] = keep_fast * scalars[FAST] + (1.0 - keep_fast) * move * move
+        scalars[VOLUME] = keep_day * scalars[VOLUME] + (1.0 - keep_day) * dense[4, i]
+        scalars[SLOW] = keep_day * scalars[SLOW] + (1.0 - keep_day) * log
+        sigma = max(np.sqrt(scalars[VARIANCE]), floor)
+        inverse = 1.0 / sigma
+        own_move = move * inverse
+        own_return = clip((log - before) * inverse, 8.0) if listed else 0.0
+        volume = max(scalars[VOLUME], 1e-12)
+        own_flow = signed_log(flows[i] / volume) if traded else 0.0
+
+        others = index[0, t] - (1.0 if is_reference else 0.0)
+        share = 1.0 / others if others > 0.5 else np.nan
+        own_part = 1.0 if is_reference else 0.0
+        market_move = (index[10, t] - own_part * own_move) * share if others > 0.5 else 0.0
+        market_flow = (index[8, t] - own_part * own_flow) * share if others > 0.5 else 0.0
+        market_return = (index[1, t] - own_part * own_return) * share
+        for j in range(9):
+            flow_history[j] = flow_history[j + 1]
+        flow_history[9] = market_flow
+        for e in range(keeps.size):
+            group = EC_GROUP[e]
+            other = market_move if group == 2 else float(signals[group, 3, t])
+            if not np.isnan(other):
+                averages[e] = keeps[e] * (averages[e] + other - own_move)
+        scalars[CATCH] += market_move
+        scalars[SINCE] += 1.0
+        scalars[FIRST] += 1.0
+
+        if traded:
+            closes[row] = dense[3, i]
+            sigmas[row] = sigma
+            weights[row] = min(max(sigma / typical, 0.3), 5.0)
+            ready[row] = scalars[FIRST] > 1440.0
+            out_row = values[row]
+            f = 0
+            for k in OWN_RETURNS:
+                past = logs[i - k]
+                out_row[f] = 0.0 if np.isnan(past) else clip((log - past) * inverse / np.sqrt(float(k)), 8.0)
+                f += 1
+            high, low = np.log(dense[1, i]), np.log(dense[2, i])
+            middle = clip((log - 0.5 * (high + low)) * inverse, 8.0)
+            out_row[f] = clip((np.log(dense[0, i]) - log) * inverse, 8.0)
+            out_row[f + 1] = clip((high - log) * inverse, 8.0)
+            out_row[f + 2] = clip((low - log) * inverse, 8.0)
+            out_row[f + 3] = middle
+            out_row[f + 4] = min((high - low) * inverse, 8.0)
+            f += 5
+            for k in (3, 10, 60):
+                total = 0.0
+                for j in range(i - k + 1, i + 1):
+                    total += log - (log if np.isnan(logs[j]) else logs[j])
+                out_row[f] = clip(total / k * inverse / np.sqrt(float(k)), 8.0)
+                f += 1
+            out_row[f] = np.log1p(min(scalars[SINCE], 60.0))
+            out_row[f + 1] = window_sum(dense[5], i, 10) / 10.0
+            out_row[f + 2] = window_sum(dense[5], i, 60) / 60.0
+            out_row[f + 3] = np.log1p(dense[4, i] / volume)
+            out_row[f + 4] = np.log1p(window_sum(dense[4], i, 10) / 10.0 / volume)
+            f += 5
+            for k in (1, 5, 15):
+                out_row[f] = signed_log(window_sum(flows, i, k) / k / volume)
+                f += 1
+            out_row[f] = np.log(max(np.sqrt(scalars[FAST]), floor_fast) * inverse)
+            out_row[f + 1] = scalars[OWN_1]
+            out_row[f + 2] = scalars[OWN_2]
+            out_row[f + 3] = clip((log - scalars[SLOW]) * inverse / np.sqrt(1440.0), 8.0)
+            f += 4
+            e = 0
+            for n in range(2):
+                leader_inverse = 1.0 / leader_sigma[n, t]
+                now = leader_log[n, 60 + t]
+                for k in MARKET_RETURNS:
+                    past = leader_log[n, 60 + t - k]
+                    moved = clip((now - past) * leader_inverse / np.sqrt(float(k)), 8.0)
+                    out_row[f] = np.nan if np.isnan(now) else (0.0 if np.isnan(past) else moved)
+                    f += 1
+                for j in range(3):
+                    out_row[f] = signals[n, j, t]
+                    f += 1
+                for _ in range(6 if n == 0 else 3):
+                    out_row[f] = np.nan if np.isnan(now) else clip(averages[e] / np.sqrt(EC_HALF_LIVES[e]), 8.0)
+                    e += 1
+                    f += 1
+            squares = 0.0
+            mean_5 = 0.0
+            for j in range(6):
+                k = MARKET_RETURNS[j]
+                past = logs[i - k]
+                own = 0.0 if np.isnan(past) else clip((log - past) * inverse / np.sqrt(float(k)), 8.0)
+                mean = (index[1 + j, t] - own_part * own) * share
+                out_row[f + j] = mean
+                out_row[f + 6 + j] = mean - own
+                if k == 5:
+                    mean_5 = mean
+                    squares = (index[9, t] - own_part * own * own) * share
+            f += 12
+            out_row[f] = scalars[MARKET_1]
+            out_row[f + 1] = (index[7, t] - own_part * middle) * share
+            out_row[f + 2] = market_flow if others > 0.5 else np.nan
+            out_row[f + 3] = window_sum(flow_history, 9, 3) if others > 0.5 else np.nan
+            out_row[f + 4] = window_sum(flow_history, 9, 10) if others > 0.5 else np.nan
+            out_row[f + 5] = np.sqrt(max(squares - mean_5 * mean_5, 0.0)) if others > 0.5 else np.nan
+            out_row[f + 6] = clip(scalars[CATCH], 12.0) if others > 0.5 else np.nan
+            out_row[f + 7] = clip(scalars[CATCH] - own_move, 12.0) if others > 0.5 else np.nan
+            f += 8
+            for _ in range(6):
+                out_row[f] = clip(averages[e] / np.sqrt(EC_HALF_LIVES[e]), 8.0) if others > 0.5 else np.nan
+                e += 1
+                f += 1
+            scalars[CATCH] = 0.0
+            scalars[SINCE] = 0.0
+            row += 1
+        scalars[OWN_2] = scalars[OWN_1]
+        scalars[OWN_1] = own_return
+        scalars[MARKET_1] = market_return
+    return row

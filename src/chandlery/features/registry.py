@@ -1,0 +1,199 @@
+"""What features there are: name, unit, window and recipe of each, and those of one's own.
+
+In recipes: `lc` is the log close, carried on where nothing trades; Δ its change over one step, clipped
+at ±0.05·√(interval in minutes); σ = √EWM_240(Δ²); EWM_h an exponential mean of half-life h steps. A
+window (t − k, t] counts steps of the clock and ends with the candle that has just closed.
+"""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chandlery.errors import SettingsError
+from chandlery.grid import Floats
+
+__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "own_features"]
+
+OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
+MARKET_RETURNS = (1, 2, 5, 10, 30, 60)
+LEADER_HALF_LIVES = ((1, 2, 4, 10, 20, 60), (2, 10, 60))
+MARKET_HALF_LIVES = (1, 2, 4, 10, 20, 60)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a feature is.
+
+    Args:
+        name: Its recipe in short: group, signal, window in steps.
+        unit: σ for what is in units of the pair's volatility, 1 for a plain number, log for a logarithm.
+        window: What it looks at.
+        recipe: How it is made.
+    """
+
+    name: str
+    unit: str
+    window: str
+    recipe: str
+
+
+def _window(steps: int) -> str:
+    return f"(t − {steps}, t]"
+
+
+def _own() -> list[Feature]:
+    one = _window(1)
+    return [
+        *(Feature(f"own_r_{k}", "σ", _window(k), f"clip((lc(t) − lc(t−{k})) / (σ√{k}), ±8)") for k in OWN_RETURNS),
+        *(Feature(f"own_{name}", "σ", one, f"clip((log {name} − lc) / σ, ±8)") for name in ("open", "high", "low")),
+        Feature("own_mid", "σ", one, "clip((lc − (log high + log low)/2) / σ, ±8)"),
+        Feature("own_range", "σ", one, "clip((log high − log low) / σ, 0, 8)"),
+        *(Feature(f"own_dm_{k}", "σ", _window(k), f"clip((lc − mean of lc) / (σ√{k}), ±8)") for k in (3, 10, 60)),
+        Feature("own_gap", "log", _window(60), "log1p(min(steps since the candle before, 60))"),
+        *(Feature(f"own_act_{k}", "1", _window(k), "share of steps with a trade") for k in (10, 60)),
+        *(Feature(f"own_vol_{k}", "log", _window(k), "log1p(mean volume / EWM_1440(volume))") for k in (1, 10)),
+        *(Feature(f"own_sv_{k}", "log", _window(k), "z = mean of sign(close − open)·volume / EWM_1440(volume); sign(z)·log1p|z|") for k in (1, 5, 15)),
+        Feature("own_vr", "log", "all, half-lives 30 and 240", "log(√EWM_30(Δ²) / σ)"),
+        *(Feature(f"own_lag_{j}", "σ", f"(t − {j + 1}, t − {j}]", f"r_1 at t−{j}, by σ of t−{j}") for j in (1, 2)),
+        Feature("own_slow", "σ", "all, half-life 1440", "clip((lc − EWM_1440(lc)) / (σ√1440), ±8)"),
+    ]
+
+
+def _leaders() -> list[Feature]:
+    found = []
+    for n in (1, 2):
+        found += [Feature(f"lead{n}_r_{k}", "σ", _window(k), f"r_{k} of leader {n}") for k in MARKET_RETURNS]
+        found += [
+            Feature(f"lead{n}_mid", "σ", _window(1), f"mid of leader {n}"),
+            Feature(f"lead{n}_sv_1", "log", _window(1), f"sv_1 of leader {n}"),
+            Feature(f"lead{n}_vr", "log", "all, half-lives 30 and 240", f"vr of leader {n}"),
+        ]
+        found += [
+            Feature(f"lead{n}_ec_{h}", "σ", f"all, half-life {h}", f"d = Σ Δ/σ of leader {n} − Σ Δ/σ; clip((d − EWM_{h}(d)) / √{h}, ±8)")
+            for h in LEADER_HALF_LIVES[n - 1]
+        ]
+    return found
+
+
+def _market() -> list[Feature]:
+    mean = "mean over all other listed references"
+    return [
+        *(Feature(f"market_r_{k}", "σ", _window(k), f"{mean} of r_{k}") for k in MARKET_RETURNS),
+        *(Feature(f"market_rel_{k}", "σ", _window(k), f"market_r_{k} − own_r_{k}") for k in MARKET_RETURNS),
+        Feature("market_lag_1", "σ", "(t − 2, t − 1]", "market r_1 at t−1"),
+        Feature("market_mid", "σ", _window(1), f"{mean} of mid"),
+        *(Feature(f"market_sv_{k}", "log", _window(k), f"{mean} of sv_1, summed") for k in (1, 3, 10)),
+        Feature("market_disp", "σ", _window(5), "standard deviation of r_5 over the same"),
+        Feature("market_catch", "σ", "since the candle before", f"clip(Σ {mean} of Δ/σ, ±12)"),
+        Feature("market_catch_rel", "σ", "since the candle before", "clip(Σ as in market_catch − own Δ/σ, ±12)"),
+        *(Feature(f"market_ec_{h}", "σ", f"all, half-life {h}", f"as lead1_ec_{h}, of the {mean} of Δ/σ") for h in MARKET_HALF_LIVES),
+    ]
+
+
+BUILT_IN: tuple[Feature, ...] = (*_own(), *_leaders(), *_market())
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Candles on every step of the clock: what a feature of one's own sees.
+
+    Args:
+        open: float64 (n,); where nothing traded, the last close; NaN before the first candle.
+        high: Likewise.
+        low: Likewise.
+        close: Likewise.
+        volume: 0 where nothing traded.
+        traded: Whether the step has a candle.
+    """
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    traded: np.ndarray
+
+
+@dataclass(frozen=True)
+class OwnFeature:
+    """A feature of one's own.
+
+    Args:
+        feature: What it is.
+        lookback: How many steps before the first it needs.
+        compute: From bars to one value a step, of the same length.
+    """
+
+    feature: Feature
+    lookback: int
+    compute: Callable[[Bars], Floats]
+
+
+_registered: dict[str, OwnFeature] = {}
+_loaded: dict[str, str] = {}
+
+
+def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
+    """Register the function below as a feature.
+
+    Args:
+        name: Its name, which no other feature has.
+        unit: σ, 1 or log.
+        window: What it looks at, as in `(t − 7, t]`.
+        lookback: How many steps before the first it needs.
+    """
+
+    def register(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
+        recipe = (compute.__doc__ or name).strip().splitlines()[0]
+        _registered[name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
+        return compute
+
+    return register
+
+
+def extension_digest(extensions: Sequence[str]) -> str:
+    """Return a hash of the texts of extension files.
+
+    Raises:
+        SettingsError: A file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name in extensions:
+        try:
+            digest.update(Path(name).read_bytes())
+        except OSError as error:
+            raise SettingsError(f"extension {name}: {error}", "a readable Python file", "check [forecast] extensions") from error
+    return digest.hexdigest()
+
+
+def load_extensions(extensions: Sequence[str]) -> None:
+    """Run extension files once, so that they register what they hold.
+
+    Raises:
+        SettingsError: A file cannot be read or run.
+    """
+    for name in extensions:
+        digest = extension_digest([name])
+        if _loaded.get(name) == digest:
+            continue
+        spec = importlib.util.spec_from_file_location(f"chandlery_extension_{digest}", name)
+        if spec is None or spec.loader is None:
+            raise SettingsError(f"extension {name}", "a Python file", "check [forecast] extensions")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module.__name__] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise SettingsError(f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where") from error
+        _loaded[name] = digest
+
+
+def own_features(extensions: Sequence[str]) -> tuple[OwnFeature, ...]:
+    """Return the features that extension files register, in the order of registration."""
+    load_extensions(extensions)
+    return tuple(_registered.values()) if extensions else ()

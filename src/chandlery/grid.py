@@ -1,0 +1,70 @@
+"""The clock of a lake: steps of one interval, counted from 1970, and candles laid out on them."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+__all__ = ["DAY_MS", "CandleBlock", "Floats", "Ints", "Singles", "fill_dense", "to_block"]
+
+DAY_MS = 86_400_000
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CandleBlock:
+    """One symbol's traded candles of some steps.
+
+    Args:
+        start: First step.
+        stop: Step after the last.
+        step: Steps that have a candle, ascending, int64 (n,); a candle at step s is known at s + 1.
+        prices: open, high, low, close, volume of each, float64 (5, n).
+    """
+
+    start: int
+    stop: int
+    step: Ints
+    prices: Floats
+
+
+def to_block(candles: pl.DataFrame, interval_minutes: int, start: int, stop: int) -> CandleBlock:
+    """Return the candles of steps [start, stop).
+
+    Reads:
+        open_time, open, high, low, close, volume; ascending.
+    """
+    milliseconds = interval_minutes * 60_000
+    times = candles["open_time"].dt.epoch("ms").to_numpy()
+    first, last = np.searchsorted(times, [start * milliseconds, stop * milliseconds])
+    part = candles[int(first) : int(last)]
+    prices = np.stack([part[name].to_numpy() for name in ("open", "high", "low", "close", "volume")])
+    return CandleBlock(start, stop, times[first:last] // milliseconds, prices)
+
+
+@numba.njit(cache=True)
+def fill_dense(history: Floats, start: int, stop: int, step: Ints, prices: Floats) -> Floats:  # pragma: no cover
+    """Return open, high, low, close, volume, traded of every step, after as many steps of history, (6, h + n).
+
+    A step without a trade has the last close as all its prices, no volume, and 0 for traded; NaN before the first.
+    """
+    lookback = history.shape[1]
+    dense = np.empty((6, lookback + stop - start))
+    dense[:, :lookback] = history
+    place = 0
+    close = history[3, lookback - 1]
+    for t in range(stop - start):
+        i = lookback + t
+        if place < step.size and step[place] == start + t:
+            dense[:5, i] = prices[:, place]
+            dense[5, i] = 1.0
+            close = prices[3, place]
+            place += 1
+        else:
+            dense[:4, i] = close
+            dense[4:, i] = 0.0
+    return dense

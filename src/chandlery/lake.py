@@ -1,0 +1,104 @@
+"""A lake in hand: what `lake.json` fixes, and the reading of candles that every task needs."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from chandlery.config import Settings, parse_minutes, to_minutes_text
+from chandlery.errors import SettingsError
+from chandlery.lease import LeaseToken, check_lease
+from chandlery.schema import LAKE_FORMAT, Candles
+from chandlery.storage import Store
+from chandlery.tables import list_partitions, read_partition, write_partition
+
+__all__ = ["Lake", "LakeFile", "read_lake_file"]
+
+LAKE_FILE = "lake.json"
+PRICES = ("open", "high", "low", "close", "volume")
+
+
+class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the first run fixed; other values later are a mistake until the lake is made anew."""
+
+    format: int
+    exchange: str
+    interval: str
+    horizons: list[int]
+    models: list[str]
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake, as tasks carry it: small, and the same in every process.
+
+    Args:
+        store: Where it lies.
+        file: What is fixed.
+        token: The lease that writes need; null for readers.
+    """
+
+    store: Store
+    file: LakeFile
+    token: LeaseToken | None = None
+
+    @property
+    def interval_minutes(self) -> int:
+        """Length of a candle."""
+        return parse_minutes(self.file.interval)
+
+    @property
+    def horizon_steps(self) -> tuple[int, ...]:
+        """The horizons, in intervals."""
+        return tuple(minutes // self.interval_minutes for minutes in self.file.horizons)
+
+    def guard(self) -> None:
+        """Make sure that the lease is still held.
+
+        Raises:
+            LeaseHeldError: It is not: another run has taken the lake.
+        """
+        if self.token is not None:
+            check_lease(self.store, self.token)
+
+    def read_candles(self, symbol: str, since_ms: int = 0, columns: tuple[str, ...] = ("open_time", *PRICES)) -> pl.DataFrame:
+        """Return a symbol's candles from a moment on.
+
+        Returns:
+            open_time and prices, ascending; empty where there are none.
+        """
+        keys = {"exchange": self.file.exchange, "symbol": symbol}
+        first = dt.datetime.fromtimestamp(since_ms / 1000, dt.UTC)
+        frames = [
+            frame
+            for part in sorted(list_partitions(self.store, "candles", keys), key=lambda part: int(part["year"]))
+            if int(part["year"]) >= first.year
+            if (frame := read_partition(self.store, "candles", part, columns)) is not None
+        ]
+        if not frames:
+            return Candles.create_empty().select(columns)
+        return pl.concat(frames).filter(pl.col("open_time") >= first)
+
+    def write(self, table: str, keys: dict[str, object], frame: pl.DataFrame) -> bool:
+        """Publish one object of a table under the lease; true where its bytes were new."""
+        return write_partition(self.store, table, keys, frame, self.guard)
+
+
+def read_lake_file(store: Store) -> LakeFile | None:
+    """Return what the lake fixes; None where there is no lake yet.
+
+    Raises:
+        SettingsError: The file is there and is not one of ours, or of a later format.
+    """
+    content = store.get(LAKE_FILE)
+    if content is None:
+        return None
+    try:
+        file = msgspec.json.decode(content, type=LakeFile)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{LAKE_FILE} at {store.uri}: {error}", "a lake's own file", "choose another --lake") from error
+    if file.format != LAKE_FORMAT:
+        raise SettingsError(f"lake format {file.format}", f"format {LAKE_FORMAT}", "use the chandlery that made it, or another --lake")
+    return file

@@ -1,0 +1,185 @@
+"""Reference pairs to leaders and index, step by step: what every symbol sees of the market.
+
+The first four references are leaders: their own signals are kept. All references together are the
+index: sums of their signals, from which a symbol that is itself a reference takes its own part away.
+Everything is in units of each pair's own volatility; nothing is listed before its first candle.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from chandlery.grid import CandleBlock, Floats, Singles, fill_dense
+
+__all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_market"]
+
+ALGORITHM = 1
+MOST_LEADERS = 4
+RETURNS = (1, 2, 5, 10, 30, 60)
+LOOKBACK = 60
+LEADER_COLUMNS = ("mid", "signed_volume", "volatility_ratio", "move")
+INDEX_COLUMNS = ("listed", *(f"r_{k}" for k in RETURNS), "mid", "signed_volume", "r_5_squared", "move")
+VARIANCE, FAST_VARIANCE, VOLUME, LAST_CLOSE = range(4)
+SHORT, LONG, DAY = 240.0, 30.0, 1440.0
+
+RETURN_STEPS = np.array(RETURNS)
+ROOTS = 1.0 / np.sqrt(np.array(RETURNS, np.float64))
+
+
+class MarketState(NamedTuple):
+    """What the market pass remembers.
+
+    Args:
+        history: Dense candles of the last steps, by reference, (references, 6, lookback).
+        averages: Exponential means by reference, (references, 3).
+    """
+
+    history: Floats
+    averages: Floats
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as named arrays."""
+        return dict(self._asdict())
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MarketState":
+        """Return the state that arrays hold."""
+        return cls(**arrays)
+
+
+@dataclass(frozen=True)
+class MarketBlock:
+    """The market at steps [start, start + n).
+
+    Args:
+        start: First step.
+        log_close: Of each leader, float64 (leaders, n); NaN before it is listed.
+        sigma: Volatility of one step of each leader, float64 (leaders, n).
+        signals: LEADER_COLUMNS of each leader, float32 (leaders, 4, n).
+        index: INDEX_COLUMNS, sums over the listed references, float64 (columns, n).
+    """
+
+    start: int
+    log_close: Floats
+    sigma: Floats
+    signals: Singles
+    index: Floats
+
+    def cut(self, start: int, stop: int) -> "MarketBlock":
+        """Return the market of some of the steps."""
+        part = slice(start - self.start, stop - self.start)
+        return MarketBlock(start, self.log_close[:, part], self.sigma[:, part], self.signals[..., part], self.index[:, part])
+
+    @staticmethod
+    def join(parts: list["MarketBlock"]) -> "MarketBlock":
+        """Return blocks that follow each other as one."""
+        names = ("log_close", "sigma", "signals", "index")
+        return MarketBlock(parts[0].start, *(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names))
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as named arrays."""
+        return {"start": np.array(self.start), "log_close": self.log_close, "sigma": self.sigma, "signals": self.signals, "index": self.index}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MarketBlock":
+        """Return the block that arrays hold."""
+        return cls(int(arrays["start"]), arrays["log_close"], arrays["sigma"], arrays["signals"], arrays["index"])
+
+
+def start_market(references: tuple[str, ...], interval_minutes: int) -> MarketState:
+    """Return the state before the first candle."""
+    history = np.full((len(references), 6, LOOKBACK), np.nan)
+    history[:, 4:] = 0.0
+    averages = np.zeros((len(references), 3))
+    averages[:, :2] = 1e-6 * interval_minutes
+    return MarketState(history, averages)
+
+
+def run_market(state: MarketState, candles: list[CandleBlock | None], start: int, stop: int, interval_minutes: int) -> tuple[MarketBlock, MarketState]:
+    """Return the market of steps [start, stop) and the state after them.
+
+    Args:
+        state: The state before; it is left as it is.
+        candles: The references' candles of these steps, leaders first; None where a reference is missing.
+        start: First step.
+        stop: Step after the last.
+        interval_minutes: Of the lake.
+    """
+    count, steps = len(candles), stop - start
+    leaders = min(MOST_LEADERS, count)
+    block = MarketBlock(
+        start,
+        np.full((leaders, steps), np.nan),
+        np.full((leaders, steps), np.nan),
+        np.full((leaders, len(LEADER_COLUMNS), steps), np.nan, np.float32),
+        np.zeros((len(INDEX_COLUMNS), steps)),
+    )
+    history, averages = state.history.copy(), state.averages.copy()
+    spare = (np.empty((1, steps)), np.empty((1, steps)), np.empty((1, len(LEADER_COLUMNS), steps), np.float32))
+    for place, piece in enumerate(candles):
+        if piece is None:
+            continue
+        dense = fill_dense(history[place], start, stop, piece.step, piece.prices)
+        own = (block.log_close, block.sigma, block.signals) if place < leaders else spare
+        _add_reference(dense, averages[place], own, place if place < leaders else 0, block.index, float(interval_minutes))
+        history[place] = dense[:, steps:]
+    return block, MarketState(history, averages)
+
+
+@numba.njit(cache=True, inline="always")
+def clip(value: float, limit: float) -> float:  # pragma: no cover
+    """Return a value within ±limit."""
+    return min(max(value, -limit), limit)
+
+
+@numba.njit(cache=True)
+def decay(half_life: float) -> float:  # pragma: no cover
+    """Return what is left of an exponential mean after one step."""
+    return 0.5 ** (1.0 / half_life)
+
+
+@numba.njit(cache=True)
+def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignore[no-untyped-def]  # pragma: no cover
+    log_close, sigma, signals = own
+    keep, keep_fast, keep_volume = decay(240.0), decay(30.0), decay(1440.0)
+    limit, floor, floor_fast = 0.05 * np.sqrt(minutes), 1e-4 * np.sqrt(minutes), 1e-5 * np.sqrt(minutes)
+    variance, fast, volume = averages[0], averages[1], averages[2]
+    lookback = 60
+    logs = np.log(dense[3])
+    for t in range(dense.shape[1] - lookback):
+        i = lookback + t
+        if np.isnan(logs[i]):
+            continue
+        before = logs[i - 1]
+        move = 0.0 if np.isnan(before) else clip(logs[i] - before, limit)
+        variance = keep * variance + (1.0 - keep) * move * move
+        fast = keep_fast * fast + (1.0 - keep_fast) * move * move
+        volume = keep_volume * volume + (1.0 - keep_volume) * dense[4, i]
+        scale = max(np.sqrt(variance), floor)
+        inverse = 1.0 / scale
+        index[0, t] += 1.0
+        for j in range(6):
+            past = logs[i - RETURN_STEPS[j]]
+            moved = 0.0 if np.isnan(past) else clip((logs[i] - past) * inverse * ROOTS[j], 8.0)
+            index[1 + j, t] += moved
+            if j == 2:
+                index[9, t] += moved * moved
+        if dense[5, i] > 0.0:
+            middle = clip((logs[i] - 0.5 * (np.log(dense[1, i]) + np.log(dense[2, i]))) * inverse, 8.0)
+            flow = np.sign(dense[3, i] - dense[0, i]) * dense[4, i] / max(volume, 1e-12)
+            signed = np.sign(flow) * np.log1p(abs(flow))
+        else:
+            middle, signed = 0.0, 0.0
+        index[7, t] += middle
+        index[8, t] += signed
+        index[10, t] += move * inverse
+        log_close[leader, t] = logs[i]
+        sigma[leader, t] = scale
+        signals[leader, 0, t] = middle
+        signals[leader, 1, t] = signed
+        signals[leader, 2, t] = np.log(max(np.sqrt(fast), floor_fast) * inverse)
+        signals[leader, 3, t] = move * inverse
+    averages[0], averages[1], averages[2] = variance, fast, volume

@@ -1,0 +1,82 @@
+"""What ingest remembers of each symbol, typed and versioned, under state/."""
+
+import msgspec
+
+from chandlery.checkpoints import Past
+from chandlery.state import get_arrays, get_struct, put_arrays, put_struct
+from chandlery.storage import Store
+
+__all__ = ["FileRecord", "IngestRecord", "Summary", "read_past", "read_record", "read_summary", "write_past", "write_record", "write_summary"]
+
+VERSION = 1
+SUMMARY = "state/summary.json"
+
+
+class FileRecord(msgspec.Struct, frozen=True):
+    """What is known of an input file."""
+
+    source: str
+    size_bytes: int
+    etag: str
+    modified_ms: int
+    first_ms: int | None = None
+    last_ms: int | None = None
+    problem: str | None = None
+    rejected_share: float = 0.0
+
+
+class IngestRecord(msgspec.Struct, frozen=True):
+    """What a symbol's tables were made of."""
+
+    fingerprint: str
+    files: list[FileRecord]
+    rows: int = 0
+    version: int = VERSION
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What the last run left: one small object that tells whether there is anything to do.
+
+    Args:
+        symbols: Fingerprint of each symbol's ingest.
+        problems: What each symbol's files were refused for, as messages.
+        gaps: Fingerprint of the gaps.
+        forecast: Fingerprint of the forecasts.
+        version: Of this form.
+    """
+
+    symbols: dict[str, str] = {}
+    problems: dict[str, list[str]] = {}
+    gaps: str = ""
+    forecast: str = ""
+    version: int = VERSION
+
+
+def read_summary(store: Store) -> Summary:
+    """Return what the last run left; an empty one where there was none."""
+    summary = get_struct(store, SUMMARY, Summary)
+    return summary if summary is not None and summary.version == VERSION else Summary()
+
+
+def write_summary(store: Store, summary: Summary) -> None:
+    """Keep what this run leaves."""
+    put_struct(store, SUMMARY, summary)
+
+
+def read_record(store: Store, symbol: str) -> IngestRecord | None:
+    """Return what a symbol's tables were made of; None where that is not known."""
+    record = get_struct(store, f"state/ingest/{symbol}.json", IngestRecord)
+    return record if record is not None and record.version == VERSION else None
+
+
+def write_record(store: Store, symbol: str, record: IngestRecord) -> None:
+    """Keep what a symbol's tables were made of."""
+    put_struct(store, f"state/ingest/{symbol}.json", record)
+
+
+def read_past(store: Store, symbol: str) -> Past | None:
+    """Return what a symbol's forecasts rest on; None where it has no candles."""
+    arrays, gaps = get_arrays(store, f"state/ingest/{symbol}.npz"), get_arrays(store, f"state/gaps/{symbol}.npz")
+    if arrays is None or gaps is None or arrays["days"].size == 0:
+        return None
+    return Past(arrays["days"], arrays["digests"], gaps["barriers"], int(arrays["newest_ms"]))

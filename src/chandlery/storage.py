@@ -1,0 +1,285 @@
+"""URIs to objects: the only room that knows an object store.
+
+A store is a folder on disk or a bucket with a prefix. Puts are whole or not at all. Credentials come
+from the cloud SDK's own chain (environment, web identity, container, instance), never from here.
+"""
+
+import contextlib
+import datetime as dt
+import fnmatch
+import io
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+
+import obstore
+from obstore import exceptions as failures
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
+
+__all__ = ["Entry", "Store", "list_source", "split_source"]
+
+RETRIES = {"max_retries": 6, "retry_timeout": dt.timedelta(seconds=60), "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2}}
+CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
+SIGNATURES = re.compile(r"(Signature|Credential|Token|AccessKeyId)=[^&\s\"<]+|<AWSAccessKeyId>[^<]*", re.IGNORECASE)
+SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object in a store.
+
+    Args:
+        path: Below the store's root.
+        size_bytes: Its size.
+        etag: Changes with its content.
+        modified_at: By the store's clock.
+    """
+
+    path: str
+    size_bytes: int
+    etag: str
+    modified_at: dt.datetime
+
+
+class Store:
+    """Objects below a root; lazy, cheap to make and to pickle.
+
+    Args:
+        uri: A folder, or `s3://bucket/prefix` and the like.
+        options: Of the object store, such as endpoint_url, region, allow_http.
+
+    Raises:
+        SettingsError: The URI's scheme is not known; by any call: the bucket, a right or a credential is missing.
+        StoreUnavailableError: By any call: no answer after retries, or no room left.
+    """
+
+    def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
+        self.uri, self.options = uri.rstrip("/") if uri != "/" else uri, dict(options or {})
+        scheme = urlsplit(uri).scheme if "://" in uri else ""
+        if scheme and scheme not in {*SCHEMES, "file"}:
+            raise SettingsError(f"{scheme}:// in {uri}", "a path, s3://, gs:// or az://", "check the URI")
+        self.is_local = scheme in {"", "file"}
+
+    def __getstate__(self) -> tuple[str, dict[str, str]]:
+        return self.uri, self.options
+
+    def __setstate__(self, state: tuple[str, dict[str, str]]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder of a local store."""
+        return Path(self.uri.removeprefix("file://")).expanduser().absolute()
+
+    @cached_property
+    def _objects(self) -> ObjectStore:
+        if self.is_local:
+            return LocalStore(self.root, mkdir=True)
+        client = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
+        config = {name: value for name, value in self.options.items() if name not in CLIENT_OPTIONS}
+        client = {name: value.lower() == "true" if value.lower() in {"true", "false"} else value for name, value in client.items()}
+        try:
+            return from_url(self.uri, config=config, client_options=client, retry_config=RETRIES)  # type: ignore[arg-type]
+        except failures.BaseError as error:
+            raise SettingsError(f"storage settings for {self.uri}: {_plain(error)}", "options of the object store", "see [storage]") from error
+
+    def list(self, prefix: str = "") -> list[Entry]:
+        """Return the objects below a folder (or whose path is given), by path."""
+        if self.is_local and not (self.root / prefix).exists():
+            return []
+        with self._translated("list", prefix):
+            found = [entry for chunk in obstore.list(self._objects, prefix.rstrip("/") or None) for entry in chunk]
+        entries = [_to_entry(dict(meta)) for meta in found]
+        return sorted((entry for entry in entries if entry.path.startswith(prefix)), key=lambda entry: entry.path)
+
+    def head(self, path: str) -> Entry | None:
+        """Return what an object is; None where there is none."""
+        with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+            return _to_entry(dict(obstore.head(self._objects, path)))
+        return None
+
+    def get(self, path: str) -> bytes | None:
+        """Return an object's bytes; None where there is none."""
+        with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+            return bytes(obstore.get(self._objects, path).bytes())
+        return None
+
+    def get_if_match(self, path: str, etag: str) -> bytes | None:
+        """Return an object's bytes while it is still the one of that etag; None where it was replaced."""
+        try:
+            with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+                return bytes(obstore.get(self._objects, path, options={"if_match": etag}).bytes())
+        except _ChangedError:
+            return None
+        return None
+
+    def open(self, path: str) -> BinaryIO:
+        """Return an object as a seekable binary file.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        if self.is_local:
+            return (self.root / path).open("rb")
+        with self._translated("read", path):
+            reader = obstore.open_reader(self._objects, path, buffer_size=8 * 1024 * 1024)
+        return cast(BinaryIO, io.BufferedReader(_Reader(reader, self), 1024 * 1024))
+
+    def put(self, path: str, content: bytes) -> str:
+        """Put an object whole and return its etag."""
+        with self._translated("write", path):
+            return str(obstore.put(self._objects, path, content, use_multipart=False)["e_tag"])
+
+    def put_if_absent(self, path: str, content: bytes) -> str | None:
+        """Put an object where there is none; None where there is one."""
+        try:
+            with self._translated("write", path):
+                return str(obstore.put(self._objects, path, content, mode="create", use_multipart=False)["e_tag"])
+        except _ChangedError:
+            return None
+
+    def put_if_match(self, path: str, content: bytes, etag: str) -> str | None:
+        """Replace an object that is still the one of that etag; None where it is not. Not for local stores."""
+        try:
+            with self._translated("write", path):
+                return str(obstore.put(self._objects, path, content, mode={"e_tag": etag}, use_multipart=False)["e_tag"])
+        except _ChangedError:
+            return None
+
+    def put_changed(self, path: str, content: bytes) -> bool:
+        """Put an object unless it has these very bytes already; return whether it was put."""
+        there = self.head(path)
+        if there is not None and there.size_bytes == len(content) and self.get(path) == content:
+            return False
+        self.put(path, content)
+        return True
+
+    def delete(self, path: str) -> None:
+        """Delete an object; nothing where there is none."""
+        with self._translated("delete", path), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._objects, path)
+
+    def now(self) -> dt.datetime:
+        """Return the store's clock, by the time that it gives to a fresh object; whole seconds on S3."""
+        path = f"_probe/clock-{secrets.token_hex(8)}"
+        self.put(path, b"")
+        entry = self.head(path)
+        self.delete(path)
+        return entry.modified_at if entry else dt.datetime.now(dt.UTC)
+
+    @contextlib.contextmanager
+    def _translated(self, act: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, failures.NotFoundError) as error:
+            text = _plain(error)
+            if "NoSuchBucket" in text or "bucket does not exist" in text.lower():
+                raise SettingsError(f"no bucket at {self.uri}", "a bucket that is there", "create it, or check the URI") from error
+            raise FileNotFoundError(path) from error
+        except (failures.AlreadyExistsError, failures.PreconditionError) as error:
+            raise _ChangedError(path) from error
+        except (failures.PermissionDeniedError, failures.UnauthenticatedError, PermissionError) as error:
+            raise self._denied(act, path, _plain(error)) from error
+        except (failures.BaseError, OSError) as error:
+            raise self._explain(act, path, _plain(error)) from error
+
+    def _denied(self, act: str, path: str, text: str) -> SettingsError:
+        if "SignatureDoesNotMatch" in text or "InvalidAccessKeyId" in text:
+            return SettingsError(f"{self.uri} does not accept the credentials", "a key that the store knows", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role")
+        return SettingsError(f"no right to {act} {path or 'objects'} at {self.uri}", f"credentials that may {act} there", "check AWS_ACCESS_KEY_ID, the role and the bucket's policy")
+
+    def _explain(self, act: str, path: str, text: str) -> ChandleryError:
+        if "No space left" in text or "ENOSPC" in text:
+            return StoreUnavailableError(f"no room left at {self.uri} to {act} {path}", "free space", "make room and run again: nothing is lost")
+        if "403" in text or "AccessDenied" in text or "InvalidAccessKeyId" in text:
+            return self._denied(act, path, text)
+        if "NoSuchBucket" in text:
+            return SettingsError(f"no bucket at {self.uri}", "a bucket that is there", "create it, or check the URI")
+        if "redential" in text or "169.254" in text:
+            return SettingsError(f"no credentials for {self.uri}", "those of the cloud SDK's own chain", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role")
+        return StoreUnavailableError(f"{self.uri} did not {act} {path}: {text[:300]}", "an answer", "run again: nothing is lost")
+
+
+class _ChangedError(Exception):
+    """A condition of a put or get does not hold."""
+
+
+class _Reader(io.RawIOBase):
+    """An obstore reader as a raw file."""
+
+    def __init__(self, reader: "obstore.ReadableFile", store: Store) -> None:
+        self._reader, self._store = reader, store
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        with self._store._translated("read", ""):  # noqa: SLF001 - one room
+            got = bytes(self._reader.read(len(view)))
+        view[: len(got)] = got
+        return len(got)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._reader.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._reader.tell()
+
+
+def _to_entry(meta: dict[str, object]) -> Entry:
+    modified = cast(dt.datetime, meta["last_modified"])
+    return Entry(str(meta["path"]), int(cast(int, meta["size"])), str(meta["e_tag"] or ""), modified)
+
+
+def _plain(error: BaseException) -> str:
+    """Return an error's text without signatures and with one line."""
+    return " ".join(SIGNATURES.sub("…", str(error)).split())
+
+
+def split_source(uri: str) -> tuple[str, str]:
+    """Return a source as a folder and the pattern of the files below it: `*` for a folder, a name for a file.
+
+    Example:
+        >>> split_source("s3://raw/2019/*.csv")
+        ('s3://raw/2019', '*.csv')
+    """
+    if re.search(r"[*?\[]", uri):
+        fixed = re.split(r"[*?\[]", uri)[0].rpartition("/")[0]
+        return fixed or ("/" if uri.startswith("/") else "."), uri[len(fixed) + 1 :] if fixed else uri.lstrip("/")
+    if "://" not in uri:
+        path = Path(uri).expanduser()
+        return (str(path.parent), path.name) if path.is_file() else (str(path), "*")
+    folder, _, name = uri.rpartition("/")
+    return (folder, name) if "." in name and folder.count("/") > 1 else (uri, "*")
+
+
+def list_source(store: Store, pattern: str) -> list[Entry]:
+    """Return the files of a source, by path; hidden ones (a part begins with . or _) are left out.
+
+    Raises:
+        SettingsError: There is no such folder.
+    """
+    if store.is_local and not store.root.exists():
+        raise SettingsError(f"no folder {store.uri}", "a file, a folder or a glob", "check --source or [source] uri")
+    entries = store.list("" if re.search(r"[*?\[]", pattern) else pattern)
+    visible = (entry for entry in entries if not any(part[:1] in {".", "_"} for part in entry.path.split("/")))
+    return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path, pattern)]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    if pattern == "*" or path == pattern:
+        return True
+    if "**" in pattern:
+        return fnmatch.fnmatchcase(path, pattern.replace("**/", "*"))
+    return path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern)

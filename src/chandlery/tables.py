@@ -1,0 +1,169 @@
+"""Reading and writing the lake's tables: one Parquet object a partition, put whole, under a fixed name."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import dataframely as dy
+import polars as pl
+
+from chandlery.config import normalise_symbol
+from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.schema import TABLES, Table
+from chandlery.storage import Entry, Store
+
+__all__ = ["encode", "list_partitions", "partition_path", "read_partition", "read_pinned", "read_table", "write_partition"]
+
+OBJECT = "part-0.parquet"
+ROW_GROUP = 262_144
+TRIES = 20
+
+
+def encode(frame: pl.DataFrame) -> bytes:
+    """Return a frame as Parquet; equal frames give equal bytes, on any number of threads."""
+    buffer = io.BytesIO()
+    frame.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
+    return buffer.getvalue()
+
+
+def partition_path(table: str, keys: Mapping[str, object]) -> str:
+    """Return where a partition's object stands.
+
+    Example:
+        >>> partition_path("candles", {"exchange": "bitfinex", "symbol": "LTCUSD", "year": 2019})
+        'candles/exchange=bitfinex/symbol=LTCUSD/year=2019/part-0.parquet'
+    """
+    folders = [f"{name}={keys[name]}" for name in TABLES[table].partitions]
+    return "/".join([table, *folders, OBJECT])
+
+
+def parse_partition(path: str) -> dict[str, str]:
+    """Return the partition keys that a path holds."""
+    return dict(part.split("=", 1) for part in path.split("/") if "=" in part)
+
+
+def write_partition(store: Store, table: str, keys: Mapping[str, object], frame: pl.DataFrame, guard: Callable[[], None]) -> bool:
+    """Publish a partition, or take it away where it has no rows; return whether anything changed.
+
+    Args:
+        store: The lake.
+        table: Name of the table.
+        keys: Its partition keys.
+        frame: All its rows, in the table's order; columns beside the schema's are models'.
+        guard: Called before the put; raises where this run may no longer write.
+    """
+    declared = TABLES[table]
+    path = partition_path(table, keys)
+    guard()
+    if frame.is_empty():
+        there = store.head(path) is not None
+        store.delete(path)
+        return there
+    return store.put_changed(path, encode(conform(frame, declared)))
+
+
+def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Return the frame with the contract's columns in the contract's order and types, without partition keys."""
+    types = {name: column.dtype for name, column in table.schema.columns().items() if name not in table.partitions}
+    extra = [pl.col(name) for name in frame.columns if name.startswith("predicted_") and name not in types]
+    plain = [pl.col(name).cast(pl.String if isinstance(kind, pl.Enum) else kind) for name, kind in types.items()]
+    return frame.select(*plain, *extra)
+
+
+def read_partition(store: Store, table: str, keys: Mapping[str, object], columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+    """Return a partition's rows without the partition keys; None where there is none."""
+    content = store.get(partition_path(table, keys))
+    return None if content is None else decode(content, columns)
+
+
+def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return the rows that Parquet bytes hold."""
+    return pl.read_parquet(io.BytesIO(content), columns=list(columns) if columns else None, hive_partitioning=False)
+
+
+def list_partitions(store: Store, table: str, keys: Mapping[str, object] | None = None) -> list[dict[str, str]]:
+    """Return the partition keys of a table's objects, those under the first few keys where these are given."""
+    return [parse_partition(entry.path) for entry in list_objects(store, table, keys)]
+
+
+def list_objects(store: Store, table: str, keys: Mapping[str, object] | None = None) -> list[Entry]:
+    """Return a table's objects, by path."""
+    prefix = f"{table}/"
+    for name in TABLES[table].partitions:
+        if keys is None or name not in keys:
+            break
+        prefix += f"{name}={keys[name]}/"
+    return [entry for entry in store.list(prefix) if entry.path.endswith(OBJECT)]
+
+
+def read_table(
+    lake: str,
+    table: str,
+    *,
+    symbol: str | None = None,
+    horizon_minutes: int | None = None,
+    columns: Sequence[str] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """Return a table's rows, partition keys first, in the order of its key.
+
+    Each object is read as of one etag; one that is replaced meanwhile is read again.
+
+    Returns:
+        The columns of the contract, and those of the models; empty where there is nothing yet.
+
+    Args:
+        lake: URI of the lake.
+        table: One of candles, rejects, ledger, gaps, forecasts, scores, models.
+        symbol: Only this one, in any spelling.
+        horizon_minutes: Only this horizon.
+        columns: Only these.
+        options: Of the object store, as in [storage].
+
+    Raises:
+        SettingsError: There is no such table, or no right to read.
+        StoreUnavailableError: The store did not answer.
+    """
+    if table not in TABLES:
+        raise SettingsError(f"table {table!r}", f"one of {', '.join(TABLES)}", "see docs/tables.md")
+    wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
+    chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in TABLES[table].partitions}
+    frames = read_pinned(Store(lake, options), table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
+    rows = join(frames, TABLES[table])
+    for name, value in wanted.items():
+        if value is not None and name not in chosen and name in rows.columns:
+            rows = rows.filter(pl.col(name) == value)
+    rows = rows.sort([*(name for name in TABLES[table].partitions if name != "year"), *TABLES[table].sort])
+    return rows.select(columns) if columns else rows
+
+
+def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], bool]) -> list[tuple[dict[str, str], bytes]]:
+    """Return the bytes of a table's chosen objects, each as of the etag that was listed.
+
+    Raises:
+        StoreUnavailableError: Objects were replaced faster than they could be read.
+    """
+    for _ in range(TRIES):
+        entries = [(keys, entry) for entry in list_objects(store, table) if choose(keys := parse_partition(entry.path))]
+        with ThreadPoolExecutor(8) as pool:
+            contents = list(pool.map(lambda found: store.get_if_match(found[1].path, found[1].etag), entries))
+        if all(content is not None for content in contents):
+            return [(keys, content) for (keys, _), content in zip(entries, contents, strict=True) if content is not None]
+    raise StoreUnavailableError(f"{table} is being replaced all the while", "a moment of rest", "run again")
+
+
+def join(parts: list[tuple[dict[str, str], bytes]], table: Table) -> pl.DataFrame:
+    """Return all rows with their partition keys put back."""
+    types = {name: column.dtype for name, column in table.schema.columns().items()}
+    empty = empty_frame(table.schema)
+    frames = [
+        decode(content).select(*(pl.lit(keys[name]).cast(types[name]).alias(name) for name in table.partitions), pl.all())
+        for keys, content in parts
+    ]
+    return pl.concat([empty, *frames], how="diagonal") if frames else empty
+
+
+def empty_frame(schema: type[dy.Schema]) -> pl.DataFrame:
+    """Return a frame of a contract's columns without rows; closed sets of words are plain text in the lake."""
+    empty = schema.create_empty()
+    return empty.with_columns(pl.col(name).cast(pl.String) for name, kind in empty.schema.items() if isinstance(kind, pl.Enum)).cast({pl.List(kind.inner): pl.List(pl.String) for kind in empty.dtypes if isinstance(kind, pl.List)})

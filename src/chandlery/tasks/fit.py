@@ -1,0 +1,160 @@
+"""The fit task: gathered sums or samples to one fitted model a refit, in the order of time."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from chandlery.checkpoints import day_name
+from chandlery.config import to_minutes_text
+from chandlery.models import Artefact, Model, Sample, Sums, open_models
+from chandlery.state import get_arrays
+from chandlery.tasks.gather import bucket_path
+from chandlery.tasks.work import Arrays, Work
+
+__all__ = ["FitTask", "Fitted", "artefact_path", "fit_model", "read_artefacts"]
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One model and horizon, with the refits to make.
+
+    Args:
+        work: Where to read and write.
+        model: Its name.
+        horizon: Its place among the lake's horizons.
+        refits: Months at whose first instant it is refitted, ascending, as in 2019-05.
+        symbols: Whose rows it learns from, ascending.
+        names: The features, in order.
+    """
+
+    work: Work
+    model: str
+    horizon: int
+    refits: tuple[str, ...]
+    symbols: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+class Fitted(msgspec.Struct, frozen=True):
+    """One line of an artefact: a fitted model and what it was fitted on."""
+
+    refit_at: str
+    rows: int
+    symbols: list[str]
+    features: list[str]
+    seed: int
+    fit: Artefact
+
+
+def artefact_path(model: str, horizon_minutes: int, year: str) -> str:
+    """Return the name of the text that holds a year's fits of a model.
+
+    Example:
+        >>> artefact_path("linear", 30, "2019")
+        'artefacts/linear-30m-2019.jsonl'
+    """
+    return f"artefacts/{model}-{to_minutes_text(horizon_minutes)}-{year}.jsonl"
+
+
+def read_artefacts(work: Work, model: str, horizon_minutes: int, years: list[str]) -> list[Fitted]:
+    """Return a model's fits of some years, ascending."""
+    found = (work.lake.store.get(artefact_path(model, horizon_minutes, year)) for year in years)
+    decoder = msgspec.json.Decoder(Fitted)
+    return [fitted for content in found if content for fitted in decoder.decode_lines(content)]
+
+
+def fit_model(task: FitTask) -> int:
+    """Fit and publish one model at each of its refits; return the number of refits.
+
+    Raises:
+        LeaseHeldError: Another run has taken the lake.
+    """
+    model = open_models([task.model], task.work.extensions)[0]
+    pool = SumsPool(task) if model.learns_from == "sums" else SamplePool(task, model)
+    fits: dict[str, list[Fitted]] = {}
+    for refit in task.refits:
+        training, symbols = pool.until(refit)
+        if training.rows == 0:
+            continue
+        steps = task.work.lake.horizon_steps[task.horizon]
+        fit = model.fit(training, steps, task.work.seed)
+        fits.setdefault(refit[:4], []).append(
+            Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit)
+        )
+    for year, fresh in fits.items():
+        publish(task, year, fresh)
+    return sum(len(fresh) for fresh in fits.values())
+
+
+def publish(task: FitTask, year: str, fresh: list[Fitted]) -> None:
+    """Put a year's fits beside those of the year that stay as they were."""
+    horizon_minutes = task.work.lake.file.horizons[task.horizon]
+    kept = [
+        fitted
+        for fitted in read_artefacts(task.work, task.model, horizon_minutes, [year])
+        if fitted.refit_at < fresh[0].refit_at and task.work.span.resumed
+    ]
+    task.work.lake.guard()
+    content = msgspec.json.Encoder(order="deterministic").encode_lines(kept + fresh)
+    task.work.lake.store.put_changed(artefact_path(task.model, horizon_minutes, year), content)
+
+
+class Buckets:
+    """The buckets of all symbols, read in a fixed order: by refit, then by symbol."""
+
+    def __init__(self, task: FitTask) -> None:
+        store = task.work.lake.store
+        self._store = store
+        names = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
+        self._waiting = sorted(
+            (path.removeprefix(bucket_path(symbol)), symbol, path) for symbol, paths in names.items() for path in paths
+        )
+
+    def until(self, refit: str) -> list[tuple[str, Arrays]]:
+        """Return the buckets that a refit may train on and that were not returned before."""
+        count = sum(name <= f"{refit}.npz" for name, _, _ in self._waiting)
+        ready, self._waiting = self._waiting[:count], self._waiting[count:]
+        found = ((symbol, get_arrays(self._store, path)) for _, symbol, path in ready)
+        return [(symbol, arrays) for symbol, arrays in found if arrays is not None]
+
+
+class SumsPool:
+    """Sums over all symbols, growing from refit to refit."""
+
+    def __init__(self, task: FitTask) -> None:
+        self._buckets, self._task = Buckets(task), task
+        self._total: Sums | None = None
+        self._symbols: set[str] = set()
+
+    def until(self, refit: str) -> tuple[Sums, list[str]]:
+        """Return the sums over all rows that a refit may train on, and whose rows they are."""
+        for symbol, arrays in self._buckets.until(refit):
+            sums = Sums.all_from_arrays(arrays).get(self._task.model)
+            if sums is not None and sums.rows:
+                self._total = sums if self._total is None else self._total + sums
+                self._symbols.add(symbol)
+        if self._total is None:
+            return Sums.empty(), []
+        return self._total.at(self._task.horizon), sorted(self._symbols)
+
+
+class SamplePool:
+    """Sampled rows of all symbols, growing from refit to refit."""
+
+    def __init__(self, task: FitTask, model: Model) -> None:
+        self._buckets, self._task, self._model = Buckets(task), task, model
+        self._parts: list[Sample] = []
+        self._symbols: set[str] = set()
+
+    def until(self, refit: str) -> tuple[Sample, list[str]]:
+        """Return the sampled rows that a refit may train on, and whose rows they are."""
+        for symbol, arrays in self._buckets.until(refit):
+            sample = Sample.from_arrays(arrays)
+            if sample.rows:
+                self._parts.append(sample.at(self._task.horizon).map_values(self._model.design, self._task.names))
+                self._symbols.add(symbol)
+        if not self._parts:
+            return Sample.empty(), []
+        return Sample.concat(self._parts), sorted(self._symbols)

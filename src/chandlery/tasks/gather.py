@@ -1,0 +1,144 @@
+"""The gather task: a symbol's candles to Gram sums and a sample of rows, bucket by bucket.
+
+A bucket is named by the first refit that may train on its rows. Whole buckets are put once; the one
+that a checkpoint cuts is kept with the checkpoint.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chandlery.features import FeatureRows
+from chandlery.labels import normalise
+from chandlery.models import Model, Sample, Sums, add_rows, open_models
+from chandlery.state import put_arrays
+from chandlery.tasks.passes import SymbolPass
+from chandlery.tasks.work import Arrays, Block, Work
+
+__all__ = ["Gathered", "SymbolTask", "bucket_path", "gather_symbol", "targets_of"]
+
+SAMPLE_ROWS = 1024  # a symbol and bucket: the six pairs of 2013–2020 make a pool of about 300,000
+
+
+@dataclass(frozen=True)
+class SymbolTask:
+    """One symbol's part of the work."""
+
+    work: Work
+    symbol: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What became of a symbol's rows."""
+
+    symbol: str
+    rows: int
+
+
+def bucket_path(symbol: str, bucket: str = "") -> str:
+    """Return where a bucket of a symbol stands; without one, the folder of all."""
+    return f"state/gather/{symbol}/{bucket}.npz" if bucket else f"state/gather/{symbol}/"
+
+
+def hash_rows(symbol: str, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a hash of symbol and time: who is in the sample depends on nothing else.
+
+    Source:
+        Steele, Lea, Flood (2014), Fast splittable pseudorandom number generators: the finaliser of SplitMix64.
+    """
+    mixed = steps.astype(np.uint64) + np.uint64(zlib.crc32(symbol.encode())) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(multiplier)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def targets_of(symbol_pass: SymbolPass, rows: FeatureRows) -> NDArray[np.float32]:
+    """Return the normalised targets of rows, (rows, horizons); NaN where a label is not known."""
+    actual = symbol_pass.actual_at(rows.step)
+    horizons = symbol_pass.work.lake.horizon_steps
+    columns = [normalise(actual[:, k], rows.close, rows.sigma, steps) for k, steps in enumerate(horizons)]
+    return np.column_stack(columns).astype(np.float32)
+
+
+class Bucket:
+    """Sums for the models that learn from sums, and a sample of rows for the others."""
+
+    def __init__(self, name: str, symbol: str, arrays: Arrays | None = None) -> None:
+        self.name, self.symbol = name, symbol
+        self.sums: dict[str, Sums] = {}
+        self.sample: Sample | None = None
+        if arrays:
+            self.sums = Sums.all_from_arrays(arrays)
+            self.sample = Sample.from_arrays(arrays)
+
+    def add(self, models: list[Model], names: tuple[str, ...], rows: FeatureRows, target: NDArray[np.float32]) -> int:
+        """Add the rows whose every label is known; return their number."""
+        usable = rows.ready & np.isfinite(target).all(axis=1)
+        values, target, weight = rows.values[usable], target[usable], rows.weight[usable]
+        steps = rows.step[usable]
+        for model in models:
+            if model.learns_from == "sums":
+                inputs = model.design(values, names)
+                self.sums[model.name] = add_rows(self.sums.get(model.name), inputs, target, weight, steps)
+        fresh = Sample(values, target, weight, hash_rows(self.symbol, steps))
+        self.sample = (fresh if self.sample is None else self.sample.join(fresh)).take_lowest(SAMPLE_ROWS)
+        return steps.size
+
+    def to_arrays(self) -> Arrays:
+        """Return all of it as named arrays."""
+        arrays: Arrays = {"bucket": np.array(self.name)}
+        for name, sums in self.sums.items():
+            arrays |= sums.to_arrays(name)
+        return arrays | (self.sample.to_arrays() if self.sample is not None else {})
+
+
+def gather_symbol(task: SymbolTask) -> Gathered:
+    """Write a symbol's buckets from the span's first day on, and its states at the checkpoints.
+
+    Raises:
+        LeaseHeldError: Another run has taken the lake.
+    """
+    work, symbol = task.work, task.symbol
+    symbol_pass, models = SymbolPass(work, symbol), open_models(work.lake.file.models, work.extensions)
+    writer = BucketWriter(work, symbol)
+    rows_used = 0
+    for block, rows, state in symbol_pass.blocks():
+        bucket = writer.turn_to(block)
+        rows_used += bucket.add(models, symbol_pass.plan.names, rows, targets_of(symbol_pass, rows))
+        if block.saves:
+            work.save(block.stop, f"features-{symbol}", state.to_arrays())
+            work.save(block.stop, f"bucket-{symbol}", bucket.to_arrays())
+    writer.finish()
+    return Gathered(symbol, rows_used)
+
+
+class BucketWriter:
+    """Puts each bucket once it is whole."""
+
+    def __init__(self, work: Work, symbol: str) -> None:
+        self._work, self._symbol = work, symbol
+        self._bucket: Bucket | None = None
+        store = work.lake.store
+        first = work.blocks()[0].bucket
+        for entry in store.list(bucket_path(symbol)):
+            if entry.path >= bucket_path(symbol, first):  # what an earlier run left may be longer than what is now
+                work.lake.guard()
+                store.delete(entry.path)
+        if arrays := work.restore(f"bucket-{symbol}"):
+            self._bucket = Bucket(str(arrays["bucket"]), symbol, arrays)
+
+    def turn_to(self, block: Block) -> Bucket:
+        """Return the bucket of a block; the one before it is whole then."""
+        if self._bucket is None or self._bucket.name != block.bucket:
+            self.finish()
+            self._bucket = Bucket(block.bucket, self._symbol)
+        return self._bucket
+
+    def finish(self) -> None:
+        """Put the bucket in hand."""
+        if self._bucket is not None:
+            self._work.lake.guard()
+            put_arrays(self._work.lake.store, bucket_path(self._symbol, self._bucket.name), self._bucket.to_arrays())

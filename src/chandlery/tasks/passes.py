@@ -1,0 +1,120 @@
+"""The one pass over a symbol's candles that gather, forecast and the leak gate share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
+from chandlery.grid import CandleBlock, to_block
+from chandlery.labels import label
+from chandlery.market import MarketBlock
+from chandlery.state import get_arrays
+from chandlery.tasks.work import Block, Work
+
+__all__ = ["SymbolPass", "market_path", "read_barriers"]
+
+
+def market_path(month: str) -> str:
+    """Return where a month of the market stands."""
+    return f"state/market/{month}.npz"
+
+
+def read_barriers(work: Work, symbol: str) -> NDArray[np.int64]:
+    """Return the steps that no label of a symbol crosses, start and stop, (k, 2)."""
+    arrays = get_arrays(work.lake.store, f"state/gaps/{symbol}.npz")
+    return np.empty((0, 2), np.int64) if arrays is None else arrays["barriers"]
+
+
+@dataclass
+class SymbolPass:
+    """One symbol's candles, features and labels over the span of the work.
+
+    Args:
+        work: The span and the lake.
+        symbol: Whose candles.
+    """
+
+    work: Work
+    symbol: str
+
+    @cached_property
+    def plan(self) -> FeaturePlan:
+        """What features there are, for this symbol."""
+        work = self.work
+        return plan_features(self.symbol, work.lake.interval_minutes, work.references, work.extensions)
+
+    @cached_property
+    def candles(self) -> pl.DataFrame:
+        """Its candles, from one lead before the span."""
+        return self.work.read_candles(self.symbol)
+
+    @cached_property
+    def steps(self) -> NDArray[np.int64]:
+        """The step of each candle."""
+        milliseconds = self.work.lake.interval_minutes * 60_000
+        return self.candles["open_time"].dt.epoch("ms").to_numpy() // milliseconds
+
+    @cached_property
+    def actual(self) -> NDArray[np.float64]:
+        """The close at each horizon's target, (candles, horizons); NaN where unknown or across a gap."""
+        close = self.candles["close"].to_numpy()
+        barriers = read_barriers(self.work, self.symbol)
+        columns = [label(self.steps, close, horizon, barriers) for horizon in self.work.lake.horizon_steps]
+        return np.column_stack(columns)
+
+    def actual_at(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return `actual` for some of the candles, by their steps."""
+        return self.actual[np.searchsorted(self.steps, steps)]
+
+    def blocks(self, state: FeatureState | None = None) -> Iterator[tuple[Block, FeatureRows, FeatureState]]:
+        """Yield each block's rows and the state after it, from the first block with candles on.
+
+        Args:
+            state: Where to start from; without it from the span's checkpoint, or anew.
+        """
+        if self.steps.size == 0:
+            return
+        if state is None and (arrays := self.work.restore(f"features-{self.symbol}")) is not None:
+            state = FeatureState.from_arrays(arrays)
+        market = MarketReader(self.work)
+        for block in self.work.blocks():
+            if state is None and block.stop <= self.steps[0]:
+                continue
+            state = start_features(self.plan) if state is None else state
+            rows, state = run_features(self.plan, state, self.cut(block.start, block.stop), market.read(block))
+            yield block, rows, state
+            if block.stop > self.steps[-1] + 1 and not block.saves and not self._saves_follow(block):
+                return
+
+    def cut(self, start: int, stop: int) -> CandleBlock:
+        """Return the candles of some steps."""
+        return to_block(self.candles, self.work.lake.interval_minutes, start, stop)
+
+    def _saves_follow(self, block: Block) -> bool:
+        return any(self.work.steps(day) > block.stop for day in self.work.span.saves)
+
+
+class MarketReader:
+    """Reads the market month by month, each month once.
+
+    Args:
+        work: The lake.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._month = ""
+        self._held: MarketBlock | None = None
+
+    def read(self, block: Block) -> MarketBlock:
+        """Return the market of a block's steps."""
+        if self._held is None or self._month != block.month:
+            arrays = get_arrays(self._work.lake.store, market_path(block.month))
+            if arrays is None:
+                raise FileNotFoundError(market_path(block.month))
+            self._held, self._month = MarketBlock.from_arrays(arrays), block.month
+        return self._held.cut(block.start, block.stop)

@@ -1,0 +1,110 @@
+"""What every task of the forecast stage carries, and how time is cut for all of them alike."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from chandlery.checkpoints import Span, day_name
+from chandlery.lake import Lake
+from chandlery.state import get_arrays, put_arrays
+
+__all__ = ["Block", "Work", "months_between"]
+
+Arrays = dict[str, np.ndarray]
+Name = TypeVar("Name")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of whole days in one UTC month and in one bucket of training rows.
+
+    Args:
+        start: First step.
+        stop: Step after the last.
+        month: The month of its candles, as in 2019-05.
+        bucket: The first refit (a month) that may train on its rows: an embargo of one lead lies between.
+        saves: Whether the states at its end are a checkpoint.
+    """
+
+    start: int
+    stop: int
+    month: str
+    bucket: str
+    saves: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every task of the forecast stage carries.
+
+    Args:
+        lake: Where to read and write.
+        span: The stretch of time to compute.
+        lead: The embargo in days.
+        references: The market, leaders first.
+        extensions: Files with features and models of one's own.
+        seed: Of everything random.
+    """
+
+    lake: Lake
+    span: Span
+    lead: int
+    references: tuple[str, ...]
+    extensions: tuple[str, ...]
+    seed: int
+
+    def steps(self, day: int) -> int:
+        """Return the step that opens at a day's midnight."""
+        return day * 1440 // self.lake.interval_minutes
+
+    def blocks(self) -> list[Block]:
+        """Cut the span at months, at buckets and at checkpoints; the same for every symbol."""
+        last = -(-self.span.stop_ms // 86_400_000)
+        months = [int(np.datetime64(month, "D").astype(int)) for month in months_between(self.span.since, last)]
+        edges = {*months, *(day - self.lead for day in months), *self.span.saves, self.span.since, last}
+        days = sorted(day for day in edges if self.span.since <= day <= last)
+        return [
+            Block(self.steps(start), self.steps(stop), day_name(start)[:7], next_month(start + self.lead), stop in self.span.saves)
+            for start, stop in zip(days, days[1:], strict=False)
+        ]
+
+    def checkpoint(self, day: int, name: str) -> str:
+        """Return the path of a state as of a day's midnight."""
+        return f"state/checkpoints/{day_name(day)}/{name}.npz"
+
+    def restore(self, name: str) -> Arrays | None:
+        """Return a state as of the span's first day; None where nothing had begun by then."""
+        return get_arrays(self.lake.store, self.checkpoint(self.span.since, name)) if self.span.resumed else None
+
+    def save(self, step: int, name: str, arrays: Arrays) -> None:
+        """Keep a state as of the midnight at which a step opens."""
+        self.lake.guard()
+        put_arrays(self.lake.store, self.checkpoint(step * self.lake.interval_minutes // 1440, name), arrays)
+
+    def read_candles(self, symbol: str) -> pl.DataFrame:
+        """Return a symbol's candles, from a little before the span where it was resumed."""
+        since = (self.span.since - self.lead) * 86_400_000 if self.span.resumed else 0
+        return self.lake.read_candles(symbol, since)
+
+
+def next_month(day: int) -> str:
+    """Return the month after a day's.
+
+    Example:
+        >>> next_month(18262)
+        '2020-02'
+    """
+    return str(np.datetime64(day, "D").astype("datetime64[M]") + 1)
+
+
+def months_between(first_day: int, last_day: int) -> list[str]:
+    """Return the months whose first day lies in [first_day, last_day].
+
+    Example:
+        >>> months_between(18261, 18300)
+        ['2020-01', '2020-02']
+    """
+    first, last = (np.datetime64(day, "D").astype("datetime64[M]") for day in (first_day - 1, last_day))
+    return [str(month) for month in np.arange(first + 1, last + 1)]
