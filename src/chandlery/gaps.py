@@ -1,0 +1,177 @@
+"""Runs of missing candles, typed by what was improbable at the time.
+
+A symbol's habit is the share of steps that it traded in the 7 days before a run; the chance that it
+stayed quiet for the whole run by mere habit is P = (1 − share)^missing. Everything is known at the
+end of the run: shares are of the days before it, and others count as listed by having traded then.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chandlery.config import to_minutes_text
+from chandlery.grid import Floats, Ints
+from chandlery.schema import TIME
+
+__all__ = ["ALGORITHM", "Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]
+
+ALGORITHM = 1
+HABIT_DAYS = 7
+IMPROBABLE = 1e-6
+DOUBTFUL = 1e-3
+LEAST_OTHERS = 2
+
+
+@dataclass(frozen=True)
+class Activity:
+    """When symbols traded: additive over symbols.
+
+    Args:
+        start: First step, at a midnight.
+        traded: How many symbols traded at each step, (steps,).
+        listed: How many traded in the 7 days before each day, (days,).
+        log_quiet: Sum over these of log(1 − share of steps traded in those 7 days), (days,).
+    """
+
+    start: int
+    traded: Ints
+    listed: Ints
+    log_quiet: Floats
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as named arrays."""
+        return {"start": np.array(self.start), "traded": self.traded.astype(np.uint16), "listed": self.listed, "log_quiet": self.log_quiet}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Activity":
+        """Return what arrays hold."""
+        return cls(int(arrays["start"]), arrays["traded"].astype(np.int64), arrays["listed"], arrays["log_quiet"])
+
+
+def measure_activity(steps: Ints, interval_minutes: int) -> Activity:
+    """Return one symbol's activity, from its first day to a week after its last.
+
+    Args:
+        steps: Steps with a candle, ascending.
+        interval_minutes: Length of a step.
+    """
+    day_steps = 1440 // interval_minutes
+    if steps.size == 0:
+        return Activity(0, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    first_day, last_day = int(steps[0]) // day_steps, int(steps[-1]) // day_steps + HABIT_DAYS + 1
+    days = last_day - first_day + 1
+    start = first_day * day_steps
+    traded = np.zeros(days * day_steps, np.int64)
+    traded[steps - start] = 1
+    before = np.concatenate([[0], np.cumsum(np.bincount((steps - start) // day_steps, minlength=days))])
+    place = np.arange(days)
+    count = before[place] - before[np.maximum(place - HABIT_DAYS, 0)]
+    span = np.maximum(np.minimum(place, HABIT_DAYS), 1) * day_steps
+    share = np.minimum(count / span, 1 - 1 / (span + 1))
+    return Activity(start, traded, (count > 0).astype(np.int64), np.log1p(-share))
+
+
+def combine_activity(parts: Iterable[Activity], interval_minutes: int) -> Activity:
+    """Return the activity of all symbols together."""
+    held = [part for part in parts if part.traded.size]
+    if not held:
+        return Activity(0, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    day_steps = 1440 // interval_minutes
+    start = min(part.start for part in held)
+    stop = max(part.start + part.traded.size for part in held)
+    total = Activity(start, np.zeros(stop - start, np.int64), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
+    for part in held:
+        first = part.start - start
+        total.traded[first : first + part.traded.size] += part.traded
+        days = slice(first // day_steps, first // day_steps + part.listed.size)
+        total.listed[days] += part.listed
+        total.log_quiet[days] += part.log_quiet
+    return total
+
+
+def find_gaps(steps: Ints, interval_minutes: int, activity: Activity) -> pl.DataFrame:
+    """Return a symbol's gaps, and its mere quiet as one row a year.
+
+    Returns:
+        One row a gap, ascending: interval, start, end, missing, kind, evidence.
+
+    Args:
+        steps: Steps with a candle, ascending.
+        interval_minutes: Length of a step.
+        activity: Of all symbols, this one too.
+    """
+    day_steps = 1440 // interval_minutes
+    own = measure_activity(steps, interval_minutes)
+    after = np.flatnonzero(np.diff(steps) > 1)
+    start, stop = steps[after] + 1, steps[after + 1]
+    missing = stop - start
+    habit = HABIT_DAYS * day_steps
+    span = np.clip(start - (steps[0] if steps.size else 0), 1, habit)
+    count = (after + 1) - np.searchsorted(steps, start - span)
+    share = np.minimum(count / span, 1 - 1 / (span + 1))
+    log_p = missing * np.log1p(-share)
+    day = start // day_steps - activity.start // day_steps
+    own_day = start // day_steps - own.start // day_steps
+    others = activity.listed[day] - own.listed[own_day]
+    log_all = log_p + missing * np.minimum(activity.log_quiet[day] - own.log_quiet[own_day], 0.0)
+    running = np.concatenate([[0], np.cumsum(activity.traded)])
+    heard = running[stop - activity.start] - running[start - activity.start]
+    improbable, doubtful = np.log(IMPROBABLE), np.log(DOUBTFUL)
+    silent = (others >= LEAST_OTHERS) & (heard == 0)
+    kind = np.select(
+        [silent & (log_all < improbable), log_p < improbable, (log_p < doubtful) | (silent & (log_all < doubtful))],
+        ["outage", "hole", "unknown"],
+        "",
+    )
+    chosen = np.flatnonzero(kind != "")
+    gaps = pl.DataFrame(
+        {"start": start[chosen], "end": stop[chosen], "missing": missing[chosen], "kind": kind[chosen].astype(object)},
+        schema={"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String},
+    ).with_columns(pl.Series("evidence", [_describe(share[k], log_p[k], int(others[k]), int(heard[k])) for k in chosen], pl.String))
+    quiet = _sum_quiet(start[kind == ""], missing[kind == ""], steps, interval_minutes)
+    milliseconds = interval_minutes * 60_000
+    return (
+        pl.concat([gaps, quiet])
+        .sort("start", "kind")
+        .select(
+            pl.lit(to_minutes_text(interval_minutes)).alias("interval"),
+            (pl.col("start") * milliseconds).cast(TIME),
+            (pl.col("end") * milliseconds).cast(TIME),
+            "missing",
+            "kind",
+            "evidence",
+        )
+    )
+
+
+def barriers(gaps: pl.DataFrame, interval_minutes: int) -> Ints:
+    """Return the steps that no label may cross: start and stop of every gap that is not mere quiet, (k, 2)."""
+    real = gaps.filter(pl.col("kind") != "no_trade").sort("start")
+    milliseconds = interval_minutes * 60_000
+    return np.column_stack([real[name].dt.epoch("ms").to_numpy() // milliseconds for name in ("start", "end")]).astype(np.int64)
+
+
+def _describe(share: float, log_p: float, others: int, heard: int) -> str:
+    chance = f"1e{log_p / np.log(10):.0f}"
+    return f"traded {share * 100:.1f} % of the steps of the 7 days before; chance of mere quiet {chance}; {others} others listed, {heard} candles of theirs"
+
+
+def _sum_quiet(start: Ints, missing: Ints, steps: Ints, interval_minutes: int) -> pl.DataFrame:
+    """Return one row a year: the year's part of the quiet runs that begin in it."""
+    schema = {"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String, "evidence": pl.String}
+    if start.size == 0:
+        return pl.DataFrame(schema=schema)
+    seconds = np.datetime64(0, "s") + start * interval_minutes * 60
+    years = seconds.astype("datetime64[Y]").astype(int)
+    rows = []
+    for year in np.unique(years):
+        chosen = years == year
+        first, last = int(start[chosen][0]), int((start + missing)[chosen][-1])
+        runs, total = int(chosen.sum()), int(missing[chosen].sum())
+        candles = int(np.searchsorted(steps, last) - np.searchsorted(steps, first))
+        rows.append((first, last, total, "no_trade", f"{runs} quiet runs, the longest of {int(missing[chosen].max())} steps, between {candles} candles"))
+    return pl.DataFrame(rows, schema=schema, orient="row")

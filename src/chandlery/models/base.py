@@ -1,0 +1,185 @@
+"""What a model is, what it learns from, and which models there are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chandlery.features.registry import load_extensions
+from chandlery.grid import Ints, Singles
+
+__all__ = ["Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_models", "register"]
+
+Artefact = dict[str, Any]
+Arrays = dict[str, NDArray[Any]]
+
+
+class Model(Protocol):
+    """A model: one fit serves every symbol.
+
+    Targets and predictions are log(price / close at issue) in units of sigma·√horizon.
+
+    Args:
+        name: Names its column, `predicted_<name>`.
+        algorithm: Raised when the model's results change.
+        refit_months: Months of the year at whose first instant it is fitted again.
+        learns_from: Gram sums over all rows, or a sample of rows.
+    """
+
+    name: str
+    algorithm: int
+    refit_months: tuple[int, ...]
+    learns_from: Literal["sums", "sample"]
+
+    def design(self, values: Singles, names: Sequence[str]) -> Singles:
+        """Return the model's inputs, (n, d), from features."""
+
+    def weigh(self, weight: Singles) -> Singles:
+        """Return loss weights from sigma against a typical sigma (0.3 to 5)."""
+
+    def fit(self, training: "Sums | Sample", seed: int) -> Artefact:
+        """Return what was learned, as plain values that JSON can hold."""
+
+    def predict(self, artefact: Artefact, design: Singles) -> Singles:
+        """Return predictions, float32 (n,)."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Weighted sums over training rows.
+
+    Args:
+        xtx: Of inputs with inputs, float64 (d, d).
+        xty: Of inputs with targets, float64 (d, horizons).
+        rows: How many.
+    """
+
+    xtx: NDArray[np.float64]
+    xty: NDArray[np.float64]
+    rows: int
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(self.xtx + other.xtx, self.xty + other.xty, self.rows + other.rows)
+
+    def at(self, horizon: int) -> "Sums":
+        """Return the sums of one horizon."""
+        return Sums(self.xtx, self.xty[:, horizon : horizon + 1], self.rows)
+
+    def to_arrays(self, model: str) -> Arrays:
+        """Return the sums as arrays named after a model; of xtx the lower triangle."""
+        triangle = self.xtx[np.tril_indices(self.xtx.shape[0])]
+        return {f"sums.{model}.xtx": triangle, f"sums.{model}.xty": self.xty, f"sums.{model}.rows": np.array(self.rows)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, model: str) -> "Sums | None":
+        """Return a model's sums; None where there are none."""
+        if f"sums.{model}.xty" not in arrays:
+            return None
+        xty = arrays[f"sums.{model}.xty"]
+        xtx = np.zeros((xty.shape[0], xty.shape[0]))
+        lower = np.tril_indices(xty.shape[0])
+        xtx[lower] = arrays[f"sums.{model}.xtx"]
+        xtx.T[lower] = xtx[lower]
+        return cls(xtx, xty, int(arrays[f"sums.{model}.rows"]))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Training rows, chosen by a hash of symbol and time.
+
+    Args:
+        values: Features or inputs, float32 (n, d).
+        target: float32 (n, horizons).
+        weight: Sigma against a typical sigma, float32 (n,).
+        key: The hash, uint64 (n,).
+    """
+
+    values: Singles
+    target: Singles
+    weight: Singles
+    key: NDArray[np.uint64]
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return int(self.key.size)
+
+    def take_lowest(self, count: int) -> "Sample":
+        """Return the rows of the lowest keys, in the order of the keys."""
+        chosen = np.argsort(self.key, kind="stable")[:count]
+        return Sample(self.values[chosen], self.target[chosen], self.weight[chosen], self.key[chosen])
+
+    def at(self, horizon: int) -> "Sample":
+        """Return the sample with the target of one horizon."""
+        return replace(self, target=self.target[:, horizon : horizon + 1])
+
+    @classmethod
+    def concat(cls, parts: Iterable["Sample"]) -> "Sample":
+        """Return several samples as one."""
+        held = list(parts)
+        names = ("values", "target", "weight", "key")
+        return cls(*(np.concatenate([getattr(part, name) for part in held]) for name in names))
+
+    def to_arrays(self) -> Arrays:
+        """Return all of it as named arrays."""
+        return {f"sample.{name}": getattr(self, name) for name in ("values", "target", "weight", "key")}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "Sample":
+        """Return the sample that arrays hold."""
+        return cls(*(arrays[f"sample.{name}"] for name in ("values", "target", "weight", "key")))
+
+
+def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Singles, day: Ints) -> Sums | None:
+    """Return the sums with rows added: float32 within a UTC day, days added in order in float64.
+
+    Args:
+        sums: So far; None before the first row.
+        design: Inputs, (n, d).
+        target: (n, horizons).
+        weight: Loss weights, (n,).
+        day: Of each row, ascending.
+    """
+    if design.shape[0] == 0:
+        return sums
+    root = np.sqrt(weight)[:, None]
+    scaled, aimed = design * root, target * root
+    inputs, horizons = design.shape[1], target.shape[1]
+    xtx = np.zeros((inputs, inputs)) if sums is None else sums.xtx.copy()
+    xty = np.zeros((inputs, horizons)) if sums is None else sums.xty.copy()
+    edges = [*np.flatnonzero(np.diff(day, prepend=day[0] - 1)), day.size]
+    for first, last in zip(edges, edges[1:], strict=False):
+        rows = scaled[first:last]
+        xtx += rows.T @ rows
+        xty += rows.T @ aimed[first:last]
+    return Sums(xtx, xty, (0 if sums is None else sums.rows) + design.shape[0])
+
+
+_models: dict[str, Model] = {}
+
+
+def register(model: Model) -> Model:
+    """Make a model known by its name."""
+    _models[model.name] = model
+    return model
+
+
+def model_names(extensions: Sequence[str]) -> list[str]:
+    """Return the names of all models, those of extension files last."""
+    load_extensions(extensions)
+    return list(_models)
+
+
+def open_models(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
+    """Return models by name.
+
+    Raises:
+        SettingsError: An extension cannot be loaded.
+        KeyError: There is no such model; settings are checked before.
+    """
+    load_extensions(extensions)
+    return [_models[name] for name in names]
+
+

@@ -1,0 +1,232 @@
+"""How good forecasts were, against the price that stays: additive sums by month, and the scores made of them.
+
+Source:
+    Diebold, Mariano (1995), Comparing predictive accuracy, eq. 3.2, with the correction of Harvey,
+    Leybourne, Newbold (1997), Testing the equality of prediction mean squared errors, eq. 9, and Student's t;
+    Benjamini, Hochberg (1995), Controlling the false discovery rate, procedure (1).
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from chandlery.config import to_minutes_text
+from chandlery.grid import DAY_MS, Floats, Ints
+
+__all__ = ["ALGORITHM", "FIELDS", "ScoreRows", "ScoreSums", "judge", "start_sums", "sum_scores", "to_scores"]
+
+ALGORITHM = 1
+FALSE_DISCOVERY = 0.05
+FIELDS = (
+    "n", "sse", "sse_naive", "squared_price", "absolute_price", "absolute_pct", "p", "y", "pp", "yy", "py",
+    "hits", "calls", "d", "dd", "pair_products", "pair_sums", "pairs", "inside_80", "inside_95", "with_interval",
+)  # fmt: skip
+
+
+class ScoreSums(NamedTuple):
+    """Sums of one symbol and horizon.
+
+    Args:
+        months: Months since 1970, ascending, (k,).
+        sums: FIELDS by month and model, (k, models + 2, fields); the last two are served and naive.
+        carry_issued: Issues of the last horizon, in ms, (c,).
+        carry_d: Their loss differentials, (c, models + 2).
+    """
+
+    months: Ints
+    sums: Floats
+    carry_issued: Ints
+    carry_d: Floats
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as named arrays."""
+        return dict(self._asdict())
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "ScoreSums":
+        """Return the sums that arrays hold."""
+        return cls(**arrays)
+
+
+@dataclass(frozen=True)
+class ScoreRows:
+    """Forecasts with their outcomes, in the order of time.
+
+    Args:
+        issued: When, in ms, (n,).
+        close: At issue, (n,).
+        actual: NaN where unknown, (n,).
+        predicted: log(price / close) of each model and of what was served, NaN where not fitted, (n, models + 1).
+        half: Half widths of the 80 and 95 % intervals, in logs, NaN where there are none, (n, 2).
+    """
+
+    issued: Ints
+    close: Floats
+    actual: Floats
+    predicted: Floats
+    half: Floats
+
+
+def start_sums(models: int) -> ScoreSums:
+    """Return empty sums for so many models, served and naive."""
+    none = np.empty(0, np.int64)
+    return ScoreSums(none, np.zeros((0, models + 2, len(FIELDS))), none, np.zeros((0, models + 2)))
+
+
+def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums:
+    """Return the sums with rows added, one after another: cutting the rows anywhere changes no bit."""
+    known = np.isfinite(rows.actual)
+    issued, close, actual = rows.issued[known], rows.close[known], rows.actual[known]
+    if issued.size == 0:
+        return before
+    month = ((issued - 1) // DAY_MS).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    months = np.union1d(before.months, month)
+    sums = np.zeros((months.size, *before.sums.shape[1:]))
+    sums[np.searchsorted(months, before.months)] = before.sums
+    held = before.carry_issued.size
+    all_issued = np.concatenate([before.carry_issued, issued])
+    differentials = np.concatenate([before.carry_d, np.zeros((issued.size, sums.shape[1]))])
+    place = np.searchsorted(months, month)
+    _add(sums, place, held, all_issued, differentials, close, actual, rows.predicted[known], rows.half[known], horizon_ms)
+    first = int(np.searchsorted(all_issued, all_issued[-1] - horizon_ms, side="right"))
+    return ScoreSums(months, sums, all_issued[first:], differentials[first:])
+
+
+@numba.njit(cache=True)
+def _add(sums, place, held, issued, differentials, close, actual, predicted, half, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: PLR0913
+    models = predicted.shape[1]
+    first = 0
+    for i in range(held, issued.size):
+        row = i - held
+        while issued[i] - issued[first] >= horizon_ms:
+            first += 1
+        y = np.log(actual[row] / close[row])
+        for m in range(models + 1):
+            p = predicted[row, m] if m < models else 0.0
+            if np.isnan(p):
+                differentials[i, m] = np.nan
+                continue
+            out = sums[place[row], m]
+            error = y - p
+            price = actual[row] - close[row] * np.exp(p)
+            d = y * y - error * error
+            differentials[i, m] = d
+            out[0] += 1.0
+            out[1] += error * error
+            out[2] += y * y
+            out[3] += price * price
+            out[4] += abs(price)
+            out[5] += abs(price) / actual[row] * 100.0
+            out[6] += p
+            out[7] += y
+            out[8] += p * p
+            out[9] += y * y
+            out[10] += p * y
+            if p != 0.0 and y != 0.0:
+                out[11] += 1.0 if (p > 0.0) == (y > 0.0) else 0.0
+                out[12] += 1.0
+            out[13] += d
+            out[14] += d * d
+            for j in range(first, i):
+                e = differentials[j, m]
+                if not np.isnan(e):
+                    out[15] += d * e
+                    out[16] += d + e
+                    out[17] += 1.0
+            if m == models - 1 and not np.isnan(half[row, 0]):
+                out[18] += 1.0 if abs(error) <= half[row, 0] else 0.0
+                out[19] += 1.0 if abs(error) <= half[row, 1] else 0.0
+                out[20] += 1.0
+
+
+def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: int, interval_minutes: int) -> pl.DataFrame:
+    """Return the scores of one symbol and horizon: each model, served and naive, by month, year and overall.
+
+    Returns:
+        One row a model and period, without exchange and with a null verdict.
+    """
+    labels = np.datetime_as_string(sums.months.astype("datetime64[M]"), unit="M")
+    periods: dict[str, list[int]] = {"all": list(range(labels.size))}
+    for place, month in enumerate(labels):
+        periods.setdefault(str(month)[:4], []).append(place)
+        periods[str(month)] = [place]
+    rows = []
+    for period, places in periods.items():
+        for m, model in enumerate([*models, "served", "naive"]):
+            total = np.zeros(len(FIELDS))
+            for place in places:
+                total = total + sums.sums[place, m]
+            if total[0] > 0:
+                keys = {"symbol": symbol, "interval": to_minutes_text(interval_minutes), "horizon_minutes": horizon_minutes, "model": model, "period": period}
+                rows.append(keys | measure(dict(zip(FIELDS, total.tolist(), strict=True)), naive=model == "naive"))
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def measure(s: dict[str, float], *, naive: bool) -> dict[str, Any]:
+    """Return the scores that sums make."""
+    n = s["n"]
+    spread = (s["pp"] - s["p"] ** 2 / n) * (s["yy"] - s["y"] ** 2 / n)
+    statistic, p_value = (None, None) if naive else diebold_mariano(s)
+    covered = s["with_interval"]
+    return {
+        "n": int(n),
+        "sse": s["sse"],
+        "sse_naive": s["sse_naive"],
+        "rmse": (s["squared_price"] / n) ** 0.5,
+        "mae": s["absolute_price"] / n,
+        "mape": s["absolute_pct"] / n,
+        "skill": 1 - s["sse"] / s["sse_naive"] if s["sse_naive"] > 0 else None,
+        "correlation": (s["py"] - s["p"] * s["y"] / n) / spread**0.5 if spread > 0 and not naive else None,
+        "directional_accuracy": s["hits"] / s["calls"] if s["calls"] else None,
+        "dm_statistic": statistic,
+        "p_value": p_value,
+        "coverage_80": s["inside_80"] / covered if covered else None,
+        "coverage_95": s["inside_95"] / covered if covered else None,
+    }
+
+
+def diebold_mariano(s: dict[str, float]) -> tuple[float | None, float | None]:
+    """Return the statistic and its two-sided p-value; None where the variance cannot be told.
+
+    Autocovariances are of pairs less than a horizon apart on the clock. In the small-sample correction a
+    horizon counts as many steps as a row has such neighbours before it, plus one: on a full grid the horizon itself.
+    """
+    n, mean = s["n"], s["d"] / s["n"]
+    own = s["dd"] / n - mean * mean
+    cross = (s["pair_products"] - mean * s["pair_sums"] + s["pairs"] * mean * mean) / n
+    variance = (own + 2 * cross) / n
+    steps = 1 + s["pairs"] / n
+    correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
+    if variance <= 0 or correction <= 0 or n < 2:  # noqa: PLR2004 - one row has no variance
+        return None, None
+    statistic = mean / variance**0.5 * correction**0.5
+    return statistic, float(2 * stdtr(n - 1, -abs(statistic)))
+
+
+def judge(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return scores with verdicts on the rows over all time, at 5 % false discovery over all of them.
+
+    Reads:
+        model, period, dm_statistic, p_value of every symbol and horizon.
+    """
+    judged = (pl.col("period") == "all") & (pl.col("model") != "naive")
+    ranked = scores.with_columns(pl.when(judged).then(pl.col("p_value")).alias("_p"))
+    count = ranked["_p"].count()
+    tested = ranked.filter(pl.col("_p").is_not_null()).sort("_p").with_row_index("_rank", offset=1)
+    passed = tested.filter(pl.col("_p") <= FALSE_DISCOVERY * pl.col("_rank") / max(count, 1))["_p"]
+    limit = passed.max() if passed.len() else -1.0
+    found = pl.col("_p").fill_null(2.0) <= pl.lit(limit)
+    verdict = (
+        pl.when(judged & found & (pl.col("dm_statistic") > 0))
+        .then(pl.lit("better"))
+        .when(judged & found & (pl.col("dm_statistic") < 0))
+        .then(pl.lit("worse"))
+        .when(judged)
+        .then(pl.lit("no better"))
+    )
+    return ranked.with_columns(verdict.alias("verdict")).drop("_p")
