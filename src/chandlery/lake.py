@@ -4,19 +4,19 @@ import datetime as dt
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 import polars as pl
 
-from chandlery.config import Settings, parse_minutes, to_minutes_text
+from chandlery.config import parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FORMAT, Candles
 from chandlery.storage import Store
 from chandlery.tables import list_partitions, read_partition, write_partition
 
-__all__ = ["Lake", "LakeFile", "read_lake_file"]
+__all__ = ["LAKE_FILE", "Lake", "LakeFile", "read_lake_file"]
 
 LAKE_FILE = "lake.json"
+FAR_MS = 4_102_444_800_000  # 2100-01-01
 PRICES = ("open", "high", "low", "close", "volume")
 
 
@@ -63,23 +63,23 @@ class Lake:
         if self.token is not None:
             check_lease(self.store, self.token)
 
-    def read_candles(self, symbol: str, since_ms: int = 0, columns: tuple[str, ...] = ("open_time", *PRICES)) -> pl.DataFrame:
-        """Return a symbol's candles from a moment on.
+    def read_candles(self, symbol: str, since_ms: int = 0, until_ms: int = FAR_MS, columns: tuple[str, ...] = ("open_time", *PRICES)) -> pl.DataFrame:
+        """Return a symbol's candles of [since, until).
 
         Returns:
             open_time and prices, ascending; empty where there are none.
         """
         keys = {"exchange": self.file.exchange, "symbol": symbol}
-        first = dt.datetime.fromtimestamp(since_ms / 1000, dt.UTC)
+        first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms))
         frames = [
             frame
             for part in sorted(list_partitions(self.store, "candles", keys), key=lambda part: int(part["year"]))
-            if int(part["year"]) >= first.year
+            if first.year <= int(part["year"]) <= last.year
             if (frame := read_partition(self.store, "candles", part, columns)) is not None
         ]
         if not frames:
             return Candles.create_empty().select(columns)
-        return pl.concat(frames).filter(pl.col("open_time") >= first)
+        return pl.concat(frames).filter((pl.col("open_time") >= first) & (pl.col("open_time") < last))
 
     def write(self, table: str, keys: dict[str, object], frame: pl.DataFrame) -> bool:
         """Publish one object of a table under the lease; true where its bytes were new."""

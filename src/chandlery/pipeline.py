@@ -8,28 +8,33 @@ Each stage first asks whether what it rests on has changed, by fingerprint; wher
 """
 
 from collections.abc import Callable
-from operator import attrgetter
+from itertools import product
 
-import msgspec
+from msgspec.structs import replace
 
-from chandlery import survey
-from chandlery.config import Settings
+from chandlery.checkpoints import Past, Span, checkpoint_fingerprint, day_name, fingerprint, lead_days
+from chandlery.config import Settings, parse_minutes
 from chandlery.errors import ChandleryError
+from chandlery.features import plan_features
+from chandlery.models import open_models
 from chandlery.progress import Watch
-from chandlery.records import read_summary, write_summary
+from chandlery.records import Summary, drop_checkpoint, read_checkpoints, read_summary, write_checkpoint, write_summary
 from chandlery.session import Options, RunReport, Session, Stage
+from chandlery.survey import forecast_base, plan_span, read_pasts, refusals, survey_source
 from chandlery.tasks.fit import FitTask, fit_model
-from chandlery.tasks.gaps import GapsTask, find_symbol_gaps, measure
+from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gate import check_symbol
 from chandlery.tasks.gather import SymbolTask, gather_symbol
-from chandlery.tasks.ingest import ingest_symbol
+from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
 from chandlery.tasks.market import build_market
 from chandlery.tasks.predict import predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
+from chandlery.tasks.work import Work, months_between
 
 __all__ = ["Options", "RunReport", "Stage", "forecast", "ingest", "run"]
 
-COST = {"ingest": 1.2, "gaps": 0.3, "market": 0.4, "gather": 1.0, "gate": 0.1, "fit": 0.02, "forecast": 1.5}  # CPU seconds a million candles, roughly: whether processes are worth it
+SECONDS_PER_MB = 0.02  # CPU, roughly, of a stage over raw text: whether processes are worth it
+SECONDS_PER_DAY = 0.0015  # CPU, roughly, of a stage over a symbol's day of candles
 
 
 def run(settings: Settings, options: Options, watch: Watch) -> RunReport:
@@ -56,7 +61,7 @@ def forecast(settings: Settings, options: Options, watch: Watch) -> RunReport:
 
 def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, options: Options, watch: Watch) -> RunReport:
     session = Session(settings, options, watch)
-    if survey.is_up_to_date(session, ingest=_ingest in stages, forecast=_forecast in stages):
+    if _is_up_to_date(session, stages):
         return session.report
     with session.held():
         try:
@@ -71,15 +76,121 @@ def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, opti
     return session.report
 
 
+def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) -> bool:
+    """Return whether nothing has changed since the last whole run, from one listing and two small objects."""
+    file, summary = session.lake_file, read_summary(session.store)
+    if file is None:
+        return False
+    if _ingest in stages:
+        source = survey_source(session)
+        now = {symbol: source.fingerprint(symbol, file) for symbol in source.files}
+        if any(summary.symbols.get(symbol) != found for symbol, found in now.items()):
+            return False
+        if not session.settings.symbols and set(summary.symbols) - set(now):
+            return False
+    wanted = forecast_base(session, file)
+    if summary.ingest != summary.gaps or (_forecast in stages and (summary.forecast, summary.base) != (summary.ingest, wanted)):
+        return False
+    for stage in stages:
+        session.report.stages.append(Stage(stage.__name__.strip("_"), len(summary.symbols), 0, len(summary.symbols), 0.0))
+    _report_refusals(session, summary)
+    return True
+
+
+def _report_refusals(session: Session, summary: Summary) -> None:
+    for messages in summary.problems.values():
+        for message in messages:
+            session.refuse(3, message)
+
+
 def _ingest(session: Session) -> None:
-    found = survey.survey_source(session)
-    session.found_lake(found.interval)
-    tasks = found.tasks(session)
-    with session.stage("ingest", len(found.symbols), len(tasks)):
-        done = session.map(ingest_symbol, tasks, COST["ingest"] * found.millions, attrgetter("symbol"))
-    for result in done:
-        session.report.published += result.published
-    summary = survey.summarise(session, found)
-    for code, message in survey.refusals(session, summary):
-        session.refuse(code, message)
-    write_summary(session.store, _find_gaps(session, summary))
+    source = survey_source(session)
+    session.found_lake(source.interval)
+    tasks = source.tasks(session.lake)
+    with session.stage("ingest", len(source.files), len(tasks)):
+        done = session.map(ingest_symbol, tasks, SECONDS_PER_MB * source.megabytes, lambda result: result.symbol)
+    session.report.published += sum(result.published for result in done)
+    before = read_summary(session.store)
+    symbols = before.symbols | {symbol: source.fingerprint(symbol, session.lake.file) for symbol in source.files}
+    summary = replace(before, symbols=symbols, problems=refusals(session, list(symbols)), ingest=fingerprint(symbols))
+    _report_refusals(session, summary)
+    if summary.gaps != summary.ingest:
+        _find_gaps(session, [symbol for symbol in sorted(symbols) if symbol != UNKNOWN])
+    write_summary(session.store, replace(summary, gaps=summary.ingest))
+
+
+def _find_gaps(session: Session, symbols: list[str]) -> None:
+    with session.stage("gaps", len(symbols), len(symbols)):
+        session.map(measure_all, [ActivityTask(session.lake, tuple(symbols))], 0.0, str)
+        done = session.map(find_symbol_gaps, [GapsTask(session.lake, symbol) for symbol in symbols], 0.5 * len(symbols), lambda found: found[0])
+    session.report.published += sum(changed for _, changed in done)
+
+
+def _forecast(session: Session) -> None:
+    file, summary = session.lake.file, read_summary(session.store)
+    base = forecast_base(session, file)
+    pasts = read_pasts(session.store, [symbol for symbol in summary.symbols if symbol != UNKNOWN])
+    if not pasts:
+        return
+    held = read_checkpoints(session.store)
+    span = plan_span(base, pasts, file, held)
+    for day in held:
+        if day > span.since or not span.resumed:  # what they rest on is about to be written anew
+            session.lake.guard()
+            drop_checkpoint(session.store, day)
+    work = _work(session, span)
+    symbols = tuple(pasts)
+    shown = [symbol for symbol in symbols if not session.settings.symbols or symbol in session.settings.symbols]
+    cost = SECONDS_PER_DAY * sum((past.newest_ms // 86_400_000 - max(span.since, int(past.days[0]))) for past in pasts.values())
+    everybody = [SymbolTask(work, symbol) for symbol in symbols]
+    with session.stage("market", len(work.references), 1):
+        session.map(build_market, [work], 0.0, str)
+    with session.stage("gather", len(symbols), len(symbols)):
+        session.map(gather_symbol, everybody, cost, lambda found: found.symbol)
+    with session.stage("leak gate", len(symbols), len(symbols)):
+        session.map(check_symbol, everybody, cost / 4, lambda found: found[0])
+    fits = _fit_tasks(session, work, pasts)
+    with session.stage("fit", len(fits), len(fits)):
+        session.map(fit_model, fits, sum(len(task.refits) for task in fits) * 0.5, str)
+    with session.stage("forecast", len(symbols), len(shown)):
+        done = session.map(predict_symbol, [SymbolTask(work, symbol) for symbol in shown], cost, lambda found: found.symbol)
+    session.report.published += sum(found.published for found in done)
+    with session.stage("scores", 1, 1):
+        session.report.published += sum(session.map(score_lake, [ScoreTask(work, symbols)], 0.0, str))
+    if len(shown) == len(symbols):
+        _remember(session, work, pasts, base)
+
+
+def _work(session: Session, span: Span) -> Work:
+    settings = session.settings.forecast
+    lead = lead_days(tuple(session.lake.file.horizons))
+    return Work(session.lake, span, lead, tuple(settings.references), tuple(settings.extensions), settings.seed)
+
+
+def _fit_tasks(session: Session, work: Work, pasts: dict[str, Past]) -> list[FitTask]:
+    """Return what has to be fitted: each model and horizon, at its refits within the span."""
+    file, settings = session.lake.file, session.settings.forecast
+    first = min(int(past.days[0]) for past in pasts.values()) + -(-parse_minutes(settings.min_train) // 1440)
+    last = work.span.stop_ms // 86_400_000
+    months = months_between(first, last)
+    due = [month for month in months if not work.span.resumed or month > day_name(work.span.since)[:7]]
+    names = plan_features("", work.lake.interval_minutes, work.references, work.extensions).names
+    tasks = []
+    for model, horizon in product(open_models(file.models, work.extensions), range(len(file.horizons))):
+        refits = [month for month in due if int(month[5:]) in model.refit_months or month == months[0]]
+        if refits:
+            tasks.append(FitTask(work, model.name, horizon, tuple(refits), tuple(pasts), names))
+    return tasks
+
+
+def _remember(session: Session, work: Work, pasts: dict[str, Past], base: str) -> None:
+    """Make the checkpoints valid, drop the daily one before, and say that the forecasts are up to date."""
+    minutes = work.lake.interval_minutes
+    for day in work.span.saves:
+        found = checkpoint_fingerprint(base, pasts, day, work.lead, minutes)
+        write_checkpoint(session.store, day, found)
+    daily = [day for day in sorted(read_checkpoints(session.store)) if not day_name(day).endswith(("-01-01", "-07-01"))]
+    for day in daily[:-1]:
+        drop_checkpoint(session.store, day)
+    summary = read_summary(session.store)
+    write_summary(session.store, replace(summary, forecast=summary.ingest, base=base))

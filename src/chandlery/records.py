@@ -1,15 +1,29 @@
 """What ingest remembers of each symbol, typed and versioned, under state/."""
 
 import msgspec
+import numpy as np
 
-from chandlery.checkpoints import Past
+from chandlery.checkpoints import Past, day_name
 from chandlery.state import get_arrays, get_struct, put_arrays, put_struct
 from chandlery.storage import Store
 
-__all__ = ["FileRecord", "IngestRecord", "Summary", "read_past", "read_record", "read_summary", "write_past", "write_record", "write_summary"]
+__all__ = [
+    "FileRecord",
+    "IngestRecord",
+    "Summary",
+    "drop_checkpoint",
+    "read_checkpoints",
+    "read_past",
+    "read_record",
+    "read_summary",
+    "write_checkpoint",
+    "write_record",
+    "write_summary",
+]
 
 VERSION = 1
 SUMMARY = "state/summary.json"
+CHECKPOINTS = "state/checkpoints/"
 
 
 class FileRecord(msgspec.Struct, frozen=True):
@@ -34,21 +48,32 @@ class IngestRecord(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
+class CheckpointRecord(msgspec.Struct, frozen=True):
+    """Says that all states as of a midnight are there, and what they rest on."""
+
+    fingerprint: str
+    version: int = VERSION
+
+
 class Summary(msgspec.Struct, frozen=True):
     """What the last run left: one small object that tells whether there is anything to do.
 
     Args:
         symbols: Fingerprint of each symbol's ingest.
         problems: What each symbol's files were refused for, as messages.
-        gaps: Fingerprint of the gaps.
-        forecast: Fingerprint of the forecasts.
+        ingest: Fingerprint of all of these together.
+        gaps: That of the ingest which the gaps rest on.
+        forecast: That of the ingest which the forecasts rest on.
+        base: Hash of the settings, algorithms and versions that the forecasts rest on.
         version: Of this form.
     """
 
     symbols: dict[str, str] = {}
     problems: dict[str, list[str]] = {}
+    ingest: str = ""
     gaps: str = ""
     forecast: str = ""
+    base: str = ""
     version: int = VERSION
 
 
@@ -80,3 +105,25 @@ def read_past(store: Store, symbol: str) -> Past | None:
     if arrays is None or gaps is None or arrays["days"].size == 0:
         return None
     return Past(arrays["days"], arrays["digests"], gaps["barriers"], int(arrays["newest_ms"]))
+
+
+def read_checkpoints(store: Store) -> dict[int, str]:
+    """Return the fingerprint of every whole checkpoint, by day."""
+    found = {}
+    for entry in store.list(CHECKPOINTS):
+        name = entry.path.removeprefix(CHECKPOINTS)
+        if name.endswith(".json") and (record := get_struct(store, entry.path, CheckpointRecord)) is not None:
+            found[int(np.datetime64(name.removesuffix(".json"), "D").astype(int))] = record.fingerprint
+    return found
+
+
+def write_checkpoint(store: Store, day: int, fingerprint: str) -> None:
+    """Say that all states as of a day's midnight are there."""
+    put_struct(store, f"{CHECKPOINTS}{day_name(day)}.json", CheckpointRecord(fingerprint))
+
+
+def drop_checkpoint(store: Store, day: int) -> None:
+    """Forget a checkpoint: first that it is whole, then its states."""
+    store.delete(f"{CHECKPOINTS}{day_name(day)}.json")
+    for entry in store.list(f"{CHECKPOINTS}{day_name(day)}/"):
+        store.delete(entry.path)

@@ -1,12 +1,9 @@
 """The fit task: gathered sums or samples to one fitted model a refit, in the order of time."""
 
-import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
-import numpy as np
 
-from chandlery.checkpoints import day_name
 from chandlery.config import to_minutes_text
 from chandlery.models import Artefact, Model, Sample, Sums, open_models
 from chandlery.state import get_arrays
@@ -58,9 +55,10 @@ def artefact_path(model: str, horizon_minutes: int, year: str) -> str:
     return f"artefacts/{model}-{to_minutes_text(horizon_minutes)}-{year}.jsonl"
 
 
-def read_artefacts(work: Work, model: str, horizon_minutes: int, years: list[str]) -> list[Fitted]:
-    """Return a model's fits of some years, ascending."""
-    found = (work.lake.store.get(artefact_path(model, horizon_minutes, year)) for year in years)
+def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "") -> list[Fitted]:
+    """Return a model's fits of a year, or of all years, ascending."""
+    prefix = artefact_path(model, horizon_minutes, year).removesuffix(".jsonl")
+    found = (work.lake.store.get(entry.path) for entry in work.lake.store.list("artefacts/") if entry.path.startswith(prefix))
     decoder = msgspec.json.Decoder(Fitted)
     return [fitted for content in found if content for fitted in decoder.decode_lines(content)]
 
@@ -76,10 +74,9 @@ def fit_model(task: FitTask) -> int:
     fits: dict[str, list[Fitted]] = {}
     for refit in task.refits:
         training, symbols = pool.until(refit)
-        if training.rows == 0:
+        if training is None:
             continue
-        steps = task.work.lake.horizon_steps[task.horizon]
-        fit = model.fit(training, steps, task.work.seed)
+        fit = model.fit(training, task.work.seed)
         fits.setdefault(refit[:4], []).append(
             Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit)
         )
@@ -93,11 +90,11 @@ def publish(task: FitTask, year: str, fresh: list[Fitted]) -> None:
     horizon_minutes = task.work.lake.file.horizons[task.horizon]
     kept = [
         fitted
-        for fitted in read_artefacts(task.work, task.model, horizon_minutes, [year])
+        for fitted in read_artefacts(task.work, task.model, horizon_minutes, year)
         if fitted.refit_at < fresh[0].refit_at and task.work.span.resumed
     ]
     task.work.lake.guard()
-    content = msgspec.json.Encoder(order="deterministic").encode_lines(kept + fresh)
+    content = msgspec.json.Encoder().encode_lines(kept + fresh)
     task.work.lake.store.put_changed(artefact_path(task.model, horizon_minutes, year), content)
 
 
@@ -128,15 +125,15 @@ class SumsPool:
         self._total: Sums | None = None
         self._symbols: set[str] = set()
 
-    def until(self, refit: str) -> tuple[Sums, list[str]]:
+    def until(self, refit: str) -> tuple[Sums | None, list[str]]:
         """Return the sums over all rows that a refit may train on, and whose rows they are."""
         for symbol, arrays in self._buckets.until(refit):
-            sums = Sums.all_from_arrays(arrays).get(self._task.model)
-            if sums is not None and sums.rows:
+            sums = Sums.from_arrays(arrays, self._task.model)
+            if sums is not None:
                 self._total = sums if self._total is None else self._total + sums
                 self._symbols.add(symbol)
         if self._total is None:
-            return Sums.empty(), []
+            return None, []
         return self._total.at(self._task.horizon), sorted(self._symbols)
 
 
@@ -148,13 +145,13 @@ class SamplePool:
         self._parts: list[Sample] = []
         self._symbols: set[str] = set()
 
-    def until(self, refit: str) -> tuple[Sample, list[str]]:
+    def until(self, refit: str) -> tuple[Sample | None, list[str]]:
         """Return the sampled rows that a refit may train on, and whose rows they are."""
         for symbol, arrays in self._buckets.until(refit):
-            sample = Sample.from_arrays(arrays)
-            if sample.rows:
-                self._parts.append(sample.at(self._task.horizon).map_values(self._model.design, self._task.names))
+            if "sample.key" in arrays and arrays["sample.key"].size:
+                sample = Sample.from_arrays(arrays).at(self._task.horizon)
+                self._parts.append(replace(sample, values=self._model.design(sample.values, self._task.names)))
                 self._symbols.add(symbol)
         if not self._parts:
-            return Sample.empty(), []
+            return None, []
         return Sample.concat(self._parts), sorted(self._symbols)

@@ -8,7 +8,7 @@ from chandlery.gaps import Activity, barriers, combine_activity, find_gaps, meas
 from chandlery.lake import Lake
 from chandlery.state import get_arrays, put_arrays
 
-__all__ = ["ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all"]
+__all__ = ["ACTIVITY", "ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all"]
 
 ACTIVITY = "state/activity.npz"
 
@@ -38,7 +38,7 @@ def read_steps(lake: Lake, symbol: str) -> np.ndarray:
 def measure_all(task: ActivityTask) -> int:
     """Keep how many symbols traded at each step; return the number of symbols."""
     parts = (measure_activity(read_steps(task.lake, symbol), task.lake.interval_minutes) for symbol in task.symbols)
-    activity = combine_activity(parts)
+    activity = combine_activity(parts, task.lake.interval_minutes)
     task.lake.guard()
     put_arrays(task.lake.store, ACTIVITY, activity.to_arrays())
     return len(task.symbols)
@@ -50,7 +50,7 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     arrays = get_arrays(lake.store, ACTIVITY)
     assert arrays is not None  # noqa: S101 - measure_all wrote it in this stage
     steps = read_steps(lake, symbol)
-    gaps = find_gaps(steps, lake.interval_minutes, Activity.from_arrays(arrays), lake.file.exchange, symbol)
+    gaps = find_gaps(steps, lake.interval_minutes, Activity.from_arrays(arrays))
     changed = lake.write("gaps", {"exchange": lake.file.exchange, "symbol": symbol}, gaps)
     put_arrays(lake.store, f"state/gaps/{symbol}.npz", {"barriers": barriers(gaps, lake.interval_minutes)})
     return symbol, changed

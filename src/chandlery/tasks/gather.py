@@ -66,25 +66,28 @@ def targets_of(symbol_pass: SymbolPass, rows: FeatureRows) -> NDArray[np.float32
 class Bucket:
     """Sums for the models that learn from sums, and a sample of rows for the others."""
 
-    def __init__(self, name: str, symbol: str, arrays: Arrays | None = None) -> None:
-        self.name, self.symbol = name, symbol
+    def __init__(self, name: str, symbol: str, day_steps: int, arrays: Arrays | None = None) -> None:
+        self.name, self.symbol, self.day_steps = name, symbol, day_steps
         self.sums: dict[str, Sums] = {}
         self.sample: Sample | None = None
         if arrays:
-            self.sums = Sums.all_from_arrays(arrays)
-            self.sample = Sample.from_arrays(arrays)
+            names = [name.split(".")[1] for name in arrays if name.endswith(".rows")]
+            self.sums = {name: sums for name in names if (sums := Sums.from_arrays(arrays, name))}
+            self.sample = Sample.from_arrays(arrays) if "sample.key" in arrays else None
 
     def add(self, models: list[Model], names: tuple[str, ...], rows: FeatureRows, target: NDArray[np.float32]) -> int:
         """Add the rows whose every label is known; return their number."""
         usable = rows.ready & np.isfinite(target).all(axis=1)
         values, target, weight = rows.values[usable], target[usable], rows.weight[usable]
         steps = rows.step[usable]
+        days = steps // self.day_steps
         for model in models:
             if model.learns_from == "sums":
                 inputs = model.design(values, names)
-                self.sums[model.name] = add_rows(self.sums.get(model.name), inputs, target, weight, steps)
+                sums = add_rows(self.sums.get(model.name), inputs, target, model.weigh(weight), days)
+                self.sums |= {model.name: sums} if sums else {}
         fresh = Sample(values, target, weight, hash_rows(self.symbol, steps))
-        self.sample = (fresh if self.sample is None else self.sample.join(fresh)).take_lowest(SAMPLE_ROWS)
+        self.sample = Sample.concat([fresh] if self.sample is None else [self.sample, fresh]).take_lowest(SAMPLE_ROWS)
         return steps.size
 
     def to_arrays(self) -> Arrays:
@@ -128,13 +131,13 @@ class BucketWriter:
                 work.lake.guard()
                 store.delete(entry.path)
         if arrays := work.restore(f"bucket-{symbol}"):
-            self._bucket = Bucket(str(arrays["bucket"]), symbol, arrays)
+            self._bucket = Bucket(str(arrays["bucket"]), symbol, work.steps(1), arrays)
 
     def turn_to(self, block: Block) -> Bucket:
         """Return the bucket of a block; the one before it is whole then."""
         if self._bucket is None or self._bucket.name != block.bucket:
             self.finish()
-            self._bucket = Bucket(block.bucket, self._symbol)
+            self._bucket = Bucket(block.bucket, self._symbol, self._work.steps(1))
         return self._bucket
 
     def finish(self) -> None:

@@ -1,24 +1,32 @@
-"""The ingest task: a symbol's raw files to candles, rejects and ledger."""
+"""The ingest task: a symbol's raw files to candles, rejects and ledger.
 
-from collections.abc import Iterable
+Only files that are new or changed are read, and those whose time overlaps with theirs: versions of one
+candle can only come from these. All else is taken from the tables as it stands.
+"""
+
+import zipfile
 from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, cast
 
 import numpy as np
 import polars as pl
 
 from chandlery.checkpoints import digest_days
-from chandlery.clean import Cleaned, KeptFile, settle
-from chandlery.config import SourceSettings
+from chandlery.clean import Cleaned, Refused, settle
+from chandlery.config import SourceSettings, to_minutes_text
 from chandlery.errors import SourceError
 from chandlery.lake import Lake
 from chandlery.records import FileRecord, IngestRecord, read_record, write_record
-from chandlery.schema import Ledger, Rejects
 from chandlery.sources.files import FileRows, RawFile, read_file
-from chandlery.state import put_arrays
+from chandlery.sources.layout import Layout
+from chandlery.state import get_arrays, put_arrays
 from chandlery.storage import Store
-from chandlery.tables import list_partitions, read_partition
+from chandlery.tables import read_partition
 
-__all__ = ["IngestTask", "Ingested", "ingest_symbol"]
+__all__ = ["UNKNOWN", "IngestTask", "Ingested", "ingest_symbol", "open_raw", "to_record"]
+
+UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class IngestTask:
         lake: Where to write.
         source: Where the files are.
         settings: How to read them.
-        symbol: Whose they are.
+        symbol: Whose they are; UNKNOWN where the names do not tell.
         files: All of them, by source.
         fingerprint: Of all of this.
         prune: Whether candles of files that are gone are forgotten.
@@ -49,6 +57,186 @@ class Ingested:
     """What became of a symbol's files."""
 
     symbol: str
-    rows: int
     files_read: int
+    rows_read: int
     published: int
+
+
+def ingest_symbol(task: IngestTask) -> Ingested:
+    """Read what changed, and publish the symbol's candles, rejects and ledger.
+
+    Raises:
+        LawError: Rows are not all accounted for.
+        LeaseHeldError: Another run has taken the lake.
+    """
+    reading = Reading(task)
+    reading.read_all()
+    cleaned = settle(reading.read, reading.refused, task.lake.interval_minutes)
+    published = publish(task, reading, cleaned)
+    records = [reading.record(file, cleaned) for file in task.files] + [record for record in reading.gone if not task.prune]
+    write_record(task.lake.store, task.symbol, IngestRecord(task.fingerprint, records))
+    return Ingested(task.symbol, len(reading.read), sum(file.rows_read for file in reading.read), published)
+
+
+def open_raw(store: Store, raw: RawFile) -> BinaryIO:
+    """Return a file's bytes, those of the member inside a zip archive."""
+    file = store.open(raw.path)
+    return file if raw.member is None else cast(BinaryIO, zipfile.ZipFile(file).open(raw.member))
+
+
+def to_record(raw: RawFile) -> FileRecord:
+    """Return what identifies a file's content without reading it."""
+    return FileRecord(raw.source, raw.size_bytes, raw.etag, round(raw.modified_at.timestamp() * 1000))
+
+
+class Reading:
+    """Which of a symbol's files have to be read, and what they held."""
+
+    def __init__(self, task: IngestTask) -> None:
+        self.task = task
+        known = read_record(task.lake.store, task.symbol)
+        self.known = {record.source: record for record in known.files} if known else {}
+        present = {file.source for file in task.files}
+        self.gone = [record for record in self.known.values() if record.source not in present]
+        self.read: list[FileRows] = []
+        self.refused: list[Refused] = []
+        self.ranges: list[tuple[int, int]] = []
+        self.sources: set[str] = set()
+
+    def read_all(self) -> None:
+        """Read what is new or changed, then whatever overlaps, until nothing more does."""
+        waiting = [file for file in self.task.files if not self.is_unchanged(file)]
+        self.ranges += [span for file in waiting if (span := self.known_range(file.source))]
+        if self.task.prune:
+            self.ranges += [(record.first_ms, record.last_ms) for record in self.gone if record.first_ms is not None and record.last_ms is not None]
+            self.sources |= {record.source for record in self.gone}
+        while waiting:
+            for file in waiting:
+                self.read_one(file)
+            waiting = [file for file in self.task.files if file.source not in self.sources and self.overlaps(self.known_range(file.source))]
+        if not self.task.prune:
+            self.read += [self.revive(record) for record in self.gone if self.overlaps((record.first_ms, record.last_ms) if record.first_ms is not None and record.last_ms is not None else None)]
+
+    def is_unchanged(self, file: RawFile) -> bool:
+        """Return whether a file is as it was when it was last read."""
+        known, now = self.known.get(file.source), to_record(file)
+        return known is not None and (known.size_bytes, known.etag, known.modified_ms) == (now.size_bytes, now.etag, now.modified_ms)
+
+    def known_range(self, source: str) -> tuple[int, int] | None:
+        """Return the first and last time that a file was last seen to hold."""
+        known = self.known.get(source)
+        return (known.first_ms, known.last_ms) if known and known.first_ms is not None and known.last_ms is not None else None
+
+    def overlaps(self, span: tuple[int, int] | None) -> bool:
+        """Return whether a stretch of time shares a moment with anything that was read."""
+        return span is not None and any(first <= span[1] and span[0] <= last for first, last in self.ranges)
+
+    def read_one(self, file: RawFile) -> None:
+        """Read a file, or note why it is refused."""
+        task = self.task
+        self.sources.add(file.source)
+        try:
+            if task.symbol == UNKNOWN:
+                raise SourceError(f"{file.source} names no symbol", "a name such as LTCUSD.csv", 'rename it, or set [[source.layout]] files = "…", symbol = "…"')
+            rows = read_file(file, partial(open_raw, task.source, file), task.settings, task.symbol)
+            if rows.interval_minutes not in {None, task.lake.interval_minutes}:
+                raise SourceError(
+                    f"{file.source} holds candles of {to_minutes_text(rows.interval_minutes or 0)}",
+                    f"candles of {task.lake.file.interval}, as the lake has",
+                    "ingest it into a lake of its own",
+                )
+        except SourceError as error:
+            self.refused.append(Refused(file, str(error)))
+            return
+        except FileNotFoundError:
+            self.refused.append(Refused(file, f"{file.source} was taken away while it was read; run again"))
+            return
+        self.read.append(rows)
+        times = rows.rows["open_time"].dt.epoch("ms")
+        self.ranges.append((cast(int, times.min()), cast(int, times.max())))
+
+    def revive(self, record: FileRecord) -> FileRows:
+        """Return what the tables still hold of a file that is gone."""
+        lake = self.task.lake
+        self.sources.add(record.source)
+        candles = lake.read_candles(self.task.symbol, columns=("open_time", "open", "high", "low", "close", "volume", "source"))
+        rows = candles.filter(pl.col("source") == record.source).drop("source").with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
+        rejects = rows.select("row", "open_time", pl.lit(None, pl.List(pl.String)).alias("reasons")).clear()
+        raw = RawFile(record.source, record.source, None, record.size_bytes, record.etag, pl.Series([record.modified_ms]).cast(pl.Datetime("ms", "UTC"))[0])
+        texts = {number: ",".join(str(value) for value in values) for number, *values in rows.iter_rows()}
+        return FileRows(raw, "", Layout("csv", ()), rows, rejects, None, lambda numbers: {number: texts[number] for number in numbers})
+
+    def record(self, file: RawFile, cleaned: Cleaned) -> FileRecord:
+        """Return what to remember of a file."""
+        if file.source not in self.sources:
+            return self.known[file.source]
+        found = cleaned.ledger.filter(pl.col("source") == file.source).row(0, named=True)
+        to_ms = {name: None if found[name] is None else round(found[name].timestamp() * 1000) for name in ("first_time", "last_time")}
+        share = found["rows_rejected"] / found["rows_read"] if found["rows_read"] else 0.0
+        return FileRecord(
+            file.source, file.size_bytes, file.etag, round(file.modified_at.timestamp() * 1000),
+            to_ms["first_time"], to_ms["last_time"], found["problem"], share,
+        )  # fmt: skip
+
+
+def publish(task: IngestTask, reading: Reading, cleaned: Cleaned) -> int:
+    """Put what changed; return the number of objects put."""
+    lake = task.lake
+    keys = {"exchange": lake.file.exchange, "symbol": task.symbol}
+    years = set(cleaned.candles["open_time"].dt.year().unique().to_list())
+    for first, last in reading.ranges:
+        years |= set(range(*(int(np.datetime64(ms, "ms").astype("datetime64[Y]").astype(int)) + 1970 + extra for ms, extra in ((first, 0), (last, 1)))))
+    frames = {year: merge_year(task, reading, cleaned, year) for year in sorted(years)}
+    count = sum(lake.write("candles", {**keys, "year": year}, frame) for year, frame in frames.items())
+    for table, fresh in (("rejects", cleaned.rejects), ("ledger", cleaned.ledger)):
+        held = read_partition(lake.store, table, keys)
+        rows = fresh if held is None else pl.concat([held.filter(~pl.col("source").is_in(list(reading.sources))), fresh])
+        if table == "ledger":
+            rows = mark_gone(rows, held, reading)
+        count += lake.write(table, keys, rows.sort([name for name in ("source", "row") if name in rows.columns]))
+    remember_days(task, frames)
+    return count
+
+
+def merge_year(task: IngestTask, reading: Reading, cleaned: Cleaned, year: int) -> pl.DataFrame:
+    """Return a year's candles: those of files that were not read, and those that were."""
+    fresh = cleaned.candles.filter(pl.col("open_time").dt.year() == year).select(pl.lit(task.lake.file.interval).alias("interval"), pl.all())
+    held = read_partition(task.lake.store, "candles", {"exchange": task.lake.file.exchange, "symbol": task.symbol, "year": year})
+    if held is None:
+        return fresh
+    rest = held.filter(~pl.col("source").is_in(list(reading.sources)))
+    return pl.concat([rest, fresh.select(rest.columns)]).sort("open_time")
+
+
+def mark_gone(ledger: pl.DataFrame, held: pl.DataFrame | None, reading: Reading) -> pl.DataFrame:
+    """Return the ledger with files that are gone marked, and with their counts brought up to date."""
+    gone = [record.source for record in reading.gone]
+    if not gone or held is None:
+        return ledger
+    if reading.task.prune:
+        return ledger.filter(~pl.col("source").is_in(gone))
+    revived = ledger.filter(pl.col("source").is_in(gone) & pl.col("source").is_in(list(reading.sources)))
+    rows = []
+    for now in revived.iter_rows(named=True):
+        then = held.filter(pl.col("source") == now["source"]).row(0, named=True)
+        moved = {name: then[name] + now[name] for name in ("rows_identical", "rows_superseded")}
+        rows.append({**then, **moved, "rows_kept": now["rows_kept"]})
+    rest = ledger.filter(~pl.col("source").is_in(revived["source"].to_list()))
+    return pl.concat([rest, pl.DataFrame(rows, schema=ledger.schema)]).with_columns((pl.col("present") & ~pl.col("source").is_in(gone)).alias("present"))
+
+
+def remember_days(task: IngestTask, frames: dict[int, pl.DataFrame]) -> None:
+    """Keep a hash of each day's candles: what forecasts compare themselves with."""
+    path = f"state/ingest/{task.symbol}.npz"
+    arrays = get_arrays(task.lake.store, path)
+    days, digests = (arrays["days"], arrays["digests"]) if arrays else (np.empty(0, np.int32), np.empty(0, np.uint64))
+    years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
+    untouched = ~np.isin(years, list(frames))
+    parts = [(days[untouched], digests[untouched]), *(digest_days(frame) for frame in frames.values() if frame.height)]
+    all_days = np.concatenate([part[0] for part in parts])
+    order = np.argsort(all_days, kind="stable")
+    newest = max((int(frame["open_time"].dt.epoch("ms")[-1]) for frame in frames.values() if frame.height), default=0)
+    newest_ms = newest + task.lake.interval_minutes * 60_000
+    if arrays and untouched.any():
+        newest_ms = max(newest_ms, int(arrays["newest_ms"]) if days[untouched][-1] >= all_days.max() else newest_ms)
+    put_arrays(task.lake.store, path, {"days": all_days[order], "digests": np.concatenate([part[1] for part in parts])[order], "newest_ms": np.array(newest_ms)})

@@ -1,12 +1,14 @@
 """The market's task: reference pairs to leaders and index, month by month."""
 
-from chandlery.grid import to_block
+import polars as pl
+
+from chandlery.grid import CandleBlock, to_block
 from chandlery.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.state import get_arrays, put_arrays
 from chandlery.tasks.passes import market_path
-from chandlery.tasks.work import Work
+from chandlery.tasks.work import Block, Work
 
-__all__ = ["build_market"]
+__all__ = ["build_market", "read_references"]
 
 
 def build_market(work: Work) -> int:
@@ -15,19 +17,16 @@ def build_market(work: Work) -> int:
     Raises:
         LeaseHeldError: Another run has taken the lake.
     """
-    lake = work.lake
-    candles = {symbol: work.read_candles(symbol) for symbol in work.references}
+    lake, minutes = work.lake, work.lake.interval_minutes
+    candles = [work.read_candles(symbol) for symbol in work.references]
     kept = work.restore("market")
-    state = start_market(work.references, lake.interval_minutes) if kept is None else MarketState.from_arrays(kept)
-    parts: list[MarketBlock] = []
+    state = start_market(work.references, minutes) if kept is None else MarketState.from_arrays(kept)
     blocks = work.blocks()
-    if work.span.resumed and (before := get_arrays(lake.store, market_path(blocks[0].month))) is not None:
-        held = MarketBlock.from_arrays(before)
-        parts = [held.cut(held.start, blocks[0].start)] if held.start < blocks[0].start else []
+    parts = before_span(work, blocks[0])
     months = 0
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        pieces = {symbol: to_block(frame, lake.interval_minutes, block.start, block.stop) for symbol, frame in candles.items()}
-        part, state = run_market(state, pieces, block.start, block.stop)
+        pieces = [cut(frame, block, minutes) for frame in candles]
+        part, state = run_market(state, pieces, block.start, block.stop, minutes)
         parts.append(part)
         if block.saves:
             work.save(block.stop, "market", state.to_arrays())
@@ -36,3 +35,23 @@ def build_market(work: Work) -> int:
             put_arrays(lake.store, market_path(block.month), MarketBlock.join(parts).to_arrays())
             parts, months = [], months + 1
     return months
+
+
+def before_span(work: Work, block: Block) -> list[MarketBlock]:
+    """Return the part of a block's month that lies before the span and stays as it is."""
+    arrays = get_arrays(work.lake.store, market_path(block.month)) if work.span.resumed else None
+    if arrays is None:
+        return []
+    held = MarketBlock.from_arrays(arrays)
+    return [held.cut(held.start, block.start)] if held.start < block.start else []
+
+
+def read_references(work: Work, block: Block) -> list[CandleBlock | None]:
+    """Return the references' candles of a block."""
+    since, until = (step * work.lake.interval_minutes * 60_000 for step in (block.start, block.stop))
+    return [cut(work.lake.read_candles(symbol, since, until), block, work.lake.interval_minutes) for symbol in work.references]
+
+
+def cut(candles: pl.DataFrame, block: Block, minutes: int) -> CandleBlock | None:
+    """Return the candles of a block; None where the symbol has none at all."""
+    return to_block(candles, minutes, block.start, block.stop) if candles.height else None

@@ -15,7 +15,7 @@ from chandlery.market import MarketBlock
 from chandlery.state import get_arrays
 from chandlery.tasks.work import Block, Work
 
-__all__ = ["SymbolPass", "market_path", "read_barriers"]
+__all__ = ["MarketReader", "SymbolPass", "market_path", "read_barriers"]
 
 
 def market_path(month: str) -> str:
@@ -70,16 +70,12 @@ class SymbolPass:
         """Return `actual` for some of the candles, by their steps."""
         return self.actual[np.searchsorted(self.steps, steps)]
 
-    def blocks(self, state: FeatureState | None = None) -> Iterator[tuple[Block, FeatureRows, FeatureState]]:
-        """Yield each block's rows and the state after it, from the first block with candles on.
-
-        Args:
-            state: Where to start from; without it from the span's checkpoint, or anew.
-        """
-        if self.steps.size == 0:
+    def blocks(self) -> Iterator[tuple[Block, FeatureRows, FeatureState]]:
+        """Yield each block's rows and the state after it, from the span's checkpoint or the first candle on."""
+        arrays = self.work.restore(f"features-{self.symbol}")
+        state = None if arrays is None else FeatureState.from_arrays(arrays)
+        if state is None and self.steps.size == 0:
             return
-        if state is None and (arrays := self.work.restore(f"features-{self.symbol}")) is not None:
-            state = FeatureState.from_arrays(arrays)
         market = MarketReader(self.work)
         for block in self.work.blocks():
             if state is None and block.stop <= self.steps[0]:
@@ -87,7 +83,7 @@ class SymbolPass:
             state = start_features(self.plan) if state is None else state
             rows, state = run_features(self.plan, state, self.cut(block.start, block.stop), market.read(block))
             yield block, rows, state
-            if block.stop > self.steps[-1] + 1 and not block.saves and not self._saves_follow(block):
+            if (self.steps.size == 0 or block.stop > self.steps[-1]) and not self._saves_follow(block):
                 return
 
     def cut(self, start: int, stop: int) -> CandleBlock:

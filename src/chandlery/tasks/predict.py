@@ -1,24 +1,29 @@
 """The forecast task: a symbol's candles and the fitted models to published forecasts and score sums."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
-from chandlery.leaks import check_served
-from chandlery.models import open_models
-from chandlery.scores import ScoreSums, sum_scores
-from chandlery.served import Served, ServedState, serve, start_served
+from chandlery.grid import DAY_MS, Floats
+from chandlery.leaks import Witness, check_served
+from chandlery.models import Model, open_models
+from chandlery.schema import TIME
+from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
+from chandlery.served import Served, ServedRows, ServedState, serve, start_served
 from chandlery.state import put_arrays
-from chandlery.tables import read_partition
+from chandlery.tables import list_partitions, read_partition
 from chandlery.tasks.fit import read_artefacts
 from chandlery.tasks.gather import SymbolTask
 from chandlery.tasks.passes import SymbolPass
 from chandlery.tasks.work import Work
 
-__all__ = ["Predicted", "predict_symbol"]
+__all__ = ["Predicted", "predict_symbol", "sums_path"]
+
+REPLAYED = 50_000  # rows that the leak gate serves again
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class Predicted:
     published: int
 
 
+def sums_path(symbol: str, horizon_minutes: int) -> str:
+    """Return where the score sums of a symbol and horizon stand."""
+    return f"state/scores/{symbol}-{horizon_minutes}.npz"
+
+
 def predict_symbol(task: SymbolTask) -> Predicted:
     """Publish a symbol's forecasts from the span's first day on, and keep its score sums.
 
@@ -38,15 +48,14 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         LeaseHeldError: Another run has taken the lake.
     """
     run = SymbolRun(task)
-    lake = task.work.lake
-    published = rows = 0
-    for horizon in range(len(lake.horizon_steps)):
+    published = 0
+    for horizon in range(len(task.work.lake.horizon_steps)):
         horizon_run = HorizonRun(run, horizon)
         served = horizon_run.serve()
-        check_served(horizon_run.replay, served)
+        horizon_run.check(served)
         published += horizon_run.publish(served)
-        rows += served.served.size
-    return Predicted(task.symbol, rows, published)
+        horizon_run.score(served)
+    return Predicted(task.symbol, run.steps.size, published)
 
 
 class SymbolRun:
@@ -90,32 +99,104 @@ class HorizonRun:
         self.run, self.horizon = run, horizon
         self.work, self.issues = run.work, run.issues
         self.horizon_minutes = self.work.lake.file.horizons[horizon]
-        self.state_name = f"served-{run.symbol}-{self.horizon_minutes}"
+        self.name = f"{run.symbol}-{self.horizon_minutes}"
         self.actual = run.symbol_pass.actual_at(run.steps)[:, horizon]
-        self.predictions = np.ascontiguousarray(run.predictions[:, :, horizon])
-        scale = self.issues.sigma * np.sqrt(self.work.lake.horizon_steps[horizon])
-        self.realised = np.log(self.actual / self.issues.close) / scale
+        self.scale = self.issues.sigma * np.sqrt(self.work.lake.horizon_steps[horizon])
+        self.rows = ServedRows(
+            self.issues.issued_ms,
+            self.issues.issued_ms + self.horizon_minutes * 60_000,
+            self.scale,
+            np.ascontiguousarray(run.predictions[:, :, horizon]),
+            np.log(self.actual / self.issues.close) / self.scale,
+        )
+        kept = self.work.restore(f"served-{self.name}")
+        self.state = start_served(len(run.models)) if kept is None else ServedState.from_arrays(kept)
+        self.pending = self.realised_of(self.state)
 
-    def start(self) -> ServedState:
-        """Return the state before the first row."""
-        kept = self.work.restore(self.state_name)
-        return start_served(len(self.run.models)) if kept is None else ServedState.from_arrays(kept)
+    def realised_of(self, state: ServedState) -> Floats:
+        """Return what became of the rows that a state still waits for."""
+        run, milliseconds = self.run, self.work.lake.interval_minutes * 60_000
+        steps = state.pending_issued // milliseconds - 1
+        places = np.searchsorted(run.symbol_pass.steps, steps)
+        close = run.symbol_pass.candles["close"].to_numpy()[places]
+        return np.log(run.symbol_pass.actual[places, self.horizon] / close) / state.pending_scale
+
+    def edges(self) -> list[tuple[int | None, slice]]:
+        """Return the rows up to each checkpoint, and those after the last."""
+        cuts = [int(np.searchsorted(self.rows.issued, day * DAY_MS, side="right")) for day in self.work.span.saves]
+        days: list[int | None] = [*self.work.span.saves, None]
+        return [(day, slice(first, last)) for day, first, last in zip(days, [0, *cuts], [*cuts, self.rows.issued.size], strict=True)]
 
     def serve(self) -> Served:
         """Decide what is served for every row, and keep the states at the checkpoints."""
-        state, parts, first = self.start(), [], 0
-        for day in (*self.work.span.saves, None):
-            last = len(self.realised) if day is None else int(np.searchsorted(self.issues.issued_ms, day * DAY_MS, side="right"))
-            part, state = self.serve_rows(state, slice(first, last), self.realised[first:last])
-            parts.append(part)
-            first = last
+        state, pending, parts = self.state, self.pending, []
+        for day, part in self.edges():
+            served, state = serve(state, cut_rows(self.rows, part), pending)
+            parts.append(served)
+            pending = self.realised_of(state)
             if day is not None:
-                self.work.save(self.work.steps(day), self.state_name, state.to_arrays())
+                self.work.save(self.work.steps(day), f"served-{self.name}", state.to_arrays())
         return Served.concat(parts)
 
-    def serve_rows(self, state: ServedState, rows: slice, realised: NDArray[np.float64]) -> tuple[Served, ServedState]:
-        """Serve some rows, with what is known of their outcome."""
-        issued = self.issues.issued_ms[rows]
-        pending = self.realised_of(state)
-        target = issued + self.horizon_minutes * 60_000
-        return serve(state, issued, target, self.predictions[rows], realised, pending)
+    def check(self, served: Served) -> None:
+        """Let the leak gate serve the first rows again without the outcomes that were not known then."""
+        count = min(REPLAYED, self.rows.issued.size)
+        if count == 0:
+            return
+        now = int(self.rows.issued[count - 1])
+
+        def replay(rows: int) -> Served:
+            part = cut_rows(self.rows, slice(0, rows))
+            hidden = np.where(part.target <= now, part.realised, np.nan)
+            pending = np.where(self.state.pending_target <= now, self.pending, np.nan)
+            return serve(self.state, ServedRows(part.issued, part.target, part.scale, part.predictions, hidden), pending)[0]
+
+        check_served(Witness(self.run.symbol, now), served, replay, count)
+
+    def publish(self, served: Served) -> int:
+        """Put every year's forecasts; return how many objects were put."""
+        file = self.work.lake.file
+        models = [model.name for model in self.run.models]
+        forecasts = to_forecasts(self.issues, self.horizon_minutes, self.work.lake.interval_minutes, self.actual, served, models)
+        years = forecasts["issued_at"].dt.year()
+        keys: dict[str, Any] = {"exchange": file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
+        first_ms = self.work.span.since * DAY_MS if self.work.span.resumed else 0
+        first_year = int(np.datetime64(first_ms, "ms").astype("datetime64[Y]").astype(int)) + 1970
+        there = {int(part["year"]) for part in list_partitions(self.work.lake.store, "forecasts", keys)}
+        count = 0
+        for year in sorted({*years.unique().to_list(), *(year for year in there if year >= first_year)}):
+            rows = forecasts.filter(years == year)
+            if year == first_year and self.work.span.resumed:
+                held = read_partition(self.work.lake.store, "forecasts", {**keys, "year": year})
+                if held is not None:
+                    before = held.filter(pl.col("issued_at") <= pl.lit(first_ms).cast(TIME))
+                    rows = pl.concat([before, rows.select(before.columns)])
+            count += self.work.lake.write("forecasts", {**keys, "year": year}, rows)
+        return count
+
+    def score(self, served: Served) -> None:
+        """Keep the sums that scores are made of."""
+        kept = self.work.restore(f"scores-{self.name}")
+        sums = start_sums(len(self.run.models)) if kept is None else ScoreSums.from_arrays(kept)
+        scale = self.scale[:, None]
+        predicted = np.column_stack([served.calibrated, served.served]).astype(np.float64) * scale
+        half = np.column_stack([served.half_80, served.half_95]).astype(np.float64) * scale
+        for day, part in self.edges():
+            rows = ScoreRows(self.issues.issued_ms[part], self.issues.close[part], self.actual[part], predicted[part], half[part])
+            sums = sum_scores(sums, rows, self.horizon_minutes * 60_000)
+            if day is not None:
+                self.work.save(self.work.steps(day), f"scores-{self.name}", sums.to_arrays())
+        self.work.lake.guard()
+        put_arrays(self.work.lake.store, sums_path(self.run.symbol, self.horizon_minutes), sums.to_arrays())
+
+
+def cut_rows(rows: ServedRows, part: slice) -> ServedRows:
+    """Return some of the rows."""
+    return ServedRows(rows.issued[part], rows.target[part], rows.scale[part], rows.predictions[part], rows.realised[part])
+
+
+def read_fits(work: Work, model: Model, horizon: int) -> Fits:
+    """Return all fits of a model for a horizon, as published."""
+    found = read_artefacts(work, model.name, work.lake.file.horizons[horizon])
+    refit_ms = np.array([fitted.refit_at for fitted in found], "datetime64[ms]").astype(np.int64)
+    return Fits(model, horizon, refit_ms, [fitted.fit for fitted in found])

@@ -1,0 +1,205 @@
+"""What there is to do, found without doing it: files against records, candles against checkpoints."""
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+
+from chandlery import clean, gaps, market, scores, served
+from chandlery.checkpoints import Past, Span, checkpoint_days, checkpoint_fingerprint, fingerprint, lead_days, restart_day
+from chandlery.config import parse_minutes, to_minutes_text
+from chandlery.errors import SettingsError, SourceError
+from chandlery.features import ALGORITHM as FEATURES_ALGORITHM
+from chandlery.features import extension_digest
+from chandlery.lake import Lake, LakeFile
+from chandlery.models import open_models
+from chandlery.records import read_past, read_record
+from chandlery.session import Session
+from chandlery.sources.files import RawFile, find_interval, judge_rows
+from chandlery.sources.layout import hand_layout, recognise
+from chandlery.sources.parse import parse_file
+from chandlery.sources.streams import list_members, read_head
+from chandlery.sources.symbols import find_symbol
+from chandlery.storage import Entry, Store, list_source, split_source
+from chandlery.tasks.ingest import UNKNOWN, IngestTask, open_raw, to_record
+
+__all__ = ["Source", "forecast_base", "plan_span", "read_pasts", "refusals", "survey_source"]
+
+HEAD = 1024 * 1024
+LOOKED_AT = 5
+LIBRARIES = ("numpy", "numba", "polars", "lightgbm", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The raw files that are there, by symbol."""
+
+    store: Store
+    files: dict[str, tuple[RawFile, ...]]
+    session: Session
+
+    @cached_property
+    def interval(self) -> str:
+        """The interval of the lake, or of most of the largest files where there is no lake yet.
+
+        Raises:
+            SettingsError: No file tells.
+        """
+        if self.session.lake_file is not None:
+            return self.session.lake_file.interval
+        votes: Counter[int] = Counter()
+        largest = sorted((file for files in self.files.values() for file in files), key=lambda file: -file.size_bytes)
+        for file in largest:
+            if minutes := self._look(file):
+                votes[minutes] += 1
+            if votes.total() == LOOKED_AT:
+                break
+        if not votes:
+            raise SettingsError(f"no file at {self.store.uri} tells an interval", "100 candles or more in one of them", 'set [[source.layout]] interval = "1m"')
+        return to_minutes_text(min(votes, key=lambda minutes: (-votes[minutes], minutes)))
+
+    def _look(self, file: RawFile) -> int | None:
+        settings = self.session.settings.source
+        by_hand = hand_layout(file.source, settings)
+        if by_hand is not None and by_hand.interval:
+            return parse_minutes(by_hand.interval)
+        try:
+            with open_raw(self.store, file) as opened:
+                head = read_head(opened, file.source, HEAD)
+            layout = recognise(head, file.source, by_hand)
+            if layout.form == "json":
+                head = _close_document(head, layout.path)
+            parts = [judge_rows(part, file.modified_at, layout)[0] for part in parse_file(io.BytesIO(head), file.source, layout, settings)]
+            return find_interval(parts[0], file.source) if parts else None
+        except SourceError:
+            return None
+
+    def fingerprint(self, symbol: str, lake_file: LakeFile) -> str:
+        """Return the hash of what a symbol's ingest rests on."""
+        settings = self.session.settings.source.model_dump(mode="json", exclude={"uri", "max_rejected_share"})
+        files = [to_record(file) for file in self.files[symbol]]
+        return fingerprint(clean.ALGORITHM, version("polars"), lake_file.interval, settings, files, self.session.options.prune and self._gone(symbol))
+
+    def _gone(self, symbol: str) -> list[str]:
+        record = read_record(self.session.store, symbol)
+        present = {file.source for file in self.files[symbol]}
+        return [file.source for file in record.files if file.source not in present] if record else []
+
+    def tasks(self, lake: Lake) -> list[IngestTask]:
+        """Return a task for each symbol that is not up to date."""
+        settings, prune = self.session.settings.source, self.session.options.prune
+        tasks = []
+        for symbol, files in sorted(self.files.items()):
+            now = self.fingerprint(symbol, lake.file)
+            record = read_record(lake.store, symbol)
+            if record is None or record.fingerprint != now:
+                tasks.append(IngestTask(lake, self.store, settings, symbol, files, now, prune))
+        return tasks
+
+    @property
+    def megabytes(self) -> float:
+        """Size of all files."""
+        return sum(file.size_bytes for files in self.files.values() for file in files) / 1e6
+
+
+def _close_document(head: bytes, path: str) -> bytes:
+    cut = max(head.rfind(b"},"), head.rfind(b"],"))
+    return head if cut < 0 else head[: cut + 1] + (b"]}" if path else b"]")
+
+
+def survey_source(session: Session) -> Source:
+    """List the source and tell whose each file is.
+
+    Raises:
+        SettingsError: There is no source, or nothing in it.
+    """
+    uri = session.settings.source.uri
+    if not uri:
+        raise SettingsError("no source", "where the raw files are", "give --source URI or set [source] uri")
+    folder, pattern = split_source(uri)
+    store = Store(folder, session.settings.storage)
+    files: dict[str, list[RawFile]] = {}
+    for entry in list_source(store, pattern):
+        for raw in _expand(store, entry):
+            files.setdefault(_symbol_of(session, raw), []).append(raw)
+    if not files:
+        raise SettingsError(f"no files at {uri}", "CSV or JSON files of candles", "check --source or [source] uri")
+    if session.settings.symbols:
+        files = {symbol: found for symbol, found in files.items() if symbol in session.settings.symbols} or files
+    return Source(store, {symbol: tuple(sorted(found, key=lambda raw: raw.source)) for symbol, found in files.items()}, session)
+
+
+def _expand(store: Store, entry: Entry) -> Iterator[RawFile]:
+    whole = RawFile(entry.path, entry.path, None, entry.size_bytes, entry.etag, entry.modified_at)
+    if not entry.path.lower().endswith(".zip"):
+        yield whole
+        return
+    try:
+        with store.open(entry.path) as file:
+            members = list_members(file, entry.path)
+    except SourceError:
+        yield whole
+        return
+    for info in members:
+        yield RawFile(f"{entry.path}!{info.filename}", entry.path, info.filename, info.file_size, f"{entry.etag}-{info.CRC:08x}", entry.modified_at)
+
+
+def _symbol_of(session: Session, raw: RawFile) -> str:
+    by_hand = hand_layout(raw.source, session.settings.source)
+    if by_hand is not None and by_hand.symbol:
+        return by_hand.symbol
+    try:
+        return find_symbol(raw.source)
+    except SourceError:
+        return UNKNOWN
+
+
+def refusals(session: Session, symbols: list[str]) -> dict[str, list[str]]:
+    """Return what is refused in the input of each symbol, as messages."""
+    share = session.settings.source.max_rejected_share
+    found: dict[str, list[str]] = {}
+    for symbol in symbols:
+        record = read_record(session.store, symbol)
+        for file in record.files if record else []:
+            if file.problem:
+                found.setdefault(symbol, []).append(file.problem)
+            elif file.rejected_share > share:
+                text = f"{file.source}: {file.rejected_share:.1%} of its rows were refused, more than {share:.1%}. Hint: see `chandlery explain {symbol}`"
+                found.setdefault(symbol, []).append(text)
+    return found
+
+
+def read_pasts(store: Store, symbols: list[str]) -> dict[str, Past]:
+    """Return what the forecasts of each symbol rest on; those without candles are left out."""
+    found = {symbol: read_past(store, symbol) for symbol in sorted(symbols)}
+    return {symbol: past for symbol, past in found.items() if past is not None}
+
+
+def forecast_base(session: Session, file: LakeFile) -> str:
+    """Return the hash of the settings, algorithms and versions that forecasts rest on."""
+    settings = session.settings.forecast
+    models = [(model.name, model.algorithm) for model in open_models(file.models, settings.extensions)]
+    algorithms = [FEATURES_ALGORITHM, market.ALGORITHM, served.ALGORITHM, scores.ALGORITHM, gaps.ALGORITHM]
+    rest = [settings.references, settings.min_train, settings.seed, extension_digest(settings.extensions)]
+    return fingerprint(file, models, algorithms, rest, [version(name) for name in LIBRARIES])
+
+
+def plan_span(base: str, pasts: dict[str, Past], file: LakeFile, held: dict[int, str]) -> Span:
+    """Return the stretch of time to compute: from the newest checkpoint whose past is still the same.
+
+    Args:
+        base: From `forecast_base`.
+        pasts: By symbol.
+        file: What the lake fixes.
+        held: Fingerprints of the checkpoints there are, by day.
+    """
+    lead, minutes = lead_days(tuple(file.horizons)), parse_minutes(file.interval)
+    first = min(int(past.days[0]) for past in pasts.values())
+    stop_ms = max(past.newest_ms for past in pasts.values())
+    restart = restart_day(pasts, lead)
+    valid = [day for day, known in held.items() if day <= restart and known == checkpoint_fingerprint(base, pasts, day, lead, minutes)]
+    since = max(valid, default=first)
+    saves = sorted({*checkpoint_days(since, restart), restart} - {since})
+    return Span(since, bool(valid), tuple(day for day in saves if day > since), stop_ms)
