@@ -95,7 +95,7 @@ def to_forecasts(
         "close": close,
         "actual_close": pl.Series(actual).fill_nan(None),
         "predicted_close": predicted,
-        "served_by": pl.Series(served.served_by + 1, dtype=pl.UInt32).cast(pl.Enum(["naive", *models])),
+        "served_by": pl.Series(["naive", *models]).gather(served.served_by.astype(np.int64) + 1),
         "error_pct": pl.Series(((actual - predicted) / actual * 100).astype(np.float32)).fill_nan(None),
     }
     for level, half in (("80", served.half_80), ("95", served.half_95)):
@@ -106,4 +106,4 @@ def to_forecasts(
         columns[model_column(model)] = pl.Series(close32 * np.exp(served.calibrated[:, place] * scale)).fill_nan(None)
     frame = pl.DataFrame(columns)
     interval = pl.lit(f"{interval_minutes}m").alias("interval")
-    return frame.select(interval, pl.all()).with_columns(pl.col("served_by").cast(pl.String))
+    return frame.select(interval, pl.all())

@@ -49,7 +49,7 @@ def hash_rows(symbol: str, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
     Source:
         Steele, Lea, Flood (2014), Fast splittable pseudorandom number generators: the finaliser of SplitMix64.
     """
-    mixed = steps.astype(np.uint64) + np.uint64(zlib.crc32(symbol.encode())) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = steps.astype(np.uint64) + np.array([zlib.crc32(symbol.encode())], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(multiplier)
     return mixed ^ (mixed >> np.uint64(31))
