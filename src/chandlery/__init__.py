@@ -1,1 +1,36 @@
-"""Candles made and kept: clean tables and scored forecasts from raw candle files."""
+"""Raw crypto candles in one bucket, clean tables and scored forecasts in another.
+
+Importing does nothing: what is named here is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chandlery.config import Settings, load_settings
+    from chandlery.errors import ChandleryError
+    from chandlery.features import Bars, feature
+    from chandlery.models import Model, register
+    from chandlery.pipeline import Options, RunReport, forecast, ingest, plan, run
+    from chandlery.tables import read_table
+
+__all__ = [
+    "Bars", "ChandleryError", "Model", "Options", "RunReport", "Settings", "feature", "forecast", "ingest",
+    "load_settings", "plan", "read_table", "register", "run",
+]  # fmt: skip
+
+HOMES = {
+    "Settings": "config", "load_settings": "config", "ChandleryError": "errors", "Bars": "features", "feature": "features", "Model": "models",
+    "register": "models", "Options": "session", "RunReport": "session", "forecast": "pipeline", "ingest": "pipeline", "plan": "pipeline",
+    "run": "pipeline", "read_table": "tables",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module 'chandlery' has no attribute {name!r}")
+    return getattr(import_module(f"chandlery.{HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

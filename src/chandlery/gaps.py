@@ -22,7 +22,7 @@ __all__ = ["ALGORITHM", "Activity", "barriers", "combine_activity", "find_gaps",
 ALGORITHM = 1
 HABIT_DAYS = 7
 IMPROBABLE = 1e-6
-DOUBTFUL = 1e-3
+DOUBTFUL = 1e-5
 LEAST_OTHERS = 2
 
 

@@ -10,6 +10,7 @@ Each stage first asks whether what it rests on has changed, by fingerprint; wher
 from collections.abc import Callable
 from itertools import product
 
+import msgspec
 from msgspec.structs import replace
 
 from chandlery.checkpoints import Past, Span, checkpoint_fingerprint, day_name, fingerprint, lead_days
@@ -17,8 +18,8 @@ from chandlery.config import Settings, parse_minutes
 from chandlery.errors import ChandleryError
 from chandlery.features import plan_features
 from chandlery.models import open_models
-from chandlery.progress import Watch
-from chandlery.records import Summary, drop_checkpoint, read_checkpoints, read_summary, write_checkpoint, write_summary
+from chandlery.progress import Silent, Watch
+from chandlery.records import Summary, drop_checkpoint, read_checkpoints, read_record, read_summary, write_checkpoint, write_summary
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, plan_span, read_pasts, refusals, survey_source
 from chandlery.tasks.fit import FitTask, fit_model
@@ -31,7 +32,7 @@ from chandlery.tasks.predict import predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
 from chandlery.tasks.work import Work, months_between
 
-__all__ = ["Options", "RunReport", "Stage", "forecast", "ingest", "run"]
+__all__ = ["Options", "Plan", "RunReport", "Stage", "Step", "forecast", "ingest", "plan", "run"]
 
 SECONDS_PER_MB = 0.02  # CPU, roughly, of a stage over raw text: whether processes are worth it
 SECONDS_PER_DAY = 0.0015  # CPU, roughly, of a stage over a symbol's day of candles
@@ -57,6 +58,65 @@ def ingest(settings: Settings, options: Options, watch: Watch) -> RunReport:
 def forecast(settings: Settings, options: Options, watch: Watch) -> RunReport:
     """Bring forecasts, models and scores up to date with the candles; raises as `run` does."""
     return _carry_out([_forecast], settings, options, watch)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something that a run would do."""
+
+    stage: str
+    symbol: str
+    what: str
+    why: str
+    cost: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a run would do, in order; empty where everything is up to date."""
+
+    steps: list[Step]
+
+
+def plan(settings: Settings) -> Plan:
+    """Say what a run would do and why; nothing is written and no lease is taken.
+
+    Raises:
+        SettingsError: A setting, a bucket or a right is missing.
+        StoreUnavailableError: A store did not answer.
+    """
+    session = Session(settings, Options(), Silent())
+    source, file = survey_source(session), session.lake_file
+    interval = source.interval
+    steps = []
+    for symbol, files in sorted(source.files.items()):
+        known = read_record(session.store, symbol)
+        now = source.fingerprint(symbol, file) if file is not None else ""
+        if known is not None and known.fingerprint == now:
+            continue
+        before = {record.source: record for record in known.files} if known else {}
+        fresh = [raw for raw in files if raw.source not in before or before[raw.source].etag != raw.etag]
+        why = "new symbol" if known is None else "new or changed files" if fresh else "settings or files changed"
+        megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
+        steps.append(Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, f"{megabytes:,.1f} MB, about {megabytes * SECONDS_PER_MB:.1f} CPU-s"))
+    if steps:
+        steps.append(Step("gaps", "all", "type gaps anew", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"))
+    return Plan(steps + _plan_forecast(session, interval, ingests=bool(steps)))
+
+
+def _plan_forecast(session: Session, interval: str, *, ingests: bool) -> list[Step]:
+    file, summary = session.lake_file, read_summary(session.store)
+    if file is None:
+        return [Step("forecast", "all", f"compute the whole past at {interval}", "the lake is new", "grows with the candles: about 2 CPU-s a million")]
+    base = forecast_base(session, file)
+    if not ingests and (summary.forecast, summary.base) == (summary.ingest, base):
+        return []
+    pasts = read_pasts(session.store, [symbol for symbol in summary.symbols if symbol != UNKNOWN])
+    if not pasts:
+        return [Step("forecast", "all", "compute the whole past", "no candles yet", "grows with the candles")]
+    span = plan_span(base, pasts, file, read_checkpoints(session.store))
+    days = sum(past.newest_ms // 86_400_000 - max(span.since, int(past.days[0])) for past in pasts.values())
+    since = f"from {day_name(span.since)} on" if span.resumed else "the whole past"
+    why = "newer rows: an append" if ingests and span.resumed else "candles, settings, code or libraries changed: a restatement"
+    return [Step("forecast", "all", f"compute {since}, at least", why, f"{days:,} days of candles, about {days * 3 * SECONDS_PER_DAY:.1f} CPU-s")]
 
 
 def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, options: Options, watch: Watch) -> RunReport:

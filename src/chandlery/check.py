@@ -1,0 +1,78 @@
+"""Is everything reachable and allowed? Real probes, and what to do where one fails."""
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from chandlery.config import Settings
+from chandlery.engines import open_engine
+from chandlery.errors import ChandleryError, SettingsError
+from chandlery.lake import read_lake_file
+from chandlery.models import model_names
+from chandlery.storage import Store, list_source, split_source
+
+__all__ = ["Probe", "check"]
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """What a probe found."""
+
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+
+
+def check(settings: Settings) -> list[Probe]:
+    """Probe the source, the lake, the models and the engine; nothing is left behind."""
+    return [
+        _probe("source", lambda: _list(settings)),
+        _probe("lake: read", lambda: _read(settings)),
+        _probe("lake: write", lambda: _write(settings)),
+        _probe("models", lambda: ", ".join(settings.forecast.models or model_names(settings.forecast.extensions))),
+        _probe("engine", lambda: f"{settings.engine.name}, {getattr(open_engine(settings.engine.name, settings.engine.workers), 'workers', 1)} workers"),
+    ]
+
+
+def _probe(name: str, look: Callable[[], str]) -> Probe:
+    try:
+        return Probe(name, ok=True, found=look())
+    except ChandleryError as error:
+        return Probe(name, ok=False, found=error.found, hint=error.hint)
+
+
+def _list(settings: Settings) -> str:
+    if not settings.source.uri:
+        raise SettingsError("no source", "where the raw files are", "give --source URI or set [source] uri")
+    folder, pattern = split_source(settings.source.uri)
+    store = Store(folder, settings.storage)
+    entries = list_source(store, pattern)
+    if not entries:
+        raise SettingsError(f"no files at {settings.source.uri}", "CSV or JSON files of candles", "check --source or [source] uri")
+    with store.open(entries[0].path) as file:
+        file.read(1)
+    return f"{len(entries):,} files, {sum(entry.size_bytes for entry in entries) / 1e6:,.1f} MB"
+
+
+def _open_lake(settings: Settings) -> Store:
+    if not settings.lake.uri:
+        raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
+    return Store(settings.lake.uri, settings.storage)
+
+
+def _read(settings: Settings) -> str:
+    file = read_lake_file(_open_lake(settings))
+    return "empty" if file is None else f"{file.exchange}, {file.interval}, horizons {file.horizons}, models {', '.join(file.models)}"
+
+
+def _write(settings: Settings) -> str:
+    store = _open_lake(settings)
+    path = f"_probe/{secrets.token_hex(8)}"
+    etag = store.put_if_absent(path, b"one")
+    again = store.put_if_absent(path, b"two")
+    replaced = None if store.is_local or etag is None else store.put_if_match(path, b"three", etag)
+    store.delete(path)
+    if etag is None or again is not None or (replaced is None and not store.is_local):
+        raise SettingsError(f"{store.uri} does not honour conditional puts", "a store that does", "chandlery's lease needs them: use another store")
+    return "put, conditional put and delete are allowed"

@@ -1,0 +1,233 @@
+"""The command line: parse, settle the settings, call a function, show what it returns."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chandlery.config import Settings, load_settings
+from chandlery.errors import ChandleryError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="chandlery",
+    help="Raw crypto candles in one bucket, clean tables and scored forecasts in another.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=False,
+)
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")]
+Source = Annotated[str | None, typer.Option("--source", help="Raw files: a file, folder or glob; s3://, gs://, az:// or a path.")]
+LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake; s3://, gs://, az:// or a path.")]
+Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol is published; repeatable.")]
+Horizons = Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, for a new lake; repeatable.")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for a new lake; repeatable.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Forget the candles of files that are gone.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+class TableName(str, Enum):
+    """Tables of the lake, as an argument."""
+
+    candles = "candles"
+    rejects = "rejects"
+    ledger = "ledger"
+    gaps = "gaps"
+    forecasts = "forecasts"
+    scores = "scores"
+    models = "models"
+
+
+def _settings(config: Path | None, **flags: Any) -> Settings:
+    sections: dict[str, dict[str, Any]] = {}
+    for place, value in flags.items():
+        section, _, name = place.partition("_")
+        if value:
+            sections.setdefault(section, {})[name] = value
+    symbols = sections.pop("symbols", {}).get("")
+    return load_settings(config, {**sections, **({"symbols": symbols} if symbols else {})})
+
+
+def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
+    from chandlery import pipeline, show  # noqa: PLC0415 - heavy rooms load when they are needed
+    from chandlery.progress import open_watch  # noqa: PLC0415
+
+    stage: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
+    report = stage(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
+    show.report(report, as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def run(
+    config: Config = None, source: Source = None, lake: LakeUri = None, symbol: Symbols = None, horizon: Horizons = None, model: Models = None,
+    engine: Engine = None, wait: Wait = False, prune: Prune = False, json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Bring the lake up to date: ingest, then forecast.
+
+    Example: chandlery run --source s3://crypto-raw/ --lake s3://crypto-lake/ --horizon 30m
+    """
+    settings = _settings(config, source_uri=source, lake_uri=lake, symbols_=symbol, forecast_horizons=horizon, forecast_models=model, engine_name=engine)
+    _carry_out("run", settings, {"wait": wait, "prune": prune}, as_json=json, quiet=quiet)
+
+
+@app.command()
+def ingest(
+    config: Config = None, source: Source = None, lake: LakeUri = None, symbol: Symbols = None, engine: Engine = None,
+    wait: Wait = False, prune: Prune = False, json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Bring candles, rejects, ledger and gaps up to date.
+
+    Example: chandlery ingest --source raw/ --lake lake/
+    """
+    settings = _settings(config, source_uri=source, lake_uri=lake, symbols_=symbol, engine_name=engine)
+    _carry_out("ingest", settings, {"wait": wait, "prune": prune}, as_json=json, quiet=quiet)
+
+
+@app.command()
+def forecast(
+    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, engine: Engine = None, wait: Wait = False, json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Bring forecasts, models and scores up to date with the candles.
+
+    Example: chandlery forecast --lake lake/
+    """
+    settings = _settings(config, lake_uri=lake, symbols_=symbol, engine_name=engine)
+    _carry_out("forecast", settings, {"wait": wait}, as_json=json, quiet=quiet)
+
+
+@app.command()
+def plan(config: Config = None, source: Source = None, lake: LakeUri = None, horizon: Horizons = None, model: Models = None, json: Json = False) -> None:
+    """Say what a run would read, compute and write, and why; nothing is done.
+
+    Example: chandlery plan --source raw/ --lake lake/
+    """
+    from chandlery import pipeline, show  # noqa: PLC0415
+
+    settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
+    show.plan(pipeline.plan(settings), as_json=json)
+
+
+@app.command()
+def check(config: Config = None, source: Source = None, lake: LakeUri = None, json: Json = False) -> None:
+    """Probe source, lake, models and engine, and say what to do where one fails.
+
+    Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
+    """
+    from chandlery import show  # noqa: PLC0415
+    from chandlery.check import check as look  # noqa: PLC0415
+
+    probes = look(_settings(config, source_uri=source, lake_uri=lake))
+    show.probes(probes, as_json=json)
+    raise typer.Exit(0 if all(probe.ok for probe in probes) else 2)
+
+
+@app.command()
+def tables(config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
+    """Say what the lake holds: objects and bytes of every table.
+
+    Example: chandlery tables --lake lake/
+    """
+    from chandlery import show  # noqa: PLC0415
+
+    show.tables(_lake(config, lake), as_json=json)
+
+
+@app.command()
+def scores(config: Config = None, lake: LakeUri = None, symbol: Symbols = None, period: str = "all", json: Json = False) -> None:
+    """Show how good the forecasts were, beside the price that stays.
+
+    Example: chandlery scores --lake lake/ --symbol LTCUSD --period 2019
+    """
+    from chandlery import show  # noqa: PLC0415
+
+    show.scores(_lake(config, lake, symbol), period, as_json=json)
+
+
+@app.command()
+def query(sql: str, config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
+    """Run a SELECT over the lake's tables.
+
+    Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
+    """
+    from chandlery import show  # noqa: PLC0415
+    from chandlery.query import query as ask  # noqa: PLC0415
+
+    settings = _lake(config, lake)
+    show.frame(ask(settings.lake.uri, sql, settings.storage), as_json=json)
+
+
+@app.command()
+def explain(symbol: str, row: Annotated[int | None, typer.Option(help="One row's number.")] = None, config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
+    """Say what became of a symbol's rows, and why rows were refused.
+
+    Example: chandlery explain LTCUSD --row 1203 --lake lake/
+    """
+    from chandlery import show  # noqa: PLC0415
+
+    show.explain(_lake(config, lake), symbol, row, as_json=json)
+
+
+@app.command()
+def sample(folder: Path, symbols: int = 3, rows: int = 50_000, faults: bool = True, seed: int = 0, json: Json = False) -> None:  # noqa: FBT001 - a flag of the command line
+    """Write made-up candles, with planted faults and the truth about them beside.
+
+    Example: chandlery sample raw/ --symbols 3 --rows 50000
+    """
+    from chandlery import show  # noqa: PLC0415
+    from chandlery.sources.sample import write_sample  # noqa: PLC0415
+
+    truth = write_sample(folder, symbols=symbols, rows=rows, faults=faults, seed=seed)
+    show.sample(folder, truth, as_json=json)
+
+
+@app.command()
+def init(path: Path = Path("chandlery.toml")) -> None:
+    """Write a commented chandlery.toml.
+
+    Example: chandlery init
+    """
+    from chandlery import show  # noqa: PLC0415
+
+    show.init(path)
+
+
+def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None) -> Settings:
+    from chandlery.errors import SettingsError  # noqa: PLC0415
+
+    settings = _settings(config, lake_uri=lake, symbols_=symbol)
+    if not settings.lake.uri:
+        raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
+    return settings
+
+
+def main() -> None:
+    """Run the command line; every error is one text on stderr and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except ChandleryError as error:
+        print(f"chandlery: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("chandlery: stopped; run again to go on", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if os.environ.get("CHANDLERY_TRACEBACK"):
+            traceback.print_exc()
+        print(f"chandlery: unexpected {type(error).__name__}: {error}. Hint: set CHANDLERY_TRACEBACK=1 to see where, and report it", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

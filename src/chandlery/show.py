@@ -1,0 +1,179 @@
+"""What commands print: text for people, JSON for programs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pydantic
+from rich.console import Console
+from rich.table import Table
+
+from chandlery.check import Probe
+from chandlery.config import Settings, normalise_symbol
+from chandlery.errors import SettingsError
+from chandlery.pipeline import Plan
+from chandlery.schema import TABLES
+from chandlery.session import RunReport
+from chandlery.storage import Store
+from chandlery.tables import list_objects, read_table
+
+__all__ = ["explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables"]
+
+MOST_ROWS = 200
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(content, enc_hook=str)).decode() + "\n")
+
+
+def _table(rows: list[dict[str, Any]], title: str = "") -> None:
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in rows[0] if rows else []:
+        numeric = all(isinstance(row[name], int | float | None) for row in rows)
+        shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
+    console.print(shown)
+
+
+def report(result: RunReport, *, as_json: bool) -> None:
+    """Show what a run did."""
+    if as_json:
+        _print_json(result)
+        return
+    for stage in result.stages:
+        done = f"{stage.computed} computed" if stage.computed else "up to date"
+        print(f"{stage.name:<10} {done:<14} {stage.seconds:8.1f} s")
+    for message in result.messages:
+        print(f"refused: {message}")
+    print(f"{result.published} objects published to {result.lake}" if result.run_id else f"{result.lake} is up to date")
+
+
+def plan(found: Plan, *, as_json: bool) -> None:
+    """Show what a run would do."""
+    if as_json:
+        _print_json(found)
+    elif found.steps:
+        _table([msgspec.structs.asdict(step) for step in found.steps])
+    else:
+        print("everything is up to date")
+
+
+def probes(found: list[Probe], *, as_json: bool) -> None:
+    """Show what probes found."""
+    if as_json:
+        _print_json(found)
+        return
+    for probe in found:
+        print(f"{'ok  ' if probe.ok else 'FAIL'} {probe.name:<12} {probe.found}" + (f"\n     {probe.hint}" if probe.hint else ""))
+
+
+def tables(settings: Settings, *, as_json: bool) -> None:
+    """Show how much each table holds."""
+    store = Store(settings.lake.uri, settings.storage)
+    rows = []
+    for name in TABLES:
+        objects = list_objects(store, name)
+        newest = max((entry.modified_at for entry in objects), default=None)
+        rows.append({"table": name, "objects": len(objects), "bytes": sum(entry.size_bytes for entry in objects), "changed": f"{newest:%Y-%m-%d %H:%M:%S}" if newest else None})
+    _print_json(rows) if as_json else _table(rows)
+
+
+def scores(settings: Settings, period: str, *, as_json: bool) -> None:
+    """Show the scores of a period, beside naive."""
+    found = read_table(settings.lake.uri, "scores", options=settings.storage).filter(pl.col("period") == period)
+    if settings.symbols:
+        found = found.filter(pl.col("symbol").is_in(settings.symbols))
+    if found.is_empty():
+        raise SettingsError(f"no scores for {period}", "all, a year such as 2019 or a month such as 2019-05", "run `chandlery run` first, or choose another --period")
+    naive = found.filter(pl.col("model") == "naive").select("symbol", "horizon_minutes", pl.col("rmse").alias("naive_rmse"))
+    found = found.join(naive, on=["symbol", "horizon_minutes"], how="left", maintain_order="left")
+    if as_json:
+        _print_json(found.to_dicts())
+        return
+    rows = [
+        {
+            "symbol": row["symbol"],
+            "horizon": f"{row['horizon_minutes']}m",
+            "model": row["model"],
+            "n": row["n"],
+            "skill %": None if row["skill"] is None else f"{row['skill'] * 100:.2f}",
+            "rmse": f"{row['rmse']:.5g}",
+            "naive rmse": f"{row['naive_rmse']:.5g}",
+            "direction %": None if row["directional_accuracy"] is None else f"{row['directional_accuracy'] * 100:.1f}",
+            "p": None if row["p_value"] is None else f"{row['p_value']:.2g}",
+            "80 %": None if row["coverage_80"] is None else f"{row['coverage_80'] * 100:.1f}",
+            "95 %": None if row["coverage_95"] is None else f"{row['coverage_95'] * 100:.1f}",
+            "verdict": row["verdict"],
+        }
+        for row in found.iter_rows(named=True)
+    ]
+    _table(rows, title=f"Scores, {period}: skill is 1 - sse/sse_naive on log prices")
+
+
+def frame(found: pl.DataFrame, *, as_json: bool) -> None:
+    """Show rows."""
+    if as_json:
+        _print_json(found.to_dicts())
+        return
+    _table(found.head(MOST_ROWS).to_dicts())
+    if found.height > MOST_ROWS:
+        print(f"… {found.height - MOST_ROWS:,} rows more; --json prints all")
+
+
+def explain(settings: Settings, symbol: str, row: int | None, *, as_json: bool) -> None:
+    """Show what became of a symbol's rows."""
+    name = normalise_symbol(symbol)
+    ledger = read_table(settings.lake.uri, "ledger", symbol=name, options=settings.storage)
+    rejects = read_table(settings.lake.uri, "rejects", symbol=name, options=settings.storage)
+    if ledger.is_empty():
+        raise SettingsError(f"nothing is known of {name}", "a symbol of the lake", "see `chandlery tables` and `chandlery query \"SELECT DISTINCT symbol FROM ledger\"`")
+    if row is not None:
+        rejects = rejects.filter(pl.col("row") == row)
+    if as_json:
+        _print_json({"ledger": ledger.to_dicts(), "rejects": rejects.to_dicts()})
+        return
+    columns = ["source", "status", "rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected", "layout", "problem"]
+    _table(ledger.select(columns).to_dicts(), title=f"{name}: files")
+    if row is not None and rejects.is_empty():
+        print(f"row {row} was refused in no file of {name}: it is a candle, identical to one, or not there")
+        return
+    shown = rejects.head(MOST_ROWS).with_columns(pl.col("reasons").list.join(", "))
+    _table(shown.select("source", "row", "open_time", "reasons", "raw").to_dicts(), title=f"{name}: {rejects.height:,} refused rows")
+
+
+def sample(folder: Path, truth: pl.DataFrame, *, as_json: bool) -> None:
+    """Show what was written as a sample."""
+    counts = truth.explode("reasons").group_by("reasons").len().sort("reasons").to_dicts() if truth.height else []
+    if as_json:
+        _print_json({"folder": str(folder), "planted": counts})
+        return
+    print(f"made-up candles in {folder}")
+    if counts:
+        _table(counts, title="planted faults")
+
+
+def init(path: Path) -> None:
+    """Write every setting with its default and what it means."""
+    if path.exists():
+        raise SettingsError(f"{path} is there already", "a new file", "name another, or edit it")
+    path.write_text(render_settings(), encoding="utf-8")
+    print(f"wrote {path}")
+
+
+def render_settings() -> str:
+    """Return a chandlery.toml with every setting as a comment."""
+    lines = ["# chandlery.toml: the environment (CHANDLERY_LAKE__URI=…) wins over it, flags win over both.", "# Keys never stand here: they come from the cloud SDK's own chain.", ""]
+    for section, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+            lines += [f"[{section}]  # {(kind.__doc__ or '').strip()}"]
+            for name, setting in kind.model_fields.items():
+                if name != "layout":
+                    lines.append(f"# {name} = {msgspec.json.encode(setting.default).decode()}  # {setting.description}")
+            lines.append("")
+    lines += ["[storage]  # options of the object store", '# endpoint_url = "http://127.0.0.1:8333"', '# region = "eu-central-1"', ""]
+    return "\n".join(lines)
