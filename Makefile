@@ -33,7 +33,7 @@ prove: $(READY)  ## the heavy figures, on the real candles beside the repository
 lint: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports
 
 bench: $(READY)  ## speed beside the yardstick, in turns
 	$(BIN)/python benchmarks/bench.py

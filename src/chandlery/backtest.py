@@ -76,9 +76,7 @@ def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows
     return predictions
 
 
-def to_forecasts(
-    issues: Issues, horizon_minutes: int, interval_minutes: int, actual: NDArray[np.float64], served: Served, models: Sequence[str]
-) -> pl.DataFrame:
+def to_forecasts(issues: Issues, horizon_minutes: int, interval_minutes: int, actual: NDArray[np.float64], served: Served, models: Sequence[str]) -> pl.DataFrame:
     """Return the forecasts of one symbol and horizon, as the lake writes them, without partition keys.
 
     Returns:

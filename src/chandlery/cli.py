@@ -4,7 +4,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,18 +34,6 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has e
 Prune = Annotated[bool, typer.Option("--prune", help="Forget the candles of files that are gone.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
-
-
-class TableName(str, Enum):
-    """Tables of the lake, as an argument."""
-
-    candles = "candles"
-    rejects = "rejects"
-    ledger = "ledger"
-    gaps = "gaps"
-    forecasts = "forecasts"
-    scores = "scores"
-    models = "models"
 
 
 def _settings(config: Path | None, **flags: Any) -> Settings:

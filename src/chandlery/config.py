@@ -102,7 +102,7 @@ class LayoutSettings(_Section):
     """How a file is to be read where its content does not settle it; applies to files that match `files`."""
 
     files: str = Field("*", description="which files this holds for, as a pattern on the path below the source")
-    columns: list[str] | None = Field(None, description="the columns in order, as in [\"time\", \"open\", \"close\", \"high\", \"low\", \"volume\"]; \"-\" leaves one out")
+    columns: list[str] | None = Field(None, description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" leaves one out')
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
     symbol: Symbol | None = Field(None, description="the symbol, where the file's name does not tell")
     interval: Duration | None = Field(None, description="the interval, where the spacing does not tell")
@@ -150,9 +150,7 @@ class Settings(BaseSettings):
         SettingsError: By `load_settings`; a direct construction raises pydantic's own ValidationError.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()

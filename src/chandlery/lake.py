@@ -1,6 +1,7 @@
 """A lake in hand: what `lake.json` fixes, and the reading of candles that every task needs."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -81,7 +82,7 @@ class Lake:
             return Candles.create_empty().select(columns)
         return pl.concat(frames).filter((pl.col("open_time") >= first) & (pl.col("open_time") < last))
 
-    def write(self, table: str, keys: dict[str, object], frame: pl.DataFrame) -> bool:
+    def write(self, table: str, keys: Mapping[str, object], frame: pl.DataFrame) -> bool:
         """Publish one object of a table under the lease; true where its bytes were new."""
         return write_partition(self.store, table, keys, frame, self.guard)
 

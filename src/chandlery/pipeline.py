@@ -201,7 +201,7 @@ def _forecast(session: Session) -> None:
     work = _work(session, span)
     symbols = tuple(pasts)
     shown = [symbol for symbol in symbols if not session.settings.symbols or symbol in session.settings.symbols]
-    cost = SECONDS_PER_DAY * sum((past.newest_ms // 86_400_000 - max(span.since, int(past.days[0]))) for past in pasts.values())
+    cost = SECONDS_PER_DAY * sum(past.newest_ms // 86_400_000 - max(span.since, int(past.days[0])) for past in pasts.values())
     everybody = [SymbolTask(work, symbol) for symbol in symbols]
     with session.stage("market", len(work.references), 1):
         session.map(build_market, [work], 0.0, str)

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 
 from chandlery.checkpoints import Past, day_name
-from chandlery.state import get_arrays, get_struct, put_arrays, put_struct
+from chandlery.state import get_arrays, get_struct, put_struct
 from chandlery.storage import Store
 
 __all__ = [

@@ -98,7 +98,7 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
 
 
 @numba.njit(cache=True)
-def _add(sums, place, held, issued, differentials, close, actual, predicted, half, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: PLR0913
+def _add(sums, place, held, issued, differentials, close, actual, predicted, half, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
     models = predicted.shape[1]
     first = 0
     for i in range(held, issued.size):
@@ -202,7 +202,7 @@ def diebold_mariano(s: dict[str, float]) -> tuple[float | None, float | None]:
     variance = (own + 2 * cross) / n
     steps = 1 + s["pairs"] / n
     correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
-    if variance <= 0 or correction <= 0 or n < 2:  # noqa: PLR2004 - one row has no variance
+    if variance <= 0 or correction <= 0 or n < 2:
         return None, None
     statistic = mean / variance**0.5 * correction**0.5
     return statistic, float(2 * stdtr(n - 1, -abs(statistic)))
@@ -222,11 +222,6 @@ def judge(scores: pl.DataFrame) -> pl.DataFrame:
     limit = passed.max() if passed.len() else -1.0
     found = pl.col("_p").fill_null(2.0) <= pl.lit(limit)
     verdict = (
-        pl.when(judged & found & (pl.col("dm_statistic") > 0))
-        .then(pl.lit("better"))
-        .when(judged & found & (pl.col("dm_statistic") < 0))
-        .then(pl.lit("worse"))
-        .when(judged)
-        .then(pl.lit("no better"))
+        pl.when(judged & found & (pl.col("dm_statistic") > 0)).then(pl.lit("better")).when(judged & found & (pl.col("dm_statistic") < 0)).then(pl.lit("worse")).when(judged).then(pl.lit("no better"))
     )
     return ranked.with_columns(verdict.alias("verdict")).drop("_p")

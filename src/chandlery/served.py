@@ -154,7 +154,7 @@ def serve(state: ServedState, rows: ServedRows, pending_realised: Floats) -> tup
     realised = np.concatenate([pending_realised, rows.realised])
     slopes = np.concatenate([state.pending_slopes, np.empty_like(rows.predictions)])
     served = np.concatenate([state.pending_served, np.empty(count, np.float32)])
-    kept = ServedState(*(array.copy() for array in state))
+    kept = ServedState.from_arrays({name: array.copy() for name, array in state.to_arrays().items()})
     by, halves = np.empty(count, np.int8), np.empty((count, 2), np.float32)
     inner = (kept.day, kept.sums, kept.slopes, kept.choice, kept.halves, kept.histogram, kept.ring, kept.counts)
     first = _serve(inner, held, issued, target, raw, realised, slopes, served, by, halves)
@@ -171,7 +171,7 @@ def serve(state: ServedState, rows: ServedRows, pending_realised: Floats) -> tup
 
 
 @numba.njit(cache=True)
-def _serve(inner, held, issued, target, raw, realised, slopes, served, by, halves):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: PLR0913
+def _serve(inner, held, issued, target, raw, realised, slopes, served, by, halves):  # type: ignore[no-untyped-def]  # pragma: no cover
     day, sums, slope, choice, half, histogram, ring, counts = inner
     first = 0
     for i in range(held, issued.size):

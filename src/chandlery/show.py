@@ -130,7 +130,7 @@ def explain(settings: Settings, symbol: str, row: int | None, *, as_json: bool) 
     ledger = read_table(settings.lake.uri, "ledger", symbol=name, options=settings.storage)
     rejects = read_table(settings.lake.uri, "rejects", symbol=name, options=settings.storage)
     if ledger.is_empty():
-        raise SettingsError(f"nothing is known of {name}", "a symbol of the lake", "see `chandlery tables` and `chandlery query \"SELECT DISTINCT symbol FROM ledger\"`")
+        raise SettingsError(f"nothing is known of {name}", "a symbol of the lake", 'see `chandlery tables` and `chandlery query "SELECT DISTINCT symbol FROM ledger"`')
     if row is not None:
         rejects = rejects.filter(pl.col("row") == row)
     if as_json:

@@ -17,7 +17,7 @@ Remembered = TypeVar("Remembered", bound=msgspec.Struct)
 def put_arrays(store: Store, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
     """Keep named arrays; none of objects."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **arrays)
     store.put(path, buffer.getvalue())
 
 

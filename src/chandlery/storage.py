@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import obstore
@@ -84,9 +84,9 @@ class Store:
             return LocalStore(self.root, mkdir=True)
         client = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
         config = {name: value for name, value in self.options.items() if name not in CLIENT_OPTIONS}
-        client = {name: value.lower() == "true" if value.lower() in {"true", "false"} else value for name, value in client.items()}
+        flags: dict[str, Any] = {name: value.lower() == "true" if value.lower() in {"true", "false"} else value for name, value in client.items()}
         try:
-            return from_url(self.uri, config=config, client_options=client, retry_config=RETRIES)  # type: ignore[arg-type]
+            return cast(ObjectStore, from_url(self.uri, config=config, client_options=flags, retry_config=RETRIES))  # type: ignore[call-overload]
         except failures.BaseError as error:
             raise SettingsError(f"storage settings for {self.uri}: {_plain(error)}", "options of the object store", "see [storage]") from error
 
@@ -278,7 +278,7 @@ def list_source(store: Store, pattern: str) -> list[Entry]:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    if pattern == "*" or path == pattern:
+    if pattern in ("*", path):
         return True
     if "**" in pattern:
         return fnmatch.fnmatchcase(path, pattern.replace("**/", "*"))

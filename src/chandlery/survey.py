@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 
-from chandlery import clean, gaps, market, scores, served
 from chandlery.checkpoints import Past, Span, checkpoint_days, checkpoint_fingerprint, fingerprint, lead_days, restart_day
+from chandlery.clean import ALGORITHM as CLEAN_ALGORITHM
 from chandlery.config import parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError, SourceError
 from chandlery.features import ALGORITHM as FEATURES_ALGORITHM
 from chandlery.features import extension_digest
+from chandlery.gaps import ALGORITHM as GAPS_ALGORITHM
 from chandlery.lake import Lake, LakeFile
+from chandlery.market import ALGORITHM as MARKET_ALGORITHM
 from chandlery.models import open_models
 from chandlery.records import read_past, read_record
+from chandlery.scores import ALGORITHM as SCORES_ALGORITHM
+from chandlery.served import ALGORITHM as SERVED_ALGORITHM
 from chandlery.session import Session
 from chandlery.sources.files import RawFile, find_interval, judge_rows
 from chandlery.sources.layout import hand_layout, recognise
@@ -80,7 +84,7 @@ class Source:
         """Return the hash of what a symbol's ingest rests on."""
         settings = self.session.settings.source.model_dump(mode="json", exclude={"uri", "max_rejected_share"})
         files = [to_record(file) for file in self.files[symbol]]
-        return fingerprint(clean.ALGORITHM, version("polars"), lake_file.interval, settings, files, self.session.options.prune and self._gone(symbol))
+        return fingerprint(CLEAN_ALGORITHM, version("polars"), lake_file.interval, settings, files, self.session.options.prune and self._gone(symbol))
 
     def _gone(self, symbol: str) -> list[str]:
         record = read_record(self.session.store, symbol)
@@ -181,7 +185,7 @@ def forecast_base(session: Session, file: LakeFile) -> str:
     """Return the hash of the settings, algorithms and versions that forecasts rest on."""
     settings = session.settings.forecast
     models = [(model.name, model.algorithm) for model in open_models(file.models, settings.extensions)]
-    algorithms = [FEATURES_ALGORITHM, market.ALGORITHM, served.ALGORITHM, scores.ALGORITHM, gaps.ALGORITHM]
+    algorithms = [FEATURES_ALGORITHM, MARKET_ALGORITHM, SERVED_ALGORITHM, SCORES_ALGORITHM, GAPS_ALGORITHM]
     rest = [settings.references, settings.min_train, settings.seed, extension_digest(settings.extensions)]
     return fingerprint(file, models, algorithms, rest, [version(name) for name in LIBRARIES])
 

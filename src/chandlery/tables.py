@@ -156,14 +156,13 @@ def join(parts: list[tuple[dict[str, str], bytes]], table: Table) -> pl.DataFram
     """Return all rows with their partition keys put back."""
     types = {name: column.dtype for name, column in table.schema.columns().items()}
     empty = empty_frame(table.schema)
-    frames = [
-        decode(content).select(*(pl.lit(keys[name]).cast(types[name]).alias(name) for name in table.partitions), pl.all())
-        for keys, content in parts
-    ]
+    frames = [decode(content).select(*(pl.lit(keys[name]).cast(types[name]).alias(name) for name in table.partitions), pl.all()) for keys, content in parts]
     return pl.concat([empty, *frames], how="diagonal") if frames else empty
 
 
 def empty_frame(schema: type[dy.Schema]) -> pl.DataFrame:
     """Return a frame of a contract's columns without rows; closed sets of words are plain text in the lake."""
     empty = schema.create_empty()
-    return empty.with_columns(pl.col(name).cast(pl.String) for name, kind in empty.schema.items() if isinstance(kind, pl.Enum)).cast({pl.List(kind.inner): pl.List(pl.String) for kind in empty.dtypes if isinstance(kind, pl.List)})
+    return empty.with_columns(pl.col(name).cast(pl.String) for name, kind in empty.schema.items() if isinstance(kind, pl.Enum)).cast(
+        {pl.List(kind.inner): pl.List(pl.String) for kind in empty.dtypes if isinstance(kind, pl.List)}
+    )

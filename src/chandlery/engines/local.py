@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 WORTH_A_PROCESS = 4.0  # CPU seconds: a worker's start costs about one
 PR_SET_PDEATHSIG = 1
-ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")}
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 class LocalEngine:
@@ -42,9 +42,7 @@ class LocalEngine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
@@ -61,15 +59,11 @@ class LocalEngine:
             return list(_call_here(function, tasks, done))
         return self._call_there(function, tasks, done)
 
-    def _call_there(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]
-    ) -> list[Result]:
+    def _call_there(self, function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]) -> list[Result]:
         with _environment(ONE_THREAD):  # workers are started by submit and read it as they import
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(
-                    self.workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
-                )
+                self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
             futures: list[Future[Result]] = [self._pool.submit(function, task) for task in tasks]
         try:
             for future in as_completed(futures):
@@ -84,9 +78,7 @@ class LocalEngine:
                 future.cancel()
 
 
-def _call_here(
-    function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]
-) -> Iterator[Result]:
+def _call_here(function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]) -> Iterator[Result]:
     with threadpool_limits(1, "blas"):
         for task in tasks:
             result = function(task)

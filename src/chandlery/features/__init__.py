@@ -179,7 +179,7 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, market: MarketBlock) ->
 def _fill_own(plan: FeaturePlan, dense: Floats, block: CandleBlock, values: Singles) -> None:
     if not plan.own:
         return
-    bars = Bars(*dense[:5], traded=dense[5] > 0)
+    bars = Bars(dense[0], dense[1], dense[2], dense[3], dense[4], dense[5] > 0)
     rows = block.step - block.start + plan.lookback
     for place, own in enumerate(plan.own, start=len(BUILT_IN)):
         computed = np.asarray(own.compute(bars), np.float64)

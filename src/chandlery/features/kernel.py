@@ -8,7 +8,7 @@ import numpy as np
 from chandlery.grid import Floats, Singles
 from chandlery.market import clip, decay
 
-__all__ = ["EC_HALF_LIVES", "HISTORY", "MarketArrays", "SCALARS", "fill_rows"]
+__all__ = ["EC_HALF_LIVES", "HISTORY", "SCALARS", "MarketArrays", "fill_rows"]
 
 HISTORY = 240
 LEADER_HISTORY = 60
@@ -27,14 +27,14 @@ class MarketArrays(NamedTuple):
         leader_log: log close of leaders 1 and 2 with LEADER_HISTORY steps before, (2, 60 + n).
         leader_sigma: (2, n).
         signals: (2, 4, n).
-        index: (11, n).
+        sums: The index, (11, n).
         is_reference: Whether the symbol itself is part of the index.
     """
 
     leader_log: Floats
     leader_sigma: Floats
     signals: Singles
-    index: Floats
+    sums: Floats
     is_reference: bool
 
 
@@ -54,7 +54,7 @@ def window_sum(values, i, k):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 
 @numba.njit(cache=True)
-def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minutes, out):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: PLR0913, PLR0915, C901
+def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minutes, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill close, sigma, weight, ready and features of every traded step; return the number of rows.
 
     Args:

@@ -73,10 +73,7 @@ def _leaders() -> list[Feature]:
             Feature(f"lead{n}_sv_1", "log", _window(1), f"sv_1 of leader {n}"),
             Feature(f"lead{n}_vr", "log", "all, half-lives 30 and 240", f"vr of leader {n}"),
         ]
-        found += [
-            Feature(f"lead{n}_ec_{h}", "σ", f"all, half-life {h}", f"d = Σ Δ/σ of leader {n} − Σ Δ/σ; clip((d − EWM_{h}(d)) / √{h}, ±8)")
-            for h in LEADER_HALF_LIVES[n - 1]
-        ]
+        found += [Feature(f"lead{n}_ec_{h}", "σ", f"all, half-life {h}", f"d = Σ Δ/σ of leader {n} − Σ Δ/σ; clip((d − EWM_{h}(d)) / √{h}, ±8)") for h in LEADER_HALF_LIVES[n - 1]]
     return found
 
 

@@ -1,5 +1,6 @@
 """What a model is, what it learns from, and which models there are."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -150,7 +151,7 @@ def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Single
     xtx = np.zeros((inputs, inputs)) if sums is None else sums.xtx.copy()
     xty = np.zeros((inputs, horizons)) if sums is None else sums.xty.copy()
     edges = [*np.flatnonzero(np.diff(day, prepend=day[0] - 1)), day.size]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         rows = scaled[first:last]
         xtx += rows.T @ rows
         xty += rows.T @ aimed[first:last]
@@ -181,5 +182,3 @@ def open_models(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
     """
     load_extensions(extensions)
     return [_models[name] for name in names]
-
-

@@ -27,8 +27,8 @@ class Linear:
 
     name = "linear"
     algorithm = 1
-    refit_months = tuple(range(1, 13))
-    learns_from: Literal["sums"] = "sums"
+    refit_months: tuple[int, ...] = tuple(range(1, 13))
+    learns_from: Literal["sums", "sample"] = "sums"
 
     def design(self, values: Singles, names: Sequence[str]) -> Singles:
         """Return features within ±4 (0 where null), signals times conditions, and a constant."""

@@ -34,8 +34,8 @@ class Tree:
 
     name = "tree"
     algorithm = 1
-    refit_months = (1, 7)
-    learns_from: Literal["sample"] = "sample"
+    refit_months: tuple[int, ...] = (1, 7)
+    learns_from: Literal["sums", "sample"] = "sample"
 
     def design(self, values: Singles, names: Sequence[str]) -> Singles:
         """Return the features as they are; nulls go the way that the tree learned for them."""
@@ -70,11 +70,7 @@ def flatten(root: dict[str, Any]) -> Artefact:
     def add(node: dict[str, Any]) -> int:
         place = len(columns["feature"])
         leaf = "leaf_value" in node
-        entry = (
-            (-1, 0.0, -1, -1, False, node["leaf_value"])
-            if leaf
-            else (node["split_feature"], node["threshold"], -1, -1, goes_left(node), 0.0)
-        )
+        entry = (-1, 0.0, -1, -1, False, node["leaf_value"]) if leaf else (node["split_feature"], node["threshold"], -1, -1, goes_left(node), 0.0)
         for column, value in zip(columns.values(), entry, strict=True):
             column.append(value)
         if not leaf:

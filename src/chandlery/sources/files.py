@@ -178,5 +178,3 @@ def _check_one_symbol(rows: pl.DataFrame, source: str, share: float) -> None:
     absurd = spread.filter((pl.col("len") > 1) & (pl.col("spread") > ABSURD_JUMP)).height
     if absurd > share * spread.height:
         raise SourceError(f"{source} has two prices that do not belong together at {absurd:,} of {spread.height:,} times", "one symbol a file", "split it by symbol")
-
-

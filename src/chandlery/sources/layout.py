@@ -157,7 +157,7 @@ def _read_json_head(text: str, source: str) -> tuple[Layout, list[list[str]]]:
     try:
         msgspec.json.decode(first.encode())
         whole = not text.startswith(first) or "\n" not in text or first == text
-        lines = not whole and not (first.startswith("[[") or first.startswith("[{"))
+        lines = not whole and not (first.startswith(("[[", "[{")))
     except msgspec.DecodeError:
         lines = False
     if lines:

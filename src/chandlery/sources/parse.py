@@ -1,5 +1,6 @@
-"""Text to columns. The fast way reads whole chunks as numbers; whatever is odd in a chunk sends it the
-lenient way, which reads every row as text and says of each whether a field is missing or no number.
+"""Text to columns.
+
+The fast way reads whole chunks as numbers; whatever is odd in a chunk sends it the lenient way, which reads every row as text and says of each whether a field is missing or no number.
 Both give the same rows.
 """
 
@@ -114,11 +115,7 @@ def _lenient(lines: list[str], layout: Layout, first: int) -> Parsed:
     right = pl.col("fields").list.len() == width
     texts = split.select(
         right.alias("whole"),
-        *(
-            pl.col("fields").list.get(place, null_on_oob=True).str.strip_chars(" \t").str.strip_chars('"').alias(name)
-            for place, name in enumerate(layout.columns)
-            if name != "-"
-        ),
+        *(pl.col("fields").list.get(place, null_on_oob=True).str.strip_chars(" \t").str.strip_chars('"').alias(name) for place, name in enumerate(layout.columns) if name != "-"),
     )
     return _from_texts(texts, layout, first)
 
@@ -150,10 +147,7 @@ def _parse_times(text: pl.Expr) -> pl.Expr:
     has_offset = plain.str.contains(r":\d\d[.\d]*\s*[+-]\d\d:?\d\d$")
     whole = pl.when(has_offset).then(plain).otherwise(plain + "+00:00")
     return pl.coalesce(
-        *(
-            whole.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False, exact=True)
-            for form in ("%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M%:z", "%Y-%m-%d%:z", "%Y/%m/%d %H:%M:%S%:z")
-        )
+        *(whole.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False, exact=True) for form in ("%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M%:z", "%Y-%m-%d%:z", "%Y/%m/%d %H:%M:%S%:z"))
     )
 
 

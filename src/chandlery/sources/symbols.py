@@ -1,5 +1,6 @@
 """Which symbol a file holds, by its name."""
 
+import itertools
 import re
 
 from chandlery.config import normalise_symbol
@@ -27,12 +28,10 @@ def find_symbol(source: str) -> str:
         ['LTCUSD', 'LTCUSDT', 'ETHUSD']
     """
     inner = source.rpartition("!")[2]
-    for part in reversed([part for text in (source.split("!")[0], inner if "!" in source else "") for part in text.split("/") if part]):
+    for part in reversed([part for text in (source.split("!", maxsplit=1)[0], inner if "!" in source else "") for part in text.split("/") if part]):
         if found := _find_in(part):
             return found
-    raise SourceError(
-        f"{source} names no symbol", "a name such as LTCUSD.csv or ltc-usd_2019.csv.gz", 'rename it, or set [[source.layout]] files = "…", symbol = "…"'
-    )
+    raise SourceError(f"{source} names no symbol", "a name such as LTCUSD.csv or ltc-usd_2019.csv.gz", 'rename it, or set [[source.layout]] files = "…", symbol = "…"')
 
 
 def _find_in(part: str) -> str | None:
@@ -42,7 +41,7 @@ def _find_in(part: str) -> str | None:
     while ENDINGS.search(stem):
         stem = ENDINGS.sub("", stem)
     tokens = [token for token in re.split(r"[^A-Za-z0-9]+", stem) if token and not _is_noise(token)]
-    for base, quote in zip(tokens, tokens[1:], strict=False):
+    for base, quote in itertools.pairwise(tokens):
         if quote.upper() in QUOTES and len(base) <= MOST_BASE:
             return normalise_symbol(f"{base}{quote}")
     for token in tokens:

@@ -77,9 +77,7 @@ def fit_model(task: FitTask) -> int:
         if training is None:
             continue
         fit = model.fit(training, task.work.seed)
-        fits.setdefault(refit[:4], []).append(
-            Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit)
-        )
+        fits.setdefault(refit[:4], []).append(Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit))
     for year, fresh in fits.items():
         publish(task, year, fresh)
     return sum(len(fresh) for fresh in fits.values())
@@ -88,11 +86,7 @@ def fit_model(task: FitTask) -> int:
 def publish(task: FitTask, year: str, fresh: list[Fitted]) -> None:
     """Put a year's fits beside those of the year that stay as they were."""
     horizon_minutes = task.work.lake.file.horizons[task.horizon]
-    kept = [
-        fitted
-        for fitted in read_artefacts(task.work, task.model, horizon_minutes, year)
-        if fitted.refit_at < fresh[0].refit_at and task.work.span.resumed
-    ]
+    kept = [fitted for fitted in read_artefacts(task.work, task.model, horizon_minutes, year) if fitted.refit_at < fresh[0].refit_at and task.work.span.resumed]
     task.work.lake.guard()
     content = msgspec.json.Encoder().encode_lines(kept + fresh)
     task.work.lake.store.put_changed(artefact_path(task.model, horizon_minutes, year), content)
@@ -105,9 +99,7 @@ class Buckets:
         store = task.work.lake.store
         self._store = store
         names = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
-        self._waiting = sorted(
-            (path.removeprefix(bucket_path(symbol)), symbol, path) for symbol, paths in names.items() for path in paths
-        )
+        self._waiting = sorted((path.removeprefix(bucket_path(symbol)), symbol, path) for symbol, paths in names.items() for path in paths)
 
     def until(self, refit: str) -> list[tuple[str, Arrays]]:
         """Return the buckets that a refit may train on and that were not returned before."""

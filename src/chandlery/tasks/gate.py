@@ -118,6 +118,6 @@ def check_labels(symbol_pass: SymbolPass, cut: int) -> None:
         again = barriers(find_gaps(steps, minutes, activity), minutes)
         compare(witness, [("gap kind", full[full[:, 1] <= steps[-1]], again[again[:, 1] <= steps[-1]])])
     for place, horizon in enumerate(work.lake.horizon_steps):
-        again = label(steps, close, horizon, full[full[:, 1] <= steps[-1]])
+        labels = label(steps, close, horizon, full[full[:, 1] <= steps[-1]])
         known = steps + horizon < cut
-        compare(witness, [(f"label {work.lake.file.horizons[place]}m", symbol_pass.actual[:count, place][known], again[known])])
+        compare(witness, [(f"label {work.lake.file.horizons[place]}m", symbol_pass.actual[:count, place][known], labels[known])])

@@ -52,7 +52,8 @@ def hash_rows(symbol: str, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
     mixed = steps.astype(np.uint64) + np.array([zlib.crc32(symbol.encode())], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(multiplier)
-    return mixed ^ (mixed >> np.uint64(31))
+    keys: NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
+    return keys
 
 
 def targets_of(symbol_pass: SymbolPass, rows: FeatureRows) -> NDArray[np.float32]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.grid import DAY_MS, Floats
@@ -119,7 +118,8 @@ class HorizonRun:
         steps = state.pending_issued // milliseconds - 1
         places = np.searchsorted(run.symbol_pass.steps, steps)
         close = run.symbol_pass.candles["close"].to_numpy()[places]
-        return np.log(run.symbol_pass.actual[places, self.horizon] / close) / state.pending_scale
+        realised: Floats = np.log(run.symbol_pass.actual[places, self.horizon] / close) / state.pending_scale
+        return realised
 
     def edges(self) -> list[tuple[int | None, slice]]:
         """Return the rows up to each checkpoint, and those after the last."""
@@ -193,10 +193,3 @@ class HorizonRun:
 def cut_rows(rows: ServedRows, part: slice) -> ServedRows:
     """Return some of the rows."""
     return ServedRows(rows.issued[part], rows.target[part], rows.scale[part], rows.predictions[part], rows.realised[part])
-
-
-def read_fits(work: Work, model: Model, horizon: int) -> Fits:
-    """Return all fits of a model for a horizon, as published."""
-    found = read_artefacts(work, model.name, work.lake.file.horizons[horizon])
-    refit_ms = np.array([fitted.refit_at for fitted in found], "datetime64[ms]").astype(np.int64)
-    return Fits(model, horizon, refit_ms, [fitted.fit for fitted in found])

@@ -1,6 +1,7 @@
 """The score task: everybody's sums to scores with significance, and the artefacts to the table of models."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,6 +63,18 @@ def list_models(work: Work) -> pl.DataFrame:
                         "artefact": artefact_path(model.name, horizon, fitted.refit_at[:4]),
                     }
                 )
-    schema = {"interval": pl.String, "horizon_minutes": pl.Int32, "model": pl.String, "refit_at": pl.Int64, "trained_until": pl.Int64, "rows": pl.Int64, "symbols": pl.List(pl.String), "references": pl.List(pl.String), "features": pl.List(pl.String), "seed": pl.Int64, "artefact": pl.String}
+    schema: dict[str, Any] = {
+        "interval": pl.String,
+        "horizon_minutes": pl.Int32,
+        "model": pl.String,
+        "refit_at": pl.Int64,
+        "trained_until": pl.Int64,
+        "rows": pl.Int64,
+        "symbols": pl.List(pl.String),
+        "references": pl.List(pl.String),
+        "features": pl.List(pl.String),
+        "seed": pl.Int64,
+        "artefact": pl.String,
+    }
     models = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("refit_at", "trained_until").cast(TIME))
     return models.sort("horizon_minutes", "model", "refit_at")

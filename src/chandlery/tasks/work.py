@@ -1,5 +1,6 @@
 """What every task of the forecast stage carries, and how time is cut for all of them alike."""
 
+import itertools
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -65,10 +66,7 @@ class Work:
         months = [int(np.datetime64(month, "D").astype(int)) for month in months_between(self.span.since, last)]
         edges = {*months, *(day - self.lead for day in months), *self.span.saves, self.span.since, last}
         days = sorted(day for day in edges if self.span.since <= day <= last)
-        return [
-            Block(self.steps(start), self.steps(stop), day_name(start)[:7], next_month(start + self.lead), stop in self.span.saves)
-            for start, stop in zip(days, days[1:], strict=False)
-        ]
+        return [Block(self.steps(start), self.steps(stop), day_name(start)[:7], next_month(start + self.lead), stop in self.span.saves) for start, stop in itertools.pairwise(days)]
 
     def checkpoint(self, day: int, name: str) -> str:
         """Return the path of a state as of a day's midnight."""
