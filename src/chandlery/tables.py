@@ -66,7 +66,7 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Return the frame with the contract's columns in the contract's order and types, without partition keys."""
     types = {name: column.dtype for name, column in table.schema.columns().items() if name not in table.partitions}
     extra = [pl.col(name) for name in frame.columns if name.startswith("predicted_") and name not in types]
-    plain = [pl.col(name).cast(pl.String if isinstance(kind, pl.Enum) else kind) for name, kind in types.items()]
+    plain = [pl.col(name).cast(plain_type(kind)) for name, kind in types.items()]
     return frame.select(*plain, *extra)
 
 
@@ -156,13 +156,19 @@ def join(parts: list[tuple[dict[str, str], bytes]], table: Table) -> pl.DataFram
     """Return all rows with their partition keys put back."""
     types = {name: column.dtype for name, column in table.schema.columns().items()}
     empty = empty_frame(table.schema)
-    frames = [decode(content).select(*(pl.lit(keys[name]).cast(types[name]).alias(name) for name in table.partitions), pl.all()) for keys, content in parts]
+    frames = [decode(content).select(*(pl.lit(keys[name]).cast(plain_type(types[name])).alias(name) for name in table.partitions), pl.all()) for keys, content in parts]
     return pl.concat([empty, *frames], how="diagonal") if frames else empty
 
 
 def empty_frame(schema: type[dy.Schema]) -> pl.DataFrame:
-    """Return a frame of a contract's columns without rows; closed sets of words are plain text in the lake."""
-    empty = schema.create_empty()
-    return empty.with_columns(pl.col(name).cast(pl.String) for name, kind in empty.schema.items() if isinstance(kind, pl.Enum)).cast(
-        {pl.List(kind.inner): pl.List(pl.String) for kind in empty.dtypes if isinstance(kind, pl.List)}
-    )
+    """Return a frame of a contract's columns without rows."""
+    return pl.DataFrame(schema={name: plain_type(column.dtype) for name, column in schema.columns().items()})
+
+
+def plain_type(kind: pl.DataType) -> pl.DataType:
+    """Return the type in the lake: closed sets of words are plain text there, for every reader."""
+    if isinstance(kind, pl.Enum):
+        return pl.String()
+    if isinstance(kind, pl.List) and isinstance(kind.inner, pl.Enum):
+        return pl.List(pl.String())
+    return kind

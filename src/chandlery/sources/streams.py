@@ -40,7 +40,8 @@ class HashingReader(io.RawIOBase):
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:
-    buffered = io.BufferedReader(cast(io.RawIOBase, file), 1024 * 1024)
+    passing = file if isinstance(file, HashingReader) else HashingReader(file)  # a buffer would close the file itself
+    buffered = io.BufferedReader(passing, 1024 * 1024)
     magic = buffered.peek(4)[:4]
     if magic[:2] == b"\x1f\x8b":
         return cast(BinaryIO, gzip.GzipFile(fileobj=buffered))

@@ -1,0 +1,26 @@
+"""What all tests share: UTC, no proxy to this machine, and the real candles beside the repository."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["TZ"] = "UTC"
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+for name in [name for name in os.environ if name.startswith(("AWS_", "CHANDLERY_"))]:
+    del os.environ[name]
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.exists():
+        pytest.skip("the real candles are not beside this repository")
+    return SHARED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker("shared")
