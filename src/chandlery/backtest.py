@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.features import FeatureRows
+from chandlery.grid import Ints, exp_each
 from chandlery.models import Artefact, Model
 from chandlery.schema import TIME, model_column
 from chandlery.served import Served
@@ -52,17 +54,21 @@ class Issues:
     sigma: NDArray[np.float64]
 
 
-def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, open_ms: int) -> NDArray[np.float32]:
+def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, interval_minutes: int) -> NDArray[np.float32]:
     """Return raw predictions in units of sigma·√horizon, (rows, fits); NaN where not fitted or not ready.
 
     Args:
         fits: One a model and horizon; fits of one model stand together, so that its inputs are made once.
         names: The features, in order.
         rows: Of one block, in which no refit lies.
-        open_ms: Start of the block.
+        interval_minutes: Length of a step.
     """
+    if rows.step.size == 0:
+        return np.empty((0, len(fits)), np.float32)
+    open_ms, day_steps = int(rows.step[0]) * interval_minutes * 60_000, 1440 // interval_minutes
     predictions = np.full((rows.step.size, len(fits)), np.nan, np.float32)
-    design: NDArray[np.float32] | None = None
+    days = slice_days(rows.step, day_steps)
+    design: NDArray[np.float32] = rows.values
     designed_for = ""
     for place, fit in enumerate(fits):
         artefact = fit.newest_before(open_ms)
@@ -70,8 +76,8 @@ def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows
             continue
         if designed_for != fit.model.name:
             design, designed_for = fit.model.design(rows.values, names), fit.model.name
-        assert design is not None  # noqa: S101 - for the type checker
-        predictions[:, place] = fit.model.predict(artefact, design)
+        for day in days:
+            predictions[day, place] = fit.model.predict(artefact, design[day])
     predictions[~rows.ready] = np.nan
     return predictions
 
@@ -85,7 +91,7 @@ def to_forecasts(issues: Issues, horizon_minutes: int, interval_minutes: int, ac
     scale = (issues.sigma * np.sqrt(horizon_minutes / interval_minutes)).astype(np.float32)
     close, close32 = issues.close, issues.close.astype(np.float32)
     naive = served.served_by < 0
-    predicted = np.where(naive, close, close * np.exp(served.served.astype(np.float64) * scale))
+    predicted = np.where(naive, close, close * exp_each(served.served.astype(np.float64) * scale))
     middle = served.served * scale
     columns: dict[str, object] = {
         "issued_at": pl.Series(issues.issued_ms).cast(TIME),
@@ -98,10 +104,16 @@ def to_forecasts(issues: Issues, horizon_minutes: int, interval_minutes: int, ac
     }
     for level, half in (("80", served.half_80), ("95", served.half_95)):
         width = half * scale
-        columns[f"lower_{level}"] = pl.Series(close32 * np.exp(middle - width)).fill_nan(None)
-        columns[f"upper_{level}"] = pl.Series(close32 * np.exp(middle + width)).fill_nan(None)
+        columns[f"lower_{level}"] = pl.Series(close32 * exp_each(middle - width)).fill_nan(None)
+        columns[f"upper_{level}"] = pl.Series(close32 * exp_each(middle + width)).fill_nan(None)
     for place, model in enumerate(models):
-        columns[model_column(model)] = pl.Series(close32 * np.exp(served.calibrated[:, place] * scale)).fill_nan(None)
+        columns[model_column(model)] = pl.Series(close32 * exp_each(served.calibrated[:, place] * scale)).fill_nan(None)
     frame = pl.DataFrame(columns)
     interval = pl.lit(f"{interval_minutes}m").alias("interval")
     return frame.select(interval, pl.all())
+
+
+def slice_days(step: Ints, day_steps: int) -> list[slice]:
+    """Return the rows of each UTC day: models predict a day at a time, for sums depend on how many rows there are."""
+    edges = [0, *(np.flatnonzero(np.diff(step // day_steps)) + 1).tolist(), step.size]
+    return [slice(first, last) for first, last in pairwise(edges)]

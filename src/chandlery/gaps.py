@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.config import to_minutes_text
-from chandlery.grid import Floats, Ints
+from chandlery.grid import Floats, Ints, log1p_each
 from chandlery.schema import TIME
 
 __all__ = ["ALGORITHM", "Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]
@@ -72,7 +72,7 @@ def measure_activity(steps: Ints, interval_minutes: int) -> Activity:
     count = before[place] - before[np.maximum(place - HABIT_DAYS, 0)]
     span = np.maximum(np.minimum(place, HABIT_DAYS), 1) * day_steps
     share = np.minimum(count / span, 1 - 1 / (span + 1))
-    return Activity(start, traded, (count > 0).astype(np.int64), np.log1p(-share))
+    return Activity(start, traded, (count > 0).astype(np.int64), log1p_each(-share))
 
 
 def combine_activity(parts: Iterable[Activity], interval_minutes: int) -> Activity:
@@ -113,7 +113,7 @@ def find_gaps(steps: Ints, interval_minutes: int, activity: Activity) -> pl.Data
     span = np.clip(start - (steps[0] if steps.size else 0), 1, habit)
     count = (after + 1) - np.searchsorted(steps, start - span)
     share = np.minimum(count / span, 1 - 1 / (span + 1))
-    log_p = missing * np.log1p(-share)
+    log_p = missing * log1p_each(-share)
     day = start // day_steps - activity.start // day_steps
     own_day = start // day_steps - own.start // day_steps
     others = activity.listed[day] - own.listed[own_day]

@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from chandlery.grid import Floats, Ints
+from chandlery.grid import Floats, Ints, log_each
 
 __all__ = ["TARGET_LIMIT", "label", "normalise"]
 
@@ -46,4 +46,4 @@ def label(step: Ints, close: Floats, horizon: int, barriers: Ints) -> Floats:
 
 def normalise(actual: Floats, close: Floats, sigma: Floats, horizon: int) -> Floats:
     """Return log(actual / close) in units of sigma·√horizon, clipped at ±4; NaN where actual is."""
-    return np.clip(np.log(actual / close) / (sigma * np.sqrt(horizon)), -TARGET_LIMIT, TARGET_LIMIT)
+    return np.clip(log_each(actual / close) / (sigma * np.sqrt(horizon)), -TARGET_LIMIT, TARGET_LIMIT)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.grid import CandleBlock, Floats, Singles, fill_dense
+from chandlery.grid import CandleBlock, Floats, Singles, fill_dense, log_each
 
 __all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_market"]
 
@@ -148,7 +148,7 @@ def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignor
     limit, floor, floor_fast = 0.05 * np.sqrt(minutes), 1e-4 * np.sqrt(minutes), 1e-5 * np.sqrt(minutes)
     variance, fast, volume = averages[0], averages[1], averages[2]
     lookback = 60
-    logs = np.log(dense[3])
+    logs = log_each(dense[3])
     for t in range(dense.shape[1] - lookback):
         i = lookback + t
         if np.isnan(logs[i]):

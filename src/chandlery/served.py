@@ -36,14 +36,12 @@ class ServedRows:
     Args:
         issued: When, in ms, (n,).
         target: What they aim at, in ms, (n,).
-        scale: sigma·√horizon, (n,).
-        predictions: In units of scale, NaN where not fitted, (n, models).
-        realised: log(actual / close) in units of scale, NaN where unknown, (n,).
+        predictions: In units of sigma·√horizon, NaN where not fitted, (n, models).
+        realised: log(actual / close) in the same units, NaN where unknown, (n,).
     """
 
     issued: Ints
     target: Ints
-    scale: Floats
     predictions: Singles
     realised: Floats
 
@@ -53,10 +51,10 @@ class Served:
     """What is served for each row.
 
     Args:
-        calibrated: Each model's prediction times its slope, in units of scale, (n, models).
+        calibrated: Each model's prediction times its slope, in the same units, (n, models).
         served: The one that is served; 0 where naive is, (n,).
         served_by: Place of the model, −1 for naive, (n,).
-        half_80: Half width of the 80 % interval in units of scale; NaN before there are residuals.
+        half_80: Half width of the 80 % interval, likewise; NaN before there are residuals.
         half_95: Likewise, 95 %.
     """
 
@@ -86,7 +84,7 @@ class ServedState(NamedTuple):
         counts: How many there were, (1,).
         pending_issued: Rows whose target was not past at the last midnight, (k,).
         pending_target: (k,).
-        pending_scale: (k,).
+        pending_realised: What became of them: final, for a checkpoint is only made where all their targets are past, (k,).
         pending_raw: Their predictions, (k, models).
         pending_slopes: The slopes that were in force, (k, models).
         pending_served: What was served, (k,).
@@ -102,7 +100,7 @@ class ServedState(NamedTuple):
     counts: Ints
     pending_issued: Ints
     pending_target: Ints
-    pending_scale: Floats
+    pending_realised: Floats
     pending_raw: Singles
     pending_slopes: Singles
     pending_served: Singles
@@ -131,27 +129,25 @@ def start_served(models: int) -> ServedState:
         counts=np.zeros(1, np.int64),
         pending_issued=none.astype(np.int64),
         pending_target=none.astype(np.int64),
-        pending_scale=none,
+        pending_realised=none,
         pending_raw=none32,
         pending_slopes=none32,
         pending_served=none.astype(np.float32),
     )
 
 
-def serve(state: ServedState, rows: ServedRows, pending_realised: Floats) -> tuple[Served, ServedState]:
+def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
     """Decide what is served for each row, and return the state after the last.
 
     Args:
         state: The state before; it is left as it is.
         rows: In the order of time, after those that the state has seen.
-        pending_realised: What became of the state's pending rows, (k,), NaN where unknown.
     """
     held, count = state.pending_issued.size, rows.issued.size
     issued = np.concatenate([state.pending_issued, rows.issued])
     target = np.concatenate([state.pending_target, rows.target])
-    scale = np.concatenate([state.pending_scale, rows.scale])
     raw = np.concatenate([state.pending_raw, rows.predictions])
-    realised = np.concatenate([pending_realised, rows.realised])
+    realised = np.concatenate([state.pending_realised, rows.realised])
     slopes = np.concatenate([state.pending_slopes, np.empty_like(rows.predictions)])
     served = np.concatenate([state.pending_served, np.empty(count, np.float32)])
     kept = ServedState.from_arrays({name: array.copy() for name, array in state.to_arrays().items()})
@@ -161,7 +157,7 @@ def serve(state: ServedState, rows: ServedRows, pending_realised: Floats) -> tup
     after = kept._replace(
         pending_issued=issued[first:],
         pending_target=target[first:],
-        pending_scale=scale[first:],
+        pending_realised=realised[first:],
         pending_raw=raw[first:],
         pending_slopes=slopes[first:],
         pending_served=served[first:],

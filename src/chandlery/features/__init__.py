@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chandlery.errors import SettingsError
 from chandlery.features.kernel import EC_HALF_LIVES, HISTORY, LEADER_HISTORY, SCALARS, MarketArrays, fill_rows
 from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, own_features
-from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense
+from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.market import MOST_LEADERS, MarketBlock
 
 __all__ = [
@@ -151,7 +151,7 @@ def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     """
     steps, count = block.stop - block.start, block.step.size
     dense = fill_dense(state.history, block.start, block.stop, block.step, block.prices)
-    logs = np.log(dense[3])
+    logs = log_each(dense[3])
     flows = np.sign(dense[3] - dense[0]) * dense[4]
     flows[np.isnan(flows)] = 0.0
     arrays = _pick_market(plan, state, market)

@@ -1,13 +1,13 @@
 """The forecast task: a symbol's candles and the fitted models to published forecasts and score sums."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
-from chandlery.grid import DAY_MS, Floats
+from chandlery.grid import DAY_MS, log_each
 from chandlery.leaks import Witness, check_served
 from chandlery.models import Model, open_models
 from chandlery.schema import TIME
@@ -76,7 +76,7 @@ class SymbolRun:
             steps.append(rows.step)
             closes.append(rows.close)
             sigmas.append(rows.sigma)
-            predictions.append(predict_rows(fits, self.symbol_pass.plan.names, rows, open_ms))
+            predictions.append(predict_rows(fits, self.symbol_pass.plan.names, rows, minutes))
         self.steps = np.concatenate([np.empty(0, np.int64), *steps])
         issued_ms = (self.steps + 1) * minutes * 60_000
         self.issues = Issues(issued_ms, np.concatenate([np.empty(0), *closes]), np.concatenate([np.empty(0), *sigmas]))
@@ -104,22 +104,11 @@ class HorizonRun:
         self.rows = ServedRows(
             self.issues.issued_ms,
             self.issues.issued_ms + self.horizon_minutes * 60_000,
-            self.scale,
             np.ascontiguousarray(run.predictions[:, :, horizon]),
-            np.log(self.actual / self.issues.close) / self.scale,
+            log_each(self.actual / self.issues.close) / self.scale,
         )
         kept = self.work.restore(f"served-{self.name}")
         self.state = start_served(len(run.models)) if kept is None else ServedState.from_arrays(kept)
-        self.pending = self.realised_of(self.state)
-
-    def realised_of(self, state: ServedState) -> Floats:
-        """Return what became of the rows that a state still waits for."""
-        run, milliseconds = self.run, self.work.lake.interval_minutes * 60_000
-        steps = state.pending_issued // milliseconds - 1
-        places = np.searchsorted(run.symbol_pass.steps, steps)
-        close = run.symbol_pass.candles["close"].to_numpy()[places]
-        realised: Floats = np.log(run.symbol_pass.actual[places, self.horizon] / close) / state.pending_scale
-        return realised
 
     def edges(self) -> list[tuple[int | None, slice]]:
         """Return the rows up to each checkpoint, and those after the last."""
@@ -129,11 +118,10 @@ class HorizonRun:
 
     def serve(self) -> Served:
         """Decide what is served for every row, and keep the states at the checkpoints."""
-        state, pending, parts = self.state, self.pending, []
+        state, parts = self.state, []
         for day, part in self.edges():
-            served, state = serve(state, cut_rows(self.rows, part), pending)
+            served, state = serve(state, cut_rows(self.rows, part))
             parts.append(served)
-            pending = self.realised_of(state)
             if day is not None:
                 self.work.save(self.work.steps(day), f"served-{self.name}", state.to_arrays())
         return Served.concat(parts)
@@ -148,8 +136,8 @@ class HorizonRun:
         def replay(rows: int) -> Served:
             part = cut_rows(self.rows, slice(0, rows))
             hidden = np.where(part.target <= now, part.realised, np.nan)
-            pending = np.where(self.state.pending_target <= now, self.pending, np.nan)
-            return serve(self.state, ServedRows(part.issued, part.target, part.scale, part.predictions, hidden), pending)[0]
+            pending = np.where(self.state.pending_target <= now, self.state.pending_realised, np.nan)
+            return serve(self.state._replace(pending_realised=pending), replace(part, realised=hidden))[0]
 
         check_served(Witness(self.run.symbol, now), served, replay, count)
 
@@ -192,4 +180,4 @@ class HorizonRun:
 
 def cut_rows(rows: ServedRows, part: slice) -> ServedRows:
     """Return some of the rows."""
-    return ServedRows(rows.issued[part], rows.target[part], rows.scale[part], rows.predictions[part], rows.realised[part])
+    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part])
