@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from s3_server import Server, s3_server
 
 from chandlery.storage import Store
-from s3_server import Server, s3_server
 
 HERE = Path(__file__).resolve().parent
 DOWNLOADS = HERE.parent / ".venv" / "demo-candles"

@@ -89,6 +89,8 @@ class Session:
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers)
         self._file = read_lake_file(self.store)
+        if self._file is None:
+            self.store.list(LAKE_FILE)  # tells a missing bucket, which some stores make with the first put
         self._lake: Lake | None = None
         if self._file is not None:
             compare(self._file, settings)

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from lakes import digests, run_lake, write_days
 
 from chandlery.pipeline import Options
 from chandlery.tables import read_table
-from lakes import digests, run_lake, write_days
 
 pytestmark = pytest.mark.slow
 
