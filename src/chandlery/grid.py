@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["DAY_MS", "CandleBlock", "Floats", "Ints", "Singles", "exp_each", "fill_dense", "log1p_each", "log_each", "to_block"]
+__all__ = ["DAY_MS", "CandleArrays", "CandleBlock", "Floats", "Ints", "Singles", "exp_each", "fill_dense", "log1p_each", "log_each", "to_arrays"]
 
 DAY_MS = 86_400_000
 Floats = NDArray[np.float64]
@@ -33,18 +33,39 @@ class CandleBlock:
     prices: Floats
 
 
-def to_block(candles: pl.DataFrame, interval_minutes: int, start: int, stop: int) -> CandleBlock:
-    """Return the candles of steps [start, stop).
+@dataclass(frozen=True)
+class CandleArrays:
+    """One symbol's candles as arrays, in the order of time.
+
+    Args:
+        step: Steps that have a candle, ascending, int64 (n,).
+        prices: open, high, low, close, volume of each, float64 (5, n).
+    """
+
+    step: Ints
+    prices: Floats
+
+    @property
+    def close(self) -> Floats:
+        """Closes, (n,)."""
+        close: Floats = self.prices[3]
+        return close
+
+    def cut(self, start: int, stop: int) -> CandleBlock:
+        """Return the candles of steps [start, stop)."""
+        first, last = np.searchsorted(self.step, [start, stop])
+        return CandleBlock(start, stop, self.step[first:last], self.prices[:, first:last])
+
+
+def to_arrays(candles: pl.DataFrame, interval_minutes: int) -> CandleArrays:
+    """Return a frame of candles as arrays.
 
     Reads:
         open_time, open, high, low, close, volume; ascending.
     """
-    milliseconds = interval_minutes * 60_000
     times = candles["open_time"].dt.epoch("ms").to_numpy()
-    first, last = np.searchsorted(times, [start * milliseconds, stop * milliseconds])
-    part = candles[int(first) : int(last)]
-    prices = np.stack([part[name].to_numpy() for name in ("open", "high", "low", "close", "volume")])
-    return CandleBlock(start, stop, times[first:last] // milliseconds, prices)
+    prices = np.stack([candles[name].to_numpy() for name in ("open", "high", "low", "close", "volume")])
+    return CandleArrays(times // (interval_minutes * 60_000), prices)
 
 
 @numba.njit(cache=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from chandlery.config import parse_minutes
@@ -80,7 +81,9 @@ class Lake:
         ]
         if not frames:
             return Candles.create_empty().select(columns)
-        return pl.concat(frames).filter((pl.col("open_time") >= first) & (pl.col("open_time") < last))
+        candles = pl.concat(frames)
+        low, high = np.searchsorted(candles["open_time"].dt.epoch("ms").to_numpy(), [since_ms, until_ms])
+        return candles[int(low) : int(high)]
 
     def write(self, table: str, keys: Mapping[str, object], frame: pl.DataFrame) -> bool:
         """Publish one object of a table under the lease; true where its bytes were new."""

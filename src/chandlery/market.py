@@ -80,13 +80,22 @@ class MarketBlock:
         return MarketBlock(parts[0].start, *(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays."""
-        return {"start": np.array(self.start), "log_close": self.log_close, "sigma": self.sigma, "signals": self.signals, "index": self.index}
+        """Return all of it as named arrays; leaders that are not listed yet take no room."""
+        listed = np.flatnonzero(~np.isnan(self.log_close).all(axis=1))
+        leaders = {name: getattr(self, name)[listed] for name in ("log_close", "sigma", "signals")}
+        return {"start": np.array(self.start), "leaders": np.array(self.log_close.shape[0]), "listed": listed, "index": self.index, **leaders}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MarketBlock":
         """Return the block that arrays hold."""
-        return cls(int(arrays["start"]), arrays["log_close"], arrays["sigma"], arrays["signals"], arrays["index"])
+        leaders, listed = int(arrays["leaders"]), arrays["listed"]
+        parts = []
+        for name in ("log_close", "sigma", "signals"):
+            kept = arrays[name]
+            whole = np.full((leaders, *kept.shape[1:]), np.nan, kept.dtype)
+            whole[listed] = kept
+            parts.append(whole)
+        return cls(int(arrays["start"]), parts[0], parts[1], parts[2], arrays["index"])
 
 
 def start_market(references: tuple[str, ...], interval_minutes: int) -> MarketState:

@@ -101,7 +101,7 @@ def write_record(store: Store, symbol: str, record: IngestRecord) -> None:
 
 def read_past(store: Store, symbol: str) -> Past | None:
     """Return what a symbol's forecasts rest on; None where it has no candles."""
-    arrays, gaps = get_arrays(store, f"state/ingest/{symbol}.npz"), get_arrays(store, f"state/gaps/{symbol}.npz")
+    arrays, gaps = get_arrays(store, f"state/ingest/{symbol}.state"), get_arrays(store, f"state/gaps/{symbol}.state")
     if arrays is None or gaps is None or arrays["days"].size == 0:
         return None
     return Past(arrays["days"], arrays["digests"], gaps["barriers"], int(arrays["newest_ms"]))

@@ -1,7 +1,5 @@
 """What runs remember: named arrays and typed structs under state/, rebuildable, read by no analyst."""
 
-import io
-import zipfile
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,25 +9,35 @@ from chandlery.storage import Store
 
 __all__ = ["get_arrays", "get_struct", "put_arrays", "put_struct"]
 
+VERSION = 1
 Remembered = TypeVar("Remembered", bound=msgspec.Struct)
 
 
+class Held(msgspec.Struct, array_like=True, frozen=True):
+    """An array as bytes."""
+
+    kind: str
+    shape: tuple[int, ...]
+    content: bytes
+
+
 def put_arrays(store: Store, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Keep named arrays; none of objects."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    store.put(path, buffer.getvalue())
+    """Keep named arrays of numbers or text; none of objects."""
+    held = {name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()}
+    store.put(path, msgspec.msgpack.encode((VERSION, held)))
 
 
 def get_arrays(store: Store, path: str) -> dict[str, np.ndarray[Any, Any]] | None:
-    """Return named arrays; None where there are none, or none that can be read."""
+    """Return named arrays; None where there are none, or none of this form."""
     content = store.get(path)
     if content is None:
         return None
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
-    except (ValueError, OSError, zipfile.BadZipFile):
+        version, held = msgspec.msgpack.decode(content, type=tuple[int, dict[str, Held]])
+        if version != VERSION:
+            return None
+        return {name: np.frombuffer(bytearray(array.content), np.dtype(array.kind)).reshape(array.shape) for name, array in held.items()}
+    except (msgspec.DecodeError, ValueError):
         return None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numba
 import numpy as np
 
 from chandlery.grid import Singles
@@ -10,7 +11,7 @@ from chandlery.models.base import Artefact, Sample, Sums, register
 
 __all__ = ["Linear"]
 
-LIMIT = 4.0
+LIMIT = np.float32(4.0)
 RIDGE = 0.01
 WEIGHT_POWER = 1.5
 SIGNALS = (
@@ -32,25 +33,9 @@ class Linear:
 
     def design(self, values: Singles, names: Sequence[str]) -> Singles:
         """Return features within ±4 (0 where null), signals times conditions, and a constant."""
-        count, place = values.shape[0], {name: column for column, name in enumerate(names)}
-        signals = [place[name] for name in SIGNALS]
-        width = len(names)
-        design = np.empty((count, width + 4 * len(signals) + 1), np.float32)
-        plain = design[:, :width]
-        plain[:] = values
-        plain[np.isnan(plain)] = 0.0
-        key = plain[:, signals]
-        conditions = (
-            plain[:, place["own_gap"], None],
-            plain[:, place["own_act_10"], None] - np.float32(0.5),
-            np.clip(plain[:, place["own_vr"], None], -1, 1),
-        )
-        for number, condition in enumerate(conditions):
-            np.multiply(key, condition, out=design[:, width + number * len(signals) : width + (number + 1) * len(signals)])
-        design[:, width + 3 * len(signals) : -1] = np.clip(key, -1, 1)
-        np.clip(design, -LIMIT, LIMIT, out=design)
-        design[:, -1] = 1.0
-        return design
+        place = {name: column for column, name in enumerate(names)}
+        signals = np.array([place[name] for name in SIGNALS])
+        return fill_design(values, signals, place["own_gap"], place["own_act_10"], place["own_vr"])
 
     def weigh(self, weight: Singles) -> Singles:
         """Return weight^1.5."""
@@ -68,6 +53,29 @@ class Linear:
     def predict(self, artefact: Artefact, design: Singles) -> Singles:
         """Return X b."""
         return design @ np.array(artefact["coefficients"], np.float32)
+
+
+@numba.njit(cache=True)
+def fill_design(values, signals, gap, activity, volatility):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the inputs: features, signals × staleness, × activity, × volatility ratio, signs of signals, 1."""
+    count, width = values.shape
+    several = signals.size
+    design = np.empty((count, width + 4 * several + 1), np.float32)
+    for i in range(count):
+        out = design[i]
+        for j in range(width):
+            value = values[i, j]
+            out[j] = np.float32(0.0) if np.isnan(value) else min(max(value, -LIMIT), LIMIT)
+        stale, active = out[gap], out[activity] - np.float32(0.5)
+        shaken = min(max(out[volatility], np.float32(-1.0)), np.float32(1.0))
+        for j in range(several):
+            signal = out[signals[j]]
+            out[width + j] = min(max(signal * stale, -LIMIT), LIMIT)
+            out[width + several + j] = min(max(signal * active, -LIMIT), LIMIT)
+            out[width + 2 * several + j] = min(max(signal * shaken, -LIMIT), LIMIT)
+            out[width + 3 * several + j] = min(max(signal, np.float32(-1.0)), np.float32(1.0))
+        out[width + 4 * several] = np.float32(1.0)
+    return design
 
 
 register(Linear())

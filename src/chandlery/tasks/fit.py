@@ -103,7 +103,7 @@ class Buckets:
 
     def until(self, refit: str) -> list[tuple[str, Arrays]]:
         """Return the buckets that a refit may train on and that were not returned before."""
-        count = sum(name <= f"{refit}.npz" for name, _, _ in self._waiting)
+        count = sum(name <= f"{refit}.state" for name, _, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
         found = ((symbol, get_arrays(self._store, path)) for _, symbol, path in ready)
         return [(symbol, arrays) for symbol, arrays in found if arrays is not None]

@@ -10,7 +10,7 @@ from chandlery.state import get_arrays, put_arrays
 
 __all__ = ["ACTIVITY", "ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all"]
 
-ACTIVITY = "state/activity.npz"
+ACTIVITY = "state/activity.state"
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,5 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     steps = read_steps(lake, symbol)
     gaps = find_gaps(steps, lake.interval_minutes, Activity.from_arrays(arrays))
     changed = lake.write("gaps", {"exchange": lake.file.exchange, "symbol": symbol}, gaps)
-    put_arrays(lake.store, f"state/gaps/{symbol}.npz", {"barriers": barriers(gaps, lake.interval_minutes)})
+    put_arrays(lake.store, f"state/gaps/{symbol}.state", {"barriers": barriers(gaps, lake.interval_minutes)})
     return symbol, changed

@@ -43,7 +43,7 @@ def check_symbol(task: SymbolTask) -> tuple[str, int]:
         LawError: A value differs; it names the culprit.
     """
     symbol_pass = SymbolPass(task.work, task.symbol)
-    if symbol_pass.steps.size == 0:
+    if symbol_pass.candles.step.size == 0:
         return task.symbol, 0
     probes = choose(symbol_pass)
     rows = sum(check_block(symbol_pass, probe) for probe in probes)
@@ -56,7 +56,7 @@ def choose(symbol_pass: SymbolPass) -> list[Probe]:
     """Return blocks that begin where a state is known, and a cut in each, by a hash of symbol and time."""
     work = symbol_pass.work
     starts = {work.steps(day) for day in (work.span.since, *work.span.saves)}
-    traded = symbol_pass.steps
+    traded = symbol_pass.candles.step
     blocks = [block for block in work.blocks() if block.start in starts and traded[0] < block.stop and block.start <= traded[-1]]
     order = sorted(blocks, key=lambda block: zlib.crc32(f"{symbol_pass.symbol}{block.start}".encode()))
     probes = []
@@ -88,7 +88,7 @@ def check_block(symbol_pass: SymbolPass, probe: Probe) -> int:
     compare(Witness(symbol_pass.symbol, now), parts)
     held = state_of(work, block, f"features-{symbol_pass.symbol}")
     state = FeatureState.from_arrays(held) if held else start_features(plan)
-    candles = symbol_pass.cut(block.start, block.stop)
+    candles = symbol_pass.candles.cut(block.start, block.stop)
     rows, _ = run_features(plan, state, candles, market)
     rows_cut, _ = run_features(plan, state, cut_block(candles, probe.cut), market_cut)
     count = rows_cut.step.size
@@ -107,8 +107,8 @@ def cut_block(block: CandleBlock, cut: int) -> CandleBlock:
 def check_labels(symbol_pass: SymbolPass, cut: int) -> None:
     """Compare gaps and labels with and without the candles of a step and later."""
     work, minutes = symbol_pass.work, symbol_pass.work.lake.interval_minutes
-    count = int(np.searchsorted(symbol_pass.steps, cut))
-    steps, close = symbol_pass.steps[:count], symbol_pass.candles["close"].to_numpy()[:count]
+    count = int(np.searchsorted(symbol_pass.candles.step, cut))
+    steps, close = symbol_pass.candles.step[:count], symbol_pass.candles.close[:count]
     full = read_barriers(work, symbol_pass.symbol)
     witness = Witness(symbol_pass.symbol, cut * minutes * 60_000)
     arrays = get_arrays(work.lake.store, ACTIVITY)

@@ -40,7 +40,7 @@ class Gathered:
 
 def bucket_path(symbol: str, bucket: str = "") -> str:
     """Return where a bucket of a symbol stands; without one, the folder of all."""
-    return f"state/gather/{symbol}/{bucket}.npz" if bucket else f"state/gather/{symbol}/"
+    return f"state/gather/{symbol}/{bucket}.state" if bucket else f"state/gather/{symbol}/"
 
 
 def hash_rows(symbol: str, steps: NDArray[np.int64]) -> NDArray[np.uint64]:

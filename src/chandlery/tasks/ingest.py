@@ -227,7 +227,7 @@ def mark_gone(ledger: pl.DataFrame, held: pl.DataFrame | None, reading: Reading)
 
 def remember_days(task: IngestTask, frames: dict[int, pl.DataFrame]) -> None:
     """Keep a hash of each day's candles: what forecasts compare themselves with."""
-    path = f"state/ingest/{task.symbol}.npz"
+    path = f"state/ingest/{task.symbol}.state"
     arrays = get_arrays(task.lake.store, path)
     days, digests = (arrays["days"], arrays["digests"]) if arrays else (np.empty(0, np.int32), np.empty(0, np.uint64))
     years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970

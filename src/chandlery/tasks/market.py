@@ -1,8 +1,6 @@
 """The market's task: reference pairs to leaders and index, month by month."""
 
-import polars as pl
-
-from chandlery.grid import CandleBlock, to_block
+from chandlery.grid import CandleArrays, CandleBlock, to_arrays
 from chandlery.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.state import get_arrays, put_arrays
 from chandlery.tasks.passes import market_path
@@ -18,14 +16,14 @@ def build_market(work: Work) -> int:
         LeaseHeldError: Another run has taken the lake.
     """
     lake, minutes = work.lake, work.lake.interval_minutes
-    candles = [work.read_candles(symbol) for symbol in work.references]
+    candles = [to_arrays(work.read_candles(symbol), minutes) for symbol in work.references]
     kept = work.restore("market")
     state = start_market(work.references, minutes) if kept is None else MarketState.from_arrays(kept)
     blocks = work.blocks()
     parts = before_span(work, blocks[0])
     months = 0
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        pieces = [cut(frame, block, minutes) for frame in candles]
+        pieces = [cut(arrays, block) for arrays in candles]
         part, state = run_market(state, pieces, block.start, block.stop, minutes)
         parts.append(part)
         if block.saves:
@@ -48,10 +46,11 @@ def before_span(work: Work, block: Block) -> list[MarketBlock]:
 
 def read_references(work: Work, block: Block) -> list[CandleBlock | None]:
     """Return the references' candles of a block."""
-    since, until = (step * work.lake.interval_minutes * 60_000 for step in (block.start, block.stop))
-    return [cut(work.lake.read_candles(symbol, since, until), block, work.lake.interval_minutes) for symbol in work.references]
+    minutes = work.lake.interval_minutes
+    since, until = (step * minutes * 60_000 for step in (block.start, block.stop))
+    return [cut(to_arrays(work.lake.read_candles(symbol, since, until), minutes), block) for symbol in work.references]
 
 
-def cut(candles: pl.DataFrame, block: Block, minutes: int) -> CandleBlock | None:
+def cut(candles: CandleArrays, block: Block) -> CandleBlock | None:
     """Return the candles of a block; None where the symbol has none at all."""
-    return to_block(candles, minutes, block.start, block.stop) if candles.height else None
+    return candles.cut(block.start, block.stop) if candles.step.size else None

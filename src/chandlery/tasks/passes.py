@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
-from chandlery.grid import CandleBlock, to_block
+from chandlery.grid import CandleArrays, to_arrays
 from chandlery.labels import label
 from chandlery.market import MarketBlock
 from chandlery.state import get_arrays
@@ -20,12 +19,12 @@ __all__ = ["MarketReader", "SymbolPass", "market_path", "read_barriers"]
 
 def market_path(month: str) -> str:
     """Return where a month of the market stands."""
-    return f"state/market/{month}.npz"
+    return f"state/market/{month}.state"
 
 
 def read_barriers(work: Work, symbol: str) -> NDArray[np.int64]:
     """Return the steps that no label of a symbol crosses, start and stop, (k, 2)."""
-    arrays = get_arrays(work.lake.store, f"state/gaps/{symbol}.npz")
+    arrays = get_arrays(work.lake.store, f"state/gaps/{symbol}.state")
     return np.empty((0, 2), np.int64) if arrays is None else arrays["barriers"]
 
 
@@ -48,47 +47,36 @@ class SymbolPass:
         return plan_features(self.symbol, work.lake.interval_minutes, work.references, work.extensions)
 
     @cached_property
-    def candles(self) -> pl.DataFrame:
+    def candles(self) -> CandleArrays:
         """Its candles, from one lead before the span."""
-        return self.work.read_candles(self.symbol)
-
-    @cached_property
-    def steps(self) -> NDArray[np.int64]:
-        """The step of each candle."""
-        milliseconds = self.work.lake.interval_minutes * 60_000
-        return self.candles["open_time"].dt.epoch("ms").to_numpy() // milliseconds
+        return to_arrays(self.work.read_candles(self.symbol), self.work.lake.interval_minutes)
 
     @cached_property
     def actual(self) -> NDArray[np.float64]:
         """The close at each horizon's target, (candles, horizons); NaN where unknown or across a gap."""
-        close = self.candles["close"].to_numpy()
         barriers = read_barriers(self.work, self.symbol)
-        columns = [label(self.steps, close, horizon, barriers) for horizon in self.work.lake.horizon_steps]
+        columns = [label(self.candles.step, self.candles.close, horizon, barriers) for horizon in self.work.lake.horizon_steps]
         return np.column_stack(columns)
 
     def actual_at(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return `actual` for some of the candles, by their steps."""
-        return self.actual[np.searchsorted(self.steps, steps)]
+        return self.actual[np.searchsorted(self.candles.step, steps)]
 
     def blocks(self) -> Iterator[tuple[Block, FeatureRows, FeatureState]]:
         """Yield each block's rows and the state after it, from the span's checkpoint or the first candle on."""
         arrays = self.work.restore(f"features-{self.symbol}")
         state = None if arrays is None else FeatureState.from_arrays(arrays)
-        if state is None and self.steps.size == 0:
+        if state is None and self.candles.step.size == 0:
             return
         market = MarketReader(self.work)
         for block in self.work.blocks():
-            if state is None and block.stop <= self.steps[0]:
+            if state is None and block.stop <= self.candles.step[0]:
                 continue
             state = start_features(self.plan) if state is None else state
-            rows, state = run_features(self.plan, state, self.cut(block.start, block.stop), market.read(block))
+            rows, state = run_features(self.plan, state, self.candles.cut(block.start, block.stop), market.read(block))
             yield block, rows, state
-            if (self.steps.size == 0 or block.stop > self.steps[-1]) and not self._saves_follow(block):
+            if (self.candles.step.size == 0 or block.stop > self.candles.step[-1]) and not self._saves_follow(block):
                 return
-
-    def cut(self, start: int, stop: int) -> CandleBlock:
-        """Return the candles of some steps."""
-        return to_block(self.candles, self.work.lake.interval_minutes, start, stop)
 
     def _saves_follow(self, block: Block) -> bool:
         return any(self.work.steps(day) > block.stop for day in self.work.span.saves)

@@ -36,7 +36,7 @@ class Predicted:
 
 def sums_path(symbol: str, horizon_minutes: int) -> str:
     """Return where the score sums of a symbol and horizon stand."""
-    return f"state/scores/{symbol}-{horizon_minutes}.npz"
+    return f"state/scores/{symbol}-{horizon_minutes}.state"
 
 
 def predict_symbol(task: SymbolTask) -> Predicted:

@@ -70,7 +70,7 @@ class Work:
 
     def checkpoint(self, day: int, name: str) -> str:
         """Return the path of a state as of a day's midnight."""
-        return f"state/checkpoints/{day_name(day)}/{name}.npz"
+        return f"state/checkpoints/{day_name(day)}/{name}.state"
 
     def restore(self, name: str) -> Arrays | None:
         """Return a state as of the span's first day; None where nothing had begun by then."""
