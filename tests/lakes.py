@@ -1,15 +1,19 @@
 """Running lakes in tests, and comparing them byte for byte."""
 
+import datetime as dt
 import hashlib
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from chandlery.config import load_settings
 from chandlery.pipeline import Options, RunReport, run
 from chandlery.progress import Silent
-from chandlery.sources.sample import make_candles
+from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 
+START = dt.datetime(2019, 1, 1, tzinfo=dt.UTC)
 STATE = ("state/", "runs/", "lease.json", ".lease.lock", "_probe/")
 
 
@@ -30,11 +34,11 @@ def digests(lake: str | Path, storage: dict[str, str] | None = None) -> dict[str
     return {entry.path: hashlib.sha256(store.get(entry.path) or b"").hexdigest() for entry in store.list() if not entry.path.startswith(STATE)}
 
 
-def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, rows: int = 62_000, seed: int = 3, name: str = "") -> None:
+def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: str = "") -> None:
     """Write a CSV a symbol with the sample's candles of some of its days."""
     folder.mkdir(parents=True, exist_ok=True)
-    for symbol, made in make_candles(symbols, rows, seed).items():
-        day = (made.time - made.time[0] // 86_400_000 * 86_400_000) // 86_400_000
-        chosen = (day >= first) & (day < last)
-        lines = [f"{time},{','.join(map(repr, values))}\n" for time, values in zip(made.time[chosen].tolist(), made.prices[chosen].tolist(), strict=True)]
-        (folder / f"{symbol.lower()}{name}.csv").write_text("time,open,close,high,low,volume\n" + "".join(lines))
+    start, stop = (START + dt.timedelta(days=day) for day in (first, last))
+    for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:symbols], days=46, seed=3)):
+        chosen = file.candles.filter((pl.col("open_time") >= start) & (pl.col("open_time") < stop))
+        times = chosen["open_time"].dt.epoch("ms")
+        chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(folder / file.name.replace(".csv", f"{name}.csv"))

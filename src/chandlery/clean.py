@@ -1,10 +1,6 @@
-"""The rows of a symbol's files to candles, rejects and ledger, with every row accounted for.
+"""Rows of a symbol's files to candles, rejects and ledger. Law 1: every row is accounted for."""
 
-Of the versions of one candle the one from the later-modified file stays, then the one of the greater
-source, then the later row. Versions equal to it are identical; the others are superseded and stand in
-the rejects with their exact text.
-"""
-
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,150 +8,213 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chandlery.errors import LawError
-from chandlery.schema import REASONS, TIME
+from chandlery.config import to_minutes_text
+from chandlery.errors import ChandleryError, LawError
+from chandlery.schema import Candles, Ledger, Rejects
 from chandlery.sources.files import FileRows, RawFile
+from chandlery.sources.parse import NUMBERS
+from chandlery.sources.rules import REASON_LIST
 
-__all__ = ["ALGORITHM", "Cleaned", "Refused", "settle"]
+__all__ = ["ALGORITHM", "UNKNOWN", "Cleaned", "KeptFile", "refuse", "settle"]
 
 ALGORITHM = 1
-PRICES = ("open", "high", "low", "close", "volume")
-REJECTS: dict[str, Any] = {"source": pl.String, "row": pl.Int64, "raw": pl.String, "open_time": TIME, "reasons": pl.List(pl.String)}
-LEDGER: dict[str, Any] = {
-    "source": pl.String, "status": pl.String, "problem": pl.String, "size_bytes": pl.Int64, "sha256": pl.String,
-    "modified_at": TIME, "layout": pl.String, "first_time": TIME, "last_time": TIME, "rows_read": pl.Int64,
-    "rows_kept": pl.Int64, "rows_identical": pl.Int64, "rows_superseded": pl.Int64, "rows_rejected": pl.Int64, "present": pl.Boolean,
-}  # fmt: skip
+UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A file that could not be read as candles.
+class KeptFile:
+    """A file that is gone from the source, or one that need not be read again, with what the lake holds of it.
 
     Args:
-        raw: Which.
-        problem: Why, and what to do.
+        ledger: Its one row of the ledger.
+        candles: Its candles.
+        rejects: Its rejects.
     """
 
-    raw: RawFile
-    problem: str
+    ledger: pl.DataFrame
+    candles: pl.DataFrame
+    rejects: pl.DataFrame
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What a symbol's files come to.
-
-    Args:
-        candles: open_time, open, high, low, close, volume, source; ascending.
-        rejects: source, row, raw, open_time, reasons; by source and row.
-        ledger: One row a file.
-    """
+    """One symbol's tables, with every column of the schema."""
 
     candles: pl.DataFrame
     rejects: pl.DataFrame
     ledger: pl.DataFrame
 
 
-def settle(files: Sequence[FileRows], refused: Sequence[Refused], interval_minutes: int) -> Cleaned:
-    """Return the candles, rejects and ledger of files that share a symbol.
+@dataclass(frozen=True)
+class _Version:
+    """A file's accepted rows in the contest for each time."""
+
+    source: str
+    modified_at: dt.datetime
+    rows: pl.DataFrame
+    read: FileRows | None
+    kept: KeptFile | None
+
+
+def settle(files: Sequence[FileRows], kept: Sequence[KeptFile] | None, exchange: str) -> Cleaned:
+    """Return a symbol's candles, rejects and ledger: of each time one version stays.
+
+    The version of the later-modified file stays, then that of the greater source, then the later row. Versions equal
+    to it are counted as identical; others are superseded and stand in the rejects.
 
     Args:
-        files: What was read.
-        refused: What could not be.
-        interval_minutes: The lake's grid.
+        files: What was read, of one symbol.
+        kept: Files that are gone from the source and not pruned.
+        exchange: Its name.
 
     Raises:
-        LawError: The rows of a file are not all accounted for.
+        LawError: The rows of a file are not accounted for.
+        SourceError: A file changed while it was read.
     """
-    files = sorted(files, key=lambda file: (file.raw.modified_at, file.raw.source))
-    on_grid = [_judge_grid(file, interval_minutes) for file in files]
-    candles, identical, superseded = _settle_versions([rows for rows, _ in on_grid])
+    versions = sorted([*map(_from_read, files), *map(_from_kept, kept or [])], key=lambda version: (version.modified_at, version.source))
+    if not versions:
+        return Cleaned(_empty(Candles), _empty(Rejects), _empty(Ledger))
+    symbol = files[0].symbol if files else str(versions[0].kept.ledger["symbol"][0])  # type: ignore[union-attr]
+    rows = versions[0].rows if len(versions) == 1 else pl.concat(version.rows.with_columns(file=pl.lit(place, pl.Int32)) for place, version in enumerate(versions))
+    if len(versions) == 1:
+        rows = rows.with_columns(file=pl.lit(0, pl.Int32))
+    stays, identical, superseded = _contest(rows)
+    interval = _find_interval(versions)
+    names = pl.Series([version.source for version in versions])
+    candles = stays.with_columns(source=names.gather(stays["file"]) if len(versions) > 1 else pl.lit(names[0]))
+    candles = _complete(candles, Candles, exchange=exchange, symbol=symbol, interval=interval, year=pl.col("open_time").dt.year())
+    beaten = {place: group for (place,), group in superseded.group_by("file")}
     rejects, ledger = [], []
-    for place, (file, (_, rejected)) in enumerate(zip(files, on_grid, strict=True)):
-        lost = superseded.filter(pl.col("place") == place)
-        counts = {
-            "rows_kept": candles.filter(pl.col("place") == place).height if len(files) > 1 else candles.height,
-            "rows_identical": identical.filter(pl.col("place") == place).height,
-            "rows_superseded": lost.height,
-            "rows_rejected": rejected.height,
-        }
-        rejects.append(_add_text(file, pl.concat([rejected, lost.select(rejected.columns)])))
-        ledger.append(_account(file, counts))
-    ledger += [_account_refused(item) for item in refused]
-    names = pl.Series("source", [file.raw.source for file in files], pl.String)
-    found = candles.with_columns(names.gather(candles["place"]).alias("source")) if files else candles.with_columns(source=pl.lit(""))
+    for place, version in enumerate(versions):
+        mine = superseded.clear() if place not in beaten else beaten[place].sort("row")
+        refused = _refusals(version, mine)
+        rejects.append(refused)
+        ledger.append(_account(version, refused.height - mine.height, mine.height, (stays, identical, place)))
+    keys = {"exchange": exchange, "symbol": symbol}
     return Cleaned(
-        found.select("open_time", *PRICES, "source"),
-        pl.concat([pl.DataFrame(schema=REJECTS), *rejects]).sort("source", "row"),
-        pl.DataFrame(ledger, schema=LEDGER, orient="row").sort("source"),
+        candles,
+        _complete(pl.concat(rejects), Rejects, **keys).sort("source", "row"),
+        _complete(pl.DataFrame(ledger, schema={name: dtype for name, dtype in _types(Ledger).items() if name not in keys}), Ledger, **keys).sort("source"),
     )
 
 
-def _judge_grid(file: FileRows, interval_minutes: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split a file's rows into those on the grid and rejects; a reject off the grid has that reason too."""
-    off = (pl.col("open_time").dt.epoch("ms") % (interval_minutes * 60_000) != 0).fill_null(value=False)
-    rows, rejects = file.rows, file.rejects
-    if rejects.height:
-        late = pl.when(off).then(pl.concat_list("reasons", pl.lit("off_grid_time"))).otherwise("reasons")
-        rejects = rejects.with_columns(late.alias("reasons"))
-    strays = rows.filter(off)
-    if strays.height:
-        rows = rows.filter(~off)
-        reason = pl.concat_list(pl.lit("off_grid_time")).alias("reasons")
-        rejects = pl.concat([rejects, strays.select("row", "open_time", reason)])
-    return rows, rejects
+def refuse(raw: RawFile, error: ChandleryError, exchange: str, symbol: str = UNKNOWN, sha256: str | None = None) -> pl.DataFrame:
+    """Return the ledger's row of a file that was refused whole.
+
+    Args:
+        raw: The file.
+        error: Why it was refused.
+        exchange: Its name.
+        symbol: Whose candles it would have held.
+        sha256: Of its bytes, where they could be read.
+    """
+    row = {
+        "source": raw.source, "status": "refused", "problem": str(error), "size_bytes": raw.size_bytes, "sha256": sha256,
+        "modified_at": raw.modified_at, "layout": None, "first_time": None, "last_time": None, "rows_read": 0, "rows_kept": 0,
+        "rows_identical": 0, "rows_superseded": 0, "rows_rejected": 0, "present": True,
+    }  # fmt: skip
+    types = {name: dtype for name, dtype in _types(Ledger).items() if name in row}
+    return _complete(pl.DataFrame([row], schema=types), Ledger, exchange=exchange, symbol=symbol)
 
 
-def _settle_versions(parts: list[pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return candles, identical and superseded rows; `place` is the place of a row's file, in the order of precedence."""
-    columns = ["row", "open_time", *PRICES]
-    placed = [rows.select(columns).with_columns(pl.lit(place, pl.UInt32).alias("place")) for place, rows in enumerate(parts)]
-    schema: dict[str, Any] = {"row": pl.Int64, "open_time": TIME, **dict.fromkeys(PRICES, pl.Float64), "place": pl.UInt32}
-    rows = pl.concat([pl.DataFrame(schema=schema), *placed])
-    nothing = rows.clear().with_columns(pl.lit(None, pl.List(pl.String)).alias("reasons"))
-    if bool(np.all(np.diff(rows["open_time"].dt.epoch("ms").to_numpy()) > 0)):  # the common case
-        return rows, nothing, nothing
-    rows = rows.sort("open_time", "place", "row")
-    last = rows["open_time"] != rows["open_time"].shift(-1)
-    winner = last.fill_null(value=True)
-    candles, losers = rows.filter(winner), rows.filter(~winner)
-    beside = losers.join(candles.select("open_time", *(pl.col(name).alias(f"{name}_stays") for name in PRICES)), on="open_time", how="left", maintain_order="left")
-    equal = beside.select(pl.all_horizontal(pl.col(name) == pl.col(f"{name}_stays") for name in PRICES)).to_series()
-    reasons = pl.concat_list(pl.lit("superseded")).alias("reasons")
-    return candles, losers.filter(equal), losers.filter(~equal).with_columns(reasons)
+def _from_read(file: FileRows) -> _Version:
+    return _Version(file.raw.source, file.raw.modified_at, file.rows, file, None)
 
 
-def _add_text(file: FileRows, rejects: pl.DataFrame) -> pl.DataFrame:
-    numbers = rejects["row"].to_list()
-    texts = file.fetch(numbers) if numbers else {}
-    order = {name: place for place, name in enumerate(REASONS)}
-    reasons = [sorted(found, key=lambda name: order[name]) for found in rejects["reasons"].to_list()]
-    return pl.DataFrame(
-        {"source": [file.raw.source] * len(numbers), "row": numbers, "raw": [texts[number] for number in numbers], "open_time": rejects["open_time"], "reasons": reasons},
-        schema=REJECTS,
-    )
+def _from_kept(kept: KeptFile) -> _Version:
+    """Return what is kept of a file as a version; its rows are numbered among those that no reject has."""
+    account = kept.ledger.row(0, named=True)
+    count = kept.candles.height
+    taken = kept.rejects["row"].to_numpy()
+    numbers = np.setdiff1d(np.arange(1, count + len(taken) + 1), taken)[:count]
+    candles = kept.candles.sort("open_time").select(pl.Series("row", numbers, dtype=pl.Int64), "open_time", *NUMBERS)
+    return _Version(account["source"], account["modified_at"], candles, None, kept)
 
 
-def _account(file: FileRows, counts: dict[str, int]) -> dict[str, object]:
-    if file.rows_read != sum(counts.values()):
-        raise LawError(f"{file.raw.source}: {file.rows_read:,} rows read and {counts}", "every row accounted for", "report this with the file: it is a fault of chandlery")
-    return {
-        "source": file.raw.source,
-        "status": "read",
-        "problem": None,
-        "size_bytes": file.raw.size_bytes,
-        "sha256": file.sha256,
-        "modified_at": file.raw.modified_at,
-        "layout": file.layout.words,
-        "first_time": file.rows["open_time"].min(),
-        "last_time": file.rows["open_time"].max(),
-        "rows_read": file.rows_read,
-        **counts,
-        "present": True,
-    }
+def _contest(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return, of each time, the version that stays; those equal to it; and the others.
+
+    **Reads** file (ascending rank), row, open_time and values.
+    """
+    times = rows["open_time"].to_physical().to_numpy()
+    if len(times) < 2 or (times[1:] > times[:-1]).all():  # noqa: PLR2004 - one row has no rival
+        return rows, rows.clear(), rows.clear()
+    # One file's rows stand in their order already, and files in that of their rank: a stable sort by time is all.
+    rows = rows.sort("open_time", maintain_order=True)
+    times = rows["open_time"].to_physical().to_numpy()
+    last = np.append(times[1:] != times[:-1], True)
+    winners = np.flatnonzero(last)[np.cumsum(last) - last]
+    values = rows.select(NUMBERS).to_numpy()
+    same = (values == values[winners]).all(axis=1)
+    return rows.filter(last), rows.filter(~last & same), rows.filter(~last & ~same)
 
 
-def _account_refused(refused: Refused) -> dict[str, object]:
-    nothing = dict.fromkeys(("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected"), 0)
-    raw = refused.raw
-    return {"source": raw.source, "status": "refused", "problem": refused.problem, "size_bytes": raw.size_bytes, "modified_at": raw.modified_at, **nothing, "present": True}
+def _find_interval(versions: Sequence[_Version]) -> str:
+    for version in versions:
+        if version.read is not None:
+            return to_minutes_text(version.read.interval_minutes)
+    kept = [version.kept.candles for version in versions if version.kept is not None and version.kept.candles.height]
+    return str(kept[0]["interval"][0]) if kept else to_minutes_text(1)
+
+
+def _refusals(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
+    """Return a file's rejects: those refused by themselves and those superseded."""
+    if version.read is not None:
+        texts = version.read.fetch_raw(superseded["row"])
+        own = version.read.rejects
+    else:
+        # The file is gone: its text can only be given as it was parsed.
+        texts = [",".join(map(str, row)) for row in superseded.select(pl.col("open_time").dt.to_string("iso:strict"), *NUMBERS).iter_rows()]
+        own = version.kept.rejects.select("row", "raw", "open_time", "reasons")  # type: ignore[union-attr]
+    if len(texts) != superseded.height:
+        raise LawError(f"{version.source}: {superseded.height} superseded rows, and the text of {len(texts)} found", "the same file twice", "run again when it is no longer being written")
+    reasons = pl.lit(pl.Series([["superseded"]], dtype=REASON_LIST)).first()
+    lost = superseded.select("row", pl.Series("raw", texts, dtype=pl.String), "open_time", reasons.alias("reasons"))
+    parts = [part.with_columns(pl.col("reasons").cast(REASON_LIST)) for part in (own, lost) if part.height]
+    merged = pl.concat(parts) if parts else own.clear().with_columns(pl.col("reasons").cast(REASON_LIST))
+    return merged.with_columns(source=pl.lit(version.source))
+
+
+def _account(version: _Version, rejected: int, superseded: int, contest: tuple[pl.DataFrame, pl.DataFrame, int]) -> dict[str, Any]:
+    """Return a file's row of the ledger.
+
+    Raises:
+        LawError: Its rows are not accounted for.
+    """
+    stays, identical, place = contest
+    kept, same = (int((frame["file"] == place).sum()) for frame in (stays, identical))
+    times = version.rows["open_time"]
+    if version.read is not None:
+        raw = version.read.raw
+        row: dict[str, Any] = {
+            "source": raw.source, "status": "read", "problem": None, "size_bytes": raw.size_bytes, "sha256": version.read.sha256,
+            "modified_at": raw.modified_at, "layout": version.read.layout_words, "first_time": times.min(), "last_time": times.max(),
+            "rows_read": version.read.rows_read, "present": True,
+        }  # fmt: skip
+    else:
+        row = version.kept.ledger.row(0, named=True) | {"present": False}  # type: ignore[union-attr]
+        before = int(row["rows_superseded"])
+        same, superseded, rejected = same + int(row["rows_identical"]), superseded + before, rejected - before
+    row |= {"rows_kept": kept, "rows_identical": same, "rows_superseded": superseded, "rows_rejected": rejected}
+    if row["rows_read"] != kept + same + superseded + rejected:
+        raise LawError(
+            f"{version.source}: {row['rows_read']} rows read, {kept} kept, {same} identical, {superseded} superseded, {rejected} rejected",
+            "every row accounted for",
+            "report this as a bug, with the file",
+        )
+    return {name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "symbol"}}
+
+
+def _types(schema: type) -> dict[str, Any]:
+    return {name: column.dtype for name, column in schema.columns().items()}  # type: ignore[attr-defined]
+
+
+def _empty(schema: type) -> pl.DataFrame:
+    return pl.DataFrame(schema=_types(schema))
+
+
+def _complete(rows: pl.DataFrame, schema: type, **values: str | pl.Expr) -> pl.DataFrame:
+    """Return rows with every column of a schema, in its order and types."""
+    types = _types(schema)
+    filled = rows.with_columns(**{name: pl.lit(value) if isinstance(value, str) else value for name, value in values.items()})
+    return filled.select(pl.col(name).cast(dtype) for name, dtype in types.items())

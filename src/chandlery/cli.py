@@ -167,16 +167,21 @@ def explain(symbol: str, row: Annotated[int | None, typer.Option(help="One row's
 
 
 @app.command()
-def sample(folder: Path, symbols: int = 3, rows: int = 50_000, faults: bool = True, seed: int = 0, json: Json = False) -> None:  # noqa: FBT001 - a flag of the command line
-    """Write made-up candles, with planted faults and the truth about them beside.
+def sample(
+    folder: Path,
+    symbols: Annotated[int, typer.Option(help="How many, up to nine.")] = 3,
+    days: Annotated[int, typer.Option(help="How many whole days.")] = 60,
+    faults: Annotated[float, typer.Option(help="Share of faulty rows to plant.")] = 0.02,
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Write made-up candles, CSV and JSON in turns, with planted faults and the truth about them beside (_truth.parquet).
 
-    Example: chandlery sample raw/ --symbols 3 --rows 50000
+    Example: chandlery sample raw/ --symbols 3 --days 60
     """
     from chandlery import show  # noqa: PLC0415
-    from chandlery.sources.sample import write_sample  # noqa: PLC0415
 
-    truth = write_sample(folder, symbols=symbols, rows=rows, faults=faults, seed=seed)
-    show.sample(folder, truth, as_json=json)
+    show.sample(folder, (symbols, days, faults, seed), as_json=json)
 
 
 @app.command()

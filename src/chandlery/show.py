@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import polars as pl
@@ -16,6 +16,7 @@ from chandlery.errors import SettingsError
 from chandlery.pipeline import Plan
 from chandlery.schema import TABLES
 from chandlery.session import RunReport
+from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import list_objects, read_table
 
@@ -155,8 +156,20 @@ def explain(settings: Settings, symbol: str, row: int | None, *, as_json: bool) 
     _table(shown.select("source", "row", "open_time", "reasons", "raw").to_dicts(), title=f"{name}: {rejects.height:,} refused rows")
 
 
-def sample(folder: Path, truth: pl.DataFrame, *, as_json: bool) -> None:
-    """Show what was written as a sample."""
+def sample(folder: Path, plan: tuple[int, int, float, int], *, as_json: bool) -> None:
+    """Write made-up files and show what was planted in them."""
+    symbols, days, faults, seed = plan
+    folder.mkdir(parents=True, exist_ok=True)
+    truths = []
+    for place, symbol in enumerate(SAMPLE_SYMBOLS[:symbols]):
+        form: Literal["csv", "json"] = "json" if place % 2 else "csv"
+        for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:symbols], days, form=form, fault_share=faults, seed=seed)):
+            if file.name == f"{symbol.lower()}.{form}":
+                (folder / file.name).write_bytes(file.content)
+                truths.append(file.truth)
+    truth = pl.concat(truths)
+    if truth.height:
+        truth.write_parquet(folder / "_truth.parquet")
     counts = truth.explode("reasons").group_by("reasons").len().sort("reasons").to_dicts() if truth.height else []
     if as_json:
         _print_json({"folder": str(folder), "planted": counts})

@@ -1,6 +1,5 @@
 """What there is to do, found without doing it: files against records, candles against checkpoints."""
 
-import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,17 +20,13 @@ from chandlery.records import read_past, read_record
 from chandlery.scores import ALGORITHM as SCORES_ALGORITHM
 from chandlery.served import ALGORITHM as SERVED_ALGORITHM
 from chandlery.session import Session
-from chandlery.sources.files import RawFile, find_interval, judge_rows
-from chandlery.sources.layout import hand_layout, recognise
-from chandlery.sources.parse import parse_file
-from chandlery.sources.streams import list_members, read_head
+from chandlery.sources.files import RawFile, list_members, peek_file
 from chandlery.sources.symbols import find_symbol
 from chandlery.storage import Entry, Store, list_source, split_source
-from chandlery.tasks.ingest import UNKNOWN, IngestTask, open_raw, to_record
+from chandlery.tasks.ingest import UNKNOWN, IngestTask, to_record
 
 __all__ = ["Source", "forecast_base", "plan_span", "read_pasts", "refusals", "survey_source"]
 
-HEAD = 1024 * 1024
 LOOKED_AT = 5
 LIBRARIES = ("numpy", "numba", "polars", "lightgbm", "scikit-learn")
 
@@ -65,18 +60,9 @@ class Source:
         return to_minutes_text(min(votes, key=lambda minutes: (-votes[minutes], minutes)))
 
     def _look(self, file: RawFile) -> int | None:
-        settings = self.session.settings.source
-        by_hand = hand_layout(file.source, settings)
-        if by_hand is not None and by_hand.interval:
-            return parse_minutes(by_hand.interval)
         try:
-            with open_raw(self.store, file) as opened:
-                head = read_head(opened, file.source, HEAD)
-            layout = recognise(head, file.source, by_hand)
-            if layout.form == "json":
-                head = _close_document(head, layout.path)
-            parts = [judge_rows(part, file.modified_at, layout)[0] for part in parse_file(io.BytesIO(head), file.source, layout, settings)]
-            return find_interval(parts[0], file.source) if parts else None
+            with self.store.open(file.path) as opened:
+                return peek_file(opened, file, self.session.settings.source).interval_minutes
         except SourceError:
             return None
 
@@ -106,11 +92,6 @@ class Source:
     def megabytes(self) -> float:
         """Size of all files."""
         return sum(file.size_bytes for files in self.files.values() for file in files) / 1e6
-
-
-def _close_document(head: bytes, path: str) -> bytes:
-    cut = max(head.rfind(b"},"), head.rfind(b"],"))
-    return head if cut < 0 else head[: cut + 1] + (b"]}" if path else b"]")
 
 
 def survey_source(session: Session) -> Source:
@@ -146,16 +127,13 @@ def _expand(store: Store, entry: Entry) -> Iterator[RawFile]:
     except SourceError:
         yield whole
         return
-    for info in members:
-        yield RawFile(f"{entry.path}!{info.filename}", entry.path, info.filename, info.file_size, f"{entry.etag}-{info.CRC:08x}", entry.modified_at)
+    for member in members:
+        yield RawFile(f"{entry.path}!{member}", entry.path, member, entry.size_bytes, entry.etag, entry.modified_at)
 
 
 def _symbol_of(session: Session, raw: RawFile) -> str:
-    by_hand = hand_layout(raw.source, session.settings.source)
-    if by_hand is not None and by_hand.symbol:
-        return by_hand.symbol
     try:
-        return find_symbol(raw.source)
+        return find_symbol(raw.source, session.settings.source)
     except SourceError:
         return UNKNOWN
 

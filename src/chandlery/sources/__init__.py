@@ -1,7 +1,1 @@
-"""Raw files: which symbol, which layout, which rows."""
-
-from chandlery.sources.files import FileRows, RawFile, read_file
-from chandlery.sources.layout import Layout, recognise
-from chandlery.sources.symbols import find_symbol
-
-__all__ = ["FileRows", "Layout", "RawFile", "find_symbol", "read_file", "recognise"]
+"""Raw files as they come: whose they are, how they are laid out, and their rows."""

@@ -1,41 +1,40 @@
-"""One raw file to well-formed rows and rejects: every data row is in exactly one of the two."""
+"""Raw files to rows: the accepted ones typed, the refused ones with their text and all their reasons."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import BinaryIO
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from chandlery.config import SourceSettings, normalise_symbol, parse_minutes
-from chandlery.errors import SourceError
-from chandlery.schema import FIRST_CANDLE, TIME
-from chandlery.sources.layout import UNITS, Layout, hand_layout, recognise
-from chandlery.sources.parse import Parsed, fetch_rows, parse_file
-from chandlery.sources.streams import HashingReader, read_head
+from chandlery.errors import SettingsError, SourceError
+from chandlery.schema import FIRST_CANDLE
+from chandlery.sources.documents import iter_elements
+from chandlery.sources.layout import Layout, recognise
+from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
+from chandlery.sources.rules import DAY, REASON_LIST, judge
+from chandlery.sources.spacing import MIN_CANDLES, check_one_interval, check_one_symbol, find_interval
+from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, list_members, open_text
+from chandlery.sources.symbols import find_symbol, match_layout
 
-__all__ = ["FileRows", "RawFile", "read_file"]
+__all__ = ["FileRows", "Peek", "RawFile", "list_members", "peek_file", "read_file"]
 
-HEAD = 1024 * 1024
-LEAST_FOR_INTERVAL = 100
-MIXED_RUN = 200
-MOST_MINUTES = 7 * 1440
-ABSURD_JUMP = 0.1
-PRICES = ("open", "high", "low", "close")
+REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "raw": pl.String, "open_time": pl.Datetime("ms", "UTC"), "reasons": REASON_LIST}
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file in the source.
+    """An input file.
 
     Args:
-        source: Its name in the ledger: the path below the source's root, `archive.zip!member` inside a zip.
+        source: The path below the source root, `archive.zip!member` inside a zip.
         path: The object's path in its store.
-        member: The name inside a zip archive; None elsewhere.
-        size_bytes: Of the object or the member.
-        etag: Changes with the object's content.
+        member: The file inside a zip; None where it is no zip.
+        size_bytes: Of the object.
+        etag: Of the object.
         modified_at: By the store's clock.
     """
 
@@ -48,133 +47,244 @@ class RawFile:
 
 
 @dataclass(frozen=True)
-class FileRows:
-    """What a file holds.
+class Peek:
+    """What a file's first rows tell.
 
     Args:
-        raw: Which file.
-        sha256: Of its bytes.
-        layout: What was recognised.
-        rows: row, open_time, open, high, low, close, volume: rows that pass every rule of their own.
-        rejects: row, open_time, reasons: the others.
-        interval_minutes: Commonest spacing; None below 100 candles.
-        fetch: Returns the exact text of some rows, by number.
+        symbol: Whose candles.
+        interval_minutes: Of the candles; None where they are too few to tell.
+        layout_words: How it is laid out.
+    """
+
+    symbol: str
+    interval_minutes: int | None
+    layout_words: str
+
+
+@dataclass
+class FileRows:
+    """A file's rows. The stream it was read from must stay open until the rows are settled.
+
+    Args:
+        raw: The file.
+        symbol: Whose candles.
+        layout_words: How it is laid out.
+        interval_minutes: Of the candles.
+        sha256: Of the object's bytes.
+        rows_read: Data rows in the file.
+        rows: row, open_time, open, high, low, close, volume of those that obey every rule.
+        rejects: row, raw, open_time, reasons of the others.
     """
 
     raw: RawFile
+    symbol: str
+    layout_words: str
+    interval_minutes: int
     sha256: str
-    layout: Layout
+    rows_read: int
     rows: pl.DataFrame
     rejects: pl.DataFrame
-    interval_minutes: int | None
-    fetch: Callable[[list[int]], dict[int, str]] = field(repr=False)
+    _text: "_Text | None" = field(default=None, repr=False)
 
-    @cached_property
-    def rows_read(self) -> int:
-        """Data rows in the file."""
-        return self.rows.height + self.rejects.height
+    def fetch_raw(self, rows: pl.Series) -> list[str]:
+        """Return the exact text of some rows, ascending, in a second pass over the file."""
+        found: list[str] = []
+        wanted = rows.to_numpy()
+        if self._text is None or len(wanted) == 0:
+            return found
+        begin = 1
+        for batch in self._text.batches():
+            stop = begin + batch.fields.height
+            found += batch.raw(wanted[(wanted >= begin) & (wanted < stop)] - begin)
+            begin = stop
+            if begin > wanted[-1]:
+                break
+        return found
 
 
-def read_file(raw: RawFile, open_file: Callable[[], BinaryIO], settings: SourceSettings, symbol: str) -> FileRows:
-    """Return a file's rows, each judged by itself; the grid is judged later, when the interval is known.
+class _Text:
+    """A file's text with its layout; it can be read again."""
+
+    def __init__(self, stream: BinaryIO, raw: RawFile, settings: SourceSettings) -> None:
+        self._stream, self._raw, self._settings = stream, raw, settings
+        self.hashing: HashingReader | None = None
+        self.layout: Layout | None = None
+
+    def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """Return the text from its beginning, in chunks of whole lines."""
+        self.hashing = HashingReader(self._stream)
+        return iter_chunks(open_text(self.hashing, self._stream, self._raw.member, self._raw.source), self._raw.source, size)
+
+    def batches(self) -> Iterator[Batch]:
+        """Return the rows from the first, some at a time."""
+        chunks = self.chunks()
+        source = self._raw.source
+        chunk = next(chunks, b"")
+        if self.layout is None:
+            self.layout = recognise(chunk[:HEAD_BYTES], source, self._settings)
+        layout = self.layout
+        if layout.form == "document":
+            yield from self._elements(chunk, chunks, layout)
+            return
+        chunk = _skip_lines(chunk, layout.skip)
+        while chunk:
+            yield from parse_lines(chunk, layout)
+            chunk = next(chunks, b"")
+
+    def _elements(self, first: bytes, chunks: Iterator[bytes], layout: Layout) -> Iterator[Batch]:
+        """Return the rows of one JSON document, which is held in memory."""
+        parts, size, limit = [first], len(first), self._settings.max_json_bytes
+        while size <= limit and (part := next(chunks, b"")):
+            parts.append(part)
+            size += len(part)
+        if size > limit:
+            raise SourceError(
+                f"{self._raw.source} is one JSON document of more than {limit} bytes",
+                "at most source.max_json_bytes",
+                "write it as NDJSON (a JSON value a line), which is streamed, or raise the setting",
+            )
+        document = first if len(parts) == 1 else b"".join(parts)
+        del parts, first
+        row = 0
+        for elements in iter_elements(document, layout, self._raw.source):
+            try:
+                batch = parse_elements(elements, layout)
+            except msgspec.DecodeError as error:
+                row += _count_whole(elements, layout)
+                raise SourceError(
+                    f"{self._raw.source} is broken JSON at row {row + 1}: {error}",
+                    "whole JSON",
+                    "fetch it again, or write it as NDJSON, where a broken row costs only itself",
+                ) from error
+            row += batch.fields.height
+            yield batch
+
+
+def _count_whole(elements: bytes, layout: Layout) -> int:
+    """Return how many elements stand before the first that is malformed."""
+    mark = b"]" if layout.width else b"}"
+    low, high = 0, elements.count(mark)
+    ends = np.flatnonzero(np.frombuffer(elements, np.uint8) == mark[0]).tolist()
+    while low < high:
+        middle = (low + high + 1) // 2
+        try:
+            msgspec.json.decode(b"[" + elements[: ends[middle - 1] + 1] + b"]", type=list[msgspec.Raw])
+            low = middle
+        except msgspec.DecodeError:
+            high = middle - 1
+    return low
+
+
+def _skip_lines(chunk: bytes, count: int) -> bytes:
+    """Return a text without its first lines; blank ones do not count."""
+    while count and chunk:
+        line, _, chunk = chunk.partition(b"\n")
+        count -= bool(line.strip())
+    return chunk
+
+
+def peek_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings) -> Peek:
+    """Return what the first rows of a file tell, without reading it whole.
+
+    Raises:
+        SourceError: It cannot be read as candles.
+    """
+    text = _Text(stream, raw, settings)
+    head = next(text.chunks(4 * HEAD_BYTES), b"")
+    layout = recognise(head[:HEAD_BYTES], raw.source, settings)
+    by_hand = match_layout(raw.source, settings)
+    symbol = find_symbol(raw.source, settings)
+    if by_hand and by_hand.interval:
+        return Peek(symbol, parse_minutes(by_hand.interval), layout.words)
+    if layout.form == "document":
+        elements = next(iter_elements(head, layout, raw.source, whole=False), b"")
+        batch = parse_elements(elements, layout)
+    else:
+        batch = (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
+    times = _plausible(batch.fields, raw)
+    return Peek(symbol, find_interval(times) if len(times) >= MIN_CANDLES else None, layout.words)
+
+
+def _plausible(fields: pl.DataFrame, raw: RawFile) -> np.ndarray:
+    """Return the times that could be those of candles."""
+    times = fields["time"].drop_nulls().to_numpy()
+    return times[(times >= FIRST_CANDLE.timestamp() * 1000) & (times <= (raw.modified_at + DAY).timestamp() * 1000)]
+
+
+def read_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings, interval_minutes: int | None = None) -> FileRows:
+    """Return a file's rows, judged one by one.
 
     Args:
-        raw: Which file.
-        open_file: Opens its bytes, as often as needed.
+        stream: The object, seekable; left open, and needed open until the rows are settled.
+        raw: What it is.
         settings: How to read it.
-        symbol: Whose candles they should be.
+        interval_minutes: What the other files of the source hold: used where this one has fewer than 100 candles.
 
     Raises:
-        SourceError: It cannot be read as candles of this symbol; nothing of it is used.
+        SourceError: It is refused whole.
     """
-    by_hand = hand_layout(raw.source, settings)
-    with open_file() as file:
-        head = read_head(file, raw.source, HEAD)
-    layout = recognise(head, raw.source, by_hand)
-    with open_file() as file:
-        hashing = HashingReader(file)
-        parts = [judge_rows(part, raw.modified_at, layout) for part in parse_file(hashing, raw.source, layout, settings)]
-        while hashing.read(HEAD):
-            pass
-    if not parts:
-        raise SourceError(f"{raw.source} has no data rows", "candles", "remove it, or upload it again")
-    rows = pl.concat([good for good, _, _ in parts]).rechunk()
-    rejects = pl.concat([bad for _, bad, _ in parts]).rechunk()
-    _check_symbols({name for _, _, names in parts for name in names}, raw.source, symbol)
-    interval = parse_minutes(by_hand.interval) if by_hand and by_hand.interval else find_interval(rows, raw.source)
-    if rows.is_empty():
-        raise SourceError(f"{raw.source} has {rejects.height:,} rows, and none is a candle", "candles", f"read as {layout.words}; set [[source.layout]] if that is wrong")
-    _check_one_symbol(rows, raw.source, settings.max_rejected_share)
-    return FileRows(raw, hashing.digest.hexdigest(), layout, rows, rejects, interval, lambda numbers: fetch_rows(open_file, raw.source, layout, settings, numbers))
+    text = _Text(stream, raw, settings)
+    by_hand = match_layout(raw.source, settings)
+    minutes = parse_minutes(by_hand.interval) if by_hand and by_hand.interval else 0
+    is_given = minutes > 0
+    count, symbols = 0, set[str]()
+    good: list[pl.DataFrame] = []
+    bad: list[pl.DataFrame] = []
+    for batch in text.batches():
+        if not minutes:
+            times = _plausible(batch.fields, raw)
+            minutes = interval_minutes if interval_minutes and len(times) < MIN_CANDLES else find_interval(times) or interval_minutes or 1
+        fields = batch.fields.with_columns(row=pl.int_range(count + 1, count + batch.fields.height + 1, dtype=pl.Int64))
+        symbols = _gather_symbols(symbols, fields, raw)
+        accepted, refused = judge(fields, minutes, raw.modified_at)
+        good.append(accepted)
+        if refused.height:
+            texts = batch.raw(refused["row"].to_numpy() - count - 1)
+            bad.append(refused.select("row", pl.Series("raw", texts, dtype=pl.String), "open_time", "reasons"))
+        count += fields.height
+    if not count or text.layout is None or text.hashing is None:
+        raise SourceError(f"{raw.source} holds no row", "candles", "remove the file, or fetch it again")
+    rows = pl.concat(good)
+    rejects = pl.concat(bad) if bad else pl.DataFrame(schema=REJECTS)
+    _check_whole(rows, rejects, (minutes, is_given), raw, settings)
+    return FileRows(raw, find_symbol(raw.source, settings), text.layout.words, minutes, text.hashing.sha256(), count, rows, rejects, text)
 
 
-def judge_rows(part: Parsed, modified_at: dt.datetime, layout: Layout) -> tuple[pl.DataFrame, pl.DataFrame, set[str]]:
-    """Split parsed rows into well-formed ones and rejects with all their reasons; also return the symbols met."""
-    rows = part.rows
-    if layout.unit == "iso":
-        time = pl.col("time").cast(TIME)
-    else:
-        factor = UNITS[layout.unit][2]
-        scaled = pl.col("time") * int(factor) if factor >= 1 else pl.col("time") // round(1 / factor)
-        time = scaled.cast(TIME)
-    rows = rows.with_columns(time.alias("open_time"))
-    latest = modified_at + dt.timedelta(days=1)
-    body_high, body_low = pl.max_horizontal("open", "close", "low"), pl.min_horizontal("open", "close", "high")
-    numbers = [pl.col(name) for name in (*PRICES, "volume")]
-    broken = {
-        "unparseable": pl.col("unparseable"),
-        "missing_value": pl.col("missing"),
-        "non_finite": pl.any_horizontal(~number.is_finite() for number in numbers),
-        "non_positive_price": pl.any_horizontal((pl.col(name) <= 0) & pl.col(name).is_finite() for name in PRICES),
-        "negative_volume": (pl.col("volume") < 0) & pl.col("volume").is_finite(),
-        "high_below_body": (pl.col("high") < body_high) & pl.all_horizontal(number.is_finite() for number in numbers[:4]),
-        "low_above_body": (pl.col("low") > body_low) & pl.all_horizontal(number.is_finite() for number in numbers[:4]),
-        "time_out_of_range": (pl.col("open_time") < FIRST_CANDLE) | (pl.col("open_time") > latest),
-    }
-    flags = {name: rule.fill_null(value=False) for name, rule in broken.items()}
-    good = rows.select(pl.any_horizontal(*flags.values())).to_series()
-    bad = rows.filter(good)
-    reasons = pl.concat_list(pl.when(rule).then(pl.lit(name)) for name, rule in flags.items()).list.drop_nulls()
-    rejects = bad.select("row", "open_time", reasons.alias("reasons"))
-    kept = rows.filter(~good).select("row", "open_time", *PRICES, "volume")
-    return kept, rejects, part.symbols
-
-
-def find_interval(rows: pl.DataFrame, source: str) -> int | None:
-    """Return the commonest spacing in minutes; None where there are fewer than 100 candles.
+def _gather_symbols(symbols: set[str], fields: pl.DataFrame, raw: RawFile) -> set[str]:
+    """Return the symbols met so far in the symbol column.
 
     Raises:
-        SourceError: A stretch of rows has another spacing: two intervals in one file.
+        SourceError: There are two.
     """
-    times = rows["open_time"].dt.epoch("ms").to_numpy()
-    if np.any(np.diff(times) <= 0):
-        times = np.unique(times)
-    if times.size < LEAST_FOR_INTERVAL:
-        return None
-    spacing = np.diff(times)
-    seconds = np.bincount(np.minimum(spacing // 1000, MOST_MINUTES * 60))
-    interval = int(np.argmax(seconds)) * 1000
-    if interval % 60_000 or interval == 0:
-        raise SourceError(f"{source} has rows {interval} ms apart", "whole minutes", 'set [[source.layout]] interval = "1m", or make candles of it first')
-    for factor in (2, 3, 5):
-        coarse = np.concatenate([[0], np.cumsum(times % (interval * factor) == 0)])
-        if times.size >= MIXED_RUN and np.any(coarse[MIXED_RUN:] - coarse[:-MIXED_RUN] == MIXED_RUN):
-            raise SourceError(f"{source} holds candles of two intervals: {interval // 60_000}m and a multiple of it", "one interval", "split it")
-    return interval // 60_000
+    if "symbol" not in fields.columns:
+        return symbols
+    met = set(symbols)
+    for text in fields["symbol"].drop_nulls().unique().to_list():
+        try:
+            met.add(normalise_symbol(text))
+        except SettingsError:
+            continue
+    if len(met) > 1:
+        raise SourceError(f"{raw.source} holds the symbols {', '.join(sorted(met)[:5])}", "one symbol a file", "split the file by symbol")
+    return met
 
 
-def _check_symbols(names: set[str], source: str, symbol: str) -> None:
-    if len(names) > 1:
-        raise SourceError(f"{source} holds several symbols: {', '.join(sorted(names)[:4])}", "one symbol a file", "split it by symbol")
-    if names and normalise_symbol(next(iter(names))) != symbol:
-        raise SourceError(f"{source} holds {next(iter(names))}, while its name says {symbol}", "one symbol", 'rename it, or set [[source.layout]] symbol = "…"')
+def _check_whole(rows: pl.DataFrame, rejects: pl.DataFrame, interval: tuple[int, bool], raw: RawFile, settings: SourceSettings) -> None:
+    """Refuse a file that as a whole is no series of candles of one symbol and interval.
 
-
-def _check_one_symbol(rows: pl.DataFrame, source: str, share: float) -> None:
-    times = rows["open_time"]
-    if times.is_sorted() and times.n_unique() == times.len():
-        return
-    spread = rows.group_by("open_time").agg((pl.col("close").max() / pl.col("close").min() - 1).alias("spread"), pl.len())
-    absurd = spread.filter((pl.col("len") > 1) & (pl.col("spread") > ABSURD_JUMP)).height
-    if absurd > share * spread.height:
-        raise SourceError(f"{source} has two prices that do not belong together at {absurd:,} of {spread.height:,} times", "one symbol a file", "split it by symbol")
+    Raises:
+        SourceError: It mixes intervals or symbols.
+    """
+    minutes, is_given = interval
+    count = rows.height + rejects.height
+    off_grid = rejects.filter(pl.col("reasons").list.contains("off_grid_time")).height if rejects.height else 0
+    if count >= MIN_CANDLES and off_grid > settings.max_rejected_share * count and not is_given:
+        raise SourceError(
+            f"{raw.source} holds candles of {minutes}m, and {off_grid} of {count} rows between them",
+            "one interval a file",
+            f'split the file, or set [[source.layout]] files = "{raw.source}", interval = "{minutes}m"',
+        )
+    times = rows["open_time"].to_physical().to_numpy()
+    if not is_given:
+        check_one_interval(times, minutes, raw.source)
+    check_one_symbol(times, rows["low"].to_numpy(), rows["high"].to_numpy(), (settings.max_rejected_share, raw.source))

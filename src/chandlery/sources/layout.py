@@ -1,283 +1,198 @@
-"""Recognising a file: its form, its columns, its unit of time.
+"""How a file is laid out: its form, its columns, its times, recognised from its first rows."""
 
-Names tell where there are names. Where there are none, the data do: the high is above and the low below
-the rest (the envelope), and an open is near the close before it (continuity). What these do not settle
-is refused, with what was tried.
-"""
-
-import datetime as dt
-import fnmatch
-import itertools
+import csv
 import re
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from chandlery.config import LayoutSettings, SourceSettings
-from chandlery.errors import SettingsError, SourceError
+from chandlery.errors import SourceError
+from chandlery.sources.columns import ROLES, Places, place_by_data, place_by_hand, place_by_name
+from chandlery.sources.symbols import match_layout
+from chandlery.sources.times import UNITS, find_time_unit
 
-__all__ = ["FIELDS", "Layout", "hand_layout", "recognise"]
+__all__ = ["Layout", "recognise"]
 
-FIELDS = ("time", "open", "high", "low", "close", "volume")
-NAMES = {
-    "time": "time timestamp date datetime mts unix epoch ts t open_time opentime start date_time utc".split(),
-    "open": "open o open_price".split(),
-    "high": "high h max high_price".split(),
-    "low": "low l min low_price".split(),
-    "close": "close c last close_price".split(),
-    "volume": "volume vol v base_volume volume_base amount volumefrom".split(),
-    "symbol": "symbol pair ticker instrument market".split(),
-}
-UNITS = {"s": (1e8, 1e10, 1000.0), "ms": (1e11, 1e13, 1.0), "us": (1e14, 1e16, 1e-3), "ns": (1e17, 1e19, 1e-6)}
-HEAD_ROWS = 2_000
-ENVELOPE_SLACK = 0.002
-CONTINUITY = 0.75
-PLAUSIBLE = 0.35  # a low this far from the open (in logs), at the median, is no price
+Form = Literal["fields", "document", "lines"]
+HEAD_ROWS = 2000
+CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
+SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with ;", "|": "CSV with |"}
+DOCUMENT_START = re.compile(rb'\s*(?:\{(?:[^\[\]]*?"([^"]*)"\s*:\s*))?\[')
+TOKENS = re.compile(rb"(?<=[\s:\[,])(-?Infinity|NaN)(?=[\s,\]}])")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is to be read.
+    """A file's layout.
 
     Args:
-        form: csv (any separator), json (one document) or ndjson.
-        columns: What each column holds, in order, in FIELDS; `-` for what is left out, `symbol` for symbols.
-        keys: The names in JSON objects, as `columns`; empty for arrays and csv.
-        separator: Of csv.
-        header: Whether the first line of csv is names.
-        unit: Of time.
-        offset: Whether ISO times carry an offset.
-        path: The key of the rows in a JSON object; empty where the document is the array.
-        how: How the order was settled, in words.
+        form: Lines of fields, one JSON document, or a JSON value a line.
+        places: Where time, open, high, low, close and volume stand: a position, or a key of a JSON object.
+        time_unit: s, ms, us, ns or iso.
+        words: What the ledger says.
+        separator: Between fields.
+        skip: Lines before the first row.
+        width: Fields in a row; 0 for JSON objects.
+        body: Where the first row of a document begins.
+        symbol_place: Where a symbol stands, if there is one in each row.
     """
 
-    form: Literal["csv", "json", "ndjson"]
-    columns: tuple[str, ...]
-    keys: tuple[str, ...] = ()
+    form: Form
+    places: Places
+    time_unit: str
+    words: str
     separator: str = ","
-    header: bool = False
-    unit: str = "ms"
-    offset: bool = False
-    path: str = ""
-    how: str = "by names"
-
-    @property
-    def words(self) -> str:
-        """What was recognised, for the ledger."""
-        if self.form == "csv":
-            shape = f"{ {',': 'CSV', chr(9): 'TSV'}.get(self.separator, f'text separated by {self.separator}') } {'with' if self.header else 'without'} header"
-        else:
-            rows = "objects" if self.keys else "arrays"
-            shape = f"NDJSON {rows}" if self.form == "ndjson" else f"JSON {rows}{f' under {self.path}' if self.path else ''}"
-        order = ", ".join(self.columns)
-        time = f"epoch {self.unit}" if self.unit != "iso" else f"ISO text {'with' if self.offset else 'without'} offset{'' if self.offset else ', taken as UTC'}"
-        return f"{shape}; {order}; {self.how}; time in {time}"
+    skip: int = 0
+    width: int = 0
+    body: int = 0
+    symbol_place: int | str | None = None
 
 
-def hand_layout(source: str, settings: SourceSettings) -> LayoutSettings | None:
-    """Return the layout that was set by hand for a file; None where there is none."""
-    for layout in settings.layout:
-        if fnmatch.fnmatchcase(source, layout.files) or fnmatch.fnmatchcase(source.rpartition("/")[2], layout.files):
-            return layout
+@dataclass(frozen=True)
+class _Found:
+    """A head taken apart: names where there are any, and the first rows' fields as text."""
+
+    form: Form
+    words: str
+    names: list[str] | None
+    rows: list[list[str]]
+    keyed: bool = False
+    separator: str = ","
+    skip: int = 0
+    body: int = 0
+
+
+def recognise(head: bytes, source: str, settings: SourceSettings) -> Layout:
+    """Return how a file is laid out, by its names or, where they do not tell, by its numbers.
+
+    Args:
+        head: Its first bytes after decompression, without a BOM.
+        source: Its path below the source root.
+        settings: Where layouts set by hand stand.
+
+    Raises:
+        SourceError: It is empty, no table of candles, or its columns are ambiguous.
+    """
+    by_hand = match_layout(source, settings) or LayoutSettings()
+    found = _take_apart(head, source)
+    if not found.rows:
+        raise SourceError(f"{source} holds no row", "candles", "remove the file, or fetch it again")
+    places, how = _place(found, by_hand, source)
+    times = [row[_position(found, places[0])] for row in found.rows if len(row) > _position(found, places[0])]
+    unit = by_hand.time_unit or find_time_unit(times, source)
+    names = ", ".join(ROLES[index] for index in sorted(range(6), key=lambda index: _position(found, places[index])))
+    note = " read as UTC where it has no offset" if unit == "iso" else ""
+    words = f"{found.words}; {names}; {how}; time in {UNITS[unit]}{note}"
+    symbol_place = _find_symbol_place(found)
+    width = 0 if found.keyed else len(found.rows[0]) if found.names is None else len(found.names)
+    return Layout(found.form, places, unit, words, found.separator, found.skip, width, found.body, symbol_place)
+
+
+def _position(found: _Found, place: int | str) -> int:
+    return place if isinstance(place, int) else (found.names or []).index(place)
+
+
+def _place(found: _Found, by_hand: LayoutSettings, source: str) -> tuple[Places, str]:
+    if by_hand.columns:
+        return place_by_hand(by_hand.columns, found.names if found.keyed else None, source), "columns set by hand"
+    if found.names is not None:
+        places = place_by_name(found.names, source)
+        if places is not None:
+            return (tuple(found.names[int(place)] for place in places) if found.keyed else places), "columns by name"
+    places, why = place_by_data(found.rows, source)
+    if found.keyed and found.names is not None:
+        return tuple(found.names[int(place)] for place in places), why
+    return places, why
+
+
+def _find_symbol_place(found: _Found) -> int | str | None:
+    for position, name in enumerate(found.names or []):
+        if name.strip().lower() in {"symbol", "pair", "ticker", "market", "tic", "instrument"}:
+            return name if found.keyed else position
     return None
 
 
-def recognise(head: bytes, source: str, by_hand: LayoutSettings | None) -> Layout:
-    """Return how a file is to be read.
-
-    Args:
-        head: Its first megabyte, decompressed, without a byte order mark, cut at a line where it is longer.
-        source: Its name, for errors.
-        by_hand: What was set for it.
-
-    Raises:
-        SourceError: It is empty, no text, no candles, or its order of columns is ambiguous.
-    """
-    text = head.decode("utf-8", "replace").strip()
-    if not text:
-        raise SourceError(f"{source} is empty", "candles", "remove it, or upload it again")
-    if "\x00" in text[:1000]:
-        raise SourceError(f"{source} is no UTF-8 text", "CSV or JSON as UTF-8", "convert it")
-    layout, rows = _read_json_head(text, source) if text[0] in "{[" else _read_csv_head(text, source)
-    if by_hand is not None and by_hand.columns is not None:
-        layout = _apply_columns(layout, by_hand.columns, rows, source)
-    elif "time" not in layout.columns:
-        layout = _settle_order(layout, rows, source)
-    missing = [name for name in FIELDS if name not in layout.columns]
-    if missing:
-        raise _refusal(source, f"no column for {', '.join(missing)} among {', '.join(layout.keys or layout.columns)}")
-    return _settle_time(layout, rows, source, by_hand)
+def _take_apart(head: bytes, source: str) -> _Found:
+    start = head.lstrip()[:1]
+    if not start:
+        raise SourceError(f"{source} is empty", "candles", "remove the file, or fetch it again")
+    if _is_binary(head[:4096]):
+        raise SourceError(f"{source} is no text", "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst or .zip", "convert it, or leave it out by a glob")
+    if start in b"[{":
+        return _take_apart_json(head, source)
+    return _take_apart_fields(head, source)
 
 
-def _refusal(source: str, found: str) -> SourceError:
-    return SourceError(f"{source}: {found}", "candles: time, open, high, low, close, volume", f'set [[source.layout]] files = "{source}", columns = ["time", "open", …] or remove it')
+def _is_binary(head: bytes) -> bool:
+    """Tell bytes that are no text: more than one in fifty is a control character."""
+    return 50 * (len(head) - len(head.translate(None, CONTROLS))) > len(head)
 
 
-def match_name(name: str) -> str:
-    """Return the field that a column name means; `-` where it means none.
-
-    Example:
-        >>> [match_name(name) for name in ("MTS", "LTC.open", "Volume BTC", "trades")]
-        ['time', 'open', 'volume', '-']
-    """
-    plain = name.strip().strip('"').lower()
-    for form in (plain, plain.rpartition(".")[2], re.split(r"[ (]", plain)[0].replace("-", "_")):
-        for field, names in NAMES.items():
-            if form in names:
-                return field
-    return "-"
-
-
-def _match_names(names: list[str]) -> tuple[str, ...]:
-    found: list[str] = []
-    for name in names:
-        field = match_name(name)
-        found.append("-" if field in found else field)
-    return tuple(found)
+def _take_apart_fields(head: bytes, source: str) -> _Found:
+    lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()][:HEAD_ROWS]
+    counts = {mark: _steady(lines, mark) for mark in SEPARATORS}
+    separator = max(counts, key=lambda mark: counts[mark])
+    if counts[separator] < len(ROLES) - 1:
+        raise SourceError(f"{source} begins with {lines[0][:80]!r}", "at least six fields a row, separated by a comma, a tab, ; or |", "convert it, or leave it out by a glob")
+    rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
+    skip = 0
+    while skip < min(3, len(rows)) and not _looks_like_data(rows[skip]):
+        skip += 1
+    if skip == min(3, len(rows)):
+        skip = 1  # no row of data among the first: names, and what they name is judged further on
+    words = f"{SEPARATORS[separator]} {'with' if skip else 'without'} header"
+    return _Found("fields", words, rows[skip - 1] if skip else None, rows[skip:], separator=separator, skip=skip)
 
 
-def _read_csv_head(text: str, source: str) -> tuple[Layout, list[list[str]]]:
-    lines = [line for line in text.splitlines()[: HEAD_ROWS + 1] if line.strip()]
-    separator = max("\t,;|", key=lambda mark: min(line.count(mark) for line in lines[:5]))
-    rows = [[field.strip().strip('"') for field in line.split(separator)] for line in lines]
-    if len(rows[0]) < len(FIELDS):
-        raise _refusal(source, f"{len(rows[0])} columns in the first line {lines[0][:80]!r}")
-    named = not any(_is_number(field) or _parse_iso(field) for field in rows[0])
-    if not named:
-        return Layout("csv", ("?",) * len(rows[0]), separator=separator), rows
-    return Layout("csv", _match_names(rows[0]), keys=(), separator=separator, header=True), rows[1:]
+def _steady(lines: Sequence[str], mark: str) -> int:
+    """Return how often a mark stands in most lines; 0 where that varies."""
+    counts = sorted(line.count(mark) for line in lines)
+    middle = counts[len(counts) // 2]
+    return middle if sum(count == middle for count in counts) >= len(counts) // 2 else 0
 
 
-def _read_json_head(text: str, source: str) -> tuple[Layout, list[list[str]]]:
-    first = text.split("\n", 1)[0].strip()
-    path = ""
+def _looks_like_data(row: Sequence[str]) -> bool:
+    """Tell a row of data from a header: half of its fields are empty or begin like a number."""
+    return 2 * sum(not field or bool(re.match(r"[-+]?[.\d]|nan|null|inf", field, re.IGNORECASE)) for field in row) >= len(row)
+
+
+def _take_apart_json(head: bytes, source: str) -> _Found:
+    first = head.lstrip().partition(b"\n")[0]
+    lines = [line for line in head.splitlines() if line.strip()]
+    value = _decode(first)
+    if isinstance(value, dict) and not any(isinstance(item, list | dict) for item in value.values()):
+        return _unify("lines", "JSON, an object a line", [_decode(line) for line in lines[:HEAD_ROWS]], 0)
+    if isinstance(value, list) and value and not isinstance(value[0], list | dict):
+        return _unify("lines", "JSON, an array a line", [_decode(line) for line in lines[:HEAD_ROWS]], 0)
+    opening = DOCUMENT_START.match(head)
+    if not opening:
+        raise SourceError(f"{source} begins with {head[:60]!r}", 'rows in {"results": […]}, [{…}, …], [[…], …] or a JSON value a line', "convert it, or leave it out by a glob")
+    elements = re.findall(rb"\{[^{}]*\}|\[[^\[\]]*\]", head[opening.end() :])[:HEAD_ROWS]
+    kind = "arrays" if elements and elements[0][:1] == b"[" else "objects"
+    inside = f" in {opening[1].decode('utf-8', 'replace')!r}" if opening[1] is not None else ""
+    return _unify("document", f"JSON, an array of {kind}{inside}", [_decode(element) for element in elements], opening.end())
+
+
+def _decode(text: bytes) -> object:
     try:
-        msgspec.json.decode(first.encode())
-        whole = not text.startswith(first) or "\n" not in text or first == text
-        lines = not whole and not (first.startswith(("[[", "[{")))
-    except msgspec.DecodeError:
-        lines = False
-    if lines:
-        parts = [line for line in text.splitlines()[:HEAD_ROWS] if line.strip()]
-    else:
-        if text[0] == "{":
-            match = re.match(r'\{\s*"([^"]+)"\s*:\s*\[', text) or re.search(r'"(results|data|candles|result|klines)"\s*:\s*\[', text)
-            if match is None:
-                raise _refusal(source, "a JSON object without an array of rows")
-            path, text = match[1], text[match.end() - 1 :]
-        parts = re.findall(r"\{[^{}]*\}|\[[^\[\]{}]+\]", text)[:HEAD_ROWS]
-    rows = [row for part in parts if isinstance(row := _decode(part), dict | list)]
-    if not rows:
-        raise _refusal(source, "no rows in its JSON")
-    form: Literal["json", "ndjson"] = "ndjson" if lines else "json"
-    if isinstance(rows[0], dict):
-        keys = tuple(rows[0])
-        values = [["" if row.get(key) is None else str(row.get(key)) for key in keys] for row in rows if isinstance(row, dict)]
-        return Layout(form, _match_names(list(keys)), keys=keys, path=path), values
-    return Layout(form, ("?",) * len(rows[0]), path=path), [[str(value) for value in row] for row in rows if isinstance(row, list)]
-
-
-def _decode(part: str) -> Any:
-    try:
-        return msgspec.json.decode(part.encode())
+        return msgspec.json.decode(TOKENS.sub(rb'"\1"', text))
     except msgspec.DecodeError:
         return None
 
 
-def _apply_columns(layout: Layout, columns: list[str], rows: list[list[str]], source: str) -> Layout:
-    unknown = [name for name in columns if name not in {*FIELDS, "-", "symbol"}]
-    if unknown:
-        raise SettingsError(f"column {unknown[0]!r} in [[source.layout]]", f"{', '.join(FIELDS)}, symbol or -", "mend it")
-    if rows and len(columns) != len(rows[0]):
-        raise _refusal(source, f"{len(rows[0])} columns, while {len(columns)} are set by hand")
-    return replace(layout, columns=tuple(columns), how="as set by hand")
+def _unify(form: Form, words: str, values: list[object], body: int) -> _Found:
+    """Give objects and arrays one shape: names and rows of text."""
+    if any(isinstance(value, dict) for value in values):
+        objects = [value for value in values if isinstance(value, dict)]
+        names = max((list(map(str, value)) for value in objects), key=len)
+        return _Found(form, words, names, [[_text(value.get(name)) for name in names] for value in objects], keyed=True, body=body)
+    arrays = [value for value in values if isinstance(value, list) and value]
+    rows = [[_text(item) for item in value] for value in arrays]
+    return _Found(form, words, None, rows, body=body)
 
 
-def _settle_order(layout: Layout, rows: list[list[str]], source: str) -> Layout:
-    if len(set(layout.columns)) > 1:
-        raise _refusal(source, f"the names {', '.join(layout.keys or layout.columns)}")
-    width = len(rows[0])
-    times = [place for place in range(width) if _time_unit([row[place] for row in rows[:50] if len(row) == width])]
-    if not times or width < len(FIELDS):
-        raise _refusal(source, f"{width} columns without names, none of them a time")
-    table = np.array([[_number(row[place]) for place in range(width)] for row in rows if len(row) == width])
-    others = [place for place in range(width) if place != times[0]][:5]
-    fits = [order for order in itertools.permutations(range(5)) if _fits(table[:, others], order)]
-    if not fits:
-        raise _refusal(source, "columns without names, and no order of them has the high above and the low below the rest")
-    best = _by_continuity(table[:, others], fits)
-    if best is None:
-        tried = "; ".join(", ".join(_named(order)) for order in fits[:4])
-        raise _refusal(source, f"an ambiguous order of columns: {tried} all fit (tried the high/low envelope, then the open near the close before)")
-    columns = ["-"] * width
-    columns[times[0]] = "time"
-    for place, name in zip(others, _named(best), strict=True):
-        columns[place] = name
-    return replace(layout, columns=tuple(columns), how="by the high/low envelope and continuity")
-
-
-def _named(order: tuple[int, ...]) -> list[str]:
-    names = [""] * 5
-    for field, place in zip(("open", "high", "low", "close", "volume"), order, strict=True):
-        names[place] = field
-    return names
-
-
-def _fits(table: NDArray[np.float64], order: tuple[int, ...]) -> bool:
-    opened, high, low, close, volume = (table[:, place] for place in order)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        broken = (high < np.maximum(opened, close)) | (low > np.minimum(opened, close)) | (volume < 0) | (low <= 0)
-        if np.nanmean(broken) > ENVELOPE_SLACK:
-            return False
-        far = [float(np.nanmedian(np.abs(np.log(price / opened)))) for price in (high, low, close)]
-    return max(far) < PLAUSIBLE and bool(np.any(high > low))
-
-
-def _by_continuity(table: NDArray[np.float64], fits: list[tuple[int, ...]]) -> tuple[int, ...] | None:
-    jumps = {order: float(np.nanmean(np.abs(table[1:, order[0]] - table[:-1, order[3]]))) for order in fits}
-    ranked = sorted(fits, key=lambda order: jumps[order])
-    if len(ranked) == 1:
-        return ranked[0]
-    return ranked[0] if jumps[ranked[0]] < CONTINUITY * jumps[ranked[1]] else None
-
-
-def _settle_time(layout: Layout, rows: list[list[str]], source: str, by_hand: LayoutSettings | None) -> Layout:
-    place = layout.columns.index("time")
-    values = [row[place] for row in rows if len(row) > place and row[place]]
-    unit = by_hand.time_unit if by_hand is not None and by_hand.time_unit else _time_unit(values)
-    if unit is None:
-        raise _refusal(source, f"a time column whose values, such as {values[0] if values else ''!r}, are neither epoch nor ISO text")
-    offset = unit == "iso" and any(re.search(r"(Z|[+-]\d\d:?\d\d)$", value) for value in values[:10])
-    return replace(layout, unit=unit, offset=offset)
-
-
-def _time_unit(values: list[str]) -> str | None:
-    numbers = [_number(value) for value in values]
-    known = [number for number in numbers if not np.isnan(number)]
-    if len(known) > len(values) / 2:
-        middle = float(np.median(known))
-        return next((unit for unit, (low, high, _) in UNITS.items() if low <= middle < high), None)
-    parsed = sum(_parse_iso(value) for value in values[:50])
-    return "iso" if parsed and parsed >= len(values[:50]) / 2 else None
-
-
-def _parse_iso(value: str) -> bool:
-    try:
-        dt.datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return not value.isdigit()
-
-
-def _is_number(value: str) -> bool:
-    return not np.isnan(_number(value))
-
-
-def _number(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return float("nan")
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,229 +1,274 @@
-"""Text to columns.
+"""Text to typed fields: the fast, typed way, and the lenient way that can say what is wrong with each row."""
 
-The fast way reads whole chunks as numbers; whatever is odd in a chunk sends it the lenient way, which reads every row as text and says of each whether a field is missing or no number.
-Both give the same rows.
-"""
-
+import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
-from typing import Any, BinaryIO
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.config import SourceSettings
-from chandlery.errors import SourceError
-from chandlery.sources.layout import FIELDS, Layout
-from chandlery.sources.streams import read_chunks, read_whole
+from chandlery.sources.layout import TOKENS, Layout
+from chandlery.sources.times import parse_epochs, parse_iso, scale_epochs
 
-__all__ = ["Parsed", "fetch_rows", "parse_file"]
+__all__ = ["Batch", "cut_lines", "parse_elements", "parse_fields", "parse_json_lines", "parse_lines"]
 
-NUMBERS = FIELDS[1:]
-NOTHING = ["", "null", "none", "na", "n/a"]
+NUMBERS = ("open", "high", "low", "close", "volume")
+PIECE_BYTES = 2_000_000
+ABSENT = ["", "null", "none", "na", "n/a", "\\n", "<na>", "nil"]
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """Some data rows of a file.
+class Batch:
+    """Some rows of a file.
 
     Args:
-        rows: row, time (Int64, or Datetime where ISO), open, high, low, close, volume, missing, unparseable.
-        symbols: What the symbol column held.
+        fields: time (milliseconds, null where unreadable), uneven (finer than that), open, high, low, close, volume
+            (null where unreadable), unparseable, missing; symbol where there is such a column.
+        text: What the rows were read from.
+        lenient: The rows' own texts where the lenient way was taken; None otherwise.
+        layout: How they are laid out.
     """
 
-    rows: pl.DataFrame
-    symbols: set[str]
+    fields: pl.DataFrame
+    text: bytes
+    lenient: Sequence[bytes] | None
+    layout: Layout
+
+    def raw(self, places: np.ndarray) -> list[str]:
+        """Return the exact text of some rows, by their place in the batch."""
+        if len(places) == 0:
+            return []
+        texts = self.lenient
+        if texts is None:
+            texts = cut_elements(self.text) if self.layout.form == "document" else cut_lines(self.text)
+        return [bytes(texts[place]).decode("utf-8", "replace") for place in places.tolist()]
 
 
-def parse_file(file: Any, source: str, layout: Layout, settings: SourceSettings) -> Iterator[Parsed]:
-    """Yield a file's data rows in order, some at a time.
+def cut_lines(text: bytes) -> list[bytes]:
+    """Return the lines that are not blank, without their ends."""
+    return [line.rstrip(b"\r") for line in text.split(b"\n") if line.strip()]
+
+
+def cut_elements(text: bytes) -> list[msgspec.Raw]:
+    """Return the elements of a part of a JSON array.
 
     Raises:
-        SourceError: The file is damaged, or too large for one JSON document.
+        msgspec.DecodeError: It is malformed.
     """
-    if layout.form == "json":
-        yield _parse_document(read_whole(file, source, settings.max_json_bytes), source, layout)
+    return msgspec.json.decode(b"[" + text + b"]", type=list[msgspec.Raw])
+
+
+def parse_lines(text: bytes, layout: Layout) -> Iterator[Batch]:
+    """Return lines of fields, or JSON values a line, as typed fields; only pieces with an odd line go the lenient way."""
+    parse, read = (parse_fields, _read_typed) if layout.form == "fields" else (parse_json_lines, _read_json_lines)
+    fields = read(text, layout)
+    if fields is not None:
+        yield Batch(fields, text, None, layout)
         return
-    first = 1
-    for number, chunk in enumerate(read_chunks(file, source)):
-        text = _without_header(chunk) if layout.header and number == 0 else chunk
-        if not text.strip():
-            continue
-        parsed = _parse_csv(text, layout, first) if layout.form == "csv" else _parse_lines(text, layout, first)
-        first += parsed.rows.height
-        yield parsed
+    begin = 0
+    while begin < len(text):
+        cut = text.find(b"\n", begin + PIECE_BYTES) + 1 or len(text)
+        piece = text[begin:cut]
+        if piece.strip():
+            yield parse(piece, layout)
+        begin = cut
 
 
-def fetch_rows(open_file: Callable[[], BinaryIO], source: str, layout: Layout, settings: SourceSettings, numbers: list[int]) -> dict[int, str]:
-    """Return the exact text of some data rows, by number, from a second pass over the file."""
-    wanted = set(numbers)
-    found: dict[int, str] = {}
-    with open_file() as file:
-        if layout.form == "json":
-            elements = _elements(read_whole(file, source, settings.max_json_bytes), source, layout)
-            return {number: bytes(elements[number - 1]).decode("utf-8", "replace") for number in numbers}
-        first = 1
-        for number, chunk in enumerate(read_chunks(file, source)):
-            text = _without_header(chunk) if layout.header and number == 0 else chunk
-            lines = [line for line in _lines(text) if line.strip()]
-            found |= {first + place: line for place, line in enumerate(lines) if first + place in wanted}
-            first += len(lines)
-    return found
+def parse_fields(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
+    """Return lines of fields as typed fields, the typed way where every line allows it."""
+    fields = None if lenient else _read_typed(text, layout)
+    if fields is not None:
+        return Batch(fields, text, None, layout)
+    lines = cut_lines(text)
+    return Batch(_judge_texts(_split(lines, layout), layout), text, lines, layout)
 
 
-def _without_header(chunk: bytes) -> bytes:
-    text = chunk.lstrip()
-    return text[text.find(b"\n") + 1 :] if b"\n" in text else b""
-
-
-def _lines(text: bytes) -> list[str]:
-    return [line.removesuffix("\r") for line in text.decode("utf-8", "replace").split("\n")]
-
-
-def _parse_csv(text: bytes, layout: Layout, first: int) -> Parsed:
-    quick = _parse_csv_fast(text, layout, first) if "symbol" not in layout.columns else None
-    return quick if quick is not None else _lenient([line for line in _lines(text) if line.strip()], layout, first)
-
-
-def _parse_csv_fast(text: bytes, layout: Layout, first: int) -> Parsed | None:
+def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
+    """Return fields that polars reads with types; None where a line is odd in any way."""
     if b'"' in text:
         return None
-    kinds = {"time": pl.String if layout.unit == "iso" else pl.Int64} | dict.fromkeys(NUMBERS, pl.Float64)
-    schema = {name if name in kinds else f"-{place}": kinds.get(name, pl.String) for place, name in enumerate(layout.columns)}
+    time_place = layout.places[0]
+    names = [f"column_{position + 1}" for position in range(layout.width)]  # polars' own names: it reads only those that are needed
+    types: list[pl.DataType] = [pl.String()] * layout.width
+    for place in layout.places[1:]:
+        types[int(place)] = pl.Float64()
+    if layout.time_unit != "iso":
+        types[int(time_place)] = pl.Int64()
+    wanted = [int(place) for place in (*layout.places, layout.symbol_place) if place is not None]
     try:
-        rows = pl.read_csv(io.BytesIO(text), has_header=False, schema=schema, separator=layout.separator, quote_char=None)
+        read = pl.read_csv(io.BytesIO(text), has_header=False, schema=dict(zip(names, types, strict=True)), columns=[names[place] for place in wanted], separator=layout.separator)
     except pl.exceptions.PolarsError:
         return None
     lines = text.count(b"\n") + (not text.endswith(b"\n"))
-    if rows.height != lines or sum(rows.null_count().row(0)):
+    typed = read.select(names[place] for place in wanted[:6])
+    if typed.height != lines or sum(typed.null_count().row(0)):
         return None
-    if layout.unit == "iso":
-        rows = rows.with_columns(_parse_times(pl.col("time")))
-        if rows["time"].null_count():
+    symbols = None if layout.symbol_place is None else read[names[wanted[6]]]
+    return _join(typed[:, 0], typed[:, 1:], layout, symbols)
+
+
+def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, symbols: pl.Series | None) -> pl.DataFrame | None:
+    """Return typed columns as the fields of a batch; None where an ISO time is no time."""
+    if layout.time_unit == "iso":
+        milliseconds, uneven = parse_iso(times.str.strip_chars())
+        if milliseconds.null_count():
             return None
-    flags = [pl.lit(value=False).alias(name) for name in ("missing", "unparseable")]
-    return Parsed(rows.select(pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("row"), *FIELDS, *flags), set())
+    else:
+        milliseconds, uneven = scale_epochs(times, layout.time_unit)
+    fields = pl.DataFrame({"time": milliseconds, "uneven": uneven, **{name: numbers[:, place] for place, name in enumerate(NUMBERS)}})
+    if symbols is not None:
+        fields = fields.with_columns(symbol=symbols.cast(pl.String))
+    return fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False))
 
 
-def _lenient(lines: list[str], layout: Layout, first: int) -> Parsed:
-    split = pl.DataFrame({"line": lines}).select(pl.col("line").str.split(layout.separator).alias("fields"))
-    width = len(layout.columns)
-    right = pl.col("fields").list.len() == width
-    texts = split.select(
-        right.alias("whole"),
-        *(pl.col("fields").list.get(place, null_on_oob=True).str.strip_chars(" \t").str.strip_chars('"').alias(name) for place, name in enumerate(layout.columns) if name != "-"),
+def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
+    """Return lines as texts of fields, and whether each line has as many as it should."""
+    texts = pl.Series("line", [line.decode("utf-8", "replace") for line in lines], dtype=pl.String)
+    quoted = texts.str.contains('"', literal=True)
+    width_is_right = texts.str.count_matches(layout.separator, literal=True) == layout.width - 1
+    wanted = {"time": layout.places[0], **dict(zip(NUMBERS, layout.places[1:], strict=True))}
+    if layout.symbol_place is not None:
+        wanted["symbol"] = layout.symbol_place
+    parts = texts.str.split(layout.separator).to_frame()
+    split = parts.select(pl.col("line").list.get(int(place), null_on_oob=True).alias(role) for role, place in wanted.items())
+    if quoted.any():
+        # Fields that are quoted whole and hold no separator need no parser; others do.
+        mark = re.escape(layout.separator)
+        simple = texts.str.contains(f'^(?:"[^"{mark}]*"|[^"{mark}]*)(?:{mark}(?:"[^"{mark}]*"|[^"{mark}]*))*$')
+        split = split.with_columns(pl.col(*wanted).str.strip_chars('"'))
+        places = (quoted & ~simple).arg_true().to_numpy()
+        rows = [next(csv.reader([texts[place]], delimiter=layout.separator), [""]) for place in places.tolist()]
+        width_is_right = width_is_right.scatter(places, [len(row) == layout.width for row in rows])
+        split = split.with_columns(split[role].scatter(places, [row[int(place)] if int(place) < len(row) else None for row in rows]) for role, place in wanted.items())
+    return split.with_columns(width_is_right=width_is_right)
+
+
+def _judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """Return texts as typed fields, with what is wrong with each row.
+
+    **Reads** time, open … volume as text (null = absent), width_is_right; symbol where there is one.
+    """
+    roles = ("time", *NUMBERS)
+    trimmed = texts.with_columns(pl.col(*roles).str.strip_chars())
+    absent = trimmed.select(pl.col(*roles).is_null() | pl.col(*roles).str.to_lowercase().is_in(ABSENT))
+    milliseconds, uneven = parse_iso(trimmed["time"]) if layout.time_unit == "iso" else parse_epochs(trimmed["time"], layout.time_unit)
+    numbers = trimmed.select(pl.col(*NUMBERS).cast(pl.Float64, strict=False))
+    read = numbers.with_columns(time=milliseconds, uneven=uneven.fill_null(value=False), width=texts["width_is_right"])
+    unreadable = pl.any_horizontal(read[role].is_null() & ~absent[role] for role in roles)
+    whole = pl.col("width")
+    fields = read.select(
+        time=pl.when(whole).then("time"),
+        uneven=whole & pl.col("uneven"),
+        **{name: pl.when(whole).then(name) for name in NUMBERS},
+        unparseable=~whole | unreadable,
+        missing=whole & pl.any_horizontal(absent[role] for role in roles),
     )
-    return _from_texts(texts, layout, first)
+    return fields if "symbol" not in texts.columns else fields.with_columns(texts["symbol"])
 
 
-def _from_texts(texts: pl.DataFrame, layout: Layout, first: int) -> Parsed:
-    """Turn columns of text (null where there is none) and `whole` into numbers, missing and unparseable."""
-    empty = {name: pl.col(name).is_null() | pl.col(name).str.to_lowercase().is_in(NOTHING) for name in FIELDS}
-    time = _parse_times(pl.col("time")) if layout.unit == "iso" else _parse_epoch(pl.col("time"))
-    parsed = {"time": time} | {name: pl.col(name).str.to_lowercase().cast(pl.Float64, strict=False) for name in NUMBERS}
-    unreadable = pl.any_horizontal(parsed[name].is_null() & ~empty[name] for name in FIELDS)
-    rows = texts.select(
-        pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("row"),
-        *(pl.when("whole").then(expression).alias(name) for name, expression in parsed.items()),
-        (pl.any_horizontal(*empty.values()) & pl.col("whole")).alias("missing"),
-        (~pl.col("whole") | unreadable).alias("unparseable"),
-    )
-    symbols = set(texts["symbol"].drop_nulls().unique().to_list()) - {""} if "symbol" in texts.columns else set()
-    return Parsed(rows, symbols)
+def parse_elements(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
+    """Return elements of a JSON array as typed fields.
+
+    Raises:
+        msgspec.DecodeError: They are malformed.
+    """
+    if not lenient:
+        try:
+            rows = _json_decoder(layout).decode(b"[" + text + b"]")
+        except (msgspec.ValidationError, msgspec.DecodeError):
+            rows = None
+        fields = None if rows is None else _from_structs(rows, layout)
+        if fields is not None:
+            return Batch(fields, text, None, layout)
+    # NaN and Infinity, which Python's json writes, are let through inside a mark that no file holds.
+    marked = TOKENS.sub(rb'"\\u0001\1"', text)
+    elements = [bytes(element) for element in cut_elements(marked)]
+    raws = [element.replace(b'"\\u0001NaN"', b"NaN").replace(b'"\\u0001Infinity"', b"Infinity").replace(b'"\\u0001-Infinity"', b"-Infinity") for element in elements]
+    return Batch(_judge_texts(_take_fields(elements, layout), layout), text, raws, layout)
 
 
-def _parse_epoch(text: pl.Expr) -> pl.Expr:
-    whole = text.cast(pl.Int64, strict=False)
-    return pl.coalesce(whole, pl.when(text.str.contains(r"^\d+(\.0*)?([eE]\+?\d+)?$")).then(text.cast(pl.Float64, strict=False)).cast(pl.Int64, strict=False))
+def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
+    """Return a JSON value a line as typed fields."""
+    fields = None if lenient else _read_json_lines(text, layout)
+    if fields is not None:
+        return Batch(fields, text, None, layout)
+    raws = cut_lines(text)
+    return Batch(_judge_texts(_take_fields([TOKENS.sub(rb'"\1"', line) for line in raws], layout), layout), text, raws, layout)
 
 
-def _parse_times(text: pl.Expr) -> pl.Expr:
-    """Read ISO texts; without an offset they are UTC."""
-    plain = text.str.replace("T", " ", literal=True).str.replace(r" ?UTC$", "").str.replace("Z", "+00:00", literal=True).str.replace(r"([+-]\d\d)$", "${1}:00")
-    has_offset = plain.str.contains(r":\d\d[.\d]*\s*[+-]\d\d:?\d\d$")
-    whole = pl.when(has_offset).then(plain).otherwise(plain + "+00:00")
-    return pl.coalesce(
-        *(whole.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False, exact=True) for form in ("%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M%:z", "%Y-%m-%d%:z", "%Y/%m/%d %H:%M:%S%:z"))
-    )
-
-
-def _parse_lines(text: bytes, layout: Layout, first: int) -> Parsed:
-    lines = [line for line in text.split(b"\n") if line.strip()]
-    return _from_elements([msgspec.Raw(line) for line in lines], layout, first)
-
-
-def _parse_document(text: bytes, source: str, layout: Layout) -> Parsed:
-    quick = _parse_document_fast(text, layout)
-    return quick if quick is not None else _from_elements(_elements(text, source, layout), layout, 1)
-
-
-def _row_type(layout: Layout) -> Any:
-    if not layout.keys:
-        return tuple[tuple(int if name == "time" else float if name in NUMBERS else Any for name in layout.columns)]  # type: ignore[misc]
-    fields = [(name, int if name == "time" else float) for name in FIELDS]
-    rename = {name: layout.keys[layout.columns.index(name)] for name in FIELDS}
-    return msgspec.defstruct("Row", fields, rename=rename, gc=False)
-
-
-def _parse_document_fast(text: bytes, layout: Layout) -> Parsed | None:
-    if layout.unit == "iso" or "symbol" in layout.columns:
-        return None
-    kind: Any = list[_row_type(layout)]  # type: ignore[misc]
-    if layout.path:
-        kind = msgspec.defstruct("Document", [("rows", kind)], rename={"rows": layout.path})
+def _read_json_lines(text: bytes, layout: Layout) -> pl.DataFrame | None:
+    """Return JSON values a line with types; None where a line is odd in any way."""
     try:
-        decoded = msgspec.json.decode(text, type=kind)
+        rows = _json_decoder(layout).decode_lines(text)
     except (msgspec.ValidationError, msgspec.DecodeError):
         return None
-    elements = decoded.rows if layout.path else decoded
-    pick: Callable[[str], Any] = attrgetter if layout.keys else lambda name: itemgetter(layout.columns.index(name))
-    kinds = {"time": np.int64} | dict.fromkeys(NUMBERS, np.float64)
-    columns = {name: np.fromiter(map(pick(name), elements), kind, len(elements)) for name, kind in kinds.items()}
-    flags = [pl.lit(value=False).alias(name) for name in ("missing", "unparseable")]
-    rows = pl.DataFrame(columns).select(pl.int_range(1, 1 + pl.len(), dtype=pl.Int64).alias("row"), *FIELDS, *flags)
-    return Parsed(rows, set())
+    lines = text.count(b"\n") + (not text.endswith(b"\n"))
+    return _from_structs(rows, layout) if len(rows) == lines else None
 
 
-def _elements(text: bytes, source: str, layout: Layout) -> list[msgspec.Raw]:
-    kind: Any = dict[str, msgspec.Raw] if layout.path else list[msgspec.Raw]
+_DECODERS: dict[tuple[object, ...], "msgspec.json.Decoder[Any]"] = {}
+
+
+def _json_decoder(layout: Layout) -> "msgspec.json.Decoder[Any]":
+    """Return a decoder of rows with the fields that are wanted; arrays must have the right length."""
+    key = (layout.places, layout.width, layout.time_unit, layout.symbol_place, layout.form)
+    if key not in _DECODERS:
+        types: dict[int | str, object] = dict.fromkeys(layout.places[1:], float)
+        types[layout.places[0]] = str if layout.time_unit == "iso" else int
+        if layout.symbol_place is not None:
+            types[layout.symbol_place] = str
+        if layout.width:
+            spec = [(f"c{place}", types.get(place, object)) for place in range(layout.width)]
+            row = msgspec.defstruct("Row", spec, array_like=True, forbid_unknown_fields=True, gc=False)
+        else:
+            names = {f"c{number}": str(name) for number, name in enumerate(types)}
+            row = msgspec.defstruct("Row", list(zip(names, types.values(), strict=True)), rename=names, gc=False)
+        _DECODERS[key] = msgspec.json.Decoder(row if layout.form == "lines" else list[row])  # type: ignore[valid-type]
+    return _DECODERS[key]
+
+
+def _from_structs(rows: Sequence[object], layout: Layout) -> pl.DataFrame | None:
+    """Return decoded rows as typed fields; None where a time does not fit 64 bits or is no time."""
+    order = [*layout.places[1:], layout.places[0], *([] if layout.symbol_place is None else [layout.symbol_place])]
+    attribute = {place: f"c{place}" if layout.width else f"c{number}" for number, place in enumerate(order)}
+    count = len(rows)
+    numbers = pl.DataFrame({str(place): np.fromiter(map(attrgetter(attribute[place]), rows), np.float64, count) for place in layout.places[1:]})
+    times = map(attrgetter(attribute[layout.places[0]]), rows)
     try:
-        decoded = msgspec.json.decode(text, type=kind)
-        return msgspec.json.decode(decoded[layout.path], type=list[msgspec.Raw]) if layout.path else decoded
-    except (msgspec.DecodeError, KeyError) as error:
-        match = re.search(r"byte (\d+)", str(error))
-        row = text[: int(match[1])].count(b"{" if layout.keys else b"[") - 1 if match else 0
-        where = f" near row {row:,}" if match else ""
-        raise SourceError(f"{source} is broken JSON{where}: {error}", "one whole JSON document", "write it again, or as NDJSON, where a broken line costs that line alone") from error
-
-
-def _from_elements(elements: list[msgspec.Raw], layout: Layout, first: int) -> Parsed:
-    names = [name for name in layout.columns if name != "-"]
-    places = [layout.columns.index(name) for name in names]
-    texts: dict[str, list[str | None]] = {name: [] for name in names}
-    whole = []
-    for element in elements:
-        fields = _fields(element, layout)
-        whole.append(fields is not None)
-        for name, place in zip(names, places, strict=True):
-            texts[name].append(None if fields is None else _text(fields[place]))
-    schema = dict.fromkeys(names, pl.String)
-    frame = pl.DataFrame(texts, schema=schema).with_columns(pl.Series("whole", whole, pl.Boolean))
-    return _from_texts(frame, layout, first)
-
-
-def _fields(element: msgspec.Raw, layout: Layout) -> list[Any] | None:
-    try:
-        decoded = msgspec.json.decode(element)
-    except msgspec.DecodeError:
+        stamps = pl.Series(list(times), dtype=pl.String) if layout.time_unit == "iso" else pl.Series(np.fromiter(times, np.int64, count))
+    except OverflowError:
         return None
-    if layout.keys:
-        return [decoded.get(key) for key in layout.keys] if isinstance(decoded, dict) else None
-    return decoded if isinstance(decoded, list) and len(decoded) == len(layout.columns) else None
+    symbols = None if layout.symbol_place is None else pl.Series(list(map(attrgetter(attribute[layout.symbol_place]), rows)), dtype=pl.String)
+    return _join(stamps, numbers, layout, symbols)
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _take_fields(elements: Sequence[bytes], layout: Layout) -> pl.DataFrame:
+    """Return JSON values as texts of fields, and whether each has as many as it should."""
+    wanted = {"time": layout.places[0], **dict(zip(NUMBERS, layout.places[1:], strict=True))}
+    if layout.symbol_place is not None:
+        wanted["symbol"] = layout.symbol_place
+    columns: dict[str, list[str | None]] = {role: [] for role in wanted}
+    width_is_right = []
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[msgspec.Raw] if layout.width else dict[str, msgspec.Raw])
+    for element in elements:
+        try:
+            value = decoder.decode(element)
+        except msgspec.DecodeError:
+            value = None
+        width_is_right.append(value is not None and (not layout.width or len(value) == layout.width))
+        for role, place in wanted.items():
+            columns[role].append(_field_text(value[place]) if width_is_right[-1] and (layout.width or place in value) else None)
+    schema = dict.fromkeys(wanted, pl.String)
+    return pl.DataFrame(columns, schema=schema).with_columns(width_is_right=pl.Series(width_is_right, dtype=pl.Boolean))
+
+
+def _field_text(value: msgspec.Raw) -> str | None:
+    text = bytes(value)
+    if text[:1] == b'"':
+        return str(msgspec.json.decode(text)).lstrip("\x01")
+    return None if text == b"null" else text.decode("utf-8", "replace")

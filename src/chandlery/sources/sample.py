@@ -1,164 +1,134 @@
-"""Made-up minute candles: a market that leads its pairs, quiet minutes, an outage, and planted faults with the truth of them."""
+"""Made-up candles that behave like real ones, with planted faults and the truth about them."""
 
 import datetime as dt
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.schema import REASONS
+from chandlery.sources.planting import join_lines, plant_faults
 
-__all__ = ["Made", "make_candles", "write_sample"]
+__all__ = ["SAMPLE_SYMBOLS", "SampleFile", "SamplePlan", "write_sample"]
 
-NAMES = "BTCUSD ETHUSD EOSUSD LTCUSD NEOUSD IOTUSD XRPUSD ETCUSD XMRUSD".split()
-START = dt.datetime(2019, 1, 1, tzinfo=dt.UTC)
-FAULT_SHARE = 0.012
-MINUTE_MS = 60_000
+SAMPLE_SYMBOLS = ("BTCUSD", "ETHUSD", "XRPUSD", "EOSUSD", "LTCUSD", "NEOUSD", "IOTUSD", "ETCUSD", "XMRUSD")
+DAY_MINUTES = 1440
 
 
 @dataclass(frozen=True)
-class Made:
-    """Candles as arrays.
+class SamplePlan:
+    """What to make up.
 
     Args:
-        time: Opens, in ms, (n,).
-        prices: open, close, high, low, volume, (n, 5).
+        symbols: Whose candles; the first leads, the others follow some minutes later.
+        days: How many, in whole UTC days.
+        start: The first day.
+        interval_minutes: Of the candles.
+        form: CSV, or one JSON document.
+        fault_share: How many faulty rows to plant, as a share of the rows; every kind of fault at least once if above 0.
+        seed: Equal seeds make equal bytes.
     """
 
-    time: NDArray[np.int64]
-    prices: NDArray[np.float64]
+    symbols: tuple[str, ...] = SAMPLE_SYMBOLS[:3]
+    days: int = 60
+    start: dt.date = dt.date(2019, 1, 1)
+    interval_minutes: int = 1
+    form: Literal["csv", "json"] = "csv"
+    fault_share: float = 0.0
+    seed: int = 0
 
 
-def make_candles(symbols: int, rows: int, seed: int) -> dict[str, Made]:
-    """Return so many symbols of about so many candles each; equal seeds give equal candles."""
-    random = np.random.default_rng(seed)
-    steps = int(rows / 0.75)
-    volatility = 8e-4 * np.exp(0.5 * np.sin(np.arange(steps) / 3000) + 0.3 * random.standard_normal(steps).cumsum() / np.sqrt(steps))
-    common = volatility * random.standard_normal(steps)
-    quiet = np.ones(steps, np.bool_)
-    outage = steps // 2
-    quiet[outage : outage + 240] = False
-    made = {}
-    for place in range(symbols):
-        name = NAMES[place] if place < len(NAMES) else f"S{place:03}USD"
-        lagged = np.concatenate([np.zeros(place), common[: steps - place]]) if place else common
-        log = np.log(100.0 / (place + 1)) + np.cumsum(lagged + 0.5 * volatility * random.standard_normal(steps))
-        traded = (random.random(steps) < max(0.9 - 0.05 * place, 0.4)) & quiet
-        hole = int(steps * (0.2 + 0.05 * (place % 5)))
-        traded[hole : hole + 700] = False
-        made[name] = _to_candles(log, volatility, traded, random)
-    return made
-
-
-def _to_candles(log: NDArray[np.float64], volatility: NDArray[np.float64], traded: NDArray[np.bool_], random: np.random.Generator) -> Made:
-    step = np.flatnonzero(traded)
-    close = np.round(np.exp(log[step]), 4)
-    opened = np.round(np.concatenate([close[:1], close[:-1]]) * np.exp(0.2 * volatility[step] * random.standard_normal(step.size)), 4)
-    reach = volatility[step] * np.abs(random.standard_normal((2, step.size)))
-    high = np.round(np.maximum(opened, close) * np.exp(reach[0]), 4)
-    low = np.round(np.minimum(opened, close) * np.exp(-reach[1]), 4)
-    volume = np.round(random.lognormal(1.0, 1.0, step.size), 6)
-    time = int(START.timestamp() * 1000) + step * MINUTE_MS
-    return Made(time, np.column_stack([opened, close, high, low, volume]))
-
-
-def write_sample(folder: Path, *, symbols: int = 3, rows: int = 50_000, faults: bool = True, seed: int = 0) -> pl.DataFrame:
-    """Write one file a symbol, CSV and JSON in turns, and `_truth.json` where faults are planted.
-
-    Returns:
-        The planted rows: source, row, reasons (`identical` for equal doubles).
+class SampleFile(NamedTuple):
+    """A made-up file.
 
     Args:
-        folder: Where to; made where it is not there.
-        symbols: How many.
-        rows: Candles of each, about.
-        faults: Whether to plant faults.
-        seed: Of the candles and the faults.
+        name: Of the file.
+        content: Its bytes.
+        candles: What must come out of it: open_time, open, high, low, close, volume.
+        truth: What was planted: source, row, raw, reasons of each row that must be refused.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(seed + 1)
-    truth: list[tuple[str, int, list[str]]] = []
-    for place, (name, made) in enumerate(make_candles(symbols, rows, seed).items()):
-        lines = [_line(time, values) for time, values in zip(made.time.tolist(), made.prices.tolist(), strict=True)]
-        source = f"{name.lower()}.{'json' if place % 2 else 'csv'}"
-        if faults:
-            lines, planted = _plant(lines, random)
-            truth += [(source, row, reasons) for row, reasons in planted]
-        text = _to_json(lines) if place % 2 else "time,open,close,high,low,volume\n" + "".join(f"{','.join(line)}\n" for line in lines)
-        (folder / source).write_text(text, encoding="utf-8")
-    planted_rows = pl.DataFrame(truth, schema={"source": pl.String, "row": pl.Int64, "reasons": pl.List(pl.String)}, orient="row")
-    if faults:
-        (folder / "_truth.json").write_text(json.dumps(planted_rows.to_dicts()), encoding="utf-8")
-    return planted_rows
+
+    name: str
+    content: bytes
+    candles: pl.DataFrame
+    truth: pl.DataFrame
 
 
-def _line(time: int, values: list[float]) -> list[str]:
-    return [str(time), *(repr(value) for value in values)]
+def write_sample(plan: SamplePlan) -> Iterator[SampleFile]:
+    """Make up a file a symbol, one after the other.
+
+    Prices follow a market whose volatility comes in waves; minutes without a trade have no row, more of them at
+    night and for later symbols; each symbol has a hole of its own, and now and then the exchange is down for all.
+
+    Args:
+        plan: What to make up.
+
+    Example:
+        >>> [file.name for file in write_sample(SamplePlan(symbols=("LTCUSD",), days=1))]
+        ['ltcusd.csv']
+    """
+    count = plan.days * DAY_MINUTES // plan.interval_minutes
+    shared = np.random.default_rng([plan.seed, 0])
+    volatility = _waves(shared, count, plan.interval_minutes)
+    market = shared.standard_normal(count) * volatility
+    is_up = _outages(shared, count)
+    for place, symbol in enumerate(plan.symbols):
+        random = np.random.default_rng([plan.seed, place + 1])
+        candles = _make_candles(plan, random, place, (market, volatility, is_up))
+        name = f"{symbol.lower()}.{plan.form}"
+        lines, truth = plant_faults(candles, plan.form, plan.fault_share, random)
+        yield SampleFile(name, join_lines(lines, plan.form), candles, truth.select(pl.lit(name).alias("source"), "row", "raw", "reasons"))
 
 
-def _to_json(lines: list[list[str]]) -> str:
-    names = ("time", "open", "close", "high", "low", "volume")
-    rows = ("{" + ", ".join(f'"{name}": {_json_value(value)}' for name, value in zip(names, line, strict=True)) + "}" for line in lines)
-    return '{"results": [' + ",\n".join(rows) + "]}"
+def _waves(random: np.random.Generator, count: int, interval_minutes: int) -> NDArray[np.float64]:
+    """Return a volatility a step that swings over days and over hours."""
+    steps = np.arange(count)
+    log_volatility = np.full(count, np.log(6e-4 * np.sqrt(interval_minutes)))
+    for hours, size in ((72, 0.5), (3, 0.35)):
+        knots = np.arange(0, count + hours * 60, hours * 60)
+        log_volatility += np.interp(steps, knots, random.standard_normal(len(knots)) * size)
+    volatility: NDArray[np.float64] = np.exp(log_volatility)
+    return volatility
 
 
-def _json_value(value: str) -> str:
-    if value == "":
-        return "null"
-    try:
-        finite = np.isfinite(float(value))
-    except ValueError:
-        finite = False
-    return value if finite else json.dumps(value)
+def _outages(random: np.random.Generator, count: int) -> NDArray[np.bool_]:
+    """Return the steps in which the exchange is up."""
+    is_up = np.ones(count, bool)
+    for start in random.integers(0, count, size=max(1, count // 30_000)):
+        is_up[start : start + int(random.integers(120, 360))] = False
+    return is_up
 
 
-def _plant(lines: list[list[str]], random: np.random.Generator) -> tuple[list[list[str]], list[tuple[int, list[str]]]]:
-    """Return lines with faults planted among them, and the row number and reasons of each."""
-    kinds = [*[[name] for name in REASONS if name != "superseded"], ["superseded"], ["identical"], ["non_positive_price", "negative_volume"]]
-    count = max(len(kinds), int(len(lines) * FAULT_SHARE))
-    chosen = np.sort(random.choice(np.arange(10, len(lines) - 10), count, replace=False))
-    planted: dict[int, list[tuple[list[str], list[str]]]] = {}
-    for number, place in enumerate(chosen.tolist()):
-        reasons = kinds[number % len(kinds)]
-        planted.setdefault(place, []).append((_spoil(lines[place], reasons), reasons))
-    woven: list[tuple[list[str], list[str]]] = []
-    for place, line in enumerate(lines):
-        woven += planted.get(place, [])  # the sound version comes later, so it stays
-        woven.append((line, []))
-    for place in range(200, len(woven) - 200, 997):  # disorder: swapped neighbours are no fault
-        if not woven[place][1] and not woven[place + 1][1]:
-            woven[place], woven[place + 1] = woven[place + 1], woven[place]
-    return [line for line, _ in woven], [(row, reasons) for row, (_, reasons) in enumerate(woven, start=1) if reasons]
+def _make_candles(plan: SamplePlan, random: np.random.Generator, place: int, shared: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]) -> pl.DataFrame:
+    """Return one symbol's candles: the market some steps later, and a life of its own."""
+    market, volatility, is_up = shared
+    count = len(market)
+    led = np.concatenate([np.zeros(place), market[: count - place]])
+    following = np.concatenate([[0.0], led[:-1]])
+    own = random.standard_normal(count) * volatility
+    moves = 0.7 * led + 0.15 * following + 0.7 * own - 0.1 * np.concatenate([[0.0], own[:-1]])
+    close = 10.0 ** (3.5 - 0.5 * (place % 7)) * np.exp(np.cumsum(moves))
+    traded = is_up & (random.random(count) < _activity(plan, count, place))
+    hole = int(random.integers(count // 4, 3 * count // 4))
+    traded[hole : hole + count // 40] = False
+    traded[0] = True
+    steps = np.flatnonzero(traded)
+    close, spread = close[steps], volatility[steps]
+    open_ = np.concatenate([close[:1], close[:-1]]) * np.exp(random.standard_normal(len(steps)) * spread * 0.1)
+    high = np.maximum(open_, close) * np.exp(np.abs(random.standard_normal(len(steps))) * spread * 0.4)
+    low = np.minimum(open_, close) * np.exp(-np.abs(random.standard_normal(len(steps))) * spread * 0.4)
+    volume = np.exp(random.standard_normal(len(steps)) + 2 + np.log1p(np.abs(moves[steps]) / spread))
+    start = dt.datetime.combine(plan.start, dt.time(), dt.UTC)
+    times = int(start.timestamp() * 1000) + steps * plan.interval_minutes * 60_000
+    prices = {"open": open_, "high": high, "low": low, "close": close}
+    # Five significant digits, as exchanges quote; rounding keeps the order of prices.
+    columns = {name: pl.Series(values).round_sig_figs(5) for name, values in prices.items()} | {"volume": pl.Series(volume).round(8)}
+    return pl.DataFrame({"open_time": pl.Series(times).cast(pl.Datetime("ms", "UTC")), **columns})
 
 
-def _spoil(line: list[str], reasons: list[str]) -> list[str]:  # noqa: C901 - one branch a reason
-    """Return a line changed so that it has exactly these reasons."""
-    time, opened, close, high, low, volume = line
-    first, last, top, bottom = float(opened), float(close), float(high), float(low)
-    for reason in reasons:
-        if reason == "unparseable":
-            close = "n.a.n."
-        elif reason == "missing_value":
-            volume = ""
-        elif reason == "non_finite":
-            volume = "inf"
-        elif reason == "non_positive_price":
-            low = "-1.0"
-        elif reason == "negative_volume":
-            volume = f"-{volume}"
-        elif reason == "high_below_body":
-            high = repr(round((max(first, last) + bottom) / 2 if max(first, last) > bottom else bottom * 0.999, 6))
-            low = repr(min(bottom, float(high)))
-        elif reason == "low_above_body":
-            low = repr(round((min(first, last) + top) / 2 if top > min(first, last) else top * 1.001, 6))
-            high = repr(max(top, float(low)))
-        elif reason == "off_grid_time":
-            time = str(int(time) + 7_000)
-        elif reason == "time_out_of_range":
-            time = str(1_000_000_020_000)
-        elif reason == "superseded":
-            volume = repr(float(volume) + 1.0)
-    return [time, opened, close, high, low, volume]
+def _activity(plan: SamplePlan, count: int, place: int) -> NDArray[np.float64]:
+    """Return the chance of a trade a step: less at night, less for later symbols."""
+    minutes = np.arange(count) * plan.interval_minutes % DAY_MINUTES
+    return np.clip(0.9 - 0.04 * place + 0.08 * np.sin(2 * np.pi * minutes / DAY_MINUTES), 0.05, 1.0)

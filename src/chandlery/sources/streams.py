@@ -1,124 +1,143 @@
-"""Bytes of a file as text: hashed as they pass, decompressed, cut at ends of lines."""
+"""Bytes of a file: hashed as they pass, decompressed, cut into chunks of whole lines."""
 
-import gzip
 import hashlib
 import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
-
-import zstandard
+from typing import Any, BinaryIO, cast
 
 from chandlery.errors import SourceError
 
-__all__ = ["CHUNK", "HashingReader", "list_members", "read_chunks", "read_head", "read_whole"]
+__all__ = ["CHUNK_BYTES", "HEAD_BYTES", "HashingReader", "iter_chunks", "list_members", "open_text"]
 
-CHUNK = 64 * 1024 * 1024
-BOM = b"\xef\xbb\xbf"
-BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, zipfile.BadZipFile)
+CHUNK_BYTES = 64_000_000
+HEAD_BYTES = 1_000_000
+COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 class HashingReader(io.RawIOBase):
-    """A file that is hashed as it is read."""
+    """A stream read once from its beginning, whose bytes are hashed as they pass."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
+    def __init__(self, stream: BinaryIO) -> None:
+        stream.seek(0)
+        self._stream = stream
+        self._hash, self._count = hashlib.sha256(), 0
 
     def readable(self) -> bool:
-        """Return True."""
+        """Say that it can be read."""
         return True
 
-    def readinto(self, buffer: object) -> int:
-        """Fill a buffer and hash what was read."""
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        content = self._file.read(len(view))
-        self.digest.update(content)
-        view[: len(content)] = content
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer."""
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
         return len(content)
 
+    def read(self, size: int | None = -1) -> bytes:
+        """Read up to a number of bytes without a copy in between."""
+        content = self._stream.read(-1 if size is None else size)
+        self._hash.update(content)
+        self._count += len(content)
+        return content
 
-def _decompressed(file: BinaryIO) -> BinaryIO:
-    passing = file if isinstance(file, HashingReader) else HashingReader(file)  # a buffer would close the file itself
-    buffered = io.BufferedReader(passing, 1024 * 1024)
-    magic = buffered.peek(4)[:4]
-    if magic[:2] == b"\x1f\x8b":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=buffered))
-    if magic == b"\x28\xb5\x2f\xfd":
-        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True))
-    return cast(BinaryIO, buffered)
-
-
-def read_head(file: BinaryIO, source: str, size: int) -> bytes:
-    """Return the first bytes of decompressed text, cut at an end of line where there is more.
-
-    Raises:
-        SourceError: The compressed stream is cut short or damaged.
-    """
-    head = next(_read_pieces(_decompressed(file), source, size), b"").removeprefix(BOM)
-    return head[: head.rfind(b"\n") + 1] or head if len(head) > size // 2 else head
+    def sha256(self) -> str:
+        """Read what is left and return the hash of all bytes."""
+        self._stream.seek(self._count)  # a zip is read by its own hand
+        while self.read(CHUNK_BYTES):
+            pass
+        return self._hash.hexdigest()
 
 
-def read_chunks(file: BinaryIO, source: str, size: int = CHUNK) -> Iterator[bytes]:
-    """Yield decompressed text in chunks that end at an end of line, without a byte order mark.
+def list_members(stream: BinaryIO, source: str = "") -> list[str]:
+    """Return the names of the files inside a zip, in order; folders, hidden files and what macOS adds are left out.
 
     Raises:
-        SourceError: The compressed stream is cut short or damaged.
-    """
-    rest = b""
-    first = True
-    for content in _read_pieces(_decompressed(file), source, size):
-        text = rest + content
-        if first:
-            text, first = text.removeprefix(BOM), False
-        cut = text.rfind(b"\n") + 1
-        rest = text[cut:]
-        if cut:
-            yield text[:cut]
-    if rest:
-        yield rest
-
-
-def read_whole(file: BinaryIO, source: str, limit: int) -> bytes:
-    """Return decompressed text at once, without a byte order mark.
-
-    Raises:
-        SourceError: It is larger than the limit, or the compressed stream is cut short or damaged.
-    """
-    parts, total = [], 0
-    for content in _read_pieces(_decompressed(file), source, CHUNK):
-        total += len(content)
-        if total > limit:
-            raise SourceError(
-                f"{source} is one JSON document of more than {limit:,} bytes",
-                "a document that fits into memory",
-                "write it as NDJSON or CSV, which are streamed, or raise [source] max_json_bytes",
-            )
-        parts.append(content)
-    return b"".join(parts).removeprefix(BOM)
-
-
-def _read_pieces(file: BinaryIO, source: str, size: int) -> Iterator[bytes]:
-    while True:
-        try:
-            content = file.read(size)
-        except BROKEN as error:
-            raise SourceError(f"{source} is cut short or damaged: {error}", "a whole compressed file", "upload it again") from error
-        if not content:
-            return
-        yield content
-
-
-def list_members(file: BinaryIO, source: str) -> list[zipfile.ZipInfo]:
-    """Return the files in a zip archive, without folders and hidden ones.
-
-    Raises:
-        SourceError: It is no zip archive, or damaged.
+        SourceError: It is no zip, or cut off.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
-            infos = archive.infolist()
-    except BROKEN as error:
-        raise SourceError(f"{source} is damaged: {error}", "a whole zip archive", "upload it again") from error
-    return [info for info in infos if not info.is_dir() and not info.filename.rpartition("/")[2].startswith((".", "_"))]
+        stream.seek(0)
+        with zipfile.ZipFile(stream) as archive:
+            names = [item.filename for item in archive.infolist() if not item.is_dir()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise SourceError(f"{source} is no whole zip: {error}", "a zip file", "fetch it again") from error
+    return sorted(name for name in names if not any(part[:1] in {".", "_"} for part in name.split("/")))
+
+
+class _Guarded(io.RawIOBase):
+    """A decompressed stream whose faults are told as faults of the file."""
+
+    def __init__(self, stream: BinaryIO, source: str) -> None:
+        self._stream, self._source = stream, source
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        try:
+            return self._stream.read(-1 if size is None else size)
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
+            raise SourceError(f"{self._source} cannot be decompressed: {error}", "a whole compressed file", "fetch it again") from error
+
+
+def open_text(raw: HashingReader, stream: BinaryIO, member: str | None, source: str) -> BinaryIO:
+    """Return a file's text as bytes, decompressed by what its first bytes say.
+
+    Args:
+        raw: The object's bytes, at their beginning.
+        stream: The same object, seekable, for a zip.
+        member: The file inside a zip; None where it is no zip.
+        source: Its name in messages.
+
+    Raises:
+        SourceError: It is cut off or no such file; also while it is read.
+    """
+    if member is not None:
+        try:
+            return cast("BinaryIO", _Guarded(cast("BinaryIO", zipfile.ZipFile(stream).open(member)), source))
+        except (zipfile.BadZipFile, OSError, KeyError, RuntimeError, NotImplementedError) as error:
+            raise SourceError(f"{source} cannot be unpacked: {error}", "a whole zip file without a password", "fetch it again") from error
+    start = stream.read(4)
+    stream.seek(0)
+    codec = next((codec for magic, codec in COMPRESSED.items() if start.startswith(magic)), None)
+    if codec is None:
+        return cast("BinaryIO", raw)
+    import pyarrow as pa  # noqa: PLC0415 - a tenth of a second that only compressed files cost
+
+    return cast("BinaryIO", _Guarded(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec), source))
+
+
+def iter_chunks(text: BinaryIO, source: str, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Cut a text into chunks of whole lines, without the BOM; JSON without lines is cut anywhere.
+
+    Raises:
+        SourceError: A line is longer than a chunk, or the text is UTF-16.
+    """
+    left, first, is_json = b"", True, False
+    while block := _read_full(text, size):
+        is_last = len(block) < size
+        if first:
+            if block[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+                raise SourceError(f"{source} is UTF-16", "UTF-8", "convert it, as in iconv -f UTF-16 -t UTF-8")
+            block, first = block.removeprefix(b"\xef\xbb\xbf"), False
+            is_json = block[:1000].lstrip()[:1] in {b"[", b"{"}
+        block = left + block if left else block
+        cut = len(block) if is_last else block.rfind(b"\n") + 1 or len(block) * is_json
+        if not cut and len(block) > 2 * size:
+            raise SourceError(f"{source} has a line of more than {size} bytes", "a row a line", "convert it to NDJSON or CSV")
+        if cut:
+            yield block[:cut] if cut < len(block) else block
+        left = block[cut:]
+    if left:
+        yield left
+
+
+def _read_full(text: BinaryIO, size: int) -> bytes:
+    """Return the next bytes, fewer than asked for only at the end."""
+    block = text.read(size)
+    parts, have = [block], len(block)
+    while block and have < size:
+        block = text.read(size - have)
+        parts.append(block)
+        have += len(block)
+    return parts[0] if have == len(parts[0]) else b"".join(parts)

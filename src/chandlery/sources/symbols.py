@@ -1,57 +1,88 @@
-"""Which symbol a file holds, by its name."""
+"""Whose candles a file holds, by its path."""
 
-import itertools
+import fnmatch
 import re
+from itertools import pairwise
 
-from chandlery.config import normalise_symbol
+from chandlery.config import LayoutSettings, SourceSettings, normalise_symbol
 from chandlery.errors import SourceError
 
-__all__ = ["find_symbol"]
+__all__ = ["find_symbol", "match_layout"]
 
-QUOTES = "USDT USDC BUSD TUSD USD EUR GBP JPY CHF AUD CAD TRY KRW BRL CNHT XAUT MIM EUT UST BTC XBT ETH BNB DAI".split()
-NOISE = set(
-    "bitfinex binance bybit bitstamp kraken coinbase gemini okx kucoin huobi yahoo cryptodatadownload api candles candle "
-    "ohlc ohlcv hist history historical data dated minute minutes hourly daily part spot futures trades export dump raw full".split()
-)
-ENDINGS = re.compile(r"\.(csv|tsv|txt|json|ndjson|jsonl|gz|gzip|zst|zstd|zip)$", re.IGNORECASE)
-MOST_BASE = 10
+QUOTE_WORDS = "USDT USDC TUSD BUSD FDUSD DAI USD EUROC EUR EURT GBP JPY CNHT CHT CNH TRY AUD CAD CHF MXNT BRL KRW UST BTC XBT ETH EOS XLM DUSK XAUT XAU MIM BNB"
+QUOTES = tuple(QUOTE_WORDS.split())
+BASE_LENGTHS = range(2, 11)
+EXCHANGES = "bitfinex binance bitstamp bybit coinbase kraken kucoin okx okex huobi gemini bitmex poloniex bittrex yahoo ccxt cryptodatadownload"
+OTHER_WORDS = "api candle candles kline klines ohlc ohlcv bars trades spot perp data dated hist history historical minute minutes hourly daily raw part sample csv json export"
+SILENT = set(EXCHANGES.split()) | set(OTHER_WORDS.split())
+SUFFIX = re.compile(r"\.(csv|tsv|txt|json|jsonl|ndjson|gz|zst|zip)$", re.IGNORECASE)
 
 
-def find_symbol(source: str) -> str:
-    """Return the symbol that a file's path names: in its name, or else in a folder's.
+def match_layout(source: str, settings: SourceSettings) -> LayoutSettings | None:
+    """Return the layout set by hand that holds for a file: the first whose pattern matches its path or name."""
+    name = source.replace("!", "/").rpartition("/")[2]
+    matches = (layout for layout in settings.layout if any(fnmatch.fnmatchcase(text, layout.files) for text in (source, name)))
+    return next(matches, None)
+
+
+def find_symbol(source: str, settings: SourceSettings | None = None) -> str:
+    """Return the symbol that a path names: in the file's name, else in the nearest folder that names one.
+
+    Args:
+        source: The path below the source root, `archive.zip!member` inside a zip.
+        settings: Where a symbol set by hand stands; it wins.
 
     Raises:
-        SourceError: It names none.
+        SourceError: No part of the path names a symbol, or one part names several.
 
     Example:
-        >>> [find_symbol(name) for name in ("ltcusd.csv", "binance_LTC_USDT-1m.json", "symbol=tETHUSD/2019.csv.gz")]
-        ['LTCUSD', 'LTCUSDT', 'ETHUSD']
+        >>> [find_symbol(path) for path in ("ltcusd.csv.gz", "LTC-USD/2019.csv", "x/BSV_1541600000000_USD.csv", "tLTCUSD-1m.json")]
+        ['LTCUSD', 'LTCUSD', 'BSVUSD', 'LTCUSD']
     """
-    inner = source.rpartition("!")[2]
-    for part in reversed([part for text in (source.split("!", maxsplit=1)[0], inner if "!" in source else "") for part in text.split("/") if part]):
-        if found := _find_in(part):
-            return found
-    raise SourceError(f"{source} names no symbol", "a name such as LTCUSD.csv or ltc-usd_2019.csv.gz", 'rename it, or set [[source.layout]] files = "…", symbol = "…"')
+    by_hand = match_layout(source, settings) if settings else None
+    if by_hand and by_hand.symbol:
+        return by_hand.symbol
+    parts = re.split(r"[/!]", source)[::-1]
+    for find in (_find_pairs, _find_lone):
+        for part in parts:
+            found = find(part)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise _refuse(source, f"names {' and '.join(found)}")
+    raise _refuse(source, "names no symbol")
 
 
-def _find_in(part: str) -> str | None:
-    if match := re.fullmatch(r"(?:symbol|pair|ticker)=(.+)", part, re.IGNORECASE):
-        return normalise_symbol(match[1])
-    stem = part
-    while ENDINGS.search(stem):
-        stem = ENDINGS.sub("", stem)
-    tokens = [token for token in re.split(r"[^A-Za-z0-9]+", stem) if token and not _is_noise(token)]
-    for base, quote in itertools.pairwise(tokens):
-        if quote.upper() in QUOTES and len(base) <= MOST_BASE:
-            return normalise_symbol(f"{base}{quote}")
-    for token in tokens:
-        bare = token[1:] if re.fullmatch(r"t[A-Z0-9]{5,}", token) else token
-        if any(bare.upper().endswith(quote) and len(bare) > len(quote) + 1 for quote in QUOTES):
-            return normalise_symbol(bare)
-    if len(tokens) == 1 and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{1,9}", tokens[0]):
-        return normalise_symbol(tokens[0])
-    return None
+def _refuse(source: str, what: str) -> SourceError:
+    return SourceError(
+        f"the path {source} {what}",
+        "one pair in the name of the file or its folder, as in ltcusd.csv or LTC-USD/2019.csv",
+        f'set [[source.layout]] files = "{source}", symbol = "…"',
+    )
 
 
-def _is_noise(token: str) -> bool:
-    return token.lower() in NOISE or re.fullmatch(r"\d+|\d+(s|m|min|h|d|w)|\d{4}\d*T\d+Z?", token, re.IGNORECASE) is not None
+def _words(part: str) -> list[str]:
+    """Return the words of a path's part that may name a coin."""
+    while SUFFIX.search(part):
+        part = SUFFIX.sub("", part)
+    part = re.sub(r"^symbol=", "", part)
+    words = [re.sub(r"^t(?=[A-Z0-9]{5,}$)", "", word) for word in re.split(r"[^A-Za-z0-9]+", part)]
+    silent = re.compile(r"\d+|\d+(m|min|h|d|w|s|mo)|v\d+", re.IGNORECASE)
+    return [word for word in words if word and not silent.fullmatch(word) and word.lower() not in SILENT]
+
+
+def _find_pairs(part: str) -> list[str]:
+    words = [word.upper() for word in _words(part)]
+    bounded = [f"{base}{quote}" for base, quote in pairwise(words) if quote in QUOTES and not _is_pair(base)]
+    whole = [word for word in words if _is_pair(word)]
+    return sorted({normalise_symbol(pair) for pair in (*bounded, *whole)})
+
+
+def _is_pair(word: str) -> bool:
+    return any(word.endswith(quote) and len(word) - len(quote) in BASE_LENGTHS for quote in QUOTES)
+
+
+def _find_lone(part: str) -> list[str]:
+    """Return a lone coin without its quote: one word in capitals, as in bitfinex_LTC_30m.csv."""
+    lone = [word for word in _words(part) if re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", word)]
+    return lone if len(lone) == 1 else []

@@ -4,29 +4,26 @@ Only files that are new or changed are read, and those whose time overlaps with 
 candle can only come from these. All else is taken from the tables as it stands.
 """
 
-import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
-from typing import BinaryIO, cast
+from typing import cast
 
 import numpy as np
 import polars as pl
 
 from chandlery.checkpoints import digest_days
-from chandlery.clean import Cleaned, Refused, settle
+from chandlery.clean import UNKNOWN, Cleaned, KeptFile, refuse, settle
 from chandlery.config import SourceSettings, to_minutes_text
-from chandlery.errors import SourceError
+from chandlery.errors import ChandleryError, SourceError
 from chandlery.lake import Lake
 from chandlery.records import FileRecord, IngestRecord, read_record, write_record
+from chandlery.schema import TABLES
 from chandlery.sources.files import FileRows, RawFile, read_file
-from chandlery.sources.layout import Layout
 from chandlery.state import get_arrays, put_arrays
 from chandlery.storage import Store
-from chandlery.tables import read_partition
+from chandlery.tables import conform, empty_frame, read_partition
 
-__all__ = ["UNKNOWN", "IngestTask", "Ingested", "ingest_symbol", "open_raw", "to_record"]
-
-UNKNOWN = "UNKNOWN"
+__all__ = ["UNKNOWN", "IngestTask", "Ingested", "ingest_symbol", "to_record"]
 
 
 @dataclass(frozen=True)
@@ -69,19 +66,14 @@ def ingest_symbol(task: IngestTask) -> Ingested:
         LawError: Rows are not all accounted for.
         LeaseHeldError: Another run has taken the lake.
     """
-    reading = Reading(task)
-    reading.read_all()
-    cleaned = settle(reading.read, reading.refused, task.lake.interval_minutes)
+    with ExitStack() as files:  # streams stay open until versions are settled: superseded rows give their text
+        reading = Reading(task, files)
+        reading.read_all()
+        cleaned = settle(reading.read, reading.kept, task.lake.file.exchange)
     published = publish(task, reading, cleaned)
     records = [reading.record(file, cleaned) for file in task.files] + [record for record in reading.gone if not task.prune]
     write_record(task.lake.store, task.symbol, IngestRecord(task.fingerprint, records))
     return Ingested(task.symbol, len(reading.read), sum(file.rows_read for file in reading.read), published)
-
-
-def open_raw(store: Store, raw: RawFile) -> BinaryIO:
-    """Return a file's bytes, those of the member inside a zip archive."""
-    file = store.open(raw.path)
-    return file if raw.member is None else cast(BinaryIO, zipfile.ZipFile(file).open(raw.member))
 
 
 def to_record(raw: RawFile) -> FileRecord:
@@ -92,14 +84,15 @@ def to_record(raw: RawFile) -> FileRecord:
 class Reading:
     """Which of a symbol's files have to be read, and what they held."""
 
-    def __init__(self, task: IngestTask) -> None:
-        self.task = task
+    def __init__(self, task: IngestTask, files: ExitStack) -> None:
+        self.task, self.files = task, files
         known = read_record(task.lake.store, task.symbol)
         self.known = {record.source: record for record in known.files} if known else {}
         present = {file.source for file in task.files}
         self.gone = [record for record in self.known.values() if record.source not in present]
         self.read: list[FileRows] = []
-        self.refused: list[Refused] = []
+        self.kept: list[KeptFile] = []
+        self.refused: dict[str, pl.DataFrame] = {}
         self.ranges: list[tuple[int, int]] = []
         self.sources: set[str] = set()
 
@@ -115,7 +108,7 @@ class Reading:
                 self.read_one(file)
             waiting = [file for file in self.task.files if file.source not in self.sources and self.overlaps(self.known_range(file.source))]
         if not self.task.prune:
-            self.read += [self.revive(record) for record in self.gone if self.overlaps((record.first_ms, record.last_ms) if record.first_ms is not None and record.last_ms is not None else None)]
+            self.kept = [self.keep(record) for record in self.gone if self.overlaps(self.known_range(record.source))]
 
     def is_unchanged(self, file: RawFile) -> bool:
         """Return whether a file is as it was when it was last read."""
@@ -136,41 +129,47 @@ class Reading:
         task = self.task
         self.sources.add(file.source)
         try:
-            if task.symbol == UNKNOWN:
-                raise SourceError(f"{file.source} names no symbol", "a name such as LTCUSD.csv", 'rename it, or set [[source.layout]] files = "…", symbol = "…"')
-            rows = read_file(file, partial(open_raw, task.source, file), task.settings, task.symbol)
-            if rows.interval_minutes not in {None, task.lake.interval_minutes}:
+            stream = self.files.enter_context(task.source.open(file.path))
+            rows = read_file(stream, file, task.settings, task.lake.interval_minutes)
+            if rows.interval_minutes != task.lake.interval_minutes:
                 raise SourceError(
-                    f"{file.source} holds candles of {to_minutes_text(rows.interval_minutes or 0)}",
+                    f"{file.source} holds candles of {to_minutes_text(rows.interval_minutes)}",
                     f"candles of {task.lake.file.interval}, as the lake has",
                     "ingest it into a lake of its own",
                 )
         except SourceError as error:
-            self.refused.append(Refused(file, str(error)))
+            self.refuse(file, error)
             return
         except FileNotFoundError:
-            self.refused.append(Refused(file, f"{file.source} was taken away while it was read; run again"))
+            self.refuse(file, SourceError(f"{file.source} was taken away while it was read", "a file that stays", "run again"))
             return
         self.read.append(rows)
         times = rows.rows["open_time"].dt.epoch("ms")
-        self.ranges.append((cast(int, times.min()), cast(int, times.max())))
+        if times.len():
+            self.ranges.append((cast(int, times.min()), cast(int, times.max())))
 
-    def revive(self, record: FileRecord) -> FileRows:
-        """Return what the tables still hold of a file that is gone."""
+    def refuse(self, file: RawFile, error: ChandleryError) -> None:
+        """Note why a file is refused."""
+        self.refused[file.source] = refuse(file, error, self.task.lake.file.exchange, self.task.symbol)
+
+    def keep(self, record: FileRecord) -> KeptFile:
+        """Return what the tables hold of a file that is gone."""
         lake = self.task.lake
         self.sources.add(record.source)
-        candles = lake.read_candles(self.task.symbol, columns=("open_time", "open", "high", "low", "close", "volume", "source"))
-        rows = candles.filter(pl.col("source") == record.source).drop("source").with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
-        rejects = rows.select("row", "open_time", pl.lit(None, pl.List(pl.String)).alias("reasons")).clear()
-        raw = RawFile(record.source, record.source, None, record.size_bytes, record.etag, pl.Series([record.modified_ms]).cast(pl.Datetime("ms", "UTC"))[0])
-        texts = {number: ",".join(str(value) for value in values) for number, *values in rows.iter_rows()}
-        return FileRows(raw, "", Layout("csv", ()), rows, rejects, None, lambda numbers: {number: texts[number] for number in numbers})
+        keys = {"exchange": lake.file.exchange, "symbol": self.task.symbol}
+        columns = ("open_time", "interval", "open", "high", "low", "close", "volume", "source")
+        mine = pl.col("source") == record.source
+        tables = [read_partition(lake.store, table, keys) for table in ("ledger", "rejects")]
+        ledger, rejects = (empty_frame(TABLES[name].schema) if frame is None else frame for name, frame in zip(("ledger", "rejects"), tables, strict=True))
+        named = [pl.lit(value).alias(name) for name, value in keys.items()]
+        return KeptFile(ledger.filter(mine).with_columns(named), lake.read_candles(self.task.symbol, columns=columns).filter(mine), rejects.filter(mine))
 
     def record(self, file: RawFile, cleaned: Cleaned) -> FileRecord:
         """Return what to remember of a file."""
         if file.source not in self.sources:
             return self.known[file.source]
-        found = cleaned.ledger.filter(pl.col("source") == file.source).row(0, named=True)
+        ledger = self.refused.get(file.source, cleaned.ledger)
+        found = ledger.filter(pl.col("source") == file.source).row(0, named=True)
         to_ms = {name: None if found[name] is None else round(found[name].timestamp() * 1000) for name in ("first_time", "last_time")}
         share = found["rows_rejected"] / found["rows_read"] if found["rows_read"] else 0.0
         return FileRecord(
@@ -188,11 +187,12 @@ def publish(task: IngestTask, reading: Reading, cleaned: Cleaned) -> int:
         years |= set(range(*(int(np.datetime64(ms, "ms").astype("datetime64[Y]").astype(int)) + 1970 + extra for ms, extra in ((first, 0), (last, 1)))))
     frames = {year: merge_year(task, reading, cleaned, year) for year in sorted(years)}
     count = sum(lake.write("candles", {**keys, "year": year}, frame) for year, frame in frames.items())
-    for table, fresh in (("rejects", cleaned.rejects), ("ledger", cleaned.ledger)):
-        held = read_partition(lake.store, table, keys)
-        rows = fresh if held is None else pl.concat([held.filter(~pl.col("source").is_in(list(reading.sources))), fresh])
+    accounts = pl.concat([cleaned.ledger, *reading.refused.values()])
+    for table, found in (("rejects", cleaned.rejects), ("ledger", accounts)):
+        fresh, held = conform(found, TABLES[table]), read_partition(lake.store, table, keys)
+        rows = fresh if held is None else pl.concat([held.filter(~pl.col("source").is_in(list(reading.sources))), fresh.select(held.columns)])
         if table == "ledger":
-            rows = mark_gone(rows, held, reading)
+            rows = mark_gone(rows, reading)
         count += lake.write(table, keys, rows.sort([name for name in ("source", "row") if name in rows.columns]))
     remember_days(task, frames)
     return count
@@ -200,7 +200,7 @@ def publish(task: IngestTask, reading: Reading, cleaned: Cleaned) -> int:
 
 def merge_year(task: IngestTask, reading: Reading, cleaned: Cleaned, year: int) -> pl.DataFrame:
     """Return a year's candles: those of files that were not read, and those that were."""
-    fresh = cleaned.candles.filter(pl.col("open_time").dt.year() == year).select(pl.lit(task.lake.file.interval).alias("interval"), pl.all())
+    fresh = conform(cleaned.candles.filter(pl.col("year") == year), TABLES["candles"])
     held = read_partition(task.lake.store, "candles", {"exchange": task.lake.file.exchange, "symbol": task.symbol, "year": year})
     if held is None:
         return fresh
@@ -208,21 +208,10 @@ def merge_year(task: IngestTask, reading: Reading, cleaned: Cleaned, year: int) 
     return pl.concat([rest, fresh.select(rest.columns)]).sort("open_time")
 
 
-def mark_gone(ledger: pl.DataFrame, held: pl.DataFrame | None, reading: Reading) -> pl.DataFrame:
-    """Return the ledger with files that are gone marked, and with their counts brought up to date."""
-    gone = [record.source for record in reading.gone]
-    if not gone or held is None:
-        return ledger
-    if reading.task.prune:
-        return ledger.filter(~pl.col("source").is_in(gone))
-    revived = ledger.filter(pl.col("source").is_in(gone) & pl.col("source").is_in(list(reading.sources)))
-    rows = []
-    for now in revived.iter_rows(named=True):
-        then = held.filter(pl.col("source") == now["source"]).row(0, named=True)
-        moved = {name: then[name] + now[name] for name in ("rows_identical", "rows_superseded")}
-        rows.append({**then, **moved, "rows_kept": now["rows_kept"]})
-    rest = ledger.filter(~pl.col("source").is_in(revived["source"].to_list()))
-    return pl.concat([rest, pl.DataFrame(rows, schema=ledger.schema)]).with_columns((pl.col("present") & ~pl.col("source").is_in(gone)).alias("present"))
+def mark_gone(ledger: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+    """Return the ledger with files that are gone marked, or left out where they are pruned."""
+    gone = pl.col("source").is_in([record.source for record in reading.gone])
+    return ledger.filter(~gone) if reading.task.prune else ledger.with_columns((pl.col("present") & ~gone).alias("present"))
 
 
 def remember_days(task: IngestTask, frames: dict[int, pl.DataFrame]) -> None:

@@ -1,0 +1,167 @@
+import gzip
+import hashlib
+import io
+import json
+import zipfile
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from chandlery.config import SourceSettings
+from chandlery.errors import SourceError
+from chandlery.sources.files import list_members, read_file
+from raw_files import HEADER, START_MS, line, lines, raw_file, read
+
+GOOD = HEADER + lines(200)
+
+
+def zipped(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_csv", ".csv"), content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("squeeze", [gzip.compress, lambda text: gzip.compress(text[:999]) + gzip.compress(text[999:]), lambda text: pa.compress(text, codec="zstd", asbytes=True)])
+def test_compressed_files_are_told_by_their_first_bytes(squeeze):
+    found = read(squeeze(GOOD), minutes=None)
+    assert found.rows_read == 200
+    assert found.rows.equals(read(GOOD).rows)
+    assert found.interval_minutes == 1
+
+
+def test_hash_is_that_of_the_object():
+    for content in (GOOD, gzip.compress(GOOD)):
+        assert read(content).sha256 == hashlib.sha256(content).hexdigest()
+    content = zipped(ltcusd_csv=GOOD)
+    assert read(content, "a.zip!ltcusd.csv", member="ltcusd.csv").sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_members_of_a_zip():
+    content = zipped(ltcusd_csv=GOOD, ethusd_csv=HEADER + lines(3), **{"__MACOSX/._x": b"x", "folder/": b""})
+    assert list_members(io.BytesIO(content)) == ["ethusd.csv", "ltcusd.csv"]
+    found = read(content, "two.zip!ltcusd.csv", member="ltcusd.csv")
+    assert (found.symbol, found.rows_read) == ("LTCUSD", 200)
+
+
+@pytest.mark.parametrize("content", [gzip.compress(GOOD)[:-20], pa.compress(GOOD, codec="zstd", asbytes=True)[:-20], gzip.compress(GOOD)[:900] + b"xx" + gzip.compress(GOOD)[902:]])
+def test_cut_off_or_damaged_compression_is_refused(content):
+    with pytest.raises(SourceError, match="cannot be decompressed"):
+        read(content)
+
+
+def test_cut_off_zip_is_refused():
+    content = zipped(ltcusd_csv=GOOD)[:-30]
+    with pytest.raises(SourceError, match="zip"):
+        list_members(io.BytesIO(content), "a.zip")
+    with pytest.raises(SourceError, match="zip"):
+        read(content, "a.zip!ltcusd.csv", member="ltcusd.csv")
+
+
+def test_last_row_cut_off_is_unparseable():
+    found = read(HEADER + lines(5) + b"1546301100000,10,10.1")
+    assert found.rejects.select("row", "raw", "reasons").rows() == [(6, "1546301100000,10,10.1", ["unparseable"])]
+
+
+def test_broken_json_names_the_row():
+    rows = [json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1}) for step in range(500)]
+    rows[321] = rows[321].replace(":", "", 1)
+    with pytest.raises(SourceError, match="broken JSON at row 322") as caught:
+        read(('{"results": [' + ", ".join(rows) + "]}").encode(), "ltcusd.json")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("cut", [1, 2, 30, 2000])
+def test_json_document_cut_off_is_refused(cut):
+    rows = [[START_MS + step * 60_000, 100 + step % 3, 102.5, 99.5, 100 + (step + 1) % 3, 50.0 + step] for step in range(200)]
+    content = json.dumps({"results": [dict(zip(("time", "open", "high", "low", "close", "volume"), row, strict=True)) for row in rows]}).encode()
+    with pytest.raises(SourceError, match="broken JSON"):
+        read(content[:-cut], "ltcusd.json")
+    with pytest.raises(SourceError, match="broken JSON"):
+        read(json.dumps(rows).encode()[:-cut], "ltcusd.json")
+
+
+def test_json_document_above_the_limit_is_refused_with_ndjson_as_hint():
+    content = json.dumps([{"time": START_MS, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1}]).encode()
+    with pytest.raises(SourceError) as caught:
+        read(content, "ltcusd.json", settings={"max_json_bytes": 10})
+    assert "NDJSON" in caught.value.hint
+
+
+def test_broken_line_of_ndjson_costs_only_itself():
+    rows = [json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1}) for step in range(5)]
+    rows[2] = rows[2][:-7]
+    found = read("\n".join(rows).encode(), "ltcusd.ndjson")
+    assert found.rows["row"].to_list() == [1, 2, 4, 5]
+    assert found.rejects.select("row", "raw", "reasons").rows() == [(3, rows[2], ["unparseable"])]
+
+
+def test_two_symbols_by_a_column():
+    content = b"symbol," + HEADER + b"".join((b"LTCUSD," if step % 2 else b"ETHUSD,") + line(step) for step in range(10))
+    with pytest.raises(SourceError, match="ETHUSD, LTCUSD"):
+        read(content)
+
+
+def test_two_symbols_by_prices():
+    with pytest.raises(SourceError, match="two prices"):
+        read(HEADER + b"".join(line(step, price=10) + line(step, price=2000) for step in range(300)))
+
+
+def test_mixed_intervals(monkeypatch):
+    coarse = b"".join(line(20_000 - 20_000 % 30 + step * 30) for step in range(600))
+    with pytest.raises(SourceError, match="mixes candles of 1m with candles of 30m"):
+        read(HEADER + lines(3000) + coarse, minutes=None)
+    with pytest.raises(SourceError, match="mixes candles of 1m with candles of 30m"):
+        read(HEADER + coarse + lines(400, first=50_001), minutes=None)
+    by_hand = {"interval": "1m"}
+    assert read(HEADER + lines(3000) + coarse, layout=by_hand).rows.height == 3600
+    monkeypatch.setattr("chandlery.sources.spacing.SAMPLE", 600)  # the finer candles begin where the interval is settled already
+    with pytest.raises(SourceError, match="between them"):
+        read(HEADER + coarse + lines(400, first=50_001), minutes=None)
+
+
+def test_interval_of_a_short_file_is_that_of_the_others():
+    content = HEADER + line(0) + line(30) + line(60)
+    assert read(content, minutes=None).interval_minutes == 30
+    assert read(content, minutes=1).interval_minutes == 1
+    assert read(content, minutes=1, layout={"interval": "15m"}).interval_minutes == 15
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "json", "ndjson"])
+def test_raw_text_is_fetched_in_a_second_pass(form):
+    names = ("time", "open", "close", "high", "low", "volume")
+    if form.startswith("csv"):
+        texts = [line(step).decode().rstrip() for step in range(50)]
+        content = HEADER + "\n\n".join(texts).encode()
+        content = gzip.compress(content) if form == "csv.gz" else content
+    else:
+        texts = [json.dumps(dict(zip(names, (START_MS + step * 60_000, 1, 1, 1, 1, step), strict=True))) for step in range(50)]
+        content = ("[" + ",\n".join(texts) + "]").encode() if form == "json" else "\n".join(texts).encode()
+    stream = io.BytesIO(content)
+    found = read_file(stream, raw_file(content, f"ltcusd.{form}"), SourceSettings(), 1)
+    assert found.fetch_raw(pl.Series([1, 17, 50])) == [texts[0], texts[16], texts[49]]
+    assert found.fetch_raw(pl.Series([], dtype=pl.Int64)) == []
+
+
+@pytest.mark.parametrize("time", ["4000000000000", "946684800000"])
+def test_file_of_future_or_ancient_times_is_read_and_every_row_refused(time):
+    found = read(HEADER + f"{time},1,1,1,1,1\n".encode() * 3 + line(0) * 4)
+    assert found.rejects["reasons"].to_list()[0][-1] == "time_out_of_range"
+    assert found.rows_read == 7
+
+
+def test_one_odd_line_is_found_in_a_file_of_many_pieces(monkeypatch):
+    monkeypatch.setattr("chandlery.sources.parse.PIECE_BYTES", 1000)
+    content = HEADER + lines(500) + b"oops\n\n" + lines(500, first=500)
+    stream = io.BytesIO(content)
+    found = read_file(stream, raw_file(content), SourceSettings(), 1)
+    assert found.rejects.select("row", "raw", "reasons").rows() == [(501, "oops", ["unparseable"])]
+    assert found.rows["row"].to_list() == [*range(1, 501), *range(502, 1002)]
+    assert found.fetch_raw(pl.Series([500, 501, 502])) == [line(499, price=10 + 499 % 7).decode().rstrip(), "oops", line(500, price=10).decode().rstrip()]
+
+
+def test_interval_of_a_pair_that_seldom_trades():
+    steps = [step * 4 + (step % 3 == 0) for step in range(150)]
+    assert read(HEADER + b"".join(map(line, steps)), minutes=None).interval_minutes == 1

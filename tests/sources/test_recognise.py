@@ -1,0 +1,173 @@
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+
+from chandlery.config import SourceSettings
+from chandlery.errors import SourceError
+from chandlery.sources.files import peek_file, read_file
+from raw_files import HEADER, START_MS, line, lines, raw_file, read
+
+LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "layouts"
+SEVEN = {  # file: rows, interval, first time, open, high, low, close, volume of the first row
+    "BSV_1541600000000_1542199940000_USD.csv": (649, 1, "2018-11-13 10:39", 10000.0, 10000.0, 10000.0, 10000.0, 0.001),
+    "binance_LTC_USDT-1m.json": (3000, 1, "2021-05-15 15:24", 316.14, 316.32, 315.59, 315.7, 1110.5695),
+    "bitfinex_LTC_30m_dated.csv": (2000, 30, "2017-10-01 00:00", 55.56, 55.892, 55.482, 55.688, 4796.95590674),
+    "bitfinex_api_tLTCUSD.json": (120, 1, "2018-01-01 00:00", 225.68, 225.68, 225.09, 225.15, 51.07750912),
+    "bitstamp_btcusd_1m.csv.gz": (3000, 1, "2026-08-17 00:00", 62831.65, 62831.65, 62830.32, 62830.33, 0.00336376),
+    "bybit_BTCUSDT_1m.csv": (3000, 1, "2025-05-29 19:00", 105796.0, 105911.5, 105796.0, 105874.0, 277.448),
+    "yahoo_LTC-USD_1m.csv": (3000, 1, "2025-01-13 00:00", 102.33152770996094, 102.33152770996094, 102.33152770996094, 102.33152770996094, 0.0),
+}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", SEVEN)
+def test_collectors_layouts_are_read_right(name):
+    path = LAYOUTS / name
+    if not path.exists():
+        pytest.skip("the shared data are not beside the repository")
+    rows, interval, first, *values = SEVEN[name]
+    raw = raw_file(path.read_bytes(), name, modified_at=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
+    with path.open("rb") as stream:
+        found = read_file(stream, raw, SourceSettings())
+        assert peek_file(stream, raw, SourceSettings()).interval_minutes == interval
+    assert (found.rows_read, found.rows.height, found.interval_minutes) == (rows, rows, interval)
+    time, *numbers = found.rows.select("open_time", "open", "high", "low", "close", "volume").row(0)
+    assert f"{time:%Y-%m-%d %H:%M}" == first
+    assert numbers == values
+
+
+def walk(count=60):
+    """Candles whose open is near the previous close, as rows of time, open, high, low, close, volume."""
+    rows, price = [], 100.0
+    for step in range(count):
+        close = price + (0.7 if step % 3 else -1.1)
+        rows.append([START_MS + step * 60_000, price + 0.01, max(price + 0.01, close) + 0.3, min(price, close) - 0.3, close, 3.5 + step % 11])
+        price = close
+    return rows
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (0, 1, 4, 2, 3, 5), (0, 5, 4, 3, 2, 1), (0, 2, 3, 4, 1, 5)])
+@pytest.mark.parametrize("form", ["csv", "json", "ndjson", "descending"])
+def test_order_is_settled_by_envelope_and_continuity(order, form):
+    rows = [[row[place] for place in order] for row in walk()]
+    if form == "descending":
+        rows.reverse()
+    if form == "json":
+        content = json.dumps(rows).encode()
+    elif form == "ndjson":
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    else:
+        content = "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
+    found = read(content)
+    assert found.rows.sort("open_time").drop("row", "open_time").rows() == [tuple(row[1:]) for row in walk()]
+    assert "continuity" in found.layout_words
+
+
+@pytest.mark.parametrize("flaw", ["flat", "few", "no_continuity"])
+def test_ambiguous_order_is_refused_with_what_to_set(flaw):
+    rows = walk(60)
+    if flaw == "flat":
+        rows = [[row[0], row[4], row[4], row[4], row[4], row[5]] for row in rows]
+    elif flaw == "few":
+        rows = rows[:5]
+    else:
+        rows = [[row[0], 100.0 + (step * 7 % 5), 110.0, 90.0, 100.0 + (step * 3 % 5), row[5]] for step, row in enumerate(rows)]
+    content = "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
+    with pytest.raises(SourceError) as caught:
+        read(content)
+    assert "[[source.layout]]" in caught.value.hint
+    assert "columns" in caught.value.hint
+    by_hand = {"columns": ["time", "open", "high", "low", "close", "volume"]}
+    assert read(content, layout=by_hand).rows.height == len(rows)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1 / 1000), ("ms", 1), ("us", 1000), ("ns", 1_000_000)])
+def test_epochs_in_every_unit(unit, factor):
+    rows = [(round((START_MS + step * 60_000) * factor), 10, 10, 11, 9, 1) for step in range(120)]
+    found = read(HEADER + "".join(",".join(map(str, row)) + "\n" for row in rows).encode(), minutes=None)
+    assert found.rows["open_time"].dt.epoch("ms").to_list() == [START_MS + step * 60_000 for step in range(120)]
+    assert found.interval_minutes == 1
+    del unit
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2019-01-01 00:00:00", "2019-01-01T00:00:00Z", "2019-01-01 00:00", "2019-01-01", "2019/01/01 00:00:00.000", "2019-01-01 02:00:00+02:00", "2018-12-31T19:30:00-0430", "2019-01-01 00:00:00 UTC"],
+)
+def test_iso_times_are_read_as_utc_where_they_have_no_offset(text):
+    found = read(HEADER + f"{text},10,10,11,9,1\n".encode())
+    assert found.rows["open_time"].dt.epoch("ms").to_list() == [START_MS]
+    assert "UTC" in found.layout_words
+
+
+def test_epochs_written_with_a_point():
+    found = read(HEADER + b"1546300800.0,10,10,11,9,1\n1546300860.0,10,10,11,9,1\n1546300860.5,10,10,11,9,1\n")
+    assert found.rows.height == 2
+    assert found.rejects["reasons"].to_list() == [["off_grid_time"]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + HEADER + lines(3),
+        (HEADER + lines(3)).replace(b"\n", b"\r\n"),
+        (HEADER + lines(3)).replace(b",", b"\t"),
+        (HEADER + lines(3)).replace(b",", b";"),
+        (HEADER + lines(3)).rstrip(b"\n"),
+        b"\n\n" + HEADER + lines(3) + b"\n\n",
+        b'"Unix","Open","Close","High","Low","Volume LTC"\n' + lines(3),
+        b"symbol,MTS,LTC.open,LTC.close,LTC.high,LTC.low,LTC.volume\n" + b"".join(b"LTC/USD," + line(step, price=10 + step) for step in range(3)),
+    ],
+)
+def test_dialects_of_text(content):
+    found = read(content)
+    assert found.rows["open"].to_list() == [10.0, 11.0, 12.0]
+    assert found.rows_read == 3
+    assert found.rejects.height == 0
+
+
+@pytest.mark.parametrize("form", ["results", "nested", "array", "pretty", "ndjson", "after", "texts"])
+def test_forms_of_json(form):
+    names = ("time", "open", "close", "high", "low", "volume")
+    rows = [dict(zip(names, (START_MS + step * 60_000, 10 + step, 10.5, 20.0, 5, 1.5), strict=True)) for step in range(5)]
+    text = {
+        "results": json.dumps({"results": rows}),
+        "nested": json.dumps({"status": "ok", "data": {"candles": rows}}),
+        "array": json.dumps(rows),
+        "pretty": json.dumps({"results": rows}, indent=2),
+        "ndjson": "\n".join(map(json.dumps, rows)),
+        "after": json.dumps({"results": rows, "count": 5}),
+        "texts": json.dumps([{name: str(value) for name, value in row.items()} for row in rows]),
+    }[form]
+    found = read(text.encode(), "ltcusd.json")
+    assert found.rows["open"].to_list() == [10.0, 11.0, 12.0, 13.0, 14.0]
+    assert found.rejects.height == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b"  \n\n", "empty"),
+        (HEADER, "no row"),
+        (b'{"results": []}', "no row"),
+        (b"name,age,city,street,house,door\nAnn,3,Rome,A,B,C\n", "columns"),
+        (b"date,temperature\n2019-01-01,3.5\n", "begins with"),
+        (b"time,open,close,high\n1546300800000,1,2,3\n", "begins with"),
+        (b"time,open,close,high,low,trades\n1546300800000,1,2,3,1,5\n", "columns"),
+        (b"time,open,open,close,high,low,volume\n1546300800000,1,1,2,3,1,5\n", "two columns"),
+        (b"time,open,close,high,low,volume\n31.12.18,1,2,3,1,5\n", "place of the time"),
+        ("time,open\n".encode("utf-16"), "UTF-16"),
+        (bytes(range(256)), "no text"),
+        (b'{"error": "rate limit"}', "columns"),
+        (b"<html><body>404</body></html>", "begins with"),
+    ],
+)
+def test_what_is_no_table_of_candles_is_refused(content, says):
+    with pytest.raises(SourceError) as caught:
+        read(content)
+    assert says in caught.value.found
+    assert caught.value.expected
+    assert caught.value.hint
