@@ -5,7 +5,7 @@ index: sums of their signals, from which a symbol that is itself a reference tak
 Everything is in units of each pair's own volatility; nothing is listed before its first candle.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numba
@@ -73,6 +73,14 @@ class MarketBlock:
         part = slice(start - self.start, stop - self.start)
         return MarketBlock(start, self.log_close[:, part], self.sigma[:, part], self.signals[..., part], self.index[:, part])
 
+    def forget(self, step: int) -> "MarketBlock":
+        """Return the market as it is known before a step: nothing of the later ones."""
+        known = step - self.start
+        parts = {name: getattr(self, name).copy() for name in ("log_close", "sigma", "signals", "index")}
+        for name, part in parts.items():
+            part[..., known:] = 0.0 if name == "index" else np.nan
+        return replace(self, **parts)
+
     @staticmethod
     def join(parts: list["MarketBlock"]) -> "MarketBlock":
         """Return blocks that follow each other as one."""
@@ -92,6 +100,9 @@ class MarketBlock:
         parts = []
         for name in ("log_close", "sigma", "signals"):
             kept = arrays[name]
+            if listed.size == leaders:
+                parts.append(kept)
+                continue
             whole = np.full((leaders, *kept.shape[1:]), np.nan, kept.dtype)
             whole[listed] = kept
             parts.append(whole)

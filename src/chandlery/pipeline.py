@@ -24,7 +24,7 @@ from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, plan_span, read_pasts, refusals, survey_source
 from chandlery.tasks.fit import FitTask, fit_model
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
-from chandlery.tasks.gate import check_symbol
+from chandlery.tasks.gate import check_market, check_symbol
 from chandlery.tasks.gather import SymbolTask, gather_symbol
 from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
 from chandlery.tasks.market import build_market
@@ -208,6 +208,7 @@ def _forecast(session: Session) -> None:
     with session.stage("gather", len(symbols), len(symbols)):
         session.map(gather_symbol, everybody, cost, lambda found: found.symbol)
     with session.stage("leak gate", len(symbols), len(symbols)):
+        session.map(check_market, [work], 0.0, str)
         session.map(check_symbol, everybody, cost / 4, lambda found: found[0])
     fits = _fit_tasks(session, work, pasts)
     with session.stage("fit", len(fits), len(fits)):

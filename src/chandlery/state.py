@@ -27,8 +27,14 @@ def put_arrays(store: Store, path: str, arrays: dict[str, np.ndarray[Any, Any]])
     store.put(path, msgspec.msgpack.encode((VERSION, held)))
 
 
-def get_arrays(store: Store, path: str) -> dict[str, np.ndarray[Any, Any]] | None:
-    """Return named arrays; None where there are none, or none of this form."""
+def get_arrays(store: Store, path: str, *, writable: bool = True) -> dict[str, np.ndarray[Any, Any]] | None:
+    """Return named arrays; None where there are none, or none of this form.
+
+    Args:
+        store: The lake.
+        path: Where.
+        writable: Whether the arrays are to be changed; a large one is read faster where they are not.
+    """
     content = store.get(path)
     if content is None:
         return None
@@ -36,7 +42,8 @@ def get_arrays(store: Store, path: str) -> dict[str, np.ndarray[Any, Any]] | Non
         version, held = msgspec.msgpack.decode(content, type=tuple[int, dict[str, Held]])
         if version != VERSION:
             return None
-        return {name: np.frombuffer(bytearray(array.content), np.dtype(array.kind)).reshape(array.shape) for name, array in held.items()}
+        views = {name: np.frombuffer(array.content, np.dtype(array.kind)).reshape(array.shape) for name, array in held.items()}
+        return {name: view.copy() for name, view in views.items()} if writable else views
     except (msgspec.DecodeError, ValueError):
         return None
 

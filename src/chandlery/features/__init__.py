@@ -169,11 +169,13 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, market: MarketBlock) ->
     steps = market.index.shape[1]
     log = np.full((LEADERS, LEADER_HISTORY + steps), np.nan)
     log[:, :LEADER_HISTORY] = state.leader_log
-    sigma, signals = np.full((LEADERS, steps), np.nan), np.full((LEADERS, 4, steps), np.nan, np.float32)
+    sigma, signals = np.empty((LEADERS, steps)), np.empty((LEADERS, 4, steps), np.float32)
     for n, place in enumerate(plan.leaders):
         if 0 <= place < market.log_close.shape[0]:
             log[n, LEADER_HISTORY:], sigma[n], signals[n] = market.log_close[place], market.sigma[place], market.signals[place]
-    return MarketArrays(log, sigma, signals, np.ascontiguousarray(market.index), plan.is_reference)
+        else:
+            sigma[n], signals[n] = np.nan, np.nan
+    return MarketArrays(log, sigma, signals, np.array(market.index), plan.is_reference)
 
 
 def _fill_own(plan: FeaturePlan, dense: Floats, block: CandleBlock, values: Singles) -> None:

@@ -18,7 +18,7 @@ from chandlery.tasks.market import read_references
 from chandlery.tasks.passes import MarketReader, SymbolPass, read_barriers
 from chandlery.tasks.work import Arrays, Block, Work
 
-__all__ = ["Probe", "check_symbol"]
+__all__ = ["Probe", "check_market", "check_symbol"]
 
 MOST_PROBES = 3
 
@@ -34,6 +34,29 @@ class Probe:
 
     block: Block
     cut: int
+
+
+def check_market(work: Work) -> int:
+    """Compute a sample of the market again from data cut at their time; return the number of steps.
+
+    Raises:
+        LawError: A value differs; it names the culprit.
+    """
+    steps = 0
+    minutes = work.lake.interval_minutes
+    for block in choose_blocks(work, "market", 0, work.blocks()[-1].stop):
+        probe = Probe(block, block.start + max(1, int(hash_of("market", block) % (block.stop - block.start))))
+        kept = state_of(work, block, "market")
+        state = MarketState.from_arrays(kept) if kept else start_market(work.references, minutes)
+        references = [None if piece is None else cut_block(piece, probe.cut) for piece in read_references(work, block)]
+        market_cut, _ = run_market(state, references, block.start, block.stop, minutes)
+        market = MarketReader(work).read(block)
+        known = slice(0, probe.cut - block.start)
+        names = ("log_close", "sigma", "signals", "index")
+        parts = [(f"market {name}", getattr(market, name)[..., known], getattr(market_cut, name)[..., known]) for name in names]
+        compare(Witness("all", probe.cut * minutes * 60_000), parts)
+        steps += probe.cut - block.start
+    return steps
 
 
 def check_symbol(task: SymbolTask) -> tuple[str, int]:
@@ -52,19 +75,27 @@ def check_symbol(task: SymbolTask) -> tuple[str, int]:
     return task.symbol, rows
 
 
-def choose(symbol_pass: SymbolPass) -> list[Probe]:
-    """Return blocks that begin where a state is known, and a cut in each, by a hash of symbol and time."""
-    work = symbol_pass.work
+def hash_of(name: str, block: Block) -> int:
+    """Return a number that follows from a name and a block alone."""
+    return zlib.crc32(f"{name}{block.start}".encode())
+
+
+def choose_blocks(work: Work, name: str, first: int, last: int) -> list[Block]:
+    """Return some of the blocks that begin where states are known and share a step with [first, last], by a hash."""
     starts = {work.steps(day) for day in (work.span.since, *work.span.saves)}
-    traded = symbol_pass.candles.step
-    blocks = [block for block in work.blocks() if block.start in starts and traded[0] < block.stop and block.start <= traded[-1]]
-    order = sorted(blocks, key=lambda block: zlib.crc32(f"{symbol_pass.symbol}{block.start}".encode()))
+    blocks = [block for block in work.blocks() if block.start in starts and first < block.stop and block.start <= last]
+    return sorted(blocks, key=lambda block: hash_of(name, block))[:MOST_PROBES]
+
+
+def choose(symbol_pass: SymbolPass) -> list[Probe]:
+    """Return blocks of a symbol, and a cut in the later half of each."""
+    steps = symbol_pass.candles.step
     probes = []
-    for block in order[:MOST_PROBES]:
-        first, last = np.searchsorted(traded, [block.start, block.stop])
-        inside = traded[first:last]
+    for block in choose_blocks(symbol_pass.work, symbol_pass.symbol, int(steps[0]), int(steps[-1])):
+        first, last = np.searchsorted(steps, [block.start, block.stop])
+        inside = steps[first:last]
         if inside.size:
-            place = zlib.crc32(f"{block.start}{symbol_pass.symbol}".encode()) % inside.size
+            place = hash_of(symbol_pass.symbol, block) % inside.size
             probes.append(Probe(block, int(inside[max(place, inside.size // 2)]) + 1))
     return probes
 
@@ -75,26 +106,18 @@ def state_of(work: Work, block: Block, name: str) -> Arrays | None:
 
 
 def check_block(symbol_pass: SymbolPass, probe: Probe) -> int:
-    """Compare market and features of a block with and without the data after the cut."""
+    """Compare the features of a block with and without the data after the cut."""
     work, block, plan = symbol_pass.work, probe.block, symbol_pass.plan
-    kept = state_of(work, block, "market")
-    market_state = MarketState.from_arrays(kept) if kept else start_market(work.references, work.lake.interval_minutes)
-    references = [None if piece is None else cut_block(piece, probe.cut) for piece in read_references(work, block)]
-    market_cut, _ = run_market(market_state, references, block.start, block.stop, work.lake.interval_minutes)
     market = MarketReader(work).read(block)
-    known = slice(0, probe.cut - block.start)
-    now = probe.cut * work.lake.interval_minutes * 60_000
-    parts = [(f"market {name}", getattr(market, name)[..., known], getattr(market_cut, name)[..., known]) for name in ("log_close", "sigma", "signals", "index")]
-    compare(Witness(symbol_pass.symbol, now), parts)
     held = state_of(work, block, f"features-{symbol_pass.symbol}")
     state = FeatureState.from_arrays(held) if held else start_features(plan)
     candles = symbol_pass.candles.cut(block.start, block.stop)
     rows, _ = run_features(plan, state, candles, market)
-    rows_cut, _ = run_features(plan, state, cut_block(candles, probe.cut), market_cut)
+    rows_cut, _ = run_features(plan, state, cut_block(candles, probe.cut), market.forget(probe.cut))
     count = rows_cut.step.size
     columns = [(f"feature {name}", rows.values[:count, place], rows_cut.values[:, place]) for place, name in enumerate(plan.names)]
     others = [(name, getattr(rows, field)[:count], getattr(rows_cut, field)) for name, field in (("close", "close"), ("sigma", "sigma"), ("sample weight", "weight"), ("readiness", "ready"))]
-    compare(Witness(symbol_pass.symbol, now), [*others, *columns])
+    compare(Witness(symbol_pass.symbol, probe.cut * work.lake.interval_minutes * 60_000), [*others, *columns])
     return count
 
 
