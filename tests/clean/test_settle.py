@@ -2,11 +2,11 @@ import datetime as dt
 
 import polars as pl
 import pytest
+from raw_files import HEADER, MODIFIED, START_MS, line, lines, raw_file, read
 
 from chandlery.clean import UNKNOWN, KeptFile, refuse, settle
 from chandlery.errors import LawError, SourceError
 from chandlery.schema import Candles, Ledger, Rejects
-from raw_files import HEADER, MODIFIED, START_MS, line, lines, raw_file, read
 
 COUNTS = ("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
 

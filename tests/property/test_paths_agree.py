@@ -5,12 +5,12 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from raw_files import HEADER, MODIFIED, START_MS, line, read
 
 from chandlery.clean import settle
 from chandlery.sources.layout import Layout
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines
 from chandlery.sources.rules import judge
-from raw_files import HEADER, MODIFIED, START_MS, line, read
 
 PLACES = (0, 1, 3, 4, 2, 5)
 TEXT = Layout("fields", PLACES, "ms", "", width=6)

@@ -1,9 +1,9 @@
 import json
 
 import pytest
+from raw_files import HEADER, START_MS, lines, read
 
 from chandlery.schema import REASONS
-from raw_files import HEADER, START_MS, lines, read
 
 T = START_MS
 ROWS = [

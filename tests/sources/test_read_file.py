@@ -7,11 +7,11 @@ import zipfile
 import polars as pl
 import pyarrow as pa
 import pytest
+from raw_files import HEADER, START_MS, line, lines, raw_file, read
 
 from chandlery.config import SourceSettings
 from chandlery.errors import SourceError
 from chandlery.sources.files import list_members, read_file
-from raw_files import HEADER, START_MS, line, lines, raw_file, read
 
 GOOD = HEADER + lines(200)
 

@@ -3,11 +3,11 @@ import json
 from pathlib import Path
 
 import pytest
+from raw_files import HEADER, START_MS, line, lines, raw_file, read
 
 from chandlery.config import SourceSettings
 from chandlery.errors import SourceError
 from chandlery.sources.files import peek_file, read_file
-from raw_files import HEADER, START_MS, line, lines, raw_file, read
 
 LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "layouts"
 SEVEN = {  # file: rows, interval, first time, open, high, low, close, volume of the first row

@@ -3,13 +3,13 @@ import io
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from raw_files import raw_file
 
 from chandlery.clean import settle
 from chandlery.config import SourceSettings
 from chandlery.schema import REASONS, Candles, Ledger, Rejects
 from chandlery.sources.files import read_file
 from chandlery.sources.sample import SamplePlan, write_sample
-from raw_files import raw_file
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
