@@ -84,7 +84,7 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
     issued, close, actual = rows.issued[known], rows.close[known], rows.actual[known]
     if issued.size == 0:
         return before
-    month = ((issued - 1) // DAY_MS).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    month = (issued // DAY_MS).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     months = np.union1d(before.months, month)
     sums = np.zeros((months.size, *before.sums.shape[1:]))
     sums[np.searchsorted(months, before.months)] = before.sums

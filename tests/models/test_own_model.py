@@ -1,0 +1,56 @@
+"""A scikit-learn regressor as a model of one's own, in one file."""
+
+from pathlib import Path
+
+import pytest
+from lakes import run_lake, write_days
+
+from chandlery.errors import SettingsError
+from chandlery.models import base
+from chandlery.tables import read_table
+
+OWN_MODEL = """
+import numpy as np
+from sklearn.linear_model import HuberRegressor
+from chandlery import register
+
+
+class Huber:
+    name, algorithm, refit_months, learns_from = "huber", 1, (1, 7), "sample"
+
+    def design(self, values, names):
+        chosen = [names.index(name) for name in ("own_r_1", "own_mid", "market_rel_1", "lead1_r_1")]
+        return np.nan_to_num(values[:, chosen])
+
+    def weigh(self, weight):
+        return weight
+
+    def fit(self, training, seed):
+        fitted = HuberRegressor().fit(training.values, training.target[:, 0], training.weight)
+        return {"coefficients": fitted.coef_.tolist(), "intercept": float(fitted.intercept_)}
+
+    def predict(self, artefact, design):
+        return design @ np.array(artefact["coefficients"], np.float32) + np.float32(artefact["intercept"])
+
+
+register(Huber())
+"""
+
+
+@pytest.mark.slow
+def test_a_regressor_of_ones_own_is_forecast_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_models", dict(base._models))
+    (tmp_path / "own.py").write_text(OWN_MODEL)
+    write_days(tmp_path / "raw", 0, 40)
+    run_lake(tmp_path / "raw", tmp_path / "lake", extensions=[str(tmp_path / "own.py")], models=["linear", "huber"])
+    scores = read_table(str(tmp_path / "lake"), "scores")
+    assert set(scores["model"].unique()) == {"linear", "huber", "served", "naive"}
+    forecasts = read_table(str(tmp_path / "lake"), "forecasts")
+    assert forecasts["predicted_huber"].null_count() == 0
+    assert forecasts.columns[-2:] == ["predicted_linear", "predicted_huber"]
+
+
+def test_an_unknown_model_is_told(tmp_path: Path) -> None:
+    write_days(tmp_path / "raw", 0, 2, symbols=1)
+    with pytest.raises(SettingsError, match="model 'crystal'; expected one of linear, tree"):
+        run_lake(tmp_path / "raw", tmp_path / "lake", models=["crystal"])

@@ -1,0 +1,42 @@
+"""The tree: our own descent gives what LightGBM predicts, and equal samples give equal texts."""
+
+import lightgbm
+import msgspec
+import numpy as np
+import pytest
+
+from chandlery.models import Sample, Tree
+from chandlery.models import tree as room
+
+
+def make_sample(rows: int, seed: int = 0) -> Sample:
+    random = np.random.default_rng(seed)
+    values = random.standard_normal((rows, 8)).astype(np.float32)
+    values[random.random(values.shape) < 0.05] = np.nan
+    target = np.where(np.nan_to_num(values[:, :1]) > 0.3, 0.4, -0.1) + 0.5 * random.standard_normal((rows, 1))
+    return Sample(values, target.astype(np.float32), np.ones(rows, np.float32), random.integers(0, 2**63, rows).astype(np.uint64))
+
+
+def test_descent_equals_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    honest = lightgbm.train
+    monkeypatch.setattr(lightgbm, "train", lambda *arguments, **named: kept.append(honest(*arguments, **named)) or kept[-1])
+    sample, model = make_sample(20_000), Tree()
+    artefact = model.fit(sample, 0)
+    fresh = make_sample(5_000, seed=1).values
+    fresh[:10] = 0.0
+    assert np.allclose(model.predict(artefact, fresh), kept[0].predict(fresh), atol=1e-7)
+
+
+def test_equal_samples_give_equal_texts_in_any_order() -> None:
+    sample = make_sample(20_000)
+    order = np.random.default_rng(9).permutation(sample.rows)
+    turned = Sample(sample.values[order], sample.target[order], sample.weight[order], sample.key[order])
+    texts = [msgspec.json.encode(Tree().fit(found, 0)) for found in (sample, turned)]
+    assert texts[0] == texts[1]
+
+
+def test_a_sample_above_the_limit_is_cut_by_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MOST_ROWS", 5_000)
+    sample = make_sample(20_000)
+    assert Tree().fit(sample, 0) == Tree().fit(sample.take_lowest(5_000), 0)

@@ -1,0 +1,91 @@
+"""What is served: calibrated, never worse than naive in the long run, causal, and the same however it is cut."""
+
+import numpy as np
+import pytest
+
+from chandlery.grid import DAY_MS
+from chandlery.served import Served, ServedRows, ServedState, serve, start_served
+
+MINUTE = 60_000
+START = 1_546_300_800_000
+
+
+def make_rows(days: int, *, strength: float, scale: float = 1.0, seed: int = 0) -> ServedRows:
+    """Rows whose first model has `strength` of correlation, told `scale` times too loud; the second is noise."""
+    random = np.random.default_rng(seed)
+    count = days * 1440
+    issued = START + np.arange(1, count + 1) * MINUTE
+    signal = random.standard_normal(count)
+    realised = strength * signal + np.sqrt(1 - strength**2) * random.standard_t(5, count) / np.sqrt(5 / 3)
+    predictions = np.column_stack([scale * strength * signal, 0.2 * random.standard_normal(count)]).astype(np.float32)
+    return ServedRows(issued, issued + 5 * MINUTE, predictions, realised)
+
+
+def skill(rows: ServedRows, served: Served) -> float:
+    return 1 - float(((rows.realised - served.served) ** 2).sum() / (rows.realised**2).sum())
+
+
+def part_of(rows: ServedRows, part: slice) -> ServedRows:
+    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part])
+
+
+def test_a_good_model_is_served_and_its_loudness_mended() -> None:
+    rows = make_rows(60, strength=0.15, scale=3.0)
+    served, _ = serve(start_served(2), rows)
+    later = slice(20 * 1440, None)
+    assert np.mean(served.served_by[later] == 0) > 0.95
+    assert skill(part_of(rows, later), Served(*(getattr(served, name)[later] for name in Served.__annotations__))) > 0.015
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_is_not_served(seed: int) -> None:
+    rows = make_rows(120, strength=0.0, seed=seed)
+    rows.predictions[:, 0] = 0.2 * np.random.default_rng(seed + 50).standard_normal(rows.issued.size)
+    served, _ = serve(start_served(2), rows)
+    assert skill(rows, served) > -2e-4
+    assert np.all(served.served[served.served_by < 0] == 0.0)
+    assert np.mean(served.served_by < 0) > 0.5
+
+
+def test_a_model_that_turns_bad_is_dropped_within_weeks() -> None:
+    good, bad = make_rows(60, strength=0.2), make_rows(40, strength=0.2, seed=1)
+    bad.predictions[:, 0] *= -1
+    shifted = ServedRows(bad.issued + 60 * DAY_MS, bad.target + 60 * DAY_MS, bad.predictions, bad.realised)
+    _, state = serve(start_served(2), good)
+    served, _ = serve(state, shifted)
+    assert np.mean(served.served_by[:1440] == 0) > 0.9
+    assert np.mean(served.served_by[14 * 1440 :] == 0) == 0.0
+
+
+def test_intervals_cover_what_they_say() -> None:
+    rows = make_rows(60, strength=0.1)
+    served, _ = serve(start_served(2), rows)
+    later = slice(20 * 1440, None)
+    residual = np.abs(rows.realised - served.served)[later]
+    assert np.mean(residual <= served.half_80[later]) == pytest.approx(0.80, abs=0.01)
+    assert np.mean(residual <= served.half_95[later]) == pytest.approx(0.95, abs=0.005)
+    assert np.isnan(served.half_80[:1000]).all()
+
+
+@pytest.mark.parametrize("days", [1, 9, 29])
+def test_cutting_at_midnight_changes_no_bit(days: int) -> None:
+    rows = make_rows(30, strength=0.1)
+    whole, end = serve(start_served(2), rows)
+    first, state = serve(start_served(2), part_of(rows, slice(0, days * 1440)))
+    second, again = serve(ServedState.from_arrays(state.to_arrays()), part_of(rows, slice(days * 1440, None)))
+    joined = Served.concat([first, second])
+    for name in Served.__annotations__:
+        assert np.array_equal(getattr(whole, name), getattr(joined, name), equal_nan=True), name
+    for one, other in zip(end, again, strict=True):
+        assert np.array_equal(one, other, equal_nan=True)
+
+
+def test_outcomes_change_nothing_before_they_are_known() -> None:
+    rows = make_rows(30, strength=0.1)
+    whole, _ = serve(start_served(2), rows)
+    count = 20 * 1440 + 700
+    now = rows.issued[count - 1]
+    hidden = ServedRows(rows.issued[:count], rows.target[:count], rows.predictions[:count], np.where(rows.target[:count] <= now, rows.realised[:count], np.nan))
+    short, _ = serve(start_served(2), hidden)
+    for name in Served.__annotations__:
+        assert np.array_equal(getattr(whole, name)[:count], getattr(short, name), equal_nan=True), name
