@@ -118,12 +118,12 @@ def start_market(references: tuple[str, ...], interval_minutes: int) -> MarketSt
     return MarketState(history, averages)
 
 
-def run_market(state: MarketState, candles: list[CandleBlock | None], start: int, stop: int, interval_minutes: int) -> tuple[MarketBlock, MarketState]:
+def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop: int, interval_minutes: int) -> tuple[MarketBlock, MarketState]:
     """Return the market of steps [start, stop) and the state after them.
 
     Args:
         state: The state before; it is left as it is.
-        candles: The references' candles of these steps, leaders first; None where a reference is missing.
+        candles: The references' candles of these steps, leaders first; empty where a reference is missing.
         start: First step.
         stop: Step after the last.
         interval_minutes: Of the lake.
@@ -140,8 +140,8 @@ def run_market(state: MarketState, candles: list[CandleBlock | None], start: int
     history, averages = state.history.copy(), state.averages.copy()
     spare = (np.empty((1, steps)), np.empty((1, steps)), np.empty((1, len(LEADER_COLUMNS), steps), np.float32))
     for place, piece in enumerate(candles):
-        if piece is None:
-            continue
+        if piece.step.size == 0 and np.isnan(history[place, 3, -1]):
+            continue  # not listed yet
         dense = fill_dense(history[place], start, stop, piece.step, piece.prices)
         own = (block.log_close, block.sigma, block.signals) if place < leaders else spare
         _add_reference(dense, averages[place], own, place if place < leaders else 0, block.index, float(interval_minutes))

@@ -8,7 +8,7 @@ import pytest
 from slow import Pair, slow_features
 
 from chandlery.features import BUILT_IN, FeatureRows, plan_features, run_features, start_features
-from chandlery.grid import CandleArrays, to_arrays
+from chandlery.grid import CandleArrays, CandleBlock, to_arrays
 from chandlery.market import MarketBlock, run_market, start_market
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 
@@ -53,7 +53,8 @@ def run(pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int
             short = pairs[name].cut(start, min(stop, max(known, start)))
             return type(short)(start, stop, short.step, short.prices)
 
-        blocks = [piece(name) if name in pairs else None for name in REFERENCES]
+        nothing = CandleBlock(start, stop, np.empty(0, np.int64), np.empty((5, 0)))
+        blocks = [piece(name) if name in pairs else nothing for name in REFERENCES]
         market, market_state = run_market(market_state, blocks, start, stop, 1)
         rows, state = run_features(plan, state, piece(symbol), MarketBlock.from_arrays(market.to_arrays()))
         parts.append(rows)

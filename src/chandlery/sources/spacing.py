@@ -42,11 +42,12 @@ def check_one_interval(times: NDArray[np.int64], interval_minutes: int, source: 
     Raises:
         SourceError: In some stretch of 500 rows nearly every time is a multiple of a longer interval.
     """
-    steps = times[: len(times) // BLOCK * BLOCK] // (interval_minutes * MINUTE_MS)
+    steps = times // (interval_minutes * MINUTE_MS)
     for factor in (2, 3, 5):
-        aligned = (steps % factor == 0).reshape(-1, BLOCK).mean(axis=1)
-        if (aligned > 0.95).any():  # noqa: PLR2004 - by chance, half of them would be
-            place = int(np.argmax(aligned > 0.95)) * BLOCK  # noqa: PLR2004
+        running = np.concatenate([[0], np.cumsum(steps % factor == 0)])
+        aligned = running[BLOCK:] - running[:-BLOCK]
+        if (aligned > 0.95 * BLOCK).any():  # by chance, half of them would be
+            place = int(np.argmax(aligned > 0.95 * BLOCK))
             spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * interval_minutes
             raise SourceError(
                 f"{source} mixes candles of {interval_minutes}m with candles of {spacing}m from about row {place + 1}",

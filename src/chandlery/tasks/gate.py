@@ -48,7 +48,7 @@ def check_market(work: Work) -> int:
         probe = Probe(block, block.start + max(1, int(hash_of("market", block) % (block.stop - block.start))))
         kept = state_of(work, block, "market")
         state = MarketState.from_arrays(kept) if kept else start_market(work.references, minutes)
-        references = [None if piece is None else cut_block(piece, probe.cut) for piece in read_references(work, block)]
+        references = [cut_block(piece, probe.cut) for piece in read_references(work, block)]
         market_cut, _ = run_market(state, references, block.start, block.stop, minutes)
         market = MarketReader(work).read(block)
         known = slice(0, probe.cut - block.start)

@@ -1,6 +1,6 @@
 """The market's task: reference pairs to leaders and index, month by month."""
 
-from chandlery.grid import CandleArrays, CandleBlock, to_arrays
+from chandlery.grid import CandleBlock, to_arrays
 from chandlery.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.state import get_arrays, put_arrays
 from chandlery.tasks.passes import market_path
@@ -23,7 +23,7 @@ def build_market(work: Work) -> int:
     parts = before_span(work, blocks[0])
     months = 0
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        pieces = [cut(arrays, block) for arrays in candles]
+        pieces = [arrays.cut(block.start, block.stop) for arrays in candles]
         part, state = run_market(state, pieces, block.start, block.stop, minutes)
         parts.append(part)
         if block.saves:
@@ -44,13 +44,8 @@ def before_span(work: Work, block: Block) -> list[MarketBlock]:
     return [held.cut(held.start, block.start)] if held.start < block.start else []
 
 
-def read_references(work: Work, block: Block) -> list[CandleBlock | None]:
+def read_references(work: Work, block: Block) -> list[CandleBlock]:
     """Return the references' candles of a block."""
     minutes = work.lake.interval_minutes
     since, until = (step * minutes * 60_000 for step in (block.start, block.stop))
-    return [cut(to_arrays(work.lake.read_candles(symbol, since, until), minutes), block) for symbol in work.references]
-
-
-def cut(candles: CandleArrays, block: Block) -> CandleBlock | None:
-    """Return the candles of a block; None where the symbol has none at all."""
-    return candles.cut(block.start, block.stop) if candles.step.size else None
+    return [to_arrays(work.lake.read_candles(symbol, since, until), minutes).cut(block.start, block.stop) for symbol in work.references]

@@ -1,0 +1,127 @@
+"""Speed beside the yardstick, in turns, by CPU time: what `make bench` runs.
+
+The real candles and the yardstick stand beside the repository, in ../shared; without them nothing is measured.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+YARDSTICK = SHARED / "bench" / "seed_baseline.py"
+FLOOR = """
+import polars as pl, sys
+from pathlib import Path
+for path in sorted(Path(sys.argv[1]).glob("*.csv")):
+    pl.read_csv(path)
+for path in sorted(Path(sys.argv[2]).rglob("*.parquet")):
+    pl.read_parquet(path, hive_partitioning=False).write_parquet(sys.argv[3], compression="zstd", compression_level=1)
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and its children cost."""
+
+    cpu: float
+    wall: float
+    resident_mb: float
+
+
+def measure(command: list[str]) -> Cost:
+    """Run a command and return its cost; its largest process stands for the resident memory."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(["/usr/bin/env", *command], check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(cpu, time.perf_counter() - began, after.ru_maxrss / 1024)
+
+
+def run_chandlery(source: Path, lake: Path, models: list[str], *, horizons: tuple[str, ...] = ("30m",)) -> Cost:
+    """Run the whole pipeline into a new lake."""
+    shutil.rmtree(lake, ignore_errors=True)
+    flags = [part for name in horizons for part in ("--horizon", name)] + [part for model in models for part in ("--model", model)]
+    return measure([sys.executable, "-m", "chandlery.cli", "run", "--source", str(source), "--lake", str(lake), "--quiet", *flags])
+
+
+def unpack(scratch: Path) -> tuple[Path, Path]:
+    """Return a folder with LTC alone and one with all six pairs, LTC as plain CSV."""
+    one, six = scratch / "one", scratch / "six"
+    for folder in (one, six):
+        folder.mkdir()
+    for path in sorted((SHARED / "data" / "bitfinex").glob("*.gz")):
+        if path.name.startswith("ltcusd"):
+            (one / "ltcusd.csv").write_bytes(gzip.decompress(path.read_bytes()))
+            os.link(one / "ltcusd.csv", six / "ltcusd.csv")
+        else:
+            shutil.copy2(path, six / path.name)
+    return one, six
+
+
+def candles_of(lake: Path) -> float:
+    """Return the millions of candles in a lake."""
+    sql = "SELECT sum(rows_kept) AS n FROM ledger"
+    shown = subprocess.run([sys.executable, "-m", "chandlery.cli", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
+    return float(json.loads(shown.stdout)[0]["n"]) / 1e6
+
+
+def main() -> None:
+    """Measure in turns and print medians and ratios."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--spark", action="store_true", help="also the yardstick through Spark, which needs pyspark")
+    arguments = parser.parse_args()
+    if not YARDSTICK.exists():
+        print("left out: the yardstick and the real candles are not beside this repository")
+        return
+    with tempfile.TemporaryDirectory(prefix="chandlery-bench-") as folder:
+        scratch = Path(folder)
+        one, six = unpack(scratch)
+        cold = run_chandlery(one, scratch / "warm", ["linear", "tree"])
+        jobs = {
+            "yardstick, LTC": lambda: measure([sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "seed")]),
+            "LTC, linear": lambda: run_chandlery(one, scratch / "ltc", ["linear"]),
+            "LTC, linear and tree": lambda: run_chandlery(one, scratch / "ltc2", ["linear", "tree"]),
+            "six pairs, linear": lambda: run_chandlery(six, scratch / "six_lake", ["linear"]),
+            "floor of LTC, linear": lambda: measure([sys.executable, "-c", FLOOR, str(one), str(scratch / "ltc"), str(scratch / "floor.parquet")]),
+        }
+        if arguments.spark:
+            jobs["yardstick with Spark, LTC"] = lambda: measure([sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "spark"), "--spark"])
+        costs: dict[str, list[Cost]] = {name: [] for name in jobs}
+        for number in range(arguments.rounds):
+            for name, job in jobs.items():
+                costs[name].append(job())
+                print(f"round {number + 1}: {name}: {costs[name][-1].cpu:.1f} CPU-s, {costs[name][-1].wall:.1f} s", flush=True)
+        report(costs, cold, candles_of(scratch / "six_lake"))
+
+
+def report(costs: dict[str, list[Cost]], cold: Cost, millions: float) -> None:
+    """Print medians, and what they are beside the yardstick and the floor."""
+    cpu = {name: statistics.median(cost.cpu for cost in found) for name, found in costs.items()}
+    wall = {name: statistics.median(cost.wall for cost in found) for name, found in costs.items()}
+    print(f"\n{'job':<28}{'CPU-s':>8}{'wall s':>8}")
+    for name in costs:
+        print(f"{name:<28}{cpu[name]:>8.1f}{wall[name]:>8.1f}")
+    yardstick = cpu["yardstick, LTC"]
+    print(f"\nLTC, linear: {cpu['LTC, linear'] / yardstick:.2f} × the yardstick's CPU; with the tree {cpu['LTC, linear and tree'] / yardstick:.2f} ×")
+    print(f"LTC, linear: {cpu['LTC, linear'] / cpu['floor of LTC, linear']:.1f} × the floor (reading and writing the same with Polars)")
+    print(f"six pairs, linear: {cpu['six pairs, linear'] / millions:.2f} CPU-s a million candles, of {millions:.2f} million")
+    if "yardstick with Spark, LTC" in wall:
+        print(f"LTC, linear: {wall['LTC, linear'] / wall['yardstick with Spark, LTC']:.2f} of the wall time of the yardstick with Spark")
+    print(f"largest process of all: {max(cost.resident_mb for found in costs.values() for cost in found):,.0f} MB; first run, cold compile included: {cold.cpu:.1f} CPU-s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The heavy figures on the real candles beside the repository: what `make prove` runs."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bench import SHARED, run_chandlery
+
+ROWS = {"BTCUSD": 1_797_246, "EOSUSD": 1_173_342, "ETHUSD": 1_691_499, "IOTUSD": 1_000_733, "LTCUSD": 1_642_683, "NEOUSD": 801_583}  # data/README.md
+HOLES = {"LTCUSD": ("2014-12-01", "2015-05-15", "2016-05-01", "2016-08-06"), "ETHUSD": ("2016-05-01", "2016-08-06")}  # likewise
+HORIZONS = ("1m", "5m", "15m", "30m", "60m")
+
+
+def query(lake: Path, sql: str) -> list[dict[str, Any]]:
+    """Return what a SELECT gives."""
+    shown = subprocess.run([sys.executable, "-m", "chandlery.cli", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
+    return list(json.loads(shown.stdout))
+
+
+def check(what: str, *, holds: bool, found: object) -> bool:
+    """Print whether something holds."""
+    print(f"{'ok  ' if holds else 'FAIL'} {what}: {found}", flush=True)
+    return holds
+
+
+def prove_tables(lake: Path) -> list[bool]:
+    """Check the ledger, the holes, the labels and the skill."""
+    ledger = query(lake, "SELECT symbol, rows_read, rows_kept, rows_rejected FROM ledger ORDER BY symbol")
+    results = [check("ledger", holds=all(row["rows_read"] == row["rows_kept"] == ROWS[row["symbol"]] for row in ledger) and len(ledger) == len(ROWS), found=[row["rows_kept"] for row in ledger])]
+    for symbol, moments in HOLES.items():
+        for moment in moments:
+            kinds = query(lake, f"SELECT kind FROM gaps WHERE symbol = '{symbol}' AND kind != 'no_trade' AND start < '{moment}' AND \"end\" > '{moment}'")  # noqa: S608 - constants of this file
+            results.append(check(f"{symbol} {moment}", holds=len(kinds) == 1 and kinds[0]["kind"] in {"hole", "outage"}, found=kinds))
+    across = query(
+        lake,
+        "SELECT count(*) AS n FROM gaps g JOIN forecasts f ON f.symbol = g.symbol AND f.horizon_minutes = 60 AND f.actual_close IS NOT NULL "
+        "AND g.kind != 'no_trade' AND g.missing > 1000 AND f.issued_at <= g.start AND f.target_time > g.start",
+    )
+    results.append(check("labels across the long gaps", holds=across[0]["n"] == 0, found=across[0]["n"]))
+    scores = pl.DataFrame(query(lake, "SELECT symbol, horizon_minutes, model, skill FROM scores WHERE period = '2019'"))
+    linear = scores.filter((pl.col("symbol") == "LTCUSD") & (pl.col("model") == "linear"))
+    for horizon, least in ((1, 0.018), (5, 0.009)):
+        skill = linear.filter(pl.col("horizon_minutes") == horizon)["skill"][0]
+        results.append(check(f"skill of linear on LTC over 2019, {horizon}m, at least {least:.1%}", holds=skill >= least, found=f"{skill:.2%}"))
+    worst = scores.filter(pl.col("model") == "served").sort("skill").row(0, named=True)
+    results.append(check("served not below naive over 2019", holds=worst["skill"] >= -1e-6, found=worst))
+    return results
+
+
+def prove_append(scratch: Path) -> list[bool]:
+    """One more day on six pairs: what it costs and whether the bytes are those of a rebuild."""
+    raw, whole, grown = scratch / "split", scratch / "whole", scratch / "grown"
+    raw.mkdir()
+    days = {}
+    for path in sorted((SHARED / "data" / "bitfinex").glob("*.csv.gz")) + [SHARED / "data" / "bitfinex" / "ethusd.json.gz"]:
+        symbol = path.name.split(".")[0]
+        candles = read(path)
+        edge = int(candles["time"].max()) // 86_400_000 * 86_400_000
+        candles.filter(pl.col("time") < edge).write_csv(raw / f"{symbol}_a.csv")
+        days[symbol] = candles.filter(pl.col("time") >= edge)
+    run_chandlery(raw, grown, [])
+    for symbol, day in days.items():
+        day.write_csv(raw / f"{symbol}_b.csv")
+    rebuild = run_chandlery(raw, whole, [])
+    append = run_again(raw, grown)
+    equal = objects(whole) == objects(grown)
+    share = append / rebuild.cpu
+    return [
+        check("an append equals a rebuild", holds=equal, found=equal),
+        check("one more day, share of a rebuild's CPU", holds=share <= 0.05, found=f"{append:.1f} of {rebuild.cpu:.1f} CPU-s, {share:.1%}"),
+    ]
+
+
+def read(path: Path) -> pl.DataFrame:
+    """Return a raw file's candles."""
+    if path.suffixes[0] == ".csv":
+        return pl.read_csv(path)
+    import gzip  # noqa: PLC0415
+
+    return pl.DataFrame(json.loads(gzip.decompress(path.read_bytes()))["results"])
+
+
+def run_again(raw: Path, lake: Path) -> float:
+    """Return the CPU seconds of another run."""
+    from bench import measure  # noqa: PLC0415
+
+    return measure([sys.executable, "-m", "chandlery.cli", "run", "--source", str(raw), "--lake", str(lake), "--quiet"]).cpu
+
+
+def objects(lake: Path) -> dict[str, bytes]:
+    """Return every object that law 5 speaks of."""
+    import hashlib  # noqa: PLC0415
+
+    left_out = ("state", "runs", ".lease.lock", "lease.json")
+    files = [path for path in lake.rglob("*") if path.is_file() and path.relative_to(lake).parts[0] not in left_out]
+    return {str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).digest() for path in files}
+
+
+def main() -> None:
+    """Prove what can be proved here; end with 1 where something does not hold."""
+    if not SHARED.exists():
+        print("left out: the real candles are not beside this repository")
+        return
+    with tempfile.TemporaryDirectory(prefix="chandlery-prove-") as folder:
+        scratch = Path(folder)
+        cost = run_chandlery(SHARED / "data" / "bitfinex", scratch / "lake", [], horizons=HORIZONS)
+        print(f"six pairs, five horizons, two models: {cost.cpu:.0f} CPU-s, {cost.wall:.0f} s")
+        results = prove_tables(scratch / "lake")
+        shutil.rmtree(scratch / "lake")
+        results += prove_append(scratch)
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
