@@ -18,12 +18,12 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
 
     kind: str
     shape: tuple[int, ...]
-    content: bytes
+    content: memoryview
 
 
 def put_arrays(store: Store, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
     """Keep named arrays of numbers or text; none of objects."""
-    held = {name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()}
+    held = {name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data) for name, array in arrays.items()}
     store.put(path, msgspec.msgpack.encode((VERSION, held)))
 
 

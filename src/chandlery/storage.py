@@ -108,6 +108,8 @@ class Store:
     def get(self, path: str) -> bytes | None:
         """Return an object's bytes; None where there is none."""
         with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+            if self.is_local:
+                return (self.root / path).read_bytes()
             return bytes(obstore.get(self._objects, path).bytes())
         return None
 
