@@ -28,7 +28,6 @@ class Server:
     Args:
         endpoint: Its URL.
         pid: Its process.
-        buckets: Folder names of the buckets that were made.
     """
 
     endpoint: str

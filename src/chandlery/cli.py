@@ -14,6 +14,8 @@ from chandlery.errors import ChandleryError
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="chandlery",
     help="Raw crypto candles in one bucket, clean tables and scored forecasts in another.",
@@ -169,9 +171,9 @@ def explain(symbol: str, row: Annotated[int | None, typer.Option(help="One row's
 @app.command()
 def sample(
     folder: Path,
-    symbols: Annotated[int, typer.Option(help="How many, up to nine.")] = 3,
-    days: Annotated[int, typer.Option(help="How many whole days.")] = 60,
-    faults: Annotated[float, typer.Option(help="Share of faulty rows to plant.")] = 0.02,
+    symbols: Annotated[int, typer.Option(help="How many, up to nine.", min=1, max=9)] = 3,
+    days: Annotated[int, typer.Option(help="How many whole days.", min=1)] = 60,
+    faults: Annotated[float, typer.Option(help="Share of faulty rows to plant.", min=0, max=0.5)] = 0.02,
     seed: int = 0,
     json: Json = False,
 ) -> None:
@@ -185,14 +187,14 @@ def sample(
 
 
 @app.command()
-def init(path: Path = Path("chandlery.toml")) -> None:
+def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("chandlery.toml"), json: Json = False) -> None:
     """Write a commented chandlery.toml.
 
     Example: chandlery init
     """
     from chandlery import show  # noqa: PLC0415
 
-    show.init(path)
+    show.init(path, as_json=json)
 
 
 def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None) -> Settings:
@@ -208,12 +210,13 @@ def main() -> None:
     """Run the command line; every error is one text on stderr and an exit code."""
     try:
         app(standalone_mode=True)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # Typer turns Ctrl-C into this
+            print("chandlery: stopped; run again to go on", file=sys.stderr)
+        raise
     except ChandleryError as error:
         print(f"chandlery: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("chandlery: stopped; run again to go on", file=sys.stderr)
-        sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if os.environ.get("CHANDLERY_TRACEBACK"):
             traceback.print_exc()

@@ -74,6 +74,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What a run would do, in order; empty where everything is up to date."""
 
     steps: list[Step]
+    exit_code: int = 0
 
 
 def plan(settings: Settings) -> Plan:
@@ -211,6 +212,10 @@ def _forecast(session: Session) -> None:
         session.map(check_market, [work], 0.0, str)
         session.map(check_symbol, everybody, cost / 4, lambda found: found[0])
     fits = _fit_tasks(session, work, pasts)
+    if not fits and not span.resumed:
+        session.tell(
+            f"no forecasts yet: models are first fitted at the first month that begins after {session.settings.forecast.min_train} of history. Hint: add older candles, or lower [forecast] min_train"
+        )
     with session.stage("fit", len(fits), len(fits)):
         session.map(fit_model, fits, sum(len(task.refits) for task in fits) * 0.5, str)
     with session.stage("forecast", len(symbols), len(shown)):

@@ -57,6 +57,7 @@ class RunReport(msgspec.Struct):
         exit_code: As in DESIGN: 0 done, 3 some input was refused, and so on.
         stages: In order.
         messages: Refusals, with what to do.
+        notes: What is worth knowing besides.
         published: Objects of tables that were put.
         run_id: Name of its record under runs/; None where everything was up to date.
     """
@@ -65,6 +66,7 @@ class RunReport(msgspec.Struct):
     exit_code: int = 0
     stages: list[Stage] = []
     messages: list[str] = []
+    notes: list[str] = []
     published: int = 0
     run_id: str | None = None
 
@@ -152,6 +154,11 @@ class Session:
         """Note a refusal: the run goes on, and ends with the gravest code."""
         self.report.messages.append(message)
         self.report.exit_code = gravest([self.report.exit_code, code])
+        self.watch.note(message)
+
+    def tell(self, message: str) -> None:
+        """Note something worth knowing that is no fault."""
+        self.report.notes.append(message)
         self.watch.note(message)
 
     def write_record(self) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 import pydantic
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from chandlery.check import Probe
 from chandlery.config import Settings, normalise_symbol
@@ -31,12 +32,12 @@ def _print_json(content: Any) -> None:
 
 def _table(rows: list[dict[str, Any]], title: str = "") -> None:
     console = Console(width=None if sys.stdout.isatty() else 200)
-    shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    shown = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else []:
         numeric = all(isinstance(row[name], int | float | None) for row in rows)
-        shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        shown.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(_cell(value) for value in row.values()))
+        shown.add_row(*(Text(_cell(value)) for value in row.values()))  # raw text such as "[/b]" is no markup
     console.print(shown)
 
 
@@ -56,8 +57,10 @@ def report(result: RunReport, *, as_json: bool) -> None:
         _print_json(result)
         return
     for stage in result.stages:
-        done = f"{stage.computed} computed" if stage.computed else "up to date"
+        done = f"{stage.computed} computed" if stage.computed else "up to date" if stage.up_to_date else "nothing to do"
         print(f"{stage.name:<10} {done:<14} {stage.seconds:8.1f} s")
+    for note in result.notes:
+        print(note)
     for message in result.messages:
         print(f"refused: {message}")
     print(f"{result.published} objects published to {result.lake}" if result.run_id else f"{result.lake} is up to date")
@@ -99,7 +102,9 @@ def scores(settings: Settings, period: str, *, as_json: bool) -> None:
     if settings.symbols:
         found = found.filter(pl.col("symbol").is_in(settings.symbols))
     if found.is_empty():
-        raise SettingsError(f"no scores for {period}", "all, a year such as 2019 or a month such as 2019-05", "run `chandlery run` first, or choose another --period")
+        raise SettingsError(
+            f"no scores for {period}", "all, a year such as 2019 or a month such as 2019-05", "run `chandlery run` first (it says where there is too little history), or choose another --period"
+        )
     naive = found.filter(pl.col("model") == "naive").select("symbol", "horizon_minutes", pl.col("rmse").alias("naive_rmse"))
     found = found.join(naive, on=["symbol", "horizon_minutes"], how="left", maintain_order="left")
     if as_json:
@@ -157,9 +162,16 @@ def explain(settings: Settings, symbol: str, row: int | None, *, as_json: bool) 
 
 
 def sample(folder: Path, plan: tuple[int, int, float, int], *, as_json: bool) -> None:
-    """Write made-up files and show what was planted in them."""
+    """Write made-up files and show what was planted in them.
+
+    Raises:
+        SettingsError: The folder cannot be made.
+    """
     symbols, days, faults, seed = plan
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be made: {error.strerror}", "a folder to write to", "name another") from None
     truths = []
     for place, symbol in enumerate(SAMPLE_SYMBOLS[:symbols]):
         form: Literal["csv", "json"] = "json" if place % 2 else "csv"
@@ -179,12 +191,22 @@ def sample(folder: Path, plan: tuple[int, int, float, int], *, as_json: bool) ->
         _table(counts, title="planted faults")
 
 
-def init(path: Path) -> None:
-    """Write every setting with its default and what it means."""
+def init(path: Path, *, as_json: bool) -> None:
+    """Write every setting with its default and what it means.
+
+    Raises:
+        SettingsError: The file is there already, or cannot be written.
+    """
     if path.exists():
-        raise SettingsError(f"{path} is there already", "a new file", "name another, or edit it")
-    path.write_text(render_settings(), encoding="utf-8")
-    print(f"wrote {path}")
+        raise SettingsError(f"{path} is there already", "a new file", "name another with --path, or edit it")
+    try:
+        path.write_text(render_settings(), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}", "a file in a folder that is there", "name another with --path") from None
+    if as_json:
+        _print_json({"path": str(path)})
+    else:
+        print(f"wrote {path}")
 
 
 def render_settings() -> str:

@@ -167,6 +167,8 @@ class Store:
         """Delete an object; nothing where there is none."""
         with self._translated("delete", path), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._objects, path)
+            if self.is_local and not any((self.root / path).parent.iterdir()):
+                (self.root / path).parent.rmdir()
 
     def now(self) -> dt.datetime:
         """Return the store's clock, by the time that it gives to a fresh object; whole seconds on S3."""
@@ -274,7 +276,8 @@ def list_source(store: Store, pattern: str) -> list[Entry]:
     """
     if store.is_local and not store.root.exists():
         raise SettingsError(f"no folder {store.uri}", "a file, a folder or a glob", "check --source or [source] uri")
-    entries = store.list("" if re.search(r"[*?\[]", pattern) else pattern)
+    named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a listing knows folders, not one object
+    entries = [named] if named else store.list()  # where there is none, the listing tells a missing bucket from a missing file
     visible = (entry for entry in entries if not any(part[:1] in {".", "_"} for part in entry.path.split("/")))
     return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path, pattern)]
 

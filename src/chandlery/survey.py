@@ -28,6 +28,8 @@ from chandlery.tasks.ingest import UNKNOWN, IngestTask, to_record
 __all__ = ["Source", "forecast_base", "plan_span", "read_pasts", "refusals", "survey_source"]
 
 LOOKED_AT = 5
+MOST_LOOKED_AT = 50
+DEFAULT_INTERVAL = "1m"
 LIBRARIES = ("numpy", "numba", "polars", "lightgbm", "scikit-learn")
 
 
@@ -41,22 +43,18 @@ class Source:
 
     @cached_property
     def interval(self) -> str:
-        """The interval of the lake, or of most of the largest files where there is no lake yet.
-
-        Raises:
-            SettingsError: No file tells.
-        """
+        """The interval of the lake, or of most of the largest files where there is no lake yet."""
         if self.session.lake_file is not None:
             return self.session.lake_file.interval
         votes: Counter[int] = Counter()
         largest = sorted((file for files in self.files.values() for file in files), key=lambda file: -file.size_bytes)
-        for file in largest:
+        for file in largest[:MOST_LOOKED_AT]:
             if minutes := self._look(file):
                 votes[minutes] += 1
             if votes.total() == LOOKED_AT:
                 break
         if not votes:
-            raise SettingsError(f"no file at {self.store.uri} tells an interval", "100 candles or more in one of them", 'set [[source.layout]] interval = "1m"')
+            return DEFAULT_INTERVAL  # files too small to tell are read on it; unreadable ones are refused, each by name
         return to_minutes_text(min(votes, key=lambda minutes: (-votes[minutes], minutes)))
 
     def _look(self, file: RawFile) -> int | None:

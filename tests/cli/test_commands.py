@@ -1,0 +1,99 @@
+"""Commands print what is there, to the letter, and every wrong word on the line is one text and exit 2."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ODD = {7: "[null,100,101,102,99,5]", 9: '["[/b]",100,101,102,99,5]', 11: '["[red]x",100,101,102,99,5]'}
+
+
+def chandlery(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "chandlery.cli", *map(str, arguments)]
+    return subprocess.run(program, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a lake whose three refused rows look like rich's markup."""
+    folder = tmp_path_factory.mktemp("cli")
+    raw, price = folder / "raw", 100.0
+    raw.mkdir()
+    rows = []
+    for step in range(3000):
+        close = price * (1.001 if step * step % 7 < 3 else 0.9992)
+        rows.append(f"[{1502942400000 + step * 60000},{price:.4f},{close:.4f},{max(price, close) * 1.001:.4f},{min(price, close) * 0.999:.4f},{1 + step % 5}]")
+        price = close
+    for place, text in ODD.items():
+        rows[place] = text
+    (raw / "LTCUSD.json").write_text("[" + ",\n".join(rows) + "]")
+    done = chandlery("ingest", "--source", raw, "--lake", folder / "lake", "--json")
+    assert done.returncode == 0, done.stderr
+    return folder / "lake"
+
+
+def test_explain_shows_raw_text_to_the_letter(lake: Path) -> None:
+    shown = chandlery("explain", "ltc/usd", "--lake", lake)
+    assert shown.returncode == 0, shown.stderr
+    for text in ODD.values():
+        assert text in shown.stdout
+    assert {row["raw"] for row in json.loads(chandlery("explain", "LTCUSD", "--lake", lake, "--json").stdout)["rejects"]} == set(ODD.values())
+
+
+def test_explain_a_row_that_is_a_candle(lake: Path) -> None:
+    assert "refused in no file" in chandlery("explain", "LTCUSD", "--row", "1", "--lake", lake).stdout
+
+
+def test_query_shows_values_to_the_letter(lake: Path) -> None:
+    shown = chandlery("query", "SELECT '[/x] [null, 1] :smile:' AS \"[bold]\"", "--lake", lake)
+    assert shown.returncode == 0, shown.stderr
+    assert "[/x] [null, 1] :smile:" in shown.stdout
+    assert "[bold]" in shown.stdout
+
+
+def test_init_writes_settings_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "chandlery.toml"
+    assert json.loads(chandlery("init", "--path", path, "--json").stdout) == {"path": str(path)}
+    assert set(tomllib.loads(path.read_text())) == {"source", "lake", "forecast", "engine", "storage"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("init", "--path", "nowhere/chandlery.toml"), "cannot be written"),
+        (("init", "--path", "."), "is there already"),
+        (("sample", "/dev/null/raw"), "cannot be made"),
+        (("sample", "raw", "--days", "0"), "--days"),
+        (("sample", "raw", "--symbols", "12"), "--symbols"),
+        (("run", "--bogus"), "--bogus"),
+        (("tables",), "--lake"),
+        (("explain", "NOSUCH", "--lake", "."), "nothing is known of NOSUCH"),
+    ],
+)
+def test_a_wrong_word_is_one_text_and_exit_2(arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = chandlery(*arguments)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_130_and_says_so(tmp_path: Path) -> None:
+    assert chandlery("sample", tmp_path / "raw", "--days", "90").returncode == 0
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.cli import main; main()"  # a shell's background job ignores it
+    program = [sys.executable, "-c", heard, "run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake")]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, process_group=0) as running:
+        assert running.stderr
+        assert running.stderr.readline().startswith("ingest")  # a run is in hand
+        os.kill(running.pid, signal.SIGINT)
+        said = running.stderr.read()
+    assert running.returncode == 130, said
+    assert "run again to go on" in said
+    assert "Traceback" not in said
