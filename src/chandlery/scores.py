@@ -132,12 +132,17 @@ def _add(sums, place, held, issued, differentials, close, actual, predicted, hal
                 out[12] += 1.0
             out[13] += d
             out[14] += d * d
+            if m == models:
+                continue
+            near, neighbours = 0.0, 0.0
             for j in range(first, i):
                 e = differentials[j, m]
                 if not np.isnan(e):
-                    out[15] += d * e
-                    out[16] += d + e
-                    out[17] += 1.0
+                    near += e
+                    neighbours += 1.0
+            out[15] += d * near
+            out[16] += neighbours * d + near
+            out[17] += neighbours
             if m == models - 1 and not np.isnan(half[row, 0]):
                 out[18] += 1.0 if abs(error) <= half[row, 0] else 0.0
                 out[19] += 1.0 if abs(error) <= half[row, 1] else 0.0

@@ -18,6 +18,9 @@ EC_HALF_LIVES = np.array([1.0, 2.0, 4.0, 10.0, 20.0, 60.0, 2.0, 10.0, 60.0, 1.0,
 EC_GROUP = np.array([0] * 6 + [1] * 3 + [2] * 6)
 OWN_RETURNS = np.array([1, 2, 3, 5, 10, 15, 30, 60, 240])
 MARKET_RETURNS = np.array([1, 2, 5, 10, 30, 60])
+OWN_ROOTS = 1.0 / np.sqrt(OWN_RETURNS)
+MARKET_ROOTS = 1.0 / np.sqrt(MARKET_RETURNS)
+EC_ROOTS = 1.0 / np.sqrt(EC_HALF_LIVES)
 
 
 class MarketArrays(NamedTuple):
@@ -54,6 +57,26 @@ def window_sum(values, i, k):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 
 @numba.njit(cache=True)
+def sum_below(logs, i, k):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the sum over (i − k, i] of how far a log lies below the newest; 0 before the listing."""
+    newest = logs[i]
+    if np.isnan(logs[i - k + 1]):
+        total = 0.0
+        for j in range(i - k + 1, i + 1):
+            total += 0.0 if np.isnan(logs[j]) else newest - logs[j]
+        return total
+    sums = (0.0, 0.0, 0.0, 0.0)  # four at a time: the processor need not wait for each
+    first = i - k + 1
+    whole = k // 4 * 4
+    for j in range(first, first + whole, 4):
+        sums = (sums[0] + (newest - logs[j]), sums[1] + (newest - logs[j + 1]), sums[2] + (newest - logs[j + 2]), sums[3] + (newest - logs[j + 3]))
+    total = (sums[0] + sums[1]) + (sums[2] + sums[3])
+    for j in range(first + whole, i + 1):
+        total += newest - logs[j]
+    return total
+
+
+@numba.njit(cache=True)
 def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minutes, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill close, sigma, weight, ready and features of every traded step; return the number of rows.
 
@@ -76,6 +99,9 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
     keeps = np.array([decay(h) for h in EC_HALF_LIVES])
     steps = index.shape[1]
     lookback = dense.shape[1] - steps
+    counts = np.zeros(dense.shape[1] + 1)  # whole numbers: their differences are exact
+    for i in range(dense.shape[1]):
+        counts[i + 1] = counts[i] + dense[5, i]
     row = 0
     for t in range(steps):
         i = lookback + t
@@ -124,9 +150,9 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             ready[row] = scalars[FIRST] > 1440.0
             out_row = values[row]
             f = 0
-            for k in OWN_RETURNS:
-                past = logs[i - k]
-                out_row[f] = 0.0 if np.isnan(past) else clip((log - past) * inverse / np.sqrt(float(k)), 8.0)
+            for j in range(OWN_RETURNS.size):
+                past = logs[i - OWN_RETURNS[j]]
+                out_row[f] = 0.0 if np.isnan(past) else clip((log - past) * inverse * OWN_ROOTS[j], 8.0)
                 f += 1
             high, low = np.log(dense[1, i]), np.log(dense[2, i])
             middle = clip((log - 0.5 * (high + low)) * inverse, 8.0)
@@ -137,14 +163,11 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             out_row[f + 4] = min((high - low) * inverse, 8.0)
             f += 5
             for k in (3, 10, 60):
-                total = 0.0
-                for j in range(i - k + 1, i + 1):
-                    total += log - (log if np.isnan(logs[j]) else logs[j])
-                out_row[f] = clip(total / k * inverse / np.sqrt(float(k)), 8.0)
+                out_row[f] = clip(sum_below(logs, i, k) / k * inverse / np.sqrt(float(k)), 8.0)
                 f += 1
             out_row[f] = np.log1p(min(scalars[SINCE], 60.0))
-            out_row[f + 1] = window_sum(dense[5], i, 10) / 10.0
-            out_row[f + 2] = window_sum(dense[5], i, 60) / 60.0
+            out_row[f + 1] = (counts[i + 1] - counts[i - 9]) / 10.0
+            out_row[f + 2] = (counts[i + 1] - counts[i - 59]) / 60.0
             out_row[f + 3] = np.log1p(dense[4, i] / volume)
             out_row[f + 4] = np.log1p(window_sum(dense[4], i, 10) / 10.0 / volume)
             f += 5
@@ -160,16 +183,16 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             for n in range(2):
                 leader_inverse = 1.0 / leader_sigma[n, t]
                 now = leader_log[n, 60 + t]
-                for k in MARKET_RETURNS:
-                    past = leader_log[n, 60 + t - k]
-                    moved = clip((now - past) * leader_inverse / np.sqrt(float(k)), 8.0)
+                for j in range(MARKET_RETURNS.size):
+                    past = leader_log[n, 60 + t - MARKET_RETURNS[j]]
+                    moved = clip((now - past) * leader_inverse * MARKET_ROOTS[j], 8.0)
                     out_row[f] = np.nan if np.isnan(now) else (0.0 if np.isnan(past) else moved)
                     f += 1
                 for j in range(3):
                     out_row[f] = signals[n, j, t]
                     f += 1
                 for _ in range(6 if n == 0 else 3):
-                    out_row[f] = np.nan if np.isnan(now) else clip(averages[e] / np.sqrt(EC_HALF_LIVES[e]), 8.0)
+                    out_row[f] = np.nan if np.isnan(now) else clip(averages[e] * EC_ROOTS[e], 8.0)
                     e += 1
                     f += 1
             squares = 0.0
@@ -177,7 +200,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             for j in range(6):
                 k = MARKET_RETURNS[j]
                 past = logs[i - k]
-                own = 0.0 if np.isnan(past) else clip((log - past) * inverse / np.sqrt(float(k)), 8.0)
+                own = 0.0 if np.isnan(past) else clip((log - past) * inverse * MARKET_ROOTS[j], 8.0)
                 mean = (index[1 + j, t] - own_part * own) * share
                 out_row[f + j] = mean
                 out_row[f + 6 + j] = mean - own
@@ -195,7 +218,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             out_row[f + 7] = clip(scalars[CATCH] - own_move, 12.0) if others > 0.5 else np.nan
             f += 8
             for _ in range(6):
-                out_row[f] = clip(averages[e] / np.sqrt(EC_HALF_LIVES[e]), 8.0) if others > 0.5 else np.nan
+                out_row[f] = clip(averages[e] * EC_ROOTS[e], 8.0) if others > 0.5 else np.nan
                 e += 1
                 f += 1
             scalars[CATCH] = 0.0

@@ -109,7 +109,8 @@ class Sample:
 
     def take_lowest(self, count: int) -> "Sample":
         """Return the rows of the lowest keys, in the order of the keys."""
-        chosen = np.argsort(self.key, kind="stable")[:count]
+        chosen = np.arange(self.rows) if self.rows <= count else np.argpartition(self.key, count)[:count]
+        chosen = chosen[np.argsort(self.key[chosen], kind="stable")]
         return Sample(self.values[chosen], self.target[chosen], self.weight[chosen], self.key[chosen])
 
     def at(self, horizon: int) -> "Sample":
