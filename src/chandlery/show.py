@@ -19,7 +19,7 @@ from chandlery.schema import TABLES
 from chandlery.session import RunReport
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
-from chandlery.tables import list_objects, read_table
+from chandlery.tables import measure_table, read_table
 
 __all__ = ["explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables"]
 
@@ -90,9 +90,10 @@ def tables(settings: Settings, *, as_json: bool) -> None:
     store = Store(settings.lake.uri, settings.storage)
     rows = []
     for name in TABLES:
-        objects = list_objects(store, name)
-        newest = max((entry.modified_at for entry in objects), default=None)
-        rows.append({"table": name, "objects": len(objects), "bytes": sum(entry.size_bytes for entry in objects), "changed": f"{newest:%Y-%m-%d %H:%M:%S}" if newest else None})
+        extent = measure_table(store, name)
+        times = {"first": extent.first, "last": extent.last, "changed": extent.modified_at}
+        shown = {label: f"{time:%Y-%m-%d %H:%M}" if time else None for label, time in times.items()}
+        rows.append({"table": name, "rows": extent.rows, "objects": extent.objects, "bytes": extent.size_bytes, **shown})
     _print_json(rows) if as_json else _table(rows)
 
 

@@ -1,0 +1,62 @@
+"""Partitions are put whole, only where bytes change, and are the same on any number of threads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from chandlery.errors import SettingsError
+from chandlery.schema import TABLES
+from chandlery.storage import Store
+from chandlery.tables import conform, encode, read_table, write_partition
+
+KEYS = {"exchange": "bitfinex", "symbol": "LTCUSD"}
+
+
+def ledger(rows: int) -> pl.DataFrame:
+    count = pl.int_range(rows, eager=True, dtype=pl.Int64)
+    whole = pl.DataFrame({"source": [f"{number}.csv" for number in range(rows)], "status": "read", "size_bytes": count, "rows_read": count, "rows_kept": count, "present": True})
+    missing = [pl.lit(None).alias(name) for name in TABLES["ledger"].schema.column_names() if name not in whole.columns]
+    return whole.with_columns(missing)
+
+
+def test_equal_bytes_are_not_put_again(tmp_path: Path) -> None:
+    store, calls = Store(str(tmp_path)), []
+    assert write_partition(store, "ledger", KEYS, ledger(3), lambda: calls.append(1))
+    stamp = next(tmp_path.rglob("*.parquet")).stat().st_mtime_ns
+    assert not write_partition(store, "ledger", KEYS, ledger(3), lambda: calls.append(1))
+    assert next(tmp_path.rglob("*.parquet")).stat().st_mtime_ns == stamp
+    assert write_partition(store, "ledger", KEYS, ledger(4), lambda: calls.append(1))
+    assert len(calls) == 3
+    assert write_partition(store, "ledger", KEYS, ledger(0), lambda: calls.append(1))
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_partition_keys_come_back_as_columns(tmp_path: Path) -> None:
+    write_partition(Store(str(tmp_path)), "ledger", KEYS, ledger(3), lambda: None)
+    found = read_table(str(tmp_path), "ledger", symbol="ltc/usd")
+    assert found.columns == TABLES["ledger"].schema.column_names()
+    assert found["symbol"].to_list() == ["LTCUSD"] * 3
+    assert read_table(str(tmp_path), "ledger", symbol="ETHUSD").is_empty()
+    assert read_table(str(tmp_path), "candles").schema["open_time"] == pl.Datetime("ms", "UTC")
+
+
+def test_an_unknown_table_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="table 'candle'; expected one of candles"):
+        read_table(str(tmp_path), "candle")
+
+
+@pytest.mark.slow
+def test_bytes_do_not_follow_the_number_of_threads() -> None:
+    script = (
+        "import polars as pl, numpy as np, hashlib; from chandlery.tables import encode; "
+        "r = np.random.default_rng(0); f = pl.DataFrame({'a': r.standard_normal(600_000), 'b': r.integers(0, 9, 600_000)}).filter(pl.col('b') < 8); "
+        "print(hashlib.sha256(encode(f)).hexdigest())"
+    )
+    shown = {subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env={**os.environ, "POLARS_MAX_THREADS": threads}).stdout for threads in ("1", "2", "5")}
+    assert len(shown) == 1
+    assert conform(ledger(1), TABLES["ledger"]).columns == [name for name in TABLES["ledger"].schema.column_names() if name not in {"exchange", "symbol"}]
+    assert encode(ledger(1)) == encode(ledger(1))
