@@ -1,5 +1,6 @@
 """The command line: parse, settle the settings, call a function, show what it returns."""
 
+import gc
 import os
 import sys
 import traceback
@@ -208,6 +209,7 @@ def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None
 
 def main() -> None:
     """Run the command line; every error is one text on stderr and an exit code."""
+    gc.set_threshold(100_000)  # what is imported now stays: looking through it for garbage is a tenth of a short command
     try:
         app(standalone_mode=True)
     except SystemExit as ended:

@@ -16,12 +16,13 @@ from chandlery.grid import CandleBlock, Floats, Singles, fill_dense, log_each
 
 __all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_market"]
 
-ALGORITHM = 1
+ALGORITHM = 2
 MOST_LEADERS = 4
 RETURNS = (1, 2, 5, 10, 30, 60)
 LOOKBACK = 60
 LEADER_COLUMNS = ("mid", "signed_volume", "volatility_ratio", "move")
-INDEX_COLUMNS = ("listed", *(f"r_{k}" for k in RETURNS), "mid", "signed_volume", "r_5_squared", "move")
+INDEX_COLUMNS = ("listed", *(f"r_{k}" for k in RETURNS), "mid", "signed_volume", "r_5_squared", "move", "r_5_rest", "r_5_squared_rest")
+SPLIT = {3: 11, 9: 12}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
 VARIANCE, FAST_VARIANCE, VOLUME, LAST_CLOSE = range(4)
 SHORT, LONG, DAY = 240.0, 30.0, 1440.0
 
@@ -59,14 +60,14 @@ class MarketBlock:
         log_close: Of each leader, float64 (leaders, n); NaN before it is listed.
         sigma: Volatility of one step of each leader, float64 (leaders, n).
         signals: LEADER_COLUMNS of each leader, float32 (leaders, 4, n).
-        index: INDEX_COLUMNS, sums over the listed references, float64 (columns, n).
+        index: INDEX_COLUMNS, sums over the listed references, float32 (columns, n).
     """
 
     start: int
     log_close: Floats
     sigma: Floats
     signals: Singles
-    index: Floats
+    index: Singles
 
     def cut(self, start: int, stop: int) -> "MarketBlock":
         """Return the market of some of the steps."""
@@ -135,17 +136,21 @@ def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop:
         np.full((leaders, steps), np.nan),
         np.full((leaders, steps), np.nan),
         np.full((leaders, len(LEADER_COLUMNS), steps), np.nan, np.float32),
-        np.zeros((len(INDEX_COLUMNS), steps)),
+        np.zeros((len(INDEX_COLUMNS), steps), np.float32),
     )
     history, averages = state.history.copy(), state.averages.copy()
+    index = np.zeros((len(INDEX_COLUMNS), steps))
     spare = (np.empty((1, steps)), np.empty((1, steps)), np.empty((1, len(LEADER_COLUMNS), steps), np.float32))
     for place, piece in enumerate(candles):
         if piece.step.size == 0 and np.isnan(history[place, 3, -1]):
             continue  # not listed yet
         dense = fill_dense(history[place], start, stop, piece.step, piece.prices)
         own = (block.log_close, block.sigma, block.signals) if place < leaders else spare
-        _add_reference(dense, averages[place], own, place if place < leaders else 0, block.index, float(interval_minutes))
+        _add_reference(dense, averages[place], own, place if place < leaders else 0, index, float(interval_minutes))
         history[place] = dense[:, steps:]
+    for whole, rest in SPLIT.items():
+        index[rest] = index[whole] - index[whole].astype(np.float32)
+    block.index[:] = index
     return block, MarketState(history, averages)
 
 

@@ -1,7 +1,7 @@
 """The order of things, readable top to bottom.
 
     raw files ─► ingest: a task a symbol ─► candles, rejects, ledger ─► gaps
-    candles ─► market ─► gather: a task a symbol ─► leak gate ─► fit: a task a model and horizon
+    candles ─► market ─► gather, with the leak gate: a task a symbol ─► fit: a task a model and horizon
             ─► forecast: a task a symbol ─► scores
 
 Each stage first asks whether what it rests on has changed, by fingerprint; where it has not, nothing is done.
@@ -24,13 +24,12 @@ from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, plan_span, read_pasts, refusals, survey_source
 from chandlery.tasks.fit import FitTask, fit_model
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
-from chandlery.tasks.gate import check_market, check_symbol
-from chandlery.tasks.gather import SymbolTask, gather_symbol
+from chandlery.tasks.gather import gather_symbol
 from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
 from chandlery.tasks.market import build_market
 from chandlery.tasks.predict import predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
-from chandlery.tasks.work import Work, months_between
+from chandlery.tasks.work import SymbolTask, Work, months_between
 
 __all__ = ["Options", "Plan", "RunReport", "Stage", "Step", "forecast", "ingest", "plan", "run"]
 
@@ -208,9 +207,6 @@ def _forecast(session: Session) -> None:
         session.map(build_market, [work], 0.0, str)
     with session.stage("gather", len(symbols), len(symbols)):
         session.map(gather_symbol, everybody, cost, lambda found: found.symbol)
-    with session.stage("leak gate", len(symbols), len(symbols)):
-        session.map(check_market, [work], 0.0, str)
-        session.map(check_symbol, everybody, cost / 4, lambda found: found[0])
     fits = _fit_tasks(session, work, pasts)
     if not fits and not span.resumed:
         session.tell(

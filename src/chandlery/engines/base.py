@@ -36,7 +36,7 @@ class Engine(Protocol):
             function: What to call.
             tasks: What to call it on.
             cost_seconds: A rough guess of the CPU time of all tasks: small work is not worth a process.
-            done: Called in this process with each result as it comes, in no certain order.
+            done: Called in this process with each result as it comes, in no certain order and on any thread.
 
         Raises:
             ChandleryError: What a task raised; of several, the first by order of the tasks.

@@ -1,16 +1,18 @@
 """Processes on one machine."""
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -25,16 +27,17 @@ WORTH_A_PROCESS = 4.0  # CPU seconds: a worker's start costs about one
 PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 256 * 1024 * 1024
+COLLECT_AFTER = 100_000  # objects: arrays are no garbage cycles, and imports make objects by the ten thousand
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 class LocalEngine:
-    """A `map` over processes of this machine, or in this process where that is cheaper.
+    """A `map` over processes of this machine, this one among them; in this one alone where that is cheaper.
 
-    BLAS runs on one thread in both places: its sums depend on the number of threads.
+    BLAS runs on one thread in all of them: its sums depend on the number of threads.
 
     Args:
-        workers: How many processes; 0 means one a core.
+        workers: How many processes work; 0 means one a core.
     """
 
     def __init__(self, workers: int) -> None:
@@ -42,6 +45,7 @@ class LocalEngine:
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
+        gc.set_threshold(COLLECT_AFTER)
         _keep_freed_memory()
         return self
 
@@ -60,25 +64,66 @@ class LocalEngine:
         """Return the results in the order of the tasks; see `Engine.map`."""
         if min(self.workers, len(tasks)) <= 1 or cost_seconds < WORTH_A_PROCESS:
             return list(_call_here(function, tasks, done))
-        return self._call_there(function, tasks, done)
+        share = _Share(tasks, done)
+        others = min(self.workers, len(tasks)) - 1
+        with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
+            pool = self._open_pool()
+            for _ in range(others):
+                threads.submit(share.take_all, lambda task: pool.submit(function, task).result())
+            try:
+                share.take_all(function)
+            finally:
+                share.stop()
+        return share.results()
 
-    def _call_there(self, function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]) -> list[Result]:
-        with _environment(ONE_THREAD):  # workers are started by submit and read it as they import
-            if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
-            futures: list[Future[Result]] = [self._pool.submit(function, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                if future.exception() is None:
-                    done(future.result())
-            return [future.result() for future in futures]
-        except BrokenProcessPool as error:
-            hint = "run again; if it happens again, look for the system's out-of-memory killer and lower [engine] workers"
-            raise TransientError("a worker process was ended from outside", "", hint) from error
-        finally:
-            for future in futures:
-                future.cancel()
+    def _open_pool(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers - 1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+            self._pool.submit(int)  # starts the processes here: they read the environment as they import, and end with the thread that started them
+        return self._pool
+
+
+class _Share(Generic[Task, Result]):
+    """Tasks that several takers share: this process is one, and a thread for each other process."""
+
+    def __init__(self, tasks: Sequence[Task], done: Callable[[Result], None]) -> None:
+        self._waiting, self._done = iter(list(enumerate(tasks))), done
+        self._lock = threading.Lock()
+        self._results: dict[int, Result] = {}
+        self._errors: dict[int, Exception] = {}
+
+    def take_all(self, call: Callable[[Task], Result]) -> None:
+        """Take one task after the other until none is left; an error ends that task alone."""
+        while (taken := self._take()) is not None:
+            number, task = taken
+            try:
+                self._results[number] = call(task)
+            except BrokenProcessPool as error:
+                self._errors[number] = error
+                self.stop()
+            except Exception as error:  # noqa: BLE001 - raised again by `results`
+                self._errors[number] = error
+            else:
+                self._done(self._results[number])
+
+    def _take(self) -> tuple[int, Task] | None:
+        with self._lock:
+            return next(self._waiting, None)
+
+    def stop(self) -> None:
+        """Leave the tasks that nobody has taken."""
+        with self._lock:
+            self._waiting = iter([])
+
+    def results(self) -> list[Result]:
+        """Return the results in the order of the tasks, or raise the first error by that order."""
+        for _, error in sorted(self._errors.items()):
+            if isinstance(error, BrokenProcessPool):
+                hint = "run again; if it happens again, look for the system's out-of-memory killer and lower [engine] workers"
+                raise TransientError("a worker process was ended from outside", "", hint) from error
+            raise error
+        return [result for _, result in sorted(self._results.items())]
 
 
 def _call_here(function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]) -> Iterator[Result]:
@@ -115,6 +160,7 @@ def _keep_freed_memory() -> None:
 
 
 def _start_worker(parent: int) -> None:
+    gc.set_threshold(COLLECT_AFTER)
     _keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     if sys.platform == "linux":  # a worker must not go on publishing when its parent was killed

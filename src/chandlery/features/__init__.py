@@ -30,7 +30,7 @@ __all__ = [
     "start_features",
 ]
 
-ALGORITHM = 1
+ALGORITHM = 2
 LEADERS = 2
 
 
@@ -97,7 +97,7 @@ class FeatureState(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """One row a candle, in the order of time.
+    """One row a chosen candle, in the order of time.
 
     Args:
         step: Step of the candle, (n,); it is issued at step + 1.
@@ -140,16 +140,21 @@ def start_features(plan: FeaturePlan) -> FeatureState:
     return FeatureState(history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(10), scalars, np.zeros(EC_HALF_LIVES.size))
 
 
-def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock) -> tuple[FeatureRows, FeatureState]:
+def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock, chosen: NDArray[np.bool_] | None = None) -> tuple[FeatureRows, FeatureState]:
     """Return the rows of a block and the state after it; the state before is left as it is.
+
+    Which candles get a row changes no row and no state: those without one cost a fraction.
 
     Args:
         plan: From `plan_features`.
         state: As of the block's start.
         block: The symbol's candles.
         market: The market of the same steps.
+        chosen: Which of the candles get a row; all of them where it is left out.
     """
-    steps, count = block.stop - block.start, block.step.size
+    steps = block.stop - block.start
+    chosen = np.ones(block.step.size, np.bool_) if chosen is None else chosen
+    count = int(np.count_nonzero(chosen))
     dense = fill_dense(state.history, block.start, block.stop, block.step, block.prices)
     logs = log_each(dense[3])
     flows = np.sign(dense[3] - dense[0]) * dense[4]
@@ -157,10 +162,10 @@ def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     arrays = _pick_market(plan, state, market)
     scalars, averages, flow_history = state.scalars.copy(), state.averages.copy(), state.flow_history.copy()
     values = np.empty((count, len(plan.names)), np.float32)
-    rows = FeatureRows(block.step, np.empty(count), np.empty(count), np.empty(count, np.float32), np.empty(count, np.bool_), values)
+    rows = FeatureRows(block.step[chosen], np.empty(count), np.empty(count), np.empty(count, np.float32), np.empty(count, np.bool_), values)
     out = (rows.close, rows.sigma, rows.weight, rows.ready, values)
-    fill_rows(dense, logs, flows, flow_history, arrays, scalars, averages, float(plan.interval_minutes), out)
-    _fill_own(plan, dense, block, values)
+    fill_rows(dense, logs, flows, flow_history, arrays, scalars, averages, float(plan.interval_minutes), chosen, out)
+    _fill_own(plan, dense, rows.step - block.start + plan.lookback, values)
     after = FeatureState(dense[:, steps:].copy(), arrays.leader_log[:, steps:].copy(), flow_history, scalars, averages)
     return rows, after
 
@@ -175,14 +180,13 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, market: MarketBlock) ->
             log[n, LEADER_HISTORY:], sigma[n], signals[n] = market.log_close[place], market.sigma[place], market.signals[place]
         else:
             sigma[n], signals[n] = np.nan, np.nan
-    return MarketArrays(log, sigma, signals, np.array(market.index), plan.is_reference)
+    return MarketArrays(log, sigma, signals, np.ascontiguousarray(market.index), plan.is_reference)
 
 
-def _fill_own(plan: FeaturePlan, dense: Floats, block: CandleBlock, values: Singles) -> None:
+def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> None:
     if not plan.own:
         return
     bars = Bars(dense[0], dense[1], dense[2], dense[3], dense[4], dense[5] > 0)
-    rows = block.step - block.start + plan.lookback
     for place, own in enumerate(plan.own, start=len(BUILT_IN)):
         computed = np.asarray(own.compute(bars), np.float64)
         if computed.shape != bars.close.shape:

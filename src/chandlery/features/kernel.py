@@ -21,6 +21,8 @@ MARKET_RETURNS = np.array([1, 2, 5, 10, 30, 60])
 OWN_ROOTS = 1.0 / np.sqrt(OWN_RETURNS)
 MARKET_ROOTS = 1.0 / np.sqrt(MARKET_RETURNS)
 EC_ROOTS = 1.0 / np.sqrt(EC_HALF_LIVES)
+LONGEST_WAIT = 60
+WAITS = np.log1p(np.arange(LONGEST_WAIT + 1.0))
 
 
 class MarketArrays(NamedTuple):
@@ -30,14 +32,14 @@ class MarketArrays(NamedTuple):
         leader_log: log close of leaders 1 and 2 with LEADER_HISTORY steps before, (2, 60 + n).
         leader_sigma: (2, n).
         signals: (2, 4, n).
-        sums: The index, (11, n).
+        sums: The index, float32 (13, n).
         is_reference: Whether the symbol itself is part of the index.
     """
 
     leader_log: Floats
     leader_sigma: Floats
     signals: Singles
-    sums: Floats
+    sums: Singles
     is_reference: bool
 
 
@@ -77,8 +79,8 @@ def sum_below(logs, i, k):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @numba.njit(cache=True)
-def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minutes, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Fill close, sigma, weight, ready and features of every traded step; return the number of rows.
+def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minutes, chosen, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Take in every step, and fill close, sigma, weight, ready and features of the chosen ones among those traded.
 
     Args:
         dense: From fill_dense, with `lookback` steps of history.
@@ -89,6 +91,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         scalars: What is carried from step to step, changed in place.
         averages: d − EWM(d) for each of EC_HALF_LIVES, changed in place.
         minutes: Length of a step.
+        chosen: Which of the traded steps get a row.
         out: close, sigma, weight (n,), ready (n,), values (n, features).
     """
     closes, sigmas, weights, ready, values = out
@@ -102,7 +105,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
     counts = np.zeros(dense.shape[1] + 1)  # whole numbers: their differences are exact
     for i in range(dense.shape[1]):
         counts[i + 1] = counts[i] + dense[5, i]
-    row = 0
+    row, place = 0, 0
     for t in range(steps):
         i = lookback + t
         log = logs[i]
@@ -143,7 +146,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         scalars[SINCE] += 1.0
         scalars[FIRST] += 1.0
 
-        if traded:
+        if traded and chosen[place]:
             closes[row] = dense[3, i]
             sigmas[row] = sigma
             weights[row] = min(max(sigma / typical, 0.3), 5.0)
@@ -165,15 +168,17 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             for k in (3, 10, 60):
                 out_row[f] = clip(sum_below(logs, i, k) / k * inverse / np.sqrt(float(k)), 8.0)
                 f += 1
-            out_row[f] = np.log1p(min(scalars[SINCE], 60.0))
+            out_row[f] = WAITS[int(min(scalars[SINCE], LONGEST_WAIT))]
             out_row[f + 1] = (counts[i + 1] - counts[i - 9]) / 10.0
             out_row[f + 2] = (counts[i + 1] - counts[i - 59]) / 60.0
-            out_row[f + 3] = np.log1p(dense[4, i] / volume)
+            out_row[f + 3] = abs(own_flow) if flows[i] != 0.0 else np.log1p(dense[4, i] / volume)  # the same number
             out_row[f + 4] = np.log1p(window_sum(dense[4], i, 10) / 10.0 / volume)
             f += 5
-            for k in (1, 5, 15):
-                out_row[f] = signed_log(window_sum(flows, i, k) / k / volume)
+            out_row[f] = own_flow
+            for k in (5, 15):
                 f += 1
+                out_row[f] = signed_log(window_sum(flows, i, k) / k / volume)
+            f += 1
             out_row[f] = np.log(max(np.sqrt(scalars[FAST]), floor_fast) * inverse)
             out_row[f + 1] = scalars[OWN_1]
             out_row[f + 2] = scalars[OWN_2]
@@ -201,12 +206,13 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
                 k = MARKET_RETURNS[j]
                 past = logs[i - k]
                 own = 0.0 if np.isnan(past) else clip((log - past) * inverse * MARKET_ROOTS[j], 8.0)
-                mean = (index[1 + j, t] - own_part * own) * share
+                total = np.float64(index[1 + j, t]) + (np.float64(index[11, t]) if k == 5 else 0.0)
+                mean = (total - own_part * own) * share
                 out_row[f + j] = mean
                 out_row[f + 6 + j] = mean - own
                 if k == 5:
                     mean_5 = mean
-                    squares = (index[9, t] - own_part * own * own) * share
+                    squares = (np.float64(index[9, t]) + np.float64(index[12, t]) - own_part * own * own) * share
             f += 12
             out_row[f] = scalars[MARKET_1]
             out_row[f + 1] = (index[7, t] - own_part * middle) * share
@@ -221,10 +227,11 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
                 out_row[f] = clip(averages[e] * EC_ROOTS[e], 8.0) if others > 0.5 else np.nan
                 e += 1
                 f += 1
+            row += 1
+        if traded:
             scalars[CATCH] = 0.0
             scalars[SINCE] = 0.0
-            row += 1
+            place += 1
         scalars[OWN_2] = scalars[OWN_1]
         scalars[OWN_1] = own_return
         scalars[MARKET_1] = market_return
-    return row

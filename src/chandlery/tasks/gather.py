@@ -14,20 +14,14 @@ from chandlery.features import FeatureRows
 from chandlery.labels import normalise
 from chandlery.models import Model, Sample, Sums, add_rows, open_models
 from chandlery.state import put_arrays
-from chandlery.tasks.passes import SymbolPass
-from chandlery.tasks.work import Arrays, Block, Work
+from chandlery.tasks.gate import SymbolGate
+from chandlery.tasks.passes import Passed, SymbolPass
+from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
 
-__all__ = ["Gathered", "SymbolTask", "bucket_path", "gather_symbol", "targets_of"]
+__all__ = ["Gathered", "bucket_path", "gather_symbol", "targets_of"]
 
+ROWS_PER_MINUTE = 0.25  # neighbouring minutes tell nearly the same: a quarter of them trains as well as all
 SAMPLE_ROWS = 1024  # a symbol and bucket: the six pairs of 2013–2020 make a pool of about 300,000
-
-
-@dataclass(frozen=True)
-class SymbolTask:
-    """One symbol's part of the work."""
-
-    work: Work
-    symbol: str
 
 
 @dataclass(frozen=True)
@@ -56,9 +50,17 @@ def hash_rows(symbol: str, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
     return keys
 
 
-def targets_of(symbol_pass: SymbolPass, rows: FeatureRows) -> NDArray[np.float32]:
+def trains(symbol: str, steps: NDArray[np.int64], interval_minutes: int) -> NDArray[np.bool_]:
+    """Return which candles are trained on, by their hash: a share of those of short intervals, all of long ones."""
+    share = min(1.0, ROWS_PER_MINUTE * interval_minutes)
+    highest = np.iinfo(np.uint64).max
+    limit = np.uint64(share * 2**53) * np.uint64(2**11) if share < 1.0 else highest
+    return hash_rows(symbol, steps) <= limit
+
+
+def targets_of(symbol_pass: SymbolPass, passed: Passed) -> NDArray[np.float32]:
     """Return the normalised targets of rows, (rows, horizons); NaN where a label is not known."""
-    actual = symbol_pass.actual_at(rows.step)
+    actual, rows = symbol_pass.actual[passed.place], passed.rows
     horizons = symbol_pass.work.lake.horizon_steps
     columns = [normalise(actual[:, k], rows.close, rows.sigma, steps) for k, steps in enumerate(horizons)]
     return np.column_stack(columns).astype(np.float32)
@@ -103,17 +105,19 @@ def gather_symbol(task: SymbolTask) -> Gathered:
     """Write a symbol's buckets from the span's first day on, and its states at the checkpoints.
 
     Raises:
+        LawError: A value knew the future; it names the culprit.
         LeaseHeldError: Another run has taken the lake.
     """
     work, symbol = task.work, task.symbol
     symbol_pass, models = SymbolPass(work, symbol), open_models(work.lake.file.models, work.extensions)
-    writer = BucketWriter(work, symbol)
+    writer, gate = BucketWriter(work, symbol), SymbolGate(symbol_pass)
     rows_used = 0
-    for block, rows, state in symbol_pass.blocks():
-        bucket = writer.turn_to(block)
-        rows_used += bucket.add(models, symbol_pass.plan.names, rows, targets_of(symbol_pass, rows))
+    for passed in symbol_pass.blocks(lambda _, steps: trains(symbol, steps, work.lake.interval_minutes)):
+        bucket, block = writer.turn_to(passed.block), passed.block
+        gate.look(passed)
+        rows_used += bucket.add(models, symbol_pass.plan.names, passed.rows, targets_of(symbol_pass, passed))
         if block.saves:
-            work.save(block.stop, f"features-{symbol}", state.to_arrays())
+            work.save(block.stop, f"features-{symbol}", passed.after.to_arrays())
             work.save(block.stop, f"bucket-{symbol}", bucket.to_arrays())
     writer.finish()
     return Gathered(symbol, rows_used)

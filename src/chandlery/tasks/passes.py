@@ -1,6 +1,6 @@
-"""The one pass over a symbol's candles that gather, forecast and the leak gate share."""
+"""The one pass over a symbol's candles that gather and forecast share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,9 @@ from chandlery.market import MarketBlock
 from chandlery.state import get_arrays
 from chandlery.tasks.work import Block, Work
 
-__all__ = ["MarketReader", "SymbolPass", "market_path", "read_barriers"]
+__all__ = ["Choose", "Passed", "SymbolPass", "market_path", "read_barriers"]
+
+Choose = Callable[[Block, NDArray[np.int64]], NDArray[np.bool_]]
 
 
 def market_path(month: str) -> str:
@@ -26,6 +28,27 @@ def read_barriers(work: Work, symbol: str) -> NDArray[np.int64]:
     """Return the steps that no label of a symbol crosses, start and stop, (k, 2)."""
     arrays = get_arrays(work.lake.store, f"state/gaps/{symbol}.state")
     return np.empty((0, 2), np.int64) if arrays is None else arrays["barriers"]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """One block that the pass went through.
+
+    Args:
+        block: Which.
+        place: Where its rows stand among the symbol's candles, ascending, (n,).
+        rows: Its rows, (n,).
+        before: The state at its start.
+        after: The state at its end.
+        market: The market that it saw.
+    """
+
+    block: Block
+    place: NDArray[np.int64]
+    rows: FeatureRows
+    before: FeatureState
+    after: FeatureState
+    market: MarketBlock
 
 
 @dataclass
@@ -58,12 +81,12 @@ class SymbolPass:
         columns = [label(self.candles.step, self.candles.close, horizon, barriers) for horizon in self.work.lake.horizon_steps]
         return np.column_stack(columns)
 
-    def actual_at(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return `actual` for some of the candles, by their steps."""
-        return self.actual[np.searchsorted(self.candles.step, steps)]
+    def blocks(self, choose: Choose) -> Iterator[Passed]:
+        """Yield each block's rows and its states, from the span's checkpoint or the first candle on.
 
-    def blocks(self) -> Iterator[tuple[Block, FeatureRows, FeatureState]]:
-        """Yield each block's rows and the state after it, from the span's checkpoint or the first candle on."""
+        Args:
+            choose: Says of the steps of a block's candles which get a row.
+        """
         arrays = self.work.restore(f"features-{self.symbol}")
         state = None if arrays is None else FeatureState.from_arrays(arrays)
         if state is None and self.candles.step.size == 0:
@@ -73,8 +96,11 @@ class SymbolPass:
             if state is None and block.stop <= self.candles.step[0]:
                 continue
             state = start_features(self.plan) if state is None else state
-            rows, state = run_features(self.plan, state, self.candles.cut(block.start, block.stop), market.read(block))
-            yield block, rows, state
+            candles, seen, before = self.candles.cut(block.start, block.stop), market.read(block), state
+            chosen = choose(block, candles.step)
+            rows, state = run_features(self.plan, before, candles, seen, chosen)
+            place = np.flatnonzero(chosen) + np.searchsorted(self.candles.step, block.start)
+            yield Passed(block, place, rows, before, state, seen)
             if (self.candles.step.size == 0 or block.stop > self.candles.step[-1]) and not self._saves_follow(block):
                 return
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.grid import DAY_MS, log_each
@@ -16,9 +17,8 @@ from chandlery.served import Served, ServedRows, ServedState, serve, start_serve
 from chandlery.state import put_arrays
 from chandlery.tables import list_partitions, read_partition
 from chandlery.tasks.fit import read_artefacts
-from chandlery.tasks.gather import SymbolTask
 from chandlery.tasks.passes import SymbolPass
-from chandlery.tasks.work import Work
+from chandlery.tasks.work import Block, SymbolTask, Work
 
 __all__ = ["Predicted", "predict_symbol", "sums_path"]
 
@@ -54,7 +54,7 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         horizon_run.check(served)
         published += horizon_run.publish(served)
         horizon_run.score(served)
-    return Predicted(task.symbol, run.steps.size, published)
+    return Predicted(task.symbol, run.places.size, published)
 
 
 class SymbolRun:
@@ -66,20 +66,22 @@ class SymbolRun:
         self.symbol_pass = SymbolPass(self.work, self.symbol)
         horizons = range(len(self.work.lake.horizon_steps))
         fits = [read_fits(self.work, model, horizon) for model in self.models for horizon in horizons]
-        first_ms = min((int(fit.refit_ms[0]) for fit in fits if fit.refit_ms.size), default=None)
         minutes = self.work.lake.interval_minutes
-        steps, closes, sigmas, predictions = [], [], [], []
-        for block, rows, _ in self.symbol_pass.blocks():
-            open_ms = block.start * minutes * 60_000
-            if first_ms is None or open_ms < first_ms:
-                continue
-            steps.append(rows.step)
-            closes.append(rows.close)
-            sigmas.append(rows.sigma)
-            predictions.append(predict_rows(fits, self.symbol_pass.plan.names, rows, minutes))
-        self.steps = np.concatenate([np.empty(0, np.int64), *steps])
-        issued_ms = (self.steps + 1) * minutes * 60_000
-        self.issues = Issues(issued_ms, np.concatenate([np.empty(0), *closes]), np.concatenate([np.empty(0), *sigmas]))
+        never = np.iinfo(np.int64).max
+        first_step = min((int(fit.refit_ms[0]) // (minutes * 60_000) for fit in fits if fit.refit_ms.size), default=never)
+
+        def is_fitted(block: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+            return np.full(steps.size, block.start >= first_step)
+
+        places, sigmas, predictions = [], [], []
+        for passed in self.symbol_pass.blocks(is_fitted):
+            places.append(passed.place)
+            sigmas.append(passed.rows.sigma)
+            predictions.append(predict_rows(fits, self.symbol_pass.plan.names, passed.rows, minutes))
+        self.places = np.concatenate([np.empty(0, np.int64), *places])
+        candles = self.symbol_pass.candles
+        issued_ms = (candles.step[self.places] + 1) * minutes * 60_000
+        self.issues = Issues(issued_ms, candles.close[self.places], np.concatenate([np.empty(0), *sigmas]))
         empty = np.empty((0, len(fits)), np.float32)
         self.predictions = np.concatenate([empty, *predictions]).reshape(-1, len(self.models), len(horizons))
 
@@ -99,7 +101,7 @@ class HorizonRun:
         self.work, self.issues = run.work, run.issues
         self.horizon_minutes = self.work.lake.file.horizons[horizon]
         self.name = f"{run.symbol}-{self.horizon_minutes}"
-        self.actual = run.symbol_pass.actual_at(run.steps)[:, horizon]
+        self.actual = run.symbol_pass.actual[run.places, horizon]
         self.scale = self.issues.sigma * np.sqrt(self.work.lake.horizon_steps[horizon])
         self.rows = ServedRows(
             self.issues.issued_ms,

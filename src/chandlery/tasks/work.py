@@ -11,7 +11,7 @@ from chandlery.checkpoints import Span, day_name
 from chandlery.lake import Lake
 from chandlery.state import get_arrays, put_arrays
 
-__all__ = ["Block", "Work", "months_between"]
+__all__ = ["Block", "SymbolTask", "Work", "months_between"]
 
 Arrays = dict[str, np.ndarray]
 Name = TypeVar("Name")
@@ -85,6 +85,14 @@ class Work:
         """Return a symbol's candles, from a little before the span where it was resumed."""
         since = (self.span.since - self.lead) * 86_400_000 if self.span.resumed else 0
         return self.lake.read_candles(symbol, since)
+
+
+@dataclass(frozen=True)
+class SymbolTask:
+    """One symbol's part of the work."""
+
+    work: Work
+    symbol: str
 
 
 def next_month(day: int) -> str:
