@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chandlery.config import to_minutes_text
 from chandlery.grid import Floats, Ints, log1p_each
+from chandlery.jit import kernel
 from chandlery.schema import TIME
 
 __all__ = ["ALGORITHM", "Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]
@@ -32,24 +33,29 @@ class Activity:
 
     Args:
         start: First step, at a midnight.
-        traded: How many symbols traded at each step, (steps,).
+        traded: How many symbols traded at each step, uint16 (steps,).
         listed: How many traded in the 7 days before each day, (days,).
         log_quiet: Sum over these of log(1 − share of steps traded in those 7 days), (days,).
     """
 
     start: int
-    traded: Ints
+    traded: NDArray[np.uint16]
     listed: Ints
     log_quiet: Floats
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays."""
-        return {"start": np.array(self.start), "traded": self.traded.astype(np.uint16), "listed": self.listed, "log_quiet": self.log_quiet}
+        return {"start": np.array(self.start), "traded": self.traded, "listed": self.listed, "log_quiet": self.log_quiet}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Activity":
         """Return what arrays hold."""
-        return cls(int(arrays["start"]), arrays["traded"].astype(np.int64), arrays["listed"], arrays["log_quiet"])
+        return cls(int(arrays["start"]), arrays["traded"], arrays["listed"], arrays["log_quiet"])
+
+    @classmethod
+    def nothing(cls) -> "Activity":
+        """Return that of no symbol."""
+        return cls(0, np.zeros(0, np.uint16), np.zeros(0, np.int64), np.zeros(0))
 
 
 def measure_activity(steps: Ints, interval_minutes: int) -> Activity:
@@ -61,13 +67,13 @@ def measure_activity(steps: Ints, interval_minutes: int) -> Activity:
     """
     day_steps = 1440 // interval_minutes
     if steps.size == 0:
-        return Activity(0, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return Activity.nothing()
     first_day, last_day = int(steps[0]) // day_steps, int(steps[-1]) // day_steps + HABIT_DAYS + 1
     days = last_day - first_day + 1
     start = first_day * day_steps
-    traded = np.zeros(days * day_steps, np.int64)
+    traded = np.zeros(days * day_steps, np.uint16)
     traded[steps - start] = 1
-    before = np.concatenate([[0], np.cumsum(np.bincount((steps - start) // day_steps, minlength=days))])
+    before = np.searchsorted(steps, np.arange(first_day, last_day + 2) * day_steps)
     place = np.arange(days)
     count = before[place] - before[np.maximum(place - HABIT_DAYS, 0)]
     span = np.maximum(np.minimum(place, HABIT_DAYS), 1) * day_steps
@@ -79,11 +85,11 @@ def combine_activity(parts: Iterable[Activity], interval_minutes: int) -> Activi
     """Return the activity of all symbols together."""
     held = [part for part in parts if part.traded.size]
     if not held:
-        return Activity(0, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return Activity.nothing()
     day_steps = 1440 // interval_minutes
     start = min(part.start for part in held)
     stop = max(part.start + part.traded.size for part in held)
-    total = Activity(start, np.zeros(stop - start, np.int64), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
+    total = Activity(start, np.zeros(stop - start, np.uint16), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
     for part in held:
         first = part.start - start
         total.traded[first : first + part.traded.size] += part.traded
@@ -118,8 +124,7 @@ def find_gaps(steps: Ints, interval_minutes: int, activity: Activity) -> pl.Data
     own_day = start // day_steps - own.start // day_steps
     others = activity.listed[day] - own.listed[own_day]
     log_all = log_p + missing * np.minimum(activity.log_quiet[day] - own.log_quiet[own_day], 0.0)
-    running = np.concatenate([[0], np.cumsum(activity.traded)])
-    heard = running[stop - activity.start] - running[start - activity.start]
+    heard = count_heard(activity.traded, start - activity.start, stop - activity.start)
     improbable, doubtful = np.log(IMPROBABLE), np.log(DOUBTFUL)
     silent = (others >= LEAST_OTHERS) & (heard == 0)
     kind = np.select(
@@ -146,6 +151,16 @@ def find_gaps(steps: Ints, interval_minutes: int, activity: Activity) -> pl.Data
             "evidence",
         )
     )
+
+
+@kernel
+def count_heard(traded, start, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return how many candles there are in each stretch [start, stop)."""
+    heard = np.zeros(start.size, np.int64)
+    for i in range(start.size):
+        for step in range(start[i], stop[i]):
+            heard[i] += traded[step]
+    return heard
 
 
 def barriers(gaps: pl.DataFrame, interval_minutes: int) -> Ints:

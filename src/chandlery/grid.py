@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-import numba
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["DAY_MS", "CandleArrays", "CandleBlock", "Floats", "Ints", "Singles", "exp_each", "fill_dense", "log1p_each", "log_each", "to_arrays"]
+from chandlery.jit import kernel
+
+__all__ = ["DAY_MS", "CandleArrays", "CandleBlock", "Floats", "Ints", "Singles", "cut_year", "exp_each", "fill_dense", "log1p_each", "log_each", "pack_steps", "to_arrays", "unpack_steps", "year_of"]
 
 DAY_MS = 86_400_000
 Floats = NDArray[np.float64]
@@ -64,11 +66,45 @@ def to_arrays(candles: pl.DataFrame, interval_minutes: int) -> CandleArrays:
         open_time, open, high, low, close, volume; ascending.
     """
     times = candles["open_time"].dt.epoch("ms").to_numpy()
-    prices = np.stack([candles[name].to_numpy() for name in ("open", "high", "low", "close", "volume")])
+    prices = np.empty((5, candles.height))
+    for place, name in enumerate(("open", "high", "low", "close", "volume")):
+        prices[place] = candles[name].to_numpy()
     return CandleArrays(times // (interval_minutes * 60_000), prices)
 
 
-@numba.njit(cache=True)
+def year_of(ms: int) -> int:
+    """Return the calendar year of a moment.
+
+    Example:
+        >>> year_of(1_577_836_800_000)
+        2020
+    """
+    return 1970 + int(np.datetime64(ms, "ms").astype("datetime64[Y]").astype(int))
+
+
+def cut_year(times: Ints, year: int) -> slice:
+    """Return where a calendar year stands among ascending moments."""
+    edges = np.array([f"{year}-01-01", f"{year + 1}-01-01"], "datetime64[ms]").astype(np.int64)
+    first, last = np.searchsorted(times, edges)
+    return slice(int(first), int(last))
+
+
+def pack_steps(steps: Ints) -> dict[str, NDArray[Any]]:
+    """Return steps, in any order, as a bit each from the first on: named arrays, a hundredth of the steps in size."""
+    if steps.size == 0:
+        return {"first_step": np.array(0), "traded": np.empty(0, np.uint8)}
+    first = int(steps.min())
+    flags = np.zeros(int(steps.max()) - first + 1, np.bool_)
+    flags[steps - first] = True
+    return {"first_step": np.array(first), "traded": np.packbits(flags)}
+
+
+def unpack_steps(arrays: dict[str, NDArray[Any]]) -> Ints:
+    """Return the steps that `pack_steps` packed, ascending."""
+    return np.flatnonzero(np.unpackbits(arrays["traded"])) + int(arrays["first_step"])
+
+
+@kernel
 def fill_dense(history: Floats, start: int, stop: int, step: Ints, prices: Floats) -> Floats:  # pragma: no cover
     """Return open, high, low, close, volume, traded of every step, after as many steps of history, (6, h + n).
 
@@ -96,7 +132,7 @@ def fill_dense(history: Floats, start: int, stop: int, step: Ints, prices: Float
 # becomes would follow from where a block was cut. These do each element alike, wherever it stands.
 
 
-@numba.njit(cache=True)
+@kernel
 def exp_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return e to each element of an array of one dimension."""
     out = np.empty_like(values)
@@ -105,7 +141,7 @@ def exp_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
     return out
 
 
-@numba.njit(cache=True)
+@kernel
 def log_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the logarithm of each element of an array of one dimension; NaN of NaN."""
     out = np.empty_like(values)
@@ -114,7 +150,7 @@ def log_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
     return out
 
 
-@numba.njit(cache=True)
+@kernel
 def log1p_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return log(1 + x) of each element of an array of one dimension."""
     out = np.empty_like(values)

@@ -4,8 +4,9 @@ Source:
     Vovk, Gammerman, Shafer (2005), Algorithmic Learning in a Random World, 2.3: the (n + 1)-corrected quantile.
 """
 
-import numba
 import numpy as np
+
+from chandlery.jit import kernel
 
 __all__ = ["BINS", "LEAST_RESIDUALS", "WINDOW", "add_residual", "quantile"]
 
@@ -15,7 +16,7 @@ BINS = 4_096
 WIDTH = 0.005  # of a bin, in units of sigma·√horizon; beyond 20 all fall into the last
 
 
-@numba.njit(cache=True)
+@kernel
 def add_residual(histogram, ring, counts, residual):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add an absolute residual and drop the one that is WINDOW older.
 
@@ -34,7 +35,7 @@ def add_residual(histogram, ring, counts, residual):  # type: ignore[no-untyped-
     counts[0] += 1
 
 
-@numba.njit(cache=True)
+@kernel
 def quantile(histogram, counts, level):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the conformal quantile of the residuals held, linear within a bin; NaN below LEAST_RESIDUALS."""
     held = min(counts[0], WINDOW)

@@ -1,16 +1,16 @@
 """Targets: the close at a horizon, where it is known and no gap lies between."""
 
-import numba
 import numpy as np
 
 from chandlery.grid import Floats, Ints, log_each
+from chandlery.jit import kernel
 
 __all__ = ["TARGET_LIMIT", "label", "normalise"]
 
 TARGET_LIMIT = 4.0
 
 
-@numba.njit(cache=True)
+@kernel
 def label(step: Ints, close: Floats, horizon: int, barriers: Ints) -> Floats:
     """Return the last traded close at or before each row's target time.
 

@@ -1,6 +1,6 @@
 """Reference pairs to leaders and index, step by step: what every symbol sees of the market.
 
-The first four references are leaders: their own signals are kept. All references together are the
+The first three references are leaders: their own signals are kept. All references together are the
 index: sums of their signals, from which a symbol that is itself a reference takes its own part away.
 Everything is in units of each pair's own volatility; nothing is listed before its first candle.
 """
@@ -8,16 +8,16 @@ Everything is in units of each pair's own volatility; nothing is listed before i
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.grid import CandleBlock, Floats, Singles, fill_dense, log_each
+from chandlery.jit import kernel
 
 __all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_market"]
 
 ALGORITHM = 2
-MOST_LEADERS = 4
+MOST_LEADERS = 3  # two for each symbol, and one more for the leaders themselves
 RETURNS = (1, 2, 5, 10, 30, 60)
 LOOKBACK = 60
 LEADER_COLUMNS = ("mid", "signed_volume", "volatility_ratio", "move")
@@ -154,19 +154,19 @@ def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop:
     return block, MarketState(history, averages)
 
 
-@numba.njit(cache=True, inline="always")
+@kernel
 def clip(value: float, limit: float) -> float:  # pragma: no cover
     """Return a value within ±limit."""
     return min(max(value, -limit), limit)
 
 
-@numba.njit(cache=True)
+@kernel
 def decay(half_life: float) -> float:  # pragma: no cover
     """Return what is left of an exponential mean after one step."""
     return 0.5 ** (1.0 / half_life)
 
 
-@numba.njit(cache=True)
+@kernel
 def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignore[no-untyped-def]  # pragma: no cover
     log_close, sigma, signals = own
     keep, keep_fast, keep_volume = decay(240.0), decay(30.0), decay(1440.0)
@@ -195,7 +195,7 @@ def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignor
         if dense[5, i] > 0.0:
             middle = clip((logs[i] - 0.5 * (np.log(dense[1, i]) + np.log(dense[2, i]))) * inverse, 8.0)
             flow = np.sign(dense[3, i] - dense[0, i]) * dense[4, i] / max(volume, 1e-12)
-            signed = np.sign(flow) * np.log1p(abs(flow))
+            signed = np.sign(flow) * np.log(1.0 + abs(flow))
         else:
             middle, signed = 0.0, 0.0
         index[7, t] += middle

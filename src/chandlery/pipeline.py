@@ -92,8 +92,7 @@ def plan(settings: Settings) -> Plan:
         now = source.fingerprint(symbol, file) if file is not None else ""
         if known is not None and known.fingerprint == now:
             continue
-        before = {record.source: record for record in known.files} if known else {}
-        fresh = [raw for raw in files if raw.source not in before or before[raw.source].etag != raw.etag]
+        fresh = source.fresh(symbol)
         why = "new symbol" if known is None else "new or changed files" if fresh else "settings or files changed"
         megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
         steps.append(Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, f"{megabytes:,.1f} MB, about {megabytes * SECONDS_PER_MB:.1f} CPU-s"))
@@ -168,7 +167,8 @@ def _ingest(session: Session) -> None:
     session.found_lake(source.interval)
     tasks = source.tasks(session.lake)
     with session.stage("ingest", len(source.files), len(tasks)):
-        done = session.map(ingest_symbol, tasks, SECONDS_PER_MB * source.megabytes, lambda result: result.symbol)
+        cost = SECONDS_PER_MB * sum(raw.size_bytes for task in tasks for raw in source.fresh(task.symbol)) / 1e6
+        done = session.map(ingest_symbol, tasks, cost, lambda result: result.symbol)
     session.report.published += sum(result.published for result in done)
     before = read_summary(session.store)
     symbols = before.symbols | {symbol: source.fingerprint(symbol, session.lake.file) for symbol in source.files}
@@ -233,7 +233,7 @@ def _fit_tasks(session: Session, work: Work, pasts: dict[str, Past]) -> list[Fit
     """Return what has to be fitted: each model and horizon, at its refits within the span."""
     file, settings = session.lake.file, session.settings.forecast
     first = min(int(past.days[0]) for past in pasts.values()) + -(-parse_minutes(settings.min_train) // 1440)
-    last = work.span.stop_ms // 86_400_000
+    last = (work.span.stop_ms - 1) // 86_400_000  # a refit is made once there is a candle for it to forecast
     months = months_between(first, last)
     due = [month for month in months if not work.span.resumed or month > day_name(work.span.since)[:7]]
     names = plan_features("", work.lake.interval_minutes, work.references, work.extensions).names

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 
 from chandlery.checkpoints import Past, day_name
+from chandlery.grid import Ints, unpack_steps
 from chandlery.state import get_arrays, get_struct, put_struct
 from chandlery.storage import Store
 
@@ -15,6 +16,7 @@ __all__ = [
     "read_checkpoints",
     "read_past",
     "read_record",
+    "read_steps",
     "read_summary",
     "write_checkpoint",
     "write_record",
@@ -105,6 +107,12 @@ def read_past(store: Store, symbol: str) -> Past | None:
     if arrays is None or gaps is None or arrays["days"].size == 0:
         return None
     return Past(arrays["days"], arrays["digests"], gaps["barriers"], int(arrays["newest_ms"]))
+
+
+def read_steps(store: Store, symbol: str) -> Ints:
+    """Return the steps at which a symbol traded, ascending."""
+    arrays = get_arrays(store, f"state/ingest/{symbol}.state")
+    return np.empty(0, np.int64) if arrays is None else unpack_steps(arrays)
 
 
 def read_checkpoints(store: Store) -> dict[int, str]:

@@ -9,13 +9,13 @@ Source:
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, Floats, Ints
+from chandlery.jit import kernel
 
 __all__ = ["ALGORITHM", "FIELDS", "ScoreRows", "ScoreSums", "judge", "start_sums", "sum_scores", "to_scores"]
 
@@ -35,12 +35,14 @@ class ScoreSums(NamedTuple):
         sums: FIELDS by month and model, (k, models + 2, fields); the last two are served and naive.
         carry_issued: Issues of the last horizon, in ms, (c,).
         carry_d: Their loss differentials, (c, models + 2).
+        near: Sum of those that are known, and their number, (models + 2, 2).
     """
 
     months: Ints
     sums: Floats
     carry_issued: Ints
     carry_d: Floats
+    near: Floats
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays."""
@@ -74,7 +76,7 @@ class ScoreRows:
 def start_sums(models: int) -> ScoreSums:
     """Return empty sums for so many models, served and naive."""
     none = np.empty(0, np.int64)
-    return ScoreSums(none, np.zeros((0, models + 2, len(FIELDS))), none, np.zeros((0, models + 2)))
+    return ScoreSums(none, np.zeros((0, models + 2, len(FIELDS))), none, np.zeros((0, models + 2)), np.zeros((models + 2, 2)))
 
 
 def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums:
@@ -83,26 +85,35 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
     issued, close, actual = rows.issued[known], rows.close[known], rows.actual[known]
     if issued.size == 0:
         return before
-    month = (issued // DAY_MS).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    months = np.union1d(before.months, month)
+    days = issued // DAY_MS
+    firsts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    months_of_days = days[firsts].astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    months = np.union1d(before.months, months_of_days)
     sums = np.zeros((months.size, *before.sums.shape[1:]))
     sums[np.searchsorted(months, before.months)] = before.sums
     held = before.carry_issued.size
     all_issued = np.concatenate([before.carry_issued, issued])
     differentials = np.concatenate([before.carry_d, np.zeros((issued.size, sums.shape[1]))])
-    place = np.searchsorted(months, month)
-    _add(sums, place, held, all_issued, differentials, close, actual, rows.predicted[known], rows.half[known], horizon_ms)
+    near = before.near.copy()
+    place = np.repeat(np.searchsorted(months, months_of_days), np.diff(firsts, append=days.size))
+    _add(sums, near, place, held, all_issued, differentials, close, actual, rows.predicted[known], rows.half[known], horizon_ms)
     first = int(np.searchsorted(all_issued, all_issued[-1] - horizon_ms, side="right"))
-    return ScoreSums(months, sums, all_issued[first:], differentials[first:])
+    return ScoreSums(months, sums, all_issued[first:], differentials[first:], near)
 
 
-@numba.njit(cache=True)
-def _add(sums, place, held, issued, differentials, close, actual, predicted, half, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
+@kernel
+def _add(sums, near, place, held, issued, differentials, close, actual, predicted, half, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
     models = predicted.shape[1]
     first = 0
     for i in range(held, issued.size):
         row = i - held
         while issued[i] - issued[first] >= horizon_ms:
+            for m in range(models):
+                if not np.isnan(differentials[first, m]):
+                    near[m, 0] -= differentials[first, m]
+                    near[m, 1] -= 1.0
+                if near[m, 1] == 0.0:
+                    near[m, 0] = 0.0  # nothing of the rounding stays
             first += 1
         y = np.log(actual[row] / close[row])
         for m in range(models + 1):
@@ -133,15 +144,11 @@ def _add(sums, place, held, issued, differentials, close, actual, predicted, hal
             out[14] += d * d
             if m == models:
                 continue
-            near, neighbours = 0.0, 0.0
-            for j in range(first, i):
-                e = differentials[j, m]
-                if not np.isnan(e):
-                    near += e
-                    neighbours += 1.0
-            out[15] += d * near
-            out[16] += neighbours * d + near
-            out[17] += neighbours
+            out[15] += d * near[m, 0]
+            out[16] += near[m, 1] * d + near[m, 0]
+            out[17] += near[m, 1]
+            near[m, 0] += d
+            near[m, 1] += 1.0
             if m == models - 1 and not np.isnan(half[row, 0]):
                 out[18] += 1.0 if abs(error) <= half[row, 0] else 0.0
                 out[19] += 1.0 if abs(error) <= half[row, 1] else 0.0

@@ -10,12 +10,12 @@ weeks, naive is served. The constants were chosen on 2016–2018.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.grid import DAY_MS, Floats, Ints, Singles
 from chandlery.intervals import BINS, WINDOW, add_residual, quantile
+from chandlery.jit import kernel
 
 __all__ = ["ALGORITHM", "Served", "ServedRows", "ServedState", "serve", "start_served"]
 
@@ -166,7 +166,7 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
     return Served(calibrated, served[held:], by, halves[:, 0], halves[:, 1]), after
 
 
-@numba.njit(cache=True)
+@kernel
 def _serve(inner, held, issued, target, raw, realised, slopes, served, by, halves):  # type: ignore[no-untyped-def]  # pragma: no cover
     day, sums, slope, choice, half, histogram, ring, counts = inner
     first = 0
@@ -196,7 +196,7 @@ def _serve(inner, held, issued, target, raw, realised, slopes, served, by, halve
     return first
 
 
-@numba.njit(cache=True)
+@kernel
 def _fade(sums, days):  # type: ignore[no-untyped-def]  # pragma: no cover
     for m in range(sums.shape[0]):
         for k in range(6):
@@ -204,7 +204,7 @@ def _fade(sums, days):  # type: ignore[no-untyped-def]  # pragma: no cover
             sums[m, k] *= 0.5 ** (days / half_life)
 
 
-@numba.njit(cache=True)
+@kernel
 def _take_in(sums, raw, slopes, realised):  # type: ignore[no-untyped-def]  # pragma: no cover
     met = min(max(realised, -LARGEST), LARGEST)
     for m in range(sums.shape[0]):
@@ -220,7 +220,7 @@ def _take_in(sums, raw, slopes, realised):  # type: ignore[no-untyped-def]  # pr
         sums[m, 5] += gain * gain
 
 
-@numba.njit(cache=True)
+@kernel
 def _choose(sums, slope, choice):  # type: ignore[no-untyped-def]  # pragma: no cover
     best = 0.0
     choice[0] = -1

@@ -75,6 +75,12 @@ class Source:
         present = {file.source for file in self.files[symbol]}
         return [file.source for file in record.files if file.source not in present] if record else []
 
+    def fresh(self, symbol: str) -> list[RawFile]:
+        """Return a symbol's files that are new or changed."""
+        record = read_record(self.session.store, symbol)
+        known = {file.source: file.etag for file in record.files} if record else {}
+        return [raw for raw in self.files[symbol] if known.get(raw.source) != raw.etag]
+
     def tasks(self, lake: Lake) -> list[IngestTask]:
         """Return a task for each symbol that is not up to date."""
         settings, prune = self.session.settings.source, self.session.options.prune
@@ -86,10 +92,6 @@ class Source:
                 tasks.append(IngestTask(lake, self.store, settings, symbol, files, now, prune))
         return tasks
 
-    @property
-    def megabytes(self) -> float:
-        """Size of all files."""
-        return sum(file.size_bytes for files in self.files.values() for file in files) / 1e6
 
 
 def survey_source(session: Session) -> Source:

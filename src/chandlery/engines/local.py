@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -80,7 +80,8 @@ class LocalEngine:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers - 1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
-            self._pool.submit(int)  # starts the processes here: they read the environment as they import, and end with the thread that started them
+            with _hidden_main():
+                self._pool.submit(int)  # starts the processes here: they read the environment as they import, and end with the thread that started them
         return self._pool
 
 
@@ -150,6 +151,18 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Hide the caller's script from processes that start: tasks need nothing of it, and it needs no guard against being run again."""
+    main = sys.modules["__main__"]
+    hidden: dict[str, Any] = {name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)
 
 
 def _keep_freed_memory() -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import numba
 import numpy as np
 
 from chandlery.grid import Singles
+from chandlery.jit import kernel
 from chandlery.models.base import Artefact, Sample, Sums, register
 
 __all__ = ["Linear"]
@@ -55,7 +55,7 @@ class Linear:
         return design @ np.array(artefact["coefficients"], np.float32)
 
 
-@numba.njit(cache=True)
+@kernel
 def fill_design(values, signals, gap, activity, volatility):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the inputs: features, signals × staleness, × activity, × volatility ratio, signs of signals, 1."""
     count, width = values.shape

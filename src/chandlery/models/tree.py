@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numba
 import numpy as np
 
 from chandlery.grid import Singles
+from chandlery.jit import kernel
 from chandlery.models.base import Artefact, Sample, Sums, register
 
 __all__ = ["Tree"]
@@ -89,7 +89,7 @@ def goes_left(node: dict[str, Any]) -> bool:
     return bool(node["threshold"] >= 0.0)
 
 
-@numba.njit(cache=True)
+@kernel
 def descend(design, feature, threshold, left, right, null_left, value):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the value of the leaf that each row falls into, float32 (n,)."""
     leaves = np.empty(design.shape[0], np.float32)

@@ -4,8 +4,10 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, cast
+
+from isal import igzip
 
 from chandlery.errors import SourceError
 
@@ -13,7 +15,7 @@ __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "HashingReader", "iter_chunks", "list_me
 
 CHUNK_BYTES = 64_000_000
 HEAD_BYTES = 1_000_000
-COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 class HashingReader(io.RawIOBase):
@@ -80,6 +82,9 @@ class _Guarded(io.RawIOBase):
             raise SourceError(f"{self._source} cannot be decompressed: {error}", "a whole compressed file", "fetch it again") from error
 
 
+_gunzip: Callable[..., Any] = igzip.IGzipFile  # several times as fast as zlib
+
+
 def open_text(raw: HashingReader, stream: BinaryIO, member: str | None, source: str) -> BinaryIO:
     """Return a file's text as bytes, decompressed by what its first bytes say.
 
@@ -99,12 +104,13 @@ def open_text(raw: HashingReader, stream: BinaryIO, member: str | None, source: 
             raise SourceError(f"{source} cannot be unpacked: {error}", "a whole zip file without a password", "fetch it again") from error
     start = stream.read(4)
     stream.seek(0)
-    codec = next((codec for magic, codec in COMPRESSED.items() if start.startswith(magic)), None)
-    if codec is None:
-        return cast("BinaryIO", raw)
-    import pyarrow as pa  # noqa: PLC0415 - a tenth of a second that only compressed files cost
+    if start.startswith(GZIP):
+        return cast("BinaryIO", _Guarded(_gunzip(fileobj=raw), source))
+    if start.startswith(ZSTD):
+        import pyarrow as pa  # noqa: PLC0415 - a tenth of a second that only such files cost
 
-    return cast("BinaryIO", _Guarded(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec), source))
+        return cast("BinaryIO", _Guarded(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"), source))
+    return cast("BinaryIO", raw)
 
 
 def iter_chunks(text: BinaryIO, source: str, size: int = CHUNK_BYTES) -> Iterator[bytes]:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from chandlery.gaps import Activity, barriers, combine_activity, find_gaps, measure_activity
 from chandlery.lake import Lake
+from chandlery.records import read_steps
 from chandlery.state import get_arrays, put_arrays
 
 __all__ = ["ACTIVITY", "ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all"]
@@ -29,15 +28,9 @@ class GapsTask:
     symbol: str
 
 
-def read_steps(lake: Lake, symbol: str) -> np.ndarray:
-    """Return the steps at which a symbol traded."""
-    times = lake.read_candles(symbol, columns=("open_time",))["open_time"]
-    return times.dt.epoch("ms").to_numpy() // (lake.interval_minutes * 60_000)
-
-
 def measure_all(task: ActivityTask) -> int:
     """Keep how many symbols traded at each step; return the number of symbols."""
-    parts = (measure_activity(read_steps(task.lake, symbol), task.lake.interval_minutes) for symbol in task.symbols)
+    parts = (measure_activity(read_steps(task.lake.store, symbol), task.lake.interval_minutes) for symbol in task.symbols)
     activity = combine_activity(parts, task.lake.interval_minutes)
     task.lake.guard()
     put_arrays(task.lake.store, ACTIVITY, activity.to_arrays())
@@ -49,7 +42,7 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     lake, symbol = task.lake, task.symbol
     arrays = get_arrays(lake.store, ACTIVITY)
     assert arrays is not None  # noqa: S101 - measure_all wrote it in this stage
-    steps = read_steps(lake, symbol)
+    steps = read_steps(lake.store, symbol)
     gaps = find_gaps(steps, lake.interval_minutes, Activity.from_arrays(arrays))
     changed = lake.write("gaps", {"exchange": lake.file.exchange, "symbol": symbol}, gaps)
     put_arrays(lake.store, f"state/gaps/{symbol}.state", {"barriers": barriers(gaps, lake.interval_minutes)})

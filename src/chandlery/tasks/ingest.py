@@ -4,17 +4,20 @@ Only files that are new or changed are read, and those whose time overlaps with 
 candle can only come from these. All else is taken from the tables as it stands.
 """
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from chandlery.checkpoints import digest_days
 from chandlery.clean import UNKNOWN, Cleaned, KeptFile, refuse, settle
 from chandlery.config import SourceSettings, to_minutes_text
 from chandlery.errors import ChandleryError, SourceError
+from chandlery.grid import DAY_MS, Ints, cut_year, pack_steps, unpack_steps, year_of
 from chandlery.lake import Lake
 from chandlery.records import FileRecord, IngestRecord, read_record, write_record
 from chandlery.schema import TABLES
@@ -182,10 +185,9 @@ def publish(task: IngestTask, reading: Reading, cleaned: Cleaned) -> int:
     """Put what changed; return the number of objects put."""
     lake = task.lake
     keys = {"exchange": lake.file.exchange, "symbol": task.symbol}
-    years = set(cleaned.candles["open_time"].dt.year().unique().to_list())
-    for first, last in reading.ranges:
-        years |= set(range(*(int(np.datetime64(ms, "ms").astype("datetime64[Y]").astype(int)) + 1970 + extra for ms, extra in ((first, 0), (last, 1)))))
-    frames = {year: merge_year(task, reading, cleaned, year) for year in sorted(years)}
+    years = {year for first, last in reading.ranges for year in range(year_of(first), year_of(last) + 1)}
+    times = cleaned.candles["open_time"].dt.epoch("ms").to_numpy()
+    frames = {year: merge_year(task, reading, cleaned.candles[cut_year(times, year)], year) for year in sorted(years)}
     count = sum(lake.write("candles", {**keys, "year": year}, frame) for year, frame in frames.items())
     accounts = pl.concat([cleaned.ledger, *reading.refused.values()])
     for table, found in (("rejects", cleaned.rejects), ("ledger", accounts)):
@@ -198,9 +200,9 @@ def publish(task: IngestTask, reading: Reading, cleaned: Cleaned) -> int:
     return count
 
 
-def merge_year(task: IngestTask, reading: Reading, cleaned: Cleaned, year: int) -> pl.DataFrame:
+def merge_year(task: IngestTask, reading: Reading, candles: pl.DataFrame, year: int) -> pl.DataFrame:
     """Return a year's candles: those of files that were not read, and those that were."""
-    fresh = conform(cleaned.candles.filter(pl.col("year") == year), TABLES["candles"])
+    fresh = conform(candles, TABLES["candles"])
     held = read_partition(task.lake.store, "candles", {"exchange": task.lake.file.exchange, "symbol": task.symbol, "year": year})
     if held is None:
         return fresh
@@ -215,17 +217,24 @@ def mark_gone(ledger: pl.DataFrame, reading: Reading) -> pl.DataFrame:
 
 
 def remember_days(task: IngestTask, frames: dict[int, pl.DataFrame]) -> None:
-    """Keep a hash of each day's candles: what forecasts compare themselves with."""
-    path = f"state/ingest/{task.symbol}.state"
+    """Keep which steps have a candle and a hash of each day's candles: what gaps are found in, and forecasts compare themselves with."""
+    path, step_ms = f"state/ingest/{task.symbol}.state", task.lake.interval_minutes * 60_000
     arrays = get_arrays(task.lake.store, path)
-    days, digests = (arrays["days"], arrays["digests"]) if arrays else (np.empty(0, np.int32), np.empty(0, np.uint64))
-    years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
-    untouched = ~np.isin(years, list(frames))
-    parts = [(days[untouched], digests[untouched]), *(digest_days(frame) for frame in frames.values() if frame.height)]
-    all_days = np.concatenate([part[0] for part in parts])
-    order = np.argsort(all_days, kind="stable")
-    newest = max((int(frame["open_time"].dt.epoch("ms")[-1]) for frame in frames.values() if frame.height), default=0)
-    newest_ms = newest + task.lake.interval_minutes * 60_000
-    if arrays and untouched.any():
-        newest_ms = max(newest_ms, int(arrays["newest_ms"]) if days[untouched][-1] >= all_days.max() else newest_ms)
-    put_arrays(task.lake.store, path, {"days": all_days[order], "digests": np.concatenate([part[1] for part in parts])[order], "newest_ms": np.array(newest_ms)})
+    held_days, held_digests = (arrays["days"], arrays["digests"]) if arrays else (np.empty(0, np.int32), np.empty(0, np.uint64))
+    held_steps = unpack_steps(arrays) if arrays else np.empty(0, np.int64)
+    stays, steps_stay = (outside(times, frames) for times in (held_days.astype(np.int64) * DAY_MS, held_steps * step_ms))
+    fresh = [digest_days(frame) for frame in frames.values() if frame.height]
+    days = np.concatenate([held_days[stays], *(days for days, _ in fresh)])
+    digests = np.concatenate([held_digests[stays], *(found for _, found in fresh)])
+    steps = np.concatenate([held_steps[steps_stay], *(frame["open_time"].dt.epoch("ms").to_numpy() // step_ms for frame in frames.values())])
+    newest_ms = (int(steps.max()) + 1) * step_ms if steps.size else 0
+    order = np.argsort(days, kind="stable")
+    put_arrays(task.lake.store, path, {"days": days[order], "digests": digests[order], "newest_ms": np.array(newest_ms)} | pack_steps(steps))
+
+
+def outside(times: Ints, years: Iterable[int]) -> NDArray[np.bool_]:
+    """Return which of ascending moments lie in none of the years."""
+    stays = np.ones(times.size, np.bool_)
+    for year in years:
+        stays[cut_year(times, year)] = False
+    return stays

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
-from chandlery.grid import DAY_MS, log_each
+from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served
 from chandlery.models import Model, open_models
 from chandlery.schema import TIME
@@ -148,14 +148,14 @@ class HorizonRun:
         file = self.work.lake.file
         models = [model.name for model in self.run.models]
         forecasts = to_forecasts(self.issues, self.horizon_minutes, self.work.lake.interval_minutes, self.actual, served, models)
-        years = forecasts["issued_at"].dt.year()
         keys: dict[str, Any] = {"exchange": file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
         first_ms = self.work.span.since * DAY_MS if self.work.span.resumed else 0
-        first_year = int(np.datetime64(first_ms, "ms").astype("datetime64[Y]").astype(int)) + 1970
+        first_year, issued = year_of(first_ms), self.issues.issued_ms
+        own = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
         there = {int(part["year"]) for part in list_partitions(self.work.lake.store, "forecasts", keys)}
         count = 0
-        for year in sorted({*years.unique().to_list(), *(year for year in there if year >= first_year)}):
-            rows = forecasts.filter(years == year)
+        for year in sorted({*own, *(year for year in there if year >= first_year)}):
+            rows = forecasts[cut_year(issued, year)]
             if year == first_year and self.work.span.resumed:
                 held = read_partition(self.work.lake.store, "forecasts", {**keys, "year": year})
                 if held is not None:
