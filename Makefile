@@ -36,6 +36,7 @@ lint: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## speed beside the yardstick, in turns
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python benchmarks/bench.py
 
 docs: $(READY)  ## write docs/tables.md and docs/cli.md anew
@@ -43,4 +44,4 @@ docs: $(READY)  ## write docs/tables.md and docs/cli.md anew
 
 lock: $(READY)  ## pin every dependency anew
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --python-version 3.11 pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --extra bench --python-version 3.11 pyproject.toml -o constraints.txt

@@ -1,5 +1,6 @@
 """The command line: parse, settle the settings, call a function, show what it returns."""
 
+import atexit
 import gc
 import os
 import sys
@@ -16,6 +17,7 @@ from chandlery.errors import ChandleryError
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
+COLLECT_AFTER = 100_000  # objects: what a command imports stays, and looking through it for garbage is a tenth of a short one
 
 app = typer.Typer(
     name="chandlery",
@@ -209,7 +211,8 @@ def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None
 
 def main() -> None:
     """Run the command line; every error is one text on stderr and an exit code."""
-    gc.set_threshold(100_000)  # what is imported now stays: looking through it for garbage is a tenth of a short command
+    gc.set_threshold(COLLECT_AFTER)
+    atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
     try:
         app(standalone_mode=True)
     except SystemExit as ended:

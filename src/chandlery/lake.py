@@ -73,11 +73,13 @@ class Lake:
         """
         keys = {"exchange": self.file.exchange, "symbol": symbol}
         first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms))
+        parts = sorted(list_partitions(self.store, "candles", keys), key=lambda part: int(part["year"]))
+        since = first if since_ms else None
         frames = [
             frame
-            for part in sorted(list_partitions(self.store, "candles", keys), key=lambda part: int(part["year"]))
+            for part in parts
             if first.year <= int(part["year"]) <= last.year
-            if (frame := read_partition(self.store, "candles", part, columns)) is not None
+            if (frame := read_partition(self.store, "candles", part, columns, since if int(part["year"]) == first.year else None)) is not None
         ]
         if not frames:
             return Candles.create_empty().select(columns)

@@ -166,59 +166,66 @@ def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: 
     for place, month in enumerate(labels):
         periods.setdefault(str(month)[:4], []).append(place)
         periods[str(month)] = [place]
-    rows = []
-    for period, places in periods.items():
-        for m, model in enumerate([*models, "served", "naive"]):
-            total = np.zeros(len(FIELDS))
-            for place in places:
-                total = total + sums.sums[place, m]
-            if total[0] > 0:
-                keys = {"symbol": symbol, "interval": to_minutes_text(interval_minutes), "horizon_minutes": horizon_minutes, "model": model, "period": period}
-                rows.append(keys | measure(dict(zip(FIELDS, total.tolist(), strict=True)), naive=model == "naive"))
-    return pl.DataFrame(rows, infer_schema_length=None)
+    names = [*models, "served", "naive"]
+    totals = np.stack([add_in_order(sums.sums[places]) for places in periods.values()]).reshape(-1, len(FIELDS))
+    keys = {"symbol": symbol, "interval": to_minutes_text(interval_minutes), "horizon_minutes": horizon_minutes}
+    rows = pl.DataFrame({"model": names * len(periods), "period": np.repeat(list(periods), len(names))}).with_columns(**{name: pl.lit(value) for name, value in keys.items()})
+    scored = pl.DataFrame(measure(dict(zip(FIELDS, totals.T, strict=True)), rows["model"].to_numpy() == "naive"))
+    counts = pl.col("n").cast(pl.Int64)
+    return pl.concat([rows.select(*keys, "model", "period"), scored.fill_nan(None)], how="horizontal").with_columns(counts).filter(pl.col("n") > 0)
 
 
-def measure(s: dict[str, float], *, naive: bool) -> dict[str, Any]:
-    """Return the scores that sums make."""
-    n = s["n"]
-    spread = (s["pp"] - s["p"] ** 2 / n) * (s["yy"] - s["y"] ** 2 / n)
-    statistic, p_value = (None, None) if naive else diebold_mariano(s)
-    covered = s["with_interval"]
-    return {
-        "n": int(n),
-        "sse": s["sse"],
-        "sse_naive": s["sse_naive"],
-        "rmse": (s["squared_price"] / n) ** 0.5,
-        "mae": s["absolute_price"] / n,
-        "mape": s["absolute_pct"] / n,
-        "skill": 1 - s["sse"] / s["sse_naive"] if s["sse_naive"] > 0 else None,
-        "correlation": (s["py"] - s["p"] * s["y"] / n) / spread**0.5 if spread > 0 and not naive else None,
-        "directional_accuracy": s["hits"] / s["calls"] if s["calls"] else None,
-        "dm_statistic": statistic,
-        "p_value": p_value,
-        "coverage_80": s["inside_80"] / covered if covered else None,
-        "coverage_95": s["inside_95"] / covered if covered else None,
-    }
+def add_in_order(sums: Floats) -> Floats:
+    """Return sums of months added one after the other, the earliest first."""
+    total: Floats = np.cumsum(sums, axis=0)[-1]
+    return total
 
 
-def diebold_mariano(s: dict[str, float]) -> tuple[float | None, float | None]:
-    """Return the statistic and its two-sided p-value; None where the variance cannot be told.
+def measure(s: dict[str, Floats], naive: NDArray[np.bool_]) -> dict[str, Floats]:
+    """Return the scores that sums make, one a row; NaN where there is none.
+
+    Args:
+        s: FIELDS of each row.
+        naive: Which rows are of the naive forecast.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n, covered = s["n"], np.where(s["with_interval"] > 0, s["with_interval"], np.nan)
+        spread = (s["pp"] - s["p"] ** 2 / n) * (s["yy"] - s["y"] ** 2 / n)
+        statistic, p_value = diebold_mariano(s)
+        return {
+            "n": n,
+            "sse": s["sse"],
+            "sse_naive": s["sse_naive"],
+            "rmse": np.sqrt(s["squared_price"] / n),
+            "mae": s["absolute_price"] / n,
+            "mape": s["absolute_pct"] / n,
+            "skill": np.where(s["sse_naive"] > 0, 1 - s["sse"] / s["sse_naive"], np.nan),
+            "correlation": np.where((spread > 0) & ~naive, (s["py"] - s["p"] * s["y"] / n) / np.sqrt(spread), np.nan),
+            "directional_accuracy": np.where(s["calls"] > 0, s["hits"] / s["calls"], np.nan),
+            "dm_statistic": np.where(naive, np.nan, statistic),
+            "p_value": np.where(naive, np.nan, p_value),
+            "coverage_80": s["inside_80"] / covered,
+            "coverage_95": s["inside_95"] / covered,
+        }
+
+
+def diebold_mariano(s: dict[str, Floats]) -> tuple[Floats, Floats]:
+    """Return the statistics and their two-sided p-values; NaN where the variance cannot be told.
 
     Autocovariances are of pairs less than a horizon apart on the clock. In the small-sample correction a
     horizon counts as many steps as a row has such neighbours before it, plus one: on a full grid the horizon itself.
     """
+    from scipy.special import stdtr  # noqa: PLC0415 - a fifth of a second that only the score task needs
+
     n, mean = s["n"], s["d"] / s["n"]
     own = s["dd"] / n - mean * mean
     cross = (s["pair_products"] - mean * s["pair_sums"] + s["pairs"] * mean * mean) / n
     variance = (own + 2 * cross) / n
     steps = 1 + s["pairs"] / n
     correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
-    if variance <= 0 or correction <= 0 or n < 2:
-        return None, None
-    from scipy.special import stdtr  # noqa: PLC0415 - a fifth of a second that only the score task needs
-
-    statistic = mean / variance**0.5 * correction**0.5
-    return statistic, float(2 * stdtr(n - 1, -abs(statistic)))
+    told = (variance > 0) & (correction > 0) & (n > 1)
+    statistic = np.where(told, mean / np.sqrt(variance) * np.sqrt(correction), np.nan)
+    return statistic, 2 * stdtr(n - 1, -np.abs(statistic))
 
 
 def judge(scores: pl.DataFrame) -> pl.DataFrame:

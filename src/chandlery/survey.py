@@ -30,7 +30,7 @@ __all__ = ["Source", "forecast_base", "plan_span", "read_pasts", "refusals", "su
 LOOKED_AT = 5
 MOST_LOOKED_AT = 50
 DEFAULT_INTERVAL = "1m"
-LIBRARIES = ("numpy", "numba", "polars", "lightgbm", "scikit-learn")
+LIBRARIES = ("numpy", "numba", "polars", "lightgbm")
 
 
 @dataclass(frozen=True)

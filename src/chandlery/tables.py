@@ -17,7 +17,7 @@ from chandlery.storage import Entry, Store
 __all__ = ["encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "write_partition"]
 
 OBJECT = "part-0.parquet"
-ROW_GROUP = 262_144
+ROW_GROUP = 131_072
 TRIES = 20
 
 
@@ -72,10 +72,21 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     return frame.select(*plain, *extra)
 
 
-def read_partition(store: Store, table: str, keys: Mapping[str, object], columns: Sequence[str] | None = None) -> pl.DataFrame | None:
-    """Return a partition's rows without the partition keys; None where there is none."""
+def read_partition(store: Store, table: str, keys: Mapping[str, object], columns: Sequence[str] | None = None, since: dt.datetime | None = None) -> pl.DataFrame | None:
+    """Return a partition's rows without the partition keys; None where there is none.
+
+    Args:
+        store: The lake.
+        table: Name of the table.
+        keys: Its partition keys.
+        columns: Only these.
+        since: Only rows from this moment on, by the column that orders the table; row groups before it are not decoded.
+    """
     content = store.get(partition_path(table, keys))
-    return None if content is None else decode(content, columns)
+    if content is None or since is None:
+        return None if content is None else decode(content, columns)
+    rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False).filter(pl.col(TABLES[table].sort[0]) >= since)
+    return rows.select(columns or pl.all()).collect()
 
 
 def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """Processes on one machine."""
 
+import atexit
 import ctypes
 import gc
 import multiprocessing
@@ -45,7 +46,6 @@ class LocalEngine:
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        gc.set_threshold(COLLECT_AFTER)
         _keep_freed_memory()
         return self
 
@@ -174,6 +174,7 @@ def _keep_freed_memory() -> None:
 
 def _start_worker(parent: int) -> None:
     gc.set_threshold(COLLECT_AFTER)
+    atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
     _keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     if sys.platform == "linux":  # a worker must not go on publishing when its parent was killed

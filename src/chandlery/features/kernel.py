@@ -12,15 +12,19 @@ __all__ = ["EC_HALF_LIVES", "HISTORY", "SCALARS", "MarketArrays", "fill_rows"]
 
 HISTORY = 240
 LEADER_HISTORY = 60
-SCALARS = 12
-VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, SINCE, FIRST = range(10)
+SCALARS = 13
+VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, SINCE, FIRST, SUMS = range(11)
 EC_HALF_LIVES = np.array([1.0, 2.0, 4.0, 10.0, 20.0, 60.0, 2.0, 10.0, 60.0, 1.0, 2.0, 4.0, 10.0, 20.0, 60.0])
-EC_GROUP = np.array([0] * 6 + [1] * 3 + [2] * 6)
+# SUMS: running sums of log closes; rounding moves them by 1e-10 in ten years of minutes.
+EC_FIRST = np.array([0, 6, 9, 15])  # leader 1, leader 2, the market
 OWN_RETURNS = np.array([1, 2, 3, 5, 10, 15, 30, 60, 240])
 MARKET_RETURNS = np.array([1, 2, 5, 10, 30, 60])
 OWN_ROOTS = 1.0 / np.sqrt(OWN_RETURNS)
 MARKET_ROOTS = 1.0 / np.sqrt(MARKET_RETURNS)
 EC_ROOTS = 1.0 / np.sqrt(EC_HALF_LIVES)
+MEANS = np.array([3, 10, 60])
+MEAN_SCALES = 1.0 / (MEANS * np.sqrt(MEANS))
+SLOW_SCALE = 1.0 / np.sqrt(1440.0)
 LONGEST_WAIT = 60
 WAITS = np.log1p(np.arange(LONGEST_WAIT + 1.0))
 
@@ -55,26 +59,6 @@ def window_sum(values, i, k):  # type: ignore[no-untyped-def]  # pragma: no cove
     total = 0.0
     for j in range(i - k + 1, i + 1):
         total += values[j]
-    return total
-
-
-@kernel
-def sum_below(logs, i, k):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the sum over (i − k, i] of how far a log lies below the newest; 0 before the listing."""
-    newest = logs[i]
-    if np.isnan(logs[i - k + 1]):
-        total = 0.0
-        for j in range(i - k + 1, i + 1):
-            total += 0.0 if np.isnan(logs[j]) else newest - logs[j]
-        return total
-    sums = (0.0, 0.0, 0.0, 0.0)  # four at a time: the processor need not wait for each
-    first = i - k + 1
-    whole = k // 4 * 4
-    for j in range(first, first + whole, 4):
-        sums = (sums[0] + (newest - logs[j]), sums[1] + (newest - logs[j + 1]), sums[2] + (newest - logs[j + 2]), sums[3] + (newest - logs[j + 3]))
-    total = (sums[0] + sums[1]) + (sums[2] + sums[3])
-    for j in range(first + whole, i + 1):
-        total += newest - logs[j]
     return total
 
 
@@ -126,7 +110,8 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         own_move = move * inverse
         own_return = clip((log - before) * inverse, 8.0) if listed else 0.0
         volume = max(scalars[VOLUME], 1e-12)
-        own_flow = signed_log(flows[i] / volume) if traded else 0.0
+        gets_row = traded and chosen[place]
+        own_flow = signed_log(flows[i] / volume) if gets_row or (traded and is_reference) else 0.0
 
         others = index[0, t] - (1.0 if is_reference else 0.0)
         share = 1.0 / others if others > 0.5 else np.nan
@@ -137,16 +122,19 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         for j in range(9):
             flow_history[j] = flow_history[j + 1]
         flow_history[9] = market_flow
-        for e in range(keeps.size):
-            group = EC_GROUP[e]
-            other = market_move if group == 2 else float(signals[group, 3, t])
-            if not np.isnan(other):
-                averages[e] = keeps[e] * (averages[e] + other - own_move)
+        for group in range(3):
+            ahead = (market_move if group == 2 else np.float64(signals[group, 3, t])) - own_move
+            if not np.isnan(ahead):
+                for e in range(EC_FIRST[group], EC_FIRST[group + 1]):
+                    averages[e] = keeps[e] * (averages[e] + ahead)
         scalars[CATCH] += market_move
         scalars[SINCE] += 1.0
         scalars[FIRST] += 1.0
+        for j in range(MEANS.size):
+            leaves = logs[i - MEANS[j]]
+            scalars[SUMS + j] += log if np.isnan(leaves) else log - leaves
 
-        if traded and chosen[place]:
+        if gets_row:
             closes[row] = dense[3, i]
             sigmas[row] = sigma
             weights[row] = min(max(sigma / typical, 0.3), 5.0)
@@ -165,8 +153,9 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             out_row[f + 3] = middle
             out_row[f + 4] = min((high - low) * inverse, 8.0)
             f += 5
-            for k in (3, 10, 60):
-                out_row[f] = clip(sum_below(logs, i, k) / k * inverse / np.sqrt(float(k)), 8.0)
+            for j in range(MEANS.size):
+                below = min(scalars[FIRST], MEANS[j]) * log - scalars[SUMS + j]
+                out_row[f] = clip(below * inverse * MEAN_SCALES[j], 8.0)
                 f += 1
             out_row[f] = WAITS[int(min(scalars[SINCE], LONGEST_WAIT))]
             out_row[f + 1] = (counts[i + 1] - counts[i - 9]) / 10.0
@@ -182,7 +171,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             out_row[f] = np.log(max(np.sqrt(scalars[FAST]), floor_fast) * inverse)
             out_row[f + 1] = scalars[OWN_1]
             out_row[f + 2] = scalars[OWN_2]
-            out_row[f + 3] = clip((log - scalars[SLOW]) * inverse / np.sqrt(1440.0), 8.0)
+            out_row[f + 3] = clip((log - scalars[SLOW]) * inverse * SLOW_SCALE, 8.0)
             f += 4
             e = 0
             for n in range(2):
