@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from bench import SHARED, run_chandlery
+from kills import prove_kills
 
 ROWS = {"BTCUSD": 1_797_246, "EOSUSD": 1_173_342, "ETHUSD": 1_691_499, "IOTUSD": 1_000_733, "LTCUSD": 1_642_683, "NEOUSD": 801_583}  # data/README.md
 HOLES = {"LTCUSD": ("2014-12-01", "2015-05-15", "2016-05-01", "2016-08-06"), "ETHUSD": ("2016-05-01", "2016-08-06")}  # likewise
@@ -116,6 +117,7 @@ def main() -> None:
         results = prove_tables(scratch / "lake")
         shutil.rmtree(scratch / "lake")
         results += prove_append(scratch)
+    results.append(prove_kills(rounds=30, real_rounds=3))
     sys.exit(0 if all(results) else 1)
 
 

@@ -211,6 +211,7 @@ def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None
 
 def main() -> None:
     """Run the command line; every error is one text on stderr and an exit code."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its sums are to be the same on any machine, and idle threads cost
     gc.set_threshold(COLLECT_AFTER)
     atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
     try:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.grid import CandleBlock, Floats, Singles, fill_dense, log_each
+from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.jit import kernel
 
 __all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_market"]
@@ -57,6 +57,7 @@ class MarketBlock:
 
     Args:
         start: First step.
+        leaders: Their places among the references; those that are not listed yet may be left out.
         log_close: Of each leader, float64 (leaders, n); NaN before it is listed.
         sigma: Volatility of one step of each leader, float64 (leaders, n).
         signals: LEADER_COLUMNS of each leader, float32 (leaders, 4, n).
@@ -64,6 +65,7 @@ class MarketBlock:
     """
 
     start: int
+    leaders: Ints
     log_close: Floats
     sigma: Floats
     signals: Singles
@@ -72,7 +74,7 @@ class MarketBlock:
     def cut(self, start: int, stop: int) -> "MarketBlock":
         """Return the market of some of the steps."""
         part = slice(start - self.start, stop - self.start)
-        return MarketBlock(start, self.log_close[:, part], self.sigma[:, part], self.signals[..., part], self.index[:, part])
+        return MarketBlock(start, self.leaders, self.log_close[:, part], self.sigma[:, part], self.signals[..., part], self.index[:, part])
 
     def forget(self, step: int) -> "MarketBlock":
         """Return the market as it is known before a step: nothing of the later ones."""
@@ -84,30 +86,33 @@ class MarketBlock:
 
     @staticmethod
     def join(parts: list["MarketBlock"]) -> "MarketBlock":
-        """Return blocks that follow each other as one."""
+        """Return blocks that follow each other as one, with the leaders of any of them."""
+        leaders = np.unique(np.concatenate([part.leaders for part in parts]))
         names = ("log_close", "sigma", "signals", "index")
-        return MarketBlock(parts[0].start, *(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names))
+        joined = (np.concatenate([getattr(part.show(leaders), name) for part in parts], axis=-1) for name in names)
+        return MarketBlock(parts[0].start, leaders, *joined)
+
+    def show(self, leaders: Ints) -> "MarketBlock":
+        """Return the block with rows for some leaders, NaN where it holds none."""
+        if np.array_equal(leaders, self.leaders):
+            return self
+        parts = {}
+        for name in ("log_close", "sigma", "signals"):
+            held = getattr(self, name)
+            parts[name] = np.full((leaders.size, *held.shape[1:]), np.nan, held.dtype)
+            parts[name][np.searchsorted(leaders, self.leaders)] = held
+        return replace(self, leaders=leaders, **parts)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays; leaders that are not listed yet take no room."""
         listed = np.flatnonzero(~np.isnan(self.log_close).all(axis=1))
         leaders = {name: getattr(self, name)[listed] for name in ("log_close", "sigma", "signals")}
-        return {"start": np.array(self.start), "leaders": np.array(self.log_close.shape[0]), "listed": listed, "index": self.index, **leaders}
+        return {"start": np.array(self.start), "leaders": self.leaders[listed], "index": self.index, **leaders}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MarketBlock":
         """Return the block that arrays hold."""
-        leaders, listed = int(arrays["leaders"]), arrays["listed"]
-        parts = []
-        for name in ("log_close", "sigma", "signals"):
-            kept = arrays[name]
-            if listed.size == leaders:
-                parts.append(kept)
-                continue
-            whole = np.full((leaders, *kept.shape[1:]), np.nan, kept.dtype)
-            whole[listed] = kept
-            parts.append(whole)
-        return cls(int(arrays["start"]), parts[0], parts[1], parts[2], arrays["index"])
+        return cls(int(arrays["start"]), *(arrays[name] for name in ("leaders", "log_close", "sigma", "signals", "index")))
 
 
 def start_market(references: tuple[str, ...], interval_minutes: int) -> MarketState:
@@ -133,6 +138,7 @@ def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop:
     leaders = min(MOST_LEADERS, count)
     block = MarketBlock(
         start,
+        np.arange(leaders),
         np.full((leaders, steps), np.nan),
         np.full((leaders, steps), np.nan),
         np.full((leaders, len(LEADER_COLUMNS), steps), np.nan, np.float32),

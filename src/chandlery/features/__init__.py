@@ -176,8 +176,9 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, market: MarketBlock) ->
     log[:, :LEADER_HISTORY] = state.leader_log
     sigma, signals = np.empty((LEADERS, steps)), np.empty((LEADERS, 4, steps), np.float32)
     for n, place in enumerate(plan.leaders):
-        if 0 <= place < market.log_close.shape[0]:
-            log[n, LEADER_HISTORY:], sigma[n], signals[n] = market.log_close[place], market.sigma[place], market.signals[place]
+        held = np.flatnonzero(market.leaders == place)
+        if held.size:
+            log[n, LEADER_HISTORY:], sigma[n], signals[n] = market.log_close[held[0]], market.sigma[held[0]], market.signals[held[0]]
         else:
             sigma[n], signals[n] = np.nan, np.nan
     return MarketArrays(log, sigma, signals, np.ascontiguousarray(market.index), plan.is_reference)

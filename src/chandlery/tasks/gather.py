@@ -89,9 +89,12 @@ class Bucket:
                 inputs = model.design(values, names)
                 sums = add_rows(self.sums.get(model.name), inputs, target, model.weigh(weight), days)
                 self.sums |= {model.name: sums} if sums else {}
-        fresh = Sample(values, target, weight, hash_rows(self.symbol, steps))
-        self.sample = Sample.concat([fresh] if self.sample is None else [self.sample, fresh]).take_lowest(SAMPLE_ROWS)
+        if any(model.learns_from == "sample" for model in models):
+            self._draw(Sample(values, target, weight, hash_rows(self.symbol, steps)))
         return steps.size
+
+    def _draw(self, fresh: Sample) -> None:
+        self.sample = Sample.concat([fresh] if self.sample is None else [self.sample, fresh]).take_lowest(SAMPLE_ROWS)
 
     def to_arrays(self) -> Arrays:
         """Return all of it as named arrays."""

@@ -1,0 +1,400 @@
+"""Runs on a real S3 server that are killed and run again: whether the lake ends in the same bytes, and whether it can be read all the while.
+
+Odd rounds are killed at a moment of the run, even rounds right at a put of an object of the lake.
+"""
+
+import argparse
+import hashlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import polars as pl
+
+from bench import SHARED
+from chandlery import read_table
+from chandlery.query import query
+from chandlery.storage import Store
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
+
+from s3_server import Server, s3_server
+
+RAW, LAKE = "crypto-raw", "crypto-lake"
+OUTSIDE = ("state/", "runs/", "lease.json", ".lease.lock")  # law 5 does not speak of these
+SEED = 5
+SAMPLE = ("--symbols", "3", "--days", "55", "--faults", "0.02")  # about 200,000 rows
+SAMPLE_SETTINGS = '[lake]\nlease_seconds = 2\n[forecast]\nhorizons = ["1m", "5m", "15m", "30m", "60m"]\nmin_train = "10d"\n'  # enough fits to be worth a second process
+PATIENCE_SECONDS = 10
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Read:
+    """Something that an analyst reads.
+
+    Args:
+        name: A table's, or that of a query.
+        key: What names a row; without one the rows are there all together or not at all.
+        sql: The query.
+    """
+
+    name: str
+    key: tuple[str, ...] = ()
+    sql: str = ""
+
+    def rows(self, lake: str, options: dict[str, str]) -> pl.DataFrame:
+        """Return its rows, in an order that depends on them alone."""
+        return query(lake, self.sql, options) if self.sql else read_table(lake, self.name, options=options)
+
+
+CANDLE, FORECAST = ("symbol", "open_time"), ("symbol", "horizon_minutes", "issued_at")
+READS = (
+    Read("candles", CANDLE),
+    Read("forecasts", FORECAST),
+    Read("scores"),
+    Read("query of candles", CANDLE, "SELECT symbol, open_time, open, high, low, close, volume FROM candles WHERE minute(open_time) % 10 = 0 ORDER BY ALL"),
+    Read("query of forecasts", FORECAST, "SELECT symbol, horizon_minutes, issued_at, predicted_close, lower_95 FROM forecasts WHERE minute(issued_at) % 10 = 0 ORDER BY ALL"),
+    Read("query of scores", (), "SELECT symbol, horizon_minutes, model, skill, verdict FROM scores WHERE period = 'all' ORDER BY ALL"),
+)
+
+
+def find_wrong(found: pl.DataFrame, whole: pl.DataFrame, key: tuple[str, ...]) -> str:
+    """Return what is wrong where not all rows are rows of the undisturbed lake, each once and with the same values."""
+    there = whole.join(found.select(key), on=key, how="semi", maintain_order="left") if key else whole
+    if found.is_empty() or found.equals(there):
+        return ""
+    others = found.join(whole, on=found.columns, how="anti", nulls_equal=True)
+    return f"{found.height:,} rows and {there.height:,} expected, {others.height:,} of them others: {others.head(1).rows()}"
+
+
+class Reader:
+    """Reads a lake and compares what it finds with the undisturbed one.
+
+    Args:
+        options: Of the object store.
+        whole: URI of the undisturbed lake.
+
+    Raises:
+        RuntimeError: Nothing is in one of its tables.
+    """
+
+    def __init__(self, options: dict[str, str], whole: str) -> None:
+        self._options = options
+        self._whole = {read.name: read.rows(whole, options) for read in READS}
+        if empty := [name for name, rows in self._whole.items() if rows.is_empty()]:
+            raise RuntimeError(f"nothing in {', '.join(empty)} of {whole}")
+        self.reads, self.filled, self.faults = 0, 0, list[str]()
+
+    def read_all(self, lake: str) -> None:
+        """Read everything once."""
+        for read in READS:
+            self.reads += 1
+            try:
+                found = read.rows(lake, self._options)
+                self.filled += not found.is_empty()
+                if wrong := find_wrong(found, self._whole[read.name], read.key):
+                    self.faults.append(f"{read.name} is wrong: {wrong}")
+            except Exception as error:  # noqa: BLE001 - that no read fails is what is to be proved
+                self.faults.append(f"{read.name} failed: {type(error).__name__}: {error}")
+
+    @contextmanager
+    def reading(self, lake: str) -> Iterator[None]:
+        """Read again and again while the block runs."""
+        stop = threading.Event()
+
+        def read_on() -> None:
+            while not stop.is_set():
+                self.read_all(lake)
+
+        thread = threading.Thread(target=read_on)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+class Gate(ThreadingHTTPServer):
+    """What a run's requests go through: tells when it begins to write, counts its puts, and holds one of them halfway.
+
+    Args:
+        endpoint: URL of the S3 server behind it.
+    """
+
+    request_queue_size = 128
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(("127.0.0.1", 0), Requests)
+        self.target = urlsplit(endpoint).netloc
+        self._lock = threading.Lock()
+        self.watch()
+
+    @contextmanager
+    def opened(self) -> Iterator[str]:
+        """Pass requests on while the block runs; gives the URL to send them to."""
+        thread = threading.Thread(target=self.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{self.server_port}"
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
+
+    def watch(self, stop_at: int = 0, *, cut: bool = False) -> None:
+        """Begin anew, for another run.
+
+        Args:
+            stop_at: The put to hold, by its number among the puts of tables, artefacts and lake.json; 0 for none.
+            cut: Whether the other half of it never arrives.
+        """
+        self.puts, self.held, self.cut, self._stop_at = 0, "", cut, stop_at
+        self.began, self.reached, self.released, self.settled = (threading.Event() for _ in range(4))
+
+    def holds(self, path: str) -> bool:
+        """Note a put of which one half was sent; return whether it is the one to hold, once it was released."""
+        self.began.set()
+        name = name_of(path)
+        with self._lock:
+            self.puts += bool(name)
+            if not name or self.puts != self._stop_at:
+                return False
+        self.held = name
+        self.reached.set()
+        self.released.wait()
+        return True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: killed runs leave broken connections behind."""
+
+
+def name_of(path: str) -> str:
+    """Return the name that an object has in its lake, from a request's path; nothing where law 5 does not speak of it."""
+    bucket, _, rest = unquote(urlsplit(path).path).lstrip("/").partition("/")
+    name = rest.partition("/")[2]
+    return name if bucket == LAKE and not name.startswith((*OUTSIDE, "_probe/")) else ""
+
+
+class Requests(BaseHTTPRequestHandler):
+    """Passes requests on to the S3 server, bodies in two halves."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def _pass_on(self) -> None:
+        gate: Gate = self.server
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        with closing(http.client.HTTPConnection(gate.target)) as connection:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders(body[: size // 2])
+            is_held = self.command == "PUT" and gate.holds(self.path)
+            self.close_connection = len(body) < size or (is_held and gate.cut)  # its sender was killed
+            if not self.close_connection:
+                connection.send(body[size // 2 :])
+                answer = connection.getresponse()
+                content = answer.read()
+        if is_held:
+            gate.settled.set()
+        if not self.close_connection:
+            self._answer(answer, content)
+
+    def _answer(self, answer: http.client.HTTPResponse, content: bytes) -> None:
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", (self.command == "HEAD" and answer.getheader("Content-Length")) or str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass_on  # noqa: N815 - the names that the base class calls
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def objects(store: Store) -> dict[str, bytes]:
+    """Return the hash of every object that law 5 speaks of."""
+    names = [entry.path for entry in store.list() if not entry.path.startswith(OUTSIDE)]
+    return {name: hashlib.sha256(store.get(name) or b"").digest() for name in names}
+
+
+def differences(found: dict[str, bytes], whole: dict[str, bytes]) -> list[str]:
+    """Return what is missing, left over or other in a lake, the first few of each."""
+    other = {name for name in found.keys() & whole.keys() if found[name] != whole[name]}
+    kinds = {"missing": whole.keys() - found.keys(), "left over": found.keys() - whole.keys(), "other bytes": other}
+    return [f"{kind}: {len(names)} objects, {', '.join(sorted(names)[:SHOWN])}" for kind, names in kinds.items() if names]
+
+
+class Trial:
+    """One source, run undisturbed once, and then killed and run again.
+
+    Args:
+        name: In what is printed, and of its lakes.
+        command: How a run is started, without the lake.
+        server: Where everything lies.
+        gate: What the runs go through.
+
+    Raises:
+        RuntimeError: The undisturbed run failed.
+    """
+
+    def __init__(self, name: str, command: list[str], server: Server, gate: Gate) -> None:
+        self.name, self._command, self._server, self._gate = name, command, server, gate
+        self._random = np.random.default_rng(SEED)
+        lake = self._lake("whole")
+        gate.watch()
+        with self._running(lake) as process:
+            wait_for(gate.began, process)
+            began = time.perf_counter()
+            told = process.communicate()[0]
+            self.seconds = time.perf_counter() - began
+        if process.returncode:
+            raise RuntimeError(f"the undisturbed run ended with {process.returncode}: {told}")
+        self.puts = gate.puts
+        self.whole = objects(Store(lake, server.storage))
+        self._reader = Reader(server.storage, lake)
+        print(f"{name}: an undisturbed run works {self.seconds:.1f} s, with {self.puts} puts of {len(self.whole)} objects", flush=True)
+
+    def _lake(self, name: object) -> str:
+        return f"s3://{LAKE}/{self.name}-{name}"
+
+    @contextmanager
+    def _running(self, lake: str) -> Iterator["subprocess.Popen[str]"]:
+        """Run chandlery in a session of its own; kill it where the block does not wait for its end."""
+        with subprocess.Popen([*self._command, "--lake", lake], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def round(self, number: int) -> bool:
+        """Kill a run into a new lake, run again, compare; print a line and return whether all of it went well."""
+        began, lake, reader = time.perf_counter(), self._lake(number), self._reader
+        store = Store(lake, self._server.storage)
+        moment, faults = self._kill(lake, is_at_put=number % 2 == 0)
+        there = len(objects(store))
+        reader.reads, reader.filled, reader.faults = 0, 0, faults
+        reader.read_all(lake)
+        self._gate.watch()
+        with reader.reading(lake), self._running(lake) as process:
+            told = process.communicate()[0]
+        if process.returncode:
+            faults.append(f"the next run ended with {process.returncode}: {told.strip()}")
+        faults += differences(objects(store), self.whole)
+        found = f"killed {moment}; {there} of {len(self.whole)} objects there; {reader.reads} reads, {reader.filled} with rows; {time.perf_counter() - began:.0f} s"
+        listed = "".join(f"\n     {fault}" for fault in [*list(dict.fromkeys(faults))[:SHOWN], f"{len(faults)} faults in all"] if faults)
+        print(f"{'FAIL' if faults else 'ok  '} {self.name} {number}: {found}{listed}", flush=True)
+        empty(store)
+        return not faults
+
+    def _kill(self, lake: str, *, is_at_put: bool) -> tuple[str, list[str]]:
+        """Kill a run; return at what moment, and what was wrong with its end."""
+        gate = self._gate
+        while True:
+            cut, share = bool(self._random.integers(2)), float(self._random.random())
+            stop_at = int(self._random.integers(1, self.puts + 1)) if is_at_put else 0
+            gate.watch(stop_at, cut=cut)
+            with self._running(lake) as process:
+                wait_for(gate.reached if is_at_put else gate.began, process)
+                began = time.perf_counter()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0 if is_at_put else share * self.seconds)
+                process.kill()
+                process.wait()
+                worked = time.perf_counter() - began
+                gate.released.set()
+                if gate.reached.is_set():
+                    gate.settled.wait(PATIENCE_SECONDS)
+                told, faults = last_words(process)
+            if process.returncode == -signal.SIGKILL:
+                at_put = f"at put {stop_at} of {self.puts}, {gate.held}, of which {'half' if cut else 'all'} arrived"
+                return at_put if is_at_put else f"after {worked:.1f} of {self.seconds:.1f} s", faults
+            if process.returncode:
+                return "by nobody", [*faults, f"the run ended with {process.returncode} before it was killed: {told.strip()}"]
+            if not is_at_put:
+                self.seconds = min(self.seconds, worked)  # it was faster than the undisturbed one
+            empty(Store(lake, self._server.storage))  # that was no kill
+
+
+def wait_for(event: threading.Event, process: "subprocess.Popen[str]") -> None:
+    """Wait until something has happened, or the process has ended."""
+    while process.poll() is None and not event.wait(0.2):
+        pass
+
+
+def last_words(process: "subprocess.Popen[str]") -> tuple[str, list[str]]:
+    """Return what an ended run has said, and whether workers of it live on: they would keep its output open."""
+    try:
+        return process.communicate(timeout=PATIENCE_SECONDS)[0], []
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()[0], [f"workers lived on for {PATIENCE_SECONDS} s after the kill"]
+
+
+def empty(store: Store) -> None:
+    """Take all objects away."""
+    for entry in store.list():
+        store.delete(entry.path)
+
+
+def upload(folder: Path, server: Server, prefix: str) -> str:
+    """Put a folder's raw files into the raw bucket and return their URI."""
+    store = Store(f"s3://{RAW}/{prefix}", server.storage)
+    for path in sorted(folder.iterdir()):
+        store.put(path.name, path.read_bytes())
+    return store.uri
+
+
+def prove_kills(rounds: int, real_rounds: int) -> bool:
+    """Kill runs on sample pairs and on the six real ones; print what came of it, and return whether all held."""
+    with tempfile.TemporaryDirectory(prefix="chandlery-kills-") as folder, s3_server(Path(folder) / "s3", (RAW, LAKE)) as server, (gate := Gate(server.endpoint)).opened() as endpoint:
+        os.environ.update(server.admin)
+        options = "[storage]\n" + "".join(f'{name} = "{value}"\n' for name, value in {**server.storage, "endpoint_url": endpoint}.items())
+
+        def kill(name: str, raw: Path, settings: str, count: int) -> list[bool]:
+            config = Path(folder) / f"{name}.toml"
+            config.write_text(settings + options)
+            command = [sys.executable, "-m", "chandlery.cli", "run", "--quiet", "--config", str(config), "--source", upload(raw, server, name)]
+            trial = Trial(name, command, server, gate)
+            return [trial.round(number) for number in range(1, count + 1)]
+
+        results = []
+        if rounds:
+            subprocess.run([sys.executable, "-m", "chandlery.cli", "sample", f"{folder}/raw", *SAMPLE], check=True, capture_output=True)
+            results += kill("sample", Path(folder) / "raw", SAMPLE_SETTINGS, rounds)
+        if real_rounds and SHARED.exists():
+            results += kill("real", SHARED / "data" / "bitfinex", '[forecast]\nhorizons = ["30m"]\n', real_rounds)
+        elif real_rounds:
+            print("left out: the real candles are not beside this repository")
+    print(f"{'ok  ' if all(results) else 'FAIL'} kills: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run, with no read failed or wrong", flush=True)
+    return all(results)
+
+
+def main() -> None:
+    """Kill as often as asked; end with 1 where something does not hold."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=30, help="on three sample pairs of about 200,000 rows")
+    parser.add_argument("--real-rounds", type=int, default=3, help="on the six real pairs beside the repository")
+    sys.exit(0 if prove_kills(**vars(parser.parse_args())) else 1)
+
+
+if __name__ == "__main__":
+    main()
