@@ -96,12 +96,14 @@ class MarketBlock:
         """Return the block with rows for some leaders, NaN where it holds none."""
         if np.array_equal(leaders, self.leaders):
             return self
-        parts = {}
-        for name in ("log_close", "sigma", "signals"):
-            held = getattr(self, name)
-            parts[name] = np.full((leaders.size, *held.shape[1:]), np.nan, held.dtype)
-            parts[name][np.searchsorted(leaders, self.leaders)] = held
-        return replace(self, leaders=leaders, **parts)
+        place = np.searchsorted(leaders, self.leaders)
+
+        def spread(held: NDArray[Any]) -> NDArray[Any]:
+            whole = np.full((leaders.size, *held.shape[1:]), np.nan, held.dtype)
+            whole[place] = held
+            return whole
+
+        return MarketBlock(self.start, leaders, spread(self.log_close), spread(self.sigma), spread(self.signals), self.index)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays; leaders that are not listed yet take no room."""
