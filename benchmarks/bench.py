@@ -5,6 +5,7 @@ The real candles and the yardstick stand beside the repository, in ../shared; wi
 
 import argparse
 import gzip
+import importlib.util
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ from pathlib import Path
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 YARDSTICK = SHARED / "bench" / "seed_baseline.py"
+THREE = ("btcusd", "ethusd", "eosusd")
 FLOOR = """
 import polars as pl, sys
 from pathlib import Path
@@ -27,6 +29,9 @@ for path in sorted(Path(sys.argv[1]).glob("*.csv")):
 for path in sorted(Path(sys.argv[2]).rglob("*.parquet")):
     pl.read_parquet(path, hive_partitioning=False).write_parquet(sys.argv[3], compression="zstd", compression_level=1)
 """
+
+
+LAKES = {"LTC, linear": "ltc", "three pairs, linear": "three_lake", "six pairs, linear": "six_lake"}
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,10 @@ def run_chandlery(source: Path, lake: Path, models: list[str], *, horizons: tupl
     return measure([sys.executable, "-m", "chandlery.cli", "run", "--source", str(source), "--lake", str(lake), "--quiet", *flags])
 
 
-def unpack(scratch: Path) -> tuple[Path, Path]:
-    """Return a folder with LTC alone and one with all six pairs, LTC as plain CSV."""
-    one, six = scratch / "one", scratch / "six"
-    for folder in (one, six):
+def unpack(scratch: Path) -> tuple[Path, Path, Path]:
+    """Return a folder with LTC alone, one with three pairs and one with all six, LTC as plain CSV."""
+    one, three, six = scratch / "one", scratch / "three", scratch / "six"
+    for folder in (one, three, six):
         folder.mkdir()
     for path in sorted((SHARED / "data" / "bitfinex").glob("*.gz")):
         if path.name.startswith("ltcusd"):
@@ -67,7 +72,9 @@ def unpack(scratch: Path) -> tuple[Path, Path]:
             os.link(one / "ltcusd.csv", six / "ltcusd.csv")
         else:
             shutil.copy2(path, six / path.name)
-    return one, six
+            if path.name.startswith(THREE):
+                os.link(six / path.name, three / path.name)
+    return one, three, six
 
 
 def candles_of(lake: Path) -> float:
@@ -81,33 +88,33 @@ def main() -> None:
     """Measure in turns and print medians and ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--spark", action="store_true", help="also the yardstick through Spark, which needs pyspark")
     arguments = parser.parse_args()
     if not YARDSTICK.exists():
         print("left out: the yardstick and the real candles are not beside this repository")
         return
     with tempfile.TemporaryDirectory(prefix="chandlery-bench-") as folder:
         scratch = Path(folder)
-        one, six = unpack(scratch)
+        one, three, six = unpack(scratch)
         cold = run_chandlery(one, scratch / "warm", ["linear", "tree"])
         jobs = {
             "yardstick, LTC": lambda: measure([sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "seed")]),
             "LTC, linear": lambda: run_chandlery(one, scratch / "ltc", ["linear"]),
             "LTC, linear and tree": lambda: run_chandlery(one, scratch / "ltc2", ["linear", "tree"]),
+            "three pairs, linear": lambda: run_chandlery(three, scratch / "three_lake", ["linear"]),
             "six pairs, linear": lambda: run_chandlery(six, scratch / "six_lake", ["linear"]),
             "floor of LTC, linear": lambda: measure([sys.executable, "-c", FLOOR, str(one), str(scratch / "ltc"), str(scratch / "floor.parquet")]),
         }
-        if arguments.spark:
+        if importlib.util.find_spec("pyspark"):
             jobs["yardstick with Spark, LTC"] = lambda: measure([sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "spark"), "--spark"])
         costs: dict[str, list[Cost]] = {name: [] for name in jobs}
         for number in range(arguments.rounds):
             for name, job in jobs.items():
                 costs[name].append(job())
                 print(f"round {number + 1}: {name}: {costs[name][-1].cpu:.1f} CPU-s, {costs[name][-1].wall:.1f} s", flush=True)
-        report(costs, cold, candles_of(scratch / "six_lake"))
+        report(costs, cold, {name: candles_of(scratch / lake) for name, lake in LAKES.items()})
 
 
-def report(costs: dict[str, list[Cost]], cold: Cost, millions: float) -> None:
+def report(costs: dict[str, list[Cost]], cold: Cost, millions: dict[str, float]) -> None:
     """Print medians, and what they are beside the yardstick and the floor."""
     cpu = {name: statistics.median(cost.cpu for cost in found) for name, found in costs.items()}
     wall = {name: statistics.median(cost.wall for cost in found) for name, found in costs.items()}
@@ -117,8 +124,11 @@ def report(costs: dict[str, list[Cost]], cold: Cost, millions: float) -> None:
     yardstick = cpu["yardstick, LTC"]
     print(f"\nLTC, linear: {cpu['LTC, linear'] / yardstick:.2f} × the yardstick's CPU; with the tree {cpu['LTC, linear and tree'] / yardstick:.2f} ×")
     print(f"LTC, linear: {cpu['LTC, linear'] / cpu['floor of LTC, linear']:.1f} × the floor (reading and writing the same with Polars)")
-    print(f"six pairs, linear: {cpu['six pairs, linear'] / millions:.2f} CPU-s a million candles, of {millions:.2f} million")
-    if "yardstick with Spark, LTC" in wall:
+    for name, count in millions.items():
+        print(f"{name}: {cpu[name] / count:.2f} CPU-s a million candles, of {count:.2f} million")
+    if "yardstick with Spark, LTC" not in wall:
+        print("left out: the yardstick with Spark, which needs pyspark and Java")
+    else:
         print(f"LTC, linear: {wall['LTC, linear'] / wall['yardstick with Spark, LTC']:.2f} of the wall time of the yardstick with Spark")
     print(f"largest process of all: {max(cost.resident_mb for found in costs.values() for cost in found):,.0f} MB; first run, cold compile included: {cold.cpu:.1f} CPU-s")
 
