@@ -81,7 +81,8 @@ class LocalEngine:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers - 1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
             with _hidden_main():
-                self._pool.submit(int)  # starts the processes here: they read the environment as they import, and end with the thread that started them
+                for _ in range(self.workers - 1):  # each starts a process, here: it reads the environment as it imports, and ends with the thread that started it
+                    self._pool.submit(int)
         return self._pool
 
 

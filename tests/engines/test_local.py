@@ -1,0 +1,84 @@
+"""Processes on one machine: results in order, errors by order, workers that end from outside, scripts without a guard."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from chandlery.engines import LocalEngine
+from chandlery.errors import LawError, SourceError, TransientError
+
+COSTLY = 100.0  # worth a process
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def name_process(_: int) -> tuple[int, str | None, str | None]:
+    return os.getpid(), os.environ.get("OPENBLAS_NUM_THREADS"), getattr(sys.modules["__main__"], "__file__", None)
+
+
+def refuse_odd(number: int) -> int:
+    if number == 3:
+        raise LawError("three")
+    if number % 2:
+        raise SourceError(f"{number} is odd")
+    return number
+
+
+def end_worker(parent: int) -> int:
+    if os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return parent
+
+
+def test_results_come_in_the_order_of_the_tasks_and_each_is_told_once() -> None:
+    told: list[int] = []
+    with LocalEngine(3) as engine:
+        assert engine.map(double, range(40), COSTLY, told.append) == list(range(0, 80, 2))
+        assert engine.map(double, range(2), COSTLY, told.append) == [0, 2]
+    assert sorted(told) == sorted([*range(0, 80, 2), 0, 2])
+
+
+def test_other_processes_work_beside_this_one_and_know_nothing_of_its_script() -> None:
+    with LocalEngine(2) as engine:
+        found = engine.map(name_process, range(200), COSTLY, lambda _: None)
+    others = {words for words in found if words[0] != os.getpid()}
+    assert len({pid for pid, _, _ in found}) <= 2
+    assert all(threads == "1" and script is None for _, threads, script in others)
+    assert sys.modules["__main__"].__spec__ is not None or getattr(sys.modules["__main__"], "__file__", None)
+
+
+def test_small_work_is_done_here() -> None:
+    with LocalEngine(4) as engine:
+        assert {pid for pid, _, _ in engine.map(name_process, range(5), 0.1, lambda _: None)} == {os.getpid()}
+
+
+def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised() -> None:
+    done: list[int] = []
+    with LocalEngine(2) as engine, pytest.raises(SourceError, match="1 is odd"):
+        engine.map(refuse_odd, [0, 1, 2, 3, 4, 6, 8], COSTLY, done.append)
+    assert sorted(done) == [0, 2, 4, 6, 8]
+
+
+def test_a_worker_that_is_ended_from_outside_is_told() -> None:
+    with LocalEngine(2) as engine, pytest.raises(TransientError, match="ended from outside") as caught:
+        engine.map(end_worker, [os.getpid()] * 200_000, COSTLY, lambda _: None)
+    assert caught.value.exit_code == 5
+    assert threading.active_count() < 10
+
+
+def test_a_script_needs_no_guard(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_local import double\nfrom chandlery.engines import LocalEngine\n"
+        "with LocalEngine(2) as engine:\n    print(engine.map(double, range(5), 100.0, lambda result: None))\n"
+    )
+    shown = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[0, 2, 4, 6, 8]\n"
