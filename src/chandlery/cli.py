@@ -55,6 +55,7 @@ def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_js
     from chandlery import pipeline, show  # noqa: PLC0415 - heavy rooms load when they are needed
     from chandlery.progress import open_watch  # noqa: PLC0415
 
+    atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
     stage: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
     report = stage(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
     show.report(report, as_json=as_json)
@@ -213,7 +214,6 @@ def main() -> None:
     """Run the command line; every error is one text on stderr and an exit code."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its sums are to be the same on any machine, and idle threads cost
     gc.set_threshold(COLLECT_AFTER)
-    atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
     try:
         app(standalone_mode=True)
     except SystemExit as ended:

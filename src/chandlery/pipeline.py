@@ -11,17 +11,19 @@ from collections.abc import Callable
 from itertools import product
 
 import msgspec
+import polars as pl
 from msgspec.structs import replace
 
 from chandlery.checkpoints import Past, Span, checkpoint_fingerprint, day_name, fingerprint, lead_days
 from chandlery.config import Settings, parse_minutes
-from chandlery.errors import ChandleryError
+from chandlery.errors import ChandleryError, SettingsError
 from chandlery.features import plan_features
-from chandlery.models import open_models
+from chandlery.models import BUILT_IN, model_names, open_models
 from chandlery.progress import Silent, Watch
 from chandlery.records import Summary, drop_checkpoint, read_checkpoints, read_record, read_summary, write_checkpoint, write_summary
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, plan_span, read_pasts, refusals, survey_source
+from chandlery.tables import list_partitions
 from chandlery.tasks.fit import FitTask, fit_model
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import gather_symbol
@@ -37,8 +39,13 @@ SECONDS_PER_MB = 0.02  # CPU, roughly, of a stage over raw text: whether process
 SECONDS_PER_DAY = 0.0015  # CPU, roughly, of a stage over a symbol's day of candles
 
 
-def run(settings: Settings, options: Options, watch: Watch) -> RunReport:
+def run(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
     """Bring the lake up to date: ingest, then forecast.
+
+    Args:
+        settings: From `load_settings`.
+        options: How to go about it.
+        watch: Who is told; nobody where it is left out.
 
     Raises:
         SettingsError: A setting, a bucket or a right is missing.
@@ -49,13 +56,13 @@ def run(settings: Settings, options: Options, watch: Watch) -> RunReport:
     return _carry_out([_ingest, _forecast], settings, options, watch)
 
 
-def ingest(settings: Settings, options: Options, watch: Watch) -> RunReport:
-    """Bring candles, rejects, ledger and gaps up to date; raises as `run` does."""
+def ingest(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
+    """Bring candles, rejects, ledger and gaps up to date; takes and raises what `run` does."""
     return _carry_out([_ingest], settings, options, watch)
 
 
-def forecast(settings: Settings, options: Options, watch: Watch) -> RunReport:
-    """Bring forecasts, models and scores up to date with the candles; raises as `run` does."""
+def forecast(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
+    """Bring forecasts, models and scores up to date with the candles; takes and raises what `run` does."""
     return _carry_out([_forecast], settings, options, watch)
 
 
@@ -118,11 +125,18 @@ def _plan_forecast(session: Session, interval: str, *, ingests: bool) -> list[St
     return [Step("forecast", "all", f"compute {since}, at least", why, f"{days:,} days of candles, about {days * 3 * SECONDS_PER_DAY:.1f} CPU-s")]
 
 
-def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, options: Options, watch: Watch) -> RunReport:
-    session = Session(settings, options, watch)
+def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, options: Options | None, watch: Watch | None) -> RunReport:
+    session = Session(settings, options or Options(), watch or Silent())
+    if _ingest not in stages and session.lake_file is None:
+        raise SettingsError(f"no lake at {session.store.uri}", "a lake with candles", "run `chandlery ingest` first, or check --lake")
+    session.only = frozenset(settings.symbols if stages == [_ingest] else ())
     if _is_up_to_date(session, stages):
         return session.report
     with session.held():
+        if file := session.lake_file:
+            others = [name for name in model_names(settings.forecast.extensions) if name not in {*BUILT_IN, *file.models}]
+            if others:
+                session.tell(f"model {others[0]!r} is not among this lake's models, which were fixed by its first run. Hint: write to a new --lake to use it")
         try:
             for stage in stages:
                 stage(session)
@@ -138,14 +152,12 @@ def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, opti
 def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) -> bool:
     """Return whether nothing has changed since the last whole run, from one listing and two small objects."""
     file, summary = session.lake_file, read_summary(session.store)
+    source = survey_source(session) if _ingest in stages else None  # tells a missing source before anything is written
     if file is None:
         return False
-    if _ingest in stages:
-        source = survey_source(session)
+    if source is not None:
         now = {symbol: source.fingerprint(symbol, file) for symbol in source.files}
         if any(summary.symbols.get(symbol) != found for symbol, found in now.items()):
-            return False
-        if not session.settings.symbols and set(summary.symbols) - set(now):
             return False
     wanted = forecast_base(session, file)
     if summary.ingest != summary.gaps or (_forecast in stages and (summary.forecast, summary.base) != (summary.ingest, wanted)):
@@ -190,6 +202,7 @@ def _forecast(session: Session) -> None:
     file, summary = session.lake.file, read_summary(session.store)
     base = forecast_base(session, file)
     pasts = read_pasts(session.store, [symbol for symbol in summary.symbols if symbol != UNKNOWN])
+    _forget_gone(session, frozenset(pasts))
     if not pasts:
         return
     held = read_checkpoints(session.store)
@@ -201,6 +214,8 @@ def _forecast(session: Session) -> None:
     work = _work(session, span)
     symbols = tuple(pasts)
     shown = [symbol for symbol in symbols if not session.settings.symbols or symbol in session.settings.symbols]
+    if not shown:
+        raise SettingsError(f"no candles of {', '.join(session.settings.symbols)}", f"one of {', '.join(symbols[:50])}", "check --symbol, or ingest its files")
     cost = SECONDS_PER_DAY * sum(past.newest_ms // 86_400_000 - max(span.since, int(past.days[0])) for past in pasts.values())
     everybody = [SymbolTask(work, symbol) for symbol in symbols]
     with session.stage("market", len(work.references), 1):
@@ -221,6 +236,16 @@ def _forecast(session: Session) -> None:
         session.report.published += sum(session.map(score_lake, [ScoreTask(work, symbols)], 0.0, str))
     if len(shown) == len(symbols):
         _remember(session, work, pasts, base)
+
+
+def _forget_gone(session: Session, symbols: frozenset[str]) -> None:
+    """Take away forecasts of symbols that have no candles any more; scores and models too where nothing is left."""
+    lake, keys = session.lake, {"exchange": session.lake.file.exchange}
+    for part in list_partitions(lake.store, "forecasts", keys):
+        if part["symbol"] not in symbols:
+            session.report.published += lake.write("forecasts", part, pl.DataFrame())
+    if not symbols:
+        session.report.published += sum(lake.write(table, keys, pl.DataFrame()) for table in ("scores", "models"))
 
 
 def _work(session: Session, span: Span) -> Work:

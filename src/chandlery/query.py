@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
 
 from chandlery.errors import SettingsError
 from chandlery.schema import TABLES
-from chandlery.tables import read_table
+from chandlery.storage import Store
+from chandlery.tables import empty_frame, plain_type, read_pinned
 
 __all__ = ["query"]
 
@@ -16,24 +20,72 @@ __all__ = ["query"]
 def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.DataFrame:
     """Return what a SELECT over the lake's tables gives; every table that it names is there as a view.
 
+    Objects are held as they are in the store, compressed; only what the statement needs of them is decoded.
+
     Args:
         lake: URI of the lake.
-        sql: One statement, in DuckDB's SQL.
+        sql: One SELECT, in DuckDB's SQL.
         options: Of the object store, as in [storage].
 
     Raises:
         SettingsError: The statement is wrong, or there is no right to read.
         StoreUnavailableError: The store did not answer.
     """
+    store = Store(lake, options)
     with duckdb.connect(":memory:") as connection:
         for statement in ("SET enable_external_access = false", "SET TimeZone = 'UTC'"):
             connection.execute(statement)
-        for table in TABLES:
-            if re.search(rf"\b{table}\b", sql, re.IGNORECASE):
-                connection.register(table, read_table(lake, table, options=options).to_arrow())
         try:
-            found = connection.sql(sql)
-            return pl.DataFrame() if found is None else pl.DataFrame(found.to_arrow_table())
-        except duckdb.Error as error:
-            tables = ", ".join(TABLES)
-            raise SettingsError(f"the query failed: {error}", f"SQL over {tables}", "docs/tables.md lists the columns") from None
+            _check_statement(sql)
+            for table in TABLES:
+                if re.search(rf"\b{table}\b", sql, re.IGNORECASE):
+                    connection.register(table, open_dataset(store, table))
+            return _to_frame(connection.sql(sql).to_arrow_table())
+        except (duckdb.Error, pl.exceptions.PolarsError, pa.ArrowException) as error:
+            raise SettingsError(f"the query failed: {error}", f"a SELECT over {', '.join(TABLES)}", "docs/tables.md lists the columns") from None
+
+
+def _check_statement(sql: str) -> None:
+    """Make sure that there is one statement, and that it only reads.
+
+    Raises:
+        SettingsError: There are several, or none, or it would write.
+    """
+    statements = duckdb.extract_statements(sql)
+    kinds = [statement.type.name for statement in statements]
+    if kinds not in (["SELECT"], ["EXPLAIN"]):
+        raise SettingsError(f"{len(kinds)} statements ({', '.join(kinds) or 'none'})", "one SELECT", "ask one thing at a time")
+
+
+def open_dataset(store: Store, table: str) -> Any:
+    """Return a table as an Arrow dataset over its objects' bytes, partition keys first; an empty table where there are none."""
+    declared = TABLES[table]
+    empty = empty_frame(declared.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
+    parts = read_pinned(store, table, lambda _: True)
+    if not parts:
+        return empty
+    types = {name: plain_type(column.dtype) for name, column in declared.schema.columns().items()}
+    parquet = ds.ParquetFileFormat()
+    fragments = []
+    for keys, content in parts:
+        values = {name: keys[name] if types[name] == pl.String else int(keys[name]) for name in declared.partitions}
+        known = [ds.field(name) == pa.scalar(value, empty.schema.field(name).type) for name, value in values.items()]
+        expression = known[0]
+        for other in known[1:]:
+            expression &= other
+        fragments.append(parquet.make_fragment(pa.BufferReader(content), partition_expression=expression))
+    fields = [empty.schema.field(name) for name in declared.partitions] + list(fragments[0].physical_schema)
+    return ds.FileSystemDataset(fragments, pa.schema(fields), parquet)
+
+
+def _to_frame(found: pa.Table) -> pl.DataFrame:
+    """Return a result as a frame: names that stand twice get a number, whole numbers are integers."""
+    seen: dict[str, int] = {}
+    names = []
+    for name in found.column_names:
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name] - 1}")
+    frame = pl.from_arrow(found.rename_columns(names))
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table is one
+    whole = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal) and kind.scale == 0]
+    return frame.with_columns(pl.col(whole).cast(pl.Int64, strict=False))

@@ -87,6 +87,7 @@ class Session:
         if not settings.lake.uri:
             raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
         self.settings, self.options, self.watch = settings, options, watch
+        self.only: frozenset[str] = frozenset()  # symbols to ingest; all where it is empty
         self.store = Store(settings.lake.uri, settings.storage)
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers)

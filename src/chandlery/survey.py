@@ -16,7 +16,7 @@ from chandlery.gaps import ALGORITHM as GAPS_ALGORITHM
 from chandlery.lake import Lake, LakeFile
 from chandlery.market import ALGORITHM as MARKET_ALGORITHM
 from chandlery.models import open_models
-from chandlery.records import read_past, read_record
+from chandlery.records import read_past, read_record, read_summary
 from chandlery.scores import ALGORITHM as SCORES_ALGORITHM
 from chandlery.served import ALGORITHM as SERVED_ALGORITHM
 from chandlery.session import Session
@@ -111,8 +111,12 @@ def survey_source(session: Session) -> Source:
             files.setdefault(_symbol_of(session, raw), []).append(raw)
     if not files:
         raise SettingsError(f"no files at {uri}", "CSV or JSON files of candles", "check --source or [source] uri")
-    if session.settings.symbols:
-        files = {symbol: found for symbol, found in files.items() if symbol in session.settings.symbols} or files
+    for symbol in read_summary(session.store).symbols:
+        files.setdefault(symbol, [])  # all its files are gone
+    if missing := sorted(set(session.settings.symbols) - set(files)):
+        raise SettingsError(f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(files)[:50])}", "check --symbol")
+    if session.only:
+        files = {symbol: found for symbol, found in files.items() if symbol in session.only}
     return Source(store, {symbol: tuple(sorted(found, key=lambda raw: raw.source)) for symbol, found in files.items()}, session)
 
 

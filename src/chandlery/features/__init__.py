@@ -22,6 +22,7 @@ __all__ = [
     "FeaturePlan",
     "FeatureRows",
     "FeatureState",
+    "compute_own",
     "extension_digest",
     "feature",
     "load_extensions",
@@ -187,9 +188,21 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, market: MarketBlock) ->
 def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> None:
     if not plan.own:
         return
-    bars = Bars(dense[0], dense[1], dense[2], dense[3], dense[4], dense[5] > 0)
     for place, own in enumerate(plan.own, start=len(BUILT_IN)):
+        values[:, place] = compute_own(own, dense)[rows]
+
+
+def compute_own(own: OwnFeature, dense: Floats) -> Floats:
+    """Return a feature of one's own at every step of dense candles.
+
+    Raises:
+        SettingsError: It gives no value a step.
+    """
+    bars = Bars(dense[0], dense[1], dense[2], dense[3], dense[4], dense[5] > 0)
+    try:
         computed = np.asarray(own.compute(bars), np.float64)
-        if computed.shape != bars.close.shape:
-            raise SettingsError(f"feature {own.feature.name} has shape {computed.shape}", f"{bars.close.shape}: one value a step", "return an array as long as bars.close")
-        values[:, place] = computed[rows]
+    except Exception as error:
+        raise SettingsError(f"feature {own.feature.name} failed on {bars.close.size} steps: {error!r}", "one value a step", "mend the feature") from error
+    if computed.shape != bars.close.shape:
+        raise SettingsError(f"feature {own.feature.name} has shape {computed.shape}", f"{bars.close.shape}: one value a step", "return an array as long as bars.close")
+    return computed

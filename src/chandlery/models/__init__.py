@@ -4,4 +4,6 @@ from chandlery.models.base import Artefact, Model, Sample, Sums, add_rows, model
 from chandlery.models.linear import Linear
 from chandlery.models.tree import Tree
 
-__all__ = ["Artefact", "Linear", "Model", "Sample", "Sums", "Tree", "add_rows", "model_names", "open_models", "register"]
+__all__ = ["BUILT_IN", "Artefact", "Linear", "Model", "Sample", "Sums", "Tree", "add_rows", "model_names", "open_models", "register"]
+
+BUILT_IN = tuple(model_names(()))

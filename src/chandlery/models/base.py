@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chandlery.errors import SettingsError
 from chandlery.features.registry import load_extensions
 from chandlery.grid import Ints, Singles
 
@@ -178,8 +179,10 @@ def open_models(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
     """Return models by name.
 
     Raises:
-        SettingsError: An extension cannot be loaded.
-        KeyError: There is no such model; settings are checked before.
+        SettingsError: An extension cannot be loaded, or a model is not known.
     """
     load_extensions(extensions)
-    return [_models[name] for name in names]
+    wanted = list(names)
+    if unknown := [name for name in wanted if name not in _models]:
+        raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(_models)}", "name the file that registers it in [forecast] extensions")
+    return [_models[name] for name in wanted]

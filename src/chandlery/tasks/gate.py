@@ -1,12 +1,15 @@
 """The leak gate's part of the work: a sample of the blocks, computed again from data cut inside them."""
 
 import zlib
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chandlery.features import run_features
+from chandlery.errors import LawError
+from chandlery.features import BUILT_IN, FeatureRows, compute_own, run_features
 from chandlery.gaps import Activity, barriers, find_gaps
-from chandlery.grid import CandleBlock
+from chandlery.grid import CandleBlock, fill_dense
 from chandlery.labels import label
 from chandlery.leaks import Witness, compare
 from chandlery.market import MarketBlock, MarketState, run_market
@@ -15,9 +18,10 @@ from chandlery.tasks.gaps import ACTIVITY
 from chandlery.tasks.passes import Passed, SymbolPass, read_barriers
 from chandlery.tasks.work import Block, Work
 
-__all__ = ["MarketGate", "SymbolGate"]
+__all__ = ["MarketGate", "SymbolGate", "check_predictions", "choose_starts"]
 
 MOST_PROBES = 3
+CLOSE = 1e-5  # where sums may be made in another order
 
 
 def choose_starts(work: Work, name: str, first: int, last: int) -> frozenset[int]:
@@ -96,9 +100,28 @@ class SymbolGate:
         columns = [(f"feature {name}", rows.values[:count, place], again.values[:, place]) for place, name in enumerate(plan.names)]
         names = (("close", "close"), ("sigma", "sigma"), ("sample weight", "weight"), ("readiness", "ready"))
         compare(self._witness(cut), [*((name, getattr(rows, field)[:count], getattr(again, field)) for name, field in names), *columns])
+        self._look_at_lookback(passed, cut)
         if not self._labels_seen:
             self._labels_seen = True
             self._look_at_labels(cut)
+
+    def _look_at_lookback(self, passed: Passed, cut: int) -> None:
+        """Compare features of one's own with what the steps that they say they need give: an append has no more."""
+        block, plan = passed.block, self._pass.plan
+        if not plan.own:
+            return
+        candles = self._pass.candles.cut(block.start, cut)
+        dense = fill_dense(passed.before.history, block.start, cut, candles.step, candles.prices)
+        at = np.searchsorted(passed.rows.step, cut - 1)
+        for place, own in enumerate(plan.own, start=len(BUILT_IN)):
+            short = float(compute_own(own, dense[:, dense.shape[1] - own.lookback - 1 :])[-1])
+            whole = float(passed.rows.values[at, place])
+            if not np.isclose(np.float32(short), whole, rtol=CLOSE, atol=CLOSE, equal_nan=True):
+                raise LawError(
+                    f"feature {own.feature.name} of {self._pass.symbol} is {whole:g}, and {short:g} from the {own.lookback} steps before that its lookback names",
+                    "the same value: an append sees no more",
+                    "raise lookback to what the feature needs, or mend the feature",
+                )
 
     def _witness(self, cut: int) -> Witness:
         return Witness(self._pass.symbol, cut * self._pass.work.lake.interval_minutes * 60_000)
@@ -119,3 +142,27 @@ class SymbolGate:
             labels = label(steps, close, horizon, full[full[:, 1] <= steps[-1]])
             known = steps + horizon < cut
             compare(self._witness(cut), [(f"label {work.lake.file.horizons[place]}m", self._pass.actual[:count, place][known], labels[known])])
+
+
+def check_predictions(symbol_pass: SymbolPass, passed: Passed, predictions: NDArray[np.float32], predict: Callable[[FeatureRows], NDArray[np.float32]]) -> None:
+    """Compare a block's predictions with what its rows up to a moment inside it give.
+
+    Args:
+        symbol_pass: Whose.
+        passed: The block.
+        predictions: Of all its rows, (n, fits).
+        predict: Makes them from rows.
+
+    Raises:
+        LawError: A model saw later rows.
+    """
+    rows = passed.rows
+    count = rows.step.size // 2 + hash_of(symbol_pass.symbol, passed.block.start) % max(rows.step.size // 2, 1)
+    known = FeatureRows(*(getattr(rows, name)[:count] for name in ("step", "close", "sigma", "weight", "ready", "values")))
+    again = predict(known)
+    if np.allclose(predictions[:count], again, rtol=CLOSE, atol=CLOSE, equal_nan=True):
+        return
+    row, fit = np.argwhere(~np.isclose(predictions[:count], again, rtol=CLOSE, atol=CLOSE, equal_nan=True))[-1]
+    minutes = symbol_pass.work.lake.interval_minutes
+    model = symbol_pass.work.lake.file.models[fit // len(symbol_pass.work.lake.horizon_steps)]
+    compare(Witness(symbol_pass.symbol, int(rows.step[row] + 1) * minutes * 60_000), [(f"model {model}", predictions[row : row + 1, fit], again[row : row + 1, fit])])

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
+from chandlery.features import FeatureRows
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served
 from chandlery.models import Model, open_models
@@ -17,6 +18,7 @@ from chandlery.served import Served, ServedRows, ServedState, serve, start_serve
 from chandlery.state import put_arrays
 from chandlery.tables import list_partitions, read_partition
 from chandlery.tasks.fit import read_artefacts
+from chandlery.tasks.gate import check_predictions, choose_starts
 from chandlery.tasks.passes import SymbolPass
 from chandlery.tasks.work import Block, SymbolTask, Work
 
@@ -73,11 +75,17 @@ class SymbolRun:
         def is_fitted(block: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
             return np.full(steps.size, block.start >= first_step)
 
+        def predict(rows: FeatureRows) -> NDArray[np.float32]:
+            return predict_rows(fits, self.symbol_pass.plan.names, rows, minutes)
+
         places, sigmas, predictions = [], [], []
+        probed = choose_starts(self.work, f"models of {self.symbol}", first_step, int(self.symbol_pass.candles.step[-1])) if self.symbol_pass.candles.step.size else frozenset()
         for passed in self.symbol_pass.blocks(is_fitted):
             places.append(passed.place)
             sigmas.append(passed.rows.sigma)
-            predictions.append(predict_rows(fits, self.symbol_pass.plan.names, passed.rows, minutes))
+            predictions.append(predict(passed.rows))
+            if passed.block.start in probed:
+                check_predictions(self.symbol_pass, passed, predictions[-1], predict)
         self.places = np.concatenate([np.empty(0, np.int64), *places])
         candles = self.symbol_pass.candles
         issued_ms = (candles.step[self.places] + 1) * minutes * 60_000
