@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from chandlery.errors import ChandleryError, LeaseHeldError
+from chandlery.errors import ChandleryError, LeaseHeldError, SettingsError
 from chandlery.storage import Store
 
 __all__ = ["LeaseToken", "check_lease", "hold_lease"]
@@ -77,8 +77,11 @@ def check_lease(store: Store, token: LeaseToken) -> None:
 
 @contextmanager
 def _lock_file(store: Store, patience: float) -> Iterator[None]:
-    store.root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(store.root / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        store.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(store.root / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SettingsError(f"the lake at {store.uri} cannot be written: {error.strerror}", "a folder that this user may write to", "choose another --lake, or mend its rights") from error
     deadline = time.monotonic() + patience
     try:
         while True:

@@ -20,7 +20,7 @@ from chandlery.errors import ChandleryError, SettingsError
 from chandlery.features import plan_features
 from chandlery.models import BUILT_IN, model_names, open_models
 from chandlery.progress import Silent, Watch
-from chandlery.records import Summary, drop_checkpoint, read_checkpoints, read_record, read_summary, write_checkpoint, write_summary
+from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoints, read_record, read_summary, write_checkpoint, write_needs, write_summary
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, plan_span, read_pasts, refusals, survey_source
 from chandlery.tables import list_partitions
@@ -31,7 +31,7 @@ from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
 from chandlery.tasks.market import build_market
 from chandlery.tasks.predict import predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
-from chandlery.tasks.work import SymbolTask, Work, months_between
+from chandlery.tasks.work import SymbolTask, Work, is_before, months_between
 
 __all__ = ["Options", "Plan", "RunReport", "Stage", "Step", "forecast", "ingest", "plan", "run"]
 
@@ -207,6 +207,12 @@ def _forecast(session: Session) -> None:
         return
     held = read_checkpoints(session.store)
     span = plan_span(base, pasts, file, held)
+    while span.resumed and not is_whole(session.store, span.since):
+        session.tell(f"what runs remember of {day_name(span.since)} is damaged or gone: going on from an earlier day")
+        session.lake.guard()
+        drop_checkpoint(session.store, span.since)
+        del held[span.since]
+        span = plan_span(base, pasts, file, held)
     for day in held:
         if day > span.since or not span.resumed:  # what they rest on is about to be written anew
             session.lake.guard()
@@ -273,7 +279,10 @@ def _fit_tasks(session: Session, work: Work, pasts: dict[str, Past]) -> list[Fit
 def _remember(session: Session, work: Work, pasts: dict[str, Past], base: str) -> None:
     """Make the checkpoints valid, drop the daily one before, and say that the forecasts are up to date."""
     minutes = work.lake.interval_minutes
+    there = [entry.path for folder in ("state/gather/", "artefacts/", "forecasts/") for entry in session.store.list(folder)]
     for day in work.span.saves:
+        states = [entry.path for entry in session.store.list(f"{work.checkpoint(day, '').rpartition('/')[0]}/") if entry.path.endswith(".state")]
+        write_needs(session.store, day, states + [path for path in there if is_before(path, day, work.lead)])
         found = checkpoint_fingerprint(base, pasts, day, work.lead, minutes)
         write_checkpoint(session.store, day, found)
     daily = [day for day in sorted(read_checkpoints(session.store)) if not day_name(day).endswith(("-01-01", "-07-01"))]

@@ -13,12 +13,14 @@ __all__ = [
     "IngestRecord",
     "Summary",
     "drop_checkpoint",
+    "is_whole",
     "read_checkpoints",
     "read_past",
     "read_record",
     "read_steps",
     "read_summary",
     "write_checkpoint",
+    "write_needs",
     "write_record",
     "write_summary",
 ]
@@ -113,6 +115,28 @@ def read_steps(store: Store, symbol: str) -> Ints:
     """Return the steps at which a symbol traded, ascending."""
     arrays = get_arrays(store, f"state/ingest/{symbol}.state")
     return np.empty(0, np.int64) if arrays is None else unpack_steps(arrays)
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """The objects without which nothing can go on from a checkpoint."""
+
+    paths: list[str]
+
+
+def write_needs(store: Store, day: int, paths: list[str]) -> None:
+    """Keep the names of the objects that going on from a checkpoint needs."""
+    put_struct(store, f"{CHECKPOINTS}{day_name(day)}/needs.json", Needs(paths))
+
+
+def is_whole(store: Store, day: int) -> bool:
+    """Return whether every object that a checkpoint needs is there, and its states are undamaged."""
+    needs = get_struct(store, f"{CHECKPOINTS}{day_name(day)}/needs.json", Needs)
+    if needs is None:
+        return False
+    folders = {path.partition("/")[0] + "/" for path in needs.paths}
+    there = {entry.path for folder in folders for entry in store.list(folder)}
+    states = [path for path in needs.paths if path.startswith(CHECKPOINTS)]
+    return there.issuperset(needs.paths) and all(get_arrays(store, path, writable=False) is not None for path in states)
 
 
 def read_checkpoints(store: Store) -> dict[int, str]:

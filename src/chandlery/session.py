@@ -117,7 +117,9 @@ class Session:
         with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
             self._file = read_lake_file(self.store)
             self._token = token
+            self.store.sweep()
             if self._file is not None:
+                compare(self._file, self.settings)  # another run may have made it meanwhile
                 self._lake = Lake(self.store, self._file, token)
             self.report.run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             yield

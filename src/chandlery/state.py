@@ -4,12 +4,13 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from isal import isal_zlib
 
 from chandlery.storage import Store
 
 __all__ = ["get_arrays", "get_struct", "put_arrays", "put_struct"]
 
-VERSION = 1
+VERSION = 2
 Remembered = TypeVar("Remembered", bound=msgspec.Struct)
 
 
@@ -24,11 +25,11 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
 def put_arrays(store: Store, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
     """Keep named arrays of numbers or text; none of objects."""
     held = {name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data) for name, array in arrays.items()}
-    store.put(path, msgspec.msgpack.encode((VERSION, held)))
+    store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held), held)))
 
 
 def get_arrays(store: Store, path: str, *, writable: bool = True) -> dict[str, np.ndarray[Any, Any]] | None:
-    """Return named arrays; None where there are none, or none of this form.
+    """Return named arrays; None where there are none, or none of this form, or damaged ones.
 
     Args:
         store: The lake.
@@ -39,13 +40,20 @@ def get_arrays(store: Store, path: str, *, writable: bool = True) -> dict[str, n
     if content is None:
         return None
     try:
-        version, held = msgspec.msgpack.decode(content, type=tuple[int, dict[str, Held]])
-        if version != VERSION:
+        version, checksum, held = msgspec.msgpack.decode(content, type=tuple[int, int, dict[str, Held]])
+        if version != VERSION or checksum != _checksum(held):
             return None
         views = {name: np.frombuffer(array.content, np.dtype(array.kind)).reshape(array.shape) for name, array in held.items()}
         return {name: view.copy() for name, view in views.items()} if writable else views
     except (msgspec.DecodeError, ValueError):
         return None
+
+
+def _checksum(held: dict[str, Held]) -> int:
+    total = 0
+    for name, array in held.items():
+        total = isal_zlib.crc32(array.content, isal_zlib.crc32(f"{name}{array.kind}{array.shape}".encode(), total))
+    return int(total)
 
 
 def put_struct(store: Store, path: str, struct: msgspec.Struct) -> None:

@@ -29,6 +29,7 @@ RETRIES = {"max_retries": 6, "retry_timeout": dt.timedelta(seconds=60), "backoff
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
 SIGNATURES = re.compile(r"(Signature|Credential|Token|AccessKeyId)=[^&\s\"<]+|<AWSAccessKeyId>[^<]*", re.IGNORECASE)
 TRIES = 3
+PART = re.compile(r"#\d+$")
 SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
 
 
@@ -78,6 +79,18 @@ class Store:
     def root(self) -> Path:
         """The folder of a local store."""
         return Path(self.uri.removeprefix("file://")).expanduser().absolute()
+
+    @property
+    def place(self) -> str:
+        """Its URI in one spelling: two stores of one place have the same."""
+        return str(self.root) if self.is_local else self.uri
+
+    def sweep(self) -> None:
+        """Remove what killed runs left half written; only for who holds the lake, and nothing on an object store, which keeps no halves."""
+        if self.is_local and self.root.is_dir():
+            for path in self.root.rglob("*#*"):
+                if PART.search(path.name) and path.is_file():
+                    path.unlink(missing_ok=True)
 
     @cached_property
     def _objects(self) -> ObjectStore:
@@ -130,7 +143,8 @@ class Store:
             FileNotFoundError: There is no such object.
         """
         if self.is_local:
-            return (self.root / path).open("rb")
+            with self._translated("read", path):
+                return (self.root / path).open("rb")
         with self._translated("read", path):
             reader = obstore.open_reader(self._objects, path, buffer_size=8 * 1024 * 1024)
         return cast(BinaryIO, io.BufferedReader(_Reader(reader, self), 1024 * 1024))

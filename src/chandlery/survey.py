@@ -9,7 +9,7 @@ from importlib.metadata import version
 from chandlery.checkpoints import Past, Span, checkpoint_days, checkpoint_fingerprint, fingerprint, lead_days, restart_day
 from chandlery.clean import ALGORITHM as CLEAN_ALGORITHM
 from chandlery.config import parse_minutes, to_minutes_text
-from chandlery.errors import SettingsError, SourceError
+from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
 from chandlery.features import ALGORITHM as FEATURES_ALGORITHM
 from chandlery.features import extension_digest
 from chandlery.gaps import ALGORITHM as GAPS_ALGORITHM
@@ -61,14 +61,16 @@ class Source:
         try:
             with self.store.open(file.path) as opened:
                 return peek_file(opened, file, self.session.settings.source).interval_minutes
-        except SourceError:
+        except (SettingsError, StoreUnavailableError):
+            raise
+        except Exception:  # noqa: BLE001 - a file that cannot be looked at is refused by name when it is read
             return None
 
     def fingerprint(self, symbol: str, lake_file: LakeFile) -> str:
         """Return the hash of what a symbol's ingest rests on."""
         settings = self.session.settings.source.model_dump(mode="json", exclude={"uri", "max_rejected_share"})
         files = [to_record(file) for file in self.files[symbol]]
-        return fingerprint(CLEAN_ALGORITHM, version("polars"), lake_file.interval, settings, files, self.session.options.prune and self._gone(symbol))
+        return fingerprint(CLEAN_ALGORITHM, version("polars"), lake_file.interval, settings, files, [] if self.session.options.prune else self._gone(symbol))
 
     def _gone(self, symbol: str) -> list[str]:
         record = read_record(self.session.store, symbol)
@@ -104,6 +106,9 @@ def survey_source(session: Session) -> Source:
     if not uri:
         raise SettingsError("no source", "where the raw files are", "give --source URI or set [source] uri")
     folder, pattern = split_source(uri)
+    lake, root = f"{Store(session.settings.lake.uri).place}/", f"{Store(folder).place}/"
+    if lake.startswith(root) and (pattern == "*" or "**" in pattern):
+        raise SettingsError(f"the lake {session.settings.lake.uri} lies inside the source {uri}", "a lake beside it", "choose another --lake, or name the raw files by a glob")
     store = Store(folder, session.settings.storage)
     files: dict[str, list[RawFile]] = {}
     for entry in list_source(store, pattern):

@@ -82,11 +82,17 @@ def read_partition(store: Store, table: str, keys: Mapping[str, object], columns
         columns: Only these.
         since: Only rows from this moment on, by the column that orders the table; row groups before it are not decoded.
     """
-    content = store.get(partition_path(table, keys))
-    if content is None or since is None:
-        return None if content is None else decode(content, columns)
-    rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False).filter(pl.col(TABLES[table].sort[0]) >= since)
-    return rows.select(columns or pl.all()).collect()
+    path = partition_path(table, keys)
+    content = store.get(path)
+    if content is None:
+        return None
+    try:
+        if since is None:
+            return decode(content, columns)
+        rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False).filter(pl.col(TABLES[table].sort[0]) >= since)
+        return rows.select(columns or pl.all()).collect()
+    except pl.exceptions.ComputeError as error:
+        raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", "remove it and the folder state/, and run again: all is made anew") from error
 
 
 def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:

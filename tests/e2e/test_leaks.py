@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from lakes import run_lake, write_days
 
-from chandlery import features, market
-from chandlery.errors import LawError
+from chandlery import features, market, models
+from chandlery.errors import LawError, SettingsError
 from chandlery.tables import read_table
 from chandlery.tasks import gate, gather, passes, predict
 from chandlery.tasks import market as market_task
@@ -118,6 +118,44 @@ def test_calibration_on_unknown_outcomes_is_named(raw: Path, tmp_path: Path, mon
     monkeypatch.setattr(predict, "serve", ahead)
     with pytest.raises(LawError, match="calibration of"):
         run_lake(raw, tmp_path / "lake")
+
+
+SHORT = {
+    "long_mean": "c = np.nan_to_num(bars.close); return np.convolve(c, np.ones(600) / 600)[: c.size]",
+    "place_in_block": "return np.arange(bars.close.size) / bars.close.size",
+}
+
+
+@pytest.mark.parametrize("name", list(SHORT))
+def test_a_feature_that_needs_more_than_its_lookback_is_named(raw: Path, tmp_path: Path, name: str) -> None:
+    extension = write_extension(tmp_path, {name: SHORT[name]})
+    with pytest.raises(LawError, match=f"feature {name} of .* its lookback"):
+        run_lake(raw, tmp_path / "lake", extensions=[extension])
+
+
+def test_a_feature_cannot_change_the_candles(raw: Path, tmp_path: Path) -> None:
+    extension = write_extension(tmp_path, {"spoiler": "bars.close[:] = 1.0; return bars.close"})
+    with pytest.raises(SettingsError, match=r"feature spoiler failed .*read-only"):
+        run_lake(raw, tmp_path / "lake", extensions=[extension])
+
+
+AHEAD = {
+    "shifted": "return np.concatenate([design[30:, 0], np.zeros(min(30, design.shape[0]), np.float32)])",
+    "scaled": "return design[:, 0] - design[:, 0].mean()",
+}
+
+
+@pytest.mark.parametrize("name", list(AHEAD))
+def test_a_model_that_sees_later_rows_is_named(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("chandlery.models.base._models", dict(models.base._models))
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import numpy as np\nfrom chandlery import register\nfrom chandlery.models import Linear\n\n\n"
+        f"class Ahead(Linear):\n    name = '{name}'\n\n    def predict(self, artefact, design):\n        {AHEAD[name]}\n\n\nregister(Ahead())\n"
+    )
+    with pytest.raises(LawError, match=f"model {name} of"):
+        run_lake(raw, tmp_path / "lake", extensions=[str(path)], models=["linear", name])
+    assert read_table(str(tmp_path / "lake"), "forecasts").is_empty()
 
 
 def test_no_row_trains_a_refit_it_could_not_be_known_at(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

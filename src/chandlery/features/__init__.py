@@ -198,7 +198,9 @@ def compute_own(own: OwnFeature, dense: Floats) -> Floats:
     Raises:
         SettingsError: It gives no value a step.
     """
-    bars = Bars(dense[0], dense[1], dense[2], dense[3], dense[4], dense[5] > 0)
+    prices = dense[:5].view()
+    prices.flags.writeable = False  # the built-in features see the same candles
+    bars = Bars(*prices, dense[5] > 0)
     try:
         computed = np.asarray(own.compute(bars), np.float64)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -87,7 +88,7 @@ def recognise(head: bytes, source: str, settings: SourceSettings) -> Layout:
     note = " read as UTC where it has no offset" if unit == "iso" else ""
     words = f"{found.words}; {names}; {how}; time in {UNITS[unit]}{note}"
     symbol_place = _find_symbol_place(found)
-    width = 0 if found.keyed else len(found.rows[0]) if found.names is None else len(found.names)
+    width = 0 if found.keyed else Counter(map(len, found.rows)).most_common(1)[0][0] if found.names is None else len(found.names)
     return Layout(found.form, places, unit, words, found.separator, found.skip, width, found.body, symbol_place)
 
 

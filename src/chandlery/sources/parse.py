@@ -100,13 +100,13 @@ def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
     if layout.time_unit != "iso":
         types[int(time_place)] = pl.Int64()
     wanted = [int(place) for place in (*layout.places, layout.symbol_place) if place is not None]
-    try:
-        read = pl.read_csv(io.BytesIO(text), has_header=False, schema=dict(zip(names, types, strict=True)), columns=[names[place] for place in wanted], separator=layout.separator)
+    try:  # every column is read: a row that lacks one or has one too many shows only so
+        read = pl.read_csv(io.BytesIO(text), has_header=False, schema=dict(zip(names, types, strict=True)), separator=layout.separator)
     except pl.exceptions.PolarsError:
         return None
     lines = text.count(b"\n") + (not text.endswith(b"\n"))
     typed = read.select(names[place] for place in wanted[:6])
-    if typed.height != lines or sum(typed.null_count().row(0)):
+    if typed.height != lines or sum(typed.null_count().row(0)) or read[:, -1].null_count():
         return None
     symbols = None if layout.symbol_place is None else read[names[wanted[6]]]
     return _join(typed[:, 0], typed[:, 1:], layout, symbols)

@@ -63,7 +63,11 @@ def list_members(stream: BinaryIO, source: str = "") -> list[str]:
             names = [item.filename for item in archive.infolist() if not item.is_dir()]
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{source} is no whole zip: {error}", "a zip file", "fetch it again") from error
-    return sorted(name for name in names if not any(part[:1] in {".", "_"} for part in name.split("/")))
+    visible = sorted(name for name in names if not any(part[:1] in {".", "_"} for part in name.split("/")))
+    if len(set(visible)) < len(visible):
+        twice = next(name for name in visible if visible.count(name) > 1)
+        raise SourceError(f"{source} holds two files called {twice}", "a name for each", "pack it anew")
+    return visible
 
 
 class _Guarded(io.RawIOBase):

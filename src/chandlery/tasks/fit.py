@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from chandlery.config import to_minutes_text
+from chandlery.errors import StoreUnavailableError
 from chandlery.models import Artefact, Model, Sample, Sums, open_models
 from chandlery.state import get_arrays
 from chandlery.tasks.gather import bucket_path
@@ -105,8 +106,14 @@ class Buckets:
         """Return the buckets that a refit may train on and that were not returned before."""
         count = sum(name <= f"{refit}.state" for name, _, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
-        found = ((symbol, get_arrays(self._store, path)) for _, symbol, path in ready)
-        return [(symbol, arrays) for symbol, arrays in found if arrays is not None]
+        return [(symbol, self._read(path)) for _, symbol, path in ready]
+
+    def _read(self, path: str) -> Arrays:
+        arrays = get_arrays(self._store, path)
+        if arrays is None:
+            self._store.delete(path)  # the next run misses it, and makes it anew
+            raise StoreUnavailableError(f"{path} is damaged", "what the run before kept there", "run again: it is made anew")
+        return arrays
 
 
 class SumsPool:

@@ -7,7 +7,7 @@ candle can only come from these. All else is taken from the tables as it stands.
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -84,13 +84,20 @@ def to_record(raw: RawFile) -> FileRecord:
     return FileRecord(raw.source, raw.size_bytes, raw.etag, round(raw.modified_at.timestamp() * 1000))
 
 
+def to_known(account: dict[str, Any], etag: str = "") -> FileRecord:
+    """Return what to remember of a file, from its row of the ledger."""
+    first, last, modified = (None if account[name] is None else round(account[name].timestamp() * 1000) for name in ("first_time", "last_time", "modified_at"))
+    share = account["rows_rejected"] / account["rows_read"] if account["rows_read"] else 0.0
+    return FileRecord(account["source"], account["size_bytes"], etag, modified or 0, first, last, account["problem"], share)
+
+
 class Reading:
     """Which of a symbol's files have to be read, and what they held."""
 
     def __init__(self, task: IngestTask, files: ExitStack) -> None:
         self.task, self.files = task, files
         known = read_record(task.lake.store, task.symbol)
-        self.known = {record.source: record for record in known.files} if known else {}
+        self.known = {record.source: record for record in (known.files if known else self.recall())}
         present = {file.source for file in task.files}
         self.gone = [record for record in self.known.values() if record.source not in present]
         self.read: list[FileRows] = []
@@ -98,6 +105,12 @@ class Reading:
         self.refused: dict[str, pl.DataFrame] = {}
         self.ranges: list[tuple[int, int]] = []
         self.sources: set[str] = set()
+
+    def recall(self) -> list[FileRecord]:
+        """Return what the ledger tells of files where nothing is remembered: none of them counts as read, and those that are gone are kept."""
+        keys = {"exchange": self.task.lake.file.exchange, "symbol": self.task.symbol}
+        ledger = read_partition(self.task.lake.store, "ledger", keys)
+        return [] if ledger is None else [to_known(row) for row in ledger.iter_rows(named=True)]
 
     def read_all(self) -> None:
         """Read what is new or changed, then whatever overlaps, until nothing more does."""
@@ -146,6 +159,11 @@ class Reading:
         except FileNotFoundError:
             self.refuse(file, SourceError(f"{file.source} was taken away while it was read", "a file that stays", "run again"))
             return
+        except ChandleryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a file does to a parser, it stops nothing else
+            self.refuse(file, SourceError(f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}", "a file of candles", "look at the file, or leave it out by a glob"))
+            return
         self.read.append(rows)
         times = rows.rows["open_time"].dt.epoch("ms")
         if times.len():
@@ -172,13 +190,7 @@ class Reading:
         if file.source not in self.sources:
             return self.known[file.source]
         ledger = self.refused.get(file.source, cleaned.ledger)
-        found = ledger.filter(pl.col("source") == file.source).row(0, named=True)
-        to_ms = {name: None if found[name] is None else round(found[name].timestamp() * 1000) for name in ("first_time", "last_time")}
-        share = found["rows_rejected"] / found["rows_read"] if found["rows_read"] else 0.0
-        return FileRecord(
-            file.source, file.size_bytes, file.etag, round(file.modified_at.timestamp() * 1000),
-            to_ms["first_time"], to_ms["last_time"], found["problem"], share,
-        )  # fmt: skip
+        return to_known(ledger.filter(pl.col("source") == file.source).row(0, named=True), file.etag)
 
 
 def publish(task: IngestTask, reading: Reading, cleaned: Cleaned) -> int:

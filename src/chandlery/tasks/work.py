@@ -1,6 +1,7 @@
 """What every task of the forecast stage carries, and how time is cut for all of them alike."""
 
 import itertools
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from chandlery.checkpoints import Span, day_name
 from chandlery.lake import Lake
 from chandlery.state import get_arrays, put_arrays
 
-__all__ = ["Block", "SymbolTask", "Work", "months_between"]
+__all__ = ["Block", "SymbolTask", "Work", "is_before", "months_between"]
 
 Arrays = dict[str, np.ndarray]
 Name = TypeVar("Name")
@@ -93,6 +94,19 @@ class SymbolTask:
 
     work: Work
     symbol: str
+
+
+def is_before(path: str, day: int, lead: int) -> bool:
+    """Return whether an object holds what came before a day: a bucket that is whole by then, forecasts or fits of its year or earlier.
+
+    Example:
+        >>> [is_before(path, 18262, 1) for path in ("state/gather/LTCUSD/2020-01.state", "state/gather/LTCUSD/2020-02.state", "artefacts/tree-30m-2019.jsonl")]
+        [True, False, True]
+    """
+    if path.startswith("state/gather/"):
+        return path.rpartition("/")[2].removesuffix(".state") < next_month(day + lead)
+    year = re.search(r"year=(\d{4})/|-(\d{4})\.jsonl$", path)
+    return year is not None and int(year[1] or year[2]) <= int(day_name(day)[:4])
 
 
 def next_month(day: int) -> str:

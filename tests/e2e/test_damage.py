@@ -1,0 +1,109 @@
+"""What is lost or damaged between two runs is noticed and made anew; what belongs to symbols that are gone goes with them."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lakes import digests, run_lake, write_days
+
+from chandlery.errors import SettingsError
+from chandlery.pipeline import Options
+from chandlery.tables import read_table
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Raw files of 44 days and one more, a lake of the first 44 days, and one of all."""
+    base = tmp_path_factory.mktemp("grown")
+    write_days(base / "raw", 0, 44, name="_a", symbols=2)
+    run_lake(base / "raw", base / "first")
+    write_days(base / "raw", 44, 45, name="_b", symbols=2)
+    run_lake(base / "raw", base / "whole")
+    return base / "raw", base / "first", base / "whole"
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, halve, flip])
+@pytest.mark.parametrize("pattern", ["state/checkpoints/2019-02-1*/features-BTCUSD.state", "state/checkpoints/2019-02-1*/served-ETHUSD-5.state", "state/checkpoints/2019-02-1*/scores-BTCUSD-1.state"])
+def test_a_damaged_state_is_not_gone_on_from(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str, spoil: Callable[[Path], None]) -> None:
+    raw, first, whole = grown
+    shutil.copytree(first, tmp_path / "lake")
+    found = list((tmp_path / "lake").glob(pattern))
+    assert found
+    for path in found:
+        spoil(path)
+    report = run_lake(raw, tmp_path / "lake")
+    assert any("damaged or gone" in note for note in report.notes)
+    assert digests(tmp_path / "lake") == digests(whole)
+
+
+@pytest.mark.parametrize("pattern", ["state/gather/BTCUSD/2019-02.state", "artefacts/linear-1m-2019.jsonl", "forecasts/**/symbol=ETHUSD/**/*.parquet"])
+def test_an_object_that_is_gone_is_made_anew(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str) -> None:
+    raw, first, whole = grown
+    shutil.copytree(first, tmp_path / "lake")
+    found = list((tmp_path / "lake").glob(pattern))
+    assert found
+    for path in found:
+        path.unlink()
+    run_lake(raw, tmp_path / "lake")
+    assert digests(tmp_path / "lake") == digests(whole)
+
+
+def test_a_lake_without_its_state_ends_in_the_same_bytes_and_keeps_files_that_are_gone(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    raw, _, whole = grown
+    shutil.copytree(raw, tmp_path / "raw")
+    shutil.copytree(whole, tmp_path / "lake")
+    shutil.rmtree(tmp_path / "lake" / "state")
+    (tmp_path / "raw" / "btcusd_b.csv").unlink()
+    run_lake(tmp_path / "raw", tmp_path / "lake")
+    candles, before = (read_table(str(lake), "candles") for lake in (tmp_path / "lake", whole))
+    assert candles.equals(before)
+    gone = read_table(str(tmp_path / "lake"), "ledger").filter(present=False)
+    assert gone["source"].to_list() == ["btcusd_b.csv"]
+
+
+def test_a_damaged_table_is_told(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    raw, first, _ = grown
+    shutil.copytree(first, tmp_path / "lake")
+    for path in (tmp_path / "lake").glob("candles/**/symbol=BTCUSD/**/*.parquet"):
+        halve(path)
+    with pytest.raises(SettingsError, match="no whole Parquet object"):
+        run_lake(raw, tmp_path / "lake")
+
+
+def test_a_symbol_whose_files_are_all_gone_is_marked_and_can_be_pruned(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    raw, _, whole = grown
+    shutil.copytree(raw, tmp_path / "raw")
+    shutil.copytree(whole, tmp_path / "lake")
+    for path in (tmp_path / "raw").glob("ethusd*"):
+        path.unlink()
+    run_lake(tmp_path / "raw", tmp_path / "lake")
+    ledger = read_table(str(tmp_path / "lake"), "ledger")
+    assert not ledger.filter(symbol="ETHUSD")["present"].any()
+    assert run_lake(tmp_path / "raw", tmp_path / "lake").run_id is None
+    run_lake(tmp_path / "raw", tmp_path / "lake", options=Options(prune=True))
+    run_lake(tmp_path / "raw", tmp_path / "alone")
+    assert digests(tmp_path / "lake") == digests(tmp_path / "alone")
+    assert run_lake(tmp_path / "raw", tmp_path / "lake").run_id is None
+
+
+def test_leftovers_of_killed_runs_are_swept(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    raw, first, _ = grown
+    shutil.copytree(first, tmp_path / "lake")
+    left = next((tmp_path / "lake" / "candles").rglob("part-0.parquet"))
+    left = left.with_name("part-0.parquet#123")
+    left.write_bytes(b"PAR1")
+    run_lake(raw, tmp_path / "lake")
+    assert not left.exists()
