@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import io
 import os
 import sys
 import traceback
@@ -31,7 +32,7 @@ app = typer.Typer(
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")]
 Source = Annotated[str | None, typer.Option("--source", help="Raw files: a file, folder or glob; s3://, gs://, az:// or a path.")]
 LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake; s3://, gs://, az:// or a path.")]
-Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol is published; repeatable.")]
+Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. The pool and the market stay whole.")]
 Horizons = Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, for a new lake; repeatable.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for a new lake; repeatable.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done.")]
@@ -39,6 +40,19 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has e
 Prune = Annotated[bool, typer.Option("--prune", help="Forget the candles of files that are gone.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's own form
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        print(version("chandlery"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(*, version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)] = False) -> None:
+    """Raw crypto candles in one bucket, clean tables and scored forecasts in another."""
 
 
 def _settings(config: Path | None, **flags: Any) -> Settings:
@@ -138,7 +152,7 @@ def tables(config: Config = None, lake: LakeUri = None, json: Json = False) -> N
 
 
 @app.command()
-def scores(config: Config = None, lake: LakeUri = None, symbol: Symbols = None, period: str = "all", json: Json = False) -> None:
+def scores(config: Config = None, lake: LakeUri = None, symbol: Symbols = None, period: Annotated[str, typer.Option(help="all, a year as in 2019, or a month as in 2019-05.")] = "all", json: Json = False) -> None:
     """Show how good the forecasts were, beside the price that stays.
 
     Example: chandlery scores --lake lake/ --symbol LTCUSD --period 2019
@@ -149,7 +163,7 @@ def scores(config: Config = None, lake: LakeUri = None, symbol: Symbols = None, 
 
 
 @app.command()
-def query(sql: str, config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
+def query(sql: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL.")], config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
     """Run a SELECT over the lake's tables.
 
     Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
@@ -162,7 +176,7 @@ def query(sql: str, config: Config = None, lake: LakeUri = None, json: Json = Fa
 
 
 @app.command()
-def explain(symbol: str, row: Annotated[int | None, typer.Option(help="One row's number.")] = None, config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
+def explain(symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")], row: Annotated[int | None, typer.Option(help="One row's number.")] = None, config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
     """Say what became of a symbol's rows, and why rows were refused.
 
     Example: chandlery explain LTCUSD --row 1203 --lake lake/
@@ -174,11 +188,11 @@ def explain(symbol: str, row: Annotated[int | None, typer.Option(help="One row's
 
 @app.command()
 def sample(
-    folder: Path,
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
     symbols: Annotated[int, typer.Option(help="How many, up to nine.", min=1, max=9)] = 3,
     days: Annotated[int, typer.Option(help="How many whole days.", min=1)] = 60,
     faults: Annotated[float, typer.Option(help="Share of faulty rows to plant.", min=0, max=0.5)] = 0.02,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Of what is made up.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """Write made-up candles, CSV and JSON in turns, with planted faults and the truth about them beside (_truth.parquet).
@@ -203,10 +217,14 @@ def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("
 
 def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None) -> Settings:
     from chandlery.errors import SettingsError  # noqa: PLC0415
+    from chandlery.lake import read_lake_file  # noqa: PLC0415
+    from chandlery.storage import Store  # noqa: PLC0415
 
     settings = _settings(config, lake_uri=lake, symbols_=symbol)
     if not settings.lake.uri:
         raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
+    if read_lake_file(Store(settings.lake.uri, settings.storage)) is None:
+        raise SettingsError(f"no lake at {settings.lake.uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
     return settings
 
 
@@ -214,6 +232,9 @@ def main() -> None:
     """Run the command line; every error is one text on stderr and an exit code."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its sums are to be the same on any machine, and idle threads cost
     gc.set_threshold(COLLECT_AFTER)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode loses no run
     try:
         app(standalone_mode=True)
     except SystemExit as ended:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
+import pydantic_settings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -18,6 +19,7 @@ from chandlery.errors import SettingsError
 
 __all__ = ["Settings", "load_settings", "normalise_symbol", "parse_minutes", "to_minutes_text"]
 
+LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
 REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()
 SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
@@ -34,9 +36,10 @@ def parse_minutes(text: str) -> int:
         120
     """
     match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
-    if not match or int(match[1]) < 1:
-        raise SettingsError(f"duration {text!r}", "a number and m, h, d or w", "write 30m, 2h or 180d")
-    return int(match[1]) * MINUTES[match[2]]
+    minutes = int(match[1]) * MINUTES[match[2]] if match else 0
+    if not 0 < minutes <= LONGEST:
+        raise SettingsError(f"duration {text!r}", "a number and m, h, d or w, of ten years at most", "write 30m, 2h or 180d")
+    return minutes
 
 
 def to_minutes_text(minutes: int) -> str:
@@ -133,7 +136,7 @@ class ForecastSettings(_Section):
     references: list[Symbol] = Field(REFERENCES, description="the market, leaders first: a fixed list, not chosen with hindsight; missing ones are null")
     min_train: Duration = Field("180d", description="history of the pool before the first fit")
     extensions: list[str] = Field([], description="Python files that register features or models of one's own")
-    seed: int = Field(0, ge=0, description="the seed of everything random")
+    seed: int = Field(0, ge=0, lt=2**31, description="the seed of everything random")
 
 
 class EngineSettings(_Section):
@@ -184,7 +187,11 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
         SettingsError: The file is missing or no TOML, or a setting is unknown or wrong; every fault is listed.
     """
     values = _read_toml(config)
-    for layer in (EnvSettingsSource(Settings)(), flags or {}):
+    try:
+        environment = EnvSettingsSource(Settings)()
+    except pydantic_settings.SettingsError as error:
+        raise SettingsError(f"the environment: {error}", "lists and tables as JSON", 'write CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
+    for layer in (environment, flags or {}):
         values = _overlay(values, layer)
     try:
         return Settings(**values)
@@ -197,11 +204,19 @@ def _read_toml(config: Path | None) -> dict[str, Any]:
     if config is None and not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _beside(path, tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", "a readable file", "check --config") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is no TOML: {error}", "TOML", "see `chandlery init`") from error
+
+
+def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose extensions are named from where the file stands."""
+    match values.get("forecast"):
+        case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
+            values["forecast"]["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
+    return values
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from chandlery.schema import TIME
 
 __all__ = ["ALGORITHM", "Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]
 
-ALGORITHM = 1
+ALGORITHM = 2
 HABIT_DAYS = 7
 IMPROBABLE = 1e-6
 DOUBTFUL = 1e-5
@@ -171,7 +171,7 @@ def barriers(gaps: pl.DataFrame, interval_minutes: int) -> Ints:
 
 
 def _describe(share: float, log_p: float, others: int, heard: int) -> str:
-    chance = f"1e{log_p / np.log(10):.0f}"
+    chance = f"1e{log_p / np.log(10):.1f}"
     return f"traded {share * 100:.1f} % of the steps of the 7 days before; chance of mere quiet {chance}; {others} others listed, {heard} candles of theirs"
 
 

@@ -105,23 +105,34 @@ def plan(settings: Settings) -> Plan:
         steps.append(Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, f"{megabytes:,.1f} MB, about {megabytes * SECONDS_PER_MB:.1f} CPU-s"))
     if steps:
         steps.append(Step("gaps", "all", "type gaps anew", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"))
-    return Plan(steps + _plan_forecast(session, interval, ingests=bool(steps)))
+    changes = {step.symbol: source.changes_from(step.symbol) for step in steps if step.stage == "ingest" and step.symbol != UNKNOWN and file is not None}
+    return Plan(steps + _plan_forecast(session, interval, changes))
 
 
-def _plan_forecast(session: Session, interval: str, *, ingests: bool) -> list[Step]:
+def _plan_forecast(session: Session, interval: str, changes: dict[str, int]) -> list[Step]:
+    """Return what the forecast stage would do.
+
+    Args:
+        session: The run.
+        interval: Of the lake.
+        changes: From which moment on each symbol's candles change.
+    """
     file, summary = session.lake_file, read_summary(session.store)
     if file is None:
         return [Step("forecast", "all", f"compute the whole past at {interval}", "the lake is new", "grows with the candles: about 2 CPU-s a million")]
     base = forecast_base(session, file)
-    if not ingests and (summary.forecast, summary.base) == (summary.ingest, base):
+    if not changes and (summary.forecast, summary.base) == (summary.ingest, base):
         return []
     pasts = read_pasts(session.store, [symbol for symbol in summary.symbols if symbol != UNKNOWN])
     if not pasts:
         return [Step("forecast", "all", "compute the whole past", "no candles yet", "grows with the candles")]
-    span = plan_span(base, pasts, file, read_checkpoints(session.store))
+    lead = lead_days(tuple(file.horizons))
+    earliest = min(changes.values(), default=max(past.newest_ms for past in pasts.values())) // 86_400_000
+    span = plan_span(base, pasts, file, {day: known for day, known in read_checkpoints(session.store).items() if day + lead <= earliest})
     days = sum(past.newest_ms // 86_400_000 - max(span.since, int(past.days[0])) for past in pasts.values())
     since = f"from {day_name(span.since)} on" if span.resumed else "the whole past"
-    why = "newer rows: an append" if ingests and span.resumed else "candles, settings, code or libraries changed: a restatement"
+    append = changes and all(symbol in pasts and first >= pasts[symbol].newest_ms for symbol, first in changes.items())
+    why = "newer rows: an append" if append and span.resumed else "older rows, a new symbol, settings, code or libraries changed: a restatement"
     return [Step("forecast", "all", f"compute {since}, at least", why, f"{days:,} days of candles, about {days * 3 * SECONDS_PER_DAY:.1f} CPU-s")]
 
 

@@ -139,6 +139,7 @@ class Forecasts(_Keyed):
     """What was forecast at one moment for one horizon, by every model.
 
     One column a model, `predicted_<model>`, follows these: Float32, in the quote currency, null where not fitted.
+    It is the model's forecast after calibration on its own past (its move times a slope within 0 and 1.2), so close where that slope is 0.
     """
 
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")

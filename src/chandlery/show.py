@@ -24,6 +24,7 @@ from chandlery.tables import measure_table, read_table
 __all__ = ["explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables"]
 
 MOST_ROWS = 200
+YEAR = 4  # letters of a period that is a year
 
 
 def _print_json(content: Any) -> None:
@@ -99,15 +100,15 @@ def tables(settings: Settings, *, as_json: bool) -> None:
 
 def scores(settings: Settings, period: str, *, as_json: bool) -> None:
     """Show the scores of a period, beside naive."""
-    found = read_table(settings.lake.uri, "scores", options=settings.storage).filter(pl.col("period") == period)
+    everything = read_table(settings.lake.uri, "scores", options=settings.storage)
+    found = everything.filter(pl.col("period") == period)
     if settings.symbols:
         found = found.filter(pl.col("symbol").is_in(settings.symbols))
     if found.is_empty():
-        raise SettingsError(
-            f"no scores for {period}", "all, a year such as 2019 or a month such as 2019-05", "run `chandlery run` first (it says where there is too little history), or choose another --period"
-        )
-    naive = found.filter(pl.col("model") == "naive").select("symbol", "horizon_minutes", pl.col("rmse").alias("naive_rmse"))
-    found = found.join(naive, on=["symbol", "horizon_minutes"], how="left", maintain_order="left")
+        raise SettingsError(f"no scores for {period}" + f" of {', '.join(settings.symbols)}" * bool(settings.symbols), _describe_scores(everything), "choose another --period or --symbol")
+    keys = ["symbol", "horizon_minutes", "n"]  # another n is a record over other rows: not beside naive's
+    naive = found.filter(pl.col("model") == "naive").select(*keys, pl.col("rmse").alias("naive_rmse"))
+    found = found.join(naive, on=keys, how="left", maintain_order="left")
     if as_json:
         _print_json(found.to_dicts())
         return
@@ -119,7 +120,7 @@ def scores(settings: Settings, period: str, *, as_json: bool) -> None:
             "n": row["n"],
             "skill %": None if row["skill"] is None else f"{row['skill'] * 100:.2f}",
             "rmse": f"{row['rmse']:.5g}",
-            "naive rmse": f"{row['naive_rmse']:.5g}",
+            "naive rmse": None if row["naive_rmse"] is None else f"{row['naive_rmse']:.5g}",
             "direction %": None if row["directional_accuracy"] is None else f"{row['directional_accuracy'] * 100:.1f}",
             "p": None if row["p_value"] is None else f"{row['p_value']:.2g}",
             "80 %": None if row["coverage_80"] is None else f"{row['coverage_80'] * 100:.1f}",
@@ -131,12 +132,22 @@ def scores(settings: Settings, period: str, *, as_json: bool) -> None:
     _table(rows, title=f"Scores, {period}: skill is 1 - sse/sse_naive on log prices")
 
 
+def _describe_scores(everything: pl.DataFrame) -> str:
+    if everything.is_empty():
+        return "scores, which come with the first forecasts: `chandlery run` says where there is too little history"
+    years = sorted(period for period in everything["period"].unique() if len(period) == YEAR)
+    return f"all, {', '.join(years)}, or a month of these, of {', '.join(sorted(everything['symbol'].unique()))}"
+
+
 def frame(found: pl.DataFrame, *, as_json: bool) -> None:
     """Show rows."""
     if as_json:
         _print_json(found.to_dicts())
         return
-    _table(found.head(MOST_ROWS).to_dicts())
+    if found.is_empty():
+        print(f"no rows; columns {', '.join(found.columns)}")
+        return
+    _table(found.head(MOST_ROWS).with_columns(pl.col(pl.Float64, pl.Float32, pl.Int64, pl.Int32).cast(pl.String)).to_dicts())
     if found.height > MOST_ROWS:
         print(f"… {found.height - MOST_ROWS:,} rows more; --json prints all")
 

@@ -20,7 +20,7 @@ from chandlery.records import read_past, read_record, read_summary
 from chandlery.scores import ALGORITHM as SCORES_ALGORITHM
 from chandlery.served import ALGORITHM as SERVED_ALGORITHM
 from chandlery.session import Session
-from chandlery.sources.files import RawFile, list_members, peek_file
+from chandlery.sources.files import Peek, RawFile, list_members, peek_file
 from chandlery.sources.symbols import find_symbol
 from chandlery.storage import Entry, Store, list_source, split_source
 from chandlery.tasks.ingest import UNKNOWN, IngestTask, to_record
@@ -49,18 +49,18 @@ class Source:
         votes: Counter[int] = Counter()
         largest = sorted((file for files in self.files.values() for file in files), key=lambda file: -file.size_bytes)
         for file in largest[:MOST_LOOKED_AT]:
-            if minutes := self._look(file):
-                votes[minutes] += 1
+            if (peek := self._look(file)) and peek.interval_minutes:
+                votes[peek.interval_minutes] += 1
             if votes.total() == LOOKED_AT:
                 break
         if not votes:
             return DEFAULT_INTERVAL  # files too small to tell are read on it; unreadable ones are refused, each by name
         return to_minutes_text(min(votes, key=lambda minutes: (-votes[minutes], minutes)))
 
-    def _look(self, file: RawFile) -> int | None:
+    def _look(self, file: RawFile) -> Peek | None:
         try:
             with self.store.open(file.path) as opened:
-                return peek_file(opened, file, self.session.settings.source).interval_minutes
+                return peek_file(opened, file, self.session.settings.source)
         except (SettingsError, StoreUnavailableError):
             raise
         except Exception:  # noqa: BLE001 - a file that cannot be looked at is refused by name when it is read
@@ -82,6 +82,17 @@ class Source:
         record = read_record(self.session.store, symbol)
         known = {file.source: file.etag for file in record.files} if record else {}
         return [raw for raw in self.files[symbol] if known.get(raw.source) != raw.etag]
+
+    def changes_from(self, symbol: str) -> int:
+        """Return the earliest moment that a symbol's new or changed files touch, as far as their first rows and what is known of them tell."""
+        record = read_record(self.session.store, symbol)
+        known = [file.first_ms for file in record.files if file.first_ms is not None] if record else []
+        changed = {file.source: file.first_ms for file in record.files} if record else {}
+        moments = []
+        for raw in self.fresh(symbol):
+            peek = self._look(raw)
+            moments += [ms for ms in (changed.get(raw.source), peek.first_ms if peek else None) if ms is not None]
+        return min(moments or known, default=0)
 
     def tasks(self, lake: Lake) -> list[IngestTask]:
         """Return a task for each symbol that is not up to date."""

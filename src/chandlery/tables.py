@@ -180,7 +180,7 @@ def read_table(
         options: Of the object store, as in [storage].
 
     Raises:
-        SettingsError: There is no such table, or no right to read.
+        SettingsError: There is no such table or column, or no right to read.
         StoreUnavailableError: The store did not answer.
     """
     if table not in TABLES:
@@ -193,6 +193,8 @@ def read_table(
         if value is not None and name not in chosen and name in rows.columns:
             rows = rows.filter(pl.col(name) == value)
     rows = rows.sort([*(name for name in TABLES[table].partitions if name != "year"), *TABLES[table].sort])
+    if columns and (unknown := [name for name in columns if name not in rows.columns]):
+        raise SettingsError(f"column {unknown[0]!r} of {table}", f"of {', '.join(rows.columns)}", "see docs/tables.md")
     return rows.select(columns) if columns else rows
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,40 @@ def test_explain_a_row_that_is_a_candle(lake: Path) -> None:
     assert "refused in no file" in chandlery("explain", "LTCUSD", "--row", "1", "--lake", lake).stdout
 
 
+def test_a_query_prints_what_it_gives_and_nothing_else(lake: Path) -> None:
+    sql = "SELECT c.*, l.rows_read AS open, 1 AS a, 2 AS a FROM candles c JOIN ledger l USING (symbol) LIMIT 1"
+    shown = chandlery("query", sql, "--lake", lake, "--json")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    row = json.loads(shown.stdout)[0]
+    assert (row["a"], row["a_1"], row["open_1"]) == (1, 2, 3000)
+    summed = chandlery("query", "SELECT sum(rows_read) AS n, sum(rows_rejected) AS m FROM ledger", "--lake", lake, "--json")
+    assert json.loads(summed.stdout) == [{"n": 3000, "m": 3}]
+    assert "no rows; columns symbol" in chandlery("query", "SELECT symbol FROM candles WHERE close < 0", "--lake", lake).stdout
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "CREATE TABLE x (a INTEGER)", "SELECT * FROM nowhere", "SELECT interval 1 day"])
+def test_a_wrong_query_is_one_text_and_exit_2(lake: Path, sql: str) -> None:
+    ended = chandlery("query", sql, "--lake", lake)
+    assert ended.returncode == 2
+    assert "unexpected" not in ended.stderr
+
+
+def test_a_symbol_that_is_not_there_is_told(lake: Path) -> None:
+    ended = chandlery("ingest", "--symbol", "NOPEUSD", "--source", lake.parent / "raw", "--lake", lake)
+    assert ended.returncode == 2
+    assert "one of LTCUSD" in ended.stderr
+
+
+def test_a_lake_that_cannot_be_written_is_told(lake: Path) -> None:
+    ended = chandlery("run", "--source", lake.parent / "raw", "--lake", "/proc/lake")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "/proc/lake cannot be written" in ended.stderr
+
+
+def test_the_version_is_told() -> None:
+    assert chandlery("--version").stdout.strip() == version("chandlery")
+
+
 def test_query_shows_values_to_the_letter(lake: Path) -> None:
     shown = chandlery("query", "SELECT '[/x] [null, 1] :smile:' AS \"[bold]\"", "--lake", lake)
     assert shown.returncode == 0, shown.stderr
@@ -72,7 +107,12 @@ def test_init_writes_settings_that_can_be_read(tmp_path: Path) -> None:
         (("sample", "raw", "--symbols", "12"), "--symbols"),
         (("run", "--bogus"), "--bogus"),
         (("tables",), "--lake"),
-        (("explain", "NOSUCH", "--lake", "."), "nothing is known of NOSUCH"),
+        (("explain", "NOSUCH", "--lake", "."), "no lake at ."),
+        (("query", "SELECT 1", "--lake", "typo"), "no lake at typo"),
+        (("forecast", "--lake", "typo"), "no lake at typo"),
+        (("run", "--source", "nosource", "--lake", "new"), "no folder nosource"),
+        (("run", "--source", ".", "--lake", "lake"), "lies inside the source"),
+        (("run", "--horizon", "99999999999999999d", "--lake", "new"), "ten years at most"),
     ],
 )
 def test_a_wrong_word_is_one_text_and_exit_2(arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A scikit-learn regressor as a model of one's own, in one file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_a_regressor_of_ones_own_is_forecast_and_scored(tmp_path: Path, monkeypa
     forecasts = read_table(str(tmp_path / "lake"), "forecasts")
     assert forecasts["predicted_huber"].null_count() == 0
     assert forecasts.columns[-2:] == ["predicted_linear", "predicted_huber"]
+
+
+@pytest.mark.slow
+def test_the_model_of_the_guide_runs_and_a_lake_says_which_model_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_models", dict(base._models))
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    (tmp_path / "my_model.py").write_text(next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "class Catching" in block))
+    write_days(tmp_path / "raw", 0, 40, symbols=2)
+    run_lake(tmp_path / "raw", tmp_path / "lake", extensions=[str(tmp_path / "my_model.py")], models=["catching"])
+    assert "catching" in read_table(str(tmp_path / "lake"), "scores")["model"].unique()
+    monkeypatch.delitem(base._models, "catching")
+    with pytest.raises(SettingsError, match=r"model 'catching'.*extensions"):
+        run_lake(tmp_path / "raw", tmp_path / "lake")
 
 
 def test_an_unknown_model_is_told(tmp_path: Path) -> None:

@@ -165,3 +165,34 @@ def test_one_odd_line_is_found_in_a_file_of_many_pieces(monkeypatch):
 def test_interval_of_a_pair_that_seldom_trades():
     steps = [step * 4 + (step % 3 == 0) for step in range(150)]
     assert read(HEADER + b"".join(map(line, steps)), minutes=None).interval_minutes == 1
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("odd", ["1577840400000,1,1,1,1,777", "1577840400000,1,1,1,1,5,6,7"])
+def test_a_row_of_another_width_is_refused_whatever_its_neighbours_are(odd, quoted):
+    header, rows = "time,open,close,high,low,volume,trades\n", [f"{START_MS + k * 60_000},1,1,1,1,5,{k}" for k in range(200)]
+    rows[3] = rows[3].replace(",5,", ',"5",') if quoted else rows[3]
+    found = read((header + "\n".join([*rows, odd]) + "\n").encode())
+    assert found.rejects["raw"].to_list() == [odd]
+    assert found.rejects["reasons"].to_list() == [["unparseable"]]
+    assert found.rows.height == 200
+    assert found.rows["volume"].unique().to_list() == [5.0]
+
+
+@pytest.mark.parametrize("cut", [0, 1, -1])
+def test_the_first_row_alone_does_not_settle_the_width(cut):
+    rows = [text.split(",") for text in lines(300).decode().splitlines()]
+    rows[0] = [*rows[0], "9"] if cut > 0 else rows[0][:cut] if cut else rows[0]
+    found = read("\n".join(",".join(row) for row in rows).encode())
+    assert found.rows.height == 300 - bool(cut)
+    assert found.rejects["row"].to_list() == ([1] if cut else [])
+
+
+def test_a_zip_with_two_members_of_one_name_is_refused():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("ltcusd.csv", GOOD)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("ltcusd.csv", GOOD)
+    with pytest.raises(SourceError, match=r"two files called ltcusd\.csv"):
+        list_members(buffer, "a.zip")

@@ -200,7 +200,7 @@ def compute_own(own: OwnFeature, dense: Floats) -> Floats:
     """
     prices = dense[:5].view()
     prices.flags.writeable = False  # the built-in features see the same candles
-    bars = Bars(*prices, dense[5] > 0)
+    bars = Bars(prices[0], prices[1], prices[2], prices[3], prices[4], dense[5] > 0)
     try:
         computed = np.asarray(own.compute(bars), np.float64)
     except Exception as error:

@@ -54,11 +54,13 @@ class Peek:
         symbol: Whose candles.
         interval_minutes: Of the candles; None where they are too few to tell.
         layout_words: How it is laid out.
+        first_ms: The earliest time among them; None where none is readable.
     """
 
     symbol: str
     interval_minutes: int | None
     layout_words: str
+    first_ms: int | None = None
 
 
 @dataclass
@@ -202,7 +204,7 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings) -> Peek:
     else:
         batch = (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
     times = _plausible(batch.fields, raw)
-    return Peek(symbol, find_interval(times) if len(times) >= MIN_CANDLES else None, layout.words)
+    return Peek(symbol, find_interval(times) if len(times) >= MIN_CANDLES else None, layout.words, int(times.min()) if times.size else None)
 
 
 def _plausible(fields: pl.DataFrame, raw: RawFile) -> np.ndarray:

@@ -1,0 +1,5 @@
+"""`python -m chandlery` is the command line."""
+
+from chandlery.cli import main
+
+main()
