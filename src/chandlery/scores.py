@@ -81,39 +81,51 @@ def start_sums(models: int) -> ScoreSums:
 
 def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums:
     """Return the sums with rows added, one after another: cutting the rows anywhere changes no bit."""
-    known = np.isfinite(rows.actual)
-    issued, close, actual = rows.issued[known], rows.close[known], rows.actual[known]
-    if issued.size == 0:
+    if rows.issued.size == 0:
         return before
-    days = issued // DAY_MS
+    days = rows.issued // DAY_MS
     firsts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
     months_of_days = days[firsts].astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     months = np.union1d(before.months, months_of_days)
     sums = np.zeros((months.size, *before.sums.shape[1:]))
     sums[np.searchsorted(months, before.months)] = before.sums
     held = before.carry_issued.size
-    all_issued = np.concatenate([before.carry_issued, issued])
-    differentials = np.concatenate([before.carry_d, np.zeros((issued.size, sums.shape[1]))])
+    issued = np.concatenate([before.carry_issued, np.empty_like(rows.issued)])
+    differentials = np.concatenate([before.carry_d, np.empty((rows.issued.size, sums.shape[1]))])
     near = before.near.copy()
     place = np.repeat(np.searchsorted(months, months_of_days), np.diff(firsts, append=days.size))
-    _add(sums, near, place, held, all_issued, differentials, close, actual, rows.predicted[known], rows.half[known], horizon_ms)
-    first = int(np.searchsorted(all_issued, all_issued[-1] - horizon_ms, side="right"))
-    return ScoreSums(months, sums, all_issued[first:], differentials[first:], near)
+    count = _add(sums, near, place, (held, issued, differentials), (rows.issued, rows.close, rows.actual, rows.predicted, rows.half), horizon_ms)
+    if count == held:
+        return before
+    first = int(np.searchsorted(issued[:count], issued[count - 1] - horizon_ms, side="right"))
+    seen = sums[:, -1, 0] > 0
+    return ScoreSums(months[seen], sums[seen], issued[first:count].copy(), differentials[first:count].copy(), near)
 
 
 @kernel
-def _add(sums, near, place, held, issued, differentials, close, actual, predicted, half, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _leave(near, differentials):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Take a row's loss differentials out of the sums over the last horizon."""
+    for m in range(near.shape[0] - 1):  # the last, naive, has none
+        if not np.isnan(differentials[m]):
+            near[m, 0] -= differentials[m]
+            near[m, 1] -= 1.0
+        if near[m, 1] == 0.0:
+            near[m, 0] = 0.0  # nothing of the rounding stays
+
+
+@kernel
+def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add the rows whose outcome is known; return how many the carried arrays hold then."""
+    i, issued, differentials = carried
+    moments, close, actual, predicted, half = rows
     models = predicted.shape[1]
     first = 0
-    for i in range(held, issued.size):
-        row = i - held
+    for row in range(actual.size):
+        if np.isnan(actual[row]):
+            continue
+        issued[i] = moments[row]
         while issued[i] - issued[first] >= horizon_ms:
-            for m in range(models):
-                if not np.isnan(differentials[first, m]):
-                    near[m, 0] -= differentials[first, m]
-                    near[m, 1] -= 1.0
-                if near[m, 1] == 0.0:
-                    near[m, 0] = 0.0  # nothing of the rounding stays
+            _leave(near, differentials[first])
             first += 1
         y = np.log(actual[row] / close[row])
         for m in range(models + 1):
@@ -153,6 +165,8 @@ def _add(sums, near, place, held, issued, differentials, close, actual, predicte
                 out[18] += 1.0 if abs(error) <= half[row, 0] else 0.0
                 out[19] += 1.0 if abs(error) <= half[row, 1] else 0.0
                 out[20] += 1.0
+        i += 1
+    return i
 
 
 def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: int, interval_minutes: int) -> pl.DataFrame:

@@ -28,20 +28,21 @@ def put_arrays(store: Store, path: str, arrays: dict[str, np.ndarray[Any, Any]])
     store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held), held)))
 
 
-def get_arrays(store: Store, path: str, *, writable: bool = True) -> dict[str, np.ndarray[Any, Any]] | None:
+def get_arrays(store: Store, path: str, *, writable: bool = True, checked: bool = True) -> dict[str, np.ndarray[Any, Any]] | None:
     """Return named arrays; None where there are none, or none of this form, or damaged ones.
 
     Args:
         store: The lake.
         path: Where.
         writable: Whether the arrays are to be changed; a large one is read faster where they are not.
+        checked: Whether damage is looked for; not where this run has written them itself.
     """
     content = store.get(path)
     if content is None:
         return None
     try:
         version, checksum, held = msgspec.msgpack.decode(content, type=tuple[int, int, dict[str, Held]])
-        if version != VERSION or checksum != _checksum(held):
+        if version != VERSION or (checked and checksum != _checksum(held)):
             return None
         views = {name: np.frombuffer(array.content, np.dtype(array.kind)).reshape(array.shape) for name, array in held.items()}
         return {name: view.copy() for name, view in views.items()} if writable else views

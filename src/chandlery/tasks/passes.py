@@ -123,7 +123,7 @@ class MarketReader:
     def read(self, block: Block) -> MarketBlock:
         """Return the market of a block's steps."""
         if self._held is None or self._month != block.month:
-            arrays = get_arrays(self._work.lake.store, market_path(block.month), writable=False)
+            arrays = get_arrays(self._work.lake.store, market_path(block.month), writable=False, checked=False)
             if arrays is None:
                 raise FileNotFoundError(market_path(block.month))
             self._held, self._month = MarketBlock.from_arrays(arrays), block.month
