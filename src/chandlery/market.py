@@ -23,8 +23,6 @@ LOOKBACK = 60
 LEADER_COLUMNS = ("mid", "signed_volume", "volatility_ratio", "move")
 INDEX_COLUMNS = ("listed", *(f"r_{k}" for k in RETURNS), "mid", "signed_volume", "r_5_squared", "move", "r_5_rest", "r_5_squared_rest")
 SPLIT = {3: 11, 9: 12}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
-VARIANCE, FAST_VARIANCE, VOLUME, LAST_CLOSE = range(4)
-SHORT, LONG, DAY = 240.0, 30.0, 1440.0
 
 RETURN_STEPS = np.array(RETURNS)
 ROOTS = 1.0 / np.sqrt(np.array(RETURNS, np.float64))

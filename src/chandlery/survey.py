@@ -86,13 +86,11 @@ class Source:
     def changes_from(self, symbol: str) -> int:
         """Return the earliest moment that a symbol's new or changed files touch, as far as their first rows and what is known of them tell."""
         record = read_record(self.session.store, symbol)
-        known = [file.first_ms for file in record.files if file.first_ms is not None] if record else []
-        changed = {file.source: file.first_ms for file in record.files} if record else {}
-        moments = []
-        for raw in self.fresh(symbol):
-            peek = self._look(raw)
-            moments += [ms for ms in (changed.get(raw.source), peek.first_ms if peek else None) if ms is not None]
-        return min(moments or known, default=0)
+        known = {file.source: file.first_ms for file in record.files if file.first_ms is not None} if record else {}
+        fresh = self.fresh(symbol)
+        seen = [peek.first_ms for raw in fresh if (peek := self._look(raw)) and peek.first_ms is not None]
+        changed = [known[raw.source] for raw in fresh if raw.source in known]
+        return min(seen + changed or known.values(), default=0)
 
     def tasks(self, lake: Lake) -> list[IngestTask]:
         """Return a task for each symbol that is not up to date."""

@@ -97,8 +97,7 @@ class Buckets:
     """The buckets of all symbols, read in a fixed order: by refit, then by symbol."""
 
     def __init__(self, task: FitTask) -> None:
-        store = task.work.lake.store
-        self._store = store
+        self._lake, store = task.work.lake, task.work.lake.store
         names = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
         self._waiting = sorted((path.removeprefix(bucket_path(symbol)), symbol, path) for symbol, paths in names.items() for path in paths)
 
@@ -109,9 +108,10 @@ class Buckets:
         return [(symbol, self._read(path)) for _, symbol, path in ready]
 
     def _read(self, path: str) -> Arrays:
-        arrays = get_arrays(self._store, path)
+        arrays = get_arrays(self._lake.store, path)
         if arrays is None:
-            self._store.delete(path)  # the next run misses it, and makes it anew
+            self._lake.guard()
+            self._lake.store.delete(path)  # the next run misses it, and makes it anew
             raise StoreUnavailableError(f"{path} is damaged", "what the run before kept there", "run again: it is made anew")
         return arrays
 
