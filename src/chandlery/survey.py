@@ -135,7 +135,8 @@ def survey_source(session: Session) -> Source:
 
 
 def _expand(store: Store, entry: Entry) -> Iterator[RawFile]:
-    whole = RawFile(entry.path, entry.path, None, entry.size_bytes, entry.etag, entry.modified_at)
+    modified = entry.modified_at.replace(microsecond=entry.modified_at.microsecond // 1000 * 1000)  # as the ledger keeps it
+    whole = RawFile(entry.path, entry.path, None, entry.size_bytes, entry.etag, modified)
     if not entry.path.lower().endswith(".zip"):
         yield whole
         return
@@ -146,7 +147,7 @@ def _expand(store: Store, entry: Entry) -> Iterator[RawFile]:
         yield whole
         return
     for member in members:
-        yield RawFile(f"{entry.path}!{member}", entry.path, member, entry.size_bytes, entry.etag, entry.modified_at)
+        yield RawFile(f"{entry.path}!{member}", entry.path, member, entry.size_bytes, entry.etag, modified)
 
 
 def _symbol_of(session: Session, raw: RawFile) -> str:

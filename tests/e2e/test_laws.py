@@ -61,6 +61,23 @@ def test_an_append_gives_the_bytes_of_a_rebuild(whole: tuple[Path, Path], tmp_pa
     assert digests(tmp_path / "lake") == digests(lake)
 
 
+@pytest.mark.parametrize("stamp_ns", [1_600_000_000_000_400_000, 1_600_000_000_999_600_000])
+def test_a_new_file_is_read_alone(whole: tuple[Path, Path], tmp_path: Path, stamp_ns: int) -> None:
+    raw, lake = whole
+    copy(raw, tmp_path / "raw", "*_a.csv")
+    for path in (tmp_path / "raw").iterdir():
+        os.utime(path, ns=(stamp_ns, stamp_ns))
+    run_lake(tmp_path / "raw", tmp_path / "lake")
+    for path in (tmp_path / "raw").iterdir():  # whoever reads it again now gets nothing of use
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.write(b"x" * size)
+        os.utime(path, ns=(stamp_ns, stamp_ns))
+    copy(raw, tmp_path / "raw", "*_b.csv")
+    run_lake(tmp_path / "raw", tmp_path / "lake")
+    assert without_ledger(digests(tmp_path / "lake")) == without_ledger(digests(lake))
+
+
 def test_a_late_symbol_is_a_restatement_with_the_same_bytes(whole: tuple[Path, Path], tmp_path: Path) -> None:
     raw, lake = whole
     copy(raw, tmp_path / "raw", "[be]*.csv")
