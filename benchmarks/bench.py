@@ -95,6 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="chandlery-bench-") as folder:
         scratch = Path(folder)
         one, three, six = unpack(scratch)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where they are installed
         os.environ["NUMBA_CACHE_DIR"] = str(scratch / "kernels")  # empty: the first run compiles, the others find it warm
         cold = run_chandlery(one, scratch / "warm", ["linear", "tree"])
         jobs = {

@@ -69,7 +69,7 @@ def settle(files: Sequence[FileRows], kept: Sequence[KeptFile] | None, exchange:
 
     Raises:
         LawError: The rows of a file are not accounted for.
-        SourceError: A file changed while it was read.
+        StoreUnavailableError: A file changed while it was read.
     """
     versions = sorted([*map(_from_read, files), *map(_from_kept, kept or [])], key=lambda version: (version.modified_at, version.source))
     if not versions:
@@ -166,8 +166,6 @@ def _refusals(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
         # The file is gone: its text can only be given as it was parsed.
         texts = [",".join(map(str, row)) for row in superseded.select(pl.col("open_time").dt.to_string("iso:strict"), *NUMBERS).iter_rows()]
         own = version.kept.rejects.select("row", "raw", "open_time", "reasons")  # type: ignore[union-attr]
-    if len(texts) != superseded.height:
-        raise LawError(f"{version.source}: {superseded.height} superseded rows, and the text of {len(texts)} found", "the same file twice", "run again when it is no longer being written")
     reasons = pl.lit(pl.Series([["superseded"]], dtype=REASON_LIST)).first()
     lost = superseded.select("row", pl.Series("raw", texts, dtype=pl.String), "open_time", reasons.alias("reasons"))
     parts = [part.with_columns(pl.col("reasons").cast(REASON_LIST)) for part in (own, lost) if part.height]

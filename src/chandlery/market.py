@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.jit import kernel
 
-__all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_market"]
+__all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_block", "start_market"]
 
 ALGORITHM = 2
 MOST_LEADERS = 3  # two for each symbol, and one more for the leaders themselves
@@ -69,11 +69,6 @@ class MarketBlock:
     signals: Singles
     index: Singles
 
-    def cut(self, start: int, stop: int) -> "MarketBlock":
-        """Return the market of some of the steps."""
-        part = slice(start - self.start, stop - self.start)
-        return MarketBlock(start, self.leaders, self.log_close[:, part], self.sigma[:, part], self.signals[..., part], self.index[:, part])
-
     def forget(self, step: int) -> "MarketBlock":
         """Return the market as it is known before a step: nothing of the later ones."""
         known = step - self.start
@@ -81,27 +76,6 @@ class MarketBlock:
         for name, part in parts.items():
             part[..., known:] = 0.0 if name == "index" else np.nan
         return replace(self, **parts)
-
-    @staticmethod
-    def join(parts: list["MarketBlock"]) -> "MarketBlock":
-        """Return blocks that follow each other as one, with the leaders of any of them."""
-        leaders = np.unique(np.concatenate([part.leaders for part in parts]))
-        names = ("log_close", "sigma", "signals", "index")
-        joined = (np.concatenate([getattr(part.show(leaders), name) for part in parts], axis=-1) for name in names)
-        return MarketBlock(parts[0].start, leaders, *joined)
-
-    def show(self, leaders: Ints) -> "MarketBlock":
-        """Return the block with rows for some leaders, NaN where it holds none."""
-        if np.array_equal(leaders, self.leaders):
-            return self
-        place = np.searchsorted(leaders, self.leaders)
-
-        def spread(held: NDArray[Any]) -> NDArray[Any]:
-            whole = np.full((leaders.size, *held.shape[1:]), np.nan, held.dtype)
-            whole[place] = held
-            return whole
-
-        return MarketBlock(self.start, leaders, spread(self.log_close), spread(self.sigma), spread(self.signals), self.index)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays; leaders that are not listed yet take no room."""
@@ -124,6 +98,19 @@ def start_market(references: tuple[str, ...], interval_minutes: int) -> MarketSt
     return MarketState(history, averages)
 
 
+def start_block(leaders: int, start: int, stop: int) -> MarketBlock:
+    """Return the market of steps [start, stop) in which nobody is listed."""
+    steps = stop - start
+    return MarketBlock(
+        start,
+        np.arange(leaders),
+        np.full((leaders, steps), np.nan),
+        np.full((leaders, steps), np.nan),
+        np.full((leaders, len(LEADER_COLUMNS), steps), np.nan, np.float32),
+        np.zeros((len(INDEX_COLUMNS), steps), np.float32),
+    )
+
+
 def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop: int, interval_minutes: int) -> tuple[MarketBlock, MarketState]:
     """Return the market of steps [start, stop) and the state after them.
 
@@ -136,14 +123,7 @@ def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop:
     """
     count, steps = len(candles), stop - start
     leaders = min(MOST_LEADERS, count)
-    block = MarketBlock(
-        start,
-        np.arange(leaders),
-        np.full((leaders, steps), np.nan),
-        np.full((leaders, steps), np.nan),
-        np.full((leaders, len(LEADER_COLUMNS), steps), np.nan, np.float32),
-        np.zeros((len(INDEX_COLUMNS), steps), np.float32),
-    )
+    block = start_block(leaders, start, stop)
     history, averages = state.history.copy(), state.averages.copy()
     index = np.zeros((len(INDEX_COLUMNS), steps))
     spare = (np.empty((1, steps)), np.empty((1, steps)), np.empty((1, len(LEADER_COLUMNS), steps), np.float32))

@@ -22,13 +22,13 @@ from chandlery.models import BUILT_IN, model_names, open_models
 from chandlery.progress import Silent, Watch
 from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoints, read_record, read_summary, write_checkpoint, write_needs, write_summary
 from chandlery.session import Options, RunReport, Session, Stage
-from chandlery.survey import forecast_base, plan_span, read_pasts, refusals, survey_source
+from chandlery.survey import forecast_base, market_references, plan_span, read_pasts, refusals, survey_source
 from chandlery.tables import list_partitions
 from chandlery.tasks.fit import FitTask, fit_model
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import gather_symbol
 from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
-from chandlery.tasks.market import build_market
+from chandlery.tasks.market import build_market, forget_market
 from chandlery.tasks.predict import predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
 from chandlery.tasks.work import SymbolTask, Work, is_before, months_between
@@ -235,8 +235,8 @@ def _forecast(session: Session) -> None:
         raise SettingsError(f"no candles of {', '.join(session.settings.symbols)}", f"one of {', '.join(symbols[:50])}", "check --symbol, or ingest its files")
     cost = SECONDS_PER_DAY * sum(past.newest_ms // 86_400_000 - max(span.since, int(past.days[0])) for past in pasts.values())
     everybody = [SymbolTask(work, symbol) for symbol in symbols]
-    with session.stage("market", len(work.references), 1):
-        session.map(build_market, [work], 0.0, str)
+    with session.stage("market", len(work.references), min(1, len(work.references))):
+        session.map(build_market, [work] if work.references else [], 0.0, str)
     with session.stage("gather", len(symbols), len(symbols)):
         session.map(gather_symbol, everybody, cost, lambda found: found.symbol)
     fits = _fit_tasks(session, work, pasts)
@@ -251,6 +251,7 @@ def _forecast(session: Session) -> None:
     session.report.published += sum(found.published for found in done)
     with session.stage("scores", 1, 1):
         session.report.published += sum(session.map(score_lake, [ScoreTask(work, symbols)], 0.0, str))
+    forget_market(work)
     if len(shown) == len(symbols):
         _remember(session, work, pasts, base)
 
@@ -268,7 +269,7 @@ def _forget_gone(session: Session, symbols: frozenset[str]) -> None:
 def _work(session: Session, span: Span) -> Work:
     settings = session.settings.forecast
     lead = lead_days(tuple(session.lake.file.horizons))
-    return Work(session.lake, span, lead, tuple(settings.references), tuple(settings.extensions), settings.seed)
+    return Work(session.lake, span, lead, market_references(session), tuple(settings.extensions), settings.seed)
 
 
 def _fit_tasks(session: Session, work: Work, pasts: dict[str, Past]) -> list[FitTask]:

@@ -5,7 +5,7 @@ import numpy as np
 
 from chandlery.checkpoints import Past, day_name
 from chandlery.grid import Ints, unpack_steps
-from chandlery.state import get_arrays, get_struct, put_struct
+from chandlery.state import get_arrays, get_struct, is_sound, put_struct
 from chandlery.storage import Store
 
 __all__ = [
@@ -136,7 +136,7 @@ def is_whole(store: Store, day: int) -> bool:
     folders = {path.partition("/")[0] + "/" for path in needs.paths}
     there = {entry.path for folder in folders for entry in store.list(folder)}
     states = [path for path in needs.paths if path.startswith(CHECKPOINTS)]
-    return there.issuperset(needs.paths) and all(get_arrays(store, path, writable=False) is not None for path in states)
+    return there.issuperset(needs.paths) and all(is_sound(store, path) for path in states)
 
 
 def read_checkpoints(store: Store) -> dict[int, str]:

@@ -1,5 +1,6 @@
 """What runs remember: named arrays and typed structs under state/, rebuildable, read by no analyst."""
 
+from mmap import mmap
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,8 +9,10 @@ from isal import isal_zlib
 
 from chandlery.storage import Store
 
-__all__ = ["get_arrays", "get_struct", "put_arrays", "put_struct"]
+__all__ = ["get_arrays", "get_struct", "is_sound", "put_arrays", "put_struct", "view_arrays"]
 
+Arrays = dict[str, np.ndarray[Any, Any]]
+Buffer = bytes | mmap
 VERSION = 2
 Remembered = TypeVar("Remembered", bound=msgspec.Struct)
 
@@ -22,24 +25,31 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
     content: memoryview
 
 
-def put_arrays(store: Store, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+def put_arrays(store: Store, path: str, arrays: Arrays) -> None:
     """Keep named arrays of numbers or text; none of objects."""
     held = {name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data) for name, array in arrays.items()}
     store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held), held)))
 
 
-def get_arrays(store: Store, path: str, *, writable: bool = True, checked: bool = True) -> dict[str, np.ndarray[Any, Any]] | None:
-    """Return named arrays; None where there are none, or none of this form, or damaged ones.
-
-    Args:
-        store: The lake.
-        path: Where.
-        writable: Whether the arrays are to be changed; a large one is read faster where they are not.
-        checked: Whether damage is looked for; not where this run has written them itself.
-    """
+def get_arrays(store: Store, path: str) -> Arrays | None:
+    """Return named arrays; None where there are none, or none of this form, or damaged ones."""
     content = store.get(path)
-    if content is None:
-        return None
+    return None if content is None else _read(content, checked=True, writable=True)
+
+
+def view_arrays(store: Store, path: str) -> Arrays | None:
+    """Return named arrays that this run has kept itself: not to be changed, and not looked through for damage."""
+    content = store.view(path)
+    return None if content is None else _read(content, checked=False, writable=False)
+
+
+def is_sound(store: Store, path: str) -> bool:
+    """Return whether there are named arrays, undamaged."""
+    content = store.view(path)
+    return content is not None and _read(content, checked=True, writable=False) is not None
+
+
+def _read(content: Buffer, *, checked: bool, writable: bool) -> Arrays | None:
     try:
         version, checksum, held = msgspec.msgpack.decode(content, type=tuple[int, int, dict[str, Held]])
         if version != VERSION or (checked and checksum != _checksum(held)):

@@ -23,6 +23,7 @@ from chandlery.session import Session
 from chandlery.sources.files import Peek, RawFile, list_members, peek_file
 from chandlery.sources.symbols import find_symbol
 from chandlery.storage import Entry, Store, list_source, split_source
+from chandlery.tables import list_partitions
 from chandlery.tasks.ingest import UNKNOWN, IngestTask, to_record
 
 __all__ = ["Source", "forecast_base", "plan_span", "read_pasts", "refusals", "survey_source"]
@@ -183,8 +184,14 @@ def forecast_base(session: Session, file: LakeFile) -> str:
     settings = session.settings.forecast
     models = [(model.name, model.algorithm) for model in open_models(file.models, settings.extensions)]
     algorithms = [FEATURES_ALGORITHM, MARKET_ALGORITHM, SERVED_ALGORITHM, SCORES_ALGORITHM, GAPS_ALGORITHM]
-    rest = [settings.references, settings.min_train, settings.seed, extension_digest(settings.extensions)]
+    rest = [market_references(session), settings.min_train, settings.seed, extension_digest(settings.extensions)]
     return fingerprint(file, models, algorithms, rest, [version(name) for name in LIBRARIES])
+
+
+def market_references(session: Session) -> tuple[str, ...]:
+    """Return the references that the lake has candles of, leaders first; none for a symbol alone, which is no market to itself."""
+    symbols = {part["symbol"] for part in list_partitions(session.store, "candles")}
+    return tuple(name for name in session.settings.forecast.references if name in symbols) if len(symbols) > 1 else ()
 
 
 def plan_span(base: str, pasts: dict[str, Past], file: LakeFile, held: dict[int, str]) -> Span:

@@ -78,10 +78,10 @@ def test_a_new_file_is_read_alone(whole: tuple[Path, Path], tmp_path: Path, stam
     assert without_ledger(digests(tmp_path / "lake")) == without_ledger(digests(lake))
 
 
-def test_a_late_symbol_is_a_restatement_with_the_same_bytes(whole: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["[be]*_a.csv", "btc*.csv"])  # a symbol alone has no market
+def test_a_late_symbol_is_a_restatement_with_the_same_bytes(whole: tuple[Path, Path], tmp_path: Path, first: str) -> None:
     raw, lake = whole
-    copy(raw, tmp_path / "raw", "[be]*.csv")
-    (tmp_path / "raw" / "ethusd_b.csv").unlink()
+    copy(raw, tmp_path / "raw", first)
     run_lake(tmp_path / "raw", tmp_path / "lake")
     copy(raw, tmp_path / "raw", "*.csv")
     run_lake(tmp_path / "raw", tmp_path / "lake")

@@ -10,7 +10,7 @@ import pytest
 from raw_files import HEADER, START_MS, line, lines, raw_file, read
 
 from chandlery.config import SourceSettings
-from chandlery.errors import SourceError
+from chandlery.errors import SourceError, StoreUnavailableError
 from chandlery.sources.files import list_members, read_file
 
 GOOD = HEADER + lines(200)
@@ -143,6 +143,17 @@ def test_raw_text_is_fetched_in_a_second_pass(form):
     found = read_file(stream, raw_file(content, f"ltcusd.{form}"), SourceSettings(), 1)
     assert found.fetch_raw(pl.Series([1, 17, 50])) == [texts[0], texts[16], texts[49]]
     assert found.fetch_raw(pl.Series([], dtype=pl.Int64)) == []
+
+
+@pytest.mark.parametrize("later", [GOOD.replace(b"7", b"8"), GOOD[:2000], b"<html>"])
+def test_a_file_that_is_written_over_between_its_readings_is_told(later):
+    stream = io.BytesIO(GOOD)
+    found = read_file(stream, raw_file(GOOD), SourceSettings(), 1)
+    stream.seek(0)
+    stream.truncate()
+    stream.write(later)
+    with pytest.raises(StoreUnavailableError, match="was written over while it was read"):
+        found.fetch_raw(pl.Series([1, 17]))
 
 
 @pytest.mark.parametrize("time", ["4000000000000", "946684800000"])

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from chandlery.state import get_arrays, get_struct, put_arrays, put_struct
+from chandlery.state import get_arrays, get_struct, is_sound, put_arrays, put_struct, view_arrays
 from chandlery.storage import Store
 
 
@@ -20,7 +20,7 @@ def test_arrays_come_back(tmp_path: Path, *, writable: bool) -> None:
     store = Store(str(tmp_path))
     arrays = {"floats": np.array([[1.5, np.nan]], np.float32), "none": np.empty((0, 2), np.int64), "one": np.array(7), "text": np.array("2019-05"), "turned": np.arange(6).reshape(2, 3).T}
     put_arrays(store, "state/a.state", arrays)
-    found = get_arrays(store, "state/a.state", writable=writable)
+    found = (get_arrays if writable else view_arrays)(store, "state/a.state")
     assert found is not None
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
@@ -33,8 +33,21 @@ def test_what_is_not_ours_reads_as_nothing(tmp_path: Path, content: bytes) -> No
     store = Store(str(tmp_path))
     store.put("a", content)
     assert get_arrays(store, "a") is None
+    assert view_arrays(store, "a") is None
+    assert view_arrays(store, "missing") is None
     assert get_struct(store, "a", Note) is None
     assert get_struct(store, "missing", Note) is None
+
+
+def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    put_arrays(store, "a.state", {"numbers": np.arange(1000)})
+    assert is_sound(store, "a.state")
+    content = bytearray(store.get("a.state") or b"")
+    content[500] ^= 1
+    store.put("a.state", bytes(content))
+    assert not is_sound(store, "a.state")
+    assert get_arrays(store, "a.state") is None
 
 
 def test_structs_come_back(tmp_path: Path) -> None:

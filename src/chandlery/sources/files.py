@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from chandlery.config import SourceSettings, normalise_symbol, parse_minutes
-from chandlery.errors import SettingsError, SourceError
+from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
 from chandlery.schema import FIRST_CANDLE
 from chandlery.sources.documents import iter_elements
 from chandlery.sources.layout import Layout, recognise
@@ -89,18 +89,26 @@ class FileRows:
     _text: "_Text | None" = field(default=None, repr=False)
 
     def fetch_raw(self, rows: pl.Series) -> list[str]:
-        """Return the exact text of some rows, ascending, in a second pass over the file."""
+        """Return the exact text of some rows, ascending, in a second pass over the file.
+
+        Raises:
+            StoreUnavailableError: The file is no longer the one that was read.
+        """
         found: list[str] = []
         wanted = rows.to_numpy()
         if self._text is None or len(wanted) == 0:
             return found
         begin = 1
-        for batch in self._text.batches():
-            stop = begin + batch.fields.height
-            found += batch.raw(wanted[(wanted >= begin) & (wanted < stop)] - begin)
-            begin = stop
-            if begin > wanted[-1]:
-                break
+        try:
+            for batch in self._text.batches():
+                stop = begin + batch.fields.height
+                found += batch.raw(wanted[(wanted >= begin) & (wanted < stop)] - begin)
+                begin = stop
+            same = self._text.hashing is not None and self._text.hashing.sha256() == self.sha256
+        except SourceError:
+            same = False
+        if not same:
+            raise StoreUnavailableError(f"{self.raw.source} was written over while it was read", "a file that stays", "run again: nothing is lost")
         return found
 
 

@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
 from chandlery.grid import CandleArrays, to_arrays
 from chandlery.labels import label
-from chandlery.market import MarketBlock
-from chandlery.state import get_arrays
+from chandlery.market import MarketBlock, start_block
+from chandlery.state import get_arrays, view_arrays
 from chandlery.tasks.work import Block, Work
 
-__all__ = ["Choose", "Passed", "SymbolPass", "market_path", "read_barriers"]
+__all__ = ["MARKET", "Choose", "Passed", "SymbolPass", "market_path", "read_barriers"]
 
+MARKET = "state/market/"
 Choose = Callable[[Block, NDArray[np.int64]], NDArray[np.bool_]]
 
 
-def market_path(month: str) -> str:
-    """Return where a month of the market stands."""
-    return f"state/market/{month}.state"
+def market_path(block: Block) -> str:
+    """Return where the market of a block's steps stands, while a run needs it."""
+    return f"{MARKET}{block.start}.state"
 
 
 def read_barriers(work: Work, symbol: str) -> NDArray[np.int64]:
@@ -91,12 +92,11 @@ class SymbolPass:
         state = None if arrays is None else FeatureState.from_arrays(arrays)
         if state is None and self.candles.step.size == 0:
             return
-        market = MarketReader(self.work)
         for block in self.work.blocks():
             if state is None and block.stop <= self.candles.step[0]:
                 continue
             state = start_features(self.plan) if state is None else state
-            candles, seen, before = self.candles.cut(block.start, block.stop), market.read(block), state
+            candles, seen, before = self.candles.cut(block.start, block.stop), read_market(self.work, block), state
             chosen = choose(block, candles.step)
             rows, state = run_features(self.plan, before, candles, seen, chosen)
             place = np.flatnonzero(chosen) + np.searchsorted(self.candles.step, block.start)
@@ -108,23 +108,11 @@ class SymbolPass:
         return any(self.work.steps(day) > block.stop for day in self.work.span.saves)
 
 
-class MarketReader:
-    """Reads the market month by month, each month once.
-
-    Args:
-        work: The lake.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._month = ""
-        self._held: MarketBlock | None = None
-
-    def read(self, block: Block) -> MarketBlock:
-        """Return the market of a block's steps."""
-        if self._held is None or self._month != block.month:
-            arrays = get_arrays(self._work.lake.store, market_path(block.month), writable=False, checked=False)
-            if arrays is None:
-                raise FileNotFoundError(market_path(block.month))
-            self._held, self._month = MarketBlock.from_arrays(arrays), block.month
-        return self._held.cut(block.start, block.stop)
+def read_market(work: Work, block: Block) -> MarketBlock:
+    """Return the market of a block's steps, as `build_market` wrote it in this run."""
+    if not work.references:
+        return start_block(0, block.start, block.stop)
+    arrays = view_arrays(work.lake.store, market_path(block))
+    if arrays is None:
+        raise FileNotFoundError(market_path(block))
+    return MarketBlock.from_arrays(arrays)

@@ -25,14 +25,12 @@ class Block:
     Args:
         start: First step.
         stop: Step after the last.
-        month: The month of its candles, as in 2019-05.
         bucket: The first refit (a month) that may train on its rows: an embargo of one lead lies between.
         saves: Whether the states at its end are a checkpoint.
     """
 
     start: int
     stop: int
-    month: str
     bucket: str
     saves: bool
 
@@ -67,7 +65,7 @@ class Work:
         months = [int(np.datetime64(month, "D").astype(int)) for month in months_between(self.span.since, last)]
         edges = {*months, *(day - self.lead for day in months), *self.span.saves, self.span.since, last}
         days = sorted(day for day in edges if self.span.since <= day <= last)
-        return [Block(self.steps(start), self.steps(stop), day_name(start)[:7], next_month(start + self.lead), stop in self.span.saves) for start, stop in itertools.pairwise(days)]
+        return [Block(self.steps(start), self.steps(stop), next_month(start + self.lead), stop in self.span.saves) for start, stop in itertools.pairwise(days)]
 
     def checkpoint(self, day: int, name: str) -> str:
         """Return the path of a state as of a day's midnight."""
