@@ -1,6 +1,6 @@
 """Reference pairs to leaders and index, step by step: what every symbol sees of the market.
 
-The first three references are leaders: their own signals are kept. All references together are the
+The first four references are leaders: their own signals are kept. All references together are the
 index: sums of their signals, from which a symbol that is itself a reference takes its own part away.
 Everything is in units of each pair's own volatility; nothing is listed before its first candle.
 """
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.jit import kernel
 
-__all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "run_market", "start_block", "start_market"]
+__all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "decay", "run_market", "signed_log", "start_block", "start_market"]
 
-ALGORITHM = 2
-MOST_LEADERS = 3  # two for each symbol, and one more for the leaders themselves
-RETURNS = (1, 2, 5, 10, 30, 60)
+ALGORITHM = 3
+MOST_LEADERS = 4  # three for each symbol, and one more for the leaders themselves
+RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
 LOOKBACK = 60
-LEADER_COLUMNS = ("mid", "signed_volume", "volatility_ratio", "move")
+LEADER_COLUMNS = ("open", "high", "low", "sv_1", "sv_5", "volatility_ratio")
 INDEX_COLUMNS = ("listed", *(f"r_{k}" for k in RETURNS), "mid", "signed_volume", "r_5_squared", "move", "r_5_rest", "r_5_squared_rest")
-SPLIT = {3: 11, 9: 12}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
+SPLIT = {4: 13, 11: 14}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
 
 RETURN_STEPS = np.array(RETURNS)
 ROOTS = 1.0 / np.sqrt(np.array(RETURNS, np.float64))
@@ -57,15 +57,16 @@ class MarketBlock:
         start: First step.
         leaders: Their places among the references; those that are not listed yet may be left out.
         log_close: Of each leader, float64 (leaders, n); NaN before it is listed.
-        sigma: Volatility of one step of each leader, float64 (leaders, n).
-        signals: LEADER_COLUMNS of each leader, float32 (leaders, 4, n).
+        sigma: Volatility of one step of each leader, float32 (leaders, n).
+        signals: LEADER_COLUMNS of each leader, float32 (leaders, 6, n): open, high and low against the close in units of sigma,
+            signed volume of 1 and of 5 steps, log of fast against slow volatility.
         index: INDEX_COLUMNS, sums over the listed references, float32 (columns, n).
     """
 
     start: int
     leaders: Ints
     log_close: Floats
-    sigma: Floats
+    sigma: Singles
     signals: Singles
     index: Singles
 
@@ -105,7 +106,7 @@ def start_block(leaders: int, start: int, stop: int) -> MarketBlock:
         start,
         np.arange(leaders),
         np.full((leaders, steps), np.nan),
-        np.full((leaders, steps), np.nan),
+        np.full((leaders, steps), np.nan, np.float32),
         np.full((leaders, len(LEADER_COLUMNS), steps), np.nan, np.float32),
         np.zeros((len(INDEX_COLUMNS), steps), np.float32),
     )
@@ -126,7 +127,7 @@ def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop:
     block = start_block(leaders, start, stop)
     history, averages = state.history.copy(), state.averages.copy()
     index = np.zeros((len(INDEX_COLUMNS), steps))
-    spare = (np.empty((1, steps)), np.empty((1, steps)), np.empty((1, len(LEADER_COLUMNS), steps), np.float32))
+    spare = (np.empty((1, steps)), np.empty((1, steps), np.float32), np.empty((1, len(LEADER_COLUMNS), steps), np.float32))
     for place, piece in enumerate(candles):
         if piece.step.size == 0 and np.isnan(history[place, 3, -1]):
             continue  # not listed yet
@@ -153,6 +154,12 @@ def decay(half_life: float) -> float:  # pragma: no cover
 
 
 @kernel
+def signed_log(value):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return sign(value)·log(1 + |value|)."""
+    return np.sign(value) * np.log(1.0 + abs(value))  # to 1e-16 of 1, and three times as fast as log1p
+
+
+@kernel
 def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignore[no-untyped-def]  # pragma: no cover
     log_close, sigma, signals = own
     keep, keep_fast, keep_volume = decay(240.0), decay(30.0), decay(1440.0)
@@ -172,25 +179,31 @@ def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignor
         scale = max(np.sqrt(variance), floor)
         inverse = 1.0 / scale
         index[0, t] += 1.0
-        for j in range(6):
+        for j in range(8):
             past = logs[i - RETURN_STEPS[j]]
             moved = 0.0 if np.isnan(past) else clip((logs[i] - past) * inverse * ROOTS[j], 8.0)
             index[1 + j, t] += moved
-            if j == 2:
-                index[9, t] += moved * moved
+            if j == 3:
+                index[11, t] += moved * moved
+        opened, high, low, flow, flows = 0.0, 0.0, 0.0, 0.0, 0.0
+        typical = max(volume, 1e-12)
+        for j in range(i - 4, i + 1):
+            if dense[5, j] > 0.0:
+                flows += np.sign(dense[3, j] - dense[0, j]) * dense[4, j]
         if dense[5, i] > 0.0:
-            middle = clip((logs[i] - 0.5 * (np.log(dense[1, i]) + np.log(dense[2, i]))) * inverse, 8.0)
-            flow = np.sign(dense[3, i] - dense[0, i]) * dense[4, i] / max(volume, 1e-12)
-            signed = np.sign(flow) * np.log(1.0 + abs(flow))
-        else:
-            middle, signed = 0.0, 0.0
-        index[7, t] += middle
-        index[8, t] += signed
-        index[10, t] += move * inverse
+            opened = (np.log(dense[0, i]) - logs[i]) * inverse
+            high = (np.log(dense[1, i]) - logs[i]) * inverse
+            low = (np.log(dense[2, i]) - logs[i]) * inverse
+            flow = signed_log(np.sign(dense[3, i] - dense[0, i]) * dense[4, i] / typical)
+        index[9, t] += clip(-0.5 * (high + low), 8.0)
+        index[10, t] += flow
+        index[12, t] += move * inverse
         log_close[leader, t] = logs[i]
         sigma[leader, t] = scale
-        signals[leader, 0, t] = middle
-        signals[leader, 1, t] = signed
-        signals[leader, 2, t] = np.log(max(np.sqrt(fast), floor_fast) * inverse)
-        signals[leader, 3, t] = move * inverse
+        signals[leader, 0, t] = opened
+        signals[leader, 1, t] = high
+        signals[leader, 2, t] = low
+        signals[leader, 3, t] = flow
+        signals[leader, 4, t] = signed_log(flows / 5.0 / typical)
+        signals[leader, 5, t] = np.log(max(np.sqrt(fast), floor_fast) * inverse)
     averages[0], averages[1], averages[2] = variance, fast, volume

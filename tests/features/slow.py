@@ -132,12 +132,21 @@ def slow_features(pair: Pair, leaders: list[Pair | None], others: list[Pair]) ->
 
 
 def leader_features(pair: Pair, leader: Pair | None, number: int) -> dict[str, np.ndarray]:
-    names = [*(f"r_{k}" for k in (1, 2, 5, 10, 30, 60)), "mid", "sv_1", "vr", *(f"ec_{h}" for h in ((1, 2, 4, 10, 20, 60) if number == 1 else (2, 10, 60)))]
+    half_lives = (1, 2, 4, 10, 20, 60) if number < 3 else ()
+    names = [*(f"r_{k}" for k in (1, 2, 3, 5, 10, 15, 30, 60)), "open", "high", "low", "mid", "sv_1", "sv_5", "vr", *(f"ec_{h}" for h in half_lives), *["slow"] * (number == 1)]
     if leader is None:
         return {f"lead{number}_{name}": np.full(pair.log.size, np.nan) for name in names}
-    made = {f"r_{k}": leader.r(k) for k in (1, 2, 5, 10, 30, 60)}
-    made |= {"mid": leader.mid(), "sv_1": leader.sv(1), "vr": np.log(leader.fast / leader.sigma)}
-    made |= {name: ec(pair, leader.unit, leader.listed, float(name[3:])) for name in names if name.startswith("ec_")}
+    begin = max(pair.first, leader.first)
+    early = np.arange(pair.log.size) < pair.first
+    made = {f"r_{k}": np.where(lagged(early.astype(float), k) == 0, leader.r(k), 0.0) for k in (1, 2, 3, 5, 10, 15, 30, 60)}
+    made |= {name: leader.against_close(getattr(leader, name)) for name in ("open", "high", "low")}
+    made |= {"mid": leader.mid(), "sv_1": leader.sv(1), "sv_5": leader.sv(5), "vr": np.log(leader.fast / leader.sigma)}
+    if number == 1:
+        slow = np.full(pair.log.size, np.nan)
+        slow[begin:] = ewm(leader.log[begin:], 240, leader.log[begin])
+        made["slow"] = np.clip((leader.log - slow) / (leader.sigma * np.sqrt(240)), -LIMIT_8, LIMIT_8)
+    unit = np.where(np.arange(pair.log.size) == pair.first, 0.0, leader.unit)  # the move before both were there is nobody's
+    made |= {f"ec_{h}": ec(pair, unit, leader.listed, float(h)) for h in half_lives}
     return {f"lead{number}_{name}": np.where(leader.listed, values, np.nan) for name, values in made.items()}
 
 
@@ -149,19 +158,20 @@ def market_features(pair: Pair, others: list[Pair]) -> dict[str, np.ndarray]:
         total = np.where(listed, np.array(values), 0.0).sum(axis=0)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
-    returns = {k: mean([other.r(k) for other in others]) for k in (1, 2, 5, 10, 30, 60)}
+    returns = {k: mean([other.r(k) for other in others]) for k in (1, 2, 3, 5, 10, 15, 30, 60)}
     move = np.nan_to_num(mean([other.unit for other in others]))
     flow = np.nan_to_num(mean([np.where(other.traded, other.sv(1), 0.0) for other in others]))
     flow_listed = np.where(pair.listed, flow, 0.0)
     found = {f"market_r_{k}": values for k, values in returns.items()}
     found |= {f"market_rel_{k}": values - pair.r(k) for k, values in returns.items()}
-    found["market_lag_1"] = lagged(returns[1], 1)
-    found["market_lag_1"][pair.first] = 0.0
+    for j in (1, 2):
+        found[f"market_lag_{j}"] = lagged(returns[1], j)
+        found[f"market_lag_{j}"][pair.first : pair.first + j] = 0.0
     found["market_mid"] = mean([np.where(other.traded, other.mid(), 0.0) for other in others])
     found |= {f"market_sv_{k}": mean_over(flow_listed, k) * k for k in (1, 3, 10)}
     squares = mean([other.r(5) ** 2 for other in others])
     found["market_disp"] = np.sqrt(np.maximum(squares - returns[5] ** 2, 0.0))
     catch = sum_since_last(pair, move)
     found["market_catch"], found["market_catch_rel"] = np.clip(catch, -12, 12), np.clip(catch - pair.unit, -12, 12)
-    found |= {f"market_ec_{h}": ec(pair, move, np.ones(pair.log.size, bool), float(h)) for h in (1, 2, 4, 10, 20, 60)}
+    found |= {f"market_ec_{h}": ec(pair, move, np.ones(pair.log.size, bool), float(h)) for h in (1, 2, 4, 10, 20, 60, 240, 1440)}
     return {name: np.where(count > 0, values, np.nan) for name, values in found.items()}

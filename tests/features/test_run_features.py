@@ -64,7 +64,7 @@ def run(pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int
 
 def check_against_oracle(pairs: dict[str, CandleArrays], symbol: str) -> None:
     grid = {name: Pair(found.step, found.prices, LENGTH) for name, found in pairs.items()}
-    leading = [name for name in REFERENCES[:4] if name != symbol][:2]
+    leading = [name for name in REFERENCES[:4] if name != symbol][:3]
     others = [grid[name] for name in REFERENCES if name in grid and name != symbol]
     expected = slow_features(grid[symbol], [grid.get(name) for name in leading], others)
     rows, names = run(pairs, symbol, [0])

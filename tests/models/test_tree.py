@@ -5,7 +5,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from chandlery.models import Sample, Tree
+from chandlery.models import Boosted, Sample, Tree
 from chandlery.models import tree as room
 
 
@@ -17,22 +17,24 @@ def make_sample(rows: int, seed: int = 0) -> Sample:
     return Sample(values, target.astype(np.float32), np.ones(rows, np.float32), random.integers(0, 2**63, rows).astype(np.uint64))
 
 
-def test_descent_equals_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("model", [Tree(), Boosted()], ids=["tree", "boosted"])
+def test_descent_equals_lightgbm(monkeypatch: pytest.MonkeyPatch, model: Tree | Boosted) -> None:
     kept = []
     honest = lightgbm.train
     monkeypatch.setattr(lightgbm, "train", lambda *arguments, **named: kept.append(honest(*arguments, **named)) or kept[-1])
-    sample, model = make_sample(20_000), Tree()
+    sample = make_sample(20_000)
     artefact = model.fit(sample, 0)
     fresh = make_sample(5_000, seed=1).values
     fresh[:10] = 0.0
     assert np.allclose(model.predict(artefact, fresh), kept[0].predict(fresh), atol=1e-7)
 
 
-def test_equal_samples_give_equal_texts_in_any_order() -> None:
+@pytest.mark.parametrize("model", [Tree(), Boosted()], ids=["tree", "boosted"])
+def test_equal_samples_give_equal_texts_in_any_order(model: Tree | Boosted) -> None:
     sample = make_sample(20_000)
     order = np.random.default_rng(9).permutation(sample.rows)
     turned = Sample(sample.values[order], sample.target[order], sample.weight[order], sample.key[order])
-    texts = [msgspec.json.encode(Tree().fit(found, 0)) for found in (sample, turned)]
+    texts = [msgspec.json.encode(model.fit(found, 0)) for found in (sample, turned)]
     assert texts[0] == texts[1]
 
 

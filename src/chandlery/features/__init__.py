@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
-from chandlery.features.kernel import EC_HALF_LIVES, HISTORY, LEADER_HISTORY, SCALARS, MarketArrays, fill_rows
+from chandlery.features.kernel import EC_HALF_LIVES, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
 from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, own_features
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
-from chandlery.market import MOST_LEADERS, MarketBlock
+from chandlery.market import LEADER_COLUMNS, MOST_LEADERS, MarketBlock
 
 __all__ = [
     "ALGORITHM",
@@ -31,8 +31,7 @@ __all__ = [
     "start_features",
 ]
 
-ALGORITHM = 2
-LEADERS = 2
+ALGORITHM = 3
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,14 @@ class FeaturePlan:
     Args:
         symbol: Whose candles.
         interval_minutes: Length of a step.
-        leaders: Places of leaders 1 and 2 among the references; −1 where there is none.
+        leaders: Places of the leaders among the references; −1 where there is none.
         is_reference: Whether the symbol is part of the index.
         own: Features of one's own.
     """
 
     symbol: str
     interval_minutes: int
-    leaders: tuple[int, int]
+    leaders: tuple[int, ...]
     is_reference: bool
     own: tuple[OwnFeature, ...] = ()
 
@@ -74,7 +73,7 @@ class FeatureState(NamedTuple):
 
     Args:
         history: Dense candles of the last steps, (6, lookback).
-        leader_log: log close of the leaders over the last steps, (2, 60).
+        leader_log: log close of the leaders over the last steps, (3, 60).
         flow_history: Mean signed volume of the market over the last steps, (10,).
         scalars: Exponential means and counts, (SCALARS,).
         averages: Error corrections, one a half-life.
@@ -124,8 +123,7 @@ def plan_features(symbol: str, interval_minutes: int, references: Sequence[str],
         SettingsError: An extension cannot be loaded, or two features have one name.
     """
     leaders = [place for place, name in enumerate(references[:MOST_LEADERS]) if name != symbol][:LEADERS]
-    first, second = [*leaders, -1, -1][:LEADERS]
-    plan = FeaturePlan(symbol, interval_minutes, (first, second), symbol in references, own_features(extensions))
+    plan = FeaturePlan(symbol, interval_minutes, (*leaders, -1, -1, -1)[:LEADERS], symbol in references, own_features(extensions))
     if len(set(plan.names)) < len(plan.names):
         twice = next(name for name in plan.names if plan.names.count(name) > 1)
         raise SettingsError(f"two features called {twice}", "a name for each", "rename the one in your extension")
@@ -160,7 +158,7 @@ def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     logs = log_each(dense[3])
     flows = np.sign(dense[3] - dense[0]) * dense[4]
     flows[np.isnan(flows)] = 0.0
-    arrays = _pick_market(plan, state, market)
+    arrays = _pick_market(plan, state, block, market)
     scalars, averages, flow_history = state.scalars.copy(), state.averages.copy(), state.flow_history.copy()
     values = np.empty((count, len(plan.names)), np.float32)
     rows = FeatureRows(block.step[chosen], np.empty(count), np.empty(count), np.empty(count, np.float32), np.empty(count, np.bool_), values)
@@ -171,17 +169,19 @@ def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     return rows, after
 
 
-def _pick_market(plan: FeaturePlan, state: FeatureState, market: MarketBlock) -> MarketArrays:
+def _pick_market(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock) -> MarketArrays:
+    """Return what the kernel reads; of leaders, nothing from before the symbol's own first candle, wherever blocks are cut."""
     steps = market.index.shape[1]
     log = np.full((LEADERS, LEADER_HISTORY + steps), np.nan)
     log[:, :LEADER_HISTORY] = state.leader_log
-    sigma, signals = np.empty((LEADERS, steps)), np.empty((LEADERS, 4, steps), np.float32)
+    sigma, signals = np.full((LEADERS, steps), np.nan, np.float32), np.full((LEADERS, len(LEADER_COLUMNS), steps), np.nan, np.float32)
     for n, place in enumerate(plan.leaders):
         held = np.flatnonzero(market.leaders == place)
         if held.size:
             log[n, LEADER_HISTORY:], sigma[n], signals[n] = market.log_close[held[0]], market.sigma[held[0]], market.signals[held[0]]
-        else:
-            sigma[n], signals[n] = np.nan, np.nan
+    if np.isnan(state.history[3, -1]):
+        before = int(block.step[0]) - block.start if block.step.size else steps
+        log[:, : LEADER_HISTORY + before] = np.nan
     return MarketArrays(log, sigma, signals, np.ascontiguousarray(market.index), plan.is_reference)
 
 

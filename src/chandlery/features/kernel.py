@@ -6,25 +6,26 @@ import numpy as np
 
 from chandlery.grid import Floats, Singles
 from chandlery.jit import kernel
-from chandlery.market import clip, decay
+from chandlery.market import clip, decay, signed_log
 
 __all__ = ["EC_HALF_LIVES", "HISTORY", "SCALARS", "MarketArrays", "fill_rows"]
 
 HISTORY = 240
 LEADER_HISTORY = 60
-SCALARS = 13
-VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, SINCE, FIRST, SUMS = range(11)
-EC_HALF_LIVES = np.array([1.0, 2.0, 4.0, 10.0, 20.0, 60.0, 2.0, 10.0, 60.0, 1.0, 2.0, 4.0, 10.0, 20.0, 60.0])
+LEADERS = 3
+SCALARS = 15
+VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, MARKET_2, SINCE, FIRST, LEADER_SLOW, SUMS = range(13)
+EC_HALF_LIVES = np.array([1.0, 2.0, 4.0, 10.0, 20.0, 60.0] * 3 + [240.0, 1440.0])
 # SUMS: running sums of log closes; rounding moves them by 1e-10 in ten years of minutes.
-EC_FIRST = np.array([0, 6, 9, 15])  # leader 1, leader 2, the market
+EC_FIRST = np.array([0, 6, 12, 20])  # leader 1, leader 2, the market
 OWN_RETURNS = np.array([1, 2, 3, 5, 10, 15, 30, 60, 240])
-MARKET_RETURNS = np.array([1, 2, 5, 10, 30, 60])
+MARKET_RETURNS = np.array([1, 2, 3, 5, 10, 15, 30, 60])
 OWN_ROOTS = 1.0 / np.sqrt(OWN_RETURNS)
 MARKET_ROOTS = 1.0 / np.sqrt(MARKET_RETURNS)
 EC_ROOTS = 1.0 / np.sqrt(EC_HALF_LIVES)
 MEANS = np.array([3, 10, 60])
 MEAN_SCALES = 1.0 / (MEANS * np.sqrt(MEANS))
-SLOW_SCALE = 1.0 / np.sqrt(1440.0)
+SLOW_SCALE, LEADER_SLOW_SCALE = 1.0 / np.sqrt(1440.0), 1.0 / np.sqrt(240.0)
 LONGEST_WAIT = 60
 WAITS = np.log1p(np.arange(LONGEST_WAIT + 1.0))
 
@@ -33,24 +34,18 @@ class MarketArrays(NamedTuple):
     """The market as the kernel reads it.
 
     Args:
-        leader_log: log close of leaders 1 and 2 with LEADER_HISTORY steps before, (2, 60 + n).
-        leader_sigma: (2, n).
-        signals: (2, 4, n).
-        sums: The index, float32 (13, n).
+        leader_log: log close of the leaders with LEADER_HISTORY steps before, (3, 60 + n).
+        leader_sigma: float32 (3, n).
+        signals: float32 (3, 6, n).
+        sums: The index, float32 (15, n).
         is_reference: Whether the symbol itself is part of the index.
     """
 
     leader_log: Floats
-    leader_sigma: Floats
+    leader_sigma: Singles
     signals: Singles
     sums: Singles
     is_reference: bool
-
-
-@kernel
-def signed_log(value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return sign(value)·log(1 + |value|)."""
-    return np.sign(value) * np.log(1.0 + abs(value))  # to 1e-16 of 1, and three times as fast as log1p
 
 
 @kernel
@@ -116,14 +111,20 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         others = index[0, t] - (1.0 if is_reference else 0.0)
         share = 1.0 / others if others > 0.5 else np.nan
         own_part = 1.0 if is_reference else 0.0
-        market_move = (index[10, t] - own_part * own_move) * share if others > 0.5 else 0.0
-        market_flow = (index[8, t] - own_part * own_flow) * share if others > 0.5 else 0.0
+        market_move = (index[12, t] - own_part * own_move) * share if others > 0.5 else 0.0
+        market_flow = (index[10, t] - own_part * own_flow) * share if others > 0.5 else 0.0
         market_return = (index[1, t] - own_part * own_return) * share
         for j in range(9):
             flow_history[j] = flow_history[j + 1]
         flow_history[9] = market_flow
         for group in range(3):
-            ahead = (market_move if group == 2 else np.float64(signals[group, 3, t])) - own_move
+            if group == 2:
+                ahead = market_move - own_move
+            else:
+                step_log = leader_log[group, 60 + t] - leader_log[group, 59 + t]
+                if group == 0 and not np.isnan(step_log):
+                    scalars[LEADER_SLOW] = keep * (scalars[LEADER_SLOW] + step_log)
+                ahead = (0.0 if np.isnan(step_log) else clip(step_log, limit)) / leader_sigma[group, t] - own_move
             if not np.isnan(ahead):
                 for e in range(EC_FIRST[group], EC_FIRST[group + 1]):
                     averages[e] = keeps[e] * (averages[e] + ahead)
@@ -174,7 +175,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             out_row[f + 3] = clip((log - scalars[SLOW]) * inverse * SLOW_SCALE, 8.0)
             f += 4
             e = 0
-            for n in range(2):
+            for n in range(LEADERS):
                 leader_inverse = 1.0 / leader_sigma[n, t]
                 now = leader_log[n, 60 + t]
                 for j in range(MARKET_RETURNS.size):
@@ -183,28 +184,37 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
                     out_row[f] = np.nan if np.isnan(now) else (0.0 if np.isnan(past) else moved)
                     f += 1
                 for j in range(3):
-                    out_row[f] = signals[n, j, t]
+                    out_row[f] = clip(signals[n, j, t], 8.0)
                     f += 1
-                for _ in range(6 if n == 0 else 3):
+                out_row[f] = clip(-0.5 * (signals[n, 1, t] + signals[n, 2, t]), 8.0)
+                for j in range(3):
+                    out_row[f + 1 + j] = signals[n, 3 + j, t]
+                f += 4
+                if n == 0:
+                    out_row[f] = np.nan if np.isnan(now) else clip(scalars[LEADER_SLOW] * leader_inverse * LEADER_SLOW_SCALE, 8.0)
+                    f += 1
+                for _ in range(0 if n == 2 else 6):
                     out_row[f] = np.nan if np.isnan(now) else clip(averages[e] * EC_ROOTS[e], 8.0)
                     e += 1
                     f += 1
             squares = 0.0
             mean_5 = 0.0
-            for j in range(6):
+            for j in range(8):
                 k = MARKET_RETURNS[j]
                 past = logs[i - k]
                 own = 0.0 if np.isnan(past) else clip((log - past) * inverse * MARKET_ROOTS[j], 8.0)
-                total = np.float64(index[1 + j, t]) + (np.float64(index[11, t]) if k == 5 else 0.0)
+                total = np.float64(index[1 + j, t]) + (np.float64(index[13, t]) if k == 5 else 0.0)
                 mean = (total - own_part * own) * share
                 out_row[f + j] = mean
-                out_row[f + 6 + j] = mean - own
+                out_row[f + 8 + j] = mean - own
                 if k == 5:
                     mean_5 = mean
-                    squares = (np.float64(index[9, t]) + np.float64(index[12, t]) - own_part * own * own) * share
-            f += 12
+                    squares = (np.float64(index[11, t]) + np.float64(index[14, t]) - own_part * own * own) * share
+            f += 16
             out_row[f] = scalars[MARKET_1]
-            out_row[f + 1] = (index[7, t] - own_part * middle) * share
+            out_row[f + 1] = scalars[MARKET_2]
+            f += 1
+            out_row[f + 1] = (index[9, t] - own_part * middle) * share
             out_row[f + 2] = market_flow if others > 0.5 else np.nan
             out_row[f + 3] = window_sum(flow_history, 9, 3) if others > 0.5 else np.nan
             out_row[f + 4] = window_sum(flow_history, 9, 10) if others > 0.5 else np.nan
@@ -212,7 +222,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             out_row[f + 6] = clip(scalars[CATCH], 12.0) if others > 0.5 else np.nan
             out_row[f + 7] = clip(scalars[CATCH] - own_move, 12.0) if others > 0.5 else np.nan
             f += 8
-            for _ in range(6):
+            for _ in range(8):
                 out_row[f] = clip(averages[e] * EC_ROOTS[e], 8.0) if others > 0.5 else np.nan
                 e += 1
                 f += 1
@@ -221,6 +231,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             scalars[CATCH] = 0.0
             scalars[SINCE] = 0.0
             place += 1
+        scalars[MARKET_2] = scalars[MARKET_1]
         scalars[OWN_2] = scalars[OWN_1]
         scalars[OWN_1] = own_return
         scalars[MARKET_1] = market_return

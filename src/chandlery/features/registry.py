@@ -20,9 +20,9 @@ from chandlery.grid import Floats
 __all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "own_features"]
 
 OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
-MARKET_RETURNS = (1, 2, 5, 10, 30, 60)
-LEADER_HALF_LIVES = ((1, 2, 4, 10, 20, 60), (2, 10, 60))
-MARKET_HALF_LIVES = (1, 2, 4, 10, 20, 60)
+MARKET_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
+LEADER_HALF_LIVES: tuple[tuple[int, ...], ...] = ((1, 2, 4, 10, 20, 60), (1, 2, 4, 10, 20, 60), ())
+MARKET_HALF_LIVES = (1, 2, 4, 10, 20, 60, 240, 1440)
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,17 @@ def _own() -> list[Feature]:
 
 def _leaders() -> list[Feature]:
     found = []
-    for n in (1, 2):
+    for n, half_lives in enumerate(LEADER_HALF_LIVES, start=1):
         found += [Feature(f"lead{n}_r_{k}", "σ", _window(k), f"r_{k} of leader {n}") for k in MARKET_RETURNS]
         found += [
-            Feature(f"lead{n}_mid", "σ", _window(1), f"mid of leader {n}"),
+            *(Feature(f"lead{n}_{name}", "σ", _window(1), f"{name} of leader {n}") for name in ("open", "high", "low", "mid")),
             Feature(f"lead{n}_sv_1", "log", _window(1), f"sv_1 of leader {n}"),
+            Feature(f"lead{n}_sv_5", "log", _window(5), f"z = mean of sign(close − open)·volume / EWM_1440(volume) of leader {n}; sign(z)·log1p|z|"),
             Feature(f"lead{n}_vr", "log", "all, half-lives 30 and 240", f"vr of leader {n}"),
         ]
-        found += [Feature(f"lead{n}_ec_{h}", "σ", f"all, half-life {h}", f"d = Σ Δ/σ of leader {n} − Σ Δ/σ; clip((d − EWM_{h}(d)) / √{h}, ±8)") for h in LEADER_HALF_LIVES[n - 1]]
+        if n == 1:
+            found.append(Feature("lead1_slow", "σ", "all, half-life 240", "clip((lc − EWM_240(lc)) / (σ√240), ±8) of leader 1"))
+        found += [Feature(f"lead{n}_ec_{h}", "σ", f"all, half-life {h}", f"d = Σ Δ/σ of leader {n} − Σ Δ/σ; clip((d − EWM_{h}(d)) / √{h}, ±8)") for h in half_lives]
     return found
 
 
@@ -82,7 +85,7 @@ def _market() -> list[Feature]:
     return [
         *(Feature(f"market_r_{k}", "σ", _window(k), f"{mean} of r_{k}") for k in MARKET_RETURNS),
         *(Feature(f"market_rel_{k}", "σ", _window(k), f"market_r_{k} − own_r_{k}") for k in MARKET_RETURNS),
-        Feature("market_lag_1", "σ", "(t − 2, t − 1]", "market r_1 at t−1"),
+        *(Feature(f"market_lag_{j}", "σ", f"(t − {j + 1}, t − {j}]", f"market r_1 at t−{j}") for j in (1, 2)),
         Feature("market_mid", "σ", _window(1), f"{mean} of mid"),
         *(Feature(f"market_sv_{k}", "log", _window(k), f"{mean} of sv_1, summed") for k in (1, 3, 10)),
         Feature("market_disp", "σ", _window(5), "standard deviation of r_5 over the same"),

@@ -7,7 +7,7 @@ import numpy as np
 
 from chandlery.grid import Singles
 from chandlery.jit import kernel
-from chandlery.models.base import Artefact, Sample, Sums, register
+from chandlery.models.base import Artefact, Sample, Sums
 
 __all__ = ["Linear"]
 
@@ -76,6 +76,3 @@ def fill_design(values, signals, gap, activity, volatility):  # type: ignore[no-
             out[width + 3 * several + j] = min(max(signal, np.float32(-1.0)), np.float32(1.0))
         out[width + 4 * several] = np.float32(1.0)
     return design
-
-
-register(Linear())

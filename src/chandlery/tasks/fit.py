@@ -1,8 +1,10 @@
 """The fit task: gathered sums or samples to one fitted model a refit, in the order of time."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
+import numpy as np
 
 from chandlery.config import to_minutes_text
 from chandlery.errors import StoreUnavailableError
@@ -12,6 +14,10 @@ from chandlery.tasks.gather import bucket_path
 from chandlery.tasks.work import Arrays, Work
 
 __all__ = ["FitTask", "Fitted", "artefact_path", "fit_model", "read_artefacts"]
+
+
+POOL_MONTHS = 24
+MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -99,13 +105,19 @@ class Buckets:
     def __init__(self, task: FitTask) -> None:
         self._lake, store = task.work.lake, task.work.lake.store
         names = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
-        self._waiting = sorted((path.removeprefix(bucket_path(symbol)), symbol, path) for symbol, paths in names.items() for path in paths)
+        buckets = [(path.removeprefix(bucket_path(symbol)).removesuffix(".state"), symbol, path) for symbol, paths in names.items() for path in paths]
+        self._waiting = sorted(buckets)
+        self._first = {symbol: min(name for name, owner, _ in buckets if owner == symbol) for symbol, paths in names.items() if paths}
 
-    def until(self, refit: str) -> list[tuple[str, Arrays]]:
-        """Return the buckets that a refit may train on and that were not returned before."""
-        count = sum(name <= f"{refit}.state" for name, _, _ in self._waiting)
+    def until(self, refit: str, oldest: str = "") -> Iterator[tuple[str, str, Arrays]]:
+        """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before, those after the oldest."""
+        count = sum(name <= refit for name, _, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
-        return [(symbol, self._read(path)) for _, symbol, path in ready]
+        return ((name, symbol, self._read(path)) for name, symbol, path in ready if name > oldest)
+
+    def symbols_until(self, refit: str) -> int:
+        """Return how many symbols have a bucket that a refit may train on."""
+        return sum(first <= refit for first in self._first.values())
 
     def _read(self, path: str) -> Arrays:
         arrays = get_arrays(self._lake.store, path)
@@ -126,7 +138,7 @@ class SumsPool:
 
     def until(self, refit: str) -> tuple[Sums | None, list[str]]:
         """Return the sums over all rows that a refit may train on, and whose rows they are."""
-        for symbol, arrays in self._buckets.until(refit):
+        for _, symbol, arrays in self._buckets.until(refit):
             sums = Sums.from_arrays(arrays, self._task.model)
             if sums is not None:
                 self._total = sums if self._total is None else self._total + sums
@@ -137,20 +149,22 @@ class SumsPool:
 
 
 class SamplePool:
-    """Sampled rows of all symbols, growing from refit to refit."""
+    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS."""
 
     def __init__(self, task: FitTask, model: Model) -> None:
         self._buckets, self._task, self._model = Buckets(task), task, model
-        self._parts: list[Sample] = []
-        self._symbols: set[str] = set()
+        self._parts: list[tuple[str, str, Sample]] = []
 
     def until(self, refit: str) -> tuple[Sample | None, list[str]]:
         """Return the sampled rows that a refit may train on, and whose rows they are."""
-        for symbol, arrays in self._buckets.until(refit):
+        oldest = str(np.datetime64(refit, "M") - POOL_MONTHS)
+        symbols = self._buckets.symbols_until(refit)
+        quota = MOST_ROWS // (POOL_MONTHS * max(symbols, 1))  # falls from refit to refit: the lowest of the lowest are the lowest
+        for bucket, symbol, arrays in self._buckets.until(refit, oldest):
             if "sample.key" in arrays and arrays["sample.key"].size:
                 sample = Sample.from_arrays(arrays).at(self._task.horizon)
-                self._parts.append(replace(sample, values=self._model.design(sample.values, self._task.names)))
-                self._symbols.add(symbol)
+                self._parts.append((bucket, symbol, replace(sample, values=self._model.design(sample.values, self._task.names))))
+        self._parts = [(bucket, symbol, sample.take_lowest(quota)) for bucket, symbol, sample in self._parts if bucket > oldest]
         if not self._parts:
             return None, []
-        return Sample.concat(self._parts), sorted(self._symbols)
+        return Sample.concat(sample for _, _, sample in self._parts), sorted({symbol for _, symbol, _ in self._parts})
