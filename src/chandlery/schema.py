@@ -138,7 +138,7 @@ class Gaps(_Keyed):
 class Forecasts(_Keyed):
     """What was forecast at one moment for one horizon, by every model.
 
-    One column a model, `predicted_<model>`, follows these: Float32, in the quote currency, null where not fitted.
+    One column a model, `predicted_<model>`, and `predicted_blend` follow these: Float32, in the quote currency, null where not fitted.
     It is the model's forecast after calibration on its own past (its move times a slope within 0 and 1.2), so close where that slope is 0.
     """
 
@@ -150,7 +150,7 @@ class Forecasts(_Keyed):
     close = dy.Float64(min_exclusive=0, description="closing price at issue: the naive forecast")
     actual_close = dy.Float64(nullable=True, description="last traded close at or before target_time; null until known and across a gap")
     predicted_close = dy.Float64(min_exclusive=0, description="what is served; exactly close where naive is served")
-    served_by = dy.String(description="the model that is served, or naive")
+    served_by = dy.String(description="blend, or naive where the blend has not earned it")
     error_pct = dy.Float32(nullable=True, description="(actual - predicted) / actual x 100, in percent; null where actual_close is")
     lower_80 = dy.Float32(nullable=True, description="lower bound of the 80 % interval; null before there are residuals")
     upper_80 = dy.Float32(nullable=True, description="upper bound of the 80 % interval")
@@ -163,7 +163,7 @@ class Scores(_Keyed):
 
     interval = dy.String(primary_key=True, description="length of a candle")
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
-    model = dy.String(primary_key=True, description="naive, a model's name, or served")
+    model = dy.String(primary_key=True, description="naive, a model's name, blend, or served")
     period = dy.String(primary_key=True, regex=r"^(all|\d{4}|\d{4}-\d{2})$", description="all, a year or a month of issued_at, UTC")
     n = dy.Int64(min=1, description="forecasts scored")
     sse = dy.Float64(min=0, description="sum of squared errors of log(price / close at issue)")

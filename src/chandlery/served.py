@@ -1,10 +1,15 @@
-"""What is served: models calibrated on their own past, the best of them, and naive as the floor.
+"""What is served: a blend of all models, weighed on its own past, and naive as the floor.
 
-At each UTC midnight the rows whose target is past are taken in, and only they: slopes, the choice and
-the intervals of the day rest on them. A model's slope is its regression on its own past out-of-sample
-predictions, shrunk towards 0 and within 0 and 1.2. Served is the model whose calibrated past errors
-are least; where that record does not beat naive by a margin, over the long run and over the newest
-weeks, naive is served. The constants were chosen on 2016–2018.
+At each UTC midnight the rows whose target is past are taken in, and only they: slopes, weights, the
+guards and the intervals of the day rest on them. A model's slope is its regression on its own past
+out-of-sample predictions, shrunk towards 0 and within 0 and 1.2. The blend's weights are the same for
+all models at once: not negative, shrunk towards equal ones, 1.2 together at most. The blend is served
+where its record beats naive by a margin over the long run and has not turned bad over the newest
+weeks; where volatility is beyond WILD times the usual, its record at such times counts alone. Naive
+is served elsewhere. The constants were chosen on candles before 2019-07.
+
+Source:
+    Breiman (1996), Stacked regressions: non-negative weights on past predictions.
 """
 
 from dataclasses import dataclass
@@ -17,16 +22,22 @@ from chandlery.grid import DAY_MS, Floats, Ints, Singles
 from chandlery.intervals import BINS, WINDOW, add_residual, quantile
 from chandlery.jit import kernel
 
-__all__ = ["ALGORITHM", "Served", "ServedRows", "ServedState", "serve", "start_served"]
+__all__ = ["ALGORITHM", "BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]
 
-ALGORITHM = 1
-SLOPE_HALF_LIFE = 90.0  # days
+ALGORITHM = 2
+BLEND = "blend"
+WEIGHT_HALF_LIFE = 60.0  # days, of slopes and weights
 RECORD_HALF_LIFE = 60.0
 RECENT_HALF_LIFE = 10.0
-SHRINK = 30.0  # as if so much squared prediction had met targets of 0
-MOST_SLOPE = 1.2
+WILD_HALF_LIFE = 365.0
+USUAL_HALF_LIFE = 30.0
+SHRINK = 30.0  # as if so much squared prediction had met targets of 0, or an equal weight
+EQUAL = 0.75  # of all equal weights together
+MOST_WEIGHT = 1.2  # of a slope, and of all weights together
 MARGIN = 1.0  # standard errors by which the record must beat naive
 LARGEST = 6.0  # targets beyond it, in units of sigma·√horizon, count as it
+WILD = 4.0  # sigma against the usual one
+SWEEPS = 100
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,16 @@ class ServedRows:
         target: What they aim at, in ms, (n,).
         predictions: In units of sigma·√horizon, NaN where not fitted, (n, models).
         realised: log(actual / close) in the same units, NaN where unknown, (n,).
+        sigma: Volatility of one step, (n,).
+        steps: The horizon in steps: targets overlap by so much.
     """
 
     issued: Ints
     target: Ints
     predictions: Singles
     realised: Floats
+    sigma: Floats
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -51,9 +66,9 @@ class Served:
     """What is served for each row.
 
     Args:
-        calibrated: Each model's prediction times its slope, in the same units, (n, models).
-        served: The one that is served; 0 where naive is, (n,).
-        served_by: Place of the model, −1 for naive, (n,).
+        calibrated: Each model's prediction times its slope and, last, the blend, in the same units, (n, models + 1).
+        served: What is served; 0 where naive is, (n,).
+        served_by: Place of the blend, −1 for naive, (n,).
         half_80: Half width of the 80 % interval, likewise; NaN before there are residuals.
         half_95: Likewise, 95 %.
     """
@@ -75,9 +90,13 @@ class ServedState(NamedTuple):
 
     Args:
         day: The day that was last refreshed, (1,); −1 before the first.
-        sums: Decayed sums, (models, 6): prediction·target, prediction², record, its square, recent record, its square.
+        gram: Decayed sums of predictions with predictions, (models, models).
+        cross: Decayed sums of predictions with targets, (models,).
+        record: Decayed gains of the blend on naive and their squares: long run, newest weeks, wild times, (6,).
+        weights: In force: of the blend, (models,).
         slopes: In force, (models,).
-        choice: In force: place of the model, −1 for naive, (1,).
+        serves: In force: whether the blend is served in calm and in wild times, (2,).
+        usual: Decayed mean of log sigma; sum and number of today's, (3,); NaN before the first day is over.
         halves: In force, (2,).
         histogram: Of residuals, (BINS,).
         ring: Their bins, (WINDOW,).
@@ -86,14 +105,19 @@ class ServedState(NamedTuple):
         pending_target: (k,).
         pending_realised: What became of them: final, for a checkpoint is only made where all their targets are past, (k,).
         pending_raw: Their predictions, (k, models).
-        pending_slopes: The slopes that were in force, (k, models).
+        pending_blend: Their blend, (k,).
         pending_served: What was served, (k,).
+        pending_wild: Whether volatility was beyond WILD times the usual, (k,).
     """
 
     day: Ints
-    sums: Floats
+    gram: Floats
+    cross: Floats
+    record: Floats
+    weights: Floats
     slopes: Floats
-    choice: Ints
+    serves: NDArray[np.bool_]
+    usual: Floats
     halves: Floats
     histogram: Ints
     ring: NDArray[np.int16]
@@ -102,8 +126,9 @@ class ServedState(NamedTuple):
     pending_target: Ints
     pending_realised: Floats
     pending_raw: Singles
-    pending_slopes: Singles
+    pending_blend: Singles
     pending_served: Singles
+    pending_wild: NDArray[np.bool_]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays."""
@@ -117,12 +142,16 @@ class ServedState(NamedTuple):
 
 def start_served(models: int) -> ServedState:
     """Return the state before the first row."""
-    none, none32 = np.empty(0), np.empty((0, models), np.float32)
+    none, none32 = np.empty(0), np.empty(0, np.float32)
     return ServedState(
         day=np.array([-1]),
-        sums=np.zeros((models, 6)),
+        gram=np.zeros((models, models)),
+        cross=np.zeros(models),
+        record=np.zeros(6),
+        weights=np.full(models, EQUAL / models),
         slopes=np.zeros(models),
-        choice=np.array([-1]),
+        serves=np.zeros(2, np.bool_),
+        usual=np.array([np.nan, 0.0, 0.0]),
         halves=np.full(2, np.nan),
         histogram=np.zeros(BINS, np.int64),
         ring=np.zeros(WINDOW, np.int16),
@@ -130,9 +159,10 @@ def start_served(models: int) -> ServedState:
         pending_issued=none.astype(np.int64),
         pending_target=none.astype(np.int64),
         pending_realised=none,
-        pending_raw=none32,
-        pending_slopes=none32,
-        pending_served=none.astype(np.float32),
+        pending_raw=np.empty((0, models), np.float32),
+        pending_blend=none32,
+        pending_served=none32,
+        pending_wild=none.astype(np.bool_),
     )
 
 
@@ -148,86 +178,116 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
     target = np.concatenate([state.pending_target, rows.target])
     raw = np.concatenate([state.pending_raw, rows.predictions])
     realised = np.concatenate([state.pending_realised, rows.realised])
-    slopes = np.concatenate([state.pending_slopes, np.empty_like(rows.predictions)])
+    blend = np.concatenate([state.pending_blend, np.empty(count, np.float32)])
     served = np.concatenate([state.pending_served, np.empty(count, np.float32)])
+    wild = np.concatenate([state.pending_wild, np.empty(count, np.bool_)])
     kept = ServedState.from_arrays({name: array.copy() for name, array in state.to_arrays().items()})
-    by, halves = np.empty(count, np.int8), np.empty((count, 2), np.float32)
-    inner = (kept.day, kept.sums, kept.slopes, kept.choice, kept.halves, kept.histogram, kept.ring, kept.counts)
-    first = _serve(inner, held, issued, target, raw, realised, slopes, served, by, halves)
+    by, slopes, halves = np.empty(count, np.int8), np.empty_like(rows.predictions), np.empty((count, 2), np.float32)
+    known = (issued, target, raw, realised, np.log(rows.sigma), float(rows.steps))
+    first = _serve(kept[:12], held, known, (blend, served, wild), (by, slopes, halves))
     after = kept._replace(
         pending_issued=issued[first:],
         pending_target=target[first:],
         pending_realised=realised[first:],
         pending_raw=raw[first:],
-        pending_slopes=slopes[first:],
+        pending_blend=blend[first:],
         pending_served=served[first:],
+        pending_wild=wild[first:],
     )
-    calibrated = rows.predictions * slopes[held:]
+    calibrated = np.column_stack([rows.predictions * slopes, blend[held:]])
     return Served(calibrated, served[held:], by, halves[:, 0], halves[:, 1]), after
 
 
 @kernel
-def _serve(inner, held, issued, target, raw, realised, slopes, served, by, halves):  # type: ignore[no-untyped-def]  # pragma: no cover
-    day, sums, slope, choice, half, histogram, ring, counts = inner
-    first = 0
+def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    day, gram, cross, record, weights, slope, serves, usual, half, histogram, ring, counts = inner
+    issued, target, raw, realised, log_sigma, steps = known
+    blend, served, wild = pending
+    by, slopes, halves = out
+    first, models = 0, slope.size
     for i in range(held, issued.size):
+        row = i - held
         today = issued[i] // DAY_MS
         if today != day[0]:
             if day[0] >= 0:
-                _fade(sums, float(today - day[0]))
+                _fade(gram, cross, record, usual, float(today - day[0]))
             while first < i and target[first] <= today * DAY_MS:
                 if not np.isnan(realised[first]):
-                    _take_in(sums, raw[first], slopes[first], realised[first])
+                    _take_in(gram, cross, record, raw[first], blend[first], realised[first], wild[first])
                     add_residual(histogram, ring, counts, abs(realised[first] - served[first]))
                 first += 1
-            _choose(sums, slope, choice)
+            _weigh(gram, cross, weights, slope)
+            serves[0] = record[0] > MARGIN * np.sqrt(record[1]) and record[2] > -MARGIN * np.sqrt(record[3])
+            serves[1] = record[4] > MARGIN * np.sqrt(steps * record[5])
             half[0], half[1] = quantile(histogram, counts, 0.80), quantile(histogram, counts, 0.95)
             day[0] = today
-        best = choice[0]
-        for m in range(slope.size):
-            slopes[i, m] = slope[m]
-        if best >= 0 and not np.isnan(raw[i, best]) and slope[best] > 0.0:
-            served[i] = raw[i, best] * slopes[i, best]
-            by[i - held] = best
+        usual[1] += log_sigma[row]
+        usual[2] += 1.0
+        wild[i] = log_sigma[row] - usual[0] > np.log(WILD)
+        total, fitted = 0.0, False
+        for m in range(models):
+            slopes[row, m] = slope[m]
+            if not np.isnan(raw[i, m]):
+                total += weights[m] * raw[i, m]
+                fitted = True
+        blend[i] = total if fitted else np.nan
+        if fitted and serves[0] and total != 0.0 and (serves[1] or not wild[i]):
+            served[i], by[row] = blend[i], models
         else:
-            served[i] = 0.0
-            by[i - held] = -1
-        halves[i - held, 0], halves[i - held, 1] = half[0], half[1]
+            served[i], by[row] = 0.0, -1
+        halves[row, 0], halves[row, 1] = half[0], half[1]
     return first
 
 
 @kernel
-def _fade(sums, days):  # type: ignore[no-untyped-def]  # pragma: no cover
-    for m in range(sums.shape[0]):
-        for k in range(6):
-            half_life = SLOPE_HALF_LIFE if k < 2 else (RECORD_HALF_LIFE if k < 4 else RECENT_HALF_LIFE)
-            sums[m, k] *= 0.5 ** (days / half_life)
+def _fade(gram, cross, record, usual, days):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Let what is remembered fade over so many days; the last day's volatility joins the usual."""
+    keep = 0.5 ** (days / WEIGHT_HALF_LIFE)
+    for m in range(cross.size):
+        cross[m] *= keep
+        for n in range(cross.size):
+            gram[m, n] *= keep
+    for k in range(6):
+        record[k] *= 0.5 ** (days / (RECORD_HALF_LIFE if k < 2 else (RECENT_HALF_LIFE if k < 4 else WILD_HALF_LIFE)))
+    mean = usual[1] / usual[2]
+    keep = 0.5 ** (days / USUAL_HALF_LIFE)
+    usual[0] = mean if np.isnan(usual[0]) else keep * usual[0] + (1.0 - keep) * mean
+    usual[1], usual[2] = 0.0, 0.0
 
 
 @kernel
-def _take_in(sums, raw, slopes, realised):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _take_in(gram, cross, record, raw, blend, realised, wild):  # type: ignore[no-untyped-def]  # pragma: no cover
     met = min(max(realised, -LARGEST), LARGEST)
-    for m in range(sums.shape[0]):
+    for m in range(raw.size):
         if np.isnan(raw[m]):
             continue
-        sums[m, 0] += raw[m] * met
-        sums[m, 1] += raw[m] * raw[m]
-        trial = raw[m] * (slopes[m] if slopes[m] > 0.0 else 0.5)
-        gain = met * met - (met - trial) * (met - trial)
-        sums[m, 2] += gain
-        sums[m, 3] += gain * gain
-        sums[m, 4] += gain
-        sums[m, 5] += gain * gain
+        cross[m] += raw[m] * met
+        for n in range(raw.size):
+            if not np.isnan(raw[n]):
+                gram[m, n] += raw[m] * raw[n]
+    if np.isnan(blend):
+        return
+    gain = met * met - (met - blend) * (met - blend)
+    for k in range(3):
+        if k < 2 or wild:
+            record[2 * k] += gain
+            record[2 * k + 1] += gain * gain
 
 
 @kernel
-def _choose(sums, slope, choice):  # type: ignore[no-untyped-def]  # pragma: no cover
-    best = 0.0
-    choice[0] = -1
-    for m in range(slope.size):
-        slope[m] = min(max(sums[m, 0] / (sums[m, 1] + SHRINK), 0.0), MOST_SLOPE)
-        ahead = sums[m, 2] > MARGIN * np.sqrt(sums[m, 3])
-        not_bad = sums[m, 4] > -MARGIN * np.sqrt(sums[m, 5])
-        if ahead and not_bad and sums[m, 2] > best:
-            best = sums[m, 2]
-            choice[0] = m
+def _weigh(gram, cross, weights, slope):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Set slopes, and the weights that least squares with a penalty gives, one coordinate after the other."""
+    models = slope.size
+    for m in range(models):
+        slope[m] = min(max(cross[m] / (gram[m, m] + SHRINK), 0.0), MOST_WEIGHT)
+    equal = EQUAL / models
+    for _ in range(SWEEPS):
+        for m in range(models):
+            rest = cross[m] + SHRINK * equal
+            for n in range(models):
+                if n != m:
+                    rest -= gram[m, n] * weights[n]
+            weights[m] = max(rest / (gram[m, m] + SHRINK), 0.0)
+    total = weights.sum()
+    if total > MOST_WEIGHT:
+        weights *= MOST_WEIGHT / total

@@ -1,5 +1,7 @@
 """What is served: calibrated, never worse than naive in the long run, causal, and the same however it is cut."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from chandlery.served import Served, ServedRows, ServedState, serve, start_serve
 
 MINUTE = 60_000
 START = 1_546_300_800_000
+BLEND_PLACE = 2
 
 
 def make_rows(days: int, *, strength: float, scale: float = 1.0, seed: int = 0) -> ServedRows:
@@ -18,7 +21,7 @@ def make_rows(days: int, *, strength: float, scale: float = 1.0, seed: int = 0) 
     signal = random.standard_normal(count)
     realised = strength * signal + np.sqrt(1 - strength**2) * random.standard_t(5, count) / np.sqrt(5 / 3)
     predictions = np.column_stack([scale * strength * signal, 0.2 * random.standard_normal(count)]).astype(np.float32)
-    return ServedRows(issued, issued + 5 * MINUTE, predictions, realised)
+    return ServedRows(issued, issued + 5 * MINUTE, predictions, realised, np.full(count, 1e-3), 5)
 
 
 def skill(rows: ServedRows, served: Served) -> float:
@@ -26,14 +29,14 @@ def skill(rows: ServedRows, served: Served) -> float:
 
 
 def part_of(rows: ServedRows, part: slice) -> ServedRows:
-    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part])
+    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part], rows.sigma[part], rows.steps)
 
 
 def test_a_good_model_is_served_and_its_loudness_mended() -> None:
     rows = make_rows(60, strength=0.15, scale=3.0)
     served, _ = serve(start_served(2), rows)
     later = slice(20 * 1440, None)
-    assert np.mean(served.served_by[later] == 0) > 0.95
+    assert np.mean(served.served_by[later] == BLEND_PLACE) > 0.95
     assert skill(part_of(rows, later), Served(*(getattr(served, name)[later] for name in Served.__annotations__))) > 0.015
 
 
@@ -50,11 +53,34 @@ def test_noise_is_not_served(seed: int) -> None:
 def test_a_model_that_turns_bad_is_dropped_within_weeks() -> None:
     good, bad = make_rows(60, strength=0.2), make_rows(40, strength=0.2, seed=1)
     bad.predictions[:, 0] *= -1
-    shifted = ServedRows(bad.issued + 60 * DAY_MS, bad.target + 60 * DAY_MS, bad.predictions, bad.realised)
+    shifted = ServedRows(bad.issued + 60 * DAY_MS, bad.target + 60 * DAY_MS, bad.predictions, bad.realised, bad.sigma, bad.steps)
     _, state = serve(start_served(2), good)
     served, _ = serve(state, shifted)
-    assert np.mean(served.served_by[:1440] == 0) > 0.9
-    assert np.mean(served.served_by[14 * 1440 :] == 0) == 0.0
+    assert np.mean(served.served_by[:1440] == BLEND_PLACE) > 0.9
+    assert np.mean(served.served_by[14 * 1440 :] == BLEND_PLACE) == 0.0
+
+
+def test_two_half_signals_are_blended() -> None:
+    rows = make_rows(90, strength=0.2)
+    random = np.random.default_rng(7)
+    signal = rows.predictions[:, 0].copy()
+    for model in range(2):
+        rows.predictions[:, model] = signal + 0.2 * random.standard_normal(rows.issued.size).astype(np.float32)
+    served, state = serve(start_served(2), rows)
+    later = part_of(rows, slice(20 * 1440, None))
+    gains = [1 - float(((later.realised - served.calibrated[20 * 1440 :, place]) ** 2).sum() / (later.realised**2).sum()) for place in range(3)]
+    assert gains[2] > 1.2 * max(gains[:2])
+    assert state.weights.sum() <= 1.2
+    assert np.all(state.weights > 0.1)
+
+
+def test_volatility_without_a_record_is_met_with_naive() -> None:
+    rows = make_rows(60, strength=0.2)
+    rows.sigma[50 * 1440 :] *= 10.0
+    served, _ = serve(start_served(2), rows)
+    assert np.all(served.served_by[50 * 1440 : 51 * 1440 - 1] == -1)
+    assert np.all(served.served_by[40 * 1440 : 50 * 1440] == BLEND_PLACE)
+    assert np.all(served.served_by[53 * 1440 :] == BLEND_PLACE)  # the record has grown meanwhile
 
 
 def test_intervals_cover_what_they_say() -> None:
@@ -85,7 +111,8 @@ def test_outcomes_change_nothing_before_they_are_known() -> None:
     whole, _ = serve(start_served(2), rows)
     count = 20 * 1440 + 700
     now = rows.issued[count - 1]
-    hidden = ServedRows(rows.issued[:count], rows.target[:count], rows.predictions[:count], np.where(rows.target[:count] <= now, rows.realised[:count], np.nan))
+    known = part_of(rows, slice(0, count))
+    hidden = replace(known, realised=np.where(known.target <= now, known.realised, np.nan))
     short, _ = serve(start_served(2), hidden)
     for name in Served.__annotations__:
         assert np.array_equal(getattr(whole, name)[:count], getattr(short, name), equal_nan=True), name

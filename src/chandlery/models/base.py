@@ -14,6 +14,8 @@ from chandlery.grid import Ints, Singles
 
 __all__ = ["Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_models", "register"]
 
+HALF_MAX = 65_504.0
+RESERVED = ("naive", "blend", "served")
 Artefact = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,6 +66,10 @@ class Sums:
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(self.xtx + other.xtx, self.xty + other.xty, self.rows + other.rows)
+
+    def fade(self, keep: float) -> "Sums":
+        """Return the sums at a share of their weight."""
+        return Sums(self.xtx * keep, self.xty * keep, self.rows)
 
     def at(self, horizon: int) -> "Sums":
         """Return the sums of one horizon."""
@@ -127,12 +133,13 @@ class Sample:
 
     def to_arrays(self) -> Arrays:
         """Return all of it as named arrays."""
-        return {f"sample.{name}": getattr(self, name) for name in ("values", "target", "weight", "key")}
+        arrays: Arrays = {f"sample.{name}": getattr(self, name) for name in ("target", "weight", "key")}
+        return arrays | {"sample.values": np.clip(self.values, -HALF_MAX, HALF_MAX).astype(np.float16)}  # half the room; a thousandth of a value is nothing to a tree
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "Sample":
         """Return the sample that arrays hold."""
-        return cls(*(arrays[f"sample.{name}"] for name in ("values", "target", "weight", "key")))
+        return cls(arrays["sample.values"].astype(np.float32), *(arrays[f"sample.{name}"] for name in ("target", "weight", "key")))
 
 
 def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Singles, day: Ints) -> Sums | None:
@@ -164,7 +171,13 @@ _models: dict[str, Model] = {}
 
 
 def register(model: Model) -> Model:
-    """Make a model known by its name."""
+    """Make a model known by its name.
+
+    Raises:
+        SettingsError: Something else has that name.
+    """
+    if model.name in RESERVED:
+        raise SettingsError(f"a model called {model.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it")
     _models[model.name] = model
     return model
 

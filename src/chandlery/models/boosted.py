@@ -32,7 +32,7 @@ class Boosted:
 
     name = "boosted"
     algorithm = 1
-    refit_months: tuple[int, ...] = (1, 7)
+    refit_months: tuple[int, ...] = (1, 4, 7, 10)
     learns_from: Literal["sums", "sample"] = "sample"
 
     def __init__(self) -> None:

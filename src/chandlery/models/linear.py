@@ -23,11 +23,11 @@ SIGNALS = (
 class Linear:
     """Ridge on the features and on the key signals times staleness, activity and volatility.
 
-    The penalty is 0.01 of the mean diagonal of X'WX; loss weights are (sigma against a typical one)^1.5.
+    Rows fade with a half-life of three months. The penalty is 0.01 of the mean diagonal of X'WX; loss weights are (sigma against a typical one)^1.5.
     """
 
     name = "linear"
-    algorithm = 1
+    algorithm = 2
     refit_months: tuple[int, ...] = tuple(range(1, 13))
     learns_from: Literal["sums", "sample"] = "sums"
 

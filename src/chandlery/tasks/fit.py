@@ -16,8 +16,9 @@ from chandlery.tasks.work import Arrays, Work
 __all__ = ["FitTask", "Fitted", "artefact_path", "fit_model", "read_artefacts"]
 
 
-POOL_MONTHS = 24
+POOL_MONTHS = 6  # older rows make trees worse
 MOST_ROWS = 1_000_000
+HALF_LIFE_MONTHS = 3.0  # of sums: likewise
 
 
 @dataclass(frozen=True)
@@ -129,20 +130,27 @@ class Buckets:
 
 
 class SumsPool:
-    """Sums over all symbols, growing from refit to refit."""
+    """Sums over all symbols, growing from refit to refit; older buckets fade."""
 
     def __init__(self, task: FitTask) -> None:
         self._buckets, self._task = Buckets(task), task
         self._total: Sums | None = None
+        self._newest = ""
         self._symbols: set[str] = set()
 
     def until(self, refit: str) -> tuple[Sums | None, list[str]]:
         """Return the sums over all rows that a refit may train on, and whose rows they are."""
-        for _, symbol, arrays in self._buckets.until(refit):
+        for bucket, symbol, arrays in self._buckets.until(refit):
             sums = Sums.from_arrays(arrays, self._task.model)
-            if sums is not None:
-                self._total = sums if self._total is None else self._total + sums
-                self._symbols.add(symbol)
+            if sums is None:
+                continue
+            if self._total is None:
+                self._total = sums
+            else:
+                months = int((np.datetime64(bucket, "M") - np.datetime64(self._newest, "M")).astype(int))
+                self._total = (self._total.fade(0.5 ** (months / HALF_LIFE_MONTHS)) if months else self._total) + sums
+            self._newest = bucket
+            self._symbols.add(symbol)
         if self._total is None:
             return None, []
         return self._total.at(self._task.horizon), sorted(self._symbols)
@@ -164,7 +172,7 @@ class SamplePool:
             if "sample.key" in arrays and arrays["sample.key"].size:
                 sample = Sample.from_arrays(arrays).at(self._task.horizon)
                 self._parts.append((bucket, symbol, replace(sample, values=self._model.design(sample.values, self._task.names))))
-        self._parts = [(bucket, symbol, sample.take_lowest(quota)) for bucket, symbol, sample in self._parts if bucket > oldest]
+        self._parts = [(bucket, symbol, sample if sample.rows <= quota else sample.take_lowest(quota)) for bucket, symbol, sample in self._parts if bucket > oldest]
         if not self._parts:
             return None, []
         return Sample.concat(sample for _, _, sample in self._parts), sorted({symbol for _, symbol, _ in self._parts})

@@ -14,7 +14,7 @@ from chandlery.leaks import Witness, check_served
 from chandlery.models import Model, open_models
 from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
-from chandlery.served import Served, ServedRows, ServedState, serve, start_served
+from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
 from chandlery.state import put_arrays
 from chandlery.tables import list_partitions, read_partition
 from chandlery.tasks.fit import read_artefacts
@@ -116,6 +116,8 @@ class HorizonRun:
             self.issues.issued_ms + self.horizon_minutes * 60_000,
             np.ascontiguousarray(run.predictions[:, :, horizon]),
             log_each(self.actual / self.issues.close) / self.scale,
+            self.issues.sigma,
+            self.work.lake.horizon_steps[horizon],
         )
         kept = self.work.restore(f"served-{self.name}")
         self.state = start_served(len(run.models)) if kept is None else ServedState.from_arrays(kept)
@@ -154,7 +156,7 @@ class HorizonRun:
     def publish(self, served: Served) -> int:
         """Put every year's forecasts; return how many objects were put."""
         file = self.work.lake.file
-        models = [model.name for model in self.run.models]
+        models = [*(model.name for model in self.run.models), BLEND]
         forecasts = to_forecasts(self.issues, self.horizon_minutes, self.work.lake.interval_minutes, self.actual, served, models)
         keys: dict[str, Any] = {"exchange": file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
         first_ms = self.work.span.since * DAY_MS if self.work.span.resumed else 0
@@ -175,7 +177,7 @@ class HorizonRun:
     def score(self, served: Served) -> None:
         """Keep the sums that scores are made of."""
         kept = self.work.restore(f"scores-{self.name}")
-        sums = start_sums(len(self.run.models)) if kept is None else ScoreSums.from_arrays(kept)
+        sums = start_sums(len(self.run.models) + 1) if kept is None else ScoreSums.from_arrays(kept)
         scale = self.scale[:, None]
         predicted = np.column_stack([served.calibrated, served.served]).astype(np.float64) * scale
         half = np.column_stack([served.half_80, served.half_95]).astype(np.float64) * scale
@@ -190,4 +192,4 @@ class HorizonRun:
 
 def cut_rows(rows: ServedRows, part: slice) -> ServedRows:
     """Return some of the rows."""
-    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part])
+    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part], rows.sigma[part], rows.steps)

@@ -10,6 +10,7 @@ from chandlery.grid import DAY_MS
 from chandlery.models import open_models
 from chandlery.schema import TIME, Scores
 from chandlery.scores import ScoreSums, judge, to_scores
+from chandlery.served import BLEND
 from chandlery.state import get_arrays
 from chandlery.tasks.fit import artefact_path, read_artefacts
 from chandlery.tasks.predict import sums_path
@@ -34,7 +35,7 @@ def score_lake(task: ScoreTask) -> int:
         for horizon in file.horizons:
             arrays = get_arrays(work.lake.store, sums_path(symbol, horizon))
             if arrays is not None and arrays["months"].size:
-                frames.append(to_scores(ScoreSums.from_arrays(arrays), file.models, symbol, horizon, work.lake.interval_minutes))
+                frames.append(to_scores(ScoreSums.from_arrays(arrays), [*file.models, BLEND], symbol, horizon, work.lake.interval_minutes))
     keys = {"exchange": file.exchange}
     scored = judge(pl.concat(frames, how="vertical_relaxed")).sort("symbol", "horizon_minutes", "model", "period") if frames else Scores.create_empty()
     return work.lake.write("scores", keys, scored) + work.lake.write("models", keys, list_models(work))
