@@ -1,0 +1,42 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  const paint = (value) => {
+    if (typeof value === "string") return value.startsWith("--") ? colour(value) : value;
+    if (Array.isArray(value)) return value.map(paint);
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, paint(inner)]));
+    return value;
+  };
+  const config = { displayModeBar: root.dataset.tools === "yes", displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true };
+  const draw = (place) => {
+    const held = JSON.parse(document.querySelector(`script[data-for="${place.id}"]`).textContent);
+    const clear = "rgba(0,0,0,0)";
+    const shared = { paper_bgcolor: clear, plot_bgcolor: clear, font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--ink") }, hoverlabel: { bgcolor: colour("--raised"), font: { color: colour("--ink") } } };
+    const figure = paint(held);
+    place.dataset.drawn = "yes";
+    return Plotly.react(place, figure.data, { ...shared, ...figure.layout }, config);
+  };
+  const places = [...document.querySelectorAll(".plot")];
+  const seen = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (isIntersecting) {
+        seen.unobserve(target);
+        draw(target);
+      }
+    }
+  }, { rootMargin: "500px" });
+  const choose = (symbol) => {
+    for (const block of document.querySelectorAll(".of-symbol")) block.hidden = block.dataset.symbol !== symbol;
+    window.dispatchEvent(new Event("resize")); // figures drawn while hidden take their width
+  };
+  const chooser = document.getElementById("symbol");
+  if (chooser) {
+    chooser.addEventListener("change", () => choose(chooser.value));
+    choose(chooser.value);
+  }
+  places.forEach((place) => seen.observe(place));
+  const redraw = () => places.filter((place) => place.dataset.drawn).forEach(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  window.addEventListener("beforeprint", () => places.filter((place) => !place.dataset.drawn && place.offsetParent).forEach(draw));
+})();
