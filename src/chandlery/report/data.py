@@ -17,6 +17,7 @@ __all__ = ["MOST_SYMBOLS", "Detail", "Fan", "Overview", "choose_horizons", "open
 
 MOST_SYMBOLS = 12  # in detail, where none is named
 NEAR = 60  # candles beside the fan, at least
+MOST_BARS = 600  # of several days
 BARS = 300  # of a day, at most: a page for people needs no more
 MOVES = ["issued_at", "target_time", "close", "actual_close", "predicted_close", "served_by"]
 BANDS = ["lower_80", "upper_80", "lower_95", "upper_95"]
@@ -237,7 +238,7 @@ def read_fan(settings: Settings, symbol: str, issues: pl.DataFrame, days: int) -
     """
     candles = read_table(settings.lake.uri, "candles", symbol=normalise_symbol(symbol), columns=["interval", "open_time", "open", "high", "low", "close"], options=settings.storage)
     length = parse_minutes(candles["interval"][0]) if candles.height else 1
-    minutes = max(length, length * -(-days * 1440 // (length * BARS)))
+    minutes = length * max(1, -(-days * 1440 // (length * (BARS if days == 1 else MOST_BARS))))
     newest = candles["open_time"].max()
     since = newest - dt.timedelta(days=days) if isinstance(newest, dt.datetime) else dt.datetime.min.replace(tzinfo=dt.UTC)
     longest = issues["horizon_minutes"].max()

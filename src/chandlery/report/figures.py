@@ -15,12 +15,13 @@ from chandlery.config import to_minutes_text
 from chandlery.report.data import Detail, Fan, Overview
 from chandlery.report.measures import WIDE
 
-__all__ = ["Figure", "draw_calendar", "draw_coverage", "draw_day", "draw_deciles", "draw_months", "draw_naive", "draw_near", "draw_plot", "draw_rows", "draw_skill"]
+__all__ = ["Figure", "draw_calendar", "draw_coverage", "draw_day", "draw_deciles", "draw_months", "draw_naive", "draw_near", "draw_plot", "draw_rows", "draw_skill", "model_colour"]
 
 Figure = dict[str, Any]
 KINDS = ("hole", "outage", "unknown")
 PALETTE = 6  # colours that models, or horizons, take in turns
 PERCENT = 100.0
+MONTH = 7  # letters of a period that is a month
 CALENDAR_SHADES = 3.2  # log10 of more than the minutes of a day
 
 
@@ -30,6 +31,9 @@ def lay_out(**changes: Any) -> Figure:
     legend = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
     shared = {"margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "dragmode": False, "legend": legend, "hovermode": "closest"}
     axes = {name: {**axis, **changes.pop(name, {})} for name in ("xaxis", "yaxis")}
+    for found in axes.values():
+        if "title" in found:
+            found["title"] = {"text": found["title"], "font": {"size": 13}}
     return {**shared, **axes, **changes}
 
 
@@ -54,7 +58,7 @@ def draw_rows(symbols: pl.DataFrame) -> Figure:
     words = (("rows_identical", "identical", "--c0"), ("rows_superseded", "superseded", "--c1"), ("rows_rejected", "rejected", "--hole"))
     names = symbols["symbol"].to_list()
     bars = [{"type": "bar", "orientation": "h", "name": name, "y": names, "x": symbols[column].to_list(), "marker": {"color": colour}, "hovertemplate": f"%{{y}}: %{{x:,}} {name}<extra></extra>"} for column, name, colour in words]
-    return {"data": bars, "layout": lay_out(barmode="stack", xaxis={"title": {"text": "rows"}, "rangemode": "tozero"}, yaxis={"autorange": "reversed", "type": "category"})}
+    return {"data": bars, "layout": lay_out(barmode="stack", legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "traceorder": "normal"}, xaxis={"title": "rows", "rangemode": "tozero"}, yaxis={"autorange": "reversed", "type": "category"})}
 
 
 def draw_calendar(days: pl.DataFrame, first: dt.date, last: dt.date) -> Figure:
@@ -83,8 +87,8 @@ def draw_calendar(days: pl.DataFrame, first: dt.date, last: dt.date) -> Figure:
                 shades[day.day - 1][column], texts[day.day - 1][column] = round(float(pl.Series([minutes + 1.0]).log10()[0]), 2), f"{day}: {words}"
         scale = [[0, f"--{kind}-0"], [1, f"--{kind}"]]
         layers.append({**base, "z": shades, "text": texts, "zmax": CALENDAR_SHADES, "colorscale": scale, "hoverinfo": "text", "name": kind})
-    ticks = {"type": "category", "tickvals": [label for label in labels if label.endswith("-01")] or labels[:1], "ticktext": [label[:4] for label in labels if label.endswith("-01")] or labels[:1], "showgrid": False}
-    return {"data": layers, "layout": lay_out(xaxis=ticks, yaxis={"title": {"text": "day of the month"}, "autorange": "reversed", "tickvals": [1, 10, 20, 31], "showgrid": False})}
+    ticks = {"type": "category", "tickvals": [label for label in labels if label.endswith("-01")] or labels[:1], "ticktext": [label[:4] for label in labels if label.endswith("-01")] or labels[:1], "showgrid": False, "tickangle": 0}
+    return {"data": layers, "layout": lay_out(xaxis=ticks, yaxis={"title": "day of the month", "autorange": "reversed", "tickvals": [1, 10, 20, 31], "showgrid": False})}
 
 
 def draw_skill(overview: Overview, found: pl.DataFrame) -> Figure:
@@ -102,27 +106,54 @@ def draw_skill(overview: Overview, found: pl.DataFrame) -> Figure:
         x = [overview.horizons.index(horizon) + shift for horizon in rows["horizon_minutes"]]
         hover = f"{model}: %{{y:.2f}} ± %{{error_y.array:.2f}} %<extra></extra>"
         points.append({"type": "scatter", "mode": "markers", "name": model, "x": x, "y": (rows["skill"] * PERCENT).to_list(), "error_y": error, "marker": marker, "hovertemplate": hover})
-    ticks = {"tickvals": list(range(len(overview.horizons))), "ticktext": [to_minutes_text(horizon) for horizon in overview.horizons], "range": [-0.5, len(overview.horizons) - 0.5], "title": {"text": "horizon"}, "showgrid": False}
-    return {"data": points, "layout": lay_out(xaxis=ticks, yaxis={"title": {"text": "skill, %"}}, **zero_line())}
+    ends = [-0.5, len(overview.horizons) - 0.5]
+    ticks = {"tickvals": list(range(len(overview.horizons))), "ticktext": [to_minutes_text(horizon) for horizon in overview.horizons], "range": ends, "title": "horizon", "showgrid": False}
+    return {"data": [*points, draw_zero(ends)], "layout": lay_out(xaxis=ticks, yaxis={"title": "skill, %"})}
 
 
-def zero_line() -> Figure:
-    """Return the naive forecast as a line across, with its name."""
-    line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0, "line": {"color": "--ink", "width": 1.5, "dash": "dash"}}
-    name = {"text": "naive", "xref": "paper", "x": 1, "y": 0, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
-    return {"shapes": [line], "annotations": [name]}
+def draw_zero(ends: list[Any]) -> Figure:
+    """Return the naive forecast as a line at zero."""
+    return {"type": "scatter", "mode": "lines", "name": "naive", "x": ends, "y": [0, 0], "line": {"color": "--ink", "width": 1.5, "dash": "dash"}, "hoverinfo": "skip"}
 
 
 def draw_months(overview: Overview, symbol: str, horizon: int) -> Figure:
-    """Return skill by month for one symbol and horizon, a line a model; naive is the line at zero."""
-    months = overview.scores.filter((pl.col("symbol") == symbol) & (pl.col("horizon_minutes") == horizon) & (pl.col("period").str.len_chars() == 7)).sort("period")  # noqa: PLR2004 - letters of a month
+    """Return skill by month for one symbol and horizon, a line a model; naive is the line at zero.
+
+    A few months of few forecasts can dwarf all others: the axis ends at three times the month that only one in ten
+    exceeds, and what lies beyond is written where it is cut.
+    """
+    months = by_month(overview.scores, symbol, horizon)
     lines = []
     for model in reversed(models_in_order(overview, months)):  # served lies on top
         rows = months.filter(pl.col("model") == model)
-        line = {"color": model_colour(overview, model), "width": 2 if model == "served" else 1}
+        line = {"color": model_colour(overview, model), "width": 2.5 if model == "served" else 1}
         y = [None if skill is None else skill * PERCENT for skill in rows["skill"]]
-        lines.append({"type": "scatter", "mode": "lines", "name": model, "x": rows["period"].to_list(), "y": y, "line": line, "connectgaps": False, "hovertemplate": f"%{{x|%Y-%m}} {model}: %{{y:.2f}} %<extra></extra>"})
-    return {"data": lines, "layout": lay_out(xaxis={"type": "date", "showgrid": False, "nticks": 5}, yaxis={"ticksuffix": " %", "nticks": 5}, showlegend=False, **zero_line())}
+        hover = f"%{{x|%Y-%m}} {model}: %{{y:.2f}} %, %{{customdata:,}} forecasts<extra></extra>"
+        lines.append({"type": "scatter", "mode": "lines", "name": model, "x": rows["period"].to_list(), "y": y, "customdata": rows["n"].to_list(), "line": line, "connectgaps": False, "hovertemplate": hover})
+    served = months.filter((pl.col("model") == "served") & pl.col("skill").is_not_null()).select("period", "n", pl.col("skill") * PERCENT)
+    ends = [served["period"].min(), served["period"].max()]
+    cut, notes = cut_axis(served)
+    return {"data": [*lines, draw_zero(ends)], "layout": lay_out(xaxis={"type": "date", "showgrid": False, "nticks": 5}, yaxis={"ticksuffix": " %", "nticks": 5, **cut}, showlegend=False, annotations=notes)}
+
+
+def by_month(scores: pl.DataFrame, symbol: str, horizon: int) -> pl.DataFrame:
+    """Return the scores by month of one symbol and horizon, the earliest first."""
+    return scores.filter((pl.col("symbol") == symbol) & (pl.col("horizon_minutes") == horizon) & (pl.col("period").str.len_chars() == MONTH)).sort("period")
+
+
+def cut_axis(served: pl.DataFrame) -> tuple[Figure, list[Figure]]:
+    """Return the range of an axis where months lie far beyond the others, and a note on the farthest; nothing where none does.
+
+    Reads:
+        period, n and skill in percent.
+    """
+    usual, lowest, highest = served["skill"].quantile(0.9), served["skill"].min(), served["skill"].max()
+    if not (isinstance(usual, float) and isinstance(lowest, float) and isinstance(highest, float)) or usual <= 0 or highest <= 3 * usual:
+        return {}, []
+    top = served.sort("skill", "period").row(-1, named=True)
+    words = f"{top['period']}: {top['skill']:.0f} %, {top['n']:,} forecasts"
+    note = {"text": words, "x": top["period"], "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "showarrow": False, "xshift": 6, "font": {"size": 11}}
+    return {"range": [min(1.2 * lowest, -0.2 * usual), 3 * usual]}, [note]
 
 
 def draw_deciles(deciles: pl.DataFrame) -> Figure:
@@ -134,22 +165,21 @@ def draw_deciles(deciles: pl.DataFrame) -> Figure:
     error = {"type": "data", "array": (deciles["error"] * WIDE).to_list(), "color": "--served", "thickness": 1.5, "width": 3}
     hover = "predicted %{x:.2f} bp, came %{y:.2f} ± %{error_y.array:.2f} bp<extra></extra>"
     points = {"type": "scatter", "mode": "markers", "x": x, "y": y, "error_y": error, "marker": {"color": "--served", "size": 7}, "hovertemplate": hover}
-    return {"data": [exact, naive, points], "layout": lay_out(xaxis={"title": {"text": "predicted, bp"}, "nticks": 6}, yaxis={"title": {"text": "came, bp"}, "nticks": 6}, showlegend=False)}
+    return {"data": [exact, naive, points], "layout": lay_out(xaxis={"title": "predicted, bp", "nticks": 6}, yaxis={"title": "came, bp", "nticks": 6}, showlegend=False)}
 
 
 def draw_coverage(overview: Overview, symbol: str) -> Figure:
     """Return by month the share of actual prices inside the 80 and 95 % intervals, a line a horizon."""
-    served = overview.scores.filter((pl.col("symbol") == symbol) & (pl.col("model") == "served") & (pl.col("period").str.len_chars() == 7)).sort("period")  # noqa: PLR2004 - letters of a month
     lines = []
     for place, horizon in enumerate(overview.horizons):
-        rows, name = served.filter(pl.col("horizon_minutes") == horizon), to_minutes_text(horizon)
+        rows, name = by_month(overview.scores, symbol, horizon).filter(pl.col("model") == "served"), to_minutes_text(horizon)
         for level in (80, 95):
             y = [None if share is None else share * PERCENT for share in rows[f"coverage_{level}"]]
             style = {"color": f"--h{place % PALETTE}", "width": 1.5}
             hover = f"%{{x|%Y-%m}} {name}: %{{y:.1f}} % inside {level} %<extra></extra>"
             lines.append({"type": "scatter", "mode": "lines", "name": name, "legendgroup": name, "showlegend": level == 80, "x": rows["period"].to_list(), "y": y, "line": style, "hovertemplate": hover})  # noqa: PLR2004
     wanted = [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": {"color": "--ink", "width": 1.5, "dash": "dash"}} for level in (80, 95)]
-    return {"data": lines, "layout": lay_out(xaxis={"type": "date", "showgrid": False, "nticks": 8}, yaxis={"ticksuffix": " %", "tickvals": [60, 70, 80, 90, 95, 100]}, shapes=wanted)}
+    return {"data": lines, "layout": lay_out(xaxis={"type": "date", "showgrid": False, "nticks": 8}, yaxis={"title": "inside, %", "tickvals": [60, 70, 80, 90, 95, 100]}, shapes=wanted)}
 
 
 def draw_naive(detail: Detail, horizons: list[int]) -> Figure:
@@ -157,11 +187,10 @@ def draw_naive(detail: Detail, horizons: list[int]) -> Figure:
     months = sorted({month for shares in detail.naive.values() for month in shares["month"]})
     shares = {horizon: dict(detail.naive[horizon].select("month", "share").iter_rows()) for horizon in horizons}
     z = [[None if (share := shares[horizon].get(month)) is None else share * PERCENT for month in months] for horizon in horizons]
-    bar = {"title": {"text": "%"}, "thickness": 10, "tickvals": [0, 50, 100]}
-    heat = {"type": "heatmap", "x": months, "y": [to_minutes_text(horizon) for horizon in horizons], "z": z, "zmin": 0, "zmax": 100, "colorscale": [[0, "--model-0"], [1, "--naive-1"]], "colorbar": bar, "xgap": 1, "ygap": 1}
+    heat = {"type": "heatmap", "x": months, "y": [to_minutes_text(horizon) for horizon in horizons], "z": z, "zmin": 0, "zmax": 100, "colorscale": [[0, "--model-0"], [1, "--naive-1"]], "showscale": False, "xgap": 1, "ygap": 1}
     heat["hovertemplate"] = "%{x} %{y}: naive %{z:.0f} % of the time<extra></extra>"
     years = [month for month in months if month.endswith("-01")] or months[:1]
-    ticks = {"type": "category", "tickvals": years, "ticktext": [month[:4] for month in years], "showgrid": False}
+    ticks = {"type": "category", "tickvals": years, "ticktext": [month[:4] for month in years], "showgrid": False, "tickangle": 0}
     return {"data": [heat], "layout": lay_out(xaxis=ticks, yaxis={"type": "category", "showgrid": False, "autorange": "reversed"})}
 
 
@@ -187,7 +216,7 @@ def draw_issues(issues: pl.DataFrame) -> list[Figure]:
         known = last.drop_nulls(f"lower_{level}")
         ends = to_text(known["target_time"])
         x, y = [start, *ends, *reversed(ends)], [close, *known[f"upper_{level}"], *reversed(known[f"lower_{level}"].to_list())]
-        drawn.append({"type": "scatter", "mode": "lines", "name": f"{level} %", "x": x, "y": y, "fill": "toself", "fillcolor": f"--band{level}", "line": {"width": 0, "color": f"--band{level}"}, "hoverinfo": "skip"})
+        drawn.append({"type": "scatter", "mode": "lines", "name": f"newest, {level} %", "x": x, "y": y, "fill": "toself", "fillcolor": f"--band{level}", "line": {"width": 0, "color": f"--band{level}"}, "hoverinfo": "skip"})
     words = [
         f"{to_minutes_text(row['horizon_minutes'])} ahead, by {row['served_by']}: {row['predicted_close']:.7g}" + (f"<br>80 %: {row['lower_80']:.7g} to {row['upper_80']:.7g}<br>95 %: {row['lower_95']:.7g} to {row['upper_95']:.7g}" if row["lower_80"] is not None else "")
         for row in last.iter_rows(named=True)

@@ -10,6 +10,7 @@ import msgspec
 
 __all__ = ["count", "details", "escape", "figure", "only_for", "paragraph", "percent", "plus_minus", "table", "when"]
 
+SHORT = 20  # letters of a cell that is not broken into lines
 DIGITS = 7  # that a number of a figure keeps
 DASH = "–"
 
@@ -60,7 +61,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], caption: str, 
     """
 
     def cells(values: Sequence[object], tag: str) -> str:
-        return "".join(f"<{tag}{'' if place < words else ' class=number'}>{escape(value)}</{tag}>" for place, value in enumerate(values))
+        kinds = ["number" if place >= words else "long" if len(str(value)) > SHORT else "word" for place, value in enumerate(values)]
+        return "".join(f'<{tag} class="{kind}">{escape(value)}</{tag}>' for kind, value in zip(kinds, values, strict=True))
 
     body = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption>\n<thead><tr>{cells(heads, "th")}</tr></thead>\n<tbody>{body}</tbody></table></div>\n'

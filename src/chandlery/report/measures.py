@@ -1,11 +1,12 @@
 """Frames of the tables in, small frames for a page out: pure, and the same on any number of threads."""
 
 import datetime as dt
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
-__all__ = ["WIDE", "add_errors", "find_deciles", "pool_skill", "resample", "share_naive", "to_calendar"]
+__all__ = ["WIDE", "add_errors", "find_deciles", "pool_skill", "resample", "share_naive", "to_calendar", "total"]
 
 WIDE = 1.96  # standard errors on either side of a 95 % interval
 DECILES = 10
@@ -102,7 +103,7 @@ def find_deciles(forecasts: pl.DataFrame, horizon_minutes: int) -> pl.DataFrame:
     if moves.height >= LEAST_ROWS:
         edges = [moves.height * tenth // DECILES for tenth in range(DECILES + 1)]
         predicted, actual = moves["predicted"].to_numpy(), moves["actual"].to_numpy()
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             part = actual[low:high]
             found.append({"n": high - low, "predicted": float(predicted[low:high].mean()), "actual": float(part.mean()), "error": float(part.std(ddof=1) / np.sqrt(part.size))})
     return pl.DataFrame(found, schema={"n": pl.Int64, "predicted": pl.Float64, "actual": pl.Float64, "error": pl.Float64})
@@ -133,3 +134,8 @@ def resample(candles: pl.DataFrame, since: dt.datetime, minutes: int) -> pl.Data
     recent = candles.filter(pl.col("open_time") >= since)
     bars = recent.group_by_dynamic("open_time", every=f"{minutes}m")
     return bars.agg(pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last())
+
+
+def total(numbers: pl.Series) -> float:
+    """Return the sum of numbers; 0 where there are none."""
+    return float(numbers.sum() or 0)

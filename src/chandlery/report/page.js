@@ -8,14 +8,20 @@
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, paint(inner)]));
     return value;
   };
-  const config = { displayModeBar: root.dataset.tools === "yes", displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true };
+  const tools = root.dataset.tools === "yes";
+  const config = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
   const draw = (place) => {
     const held = JSON.parse(document.querySelector(`script[data-for="${place.id}"]`).textContent);
     const clear = "rgba(0,0,0,0)";
-    const shared = { paper_bgcolor: clear, plot_bgcolor: clear, font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--ink") }, hoverlabel: { bgcolor: colour("--raised"), font: { color: colour("--ink") } } };
+    const shared = { paper_bgcolor: clear, plot_bgcolor: clear, font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--ink") }, modebar: { bgcolor: clear, color: colour("--muted"), activecolor: colour("--link") }, hoverlabel: { bgcolor: colour("--raised"), font: { color: colour("--ink") } } };
     const figure = paint(held);
+    const narrow = place.clientWidth < 600;
+    if (narrow) {
+      for (const trace of figure.data) if (trace.type === "heatmap") trace.xgap = trace.ygap = 0; // no room between days
+      figure.layout.dragmode = false; // a finger scrolls the page
+    }
     place.dataset.drawn = "yes";
-    return Plotly.react(place, figure.data, { ...shared, ...figure.layout }, config);
+    return Plotly.react(place, figure.data, { ...shared, ...figure.layout }, { ...config, displayModeBar: tools && !narrow });
   };
   const places = [...document.querySelectorAll(".plot")];
   const seen = new IntersectionObserver((entries) => {

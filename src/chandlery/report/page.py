@@ -9,6 +9,7 @@ from chandlery.errors import SettingsError
 from chandlery.report.data import Detail, Overview
 from chandlery.report.figures import Figure
 from chandlery.report.markup import count, escape, figure, paragraph, percent, when
+from chandlery.report.measures import total
 from chandlery.report.sections import SECTIONS
 
 __all__ = ["load_script", "render_plot", "render_report"]
@@ -18,7 +19,7 @@ MOST_NAMES = 40  # symbols that are named where they are left out
 WORDS = (
     "<strong>naive</strong> is the forecast that the price stays where it is. <strong>Skill</strong> is measured against it. "
     "A <strong>horizon</strong> is how far ahead a forecast looks. <strong>Served</strong> is the one forecast that is published as <code>predicted_close</code>: a model's, or naive's. "
-    "All forecasts shown were made with what was known at their time: models never saw the past that they are scored on. Times are UTC."
+    "Every forecast was made from what was known at its time: when a model was fitted, it had not seen the moments that it is scored on. Times are UTC."
 )
 
 
@@ -73,8 +74,8 @@ def introduce(overview: Overview, found: list[Detail]) -> str:
 def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, str]]:
     """Return the facts in brief: name, value and what belongs to it."""
     symbols = overview.symbols
-    read, kept, refused = (symbols[name].sum() for name in ("rows_read", "rows_kept", "refused"))
-    facts = [("candles", count(kept), f"of {count(read)} rows read"), ("files refused", count(refused), f"of {count(symbols['files'].sum())}")]
+    read, kept, refused, files_read = (count(int(total(symbols[name]))) for name in ("rows_read", "rows_kept", "refused", "files"))
+    facts = [("candles", kept, f"of {read} rows read"), ("files refused", refused, f"of {files_read}")]
     served = overview.scores.filter((pl.col("model") == "served") & (pl.col("period") == "all"))
     if served.is_empty():
         return [*facts, ("forecasts", "none yet", "they come with enough history")]
@@ -86,11 +87,11 @@ def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, 
         facts.append((f"skill served, {to_minutes_text(row['horizon_minutes'])}", percent(row["skill"]), spread))
     shares = [share for detail in found for share in detail.naive.values() if share.height]
     if shares:
-        total, naive = (sum(share[name].sum() for share in shares) for name in ("n", "naive"))
-        facts.append(("naive served", percent(naive / total, 1), "of the time, symbols in detail"))
+        whole, naive = (sum(total(share[name]) for share in shares) for name in ("n", "naive"))
+        facts.append(("naive served", percent(naive / whole, 1), "of the time, symbols in detail"))
     known = served.drop_nulls("coverage_80")
     if known.height:
-        held = [(known[f"coverage_{level}"] * known["n"]).sum() / known["n"].sum() for level in (80, 95)]
+        held = [total(known[f"coverage_{level}"] * known["n"]) / total(known["n"]) for level in (80, 95)]
         facts.append(("80 % interval held", percent(held[0], 1), f"95 % interval: {percent(held[1], 1)}"))
     return facts
 

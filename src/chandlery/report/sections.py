@@ -8,6 +8,7 @@ from chandlery.config import parse_minutes, to_minutes_text
 from chandlery.report import figures
 from chandlery.report.data import Detail, Overview
 from chandlery.report.markup import count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when
+from chandlery.report.measures import total
 from chandlery.schema import GAP_KINDS, REASONS
 
 __all__ = ["SECTIONS", "account_rows", "explain_serving", "show_calibration", "show_fans", "show_gaps", "show_skill"]
@@ -43,7 +44,7 @@ def account_rows(overview: Overview, _: list[Detail]) -> str:
         files = overview.refused.head(MOST_FILES)
         more = f", the first {MOST_FILES}" if overview.refused.height > MOST_FILES else ""
         told = [[row["symbol"], row["source"], (row["problem"] or "") + ("" if row["present"] else " (the file is gone)")] for row in files.iter_rows(named=True)]
-        parts.append(table(["symbol", "file", "problem"], told, f"{count(overview.refused.height)} files refused whole{more}", words=3))
+        parts.append(table(["symbol", "file", "problem"], told, f"Files refused whole: {count(overview.refused.height)}{more}", words=3))
     else:
         parts.append(paragraph("No file was refused."))
     return "".join(parts)
@@ -51,7 +52,7 @@ def account_rows(overview: Overview, _: list[Detail]) -> str:
 
 def show_gaps(overview: Overview, found: list[Detail]) -> str:
     """Return section 2: gaps on a calendar."""
-    lead = "Each square is a day, each column a month: pale where nothing is missing, coloured by the kind that misses most minutes, and the darker the more (on a logarithmic scale: one minute is faint, a whole day full)."
+    lead = "Each square is a day, each column a month: plain where nothing is missing, else in the colour of the kind that misses most minutes, and the stronger the more (on a logarithmic scale: one minute is faint, a whole day full)."
     key = "".join(f'<li><span class="chip" style="background:var(--{kind})"></span><b>{kind}</b>: {escape(GAP_KINDS[kind])}</li>' for kind in figures.KINDS)
     parts = [paragraph(lead, "lead"), f'<ul class="key">{key}<li><span class="chip" style="background:var(--listed)"></span>listed, and nothing is missing but for mere quiet: minutes without a trade, which are no fault</li></ul>\n']
     for detail in found:
@@ -62,10 +63,10 @@ def show_gaps(overview: Overview, found: list[Detail]) -> str:
         calendar = figures.draw_calendar(detail.days, row["first_time"].date(), row["last_time"].date())
         span = (row["last_time"] - row["first_time"]) / dt.timedelta(minutes=1) + 1
         caption = f"{detail.symbol}: {count(row['missing'])} minutes missing in {count(detail.gaps.height)} gaps, {percent(row['missing'] / span, 1)} of the time from its first candle to its last."
-        rows = [[when(gap["start"]), when(gap["end"]), gap["kind"], gap["evidence"], lasting(gap["end"] - gap["start"])] for gap in detail.gaps.head(MOST_GAPS).iter_rows(named=True)]
+        rows = [[when(gap["start"]), when(gap["end"]), lasting(gap["end"] - gap["start"]), gap["kind"], gap["evidence"]] for gap in detail.gaps.head(MOST_GAPS).iter_rows(named=True)]
         years = [[when(year["start"]), when(year["end"]), year["evidence"], count(year["missing"])] for year in detail.quiet.iter_rows(named=True)]
         quiet = table(["from", "to", "evidence", "candles without a trade"], years, "Mere quiet, by year", words=3)
-        listed = table(["from", "to", "kind", "evidence", "length"], rows, f"The longest gaps of {detail.symbol}", words=4) if rows else paragraph("It has no gap.")
+        listed = table(["from", "to", "length", "kind", "evidence"], rows, f"The longest gaps of {detail.symbol}", words=5) if rows else paragraph("It has no gap.")
         parts.append(only_for(detail.symbol, figure(f"gaps-{detail.symbol}", calendar, caption, 340) + listed + details("Mere quiet, by year", quiet)))
     return "".join(parts) if found else paragraph(NOTHING)
 
@@ -103,9 +104,15 @@ def show_skill(overview: Overview, found: list[Detail]) -> str:
         caption = f"{detail.symbol}, all its past. The interval comes from the Diebold–Mariano statistic: skill divided by it is skill's standard error."
         content = figure(f"skill-{detail.symbol}", figures.draw_skill(overview, own), caption, 340)
         small = "".join(figure(f"months-{detail.symbol}-{horizon}", figures.draw_months(overview, detail.symbol, horizon), f"{to_minutes_text(horizon)} ahead, skill by month", 170) for horizon in overview.horizons)
-        content += f'<h3>{detail.symbol}, month by month</h3><div class="small">{small}</div>' + details(f"The numbers of {detail.symbol}", tell_scores(overview, own))
+        content += f'<h3>{detail.symbol}, month by month</h3>{name_models(overview)}<div class="small">{small}</div>' + details(f"The numbers of {detail.symbol}", tell_scores(overview, own))
         parts.append(only_for(detail.symbol, content))
     return "".join(parts)
+
+
+def name_models(overview: Overview) -> str:
+    """Return the key of the lines by month."""
+    chips = "".join(f'<li><span class="chip" style="background:var({figures.model_colour(overview, model)})"></span>{escape(model)}</li>' for model in ("served", *overview.lake.models))
+    return f'<ul class="key line">{chips}<li>dashed: naive</li></ul>\n' + paragraph("Where the line of what was served hides another, that model was served. A month far beyond the others is cut off, and written where it is.")
 
 
 def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
@@ -136,7 +143,7 @@ def show_calibration(overview: Overview, found: list[Detail]) -> str:
     parts = [paragraph(lead, "lead"), paragraph(rule)]
     for detail in found:
         tenths = [
-            figure(f"tenths-{detail.symbol}-{horizon}", figures.draw_deciles(rows), f"{to_minutes_text(horizon)} ahead, {count(rows['n'].sum())} forecasts", 230)
+            figure(f"tenths-{detail.symbol}-{horizon}", figures.draw_deciles(rows), f"{to_minutes_text(horizon)} ahead, {count(int(total(rows['n'])))} forecasts", 230)
             if rows.height
             else paragraph(f"{to_minutes_text(horizon)} ahead: too few forecasts by a model for tenths.")
             for horizon, rows in detail.deciles.items()
@@ -154,7 +161,7 @@ def show_calibration(overview: Overview, found: list[Detail]) -> str:
 
 def show_fans(overview: Overview, found: list[Detail]) -> str:
     """Return section 5: the last forecasts on the candles."""
-    lead = "The newest forecast of each horizon, drawn from the last close: the line is the predicted close, dashed the price that stays, the dark band holds the price 8 times in 10 and the pale one 19 times in 20. Their targets lie after the newest candle, so nobody knows yet."
+    lead = "The newest forecast of each horizon, drawn from the last close: the line is the predicted close, dashed the price that stays, the inner band should hold the price 8 times in 10 and the outer one 19 times in 20. Their targets lie after the newest candle, so nobody knows yet."
     parts = [paragraph(lead, "lead")]
     for detail in found:
         if detail.fan.issues.is_empty():
@@ -184,7 +191,7 @@ def explain_serving(overview: Overview, found: list[Detail]) -> str:
         heads = ["horizon", "served now", "against naive", "skill, all time", f"skill, last {YEAR_MONTHS} months", "naive served"]
         content = table(heads, rows, f"{detail.symbol}: what is served, and its record", words=3)
         if any(shares.height for shares in detail.naive.values()):
-            caption = f"{detail.symbol}: how much of the time naive was served, by month and horizon. Pale: a model all the time. Dark: naive all the time."
+            caption = f"{detail.symbol}: how much of the time naive was served, by month and horizon. Plain: a model all the time. Strong: naive all the time."
             content += figure(f"naive-{detail.symbol}", figures.draw_naive(detail, overview.horizons), caption, 130 + 26 * len(overview.horizons))
         parts.append(only_for(detail.symbol, content))
     fits = [[to_minutes_text(row["horizon_minutes"]), row["model"], when(row["refit_at"]), when(row["trained_until"]), count(row["rows"]), count(row["symbols"]), count(row["refits"])] for row in overview.models.iter_rows(named=True)]
@@ -198,10 +205,10 @@ def serve_row(overview: Overview, detail: Detail, horizon: int) -> list[object]:
     served = overview.scores.filter((pl.col("symbol") == detail.symbol) & (pl.col("horizon_minutes") == horizon) & (pl.col("model") == "served"))
     whole = served.filter(pl.col("period") == "all").to_dicts()
     months = served.filter(pl.col("period").str.len_chars() == 7).sort("period").tail(YEAR_MONTHS)  # noqa: PLR2004 - letters of a month
-    recent = 1 - months["sse"].sum() / months["sse_naive"].sum() if months["sse_naive"].sum() > 0 else None
+    recent = 1 - total(months["sse"]) / total(months["sse_naive"]) if total(months["sse_naive"]) > 0 else None
     now = detail.fan.issues.filter(pl.col("horizon_minutes") == horizon)["served_by"].to_list()
     shares = detail.naive[horizon]
-    naive = shares["naive"].sum() / shares["n"].sum() if shares.height else None
+    naive = total(shares["naive"]) / total(shares["n"]) if shares.height else None
     skill = plus_minus(whole[0]["skill"], whole[0]["error"]) if whole else "–"
     return [to_minutes_text(horizon), now[0] if now else "–", (whole[0]["verdict"] or "–") if whole else "–", skill, percent(recent), percent(naive, 1)]
 
