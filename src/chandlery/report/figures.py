@@ -206,9 +206,9 @@ def draw_issues(issues: pl.DataFrame) -> list[Figure]:
 
     Horizons that were not issued at the newest moment are left out: their bands start elsewhere.
     """
-    last = issues.filter(pl.col("issued_at") == issues["issued_at"].max())
-    if last.is_empty():
+    if issues.is_empty():
         return []
+    last = issues.filter(pl.col("issued_at") == issues["issued_at"].max())
     start, close = to_text(last["issued_at"])[0], last["close"][0]
     times = [start, *to_text(last["target_time"])]
     drawn: list[Figure] = []

@@ -16,6 +16,7 @@ __all__ = ["SECTIONS", "account_rows", "explain_serving", "show_calibration", "s
 MOST_FILES = 100  # refused files that are listed
 MOST_GAPS = 10  # gaps of a symbol that are listed
 YEAR_MONTHS = 12
+NO_SCORES = "No forecast has been scored yet: <code>chandlery forecast</code> makes forecasts once there is enough history for a first fit, and scores them as their targets pass."
 NO_FORECASTS = "There are no forecasts yet: <code>chandlery forecast</code> makes them, once there is enough history for a first fit."
 NOTHING = "Nothing to show: no symbol of this lake has candles yet."
 
@@ -81,7 +82,7 @@ def lasting(time: dt.timedelta) -> str:
 def show_skill(overview: Overview, found: list[Detail]) -> str:
     """Return section 3: skill against the price that stays."""
     if overview.scores.is_empty():
-        return paragraph(NO_FORECASTS, "lead")
+        return paragraph(NO_SCORES, "lead")
     parts = [
         paragraph(
             "Skill is the share of naive's squared error that a model takes away: 0 is the price that stays where it is, above 0 is better, below 0 is worse; bars are 95 % intervals, and one that crosses the line at 0 proves nothing.",
@@ -137,7 +138,7 @@ def tell_served(overview: Overview) -> str:
 def show_calibration(overview: Overview, found: list[Detail]) -> str:
     """Return section 4: whether what was said came, in the mean and in the spread."""
     if overview.scores.is_empty():
-        return paragraph(NO_FORECASTS, "lead")
+        return paragraph(NO_SCORES, "lead")
     lead = "Forecasts are sorted by the move they predicted and cut into ten equal parts: a point on the dotted diagonal means that the move came, in the mean, just as large as predicted; points on the dashed line at 0 would mean that naive was right all along."
     rule = "Moves are in basis points (0.01 %). Only moments count when a model was served, and only one in each span of a horizon, so that no two targets overlap; bars are 95 % intervals of the mean."
     parts = [paragraph(lead, "lead"), paragraph(rule)]
@@ -183,7 +184,7 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
 def explain_serving(overview: Overview, found: list[Detail]) -> str:
     """Return section 6: what is served and why."""
     if overview.scores.is_empty():
-        return paragraph(NO_FORECASTS, "lead")
+        return paragraph(NO_SCORES, "lead")
     lead = "Each midnight, UTC, the model with the least calibrated error on this symbol's own past is chosen; where even that has not beaten naive by more than its own uncertainty, over the long run and over the newest weeks, the price that stays is served instead."
     parts = [paragraph(lead, "lead")]
     for detail in found:
