@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 from pages import figures_of, settings_of, trace
 
+from chandlery.cli import main
 from chandlery.errors import SettingsError
 from chandlery.report import write_plot, write_report
 from chandlery.tables import read_table
@@ -25,6 +27,23 @@ def close(found: list[float], wanted: list[float], within: float = 1e-6) -> bool
 
 def chandlery(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "chandlery.cli", *map(str, words)], capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Return the command line in this process, in an empty folder: its exit code, what it prints and what it says."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["chandlery", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return (int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 def test_every_row_of_the_ledger_is_in_the_sums(lake: Path, page: Path) -> None:
@@ -217,28 +236,26 @@ def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, t
         (("plot", "BTCUSD", "--horizon", "7m"), "horizon 7m"),
     ],
 )
-def test_a_wrong_word_is_one_text_and_exit_2(lake: Path, words: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    ended = chandlery(*words, "--lake", lake)
-    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
-    assert told in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_a_wrong_word_is_one_text_and_exit_2(lake: Path, words: tuple[str, ...], told: str, tmp_path: Path, call: Call) -> None:
+    code, out, err = call(*words, "--lake", str(lake))
+    assert (code, out) == (2, ""), err
+    assert told in err
+    assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("words", [("report",), ("plot", "BTCUSD")])
-def test_no_lake_is_told(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert "no lake; expected where to read" in chandlery(*words).stderr
-    ended = chandlery(*words, "--lake", "typo")
-    assert ended.returncode == 2
-    assert "no lake at typo" in ended.stderr
+def test_no_lake_is_told(words: tuple[str, ...], call: Call) -> None:
+    assert "no lake; expected where to read" in call(*words)[2]
+    code, _, err = call(*words, "--lake", "typo")
+    assert code == 2
+    assert "no lake at typo" in err
 
 
-def test_a_full_disk_is_worth_trying_again(lake: Path) -> None:
-    ended = chandlery("report", "--lake", lake, "--symbol", "ETHUSD", "--horizon", "5m", "--output", "/dev/full")
-    assert ended.returncode == 5
-    assert "make room" in ended.stderr
+def test_a_full_disk_is_worth_trying_again(lake: Path, call: Call) -> None:
+    code, _, err = call("report", "--lake", str(lake), "--symbol", "ETHUSD", "--horizon", "5m", "--output", "/dev/full")
+    assert code == 5
+    assert "make room" in err
 
 
 def test_without_plotly_the_hint_names_the_extra(lake: Path) -> None:

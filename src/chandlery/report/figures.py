@@ -27,7 +27,7 @@ CALENDAR_SHADES = 3.2  # log10 of more than the minutes of a day
 
 def lay_out(**changes: Any) -> Figure:
     """Return a layout with what all figures share, and changes."""
-    axis = {"gridcolor": "--grid", "zeroline": False, "linecolor": "--grid", "fixedrange": True, "automargin": True}
+    axis = {"gridcolor": "--grid", "zeroline": False, "linecolor": "--grid", "fixedrange": True, "automargin": True, "tickangle": 0}
     legend = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
     shared = {"margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "dragmode": False, "legend": legend, "hovermode": "closest"}
     axes = {name: {**axis, **changes.pop(name, {})} for name in ("xaxis", "yaxis")}
@@ -87,7 +87,7 @@ def draw_calendar(days: pl.DataFrame, first: dt.date, last: dt.date) -> Figure:
                 shades[day.day - 1][column], texts[day.day - 1][column] = round(float(pl.Series([minutes + 1.0]).log10()[0]), 2), f"{day}: {words}"
         scale = [[0, f"--{kind}-0"], [1, f"--{kind}"]]
         layers.append({**base, "z": shades, "text": texts, "zmax": CALENDAR_SHADES, "colorscale": scale, "hoverinfo": "text", "name": kind})
-    ticks = {"type": "category", "tickvals": [label for label in labels if label.endswith("-01")] or labels[:1], "ticktext": [label[:4] for label in labels if label.endswith("-01")] or labels[:1], "showgrid": False, "tickangle": 0}
+    ticks = {"type": "category", "tickvals": [label for label in labels if label.endswith("-01")] or labels[:1], "ticktext": [label[:4] for label in labels if label.endswith("-01")] or labels[:1], "showgrid": False}
     return {"data": layers, "layout": lay_out(xaxis=ticks, yaxis={"title": "day of the month", "autorange": "reversed", "tickvals": [1, 10, 20, 31], "showgrid": False})}
 
 
@@ -179,7 +179,7 @@ def draw_coverage(overview: Overview, symbol: str) -> Figure:
             hover = f"%{{x|%Y-%m}} {name}: %{{y:.1f}} % inside {level} %<extra></extra>"
             lines.append({"type": "scatter", "mode": "lines", "name": name, "legendgroup": name, "showlegend": level == 80, "x": rows["period"].to_list(), "y": y, "line": style, "hovertemplate": hover})  # noqa: PLR2004
     wanted = [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": {"color": "--ink", "width": 1.5, "dash": "dash"}} for level in (80, 95)]
-    return {"data": lines, "layout": lay_out(xaxis={"type": "date", "showgrid": False, "nticks": 8}, yaxis={"title": "inside, %", "tickvals": [60, 70, 80, 90, 95, 100]}, shapes=wanted)}
+    return {"data": lines, "layout": lay_out(xaxis={"type": "date", "showgrid": False, "nticks": 5}, yaxis={"title": "inside, %", "tickvals": [60, 70, 80, 90, 95, 100]}, shapes=wanted)}
 
 
 def draw_naive(detail: Detail, horizons: list[int]) -> Figure:
@@ -190,7 +190,7 @@ def draw_naive(detail: Detail, horizons: list[int]) -> Figure:
     heat = {"type": "heatmap", "x": months, "y": [to_minutes_text(horizon) for horizon in horizons], "z": z, "zmin": 0, "zmax": 100, "colorscale": [[0, "--model-0"], [1, "--naive-1"]], "showscale": False, "xgap": 1, "ygap": 1}
     heat["hovertemplate"] = "%{x} %{y}: naive %{z:.0f} % of the time<extra></extra>"
     years = [month for month in months if month.endswith("-01")] or months[:1]
-    ticks = {"type": "category", "tickvals": years, "ticktext": [month[:4] for month in years], "showgrid": False, "tickangle": 0}
+    ticks = {"type": "category", "tickvals": years, "ticktext": [month[:4] for month in years], "showgrid": False}
     return {"data": [heat], "layout": lay_out(xaxis=ticks, yaxis={"type": "category", "showgrid": False, "autorange": "reversed"})}
 
 

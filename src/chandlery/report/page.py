@@ -15,7 +15,7 @@ from chandlery.report.sections import SECTIONS
 __all__ = ["load_script", "render_plot", "render_report"]
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-MOST_NAMES = 40  # symbols that are named where they are left out
+MOST_NAMES = 12  # symbols that are named where they are left out
 WORDS = (
     "<strong>naive</strong> is the forecast that the price stays where it is. <strong>Skill</strong> is measured against it. "
     "A <strong>horizon</strong> is how far ahead a forecast looks. <strong>Served</strong> is the one forecast that is published as <code>predicted_close</code>: a model's, or naive's. "
@@ -46,12 +46,12 @@ def render_report(overview: Overview, found: list[Detail], script: str) -> str:
     """
     exchange = escape(overview.lake.exchange)
     title = f"{exchange}: candles and forecasts"
-    links = "".join(f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in SECTIONS)
+    links = "".join(f'<li><a href="#{name}">{escape(short)}</a></li>' for name, short, _, _ in SECTIONS)
     names = "".join(f"<option>{escape(detail.symbol)}</option>" for detail in found)
     chooser = f'<label>Symbol <select id="symbol" autocomplete="off">{names}</select></label>' if found else ""
     body = f"<header><h1>{title}</h1>\n{introduce(overview, found)}</header>\n"
     body += f'<nav aria-label="Sections"><div><ol>{links}</ol>{chooser}</div></nav>\n<main>\n'
-    for name, heading, show in SECTIONS:
+    for name, _, heading, show in SECTIONS:
         body += f'<section id="{name}"><h2>{escape(heading)}</h2>\n{show(overview, found)}</section>\n'
     body += "</main>\n<footer>Made by <code>chandlery report</code> from the lake's published tables alone; the same tables give the same page.</footer>\n"
     return assemble(title, body, script, tools=False)

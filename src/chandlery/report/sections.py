@@ -24,7 +24,7 @@ NOTHING = "Nothing to show: no symbol of this lake has candles yet."
 def account_rows(overview: Overview, _: list[Detail]) -> str:
     """Return section 1: what became of every row that was read."""
     sums = overview.symbols.select(pl.col("^rows_.*$").sum(), pl.col("files", "refused").sum()).row(0, named=True)
-    lead = f"Of {count(sums['rows_read'])} rows in {count(sums['files'])} files, {count(sums['rows_kept'])} are candles; every other row is counted under what became of it, and the columns of each line add up."
+    lead = f"Of {count(sums['rows_read'])} rows in {count(sums['files'])} files, {count(sums['rows_kept'])} are candles; every other row is counted under what became of it, and rows read is the sum of the columns to its right."
     parts = [paragraph(lead, "lead")]
     columns = ["rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected"]
     rows = []
@@ -149,7 +149,7 @@ def show_calibration(overview: Overview, found: list[Detail]) -> str:
             else paragraph(f"{to_minutes_text(horizon)} ahead: too few forecasts by a model for tenths.")
             for horizon, rows in detail.deciles.items()
         ]
-        content = f'<div class="small">{"".join(tenths)}</div>'
+        content = f'<h3>{detail.symbol}, what was predicted and what came</h3><div class="small">{"".join(tenths)}</div>'
         served = overview.scores.filter((pl.col("symbol") == detail.symbol) & (pl.col("model") == "served") & (pl.col("period") == "all"))
         if served.height:
             caption = f"{detail.symbol}: share of actual prices inside the 80 % and the 95 % interval, by month, a line a horizon. Dashed is what was promised."
@@ -170,7 +170,7 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
             continue
         newest = detail.fan.issues["issued_at"].max()
         issued = when(newest if isinstance(newest, dt.datetime) else None)
-        near = figure(f"near-{detail.symbol}", figures.draw_near(detail.fan, parse_minutes(overview.lake.interval)), f"{detail.symbol}, forecast at {issued} UTC, close up.", 360)
+        near = figure(f"near-{detail.symbol}", figures.draw_near(detail.fan, parse_minutes(overview.lake.interval)), f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}", 360)
         day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), f"The same on the last day, candles of {to_minutes_text(detail.fan.bar_minutes)}.", 360)
         rows = []
         for row in detail.fan.issues.iter_rows(named=True):
@@ -179,6 +179,14 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
         told = table(["horizon", "target time", "by", "close at issue (naive)", "predicted", "80 %", "95 %"], rows, f"{detail.symbol}: the newest forecasts, in the quote currency", words=3)
         parts.append(only_for(detail.symbol, f'<div class="pair">{near}{day}</div>' + told))
     return "".join(parts) if found else paragraph(NOTHING)
+
+
+def tell_age(overview: Overview, detail: Detail) -> str:
+    """Return how long a symbol has been silent, where that is a day or more before the lake's newest candle."""
+    last = detail.fan.near["open_time"].max()
+    if overview.newest is None or not isinstance(last, dt.datetime) or overview.newest - last < dt.timedelta(days=1):
+        return ""
+    return f" Its last candle is {lasting(overview.newest - last)} older than the lake's newest."
 
 
 def explain_serving(overview: Overview, found: list[Detail]) -> str:
@@ -215,10 +223,10 @@ def serve_row(overview: Overview, detail: Detail, horizon: int) -> list[object]:
 
 
 SECTIONS = (
-    ("rows-accounted", "Every row is accounted for", account_rows),
-    ("gaps", "Gaps on a calendar", show_gaps),
-    ("skill", "Skill against the price that stays", show_skill),
-    ("calibration", "Calibration and coverage", show_calibration),
-    ("fan", "The last forecasts", show_fans),
-    ("served", "What is served, and why", explain_serving),
+    ("rows-accounted", "Rows", "Every row is accounted for", account_rows),
+    ("gaps", "Gaps", "Gaps on a calendar", show_gaps),
+    ("skill", "Skill", "Skill against the price that stays", show_skill),
+    ("calibration", "Calibration", "Calibration and coverage", show_calibration),
+    ("fan", "Last forecasts", "The last forecasts", show_fans),
+    ("served", "Served", "What is served, and why", explain_serving),
 )
