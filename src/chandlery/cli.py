@@ -186,6 +186,40 @@ def explain(symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD,
     show.explain(_lake(config, lake), symbol, row, as_json=json)
 
 
+@app.command(name="report")
+def write_report(
+    config: Config = None, lake: LakeUri = None,
+    symbol: Annotated[list[str] | None, typer.Option("--symbol", help="Show this symbol in detail; repeatable. Without it, the 12 with the most candles.")] = None,
+    horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
+    output: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"), json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Write the lake as one HTML page that works offline: rows, gaps, skill, calibration, the last forecasts, what is served and why.
+
+    Example: chandlery report --lake lake/ --symbol LTCUSD --output report.html
+    """
+    from chandlery import report, show  # noqa: PLC0415
+    from chandlery.progress import open_watch  # noqa: PLC0415
+
+    settings = _settings(config, lake_uri=lake, symbols_=symbol)
+    show.written(report.write_report(settings, output, horizon, open_watch(quiet=quiet or json)), as_json=json)
+
+
+@app.command()
+def plot(
+    symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")], config: Config = None, lake: LakeUri = None,
+    horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
+    days: Annotated[int, typer.Option(help="How many days of candles.", min=1, max=3660)] = 2,
+    output: Annotated[Path | None, typer.Option(help="The page to write; SYMBOL.html here, where none is named.")] = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Write one picture of a symbol: its last candles, what had been forecast for them, and the newest forecasts.
+
+    Example: chandlery plot LTCUSD --lake lake/ --horizon 30m --days 2
+    """
+    from chandlery import report, show  # noqa: PLC0415
+
+    show.written(report.write_plot(_settings(config, lake_uri=lake), symbol, output, horizon, days), as_json=json)
+
+
 @app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],

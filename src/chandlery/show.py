@@ -15,15 +15,17 @@ from chandlery.check import Probe
 from chandlery.config import Settings, normalise_symbol
 from chandlery.errors import SettingsError
 from chandlery.pipeline import Plan
+from chandlery.report import Written
 from chandlery.schema import TABLES
 from chandlery.session import RunReport
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import measure_table, read_table
 
-__all__ = ["explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables"]
+__all__ = ["explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables", "written"]
 
 MOST_ROWS = 200
+FEW = 12
 YEAR = 4  # letters of a period that is a year
 
 
@@ -75,6 +77,16 @@ def plan(found: Plan, *, as_json: bool) -> None:
         _table([msgspec.structs.asdict(step) for step in found.steps])
     else:
         print("everything is up to date")
+
+
+def written(page: Written, *, as_json: bool) -> None:
+    """Show what page was written."""
+    if as_json:
+        _print_json(page)
+        return
+    print(f"wrote {page.path}, {page.size_bytes / 1e6:.1f} MB: {', '.join(page.symbols) or 'no symbol'}")
+    if page.left_out:
+        print(f"in tables and sums alone: {', '.join(page.left_out[:FEW])}" + f" and {len(page.left_out) - FEW:,} more" * (len(page.left_out) > FEW) + "; --symbol chooses others")
 
 
 def probes(found: list[Probe], *, as_json: bool) -> None:

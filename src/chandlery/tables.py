@@ -188,7 +188,7 @@ def read_table(
     wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
     chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in TABLES[table].partitions}
     frames = read_pinned(Store(lake, options), table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
-    rows = join(frames, TABLES[table])
+    rows = join(frames, TABLES[table], {*columns, *wanted, *TABLES[table].sort} if columns else None)
     for name, value in wanted.items():
         if value is not None and name not in chosen and name in rows.columns:
             rows = rows.filter(pl.col(name) == value)
@@ -213,11 +213,14 @@ def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], boo
     raise StoreUnavailableError(f"{table} is being replaced all the while", "a moment of rest", "run again")
 
 
-def join(parts: list[tuple[dict[str, str], bytes]], table: Table) -> pl.DataFrame:
-    """Return all rows with their partition keys put back."""
+def join(parts: list[tuple[dict[str, str], bytes]], table: Table, wanted: set[str] | None = None) -> pl.DataFrame:
+    """Return all rows with their partition keys put back; only the wanted of their other columns where these are given."""
     types = {name: column.dtype for name, column in table.schema.columns().items()}
     empty = empty_frame(table.schema)
-    frames = [decode(content).select(*(pl.lit(keys[name]).cast(plain_type(types[name])).alias(name) for name in table.partitions), pl.all()) for keys, content in parts]
+    frames = []
+    for keys, content in parts:
+        there = None if wanted is None else [name for name in pl.read_parquet_schema(io.BytesIO(content)) if name in wanted]
+        frames.append(decode(content, there).select(*(pl.lit(keys[name]).cast(plain_type(types[name])).alias(name) for name in table.partitions), pl.all()))
     return pl.concat([empty, *frames], how="diagonal") if frames else empty
 
 

@@ -60,3 +60,11 @@ def test_bytes_do_not_follow_the_number_of_threads() -> None:
     assert len(shown) == 1
     assert conform(ledger(1), TABLES["ledger"]).columns == [name for name in TABLES["ledger"].schema.column_names() if name not in {"exchange", "symbol"}]
     assert encode(ledger(1)) == encode(ledger(1))
+
+
+def test_only_some_columns_are_the_same_rows(tmp_path: Path) -> None:
+    write_partition(Store(str(tmp_path)), "ledger", KEYS, ledger(3), lambda: None)
+    wanted = ["rows_read", "symbol"]
+    assert read_table(str(tmp_path), "ledger", columns=wanted).equals(read_table(str(tmp_path), "ledger").select(wanted))
+    with pytest.raises(SettingsError, match="column 'nothing' of ledger"):
+        read_table(str(tmp_path), "ledger", columns=["nothing"])

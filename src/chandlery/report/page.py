@@ -1,0 +1,119 @@
+"""One HTML page that holds all it needs: Plotly's script, the numbers and the words; it asks nothing of any network."""
+
+from importlib.resources import files
+
+import polars as pl
+
+from chandlery.config import to_minutes_text
+from chandlery.errors import SettingsError
+from chandlery.report.data import Detail, Overview
+from chandlery.report.figures import Figure
+from chandlery.report.markup import count, escape, figure, paragraph, percent, when
+from chandlery.report.measures import total
+from chandlery.report.sections import SECTIONS
+
+__all__ = ["load_script", "render_plot", "render_report"]
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+MOST_NAMES = 12  # symbols that are named where they are left out
+WORDS = (
+    "<strong>naive</strong> is the forecast that the price stays where it is. <strong>Skill</strong> is measured against it. "
+    "A <strong>horizon</strong> is how far ahead a forecast looks. <strong>Served</strong> is the one forecast that is published as <code>predicted_close</code>: a model's, or naive's. "
+    "Every forecast was made from what was known at its time: when a model was fitted, it had not seen the moments that it is scored on. Times are UTC."
+)
+
+
+def load_script() -> str:
+    """Return Plotly's script, which ships with its Python package.
+
+    Raises:
+        SettingsError: Plotly is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs  # noqa: PLC0415 - the extra `report`
+    except ImportError:
+        raise SettingsError("Plotly is not installed", "the extra `report`", "pip install 'chandlery[report]'") from None
+    return str(get_plotlyjs())
+
+
+def render_report(overview: Overview, found: list[Detail], script: str) -> str:
+    """Return the page of a lake.
+
+    Args:
+        overview: Of the whole lake.
+        found: Of each symbol that is shown in detail.
+        script: As `load_script` gives it.
+    """
+    exchange = escape(overview.lake.exchange)
+    title = f"{exchange}: candles and forecasts"
+    links = "".join(f'<li><a href="#{name}">{escape(short)}</a></li>' for name, short, _, _ in SECTIONS)
+    names = "".join(f"<option>{escape(detail.symbol)}</option>" for detail in found)
+    chooser = f'<label>Symbol <select id="symbol" autocomplete="off">{names}</select></label>' if found else ""
+    body = f"<header><h1>{title}</h1>\n{introduce(overview, found)}</header>\n"
+    body += f'<nav aria-label="Sections"><div><ol>{links}</ol>{chooser}</div></nav>\n<main>\n'
+    for name, _, heading, show in SECTIONS:
+        body += f'<section id="{name}"><h2>{escape(heading)}</h2>\n{show(overview, found)}</section>\n'
+    body += "</main>\n<footer>Made by <code>chandlery report</code> from the lake's published tables alone; the same tables give the same page.</footer>\n"
+    return assemble(title, body, script, tools=False)
+
+
+def introduce(overview: Overview, found: list[Detail]) -> str:
+    """Return the head of the page: what it is about, the facts in brief, and what is left out."""
+    newest = when(overview.newest)
+    horizons = ", ".join(map(to_minutes_text, overview.horizons))
+    models = escape(", ".join(overview.lake.models))
+    text = paragraph(f"Candles of {escape(overview.lake.interval)}, {count(overview.symbols.height)} symbols, forecasts {horizons} ahead by {models}; newest candle {newest} UTC.", "lead")
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}<small>{rest}</small></dd></div>" for name, value, rest in tell_facts(overview, found))
+    text += f'<dl class="facts">{cells}</dl>\n' + paragraph(WORDS)
+    if overview.left_out:
+        named = escape(", ".join(overview.left_out[:MOST_NAMES])) + (f" and {count(len(overview.left_out) - MOST_NAMES)} more" if len(overview.left_out) > MOST_NAMES else "")
+        text += paragraph(f"In detail: {escape(', '.join(overview.shown)) or 'no symbol'}. In the tables and sums alone: {named}; <code>--symbol</code> chooses others.")
+    return text + "<noscript><p class=note>The figures need JavaScript, from this page alone; the tables do not.</p></noscript>\n"
+
+
+def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, str]]:
+    """Return the facts in brief: name, value and what belongs to it."""
+    symbols = overview.symbols
+    read, kept, refused, files_read = (count(int(total(symbols[name]))) for name in ("rows_read", "rows_kept", "refused", "files"))
+    facts = [("candles", kept, f"of {read} rows read"), ("files refused", refused, f"of {files_read}")]
+    served = overview.scores.filter((pl.col("model") == "served") & (pl.col("period") == "all"))
+    if served.is_empty():
+        return [*facts, ("forecasts", "none yet", "they come with enough history")]
+    better, worse = ((served["verdict"] == verdict).sum() for verdict in ("better", "worse"))
+    facts.append(("served better than naive", f"{better} of {served.height}", f"symbols × horizons, at 5 % false discovery; worse: {worse}"))
+    longest = overview.pooled.filter(pl.col("model") == "served").sort("horizon_minutes")
+    for row in longest[[0, -1]].unique(maintain_order=True).iter_rows(named=True):
+        spread = "" if row["error"] is None else f"± {row['error'] * 196:.2f} of naive's squared error"
+        facts.append((f"skill served, {to_minutes_text(row['horizon_minutes'])}", percent(row["skill"]), spread))
+    shares = [share for detail in found for share in detail.naive.values() if share.height]
+    if shares:
+        whole, naive = (sum(total(share[name]) for share in shares) for name in ("n", "naive"))
+        facts.append(("naive served", percent(naive / whole, 1), "of the time, symbols in detail"))
+    known = served.drop_nulls("coverage_80")
+    if known.height:
+        held = [total(known[f"coverage_{level}"] * known["n"]) / total(known["n"]) for level in (80, 95)]
+        facts.append(("80 % interval held", percent(held[0], 1), f"95 % interval: {percent(held[1], 1)}"))
+    return facts
+
+
+def render_plot(symbol: str, drawn: Figure, caption: str, note: str, script: str) -> str:
+    """Return a page with one picture.
+
+    Args:
+        symbol: Whose.
+        drawn: The picture.
+        caption: What it shows.
+        note: How to read it.
+        script: As `load_script` gives it.
+    """
+    body = f"<header><h1>{escape(symbol)}</h1></header>\n<main>{figure('plot', drawn, caption, 560)}{paragraph(escape(note))}</main>\n"
+    return assemble(escape(symbol), body, script, tools=True)
+
+
+def assemble(title: str, body: str, script: str, *, tools: bool) -> str:
+    """Return a whole document around ready HTML."""
+    room = files("chandlery.report")
+    style, behaviour = (room.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    head = f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{style}</style>\n'
+    scripts = f"<script>{script}</script>\n<script>\n{behaviour}</script>\n"
+    return f'<!doctype html>\n<html lang="en" data-tools="{"yes" if tools else "no"}">\n<head>\n{head}</head>\n<body>\n{body}{scripts}</body>\n</html>\n'
