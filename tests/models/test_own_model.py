@@ -45,10 +45,10 @@ def test_a_regressor_of_ones_own_is_forecast_and_scored(tmp_path: Path, monkeypa
     write_days(tmp_path / "raw", 0, 40)
     run_lake(tmp_path / "raw", tmp_path / "lake", extensions=[str(tmp_path / "own.py")], models=["linear", "huber"])
     scores = read_table(str(tmp_path / "lake"), "scores")
-    assert set(scores["model"].unique()) == {"linear", "huber", "served", "naive"}
+    assert set(scores["model"].unique()) == {"linear", "huber", "blend", "served", "naive"}
     forecasts = read_table(str(tmp_path / "lake"), "forecasts")
     assert forecasts["predicted_huber"].null_count() == 0
-    assert forecasts.columns[-2:] == ["predicted_linear", "predicted_huber"]
+    assert forecasts.columns[-3:] == ["predicted_linear", "predicted_huber", "predicted_blend"]
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ class Sample:
     Args:
         values: Features or inputs, float32 (n, d).
         target: float32 (n, horizons).
-        weight: Sigma against a typical sigma, float32 (n,).
+        weight: Sigma against a typical sigma; less for older rows, float32 (n,).
         key: The hash, uint64 (n,).
     """
 

@@ -16,9 +16,9 @@ from chandlery.tasks.work import Arrays, Work
 __all__ = ["FitTask", "Fitted", "artefact_path", "fit_model", "read_artefacts"]
 
 
-POOL_MONTHS = 6  # older rows make trees worse
+POOL_MONTHS = 12
 MOST_ROWS = 1_000_000
-HALF_LIFE_MONTHS = 3.0  # of sums: likewise
+HALF_LIFE_MONTHS = 3.0  # of rows, in sums and samples alike: what older ones teach is past
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,17 @@ def publish(task: FitTask, year: str, fresh: list[Fitted]) -> None:
     task.work.lake.store.put_changed(artefact_path(task.model, horizon_minutes, year), content)
 
 
+def fading(bucket: str, later: str) -> float:
+    """Return what is left of a row's weight.
+
+    Example:
+        >>> fading("2019-01", "2019-04")
+        0.5
+    """
+    months = int((np.datetime64(later, "M") - np.datetime64(bucket, "M")).astype(int))
+    return float(0.5 ** (months / HALF_LIFE_MONTHS))
+
+
 class Buckets:
     """The buckets of all symbols, read in a fixed order: by refit, then by symbol."""
 
@@ -147,8 +158,7 @@ class SumsPool:
             if self._total is None:
                 self._total = sums
             else:
-                months = int((np.datetime64(bucket, "M") - np.datetime64(self._newest, "M")).astype(int))
-                self._total = (self._total.fade(0.5 ** (months / HALF_LIFE_MONTHS)) if months else self._total) + sums
+                self._total = (self._total if bucket == self._newest else self._total.fade(fading(self._newest, bucket))) + sums
             self._newest = bucket
             self._symbols.add(symbol)
         if self._total is None:
@@ -175,4 +185,5 @@ class SamplePool:
         self._parts = [(bucket, symbol, sample if sample.rows <= quota else sample.take_lowest(quota)) for bucket, symbol, sample in self._parts if bucket > oldest]
         if not self._parts:
             return None, []
-        return Sample.concat(sample for _, _, sample in self._parts), sorted({symbol for _, symbol, _ in self._parts})
+        faded = (replace(sample, weight=sample.weight * np.float32(fading(bucket, refit))) for bucket, _, sample in self._parts)
+        return Sample.concat(faded), sorted({symbol for _, symbol, _ in self._parts})
