@@ -1,12 +1,15 @@
 """The fit task: gathered sums or samples to one fitted model a refit, in the order of time."""
 
+import zlib
 from dataclasses import dataclass, replace
 
 import msgspec
+import numpy as np
 
 from chandlery.config import to_minutes_text
 from chandlery.errors import StoreUnavailableError
-from chandlery.models import Artefact, Model, Sample, Sums, open_models
+from chandlery.leaks import TrainedOn, check_learned, check_split
+from chandlery.models import Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state import get_arrays
 from chandlery.tasks.gather import bucket_path
 from chandlery.tasks.work import Arrays, Work
@@ -68,16 +71,23 @@ def fit_model(task: FitTask) -> int:
     """Fit and publish one model at each of its refits; return the number of refits.
 
     Raises:
+        LawError: A refit trains on what was not known at it, or learns from something else.
         LeaseHeldError: Another run has taken the lake.
     """
     model = open_models([task.model], task.work.extensions)[0]
-    pool = SumsPool(task) if model.learns_from == "sums" else SamplePool(task, model)
+    buckets = Buckets(task, model)
+    pool = SumsPool(task, buckets) if model.learns_from == "sums" else SamplePool(task, model, buckets)
     fits: dict[str, list[Fitted]] = {}
+    probed = min(task.refits, key=lambda refit: zlib.crc32(f"{model.name} {refit}".encode()))
     for refit in task.refits:
         training, symbols = pool.until(refit)
         if training is None:
             continue
+        check_split(model.name, refit, buckets.read, training)
         fit = model.fit(training, task.work.seed)
+        if task.work.extensions and refit in {task.refits[-1], probed}:
+            again = open_afresh([model.name], task.work.extensions)[0].fit(training, task.work.seed)
+            check_learned(model.name, refit, fit, again)
         fits.setdefault(refit[:4], []).append(Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit))
     for year, fresh in fits.items():
         publish(task, year, fresh)
@@ -94,10 +104,17 @@ def publish(task: FitTask, year: str, fresh: list[Fitted]) -> None:
 
 
 class Buckets:
-    """The buckets of all symbols, read in a fixed order: by refit, then by symbol."""
+    """The buckets of all symbols, read in a fixed order: by refit, then by symbol.
 
-    def __init__(self, task: FitTask) -> None:
+    Args:
+        task: Whose fits.
+        model: Who learns from them.
+    """
+
+    def __init__(self, task: FitTask, model: Model) -> None:
         self._lake, store = task.work.lake, task.work.lake.store
+        self._model = model
+        self.read: list[TrainedOn] = []
         names = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
         self._waiting = sorted((path.removeprefix(bucket_path(symbol)), symbol, path) for symbol, paths in names.items() for path in paths)
 
@@ -105,22 +122,33 @@ class Buckets:
         """Return the buckets that a refit may train on and that were not returned before."""
         count = sum(name <= f"{refit}.state" for name, _, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
-        return [(symbol, self._read(path)) for _, symbol, path in ready]
+        return [(symbol, self._read(symbol, path)) for _, symbol, path in ready]
 
-    def _read(self, path: str) -> Arrays:
+    def _read(self, symbol: str, path: str) -> Arrays:
         arrays = get_arrays(self._lake.store, path)
         if arrays is None:
             self._lake.guard()
             self._lake.store.delete(path)  # the next run misses it, and makes it anew
             raise StoreUnavailableError(f"{path} is damaged", "what the run before kept there", "run again: it is made anew")
+        self.read.append(self._describe(symbol, arrays))
         return arrays
+
+    def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
+        from_sums = self._model.learns_from == "sums"
+        keys = None if from_sums else arrays.get("sample.key", np.empty(0, np.uint64))
+        rows = int(arrays.get(f"sums.{self._model.name}.rows", 0)) if keys is None else keys.size
+        known_ms = None
+        if "newest" in arrays:  # what an earlier version kept says nothing of it
+            known = int(arrays["newest"]) + 1 + max(self._lake.horizon_steps)
+            known_ms = known * self._lake.interval_minutes * 60_000
+        return TrainedOn(str(arrays["bucket"]), symbol, known_ms, rows, keys)
 
 
 class SumsPool:
     """Sums over all symbols, growing from refit to refit."""
 
-    def __init__(self, task: FitTask) -> None:
-        self._buckets, self._task = Buckets(task), task
+    def __init__(self, task: FitTask, buckets: Buckets) -> None:
+        self._buckets, self._task = buckets, task
         self._total: Sums | None = None
         self._symbols: set[str] = set()
 
@@ -139,8 +167,8 @@ class SumsPool:
 class SamplePool:
     """Sampled rows of all symbols, growing from refit to refit."""
 
-    def __init__(self, task: FitTask, model: Model) -> None:
-        self._buckets, self._task, self._model = Buckets(task), task, model
+    def __init__(self, task: FitTask, model: Model, buckets: Buckets) -> None:
+        self._buckets, self._task, self._model = buckets, task, model
         self._parts: list[Sample] = []
         self._symbols: set[str] = set()
 
