@@ -18,7 +18,7 @@ from chandlery.features.registry import OwnFeature
 from chandlery.gaps import Activity, barriers, find_gaps
 from chandlery.grid import CandleBlock, Floats, Ints, fill_dense
 from chandlery.labels import normalise
-from chandlery.leaks import CLOSE, Witness, are_close, compare, look_up_labels, moment
+from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.market import MarketBlock, MarketState, run_market
 from chandlery.models import open_afresh
 from chandlery.state import get_arrays
@@ -249,8 +249,8 @@ class ModelGate:
 
     def __init__(self, symbol_pass: SymbolPass, fits: Sequence[Fits], starts: frozenset[int]) -> None:
         self._pass, self._fits, self._starts = symbol_pass, fits, starts
-        names, extensions = [fit.model.name for fit in fits], symbol_pass.work.extensions
-        self._models = open_afresh(names, extensions) if extensions else [fit.model for fit in fits]
+        self._names, extensions = [fit.model.name for fit in fits], symbol_pass.work.extensions
+        self._models = open_afresh(self._names, extensions) if extensions else [fit.model for fit in fits]
 
     def look(self, passed: Passed, predictions: NDArray[np.float32]) -> None:
         """Compare a block's predictions with what each of its days gives up to a moment inside it.
@@ -273,7 +273,10 @@ class ModelGate:
         at = np.concatenate([np.arange(first, end + 1) for first, end in ends])
         part = FeatureRows(*(getattr(rows, name)[at] for name in ("step", "close", "sigma", "weight", "ready", "values")))
         fits = [Fits(model, fit.horizon, fit.refit_ms[:count], fit.artefacts[:count]) for model, fit, count in zip(self._models, self._fits, known, strict=True)]
-        again = predict_rows(fits, self._pass.plan.names, part, minutes)
+        try:
+            again = predict_rows(fits, self._pass.plan.names, part, minutes)
+        except Exception as error:
+            raise LawError(f"a model of {', '.join(self._names)} knows more than its artefact: loaded afresh, it fails with {error!r}", "the same predictions", KEEP_NOTHING) from error
         close = np.isclose(predictions[at], again, rtol=CLOSE, atol=CLOSE, equal_nan=True)
         if not close.all():
             row, place = np.argwhere(~close)[-1]

@@ -177,7 +177,7 @@ class Fresh:
         grown = after.xty - (before.xty if before else 0.0)
         close = np.isclose(grown, added.xty, rtol=CLOSE, atol=CLOSE * np.abs(after.xty).max())
         parts = [("rows", np.array([rows]), np.array([added.rows])), ("sums", grown[~close], added.xty[~close])]
-        compare(self._witness, [(f"model {model.name}, in its training {name},", full, cut) for name, full, cut in parts])
+        compare(self._witness, [(f"training {name} of model {model.name}", full, cut) for name, full, cut in parts])
 
     def _check_sample(self, before: Sample | None, after: Sample) -> None:
         fresh = self._rows

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
+from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served, compare
 from chandlery.models import Model, open_models
@@ -153,14 +154,18 @@ class HorizonRun:
         if not parts:
             return
         drawn = hash_of(self.name, len(parts))
-        first = parts[0][0]
-        chosen = {0: min(first.stop, first.start + REPLAYED)}
+        cuts = [(0, min(parts[0][0].stop, parts[0][0].start + REPLAYED))]
         for place in (drawn % len(parts), len(parts) - 1):
             part = parts[place][0]
-            chosen[place] = max(chosen.get(place, 0), part.stop - drawn % (1 + (part.stop - part.start) // 2))
-        for place, stop in chosen.items():
+            cuts.append((place, self._first_of_day(part, part.stop - drawn % (1 + (part.stop - part.start) // 2))))
+        for place, stop in cuts:
             part, state = parts[place]
             self._check_part(slice(part.start, stop), state, served, forecasts)
+
+    def _first_of_day(self, part: slice, stop: int) -> int:
+        """Return where to stop so that the last row is the first of its day: the newest outcomes tell on it."""
+        midnight = int(self.rows.issued[stop - 1]) // DAY_MS * DAY_MS
+        return max(int(np.searchsorted(self.rows.issued, midnight)), part.start) + 1
 
     def _check_part(self, part: slice, state: ServedState, served: Served, forecasts: pl.DataFrame) -> None:
         now, rows = int(self.rows.issued[part.stop - 1]), cut_rows(self.rows, part)
@@ -168,14 +173,14 @@ class HorizonRun:
         pending = np.where(state.pending_issued + self.horizon_minutes * 60_000 <= now, state.pending_realised, np.nan)
         again, _ = serve(state._replace(pending_realised=pending), replace(rows, realised=np.where(known, rows.realised, np.nan)))
         witness = Witness(self.run.symbol, now)
-        check_served(witness, served.cut(part), again)
+        check_served(witness, to_minutes_text(self.horizon_minutes), served.cut(part), again)
         newest = slice(-min(PUBLISHED, known.size), None)
         issues = Issues(*(getattr(self.issues, name)[part][newest] for name in ("issued_ms", "close", "sigma")))
         hidden = np.where(known, self.actual[part], np.nan)[newest]
         names = [model.name for model in self.run.models]
         remade = to_forecasts(issues, self.horizon_minutes, self.work.lake.interval_minutes, hidden, again.cut(newest), names)
         shown = forecasts[part][newest]
-        compare(witness, [(f"published {name}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
+        compare(witness, [(f"published {name} at {to_minutes_text(self.horizon_minutes)}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
 
     def publish(self, forecasts: pl.DataFrame) -> int:
         """Put every year's forecasts; return how many objects were put."""
