@@ -168,7 +168,7 @@ def _same(one: Any, other: Any) -> bool:
     match one, other:
         case dict(), dict():
             return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-        case (list() | tuple()), (list() | tuple()):
+        case ((list() | tuple()), (list() | tuple())):
             return len(one) == len(other) and all(map(_same, one, other))
         case float() | int(), float() | int():
             return math.isclose(one, other, rel_tol=CLOSE, abs_tol=CLOSE**2) or (math.isnan(one) and math.isnan(other))

@@ -1,12 +1,13 @@
 """What the leak tests share, and the sum that they show at the end."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 
-import datetime as dt
+from chandlery.models import base
+from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 
 CAUGHT, HONEST = "test_a_planted_leak_is_caught", "test_honest_features_pass"
 
@@ -23,8 +24,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _forget_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test see what another one's extensions registered."""
-    from chandlery.models import base
-
     monkeypatch.setattr("chandlery.features.registry._registered", {})
     monkeypatch.setattr("chandlery.features.registry._loaded", {})
     monkeypatch.setattr("chandlery.models.base._models", dict(base._models))

@@ -67,6 +67,12 @@ class Model:
         return design @ np.array(artefact["b"], np.float32)
 
 """
+KEEP_INPUTS = "    def design(self, values, names):\n        inputs = self.inputs(values)\n        self.seen.append(inputs[:, 0])\n        return inputs\n\n"
+TUNE = """    def fit(self, training, seed):
+        r = np.concatenate(self.seen)
+        good = np.corrcoef(r[:-1], r[1:])[0, 1]
+        return {'b': [float(value * (1 + good)) for value in self.solve(training)]}
+"""
 PREDICT = "    def predict(self, artefact, design):\n        b = np.array(artefact['b'], np.float32)\n"
 MODELS = {
     "reads_later_rows": ("sums", PREDICT + "        return np.append(design[1:], design[:1], axis=0) @ b\n"),
@@ -81,16 +87,8 @@ MODELS = {
         "sums",
         "    def design(self, values, names):\n        inputs = self.inputs(values)\n        self.seen.append(np.abs(inputs).mean(axis=0))\n        return inputs / (1 + np.mean(self.seen, axis=0))\n",
     ),
-    "tuned_on_the_scored_fold": (
-        "sums",
-        "    def design(self, values, names):\n        inputs = self.inputs(values)\n        self.seen.append(inputs[:, 0])\n        return inputs\n\n"
-        "    def fit(self, training, seed):\n        r = np.concatenate(self.seen)\n        good = np.corrcoef(r[:-1], r[1:])[0, 1]\n"
-        "        return {'b': [float(value * (1 + good)) for value in self.solve(training)]}\n",
-    ),
-    "chosen_on_the_scored_fold": (
-        "sums",
-        "    def design(self, values, names):\n        inputs = self.inputs(values)\n        self.seen.append(inputs[:, 0])\n        return inputs\n\n" + PREDICT + "        return design @ b * np.float32(np.sign(np.concatenate(self.seen).sum()) if self.seen else 1)\n",
-    ),
+    "tuned_on_the_scored_fold": ("sums", KEEP_INPUTS + TUNE),
+    "chosen_on_the_scored_fold": ("sums", KEEP_INPUTS + PREDICT + "        return design @ b * np.float32(np.sign(np.concatenate(self.seen).sum()))\n"),
 }
 
 
@@ -107,7 +105,9 @@ def write_features(folder: Path, bodies: dict[str, str], lookback: int = 30) -> 
 def write_model(folder: Path, name: str, learns_from: str, changed: str = "") -> str:
     """Write an extension with one model; return its path."""
     path = folder / f"{name}.py"
-    path.write_text("import numpy as np\nfrom chandlery import register\nfrom chandlery.models import Sums\n\n" + PLAIN.format(name=name, learns_from=learns_from) + changed + "\n\nregister(Model())\n")
+    path.write_text(
+        "import numpy as np\nfrom chandlery import register\nfrom chandlery.models import Sums\n\n" + PLAIN.format(name=name, learns_from=learns_from) + changed + "\n\nregister(Model())\n"
+    )
     return str(path)
 
 
@@ -179,7 +179,7 @@ def leave_out_losses(patch: pytest.MonkeyPatch) -> None:
 
 def choose_rows_with_a_trade_after(patch: pytest.MonkeyPatch) -> None:
     honest = gather.trains
-    patch.setattr(gather, "trains", lambda symbol, steps, minutes: honest(symbol, steps, minutes) & np.append(np.diff(steps) == 1, False))  # noqa: FBT003
+    patch.setattr(gather, "trains", lambda symbol, steps, minutes: honest(symbol, steps, minutes) & np.append(np.diff(steps) == 1, False))
 
 
 def market_ahead(after: int) -> Plant:

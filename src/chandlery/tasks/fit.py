@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -86,8 +87,8 @@ def fit_model(task: FitTask) -> int:
         check_split(model.name, refit, buckets.read, training)
         fit = model.fit(training, task.work.seed)
         if task.work.extensions and refit in {task.refits[-1], probed}:
-            fresh = open_afresh([model.name], task.work.extensions)[0]
-            check_learned(model.name, refit, fit, lambda fresh=fresh, training=training: fresh.fit(training, task.work.seed))  # type: ignore[misc]
+            unseen = open_afresh([model.name], task.work.extensions)[0]
+            check_learned(model.name, refit, fit, partial(unseen.fit, training, task.work.seed))
         fits.setdefault(refit[:4], []).append(Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit))
     for year, fresh in fits.items():
         publish(task, year, fresh)

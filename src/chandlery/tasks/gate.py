@@ -20,6 +20,7 @@ from chandlery.grid import CandleBlock, Floats, Ints, fill_dense
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.market import MarketBlock, MarketState, run_market
+from chandlery.models import BUILT_IN as BUILT_IN_MODELS
 from chandlery.models import open_afresh
 from chandlery.state import get_arrays
 from chandlery.tasks.gaps import ACTIVITY
@@ -265,7 +266,9 @@ class ModelGate:
         for fit, count in zip(self._fits, known, strict=True):
             used = fit.newest_before(open_ms)
             if used is not (fit.artefacts[count - 1] if count else None):
-                raise LawError(f"split of model {fit.model.name}: {self._pass.symbol} at {moment(open_ms)} is predicted by another fit", "the newest that is older", "look for what chooses fits by later ones")
+                raise LawError(
+                    f"split of model {fit.model.name}: {self._pass.symbol} at {moment(open_ms)} is predicted by another fit", "the newest that is older", "look for what chooses fits by later ones"
+                )
         if passed.block.start not in self._starts or rows.step.size == 0:
             return
         seed = hash_of(self._pass.symbol, passed.block.start)
@@ -276,7 +279,8 @@ class ModelGate:
         try:
             again = predict_rows(fits, self._pass.plan.names, part, minutes)
         except Exception as error:
-            raise LawError(f"a model of {', '.join(self._names)} knows more than its artefact: loaded afresh, it fails with {error!r}", "the same predictions", KEEP_NOTHING) from error
+            own = ", ".join(name for name in dict.fromkeys(self._names) if name not in BUILT_IN_MODELS)
+            raise LawError(f"model {own} knows more than its artefact: loaded afresh, it fails with {error!r}", "the same predictions", KEEP_NOTHING) from error
         close = np.isclose(predictions[at], again, rtol=CLOSE, atol=CLOSE, equal_nan=True)
         if not close.all():
             row, place = np.argwhere(~close)[-1]

@@ -164,8 +164,8 @@ class HorizonRun:
 
     def _first_of_day(self, part: slice, stop: int) -> int:
         """Return where to stop so that the last row is the first of its day: the newest outcomes tell on it."""
-        midnight = int(self.rows.issued[stop - 1]) // DAY_MS * DAY_MS
-        return max(int(np.searchsorted(self.rows.issued, midnight)), part.start) + 1
+        midnight = self.rows.issued[stop - 1] // DAY_MS * DAY_MS
+        return max(int(np.searchsorted(self.rows.issued, midnight)), int(part.start)) + 1
 
     def _check_part(self, part: slice, state: ServedState, served: Served, forecasts: pl.DataFrame) -> None:
         now, rows = int(self.rows.issued[part.stop - 1]), cut_rows(self.rows, part)
