@@ -10,7 +10,7 @@ import numpy as np
 from chandlery.config import to_minutes_text
 from chandlery.errors import StoreUnavailableError
 from chandlery.leaks import TrainedOn, check_learned, check_split
-from chandlery.models import Artefact, Model, Sample, Sums, open_afresh, open_models
+from chandlery.models import BUILT_IN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state import get_arrays
 from chandlery.tasks.gather import bucket_path
 from chandlery.tasks.work import Arrays, Work
@@ -86,7 +86,7 @@ def fit_model(task: FitTask) -> int:
             continue
         check_split(model.name, refit, buckets.read, training)
         fit = model.fit(training, task.work.seed)
-        if task.work.extensions and refit in {task.refits[-1], probed}:
+        if model.name not in BUILT_IN and refit in {task.refits[-1], probed}:
             unseen = open_afresh([model.name], task.work.extensions)[0]
             check_learned(model.name, refit, fit, partial(unseen.fit, training, task.work.seed))
         fits.setdefault(refit[:4], []).append(Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit))

@@ -21,23 +21,29 @@ from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.market import MarketBlock, MarketState, run_market
 from chandlery.models import BUILT_IN as BUILT_IN_MODELS
-from chandlery.models import open_afresh
+from chandlery.models import Model, open_afresh, open_models
 from chandlery.state import get_arrays
 from chandlery.tasks.gaps import ACTIVITY
 from chandlery.tasks.passes import Choose, Passed, SymbolPass, read_barriers
 from chandlery.tasks.work import Block, Work
 
-__all__ = ["MarketGate", "ModelGate", "SymbolGate", "hash_of"]
+__all__ = ["MarketGate", "ModelGate", "SymbolGate", "hash_of", "open_unseen"]
 
 BY_HASH = 2  # blocks of a pass
-CUTS = 16  # moments inside a block at which the data of what is built in are cut
-OWN_CUTS = 128  # likewise for features of one's own: they are asked for single rows
+CUTS = 24  # moments inside a block at which the data of what is built in are cut
+OWN_CUTS = 512  # likewise for features of one's own: they are asked for single rows
 ROW_PARTS = {"close": "close", "sigma": "sigma", "weight": "sample weight", "ready": "readiness"}
 
 
 def hash_of(name: str, start: int) -> int:
     """Return a number that follows from a name and a block alone."""
     return zlib.crc32(f"{name}{start}".encode())
+
+
+def open_unseen(work: Work) -> list[Model]:
+    """Return the lake's models; those of extensions as if nobody had called them yet."""
+    names = work.lake.file.models
+    return open_models(names, work.extensions) if set(names) <= set(BUILT_IN_MODELS) else open_afresh(names, work.extensions)
 
 
 def pick_rows(seed: int, close: Floats, count: int) -> Ints:
@@ -172,30 +178,29 @@ class SymbolGate:
             seen = rows.step[at] - block.start + lookback
             asked = (seen[:, None] + np.arange(-own.lookback, 1)).ravel()
             short = compute_own(own, dense[:, asked])[own.lookback :: own.lookback + 1].astype(np.float32)
-            for row in at[~are_close(whole[at], short)].tolist():
-                self._judge(passed, own, row, float(whole[row]), dense)
+            self._judge(passed, own, at[~are_close(whole[at], short)], dense)
             cut = int(rows.step[at[-1]]) + 1
             known = slice(0, int(at[-1]) + 1)
             again = compute_own(own, self._fill(passed, cut))[rows.step[known] - block.start + lookback].astype(np.float32)
             differs = ~are_close(whole[known], again)
             compare(self._witness(cut), [(name, whole[known][differs], again[differs])])
 
-    def _judge(self, passed: Passed, own: OwnFeature, row: int, whole: float, dense: Floats) -> None:
-        """Say of a row that differs whether its feature looks ahead, or further back than it says, or neither."""
-        step = int(passed.rows.step[row])
-        last = step - passed.block.start + self._pass.plan.lookback
-        alone = np.float32(compute_own(own, dense[:, last - own.lookback : last + 1])[-1])
-        if are_close(np.array([whole]), np.array([alone]))[0]:
-            return
-        name = f"feature {own.feature.name}"
-        known = np.float32(compute_own(own, self._fill(passed, step + 1))[last])
-        if not are_close(np.array([whole]), np.array([known]))[0]:
-            compare(self._witness(step + 1), [(name, np.array([whole]), np.array([known]))])
-        raise LawError(
-            f"{name} of {self._symbol} is {whole:g}, and {alone:g} from the {own.lookback} steps before that its lookback names",
-            "the same value: an append sees no more",
-            "raise lookback to what the feature needs, or mend the feature",
-        )
+    def _judge(self, passed: Passed, own: OwnFeature, differs: Ints, dense: Floats) -> None:
+        """Say of rows that differ whether their feature looks ahead, or further back than it says, or neither."""
+        rows, short = passed.rows, ""
+        place = self._pass.plan.names.index(own.feature.name)
+        for row in differs.tolist():
+            whole, last = rows.values[row : row + 1, place], int(rows.step[row]) - passed.block.start + self._pass.plan.lookback
+            alone = compute_own(own, dense[:, last - own.lookback : last + 1])[-1:].astype(np.float32)
+            if are_close(whole, alone)[0]:
+                continue
+            cut = int(rows.step[row]) + 1
+            known = compute_own(own, self._fill(passed, cut))[last : last + 1].astype(np.float32)
+            if not are_close(whole, known)[0]:
+                compare(self._witness(cut), [(f"feature {own.feature.name}", whole, known)])
+            short = short or f"{whole[0]:g}, and {alone[0]:g} from the {own.lookback} steps before that its lookback names"
+        if short:
+            raise LawError(f"feature {own.feature.name} of {self._symbol} is {short}", "the same value: an append sees no more", "raise lookback to what the feature needs, or mend the feature")
 
     def _fill(self, passed: Passed, cut: int) -> Floats:
         """Return the dense candles of a block, flat from a step on."""
@@ -250,8 +255,7 @@ class ModelGate:
 
     def __init__(self, symbol_pass: SymbolPass, fits: Sequence[Fits], starts: frozenset[int]) -> None:
         self._pass, self._fits, self._starts = symbol_pass, fits, starts
-        self._names, extensions = [fit.model.name for fit in fits], symbol_pass.work.extensions
-        self._models = open_afresh(self._names, extensions) if extensions else [fit.model for fit in fits]
+        self._unseen = {model.name: model for model in open_unseen(symbol_pass.work)}
 
     def look(self, passed: Passed, predictions: NDArray[np.float32]) -> None:
         """Compare a block's predictions with what each of its days gives up to a moment inside it.
@@ -275,11 +279,11 @@ class ModelGate:
         ends = [(day.start, day.start + int(pick_rows(seed + place, rows.close[day], 2)[-(place % 2)])) for place, day in enumerate(slice_days(rows.step, work.steps(1)))]
         at = np.concatenate([np.arange(first, end + 1) for first, end in ends])
         part = FeatureRows(*(getattr(rows, name)[at] for name in ("step", "close", "sigma", "weight", "ready", "values")))
-        fits = [Fits(model, fit.horizon, fit.refit_ms[:count], fit.artefacts[:count]) for model, fit, count in zip(self._models, self._fits, known, strict=True)]
+        fits = [Fits(self._unseen[fit.model.name], fit.horizon, fit.refit_ms[:count], fit.artefacts[:count]) for fit, count in zip(self._fits, known, strict=True)]
         try:
             again = predict_rows(fits, self._pass.plan.names, part, minutes)
         except Exception as error:
-            own = ", ".join(name for name in dict.fromkeys(self._names) if name not in BUILT_IN_MODELS)
+            own = ", ".join(name for name in self._unseen if name not in BUILT_IN_MODELS)
             raise LawError(f"model {own} knows more than its artefact: loaded afresh, it fails with {error!r}", "the same predictions", KEEP_NOTHING) from error
         close = np.isclose(predictions[at], again, rtol=CLOSE, atol=CLOSE, equal_nan=True)
         if not close.all():

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from chandlery.features import FeatureRows
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, Witness, compare
-from chandlery.models import Model, Sample, Sums, add_rows, open_afresh, open_models
+from chandlery.models import Model, Sample, Sums, add_rows, open_models
 from chandlery.state import put_arrays
-from chandlery.tasks.gate import SymbolGate
+from chandlery.tasks.gate import SymbolGate, open_unseen
 from chandlery.tasks.passes import Passed, SymbolPass
 from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
 
@@ -121,7 +121,7 @@ def gather_symbol(task: SymbolTask) -> Gathered:
     def choose(_: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
         return trains(symbol, steps, work.lake.interval_minutes)
 
-    writer, gate = BucketWriter(work, symbol), SymbolGate(symbol_pass, "gather", choose)
+    writer, gate, unseen = BucketWriter(work, symbol), SymbolGate(symbol_pass, "gather", choose), open_unseen(work)
     rows_used = 0
     for passed in symbol_pass.blocks(choose):
         bucket, block = writer.turn_to(passed.block), passed.block
@@ -130,7 +130,7 @@ def gather_symbol(task: SymbolTask) -> Gathered:
         before = dict(bucket.sums), bucket.sample
         used = bucket.add(models, symbol_pass.plan.names, passed.rows, target)
         if block.start in gate.starts:
-            Fresh(symbol_pass, passed, target).check(before, bucket, used)
+            Fresh(symbol_pass, passed, target, unseen).check(before, bucket, used)
         rows_used += used
         if block.saves:
             work.save(block.stop, f"features-{symbol}", passed.after.to_arrays())
@@ -146,9 +146,11 @@ class Fresh:
         symbol_pass: Whose.
         passed: The block.
         target: Of its rows, (n, horizons).
+        models: From `open_unseen`.
     """
 
-    def __init__(self, symbol_pass: SymbolPass, passed: Passed, target: NDArray[np.float32]) -> None:
+    def __init__(self, symbol_pass: SymbolPass, passed: Passed, target: NDArray[np.float32], models: list[Model]) -> None:
+        self._models = models
         self._pass, work, rows = symbol_pass, symbol_pass.work, passed.rows
         self._witness = Witness(symbol_pass.symbol, passed.block.stop * work.lake.interval_minutes * 60_000)
         usable = rows.ready & np.isfinite(target).all(axis=1)
@@ -162,9 +164,8 @@ class Fresh:
             LawError: Rows were chosen by something else, or changed on their way.
         """
         compare(self._witness, [("choice of rows", np.array([used]), np.array([self._rows.rows]))])
-        work, (sums, sample) = self._pass.work, before
-        names = work.lake.file.models
-        for model in open_afresh(names, work.extensions) if work.extensions else open_models(names, ()):
+        sums, sample = before
+        for model in self._models:
             if model.learns_from == "sums" and self._rows.rows:
                 self._check_sums(model, sums.get(model.name), bucket.sums[model.name])
         if bucket.sample is not None:
