@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from chandlery import backtest, features, gaps, market
-from chandlery.models import Sample
+from chandlery.models import Sample, Sums
 from chandlery.tasks import fit, gate, gather, passes, predict, work
 from chandlery.tasks import gaps as gaps_task
 from chandlery.tasks import market as market_task
@@ -235,6 +235,18 @@ def shuffle_the_split(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fit.SamplePool, "until", shuffled)
 
 
+def add_sums_of_later_rows(patch: pytest.MonkeyPatch) -> None:
+    honest = fit.SumsPool.until
+
+    def mixed(self: Any, refit: str) -> Any:
+        training, symbols = honest(self, refit)
+        later = fit.Buckets(self._task, self._buckets._model).until("9999-12")
+        parts = [sums.at(self._task.horizon) for _, arrays in later if (sums := Sums.from_arrays(arrays, self._task.model))]
+        return sum(parts, start=training), symbols
+
+    patch.setattr(fit.SumsPool, "until", mixed)
+
+
 def predict_by_later_fits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(backtest.Fits, "newest_before", lambda self, _: self.artefacts[-1])
 
@@ -324,6 +336,7 @@ OWN = {
     "fold_without_purge": Own(forget_the_embargo, "split of model linear"),
     "fold_of_all_time": Own(read_every_bucket, "split of model linear"),
     "shuffled_split": Own(shuffle_the_split, "split of model tree"),
+    "sums_of_later_rows_added": Own(add_sums_of_later_rows, "split of model linear"),
     "predicted_by_a_later_fit": Own(predict_by_later_fits, "split of model linear"),
     "calibration_on_all_outcomes": Own(change_served(calibrate_on_all), "calibration at"),
     "calibration_on_later_outcomes_in_late_rows": Own(change_served(calibrate_late_on_the_next), "calibration at"),

@@ -9,6 +9,7 @@ import pytest
 from lakes import run_lake
 from plants import FEATURES, MODELS, OWN, write_features, write_model
 
+from chandlery.engines import local
 from chandlery.errors import LawError
 from chandlery.sources.sample import SAMPLE_SYMBOLS
 from chandlery.tables import read_table
@@ -42,6 +43,15 @@ def test_a_planted_leak_is_caught(raw: Path, tmp_path: Path, monkeypatch: pytest
         pl.col("horizon_minutes").is_in([int(found) for found in re.findall(r"at (\d+)m of", caught.value.found)] or [1, 5]),
     )
     assert published.is_empty()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("feature", "next_close"), ("model", "reads_later_rows")])
+def test_a_leak_in_another_process_is_caught_too(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str) -> None:
+    monkeypatch.setattr(local, "WORTH_A_PROCESS", 0.0)
+    words, settings = plant(kind, name, tmp_path, monkeypatch)
+    with pytest.raises(LawError, match=words):
+        run_lake(raw, tmp_path / "lake", workers=2, **settings)
+    assert read_table(str(tmp_path / "lake"), "forecasts").is_empty()
 
 
 def test_the_same_run_without_a_plant_passes(raw: Path, tmp_path: Path) -> None:
