@@ -152,9 +152,7 @@ def tables(config: Config = None, lake: LakeUri = None, json: Json = False) -> N
 
 
 @app.command()
-def scores(
-    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, period: Annotated[str, typer.Option(help="all, a year as in 2019, or a month as in 2019-05.")] = "all", json: Json = False
-) -> None:
+def scores(config: Config = None, lake: LakeUri = None, symbol: Symbols = None, period: Annotated[str, typer.Option(help="all, a year as in 2019, or a month as in 2019-05.")] = "all", json: Json = False) -> None:
     """Show how good the forecasts were, beside the price that stays.
 
     Example: chandlery scores --lake lake/ --symbol LTCUSD --period 2019
@@ -178,13 +176,7 @@ def query(sql: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL."
 
 
 @app.command()
-def explain(
-    symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")],
-    row: Annotated[int | None, typer.Option(help="One row's number.")] = None,
-    config: Config = None,
-    lake: LakeUri = None,
-    json: Json = False,
-) -> None:
+def explain(symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")], row: Annotated[int | None, typer.Option(help="One row's number.")] = None, config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
     """Say what became of a symbol's rows, and why rows were refused.
 
     Example: chandlery explain LTCUSD --row 1203 --lake lake/
