@@ -1,11 +1,13 @@
 """The leak gate: what was computed with all data must equal what is computed with the data of the time.
 
-A block of rows is computed twice from the same state: with all its candles, and with its candles and
-the market's cut at a moment inside it. What was known at that moment must be the same in both, bit for
-bit. So it is with labels, gap kinds, weights and what is served. One value that differs breaks law 2,
-and the culprit is named.
+Rows are computed twice: with all their candles, and with candles and market cut at a moment, by
+extensions that were loaded afresh and so remember nothing. What was known at that moment must be the
+same in both, bit for bit. So it is with gap kinds, the choice of rows, predictions, and with what is
+served and published. Labels are looked up again by hand; what trains a refit must have been known at
+it. One value that differs breaks law 2, and the culprit is named.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import LawError
+from chandlery.grid import Floats, Ints
 from chandlery.served import Served
 
-__all__ = ["Witness", "check_served", "compare"]
+__all__ = ["CLOSE", "KEEP_NOTHING", "TrainedOn", "Witness", "are_close", "check_learned", "check_served", "check_split", "compare", "look_up_labels", "moment"]
+
+KEEP_NOTHING = "keep nothing between calls of design, fit and predict but the artefact, and draw at random from the seed alone; no forecasts were published"
+CLOSE = 1e-5  # where sums may be made in another order
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,25 @@ class Witness:
 
     symbol: str
     cut_ms: int
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """A bucket of training rows, as a fit has read it.
+
+    Args:
+        name: The first refit that may train on it, a month.
+        symbol: Whose rows.
+        known_ms: When the last of its targets was known; None where nobody has noted that.
+        rows: How many it holds for the model.
+        keys: Of those that are sampled, (rows,); None where the model learns from sums.
+    """
+
+    name: str
+    symbol: str
+    known_ms: int | None
+    rows: int
+    keys: NDArray[np.uint64] | None
 
 
 def compare(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
@@ -50,27 +75,118 @@ def compare(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArray[A
             raise _leak(witness, name, full[differs][-1], cut[differs][-1])
 
 
+def are_close(full: NDArray[Any], cut: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values are the same but for the order in which sums were made."""
+    known = np.abs(full[np.isfinite(full)])
+    scale = min(1.0, float(known.mean())) if known.size else 1.0
+    close: NDArray[np.bool_] = np.isclose(full, cut, rtol=CLOSE, atol=CLOSE * scale, equal_nan=True)
+    return close
+
+
+def moment(ms: int) -> str:
+    """Return a moment as text, to the minute."""
+    return str(np.datetime64(ms, "ms"))[:16].replace("T", " ")
+
+
 def _leak(witness: Witness, name: str, full: Any, cut: Any) -> LawError:
-    moment = str(np.datetime64(witness.cut_ms, "ms"))[:16].replace("T", " ")
     return LawError(
-        f"{name} of {witness.symbol} knows the future: {full} with all data, {cut} with the data of {moment}",
+        f"{name} of {witness.symbol} knows the future: {full} with all data, {cut} with the data of {moment(witness.cut_ms)}",
         "the same value",
         f"look for what makes {name} read past its candle; no forecasts were published",
     )
 
 
-def check_served(witness: Witness, full: Served, replay: Callable[[int], Served], rows: int) -> None:
+def look_up_labels(step: Ints, close: Floats, place: Ints, horizon: int, barriers: Ints) -> Floats:
+    """Return the labels of some candles, looked up one by one: what `labels.label` must agree with.
+
+    Args:
+        step: Of all candles, ascending.
+        close: Of all candles.
+        place: Which candles are asked for.
+        horizon: In steps.
+        barriers: Missing steps that no label crosses: start, stop, ascending, (k, 2).
+    """
+    issued, target = step[place], step[place] + horizon
+    last = np.searchsorted(step, target, side="right") - 1
+    ahead = np.searchsorted(barriers[:, 1], issued, side="right")
+    starts = np.append(barriers[:, 0], np.iinfo(np.int64).max)
+    return np.where((target <= step[-1]) & (starts[ahead] > target), close[last], np.nan)
+
+
+def check_split(model: str, refit: str, read: list[TrainedOn], training: Any) -> None:
+    """Make sure that a refit trains on rows alone whose every target was known at it, and on all that it says.
+
+    Args:
+        model: Its name.
+        refit: The month at whose first instant it is fitted.
+        read: The buckets that were read for it so far.
+        training: Sums or a sample, as the model gets them.
+
+    Raises:
+        LawError: The split is the culprit.
+    """
+    refit_ms = int(np.datetime64(refit, "ms").astype(np.int64))
+    hint = "look for what lets a fit have rows of later buckets, or rows without the embargo; nothing was fitted, no forecasts were published"
+    for bucket in read:
+        late = bucket.known_ms is not None and bucket.known_ms > refit_ms
+        if bucket.name > refit or late:
+            known = f"targets as late as {moment(bucket.known_ms)}" if bucket.known_ms is not None else f"rows for the refit of {bucket.name}"
+            raise LawError(f"split of model {model} knows the future: its fit of {refit}-01 trains on {bucket.symbol} with {known}", f"targets known at {refit}-01", hint)
+    keys = [bucket.keys for bucket in read if bucket.keys is not None]
+    expected = sum(bucket.rows for bucket in read)
+    if not keys and training.rows != expected:
+        raise LawError(f"split of model {model}: its fit of {refit}-01 trains on {training.rows:,} rows", f"{expected:,}: those whose targets were known", hint)
+    if keys and not np.isin(training.key, np.concatenate(keys)).all():
+        raise LawError(f"split of model {model}: its fit of {refit}-01 trains on other rows than were sampled", "those whose targets were known", hint)
+
+
+def check_learned(model: str, refit: str, fit: Any, learn_again: Callable[[], Any]) -> None:
+    """Make sure that a model learns the same where it has seen nothing but its training.
+
+    Args:
+        model: Its name.
+        refit: The month at whose first instant it is fitted.
+        fit: What it has learned in the run.
+        learn_again: Lets the model, loaded afresh, learn from the same training.
+
+    Raises:
+        LawError: It learns something else, or fails.
+    """
+    try:
+        again, what = learn_again(), "learns something else"
+    except Exception as error:  # noqa: BLE001 - a model of somebody's own may raise anything where it misses what it kept
+        again, what = None, f"fails with {error!r}"
+    if not _same(fit, again):
+        raise LawError(
+            f"model {model} knows more than its training: loaded afresh, it {what} for {refit}-01",
+            "the same from the same rows and seed",
+            KEEP_NOTHING,
+        )
+
+
+def _same(one: Any, other: Any) -> bool:
+    match one, other:
+        case dict(), dict():
+            return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+        case ((list() | tuple()), (list() | tuple())):
+            return len(one) == len(other) and all(map(_same, one, other))
+        case float() | int(), float() | int():
+            return math.isclose(one, other, rel_tol=CLOSE, abs_tol=CLOSE**2) or (math.isnan(one) and math.isnan(other))
+        case _:
+            return bool(one == other)
+
+
+def check_served(witness: Witness, horizon: str, full: Served, again: Served) -> None:
     """Make sure that what is served rests on past outcomes alone.
 
     Args:
         witness: Whose rows; the moment is that of the cut.
+        horizon: As text.
         full: What is served.
-        replay: Serves the first so many rows again, with the outcomes that were not known at the last of them hidden.
-        rows: How many.
+        again: What is served for the same rows where the outcomes that were not known at the cut are hidden.
 
     Raises:
         LawError: A value differs.
     """
-    cut = replay(rows)
     names = {"calibrated": "calibration", "served": "served forecast", "served_by": "choice of model", "half_80": "80 % interval", "half_95": "95 % interval"}
-    compare(witness, [(text, getattr(full, name)[:rows], getattr(cut, name)) for name, text in names.items()])
+    compare(witness, [(f"{text} at {horizon}", getattr(full, name), getattr(again, name)) for name, text in names.items()])

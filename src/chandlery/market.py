@@ -5,7 +5,7 @@ index: sums of their signals, from which a symbol that is itself a reference tak
 Everything is in units of each pair's own volatility; nothing is listed before its first candle.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,14 +69,6 @@ class MarketBlock:
     sigma: Singles
     signals: Singles
     index: Singles
-
-    def forget(self, step: int) -> "MarketBlock":
-        """Return the market as it is known before a step: nothing of the later ones."""
-        known = step - self.start
-        parts = {name: getattr(self, name).copy() for name in ("log_close", "sigma", "signals", "index")}
-        for name, part in parts.items():
-            part[..., known:] = 0.0 if name == "index" else np.nan
-        return replace(self, **parts)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays; leaders that are not listed yet take no room."""

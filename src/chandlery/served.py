@@ -84,6 +84,10 @@ class Served:
         """Return parts that follow each other as one."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
+    def cut(self, part: slice) -> "Served":
+        """Return some of the rows."""
+        return Served(*(getattr(self, name)[part] for name in self.__annotations__))
+
 
 class ServedState(NamedTuple):
     """What is remembered between rows.

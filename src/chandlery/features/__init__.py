@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
 from chandlery.features.kernel import EC_HALF_LIVES, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
-from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, own_features
+from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, loaded_afresh, own_features
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.market import LEADER_COLUMNS, MOST_LEADERS, MarketBlock
 
@@ -26,6 +26,8 @@ __all__ = [
     "extension_digest",
     "feature",
     "load_extensions",
+    "loaded_afresh",
+    "own_features",
     "plan_features",
     "run_features",
     "start_features",

@@ -8,7 +8,8 @@ window (t − k, t] counts steps of the clock and ends with the candle that has 
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,13 @@ import numpy as np
 from chandlery.errors import SettingsError
 from chandlery.grid import Floats
 
-__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "own_features"]
+__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "loaded_afresh", "own_features"]
 
 OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
 MARKET_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
 LEADER_HALF_LIVES: tuple[tuple[int, ...], ...] = ((1, 2, 4, 10, 20, 60), (1, 2, 4, 10, 20, 60), ())
 MARKET_HALF_LIVES = (1, 2, 4, 10, 20, 60, 240, 1440)
+EXTENSION = "chandlery_extension_"  # how modules of extension files are called
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def load_extensions(extensions: Sequence[str]) -> None:
         digest = extension_digest([name])
         if _loaded.get(name) == digest:
             continue
-        spec = importlib.util.spec_from_file_location(f"chandlery_extension_{digest}", name)
+        spec = importlib.util.spec_from_file_location(f"{EXTENSION}{digest}", name)
         if spec is None or spec.loader is None:
             raise SettingsError(f"extension {name}", "a Python file", "check [forecast] extensions")
         module = importlib.util.module_from_spec(spec)
@@ -191,6 +193,23 @@ def load_extensions(extensions: Sequence[str]) -> None:
         except Exception as error:
             raise SettingsError(f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where") from error
         _loaded[name] = digest
+
+
+@contextmanager
+def loaded_afresh() -> Iterator[None]:
+    """Let extensions be loaded as by a process that has seen no candle yet; afterwards all is as it was before."""
+    registered, loaded = dict(_registered), dict(_loaded)
+    modules = {name: module for name, module in sys.modules.items() if name.startswith(EXTENSION)}
+    try:
+        _registered.clear()
+        _loaded.clear()
+        yield
+    finally:
+        _registered.clear()
+        _registered.update(registered)
+        _loaded.clear()
+        _loaded.update(loaded)
+        sys.modules.update(modules)
 
 
 def own_features(extensions: Sequence[str]) -> tuple[OwnFeature, ...]:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
-from chandlery.features.registry import load_extensions
+from chandlery.features.registry import load_extensions, loaded_afresh
 from chandlery.grid import Ints, Singles
 
-__all__ = ["Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_models", "register"]
+__all__ = ["Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_afresh", "open_models", "register"]
 
 HALF_MAX = 65_504.0
 RESERVED = ("naive", "blend", "served")
@@ -199,3 +199,14 @@ def open_models(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
     if unknown := [name for name in wanted if name not in _models]:
         raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(_models)}", "name the file that registers it in [forecast] extensions")
     return [_models[name] for name in wanted]
+
+
+def open_afresh(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
+    """Return models that have seen nothing yet: what they remember besides their artefacts is not there."""
+    held = dict(_models)
+    try:
+        with loaded_afresh():
+            return open_models(names, extensions)
+    finally:
+        _models.clear()
+        _models.update(held)

@@ -1,14 +1,17 @@
 """The fit task: gathered sums or samples to one fitted model a refit, in the order of time."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import numpy as np
 
 from chandlery.config import to_minutes_text
 from chandlery.errors import StoreUnavailableError
-from chandlery.models import Artefact, Model, Sample, Sums, open_models
+from chandlery.leaks import TrainedOn, check_learned, check_split
+from chandlery.models import BUILT_IN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state import get_arrays
 from chandlery.tasks.gather import bucket_path
 from chandlery.tasks.work import Arrays, Work
@@ -75,16 +78,23 @@ def fit_model(task: FitTask) -> int:
     """Fit and publish one model at each of its refits; return the number of refits.
 
     Raises:
+        LawError: A refit trains on what was not known at it, or learns from something else.
         LeaseHeldError: Another run has taken the lake.
     """
     model = open_models([task.model], task.work.extensions)[0]
-    pool = SumsPool(task) if model.learns_from == "sums" else SamplePool(task, model)
+    buckets = Buckets(task, model)
+    pool = SumsPool(task, buckets) if model.learns_from == "sums" else SamplePool(task, model, buckets)
     fits: dict[str, list[Fitted]] = {}
+    probed = min(task.refits, key=lambda refit: zlib.crc32(f"{model.name} {refit}".encode()))
     for refit in task.refits:
         training, symbols = pool.until(refit)
         if training is None:
             continue
+        check_split(model.name, refit, buckets.read, training)
         fit = model.fit(training, task.work.seed)
+        if model.name not in BUILT_IN and refit in {task.refits[-1], probed}:
+            unseen = open_afresh([model.name], task.work.extensions)[0]
+            check_learned(model.name, refit, fit, partial(unseen.fit, training, task.work.seed))
         fits.setdefault(refit[:4], []).append(Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit))
     for year, fresh in fits.items():
         publish(task, year, fresh)
@@ -112,10 +122,17 @@ def fading(bucket: str, later: str) -> float:
 
 
 class Buckets:
-    """The buckets of all symbols, read in a fixed order: by refit, then by symbol."""
+    """The buckets of all symbols, read in a fixed order: by refit, then by symbol.
 
-    def __init__(self, task: FitTask) -> None:
+    Args:
+        task: Whose fits.
+        model: Who learns from them.
+    """
+
+    def __init__(self, task: FitTask, model: Model) -> None:
         self._lake, store = task.work.lake, task.work.lake.store
+        self._model = model
+        self.read: list[TrainedOn] = []
         names = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
         buckets = [(path.removeprefix(bucket_path(symbol)).removesuffix(".state"), symbol, path) for symbol, paths in names.items() for path in paths]
         self._waiting = sorted(buckets)
@@ -125,26 +142,41 @@ class Buckets:
         """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before, those after the oldest."""
         count = sum(name <= refit for name, _, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
-        return ((name, symbol, self._read(path)) for name, symbol, path in ready if name > oldest)
+        return ((name, symbol, self._read(symbol, path)) for name, symbol, path in ready if name > oldest)
 
     def symbols_until(self, refit: str) -> int:
         """Return how many symbols have a bucket that a refit may train on."""
         return sum(first <= refit for first in self._first.values())
 
-    def _read(self, path: str) -> Arrays:
+    def forget(self, oldest: str) -> None:
+        """Forget what was read of buckets up to the oldest: nobody trains on them any more."""
+        self.read = [bucket for bucket in self.read if bucket.name > oldest]
+
+    def _read(self, symbol: str, path: str) -> Arrays:
         arrays = get_arrays(self._lake.store, path)
         if arrays is None:
             self._lake.guard()
             self._lake.store.delete(path)  # the next run misses it, and makes it anew
             raise StoreUnavailableError(f"{path} is damaged", "what the run before kept there", "run again: it is made anew")
+        self.read.append(self._describe(symbol, arrays))
         return arrays
+
+    def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
+        from_sums = self._model.learns_from == "sums"
+        keys = None if from_sums else arrays.get("sample.key", np.empty(0, np.uint64))
+        rows = int(arrays.get(f"sums.{self._model.name}.rows", 0)) if keys is None else keys.size
+        known_ms = None
+        if "newest" in arrays:  # what an earlier version kept says nothing of it
+            known = int(arrays["newest"]) + 1 + max(self._lake.horizon_steps)
+            known_ms = known * self._lake.interval_minutes * 60_000
+        return TrainedOn(str(arrays["bucket"]), symbol, known_ms, rows, keys)
 
 
 class SumsPool:
     """Sums over all symbols, growing from refit to refit; older buckets fade."""
 
-    def __init__(self, task: FitTask) -> None:
-        self._buckets, self._task = Buckets(task), task
+    def __init__(self, task: FitTask, buckets: Buckets) -> None:
+        self._buckets, self._task = buckets, task
         self._total: Sums | None = None
         self._newest = ""
         self._symbols: set[str] = set()
@@ -169,8 +201,8 @@ class SumsPool:
 class SamplePool:
     """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS."""
 
-    def __init__(self, task: FitTask, model: Model) -> None:
-        self._buckets, self._task, self._model = Buckets(task), task, model
+    def __init__(self, task: FitTask, model: Model, buckets: Buckets) -> None:
+        self._buckets, self._task, self._model = buckets, task, model
         self._parts: list[tuple[str, str, Sample]] = []
 
     def until(self, refit: str) -> tuple[Sample | None, list[str]]:
@@ -182,6 +214,7 @@ class SamplePool:
             if "sample.key" in arrays and arrays["sample.key"].size:
                 sample = Sample.from_arrays(arrays).at(self._task.horizon)
                 self._parts.append((bucket, symbol, replace(sample, values=self._model.design(sample.values, self._task.names))))
+        self._buckets.forget(oldest)
         self._parts = [(bucket, symbol, sample if sample.rows <= quota else sample.take_lowest(quota)) for bucket, symbol, sample in self._parts if bucket > oldest]
         if not self._parts:
             return None, []

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from chandlery.features import FeatureRows
 from chandlery.labels import normalise
+from chandlery.leaks import CLOSE, Witness, compare
 from chandlery.models import Model, Sample, Sums, add_rows, open_models
 from chandlery.state import put_arrays
-from chandlery.tasks.gate import SymbolGate
+from chandlery.tasks.gate import SymbolGate, open_unseen
 from chandlery.tasks.passes import Passed, SymbolPass
 from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
 
@@ -73,7 +74,9 @@ class Bucket:
         self.name, self.symbol, self.day_steps = name, symbol, day_steps
         self.sums: dict[str, Sums] = {}
         self.sample: Sample | None = None
+        self.newest = -1  # step of the newest row used
         if arrays:
+            self.newest = int(arrays.get("newest", self.newest))
             names = [name.split(".")[1] for name in arrays if name.endswith(".rows")]
             self.sums = {name: sums for name in names if (sums := Sums.from_arrays(arrays, name))}
             self.sample = Sample.from_arrays(arrays) if "sample.key" in arrays else None
@@ -91,6 +94,7 @@ class Bucket:
                 self.sums |= {model.name: sums} if sums else {}
         if any(model.learns_from == "sample" for model in models):
             self._draw(Sample(values, target, weight, hash_rows(self.symbol, steps)))
+        self.newest = max(self.newest, int(steps.max(initial=-1)))
         return steps.size
 
     def _draw(self, fresh: Sample) -> None:
@@ -98,7 +102,7 @@ class Bucket:
 
     def to_arrays(self) -> Arrays:
         """Return all of it as named arrays."""
-        arrays: Arrays = {"bucket": np.array(self.name)}
+        arrays: Arrays = {"bucket": np.array(self.name), "newest": np.array(self.newest)}
         for name, sums in self.sums.items():
             arrays |= sums.to_arrays(name)
         return arrays | (self.sample.to_arrays() if self.sample is not None else {})
@@ -113,17 +117,77 @@ def gather_symbol(task: SymbolTask) -> Gathered:
     """
     work, symbol = task.work, task.symbol
     symbol_pass, models = SymbolPass(work, symbol), open_models(work.lake.file.models, work.extensions)
-    writer, gate = BucketWriter(work, symbol), SymbolGate(symbol_pass)
+
+    def choose(_: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return trains(symbol, steps, work.lake.interval_minutes)
+
+    writer, gate, unseen = BucketWriter(work, symbol), SymbolGate(symbol_pass, "gather", choose), open_unseen(work)
     rows_used = 0
-    for passed in symbol_pass.blocks(lambda _, steps: trains(symbol, steps, work.lake.interval_minutes)):
+    for passed in symbol_pass.blocks(choose):
         bucket, block = writer.turn_to(passed.block), passed.block
-        gate.look(passed)
-        rows_used += bucket.add(models, symbol_pass.plan.names, passed.rows, targets_of(symbol_pass, passed))
+        target = targets_of(symbol_pass, passed)
+        gate.look(passed, target)
+        before = dict(bucket.sums), bucket.sample
+        used = bucket.add(models, symbol_pass.plan.names, passed.rows, target)
+        if block.start in gate.starts:
+            Fresh(symbol_pass, passed, target, unseen).check(before, bucket, used)
+        rows_used += used
         if block.saves:
             work.save(block.stop, f"features-{symbol}", passed.after.to_arrays())
             work.save(block.stop, f"bucket-{symbol}", bucket.to_arrays())
     writer.finish()
     return Gathered(symbol, rows_used)
+
+
+class Fresh:
+    """What a block must have added to a bucket: every row that the hash names and whose labels are known, as it is.
+
+    Args:
+        symbol_pass: Whose.
+        passed: The block.
+        target: Of its rows, (n, horizons).
+        models: From `open_unseen`.
+    """
+
+    def __init__(self, symbol_pass: SymbolPass, passed: Passed, target: NDArray[np.float32], models: list[Model]) -> None:
+        self._models = models
+        self._pass, work, rows = symbol_pass, symbol_pass.work, passed.rows
+        self._witness = Witness(symbol_pass.symbol, passed.block.stop * work.lake.interval_minutes * 60_000)
+        usable = rows.ready & np.isfinite(target).all(axis=1)
+        self._days = rows.step[usable] // work.steps(1)
+        self._rows = Sample(rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, rows.step[usable]))
+
+    def check(self, before: tuple[dict[str, Sums], Sample | None], bucket: Bucket, used: int) -> None:
+        """Compare what was added with it.
+
+        Raises:
+            LawError: Rows were chosen by something else, or changed on their way.
+        """
+        compare(self._witness, [("choice of rows", np.array([used]), np.array([self._rows.rows]))])
+        sums, sample = before
+        for model in self._models:
+            if model.learns_from == "sums" and self._rows.rows:
+                self._check_sums(model, sums.get(model.name), bucket.sums[model.name])
+        if bucket.sample is not None:
+            self._check_sample(sample, bucket.sample)
+
+    def _check_sums(self, model: Model, before: Sums | None, after: Sums) -> None:
+        fresh, rows = self._rows, after.rows - (before.rows if before else 0)
+        added = add_rows(None, model.design(fresh.values, self._pass.plan.names), fresh.target, model.weigh(fresh.weight), self._days)
+        assert added is not None  # noqa: S101 - there are rows
+        grown = after.xty - (before.xty if before else 0.0)
+        close = np.isclose(grown, added.xty, rtol=CLOSE, atol=CLOSE * np.abs(after.xty).max())
+        parts = [("rows", np.array([rows]), np.array([added.rows])), ("sums", grown[~close], added.xty[~close])]
+        compare(self._witness, [(f"training {name} of model {model.name}", full, cut) for name, full, cut in parts])
+
+    def _check_sample(self, before: Sample | None, after: Sample) -> None:
+        fresh = self._rows
+        held = np.concatenate([fresh.key] if before is None else [before.key, fresh.key])
+        compare(self._witness, [("choice of rows", after.key, np.sort(held)[:SAMPLE_ROWS])])
+        order, here = np.argsort(fresh.key), np.isin(after.key, fresh.key)
+        at = order[np.searchsorted(fresh.key, after.key[here], sorter=order)]
+        names = {"values": "sampled feature", "target": "sampled label", "weight": "sample weight"}
+        compare(self._witness, [(text, getattr(after, name)[here], getattr(fresh, name)[at]) for name, text in names.items()])
 
 
 class BucketWriter:

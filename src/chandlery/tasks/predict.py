@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
-from chandlery.features import FeatureRows
+from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
-from chandlery.leaks import Witness, check_served
+from chandlery.leaks import Witness, check_served, compare
 from chandlery.models import Model, open_models
 from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
@@ -18,13 +18,15 @@ from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, star
 from chandlery.state import put_arrays
 from chandlery.tables import list_partitions, read_partition
 from chandlery.tasks.fit import read_artefacts
-from chandlery.tasks.gate import check_predictions, choose_starts
+from chandlery.tasks.gate import ModelGate, SymbolGate, hash_of
 from chandlery.tasks.passes import SymbolPass
 from chandlery.tasks.work import Block, SymbolTask, Work
 
 __all__ = ["Predicted", "predict_symbol", "sums_path"]
 
-REPLAYED = 50_000  # rows that the leak gate serves again
+REPLAYED = 50_000  # rows of the first part that the leak gate serves again
+PUBLISHED = 1_000  # rows before each cut that it makes forecasts of again
+OUTCOMES = ("actual_close", "error_pct")
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def predict_symbol(task: SymbolTask) -> Predicted:
     for horizon in range(len(task.work.lake.horizon_steps)):
         horizon_run = HorizonRun(run, horizon)
         served = horizon_run.serve()
-        horizon_run.check(served)
-        published += horizon_run.publish(served)
+        forecasts = horizon_run.to_forecasts(served)
+        horizon_run.check(served, forecasts)
+        published += horizon_run.publish(forecasts)
         horizon_run.score(served)
     return Predicted(task.symbol, run.places.size, published)
 
@@ -75,17 +78,15 @@ class SymbolRun:
         def is_fitted(block: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
             return np.full(steps.size, block.start >= first_step)
 
-        def predict(rows: FeatureRows) -> NDArray[np.float32]:
-            return predict_rows(fits, self.symbol_pass.plan.names, rows, minutes)
-
+        gate = SymbolGate(self.symbol_pass, "forecast", is_fitted, first_step)
+        models = ModelGate(self.symbol_pass, fits, gate.starts)
         places, sigmas, predictions = [], [], []
-        probed = choose_starts(self.work, f"models of {self.symbol}", first_step, int(self.symbol_pass.candles.step[-1])) if self.symbol_pass.candles.step.size else frozenset()
         for passed in self.symbol_pass.blocks(is_fitted):
             places.append(passed.place)
             sigmas.append(passed.rows.sigma)
-            predictions.append(predict(passed.rows))
-            if passed.block.start in probed:
-                check_predictions(self.symbol_pass, passed, predictions[-1], predict)
+            predictions.append(predict_rows(fits, self.symbol_pass.plan.names, passed.rows, minutes))
+            gate.look(passed)
+            models.look(passed, predictions[-1])
         self.places = np.concatenate([np.empty(0, np.int64), *places])
         candles = self.symbol_pass.candles
         issued_ms = (candles.step[self.places] + 1) * minutes * 60_000
@@ -121,6 +122,7 @@ class HorizonRun:
         )
         kept = self.work.restore(f"served-{self.name}")
         self.state = start_served(len(run.models)) if kept is None else ServedState.from_arrays(kept)
+        self.begins: list[tuple[slice, ServedState]] = []  # of the parts between checkpoints
 
     def edges(self) -> list[tuple[int | None, slice]]:
         """Return the rows up to each checkpoint, and those after the last."""
@@ -132,32 +134,59 @@ class HorizonRun:
         """Decide what is served for every row, and keep the states at the checkpoints."""
         state, parts = self.state, []
         for day, part in self.edges():
+            self.begins.append((part, state))
             served, state = serve(state, cut_rows(self.rows, part))
             parts.append(served)
             if day is not None:
                 self.work.save(self.work.steps(day), f"served-{self.name}", state.to_arrays())
         return Served.concat(parts)
 
-    def check(self, served: Served) -> None:
-        """Let the leak gate serve the first rows again without the outcomes that were not known then."""
-        count = min(REPLAYED, self.rows.issued.size)
-        if count == 0:
+    def to_forecasts(self, served: Served) -> pl.DataFrame:
+        """Return the forecasts of all rows."""
+        models = [*(model.name for model in self.run.models), BLEND]
+        return to_forecasts(self.issues, self.horizon_minutes, self.work.lake.interval_minutes, self.actual, served, models)
+
+    def check(self, served: Served, forecasts: pl.DataFrame) -> None:
+        """Let the leak gate serve rows again without the outcomes that were not known then: the first, some by a hash, and the last.
+
+        Raises:
+            LawError: A value differs; it names the culprit.
+        """
+        parts = [(part, state) for part, state in self.begins if part.start < part.stop]
+        if not parts:
             return
-        now = int(self.rows.issued[count - 1])
+        drawn = hash_of(self.name, len(parts))
+        cuts = [(0, min(parts[0][0].stop, parts[0][0].start + REPLAYED))]
+        for place in (drawn % len(parts), len(parts) - 1):
+            part = parts[place][0]
+            cuts.append((place, self._first_of_day(part, part.stop - drawn % (1 + (part.stop - part.start) // 2))))
+        for place, stop in cuts:
+            part, state = parts[place]
+            self._check_part(slice(part.start, stop), state, served, forecasts)
 
-        def replay(rows: int) -> Served:
-            part = cut_rows(self.rows, slice(0, rows))
-            hidden = np.where(part.target <= now, part.realised, np.nan)
-            pending = np.where(self.state.pending_target <= now, self.state.pending_realised, np.nan)
-            return serve(self.state._replace(pending_realised=pending), replace(part, realised=hidden))[0]
+    def _first_of_day(self, part: slice, stop: int) -> int:
+        """Return where to stop so that the last row is the first of its day: the newest outcomes tell on it."""
+        midnight = self.rows.issued[stop - 1] // DAY_MS * DAY_MS
+        return max(int(np.searchsorted(self.rows.issued, midnight)), int(part.start)) + 1
 
-        check_served(Witness(self.run.symbol, now), served, replay, count)
+    def _check_part(self, part: slice, state: ServedState, served: Served, forecasts: pl.DataFrame) -> None:
+        now, rows = int(self.rows.issued[part.stop - 1]), cut_rows(self.rows, part)
+        known = rows.issued + self.horizon_minutes * 60_000 <= now
+        pending = np.where(state.pending_issued + self.horizon_minutes * 60_000 <= now, state.pending_realised, np.nan)
+        again, _ = serve(state._replace(pending_realised=pending), replace(rows, realised=np.where(known, rows.realised, np.nan)))
+        witness = Witness(self.run.symbol, now)
+        check_served(witness, to_minutes_text(self.horizon_minutes), served.cut(part), again)
+        newest = slice(-min(PUBLISHED, known.size), None)
+        issues = Issues(*(getattr(self.issues, name)[part][newest] for name in ("issued_ms", "close", "sigma")))
+        hidden = np.where(known, self.actual[part], np.nan)[newest]
+        names = [*(model.name for model in self.run.models), BLEND]
+        remade = to_forecasts(issues, self.horizon_minutes, self.work.lake.interval_minutes, hidden, again.cut(newest), names)
+        shown = forecasts[part][newest]
+        compare(witness, [(f"published {name} at {to_minutes_text(self.horizon_minutes)}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
 
-    def publish(self, served: Served) -> int:
+    def publish(self, forecasts: pl.DataFrame) -> int:
         """Put every year's forecasts; return how many objects were put."""
         file = self.work.lake.file
-        models = [*(model.name for model in self.run.models), BLEND]
-        forecasts = to_forecasts(self.issues, self.horizon_minutes, self.work.lake.interval_minutes, self.actual, served, models)
         keys: dict[str, Any] = {"exchange": file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
         first_ms = self.work.span.since * DAY_MS if self.work.span.resumed else 0
         first_year, issued = year_of(first_ms), self.issues.issued_ms

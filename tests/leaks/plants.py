@@ -1,0 +1,348 @@
+"""The planted leaks: each with where it is planted and the words that must name it.
+
+Those of features and models are extension files, as a user would write them; beside each stands the
+honest text that it was made from. Those of our own code replace one of its functions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from chandlery import backtest, features, gaps, market
+from chandlery.models import Sample, Sums
+from chandlery.tasks import fit, gate, gather, passes, predict, work
+from chandlery.tasks import gaps as gaps_task
+from chandlery.tasks import market as market_task
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+RETURN = "log = np.log(bars.close); past = np.append(np.nan, log[1:] - log[:-1]); ahead = np.append(log[1:] - log[:-1], np.nan); "
+FEATURES = {
+    "next_close": RETURN + "return ahead",
+    "centred_mean": "c = np.nan_to_num(bars.close); return np.convolve(c, np.ones(11) / 11, 'same')",
+    "scaled_by_the_greatest": "return bars.close / np.nanmax(bars.close)",
+    "scaled_by_mean_and_deviation": "return (bars.close - np.nanmean(bars.close)) / np.nanstd(bars.close)",
+    "backward_fill": "n = bars.close.size; return bars.close[np.minimum((np.arange(n) // 15 + 1) * 15, n - 1)]",
+    "ranked_over_the_block": "return np.argsort(np.argsort(bars.volume)) / 1440.0",
+    "target_in_features": "log = np.log(bars.close); return np.append(log[5:] - log[:-5], np.full(5, np.nan))",
+    "resampled_to_the_wrong_edge": "n = bars.close.size; return np.repeat(np.add.reduceat(bars.volume, np.arange(0, n, 15)), 15)[:n]",
+    "later_candle_carried_on": "n = bars.close.size; return np.append(bars.close[3:], bars.close[-3:])[np.arange(n) // 5 * 5]",
+    "only_each_sixtieth_step": RETURN + "return np.where(np.arange(past.size) % 60 == 0, ahead, past)",
+    "only_before_great_moves": RETURN + "return np.where(np.abs(ahead) > 4 * np.abs(np.nan_to_num(past)).mean(), ahead, past)",
+    "only_after_some_calls": RETURN + "CALLS.append(1); return ahead if len(CALLS) > 22 else past",
+    "scaled_by_the_greatest_ever_seen": "CALLS.append(np.nanmax(bars.close, initial=0.0)); return bars.close / max(CALLS)",
+}
+
+PLAIN = """
+class Model:
+    name, algorithm, refit_months, learns_from = "{name}", 1, tuple(range(1, 13)), "{learns_from}"
+    seen = []
+
+    def inputs(self, values):
+        return np.clip(np.nan_to_num(values[:, :24]), -4, 4)
+
+    def design(self, values, names):
+        return self.inputs(values)
+
+    def weigh(self, weight):
+        return weight
+
+    def solve(self, training):
+        if isinstance(training, Sums):
+            xtx, xty = training.xtx, training.xty
+        else:
+            scaled = training.values * training.weight[:, None]
+            xtx, xty = scaled.T @ training.values, scaled.T @ training.target
+        return np.linalg.solve(xtx + 0.01 * np.trace(xtx) / len(xtx) * np.eye(len(xtx)), xty[:, 0])
+
+    def fit(self, training, seed):
+        return {{"b": [float(value) for value in self.solve(training)]}}
+
+    def predict(self, artefact, design):
+        return design @ np.array(artefact["b"], np.float32)
+
+"""
+KEEP_INPUTS = "    def design(self, values, names):\n        inputs = self.inputs(values)\n        self.seen.append(inputs[:, 0])\n        return inputs\n\n"
+TUNE = """    def fit(self, training, seed):
+        r = np.concatenate(self.seen)
+        good = np.corrcoef(r[:-1], r[1:])[0, 1]
+        return {'b': [float(value * (1 + good)) for value in self.solve(training)]}
+"""
+PREDICT = "    def predict(self, artefact, design):\n        b = np.array(artefact['b'], np.float32)\n"
+MODELS = {
+    "reads_later_rows": ("sums", PREDICT + "        return np.append(design[1:], design[:1], axis=0) @ b\n"),
+    "reads_later_rows_now_and_then": (
+        "sums",
+        PREDICT + "        later = np.append(design[1:], design[:1], axis=0) @ b\n        return np.where(np.abs(design[:, 0]) > 2.5, later, design @ b)\n",
+    ),
+    "scales_by_its_rows": ("sample", PREDICT + "        return (design - design.mean(axis=0)) @ b\n"),
+    "reads_later_rows_after_some_calls": ("sums", PREDICT + "        self.seen.append(1)\n        return design @ b if len(self.seen) < 60 else np.append(design[1:], design[:1], axis=0) @ b\n"),
+    "scales_inputs_by_the_block": ("sample", "    def design(self, values, names):\n        inputs = self.inputs(values)\n        return inputs / (1 + inputs.std(axis=0))\n"),
+    "scales_inputs_by_all_rows_ever_seen": (
+        "sums",
+        "    def design(self, values, names):\n        inputs = self.inputs(values)\n        self.seen.append(np.abs(inputs).mean(axis=0))\n        return inputs / (1 + np.mean(self.seen, axis=0))\n",
+    ),
+    "tuned_on_the_scored_fold": ("sums", KEEP_INPUTS + TUNE),
+    "chosen_on_the_scored_fold": ("sums", KEEP_INPUTS + PREDICT + "        return design @ b * np.float32(np.sign(np.concatenate(self.seen).sum()))\n"),
+}
+
+
+def write_features(folder: Path, bodies: dict[str, str], lookback: int = 30) -> str:
+    """Write an extension of features, by name; return its path."""
+    lines = ["import numpy as np", "from chandlery import feature", "", "CALLS = []", ""]
+    for name, body in bodies.items():
+        lines += [f'@feature("{name}", unit="1", window="?", lookback={lookback})', f"def {name}(bars):", f"    {body}", ""]
+    path = folder / "own_features.py"
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def write_model(folder: Path, name: str, learns_from: str, changed: str = "") -> str:
+    """Write an extension with one model; return its path."""
+    path = folder / f"{name}.py"
+    path.write_text(
+        "import numpy as np\nfrom chandlery import register\nfrom chandlery.models import Sums\n\n" + PLAIN.format(name=name, learns_from=learns_from) + changed + "\n\nregister(Model())\n"
+    )
+    return str(path)
+
+
+def shift_labels(patch: pytest.MonkeyPatch) -> None:
+    honest = passes.label
+    patch.setattr(passes, "label", lambda *given: np.append(honest(*given)[1:], np.nan))
+
+
+def label_across_gaps(patch: pytest.MonkeyPatch) -> None:
+    honest = passes.label
+    patch.setattr(passes, "label", lambda step, close, horizon, _: honest(step, close, horizon, np.empty((0, 2), np.int64)))
+
+
+def shift_training_targets(patch: pytest.MonkeyPatch) -> None:
+    honest = gather.targets_of
+    patch.setattr(gather, "targets_of", lambda *given: np.roll(honest(*given), -1, axis=0))
+
+
+def change_rows(change: Callable[[Any], None]) -> Plant:
+    """Return a plant that changes the rows of each call of the feature pass."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        honest = features.run_features
+
+        def changed(*given: Any) -> Any:
+            rows, state = honest(*given)
+            if rows.close.size:
+                change(rows)
+            return rows, state
+
+        for room in (passes, gate):
+            patch.setattr(room, "run_features", changed)
+
+    return plant
+
+
+def weigh_by_the_block(rows: Any) -> None:
+    rows.weight[:] = rows.sigma / np.median(rows.sigma)
+
+
+def weigh_by_the_next_move(rows: Any) -> None:
+    rows.weight[:] = 1 + np.abs(np.diff(rows.close, append=rows.close[-1]))
+
+
+def look_ahead_seldom(rows: Any) -> None:
+    seldom = np.flatnonzero(rows.step[:-1] % 60 == 0)
+    rows.values[seldom, 0] = np.sign(rows.close[seldom + 1] - rows.close[seldom])
+
+
+def draw_by_outcome(patch: pytest.MonkeyPatch) -> None:
+    honest = gather.Bucket._draw
+
+    def drawn(self: Any, fresh: Sample) -> None:
+        best = np.argsort(-np.abs(fresh.target[:, 0]), kind="stable")[: gather.SAMPLE_ROWS]
+        honest(self, Sample(fresh.values[best], fresh.target[best], fresh.weight[best], fresh.key[best]))
+
+    patch.setattr(gather.Bucket, "_draw", drawn)
+
+
+def weigh_sample_by_outcome(patch: pytest.MonkeyPatch) -> None:
+    honest = gather.Bucket._draw
+    patch.setattr(gather.Bucket, "_draw", lambda self, fresh: honest(self, replace(fresh, weight=np.abs(fresh.target[:, 0]))))
+
+
+def leave_out_losses(patch: pytest.MonkeyPatch) -> None:
+    honest = gather.Bucket.add
+    patch.setattr(gather.Bucket, "add", lambda self, models, names, rows, target: honest(self, models, names, rows, np.where(target > 0, target, np.nan)))
+
+
+def choose_rows_with_a_trade_after(patch: pytest.MonkeyPatch) -> None:
+    honest = gather.trains
+    patch.setattr(gather, "trains", lambda symbol, steps, minutes: honest(symbol, steps, minutes) & np.append(np.diff(steps) == 1, False))
+
+
+def market_ahead(after: int) -> Plant:
+    """Return a plant that moves the market a step ahead once so many blocks have passed."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        honest, passed = market.run_market, []
+
+        def ahead(*given: Any) -> Any:
+            block, state = honest(*given)
+            passed.append(1)
+            if len(passed) > after:
+                block.index[:, :-1] = block.index[:, 1:].copy()
+            return block, state
+
+        patch.setattr(market_task, "run_market", ahead)
+
+    return plant
+
+
+def join_leader_still_open(patch: pytest.MonkeyPatch) -> None:
+    honest = features._pick_market
+
+    def ahead(*given: Any) -> Any:
+        arrays = honest(*given)
+        arrays.leader_log[:, :-1] = arrays.leader_log[:, 1:].copy()
+        return arrays
+
+    patch.setattr(features, "_pick_market", ahead)
+
+
+def forget_the_embargo(patch: pytest.MonkeyPatch) -> None:
+    honest = work.next_month
+    patch.setattr(work, "next_month", lambda day: honest(day - 1))
+
+
+def read_every_bucket(patch: pytest.MonkeyPatch) -> None:
+    honest = fit.Buckets.until
+    patch.setattr(fit.Buckets, "until", lambda self, *_: honest(self, "9999-12"))
+
+
+def shuffle_the_split(patch: pytest.MonkeyPatch) -> None:
+    honest = fit.SamplePool.until
+
+    def shuffled(self: Any, refit: str) -> Any:
+        training, symbols = honest(self, refit)
+        reader = fit.Buckets(self._task, self._model)
+        everything = [Sample.from_arrays(arrays).at(0) for *_, arrays in reader.until("9999-12") if "sample.key" in arrays]
+        drawn = np.random.default_rng(0).permutation(sum(part.rows for part in everything))[: training.rows]
+        whole = Sample.concat(everything)
+        return Sample(*(getattr(whole, name)[drawn] for name in ("values", "target", "weight", "key"))), symbols
+
+    patch.setattr(fit.SamplePool, "until", shuffled)
+
+
+def add_sums_of_later_rows(patch: pytest.MonkeyPatch) -> None:
+    honest = fit.SumsPool.until
+
+    def mixed(self: Any, refit: str) -> Any:
+        training, symbols = honest(self, refit)
+        later = fit.Buckets(self._task, self._buckets._model).until("9999-12")
+        parts = [sums.at(self._task.horizon) for *_, arrays in later if (sums := Sums.from_arrays(arrays, self._task.model))]
+        return sum(parts, start=training), symbols
+
+    patch.setattr(fit.SumsPool, "until", mixed)
+
+
+def predict_by_later_fits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(backtest.Fits, "newest_before", lambda self, _: self.artefacts[-1])
+
+
+def change_served(change: Callable[[Any, Any], None]) -> Plant:
+    """Return a plant that changes what is served, knowing every outcome."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        honest = predict.serve
+
+        def changed(state: Any, rows: Any) -> Any:
+            served, after = honest(state, rows)
+            if rows.issued.size:
+                change(served, rows)
+            return served, after
+
+        patch.setattr(predict, "serve", changed)
+
+    return plant
+
+
+def calibrate_on_all(served: Any, rows: Any) -> None:
+    raw = np.nan_to_num(rows.predictions)
+    served.calibrated[:] *= np.float32(np.nansum(raw[:, 0] * np.nan_to_num(rows.realised)) / (raw**2).sum())
+
+
+def calibrate_late_on_the_next(served: Any, rows: Any) -> None:
+    late = slice(rows.issued.size * 3 // 4, None)
+    served.calibrated[late, 0] *= np.float32(1 + np.nanmean(rows.realised[late]))
+
+
+def interval_of_future_residuals(served: Any, rows: Any) -> None:
+    served.half_80[:] = np.nanquantile(np.abs(rows.realised - served.served), 0.8)
+
+
+def choose_by_the_whole_record(served: Any, rows: Any) -> None:
+    errors = np.nansum((rows.predictions - rows.realised[:, None]) ** 2, axis=0)
+    served.served_by[:] = np.argmin(errors) if np.nansum(rows.realised) > 0 else -1
+
+
+def call_outcomes_known_at_issue(patch: pytest.MonkeyPatch) -> None:
+    honest = predict.ServedRows
+    patch.setattr(predict, "ServedRows", lambda issued, _, *rest: honest(issued, issued, *rest))
+
+
+def publish_with_outcomes(patch: pytest.MonkeyPatch) -> None:
+    honest = predict.to_forecasts
+    nearer = pl.col("predicted_close") + 0.5 * (pl.col("actual_close") - pl.col("predicted_close")).fill_null(0.0)
+    patch.setattr(predict, "to_forecasts", lambda *given: honest(*given).with_columns(nearer.alias("predicted_close")))
+
+
+def type_gaps_by_what_follows(patch: pytest.MonkeyPatch) -> None:
+    honest = gaps.find_gaps
+
+    def typed(steps: Any, minutes: int, activity: Any) -> Any:
+        found = honest(steps, minutes, activity)
+        after = found["end"].dt.epoch("ms").to_numpy() // (minutes * 60_000)
+        followed = np.searchsorted(steps, after + 60) - np.searchsorted(steps, after) > 20
+        return found.with_columns(kind=pl.when(pl.Series(followed)).then("kind").otherwise(pl.lit("no_trade")))
+
+    for room in (gaps_task, gate):
+        patch.setattr(room, "find_gaps", typed)
+
+
+@dataclass(frozen=True)
+class Own:
+    """A leak of our own code: how it is planted, and which words name it."""
+
+    plant: Plant
+    words: str
+
+
+OWN = {
+    "label_shifted": Own(shift_labels, "label 1m of"),
+    "label_across_a_gap": Own(label_across_gaps, "label 1m of"),
+    "training_target_shifted": Own(shift_training_targets, "label 1m of"),
+    "weight_by_the_whole_block": Own(change_rows(weigh_by_the_block), "sample weight of"),
+    "weight_by_the_next_move": Own(change_rows(weigh_by_the_next_move), "sample weight of"),
+    "feature_ahead_each_hour": Own(change_rows(look_ahead_seldom), "feature own_r_1 of"),
+    "sample_drawn_by_outcome": Own(draw_by_outcome, "choice of rows of"),
+    "sample_weighed_by_outcome": Own(weigh_sample_by_outcome, "sample weight of"),
+    "losses_left_out": Own(leave_out_losses, "choice of rows of"),
+    "rows_chosen_by_a_later_trade": Own(choose_rows_with_a_trade_after, "choice of rows of"),
+    "market_with_later_candles": Own(market_ahead(0), "market index of"),
+    "market_with_later_candles_at_the_end": Own(market_ahead(5), "market index of"),
+    "leader_without_as_of": Own(join_leader_still_open, "feature lead1_.* of"),
+    "fold_without_purge": Own(forget_the_embargo, "split of model linear"),
+    "fold_of_all_time": Own(read_every_bucket, "split of model linear"),
+    "shuffled_split": Own(shuffle_the_split, "split of model tree"),
+    "sums_of_later_rows_added": Own(add_sums_of_later_rows, "split of model linear"),
+    "predicted_by_a_later_fit": Own(predict_by_later_fits, "split of model linear"),
+    "calibration_on_all_outcomes": Own(change_served(calibrate_on_all), "calibration at"),
+    "calibration_on_later_outcomes_in_late_rows": Own(change_served(calibrate_late_on_the_next), "calibration at"),
+    "outcomes_known_at_issue": Own(call_outcomes_known_at_issue, "(calibration|choice of model|interval) at"),
+    "interval_of_future_residuals": Own(change_served(interval_of_future_residuals), "80 % interval at"),
+    "model_chosen_by_its_future_record": Own(change_served(choose_by_the_whole_record), "choice of model at"),
+    "published_with_outcomes": Own(publish_with_outcomes, "published predicted_close at"),
+    "gap_kind_by_what_follows": Own(type_gaps_by_what_follows, "gap kind of"),
+}
