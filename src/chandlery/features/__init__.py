@@ -26,6 +26,7 @@ __all__ = [
     "extension_digest",
     "feature",
     "load_extensions",
+    "own_features",
     "plan_features",
     "run_features",
     "start_features",
