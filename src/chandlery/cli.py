@@ -221,6 +221,29 @@ def plot(
 
 
 @app.command()
+def compare(
+    extension: Annotated[Path, typer.Argument(help="A Python file that registers features or models.")], config: Config = None, lake: LakeUri = None,
+    symbol: Annotated[list[str] | None, typer.Option("--symbol", help="Compare on this symbol; repeatable. The pool and the market stay whole.")] = None,
+    horizon: Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, as in 30m; repeatable. Without it, all of the lake's.")] = None,
+    days: Annotated[int, typer.Option(help="How many of the newest days are scored.", min=1, max=3660)] = 365,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Whose forecasts: served, blend or a model; repeatable. Without it what is served, or the blend for a model of one's own.")] = None,
+    json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Say whether a feature or a model of one's own helps: the newest days of a lake forecast without it and with it.
+
+    The lake is read, never written; both runs are made in a temporary folder.
+
+    Example: chandlery compare my_features.py --lake lake/ --horizon 30m --days 365
+    """
+    from chandlery import show  # noqa: PLC0415
+    from chandlery.compare import Wanted, compare_extension  # noqa: PLC0415
+    from chandlery.progress import open_watch  # noqa: PLC0415
+
+    settings = _settings(config, lake_uri=lake, symbols_=symbol)
+    show.comparison(compare_extension(settings, extension, Wanted(horizon or (), days, model or ()), open_watch(quiet=quiet or json)), as_json=json)
+
+
+@app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
     symbols: Annotated[int, typer.Option(help="How many, up to nine.", min=1, max=9)] = 3,
