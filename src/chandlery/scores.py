@@ -269,7 +269,8 @@ def compare_losses(issued: Ints, differentials: Floats, horizon_ms: int) -> tupl
     """
     sums = np.zeros(len(FIELDS))
     _sum_differentials(sums, issued, differentials[:, None], horizon_ms)
-    statistic, p_value = diebold_mariano({name: sums[place : place + 1] for place, name in enumerate(FIELDS)})
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic, p_value = diebold_mariano({name: sums[place : place + 1] for place, name in enumerate(FIELDS)})
     return float(statistic[0]), float(p_value[0])
 
 

@@ -1,5 +1,6 @@
 """What helps is found to help, what does not is not, what leaks ends the run, and the lake stays as it is."""
 
+import datetime as dt
 import json
 import os
 import re
@@ -79,7 +80,7 @@ def test_a_feature_that_knows_something_helps(tmp_path: Path) -> None:
         assert row.p_value is not None
         assert row.p_value <= row.adjusted_p_value < 0.05
     assert found.rows[-1].n == found.rows[0].n + found.rows[1].n
-    assert "parity.py: helps" in found.conclusions[0]
+    assert "parity.py helps; skill of served" in found.conclusions[0]
     assert "report another" in found.advice
 
 
@@ -100,6 +101,15 @@ def test_what_two_lakes_of_the_same_settings_say_is_what_the_lake_says(lake: Pat
     assert [row.symbol for row in found.rows] == ["ETHUSD"]
     assert found.rows[0].n == own["n"]
     assert found.rows[0].skill_without == pytest.approx(own["skill"], abs=1e-6)  # forecasts are published in seven digits
+
+
+@pytest.mark.slow
+def test_days_after_the_last_are_not_seen(lake: Path, tmp_path: Path) -> None:
+    found = ask(lake, write_feature(tmp_path, "still", "return np.zeros(bars.close.size)"), Wanted(days=2, until=dt.date(2019, 2, 5)), symbols=("ETHUSD",))
+    known = read_table(str(lake), "forecasts", symbol="ETHUSD").filter(pl.col("issued_at").is_between(pl.datetime(2019, 2, 4, time_zone="UTC"), pl.datetime(2019, 2, 6, time_zone="UTC"), closed="left"))
+    assert found.scored_from == known["issued_at"].min()
+    assert found.scored_until == known["issued_at"].max()
+    assert found.rows[0].n == known["actual_close"].count()
 
 
 @pytest.mark.slow
@@ -137,7 +147,7 @@ def test_the_commands_of_the_guide(lake: Path, tmp_path: Path) -> None:
     words = [str(lake) if word == "lake/" else "1m" if word == "30m" else word for word in command.split()[1:]]
     shown = chandlery(tmp_path, *words)
     assert shown.returncode == 0, shown.stderr
-    for said in ("feature own_r_7", "p adjusted", "1m ahead (served, all symbols): my_features.py: ", "This period is spent"):
+    for said in ("feature own_r_7", "p adjusted", "1m ahead, all symbols: my_features.py ", "This period is spent"):
         assert said in shown.stdout
     answer = msgspec.json.decode(chandlery(tmp_path, *words, "--json").stdout, type=Comparison)
     assert answer.features == ["own_r_7"]
@@ -179,6 +189,8 @@ def test_ctrl_c_and_a_leak_leave_nothing_behind(lake: Path, tmp_path: Path) -> N
         (("noise.py", "--model", "crystal"), "model 'crystal'; expected one of served, blend, linear, tree, boosted"),
         (("noise.py", "--horizon", "90s"), "duration '90s'"),
         (("noise.py",), "40 days of candles, 2019-01-01 to 2019-02-09; expected at least 182: models are first fitted on 2019-07-01"),
+        (("noise.py", "--until", "2018-05-01"), "0 days of candles"),
+        (("noise.py", "--until", "May"), "--until"),
         (("noise.py", "--lake", "typo"), "no lake at typo"),
     ],
 )
