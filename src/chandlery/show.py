@@ -103,9 +103,9 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
             "forecast": row.forecast,
             "against": row.against,
             "n": row.n,
-            "skill % then": _percent(row.skill_without),
-            "with it": _percent(row.skill_with),
-            "difference": _percent(row.difference, sign="+"),
+            "skill % before": _percent(row.skill_without, ".3f"),
+            "with it": _percent(row.skill_with, ".3f"),
+            "difference": _percent(row.difference, "+.2g"),
             "DM": None if row.dm_statistic is None else f"{row.dm_statistic:.2f}",
             "p": None if row.p_value is None else f"{row.p_value:.2g}",
             "p adjusted": None if row.adjusted_p_value is None else f"{row.adjusted_p_value:.2g}",
@@ -121,8 +121,8 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
     print(f"{found.seconds:.0f} s")
 
 
-def _percent(share: float | None, sign: str = "") -> str | None:
-    return None if share is None else f"{share * 100:{sign}.3f}"
+def _percent(share: float | None, form: str) -> str | None:
+    return None if share is None else f"{share * 100:{form}}"
 
 
 def probes(found: list[Probe], *, as_json: bool) -> None:

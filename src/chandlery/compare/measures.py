@@ -148,7 +148,9 @@ def conclude(rows: list[Row], extension: str) -> list[str]:
         what = f"{extension} {'makes ' * (row.verdict == NO_DIFFERENCE)}{row.verdict}"
         if row.against == NAIVE:
             what = f"{row.forecast} beside naive makes {NO_DIFFERENCE}" if row.verdict == NO_DIFFERENCE else f"{row.forecast} is {row.verdict}"
-        skills = "" if row.skill_without is None or row.skill_with is None else f"; skill of {row.forecast} {row.skill_without * 100:.2f} → {row.skill_with * 100:.2f} %"
+        skills = ""
+        if row.skill_without is not None and row.skill_with is not None and row.difference is not None:
+            skills = f"; skill of {row.forecast} {row.skill_without * 100:.3f} → {row.skill_with * 100:.3f} % ({row.difference * 100:+.2g} points)"
         p_value = ", the two never differ" if row.adjusted_p_value is None else f", p = {row.adjusted_p_value:.2g}"
         sentences.append(f"{whose}: {what}{skills}{p_value}")
     return sentences
