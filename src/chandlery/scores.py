@@ -17,7 +17,7 @@ from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, Floats, Ints
 from chandlery.jit import kernel
 
-__all__ = ["ALGORITHM", "FIELDS", "ScoreRows", "ScoreSums", "judge", "start_sums", "sum_scores", "to_scores"]
+__all__ = ["ALGORITHM", "FALSE_DISCOVERY", "FIELDS", "ScoreRows", "ScoreSums", "adjust", "compare_losses", "judge", "start_sums", "sum_scores", "to_scores"]
 
 ALGORITHM = 2
 FALSE_DISCOVERY = 0.05
@@ -114,6 +114,29 @@ def _leave(near, differentials):  # type: ignore[no-untyped-def]  # pragma: no c
 
 
 @kernel
+def _add_differential(out, near, d):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add a loss differential, and its products with those of the last horizon."""
+    out[13] += d
+    out[14] += d * d
+    out[15] += d * near[0]
+    out[16] += near[1] * d + near[0]
+    out[17] += near[1]
+    near[0] += d
+    near[1] += 1.0
+
+
+@kernel
+def _sum_differentials(sums, issued, differentials, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
+    near, first = np.zeros((2, 2)), 0
+    for i in range(issued.size):
+        while issued[i] - issued[first] >= horizon_ms:
+            _leave(near, differentials[first])
+            first += 1
+        sums[0] += 1.0
+        _add_differential(sums, near[0], differentials[i, 0])
+
+
+@kernel
 def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add the rows whose outcome is known; return how many the carried arrays hold then."""
     i, issued, differentials = carried
@@ -152,15 +175,9 @@ def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyp
             if p != 0.0 and y != 0.0:
                 out[11] += 1.0 if (p > 0.0) == (y > 0.0) else 0.0
                 out[12] += 1.0
-            out[13] += d
-            out[14] += d * d
             if m == models:
                 continue
-            out[15] += d * near[m, 0]
-            out[16] += near[m, 1] * d + near[m, 0]
-            out[17] += near[m, 1]
-            near[m, 0] += d
-            near[m, 1] += 1.0
+            _add_differential(out, near[m], d)
             if m == models - 1 and not np.isnan(half[row, 0]):
                 out[18] += 1.0 if abs(error) <= half[row, 0] else 0.0
                 out[19] += 1.0 if abs(error) <= half[row, 1] else 0.0
@@ -242,6 +259,35 @@ def diebold_mariano(s: dict[str, Floats]) -> tuple[Floats, Floats]:
     return statistic, 2 * stdtr(n - 1, -np.abs(statistic))
 
 
+def compare_losses(issued: Ints, differentials: Floats, horizon_ms: int) -> tuple[float, float]:
+    """Return the statistic of two forecasts' loss differentials and its two-sided p-value; NaN where the variance cannot be told.
+
+    Args:
+        issued: When, in ms, ascending, (n,).
+        differentials: Loss of the one less loss of the other, (n,): positive is better than the one.
+        horizon_ms: Differentials less than it apart overlap.
+    """
+    sums = np.zeros(len(FIELDS))
+    _sum_differentials(sums, issued, differentials[:, None], horizon_ms)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic, p_value = diebold_mariano({name: sums[place : place + 1] for place, name in enumerate(FIELDS)})
+    return float(statistic[0]), float(p_value[0])
+
+
+def adjust(p_values: Floats) -> Floats:
+    """Return p-values that hold the false discovery rate: those at or under a rate are what it lets pass. NaN is no test.
+
+    Example:
+        >>> adjust(np.array([0.01, 0.04, np.nan, 0.03])).round(3).tolist()
+        [0.03, 0.04, nan, 0.04]
+    """
+    adjusted = np.full(p_values.size, np.nan)
+    order = np.argsort(p_values, kind="stable")[: np.count_nonzero(~np.isnan(p_values))]  # NaN comes last
+    scaled = p_values[order] * order.size / np.arange(1, order.size + 1)
+    adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1]
+    return adjusted
+
+
 def judge(scores: pl.DataFrame) -> pl.DataFrame:
     """Return scores with verdicts on the rows over all time, at 5 % false discovery over all of them.
 
@@ -249,13 +295,9 @@ def judge(scores: pl.DataFrame) -> pl.DataFrame:
         model, period, dm_statistic, p_value of every symbol and horizon.
     """
     judged = (pl.col("period") == "all") & (pl.col("model") != "naive")
-    ranked = scores.with_columns(pl.when(judged).then(pl.col("p_value")).alias("_p"))
-    count = ranked["_p"].count()
-    tested = ranked.filter(pl.col("_p").is_not_null()).sort("_p").with_row_index("_rank", offset=1)
-    passed = tested.filter(pl.col("_p") <= FALSE_DISCOVERY * pl.col("_rank") / max(count, 1))["_p"]
-    limit = passed.max() if passed.len() else -1.0
-    found = pl.col("_p").fill_null(2.0) <= pl.lit(limit)
+    tested = scores.select(pl.when(judged).then(pl.col("p_value")).cast(pl.Float64).fill_null(np.nan))["p_value"].to_numpy()
+    found = pl.lit(pl.Series(adjust(tested) <= FALSE_DISCOVERY))
     verdict = (
         pl.when(judged & found & (pl.col("dm_statistic") > 0)).then(pl.lit("better")).when(judged & found & (pl.col("dm_statistic") < 0)).then(pl.lit("worse")).when(judged).then(pl.lit("no better"))
     )
-    return ranked.with_columns(verdict.alias("verdict")).drop("_p")
+    return scores.with_columns(verdict.alias("verdict"))

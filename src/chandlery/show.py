@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chandlery.check import Probe
+from chandlery.compare import Comparison
 from chandlery.config import Settings, normalise_symbol
 from chandlery.errors import SettingsError
 from chandlery.pipeline import Plan
@@ -22,7 +23,7 @@ from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import measure_table, read_table
 
-__all__ = ["explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables", "written"]
+__all__ = ["comparison", "explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables", "written"]
 
 MOST_ROWS = 200
 FEW = 12
@@ -87,6 +88,41 @@ def written(page: Written, *, as_json: bool) -> None:
     print(f"wrote {page.path}, {page.size_bytes / 1e6:.1f} MB: {', '.join(page.symbols) or 'no symbol'}")
     if page.left_out:
         print(f"in tables and sums alone: {', '.join(page.left_out[:FEW])}" + f" and {len(page.left_out) - FEW:,} more" * (len(page.left_out) > FEW) + "; --symbol chooses others")
+
+
+def comparison(found: Comparison, *, as_json: bool) -> None:
+    """Show what an extension was worth."""
+    if as_json:
+        _print_json(found)
+        return
+    print(f"{found.extension}: {', '.join([*(f'feature {name}' for name in found.features), *(f'model {name}' for name in found.models)])}")
+    rows = [
+        {
+            "horizon": f"{row.horizon_minutes}m",
+            "symbol": row.symbol,
+            "forecast": row.forecast,
+            "against": row.against,
+            "n": row.n,
+            "skill % before": _percent(row.skill_without, ".3f"),
+            "with it": _percent(row.skill_with, ".3f"),
+            "difference": _percent(row.difference, "+.2g"),
+            "DM": None if row.dm_statistic is None else f"{row.dm_statistic:.2f}",
+            "p": None if row.p_value is None else f"{row.p_value:.2g}",
+            "p adjusted": None if row.adjusted_p_value is None else f"{row.adjusted_p_value:.2g}",
+            "verdict": row.verdict,
+        }
+        for row in found.rows
+    ]
+    period = f"{found.scored_from:%Y-%m-%d %H:%M} to {found.scored_until:%Y-%m-%d %H:%M}"
+    _table(rows, title=f"Forecasts issued {period}, from candles since {found.candles_from}; DM above 0 is better with it; p adjusted for {len(rows)} tests")
+    for sentence in found.conclusions:
+        print(sentence)
+    print(f"{found.advice}.")
+    print(f"{found.seconds:.0f} s")
+
+
+def _percent(share: float | None, form: str) -> str | None:
+    return None if share is None else f"{share * 100:{form}}"
 
 
 def probes(found: list[Probe], *, as_json: bool) -> None:

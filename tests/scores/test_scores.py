@@ -7,7 +7,7 @@ import scipy.stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 
-from chandlery.scores import ScoreRows, ScoreSums, judge, start_sums, sum_scores, to_scores
+from chandlery.scores import ScoreRows, ScoreSums, adjust, compare_losses, judge, start_sums, sum_scores, to_scores
 
 MINUTE = 60_000
 START = 1_546_300_800_000
@@ -118,3 +118,17 @@ def test_verdicts_hold_false_discoveries_as_statsmodels_does() -> None:
     rejected = multipletests(p, alpha=0.05, method="fdr_bh")[0]
     expected = ["no better" if not found else "better" if sign > 0 else "worse" for found, sign in zip(rejected, frame["dm_statistic"], strict=True)]
     assert verdicts == [*expected, None, None]
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+@pytest.mark.parametrize("thin", [False, True])
+def test_two_forecasts_are_tested_as_their_definition_says(horizon: int, *, thin: bool) -> None:
+    rows = make_rows(900, horizon, thin=thin)
+    d = np.nan_to_num(np.log(rows.actual / rows.close)) * rows.predicted[:, 0]
+    assert compare_losses(rows.issued, d, horizon * MINUTE) == pytest.approx(brute_dm(rows.issued, d, horizon))
+    assert np.isnan(compare_losses(rows.issued, np.zeros(900), horizon * MINUTE)).all()
+
+
+def test_p_values_are_adjusted_as_statsmodels_does() -> None:
+    p = np.random.default_rng(5).random(40) ** 3
+    assert adjust(p) == pytest.approx(multipletests(p, method="fdr_bh")[1])

@@ -18,7 +18,7 @@ import numpy as np
 from chandlery.errors import SettingsError
 from chandlery.grid import Floats
 
-__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "loaded_afresh", "own_features"]
+__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "loaded_afresh", "own_features", "running_extension"]
 
 OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
 MARKET_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
@@ -136,8 +136,9 @@ class OwnFeature:
     compute: Callable[[Bars], Floats]
 
 
-_registered: dict[str, OwnFeature] = {}
+_registered: dict[tuple[str, str], OwnFeature] = {}  # by extension file and name: runs with other files do not see it
 _loaded: dict[str, str] = {}
+_running: list[str] = []
 
 
 def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
@@ -152,10 +153,15 @@ def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Calla
 
     def register(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
         recipe = (compute.__doc__ or name).strip().splitlines()[0]
-        _registered[name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
+        _registered[running_extension(), name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
         return compute
 
     return register
+
+
+def running_extension() -> str:
+    """Return the extension file that is being run; empty outside of one."""
+    return _running[-1] if _running else ""
 
 
 def extension_digest(extensions: Sequence[str]) -> str:
@@ -188,10 +194,15 @@ def load_extensions(extensions: Sequence[str]) -> None:
             raise SettingsError(f"extension {name}", "a Python file", "check [forecast] extensions")
         module = importlib.util.module_from_spec(spec)
         sys.modules[module.__name__] = module
+        for key in [key for key in _registered if key[0] == name]:
+            del _registered[key]  # of the text that it had before
+        _running.append(name)
         try:
             spec.loader.exec_module(module)
         except Exception as error:
             raise SettingsError(f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where") from error
+        finally:
+            _running.pop()
         _loaded[name] = digest
 
 
@@ -215,4 +226,4 @@ def loaded_afresh() -> Iterator[None]:
 def own_features(extensions: Sequence[str]) -> tuple[OwnFeature, ...]:
     """Return the features that extension files register, in the order of registration."""
     load_extensions(extensions)
-    return tuple(_registered.values()) if extensions else ()
+    return tuple(own for (file, _), own in _registered.items() if file in (*extensions, "")) if extensions else ()

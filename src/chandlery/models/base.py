@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
-from chandlery.features.registry import load_extensions, loaded_afresh
+from chandlery.features.registry import load_extensions, loaded_afresh, running_extension
 from chandlery.grid import Ints, Singles
 
-__all__ = ["Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_afresh", "open_models", "register"]
+__all__ = ["Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_afresh", "open_models", "own_models", "register"]
 
 HALF_MAX = 65_504.0
 RESERVED = ("naive", "blend", "served")
@@ -168,6 +168,7 @@ def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Single
 
 
 _models: dict[str, Model] = {}
+_homes: dict[str, str] = {}  # the extension file that registered a model
 
 
 def register(model: Model) -> Model:
@@ -179,6 +180,7 @@ def register(model: Model) -> Model:
     if model.name in RESERVED:
         raise SettingsError(f"a model called {model.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it")
     _models[model.name] = model
+    _homes[model.name] = running_extension()
     return model
 
 
@@ -186,6 +188,12 @@ def model_names(extensions: Sequence[str]) -> list[str]:
     """Return the names of all models, those of extension files last."""
     load_extensions(extensions)
     return list(_models)
+
+
+def own_models(extension: str) -> list[str]:
+    """Return the names of the models that an extension file registers."""
+    load_extensions([extension])
+    return [name for name in _models if _homes[name] == extension]
 
 
 def open_models(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:

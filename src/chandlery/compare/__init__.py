@@ -1,0 +1,261 @@
+"""Whether a feature or a model of one's own helps: the same candles forecast without it and with it, in two lakes that are thrown away.
+
+    candles of some days of the lake ─► raw files ─► run without the extension ─► forecasts ┐
+                                                     └─► run with it ─────────────► forecasts ┴─► skill, Diebold–Mariano, verdict
+
+The lake is read and never written. Both runs are ordinary ones, leak gate included.
+"""
+
+import datetime as dt
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from chandlery.checkpoints import day_name
+from chandlery.compare.measures import ALL, NAIVE, NO_DIFFERENCE, SERVED, WITH, WITHOUT, Row, conclude, judge_rows, measure_forecasts
+from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings, parse_minutes, to_minutes_text
+from chandlery.errors import SettingsError
+from chandlery.features import load_extensions, own_features
+from chandlery.grid import DAY_MS
+from chandlery.lake import Lake, read_lake_file
+from chandlery.models import BUILT_IN, own_models
+from chandlery.pipeline import run
+from chandlery.progress import Silent, Watch
+from chandlery.served import BLEND
+from chandlery.storage import Store
+from chandlery.tables import list_partitions, read_partition
+from chandlery.tasks.work import months_between
+
+__all__ = ["ALL", "NAIVE", "NO_DIFFERENCE", "WITHOUT", "Comparison", "Row", "Wanted", "compare_extension"]
+
+WARM_DAYS = 30  # of forecasts before those that are scored: slopes, weights and the guard have a past by then
+COLUMNS = ["time", "open", "high", "low", "close", "volume"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to compare.
+
+    Args:
+        horizons: As in 30m; all of the lake's where it is empty.
+        days: How many days are scored.
+        until: The last of them; the newest of the lake where it is left out.
+        forecasts: Whose: served, blend, or models; by default what is served, or the blend for a model of one's own.
+    """
+
+    horizons: Sequence[str] = ()
+    days: int = 365
+    until: dt.date | None = None
+    forecasts: Sequence[str] = ()
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What was found.
+
+    Args:
+        extension: The file.
+        features: What it registers.
+        models: Likewise.
+        candles_from: First day of the candles that were taken.
+        scored_from: First issue that was scored.
+        scored_until: Last one.
+        rows: One a test.
+        conclusions: A sentence a horizon and forecast.
+        advice: What the period is worth from now on.
+        seconds: What it took.
+    """
+
+    extension: str
+    features: list[str]
+    models: list[str]
+    candles_from: dt.date
+    scored_from: dt.datetime
+    scored_until: dt.datetime
+    rows: list[Row]
+    conclusions: list[str]
+    advice: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Extension:
+    """A file, what it registers, and the settings' own extensions beside it."""
+
+    path: str
+    features: tuple[str, ...]
+    models: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Period:
+    """Candles from one day on, forecasts scored from another, both up to a third that is left out; days since 1970."""
+
+    since: int
+    scored: int
+    stop: int
+
+
+def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch: Watch | None = None) -> Comparison:
+    """Say whether an extension helps on some days of a lake.
+
+    Args:
+        settings: The lake, and what its runs use; `symbols` limits what is compared, never the pool.
+        extension: A Python file that registers features or models.
+        wanted: What to compare.
+        watch: Who is told; nobody where it is left out.
+
+    Raises:
+        SettingsError: There is no lake, symbol, model or file of that name, the file registers nothing, or the days are too few.
+        LawError: The extension knows the future.
+        StoreUnavailableError: A store did not answer.
+    """
+    began, watch = time.perf_counter(), watch or Silent()
+    lake = _open(settings)
+    found = _load(settings, extension)
+    forecasts = _choose(lake, found, wanted)
+    symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", {"exchange": lake.file.exchange})})
+    if missing := sorted(set(settings.symbols) - set(symbols)):
+        raise SettingsError(f"no candles of {missing[0]} in {settings.lake.uri}", f"one of {', '.join(symbols[:50])}", "check --symbol")
+    horizons = sorted({parse_minutes(text) for text in wanted.horizons}) or sorted(lake.file.horizons)
+    period = _find_period(lake, settings, wanted)
+    with tempfile.TemporaryDirectory(prefix="chandlery-compare-", ignore_cleanup_errors=True) as folder:
+        plain = _settle(settings, lake, Path(folder), horizons, [name for name in forecasts if name not in {SERVED, BLEND}])
+        held = _write_candles(lake, symbols, Path(folder), period)
+        for name, extensions, models in _sides(plain, lake, found):
+            watch.note(f"{name} {extension.name}:")
+            run(_side(plain, held, Path(folder) / name, extensions, models), watch=watch)
+        kept = [(symbol, horizon) for horizon in horizons for symbol in settings.symbols or sorted(held)]
+        rows, span = measure_forecasts(Path(folder), kept, (forecasts, found.models), period.scored * DAY_MS)
+    rows = judge_rows(rows)
+    advice = "This period is spent: what is chosen because it looks well here looks better here than it is. Choose on one period, report another: --until DATE leaves the days after it unseen"
+    first_day = dt.date.fromisoformat(day_name(period.since))
+    seconds = round(time.perf_counter() - began, 1)
+    return Comparison(str(extension), list(found.features), list(found.models), first_day, *span, rows, conclude(rows, extension.name), advice, seconds)
+
+
+def _open(settings: Settings) -> Lake:
+    if not settings.lake.uri:
+        raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
+    store = Store(settings.lake.uri, settings.storage)
+    file = read_lake_file(store)
+    if file is None:
+        raise SettingsError(f"no lake at {settings.lake.uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
+    return Lake(store, file)
+
+
+def _load(settings: Settings, extension: Path) -> _Extension:
+    """Run the file and take note of what it registers; the settings may name it already."""
+    if not extension.is_file():
+        raise SettingsError(f"no file {extension}", "a Python file that registers a feature or a model", "check the path")
+    path = str(extension.resolve())
+    others = tuple(name for name in settings.forecast.extensions if str(Path(name).resolve()) != path)
+    load_extensions(others)
+    features, models = tuple(own.feature.name for own in own_features([path])), tuple(own_models(path))
+    if not features and not models:
+        raise SettingsError(f"extension {extension} registers no feature and no model", "@feature(…) or register(…) in it", "see CONTRIBUTING.md for one of each")
+    if taken := [name for name in models if name in BUILT_IN]:
+        raise SettingsError(f"extension {extension} registers a model called {taken[0]!r}", f"a name that is none of {', '.join(BUILT_IN)}", "rename it")
+    return _Extension(path, features, models, others)
+
+
+def _choose(lake: Lake, found: _Extension, wanted: Wanted) -> list[str]:
+    """Return whose forecasts are held against each other; a model of the extension itself has no counterpart but naive."""
+    registered = (*BUILT_IN, *(name for file in found.others for name in own_models(file)), *found.models)
+    known = [SERVED, BLEND, *dict.fromkeys((*lake.file.models, *registered))]
+    if unknown := [name for name in wanted.forecasts if name not in known]:
+        raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(known)}", "check --model")
+    return [name for name in dict.fromkeys(wanted.forecasts) if name not in found.models] or [BLEND if found.models else SERVED]
+
+
+def _find_period(lake: Lake, settings: Settings, wanted: Wanted) -> _Period:
+    """Return from when on candles are needed and forecasts are scored.
+
+    Raises:
+        SettingsError: The lake has no candles, or too few to fit on.
+    """
+    parts = list_partitions(lake.store, "candles", {"exchange": lake.file.exchange})
+    times = [(first, last) for part in _ends(parts) if (first := _edge(lake, part, last=False)) and (last := _edge(lake, part, last=True))]
+    if not times:
+        raise SettingsError(f"no candles in {settings.lake.uri}", "a lake with candles", "run `chandlery ingest` first")
+    first = min(first for first, _ in times) // DAY_MS
+    stop = max(last for _, last in times) // DAY_MS + 1
+    if wanted.until is not None:
+        stop = min(stop, int(np.datetime64(wanted.until, "D").astype(int)) + 1)
+    history = -(-parse_minutes(settings.forecast.min_train) // 1440)
+    scored = stop - wanted.days
+    fitted = int(np.datetime64(scored - WARM_DAYS, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int))
+    since = max(first, fitted - history)
+    months = months_between(since + history, stop - 1)
+    if not months:
+        due = next_fit(first + history)
+        raise SettingsError(
+            f"{max(stop - first, 0):,} days of candles, {day_name(first)} to {day_name(stop - 1)}",
+            f"at least {due - first + 1:,}: models are first fitted on {day_name(due)}, the first month that begins after min_train, {history} days",
+            "add candles, choose a later --until, or lower [forecast] min_train",
+        )
+    return _Period(since, max(scored, int(np.datetime64(months[0], "D").astype(int))), stop)
+
+
+def next_fit(day: int) -> int:
+    """Return the first day of a month that is no earlier.
+
+    Example:
+        >>> day_name(next_fit(18262)), day_name(next_fit(18263))
+        ('2020-01-01', '2020-02-01')
+    """
+    return int(np.datetime64(months_between(day, day + 31)[0], "D").astype(int))
+
+
+def _ends(parts: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the partitions of the first and the last year."""
+    years = [int(part["year"]) for part in parts]
+    return [part for part, year in zip(parts, years, strict=True) if year in {min(years), max(years)}]
+
+
+def _edge(lake: Lake, part: dict[str, str], *, last: bool) -> int:
+    rows = read_partition(lake.store, "candles", part, ["open_time"])
+    return 0 if rows is None or rows.is_empty() else int(rows["open_time"].dt.epoch("ms")[-1 if last else 0])
+
+
+def _settle(settings: Settings, lake: Lake, folder: Path, horizons: list[int], models: list[str]) -> Settings:
+    """Return the settings of both runs: those that were given, on this machine."""
+    forecast = settings.forecast.model_copy(update={"horizons": [to_minutes_text(minutes) for minutes in horizons], "models": models})
+    source = SourceSettings(uri=str(folder / "raw"), exchange=lake.file.exchange)
+    engine = EngineSettings(name="local", workers=settings.engine.workers)
+    return settings.model_copy(update={"forecast": forecast, "source": source, "engine": engine, "storage": {}})
+
+
+def _write_candles(lake: Lake, symbols: list[str], folder: Path, period: _Period) -> dict[str, LayoutSettings]:
+    """Write a CSV a symbol with its candles of the period; return how each is to be read."""
+    raw = folder / "raw"
+    raw.mkdir()
+    held = {}
+    for symbol in symbols:
+        candles = lake.read_candles(symbol, period.since * DAY_MS, period.stop * DAY_MS)
+        if candles.height:
+            name = f"{symbol}.csv"
+            candles.select(pl.col("open_time").dt.epoch("ms").alias("time"), *COLUMNS[1:]).write_csv(raw / name)
+            held[symbol] = LayoutSettings(files=name, columns=COLUMNS, time_unit="ms", symbol=symbol, interval=lake.file.interval)
+    return held
+
+
+def _sides(plain: Settings, lake: Lake, found: _Extension) -> list[tuple[str, list[str], list[str]]]:
+    """Return the two runs: name, extensions, models. With the extension first: where it leaks, that is told at once."""
+    models = plain.forecast.models or [name for name in lake.file.models if name not in found.models] or list(BUILT_IN)
+    return [(WITH, [*found.others, found.path], [*models, *found.models]), (WITHOUT, list(found.others), models)]
+
+
+def _side(plain: Settings, held: dict[str, LayoutSettings], lake: Path, extensions: list[str], models: list[str]) -> Settings:
+    forecast = plain.forecast.model_copy(update={"extensions": extensions, "models": models})
+    source = plain.source.model_copy(update={"layout": list(held.values())})
+    missing = [symbol for symbol in plain.symbols if symbol not in held]
+    if missing:
+        raise SettingsError(f"{missing[0]} has no candles in the period", f"one of {', '.join(list(held)[:50])}", "choose more --days, or another --symbol")
+    return plain.model_copy(update={"forecast": forecast, "source": source, "lake": LakeSettings(uri=str(lake))})

@@ -1,0 +1,156 @@
+"""Forecasts of two lakes side by side: what each is worth, and whether they differ by more than chance."""
+
+import datetime as dt
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from chandlery.config import to_minutes_text
+from chandlery.errors import SettingsError
+from chandlery.schema import model_column
+from chandlery.scores import FALSE_DISCOVERY, adjust, compare_losses
+from chandlery.tables import read_table
+
+__all__ = ["ALL", "NAIVE", "NO_DIFFERENCE", "SERVED", "WITH", "WITHOUT", "Row", "conclude", "judge_rows", "measure_forecasts"]
+
+ALL, SERVED, NAIVE = "all", "served", "naive"
+WITH, WITHOUT = "with", "without"
+NO_DIFFERENCE = "no difference that these data show"
+VERDICTS = {WITHOUT: ("helps", "makes it worse"), NAIVE: ("better than naive", "worse than naive")}
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One test.
+
+    Args:
+        horizon_minutes: How far ahead.
+        symbol: Whose forecasts; `all` of all symbols together.
+        forecast: served, blend, or a model.
+        against: The same forecast `without` the extension, or `naive`.
+        n: Forecasts scored.
+        skill_without: 1 − sse / sse_naive of what it is held against.
+        skill_with: Of the forecast.
+        difference: The second less the first.
+        dm_statistic: Diebold–Mariano; positive is better with it. None where the two never differ.
+        p_value: Two-sided.
+        adjusted_p_value: Benjamini–Hochberg over all rows.
+        verdict: At 5 % of the adjusted one.
+    """
+
+    horizon_minutes: int
+    symbol: str
+    forecast: str
+    against: str
+    n: int
+    skill_without: float | None
+    skill_with: float | None
+    difference: float | None
+    dm_statistic: float | None
+    p_value: float | None
+    adjusted_p_value: float | None = None
+    verdict: str = NO_DIFFERENCE
+
+
+def measure_forecasts(folder: Path, kept: list[tuple[str, int]], names: tuple[list[str], tuple[str, ...]], since_ms: int) -> tuple[list[Row], tuple[dt.datetime, dt.datetime]]:
+    """Return the tests of each symbol and horizon, those of all symbols last, and the first and last issue."""
+    compared, own = names
+    pairs = [*((name, WITHOUT) for name in compared), *((name, NAIVE) for name in own)]
+    rows: list[Row] = []
+    pools: dict[tuple[int, str, str], pl.DataFrame] = {}
+    times: list[dt.datetime] = []
+    for symbol, horizon in kept:
+        joined = _join(folder, symbol, horizon, (compared, own), since_ms)
+        times += joined["issued_at"].to_list()[:: max(joined.height - 1, 1)]
+        for name, against in pairs:
+            losses = _measure(joined, name, against)
+            if losses.height:
+                rows.append(_test(losses, (horizon, symbol, name, against)))
+                key = (horizon, name, against)
+                pools[key] = _pool(pools.get(key), losses)
+    if not rows:
+        raise SettingsError("no forecast whose outcome is known", "at least one", "choose more --days, or add candles")
+    if len({symbol for symbol, _ in kept}) > 1:
+        rows += [_test(pool, (horizon, ALL, name, against)) for (horizon, name, against), pool in pools.items()]
+    order = {pair: place for place, pair in enumerate(pairs)}
+    rows.sort(key=lambda row: (row.horizon_minutes, order[row.forecast, row.against], row.symbol == ALL, row.symbol))
+    return rows, (min(times), max(times))
+
+
+def _join(folder: Path, symbol: str, horizon: int, names: tuple[list[str], tuple[str, ...]], since_ms: int) -> pl.DataFrame:
+    """Return a symbol's forecasts of both lakes.
+
+    Returns:
+        issued_at, ascending; `y`, the log move that came; and of each name its forecast move, `with_<name>` and, where there is one, `without_<name>`.
+    """
+    compared, own = names
+    sides = []
+    for side, wanted in ((WITH, [*compared, *own]), (WITHOUT, compared)):
+        rows = read_table(str(folder / side), "forecasts", symbol=symbol, horizon_minutes=horizon)
+        known = rows.filter(pl.col("actual_close").is_not_null(), pl.col("issued_at").dt.epoch("ms") >= since_ms)
+        y = (pl.col("actual_close") / pl.col("close")).log().alias("y")
+        sides.append(known.select("issued_at", y, *(_move(known, name).alias(f"{side}_{name}") for name in wanted)))
+    return sides[0].join(sides[1].drop("y"), on="issued_at", how="inner", maintain_order="left")
+
+
+def _move(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Return log(forecast / close); exactly 0 where the forecast is the close in the width that it is kept in."""
+    column = "predicted_close" if name == SERVED else model_column(name)
+    if column not in rows.columns:
+        return pl.lit(None, pl.Float64)
+    same = pl.col(column).cast(pl.Float32) == pl.col("close").cast(pl.Float32)
+    return pl.when(same).then(0.0).otherwise((pl.col(column).cast(pl.Float64) / pl.col("close")).log())
+
+
+def _measure(joined: pl.DataFrame, name: str, against: str) -> pl.DataFrame:
+    """Return squared errors: one row an issue that both sides forecast."""
+    other = pl.lit(0.0) if against == NAIVE else pl.col(f"{WITHOUT}_{name}")
+    errors = {NAIVE: pl.col("y"), "other": pl.col("y") - other, "this": pl.col("y") - pl.col(f"{WITH}_{name}")}
+    return joined.select("issued_at", pl.lit(1).alias("n"), **{label: error**2 for label, error in errors.items()}).drop_nulls()
+
+
+def _pool(pool: pl.DataFrame | None, losses: pl.DataFrame) -> pl.DataFrame:
+    """Return losses of several symbols summed by issue: they move together, and a moment of all of them is one observation."""
+    parts = losses if pool is None else pl.concat([pool, losses])
+    return parts.group_by("issued_at", maintain_order=True).sum().sort("issued_at")
+
+
+def _test(losses: pl.DataFrame, keys: tuple[int, str, str, str]) -> Row:
+    """Return the skills and the test of losses."""
+    naive, other, this = (float(losses[label].sum()) for label in (NAIVE, "other", "this"))
+    before, after, difference = (1 - other / naive, 1 - this / naive, (other - this) / naive) if naive > 0 else (None, None, None)
+    differentials = (losses["other"] - losses["this"]).to_numpy()
+    statistic, p_value = compare_losses(losses["issued_at"].dt.epoch("ms").to_numpy(), differentials, keys[0] * 60_000)
+    tested = (None, None) if np.isnan(p_value) else (statistic, p_value)
+    return Row(*keys, int(losses["n"].sum()), before, after, difference, *tested)
+
+
+def judge_rows(rows: list[Row]) -> list[Row]:
+    """Return the rows with p-values adjusted for their number, and verdicts."""
+    adjusted = adjust(np.array([np.nan if row.p_value is None else row.p_value for row in rows]))
+    judged = []
+    for row, p_value in zip(rows, adjusted, strict=True):
+        found = p_value <= FALSE_DISCOVERY and row.dm_statistic
+        verdict = VERDICTS[row.against][0 if row.dm_statistic and row.dm_statistic > 0 else 1] if found else NO_DIFFERENCE
+        judged.append(msgspec.structs.replace(row, adjusted_p_value=None if np.isnan(p_value) else float(p_value), verdict=verdict))
+    return judged
+
+
+def conclude(rows: list[Row], extension: str) -> list[str]:
+    """Return a sentence a horizon and forecast, on all symbols together where there are several."""
+    several = any(row.symbol == ALL for row in rows)
+    sentences = []
+    for row in rows:
+        if several and row.symbol != ALL:
+            continue
+        whose = f"{to_minutes_text(row.horizon_minutes)} ahead, {'all symbols' if several else row.symbol}"
+        what = f"{extension} {'makes ' * (row.verdict == NO_DIFFERENCE)}{row.verdict}"
+        if row.against == NAIVE:
+            what = f"{row.forecast} beside naive makes {NO_DIFFERENCE}" if row.verdict == NO_DIFFERENCE else f"{row.forecast} is {row.verdict}"
+        skills = ""
+        if row.skill_without is not None and row.skill_with is not None and row.difference is not None:
+            skills = f"; skill of {row.forecast} {row.skill_without * 100:.3f} → {row.skill_with * 100:.3f} % ({row.difference * 100:+.2g} points)"
+        p_value = ", the two never differ" if row.adjusted_p_value is None else f", p = {row.adjusted_p_value:.2g}"
+        sentences.append(f"{whose}: {what}{skills}{p_value}")
+    return sentences
