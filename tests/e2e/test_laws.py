@@ -47,7 +47,7 @@ def test_forecasts_and_scores_are_there(whole: tuple[Path, Path]) -> None:
     assert forecasts["actual_close"].null_count() < forecasts.height / 20
     assert forecasts["predicted_linear"].null_count() == 0
     scores = read_table(str(whole[1]), "scores")
-    assert set(scores["model"].unique()) == {"naive", "linear", "tree", "served"}
+    assert set(scores["model"].unique()) == {"naive", "linear", "tree", "boosted", "blend", "served"}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -62,6 +62,7 @@ class LocalEngine:
         done: Callable[[Result], None],
     ) -> list[Result]:
         """Return the results in the order of the tasks; see `Engine.map`."""
+        _give_back_memory()
         if min(self.workers, len(tasks)) <= 1 or cost_seconds < WORTH_A_PROCESS:
             return list(_call_here(function, tasks, done))
         share = _Share(tasks, done)
@@ -171,6 +172,12 @@ def _keep_freed_memory() -> None:
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
             libc.mallopt(option, KEPT_BYTES)
+
+
+def _give_back_memory() -> None:
+    """Let the C library return what the stage before has freed."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def _start_worker(parent: int) -> None:
