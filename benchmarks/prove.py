@@ -115,7 +115,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="chandlery-prove-") as folder:
         scratch = Path(folder)
         cost = run_chandlery(SHARED / "data" / "bitfinex", scratch / "lake", [], horizons=HORIZONS)
-        print(f"six pairs, five horizons, two models: {cost.cpu:.0f} CPU-s, {cost.wall:.0f} s")
+        print(f"six pairs, five horizons, all models: {cost.cpu:.0f} CPU-s, {cost.wall:.0f} s")
         results = prove_tables(scratch / "lake")
         shutil.rmtree(scratch / "lake")
         results += prove_append(scratch, HORIZONS, APPEND_SHARE)

@@ -30,4 +30,4 @@ def test_a_base_install_runs_from_raw_files_to_scores(tmp_path: Path) -> None:
     (tmp_path / "chandlery.toml").write_text('[forecast]\nmin_train = "10d"\n')
     call("run", "--source", "raw", "--lake", "lake", "--horizon", "5m", "--quiet")
     scores = json.loads(call("scores", "--lake", "lake", "--json"))
-    assert {row["model"] for row in scores} == {"linear", "tree", "served", "naive"}
+    assert {row["model"] for row in scores} == {"linear", "tree", "boosted", "blend", "served", "naive"}
