@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from chandlery.models import Boosted, Sample, Tree
-from chandlery.models import tree as room
 
 
 def make_sample(rows: int, seed: int = 0) -> Sample:
@@ -39,6 +38,6 @@ def test_equal_samples_give_equal_texts_in_any_order(model: Tree | Boosted) -> N
 
 
 def test_a_sample_above_the_limit_is_cut_by_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "MOST_ROWS", 5_000)
+    monkeypatch.setattr(Tree, "most_rows", 5_000)
     sample = make_sample(20_000)
     assert Tree().fit(sample, 0) == Tree().fit(sample.take_lowest(5_000), 0)

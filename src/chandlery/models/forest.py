@@ -1,16 +1,16 @@
-"""LightGBM's trees as plain columns, and the walk down them: what was learned is text, and prediction needs no LightGBM."""
+"""LightGBM's trees: a model made of them, their plain columns, and the walk down. What was learned is text, and prediction needs no LightGBM."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.grid import Floats, Ints, Singles
 from chandlery.jit import kernel
-from chandlery.models.base import Artefact, Sample
+from chandlery.models.base import Artefact, Sample, Sums
 
-__all__ = ["Forest", "ForestCache", "grow"]
+__all__ = ["Trees"]
 
 COLUMNS = ("feature", "threshold", "child", "null_left", "value", "root")
 MOST_OPEN = 64
@@ -56,6 +56,48 @@ class ForestCache:
             forest = Forest(*(np.array(artefact[name], kind) for name, kind in zip(COLUMNS, kinds, strict=True)))
             self._open[id(artefact)] = (artefact, forest)  # the artefact is held: its id stays its own
         return self._open[id(artefact)][1]
+
+
+class Trees:
+    """A model of trees that LightGBM grows on a sample; a subclass names it and says which.
+
+    Loss weights are sigma against a typical one; nulls go the way that each tree learned for them.
+
+    Args:
+        settings: LightGBM's.
+        rounds: How many trees.
+        most_rows: Grown on no more: those of the lowest keys.
+    """
+
+    name: str
+    algorithm: int
+    refit_months: tuple[int, ...]
+    learns_from: Literal["sums", "sample"] = "sample"
+    settings: ClassVar[dict[str, Any]]
+    rounds: int
+    most_rows: int
+
+    def __init__(self) -> None:
+        self._forests = ForestCache()
+
+    def design(self, values: Singles, names: Sequence[str]) -> Singles:
+        """Return the features as they are."""
+        del names
+        return values
+
+    def weigh(self, weight: Singles) -> Singles:
+        """Return the weight itself."""
+        return weight
+
+    def fit(self, training: Sums | Sample, seed: int) -> Artefact:
+        """Grow the trees."""
+        assert isinstance(training, Sample)  # noqa: S101 - learns_from says so
+        rows = training.take_lowest(self.most_rows)
+        return grow(self.settings, self.rounds, rows, self.weigh(rows.weight), seed)
+
+    def predict(self, artefact: Artefact, design: Singles) -> Singles:
+        """Return the sum of the leaves that each row falls into."""
+        return self._forests.read(artefact).predict(design)
 
 
 def grow(settings: dict[str, Any], rounds: int, rows: Sample, weight: Singles, seed: int) -> Artefact:
