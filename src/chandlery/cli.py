@@ -275,15 +275,10 @@ def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("
 
 
 def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None) -> Settings:
-    from chandlery.errors import SettingsError  # noqa: PLC0415
-    from chandlery.lake import read_lake_file  # noqa: PLC0415
-    from chandlery.storage import Store  # noqa: PLC0415
+    from chandlery.lake import open_lake  # noqa: PLC0415
 
     settings = _settings(config, lake_uri=lake, symbols_=symbol)
-    if not settings.lake.uri:
-        raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
-    if read_lake_file(Store(settings.lake.uri, settings.storage)) is None:
-        raise SettingsError(f"no lake at {settings.lake.uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
+    open_lake(settings.lake.uri, settings.storage)
     return settings
 
 

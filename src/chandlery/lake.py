@@ -15,7 +15,7 @@ from chandlery.schema import LAKE_FORMAT, Candles
 from chandlery.storage import Store
 from chandlery.tables import list_partitions, read_partition, write_partition
 
-__all__ = ["LAKE_FILE", "Lake", "LakeFile", "read_lake_file"]
+__all__ = ["LAKE_FILE", "Lake", "LakeFile", "open_lake", "read_lake_file"]
 
 LAKE_FILE = "lake.json"
 FAR_MS = 4_102_444_800_000  # 2100-01-01
@@ -90,6 +90,25 @@ class Lake:
     def write(self, table: str, keys: Mapping[str, object], frame: pl.DataFrame) -> bool:
         """Publish one object of a table under the lease; true where its bytes were new."""
         return write_partition(self.store, table, keys, frame, self.guard)
+
+
+def open_lake(uri: str, options: Mapping[str, str] | None = None) -> Lake:
+    """Return a lake for readers.
+
+    Args:
+        uri: Where it lies; empty where nobody has said.
+        options: Of the object store, as in [storage].
+
+    Raises:
+        SettingsError: No lake is named, or there is none.
+    """
+    if not uri:
+        raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
+    store = Store(uri, options)
+    file = read_lake_file(store)
+    if file is None:
+        raise SettingsError(f"no lake at {uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
+    return Lake(store, file)
 
 
 def read_lake_file(store: Store) -> LakeFile | None:

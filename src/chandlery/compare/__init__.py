@@ -23,13 +23,12 @@ from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Setti
 from chandlery.errors import SettingsError
 from chandlery.features import load_extensions, own_features
 from chandlery.grid import DAY_MS
-from chandlery.lake import Lake, read_lake_file
+from chandlery.lake import Lake, open_lake
 from chandlery.models import BUILT_IN, own_models
 from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
 from chandlery.served import BLEND
-from chandlery.storage import Store
-from chandlery.tables import list_partitions, read_partition
+from chandlery.tables import list_partitions, measure_table
 from chandlery.tasks.work import months_between
 
 __all__ = ["ALL", "NAIVE", "NO_DIFFERENCE", "WITHOUT", "Comparison", "Row", "Wanted", "compare_extension"]
@@ -117,7 +116,7 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
         StoreUnavailableError: A store did not answer.
     """
     began, watch = time.perf_counter(), watch or Silent()
-    lake = _open(settings)
+    lake = open_lake(settings.lake.uri, settings.storage)
     found = _load(settings, extension)
     forecasts = _choose(lake, found, wanted)
     symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", {"exchange": lake.file.exchange})})
@@ -138,16 +137,6 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     first_day = dt.date.fromisoformat(day_name(period.since))
     seconds = round(time.perf_counter() - began, 1)
     return Comparison(str(extension), list(found.features), list(found.models), first_day, *span, rows, conclude(rows, extension.name), advice, seconds)
-
-
-def _open(settings: Settings) -> Lake:
-    if not settings.lake.uri:
-        raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
-    store = Store(settings.lake.uri, settings.storage)
-    file = read_lake_file(store)
-    if file is None:
-        raise SettingsError(f"no lake at {settings.lake.uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
-    return Lake(store, file)
 
 
 def _load(settings: Settings, extension: Path) -> _Extension:
@@ -180,14 +169,12 @@ def _find_period(lake: Lake, settings: Settings, wanted: Wanted) -> _Period:
     Raises:
         SettingsError: The lake has no candles, or too few to fit on.
     """
-    parts = list_partitions(lake.store, "candles", {"exchange": lake.file.exchange})
-    times = [(first, last) for part in _ends(parts) if (first := _edge(lake, part, last=False)) and (last := _edge(lake, part, last=True))]
-    if not times:
+    held = measure_table(lake.store, "candles")
+    if held.first is None or held.last is None:
         raise SettingsError(f"no candles in {settings.lake.uri}", "a lake with candles", "run `chandlery ingest` first")
-    first = min(first for first, _ in times) // DAY_MS
-    stop = max(last for _, last in times) // DAY_MS + 1
+    first, stop = day_of(held.first), day_of(held.last) + 1
     if wanted.until is not None:
-        stop = min(stop, int(np.datetime64(wanted.until, "D").astype(int)) + 1)
+        stop = min(stop, day_of(wanted.until) + 1)
     history = -(-parse_minutes(settings.forecast.min_train) // 1440)
     scored = stop - wanted.days
     fitted = int(np.datetime64(scored - WARM_DAYS, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int))
@@ -203,6 +190,16 @@ def _find_period(lake: Lake, settings: Settings, wanted: Wanted) -> _Period:
     return _Period(since, max(scored, int(np.datetime64(months[0], "D").astype(int))), stop)
 
 
+def day_of(moment: dt.date) -> int:
+    """Return the UTC day of a date or a moment, counted from 1970.
+
+    Example:
+        >>> day_of(dt.date(2020, 1, 1)), day_of(dt.datetime(2020, 1, 1, 23, 59, tzinfo=dt.UTC))
+        (18262, 18262)
+    """
+    return (dt.date(moment.year, moment.month, moment.day) - dt.date(1970, 1, 1)).days
+
+
 def next_fit(day: int) -> int:
     """Return the first day of a month that is no earlier.
 
@@ -211,17 +208,6 @@ def next_fit(day: int) -> int:
         ('2020-01-01', '2020-02-01')
     """
     return int(np.datetime64(months_between(day, day + 31)[0], "D").astype(int))
-
-
-def _ends(parts: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the partitions of the first and the last year."""
-    years = [int(part["year"]) for part in parts]
-    return [part for part, year in zip(parts, years, strict=True) if year in {min(years), max(years)}]
-
-
-def _edge(lake: Lake, part: dict[str, str], *, last: bool) -> int:
-    rows = read_partition(lake.store, "candles", part, ["open_time"])
-    return 0 if rows is None or rows.is_empty() else int(rows["open_time"].dt.epoch("ms")[-1 if last else 0])
 
 
 def _settle(settings: Settings, lake: Lake, folder: Path, horizons: list[int], models: list[str]) -> Settings:

@@ -9,8 +9,9 @@ import polars as pl
 
 from chandlery.config import Settings, normalise_symbol, to_minutes_text
 from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.lake import open_lake
 from chandlery.progress import Silent, Watch
-from chandlery.report.data import choose_horizons, newest_issue, open_lake, read_detail, read_fan, read_overview, read_past
+from chandlery.report.data import choose_horizons, newest_issue, read_detail, read_fan, read_overview, read_past
 from chandlery.report.figures import draw_plot
 from chandlery.report.page import load_script, render_plot, render_report
 
@@ -55,7 +56,7 @@ def write_report(settings: Settings, output: Path, horizons: list[str] | None = 
     watch = watch or Silent()
     script = load_script()
     check_output(output)
-    lake = open_lake(settings)
+    lake = open_lake(settings.lake.uri, settings.storage).file
     overview = read_overview(settings, lake, choose_horizons(lake, horizons or []))
     watch.stage("report", len(overview.shown) * len(overview.horizons))
     found = [read_detail(settings, overview, symbol, watch.advance) for symbol in overview.shown]
@@ -82,7 +83,7 @@ def write_plot(settings: Settings, symbol: str, output: Path | None = None, hori
     name = normalise_symbol(symbol)
     output = output or Path(f"{name}.html")
     check_output(output)
-    lake = open_lake(settings)
+    lake = open_lake(settings.lake.uri, settings.storage).file
     chosen = choose_horizons(lake, horizons or [])
     pasts = {horizon: read_past(settings, name, horizon) for horizon in chosen}
     fan = read_fan(settings, name, pl.concat([newest_issue(rows, horizon) for horizon, rows in pasts.items()]), days)

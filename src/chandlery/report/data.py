@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from chandlery.config import Settings, normalise_symbol, parse_minutes, to_minutes_text
+from chandlery.config import Settings, parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
-from chandlery.lake import LakeFile, read_lake_file
+from chandlery.lake import LakeFile
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
-from chandlery.storage import Store
 from chandlery.tables import read_table
 
-__all__ = ["MOST_SYMBOLS", "Detail", "Fan", "Overview", "choose_horizons", "open_lake", "read_detail", "read_fan", "read_overview", "read_past"]
+__all__ = ["MOST_SYMBOLS", "Detail", "Fan", "Overview", "choose_horizons", "read_detail", "read_fan", "read_overview", "read_past"]
 
 MOST_SYMBOLS = 12  # in detail, where none is named
 NEAR = 60  # candles beside the fan, at least
@@ -100,20 +99,6 @@ class Detail:
     deciles: dict[int, pl.DataFrame]
     naive: dict[int, pl.DataFrame]
     fan: Fan
-
-
-def open_lake(settings: Settings) -> LakeFile:
-    """Return what the lake's first run fixed.
-
-    Raises:
-        SettingsError: No lake is named, or there is none.
-    """
-    if not settings.lake.uri:
-        raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
-    file = read_lake_file(Store(settings.lake.uri, settings.storage))
-    if file is None:
-        raise SettingsError(f"no lake at {settings.lake.uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
-    return file
 
 
 def choose_horizons(lake: LakeFile, wanted: list[str]) -> list[int]:
@@ -228,7 +213,7 @@ def read_fan(settings: Settings, symbol: str, issues: pl.DataFrame, days: int) -
 
     Args:
         settings: Where the lake is.
-        symbol: Normalised.
+        symbol: In any spelling.
         issues: The newest of each horizon, as `Fan` holds them.
         days: How far back the candles go.
 
@@ -236,7 +221,7 @@ def read_fan(settings: Settings, symbol: str, issues: pl.DataFrame, days: int) -
         SettingsError: There is no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    candles = read_table(settings.lake.uri, "candles", symbol=normalise_symbol(symbol), columns=["interval", "open_time", "open", "high", "low", "close"], options=settings.storage)
+    candles = read_table(settings.lake.uri, "candles", symbol=symbol, columns=["interval", "open_time", "open", "high", "low", "close"], options=settings.storage)
     length = parse_minutes(candles["interval"][0]) if candles.height else 1
     minutes = length * max(1, -(-days * 1440 // (length * (BARS if days == 1 else MOST_BARS))))
     newest = candles["open_time"].max()
