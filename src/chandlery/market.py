@@ -22,7 +22,8 @@ RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
 LOOKBACK = 60
 LEADER_COLUMNS = ("open", "high", "low", "sv_1", "sv_5", "volatility_ratio")
 INDEX_COLUMNS = ("listed", *(f"r_{k}" for k in RETURNS), "mid", "signed_volume", "r_5_squared", "move", "r_5_rest", "r_5_squared_rest")
-SPLIT = {4: 13, 11: 14}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
+MID, FLOW, SQUARES, MOVE, R_5, R_5_REST, SQUARES_REST = map(INDEX_COLUMNS.index, ("mid", "signed_volume", "r_5_squared", "move", "r_5", "r_5_rest", "r_5_squared_rest"))
+SPLIT = {R_5: R_5_REST, SQUARES: SQUARES_REST}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
 
 RETURN_STEPS = np.array(RETURNS)
 ROOTS = 1.0 / np.sqrt(np.array(RETURNS, np.float64))
@@ -171,12 +172,12 @@ def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignor
         scale = max(np.sqrt(variance), floor)
         inverse = 1.0 / scale
         index[0, t] += 1.0
-        for j in range(8):
+        for j in range(RETURN_STEPS.size):
             past = logs[i - RETURN_STEPS[j]]
             moved = 0.0 if np.isnan(past) else clip((logs[i] - past) * inverse * ROOTS[j], 8.0)
             index[1 + j, t] += moved
-            if j == 3:
-                index[11, t] += moved * moved
+            if 1 + j == R_5:
+                index[SQUARES, t] += moved * moved
         opened, high, low, flow, flows = 0.0, 0.0, 0.0, 0.0, 0.0
         typical = max(volume, 1e-12)
         for j in range(i - 4, i + 1):
@@ -187,9 +188,9 @@ def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignor
             high = (np.log(dense[1, i]) - logs[i]) * inverse
             low = (np.log(dense[2, i]) - logs[i]) * inverse
             flow = signed_log(np.sign(dense[3, i] - dense[0, i]) * dense[4, i] / typical)
-        index[9, t] += clip(-0.5 * (high + low), 8.0)
-        index[10, t] += flow
-        index[12, t] += move * inverse
+        index[MID, t] += clip(-0.5 * (high + low), 8.0)
+        index[FLOW, t] += flow
+        index[MOVE, t] += move * inverse
         log_close[leader, t] = logs[i]
         sigma[leader, t] = scale
         signals[leader, 0, t] = opened

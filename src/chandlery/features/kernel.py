@@ -4,26 +4,29 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chandlery.features import registry
+from chandlery.features.registry import LEADER_HALF_LIVES, MARKET_HALF_LIVES, OWN_MEANS
 from chandlery.grid import Floats, Singles
 from chandlery.jit import kernel
-from chandlery.market import clip, decay, signed_log
+from chandlery.market import FLOW, MID, MOVE, R_5_REST, RETURNS, SQUARES, SQUARES_REST, clip, decay, signed_log
 
 __all__ = ["EC_HALF_LIVES", "HISTORY", "SCALARS", "MarketArrays", "fill_rows"]
 
 HISTORY = 240
 LEADER_HISTORY = 60
-LEADERS = 3
+LEADERS = len(LEADER_HALF_LIVES)
 SCALARS = 15
 VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, MARKET_2, SINCE, FIRST, LEADER_SLOW, SUMS = range(13)
-EC_HALF_LIVES = np.array([1.0, 2.0, 4.0, 10.0, 20.0, 60.0] * 3 + [240.0, 1440.0])
+GROUPS = (*LEADER_HALF_LIVES, MARKET_HALF_LIVES)  # of error corrections: a group a leader, and the market last
+EC_HALF_LIVES = np.array([half_life for group in GROUPS for half_life in group], np.float64)
 # SUMS: running sums of log closes; rounding moves them by 1e-10 in ten years of minutes.
-EC_FIRST = np.array([0, 6, 12, 20])  # leader 1, leader 2, the market
-OWN_RETURNS = np.array([1, 2, 3, 5, 10, 15, 30, 60, 240])
-MARKET_RETURNS = np.array([1, 2, 3, 5, 10, 15, 30, 60])
+EC_FIRST = np.cumsum([0, *map(len, GROUPS)])
+OWN_RETURNS = np.array(registry.OWN_RETURNS)
+MARKET_RETURNS = np.array(RETURNS)
 OWN_ROOTS = 1.0 / np.sqrt(OWN_RETURNS)
 MARKET_ROOTS = 1.0 / np.sqrt(MARKET_RETURNS)
 EC_ROOTS = 1.0 / np.sqrt(EC_HALF_LIVES)
-MEANS = np.array([3, 10, 60])
+MEANS = np.array(OWN_MEANS)
 MEAN_SCALES = 1.0 / (MEANS * np.sqrt(MEANS))
 SLOW_SCALE, LEADER_SLOW_SCALE = 1.0 / np.sqrt(1440.0), 1.0 / np.sqrt(240.0)
 LONGEST_WAIT = 60
@@ -111,14 +114,14 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         others = index[0, t] - (1.0 if is_reference else 0.0)
         share = 1.0 / others if others > 0.5 else np.nan
         own_part = 1.0 if is_reference else 0.0
-        market_move = (index[12, t] - own_part * own_move) * share if others > 0.5 else 0.0
-        market_flow = (index[10, t] - own_part * own_flow) * share if others > 0.5 else 0.0
+        market_move = (index[MOVE, t] - own_part * own_move) * share if others > 0.5 else 0.0
+        market_flow = (index[FLOW, t] - own_part * own_flow) * share if others > 0.5 else 0.0
         market_return = (index[1, t] - own_part * own_return) * share
         for j in range(9):
             flow_history[j] = flow_history[j + 1]
         flow_history[9] = market_flow
-        for group in range(3):
-            if group == 2:
+        for group in range(LEADERS + 1):
+            if group == LEADERS:
                 ahead = market_move - own_move
             else:
                 step_log = leader_log[group, 60 + t] - leader_log[group, 59 + t]
@@ -193,36 +196,36 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
                 if n == 0:
                     out_row[f] = np.nan if np.isnan(now) else clip(scalars[LEADER_SLOW] * leader_inverse * LEADER_SLOW_SCALE, 8.0)
                     f += 1
-                for _ in range(0 if n == 2 else 6):
+                for _ in range(EC_FIRST[n], EC_FIRST[n + 1]):
                     out_row[f] = np.nan if np.isnan(now) else clip(averages[e] * EC_ROOTS[e], 8.0)
                     e += 1
                     f += 1
             squares = 0.0
             mean_5 = 0.0
-            for j in range(8):
+            for j in range(MARKET_RETURNS.size):
                 k = MARKET_RETURNS[j]
                 past = logs[i - k]
                 own = 0.0 if np.isnan(past) else clip((log - past) * inverse * MARKET_ROOTS[j], 8.0)
-                total = np.float64(index[1 + j, t]) + (np.float64(index[13, t]) if k == 5 else 0.0)
+                total = np.float64(index[1 + j, t]) + (np.float64(index[R_5_REST, t]) if k == 5 else 0.0)
                 mean = (total - own_part * own) * share
                 out_row[f + j] = mean
-                out_row[f + 8 + j] = mean - own
+                out_row[f + MARKET_RETURNS.size + j] = mean - own
                 if k == 5:
                     mean_5 = mean
-                    squares = (np.float64(index[11, t]) + np.float64(index[14, t]) - own_part * own * own) * share
-            f += 16
+                    squares = (np.float64(index[SQUARES, t]) + np.float64(index[SQUARES_REST, t]) - own_part * own * own) * share
+            f += 2 * MARKET_RETURNS.size
             out_row[f] = scalars[MARKET_1]
             out_row[f + 1] = scalars[MARKET_2]
-            f += 1
-            out_row[f + 1] = (index[9, t] - own_part * middle) * share
-            out_row[f + 2] = market_flow if others > 0.5 else np.nan
-            out_row[f + 3] = window_sum(flow_history, 9, 3) if others > 0.5 else np.nan
-            out_row[f + 4] = window_sum(flow_history, 9, 10) if others > 0.5 else np.nan
-            out_row[f + 5] = np.sqrt(max(squares - mean_5 * mean_5, 0.0)) if others > 0.5 else np.nan
-            out_row[f + 6] = clip(scalars[CATCH], 12.0) if others > 0.5 else np.nan
-            out_row[f + 7] = clip(scalars[CATCH] - own_move, 12.0) if others > 0.5 else np.nan
-            f += 8
-            for _ in range(8):
+            f += 2
+            out_row[f] = (index[MID, t] - own_part * middle) * share
+            out_row[f + 1] = market_flow if others > 0.5 else np.nan
+            out_row[f + 2] = window_sum(flow_history, 9, 3) if others > 0.5 else np.nan
+            out_row[f + 3] = window_sum(flow_history, 9, 10) if others > 0.5 else np.nan
+            out_row[f + 4] = np.sqrt(max(squares - mean_5 * mean_5, 0.0)) if others > 0.5 else np.nan
+            out_row[f + 5] = clip(scalars[CATCH], 12.0) if others > 0.5 else np.nan
+            out_row[f + 6] = clip(scalars[CATCH] - own_move, 12.0) if others > 0.5 else np.nan
+            f += 7
+            for _ in range(EC_FIRST[LEADERS], EC_FIRST[LEADERS + 1]):
                 out_row[f] = clip(averages[e] * EC_ROOTS[e], 8.0) if others > 0.5 else np.nan
                 e += 1
                 f += 1

@@ -17,11 +17,12 @@ import numpy as np
 
 from chandlery.errors import SettingsError
 from chandlery.grid import Floats
+from chandlery.market import RETURNS
 
 __all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "loaded_afresh", "own_features", "running_extension"]
 
 OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
-MARKET_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
+OWN_MEANS = (3, 10, 60)
 LEADER_HALF_LIVES: tuple[tuple[int, ...], ...] = ((1, 2, 4, 10, 20, 60), (1, 2, 4, 10, 20, 60), ())
 MARKET_HALF_LIVES = (1, 2, 4, 10, 20, 60, 240, 1440)
 EXTENSION = "chandlery_extension_"  # how modules of extension files are called
@@ -55,7 +56,7 @@ def _own() -> list[Feature]:
         *(Feature(f"own_{name}", "σ", one, f"clip((log {name} − lc) / σ, ±8)") for name in ("open", "high", "low")),
         Feature("own_mid", "σ", one, "clip((lc − (log high + log low)/2) / σ, ±8)"),
         Feature("own_range", "σ", one, "clip((log high − log low) / σ, 0, 8)"),
-        *(Feature(f"own_dm_{k}", "σ", _window(k), f"clip((lc − mean of lc) / (σ√{k}), ±8)") for k in (3, 10, 60)),
+        *(Feature(f"own_dm_{k}", "σ", _window(k), f"clip((lc − mean of lc) / (σ√{k}), ±8)") for k in OWN_MEANS),
         Feature("own_gap", "log", _window(60), "log1p(min(steps since the candle before, 60))"),
         *(Feature(f"own_act_{k}", "1", _window(k), "share of steps with a trade") for k in (10, 60)),
         *(Feature(f"own_vol_{k}", "log", _window(k), "log1p(mean volume / EWM_1440(volume))") for k in (1, 10)),
@@ -69,7 +70,7 @@ def _own() -> list[Feature]:
 def _leaders() -> list[Feature]:
     found = []
     for n, half_lives in enumerate(LEADER_HALF_LIVES, start=1):
-        found += [Feature(f"lead{n}_r_{k}", "σ", _window(k), f"r_{k} of leader {n}") for k in MARKET_RETURNS]
+        found += [Feature(f"lead{n}_r_{k}", "σ", _window(k), f"r_{k} of leader {n}") for k in RETURNS]
         found += [
             *(Feature(f"lead{n}_{name}", "σ", _window(1), f"{name} of leader {n}") for name in ("open", "high", "low", "mid")),
             Feature(f"lead{n}_sv_1", "log", _window(1), f"sv_1 of leader {n}"),
@@ -85,8 +86,8 @@ def _leaders() -> list[Feature]:
 def _market() -> list[Feature]:
     mean = "mean over all other listed references"
     return [
-        *(Feature(f"market_r_{k}", "σ", _window(k), f"{mean} of r_{k}") for k in MARKET_RETURNS),
-        *(Feature(f"market_rel_{k}", "σ", _window(k), f"market_r_{k} − own_r_{k}") for k in MARKET_RETURNS),
+        *(Feature(f"market_r_{k}", "σ", _window(k), f"{mean} of r_{k}") for k in RETURNS),
+        *(Feature(f"market_rel_{k}", "σ", _window(k), f"market_r_{k} − own_r_{k}") for k in RETURNS),
         *(Feature(f"market_lag_{j}", "σ", f"(t − {j + 1}, t − {j}]", f"market r_1 at t−{j}") for j in (1, 2)),
         Feature("market_mid", "σ", _window(1), f"{mean} of mid"),
         *(Feature(f"market_sv_{k}", "log", _window(k), f"{mean} of sv_1, summed") for k in (1, 3, 10)),
