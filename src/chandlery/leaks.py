@@ -9,7 +9,7 @@ it. One value that differs breaks law 2, and the culprit is named.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,12 @@ class TrainedOn:
     known_ms: int | None
     rows: int
     keys: NDArray[np.uint64] | None
+
+    def take_lowest(self, count: int) -> "TrainedOn":
+        """Return the bucket with so many of its sampled rows at most, those of the lowest keys, as `Sample.take_lowest` does."""
+        if self.keys is None or self.keys.size <= count:
+            return self
+        return replace(self, rows=count, keys=np.sort(self.keys)[:count])
 
 
 def compare(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
@@ -132,11 +138,11 @@ def check_split(model: str, refit: str, read: list[TrainedOn], training: Any) ->
         if bucket.name > refit or late:
             known = f"targets as late as {moment(bucket.known_ms)}" if bucket.known_ms is not None else f"rows for the refit of {bucket.name}"
             raise LawError(f"split of model {model} knows the future: its fit of {refit}-01 trains on {bucket.symbol} with {known}", f"targets known at {refit}-01", hint)
-    keys = [bucket.keys for bucket in read if bucket.keys is not None]
     expected = sum(bucket.rows for bucket in read)
-    if not keys and training.rows != expected:
+    if training.rows != expected:
         raise LawError(f"split of model {model}: its fit of {refit}-01 trains on {training.rows:,} rows", f"{expected:,}: those whose targets were known", hint)
-    if keys and not np.isin(training.key, np.concatenate(keys)).all():
+    held = [bucket.keys for bucket in read if bucket.keys is not None and bucket.keys.size]
+    if held and not np.array_equal(training.key, np.concatenate(held)):
         raise LawError(f"split of model {model}: its fit of {refit}-01 trains on other rows than were sampled", "those whose targets were known", hint)
 
 

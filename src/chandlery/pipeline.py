@@ -120,7 +120,7 @@ def _plan_forecast(session: Session, interval: str, changes: dict[str, int]) -> 
     file, summary = session.lake_file, read_summary(session.store)
     if file is None:
         return [Step("forecast", "all", f"compute the whole past at {interval}", "the lake is new", "grows with the candles: about 2 CPU-s a million")]
-    base = forecast_base(session, file)
+    base = forecast_base(session, file, market_references(session))
     if not changes and (summary.forecast, summary.base) == (summary.ingest, base):
         return []
     pasts = read_pasts(session.store, [symbol for symbol in summary.symbols if symbol != UNKNOWN])
@@ -170,7 +170,7 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
         now = {symbol: source.fingerprint(symbol, file) for symbol in source.files}
         if any(summary.symbols.get(symbol) != found for symbol, found in now.items()):
             return False
-    wanted = forecast_base(session, file)
+    wanted = forecast_base(session, file, market_references(session))
     if summary.ingest != summary.gaps or (_forecast in stages and (summary.forecast, summary.base) != (summary.ingest, wanted)):
         return False
     for stage in stages:
@@ -211,7 +211,8 @@ def _find_gaps(session: Session, symbols: list[str]) -> None:
 
 def _forecast(session: Session) -> None:
     file, summary = session.lake.file, read_summary(session.store)
-    base = forecast_base(session, file)
+    references = market_references(session)
+    base = forecast_base(session, file, references)
     pasts = read_pasts(session.store, [symbol for symbol in summary.symbols if symbol != UNKNOWN])
     _forget_gone(session, frozenset(pasts))
     if not pasts:
@@ -228,7 +229,7 @@ def _forecast(session: Session) -> None:
         if day > span.since or not span.resumed:  # what they rest on is about to be written anew
             session.lake.guard()
             drop_checkpoint(session.store, day)
-    work = _work(session, span)
+    work = _work(session, span, references)
     symbols = tuple(pasts)
     shown = [symbol for symbol in symbols if not session.settings.symbols or symbol in session.settings.symbols]
     if not shown:
@@ -266,10 +267,10 @@ def _forget_gone(session: Session, symbols: frozenset[str]) -> None:
         session.report.published += sum(lake.write(table, keys, pl.DataFrame()) for table in ("scores", "models"))
 
 
-def _work(session: Session, span: Span) -> Work:
+def _work(session: Session, span: Span, references: tuple[str, ...]) -> Work:
     settings = session.settings.forecast
     lead = lead_days(tuple(session.lake.file.horizons))
-    return Work(session.lake, span, lead, market_references(session), tuple(settings.extensions), settings.seed)
+    return Work(session.lake, span, lead, references, tuple(settings.extensions), settings.seed)
 
 
 def _fit_tasks(session: Session, work: Work, pasts: dict[str, Past]) -> list[FitTask]:

@@ -188,7 +188,8 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
     kept = ServedState.from_arrays({name: array.copy() for name, array in state.to_arrays().items()})
     by, slopes, halves = np.empty(count, np.int8), np.empty_like(rows.predictions), np.empty((count, 2), np.float32)
     known = (issued, target, raw, realised, np.log(rows.sigma), float(rows.steps))
-    first = _serve(kept[:12], held, known, (blend, served, wild), (by, slopes, halves))
+    inner = kept[: ServedState._fields.index("pending_issued")]
+    first = _serve(inner, held, known, (blend, served, wild), (by, slopes, halves))
     after = kept._replace(
         pending_issued=issued[first:],
         pending_target=target[first:],

@@ -26,7 +26,7 @@ from chandlery.storage import Entry, Store, list_source, split_source
 from chandlery.tables import list_partitions
 from chandlery.tasks.ingest import UNKNOWN, IngestTask, to_record
 
-__all__ = ["Source", "forecast_base", "plan_span", "read_pasts", "refusals", "survey_source"]
+__all__ = ["Source", "forecast_base", "market_references", "plan_span", "read_pasts", "refusals", "survey_source"]
 
 LOOKED_AT = 5
 MOST_LOOKED_AT = 50
@@ -179,12 +179,18 @@ def read_pasts(store: Store, symbols: list[str]) -> dict[str, Past]:
     return {symbol: past for symbol, past in found.items() if past is not None}
 
 
-def forecast_base(session: Session, file: LakeFile) -> str:
-    """Return the hash of the settings, algorithms and versions that forecasts rest on."""
+def forecast_base(session: Session, file: LakeFile, references: tuple[str, ...]) -> str:
+    """Return the hash of the settings, algorithms and versions that forecasts rest on.
+
+    Args:
+        session: The run.
+        file: What the lake fixes.
+        references: From `market_references`.
+    """
     settings = session.settings.forecast
     models = [(model.name, model.algorithm) for model in open_models(file.models, settings.extensions)]
     algorithms = [FEATURES_ALGORITHM, MARKET_ALGORITHM, SERVED_ALGORITHM, SCORES_ALGORITHM, GAPS_ALGORITHM]
-    rest = [market_references(session), settings.min_train, settings.seed, extension_digest(settings.extensions)]
+    rest = [references, settings.min_train, settings.seed, extension_digest(settings.extensions)]
     return fingerprint(file, models, algorithms, rest, [version(name) for name in LIBRARIES])
 
 

@@ -133,24 +133,24 @@ class Buckets:
         self._lake, store = task.work.lake, task.work.lake.store
         self._model = model
         self.read: list[TrainedOn] = []
-        names = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
-        buckets = [(path.removeprefix(bucket_path(symbol)).removesuffix(".state"), symbol, path) for symbol, paths in names.items() for path in paths]
-        self._waiting = sorted(buckets)
-        self._first = {symbol: min(name for name, owner, _ in buckets if owner == symbol) for symbol, paths in names.items() if paths}
+        paths = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
+        names = {symbol: [path.removeprefix(bucket_path(symbol)).removesuffix(".state") for path in found] for symbol, found in paths.items()}
+        self._waiting = sorted((name, symbol) for symbol, found in names.items() for name in found)
+        self._firsts = [min(found) for found in names.values() if found]
 
     def until(self, refit: str, oldest: str = "") -> Iterator[tuple[str, str, Arrays]]:
         """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before, those after the oldest."""
-        count = sum(name <= refit for name, _, _ in self._waiting)
+        count = sum(name <= refit for name, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
-        return ((name, symbol, self._read(symbol, path)) for name, symbol, path in ready if name > oldest)
+        return ((name, symbol, self._read(symbol, bucket_path(symbol, name))) for name, symbol in ready if name > oldest)
 
     def symbols_until(self, refit: str) -> int:
         """Return how many symbols have a bucket that a refit may train on."""
-        return sum(first <= refit for first in self._first.values())
+        return sum(first <= refit for first in self._firsts)
 
-    def forget(self, oldest: str) -> None:
-        """Forget what was read of buckets up to the oldest: nobody trains on them any more."""
-        self.read = [bucket for bucket in self.read if bucket.name > oldest]
+    def forget(self, oldest: str, quota: int) -> None:
+        """Forget what nobody trains on any more: buckets up to the oldest, and of the others the rows beyond a quota."""
+        self.read = [bucket.take_lowest(quota) for bucket in self.read if bucket.name > oldest]
 
     def _read(self, symbol: str, path: str) -> Arrays:
         arrays = get_arrays(self._lake.store, path)
@@ -214,7 +214,7 @@ class SamplePool:
             if "sample.key" in arrays and arrays["sample.key"].size:
                 sample = Sample.from_arrays(arrays).at(self._task.horizon)
                 self._parts.append((bucket, symbol, replace(sample, values=self._model.design(sample.values, self._task.names))))
-        self._buckets.forget(oldest)
+        self._buckets.forget(oldest, quota)
         self._parts = [(bucket, symbol, sample if sample.rows <= quota else sample.take_lowest(quota)) for bucket, symbol, sample in self._parts if bucket > oldest]
         if not self._parts:
             return None, []

@@ -143,8 +143,11 @@ class HorizonRun:
 
     def to_forecasts(self, served: Served) -> pl.DataFrame:
         """Return the forecasts of all rows."""
-        models = [*(model.name for model in self.run.models), BLEND]
-        return to_forecasts(self.issues, self.horizon_minutes, self.work.lake.interval_minutes, self.actual, served, models)
+        return self._to_forecasts(self.issues, self.actual, served)
+
+    def _to_forecasts(self, issues: Issues, actual: NDArray[np.float64], served: Served) -> pl.DataFrame:
+        names = [*(model.name for model in self.run.models), BLEND]
+        return to_forecasts(issues, self.horizon_minutes, self.work.lake.interval_minutes, actual, served, names)
 
     def check(self, served: Served, forecasts: pl.DataFrame) -> None:
         """Let the leak gate serve rows again without the outcomes that were not known then: the first, some by a hash, and the last.
@@ -179,8 +182,7 @@ class HorizonRun:
         newest = slice(-min(PUBLISHED, known.size), None)
         issues = Issues(*(getattr(self.issues, name)[part][newest] for name in ("issued_ms", "close", "sigma")))
         hidden = np.where(known, self.actual[part], np.nan)[newest]
-        names = [*(model.name for model in self.run.models), BLEND]
-        remade = to_forecasts(issues, self.horizon_minutes, self.work.lake.interval_minutes, hidden, again.cut(newest), names)
+        remade = self._to_forecasts(issues, hidden, again.cut(newest))
         shown = forecasts[part][newest]
         compare(witness, [(f"published {name} at {to_minutes_text(self.horizon_minutes)}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
 
