@@ -1,14 +1,13 @@
 """The order of things, readable top to bottom.
 
     raw files ─► ingest: a task a symbol ─► candles, rejects, ledger ─► gaps
-    candles ─► market ─► gather, with the leak gate: a task a symbol ─► fit: a task a model and horizon
+    candles ─► market ─► gather, with the leak gate: a task a symbol ─► fit: a task a model or a year
             ─► forecast: a task a symbol ─► scores
 
 Each stage first asks whether what it rests on has changed, by fingerprint; where it has not, nothing is done.
 """
 
 from collections.abc import Callable
-from itertools import product
 
 import msgspec
 import polars as pl
@@ -18,13 +17,13 @@ from chandlery.checkpoints import Past, Span, checkpoint_fingerprint, day_name, 
 from chandlery.config import Settings, parse_minutes
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.features import plan_features
-from chandlery.models import BUILT_IN, model_names, open_models
+from chandlery.models import BUILT_IN, model_names
 from chandlery.progress import Silent, Watch
 from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoints, read_record, read_summary, write_checkpoint, write_needs, write_summary
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, market_references, plan_span, read_pasts, refusals, survey_source
 from chandlery.tables import list_partitions
-from chandlery.tasks.fit import FitTask, fit_model
+from chandlery.tasks.fit import FitTask, fit_models, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import gather_symbol
 from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
@@ -246,7 +245,7 @@ def _forecast(session: Session) -> None:
             f"no forecasts yet: models are first fitted at the first month that begins after {session.settings.forecast.min_train} of history. Hint: add older candles, or lower [forecast] min_train"
         )
     with session.stage("fit", len(fits), len(fits)):
-        session.map(fit_model, fits, sum(len(task.refits) for task in fits) * 0.5, str)
+        session.map(fit_models, fits, sum(len(task.due) for task in fits) * 0.5, str)
     with session.stage("forecast", len(symbols), len(shown)):
         done = session.map(predict_symbol, [SymbolTask(work, symbol) for symbol in shown], cost, lambda found: found.symbol)
     session.report.published += sum(found.published for found in done)
@@ -274,19 +273,14 @@ def _work(session: Session, span: Span, references: tuple[str, ...]) -> Work:
 
 
 def _fit_tasks(session: Session, work: Work, pasts: dict[str, Past]) -> list[FitTask]:
-    """Return what has to be fitted: each model and horizon, at its refits within the span."""
-    file, settings = session.lake.file, session.settings.forecast
+    """Return what has to be fitted within the span."""
+    settings = session.settings.forecast
     first = min(int(past.days[0]) for past in pasts.values()) + -(-parse_minutes(settings.min_train) // 1440)
     last = (work.span.stop_ms - 1) // 86_400_000  # a refit is made once there is a candle for it to forecast
     months = months_between(first, last)
     due = [month for month in months if not work.span.resumed or month > day_name(work.span.since)[:7]]
     names = plan_features("", work.lake.interval_minutes, work.references, work.extensions).names
-    tasks = []
-    for model, horizon in product(open_models(file.models, work.extensions), range(len(file.horizons))):
-        refits = [month for month in due if int(month[5:]) in model.refit_months or month == months[0]]
-        if refits:
-            tasks.append(FitTask(work, model.name, horizon, tuple(refits), tuple(pasts), names))
-    return tasks
+    return plan_fits(work, due, months[0], tuple(pasts), names) if months else []
 
 
 def _remember(session: Session, work: Work, pasts: dict[str, Past], base: str) -> None:

@@ -98,7 +98,7 @@ class Sample:
     """Training rows, chosen by a hash of symbol and time.
 
     Args:
-        values: Features or inputs, float32 (n, d).
+        values: Features or inputs, float32 (n, d); float16 in a bucket that was kept.
         target: float32 (n, horizons).
         weight: Sigma against a typical sigma; less for older rows, float32 (n,).
         key: The hash, uint64 (n,).
@@ -115,9 +115,13 @@ class Sample:
         return int(self.key.size)
 
     def take_lowest(self, count: int) -> "Sample":
-        """Return the rows of the lowest keys, in the order of the keys."""
+        """Return the rows of the lowest keys, in the order of the keys; views where they are in it."""
+        if (self.key[1:] >= self.key[:-1]).all():
+            return self if self.rows <= count else self._pick(slice(count))
         chosen = np.arange(self.rows) if self.rows <= count else np.argpartition(self.key, count)[:count]
-        chosen = chosen[np.argsort(self.key[chosen], kind="stable")]
+        return self._pick(chosen[np.argsort(self.key[chosen], kind="stable")])
+
+    def _pick(self, chosen: NDArray[np.int64] | slice) -> "Sample":
         return Sample(self.values[chosen], self.target[chosen], self.weight[chosen], self.key[chosen])
 
     def at(self, horizon: int) -> "Sample":
@@ -138,8 +142,8 @@ class Sample:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "Sample":
-        """Return the sample that arrays hold."""
-        return cls(arrays["sample.values"].astype(np.float32), *(arrays[f"sample.{name}"] for name in ("target", "weight", "key")))
+        """Return the sample that arrays hold, values as float16."""
+        return cls(arrays["sample.values"], *(arrays[f"sample.{name}"] for name in ("target", "weight", "key")))
 
 
 def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Singles, day: Ints) -> Sums | None:

@@ -1,5 +1,6 @@
 """LightGBM's trees: a model made of them, their plain columns, and the walk down. What was learned is text, and prediction needs no LightGBM."""
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -14,6 +15,7 @@ __all__ = ["Trees"]
 
 COLUMNS = ("feature", "threshold", "child", "null_left", "value", "root")
 MOST_OPEN = 64
+FIXED: dict[str, Any] = {"num_threads": 1, "verbosity": -1, "deterministic": True, "force_row_wise": True, "boost_from_average": False, "bin_construct_sample_cnt": 20_000}
 
 
 class Forest(NamedTuple):
@@ -58,6 +60,34 @@ class ForestCache:
         return self._open[id(artefact)][1]
 
 
+class BinnedRows:
+    """LightGBM's own form of the rows that trees were last grown on: to bin them costs more than a tree, and all horizons share it."""
+
+    def __init__(self) -> None:
+        self._values: weakref.ref[Singles] | None = None
+        self._held: tuple[dict[str, Any], Any] | None = None
+
+    def read(self, values: Singles, rows: Sample, settings: dict[str, Any]) -> Any:
+        """Return rows as LightGBM holds them.
+
+        Args:
+            values: The array that the rows are taken from: its bins are kept while it lives.
+            rows: Which of them, the same ones each time.
+            settings: LightGBM's.
+        """
+        import lightgbm  # noqa: PLC0415 - its import costs more than a fit, and prediction does without
+
+        if self._held is None or self._values is None or self._values() is not values or self._held[0] != settings:
+            self._held = None  # two at once need twice the memory
+            self._held = settings, lightgbm.Dataset(rows.values, np.ascontiguousarray(rows.target[:, 0]), params=settings).construct()
+            self._values = weakref.ref(values, self._forget)
+        return self._held[1]
+
+    def _forget(self, gone: "weakref.ref[Singles]") -> None:
+        if gone is self._values:
+            self._values = self._held = None
+
+
 class Trees:
     """A model of trees that LightGBM grows on a sample; a subclass names it and says which.
 
@@ -79,6 +109,7 @@ class Trees:
 
     def __init__(self) -> None:
         self._forests = ForestCache()
+        self._binned = BinnedRows()
 
     def design(self, values: Singles, names: Sequence[str]) -> Singles:
         """Return the features as they are."""
@@ -92,31 +123,18 @@ class Trees:
     def fit(self, training: Sums | Sample, seed: int) -> Artefact:
         """Grow the trees."""
         assert isinstance(training, Sample)  # noqa: S101 - learns_from says so
+        import lightgbm  # noqa: PLC0415 - its import costs more than a fit, and prediction does without
+
         rows = training.take_lowest(self.most_rows)
-        return grow(self.settings, self.rounds, rows, self.weigh(rows.weight), seed)
+        least = min(self.settings["min_data_in_leaf"], max(20, rows.rows // 100))
+        settings = FIXED | self.settings | {"min_data_in_leaf": least, "seed": seed}
+        data = self._binned.read(training.values, rows, settings).set_label(np.ascontiguousarray(rows.target[:, 0])).set_weight(self.weigh(rows.weight))
+        booster = lightgbm.train(settings, data, num_boost_round=self.rounds)
+        return flatten([tree["tree_structure"] for tree in booster.dump_model()["tree_info"]])
 
     def predict(self, artefact: Artefact, design: Singles) -> Singles:
         """Return the sum of the leaves that each row falls into."""
         return self._forests.read(artefact).predict(design)
-
-
-def grow(settings: dict[str, Any], rounds: int, rows: Sample, weight: Singles, seed: int) -> Artefact:
-    """Return the trees that LightGBM grows, as plain columns.
-
-    Args:
-        settings: LightGBM's.
-        rounds: How many trees.
-        rows: With one horizon, in an order that follows from them alone.
-        weight: Loss weights, (n,).
-        seed: Of what is random.
-    """
-    import lightgbm  # noqa: PLC0415 - its import costs more than a fit, and prediction does without
-
-    least = min(settings["min_data_in_leaf"], max(20, rows.rows // 100))
-    parameters = settings | {"min_data_in_leaf": least, "seed": seed, "num_threads": 1, "verbosity": -1, "deterministic": True, "force_row_wise": True, "boost_from_average": False}
-    data = lightgbm.Dataset(rows.values, rows.target[:, 0], weight=weight, params=parameters)
-    booster = lightgbm.train(parameters, data, num_boost_round=rounds)
-    return flatten([tree["tree_structure"] for tree in booster.dump_model()["tree_info"]])
 
 
 def flatten(roots: Sequence[dict[str, Any]]) -> Artefact:

@@ -1,9 +1,10 @@
-"""The fit task: gathered sums or samples to one fitted model a refit, in the order of time."""
+"""The fit task: gathered sums or samples to fitted models, one a refit and horizon, in the order of time."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
 import msgspec
 import numpy as np
@@ -16,33 +17,65 @@ from chandlery.state import get_arrays
 from chandlery.tasks.gather import bucket_path
 from chandlery.tasks.work import Arrays, Work
 
-__all__ = ["FitTask", "Fitted", "artefact_path", "fit_model", "read_artefacts"]
+__all__ = ["FitTask", "Fitted", "artefact_path", "fit_models", "plan_fits", "read_artefacts"]
 
 
 POOL_MONTHS = 12
 MOST_ROWS = 1_000_000
+NOBODY = np.empty(0)
 HALF_LIFE_MONTHS = 3.0  # of rows, in sums and samples alike: what older ones teach is past
 
 
 @dataclass(frozen=True)
 class FitTask:
-    """One model and horizon, with the refits to make.
+    """Models that learn from the same rows, with their refits, at every horizon.
 
     Args:
         work: Where to read and write.
-        model: Its name.
-        horizon: Its place among the lake's horizons.
-        refits: Months at whose first instant it is refitted, ascending, as in 2019-05.
-        symbols: Whose rows it learns from, ascending.
+        due: Months at whose first instant models are refitted, ascending, as in 2019-05, and their names.
+        symbols: Whose rows they learn from, ascending.
         names: The features, in order.
     """
 
     work: Work
-    model: str
-    horizon: int
-    refits: tuple[str, ...]
+    due: tuple[tuple[str, tuple[str, ...]], ...]
     symbols: tuple[str, ...]
     names: tuple[str, ...]
+
+    @property
+    def models(self) -> list[str]:
+        """The names of its models, in the order of the lake's."""
+        found = {name for _, names in self.due for name in names}
+        return [name for name in self.work.lake.file.models if name in found]
+
+    def probed(self, model: str) -> set[str]:
+        """Return the refits at which the gate lets a model learn again: the last, and one by a hash."""
+        refits = [refit for refit, names in self.due if model in names]
+        return {refits[-1], min(refits, key=lambda refit: zlib.crc32(f"{model} {refit}".encode()))}
+
+
+def plan_fits(work: Work, months: Sequence[str], first: str, symbols: tuple[str, ...], names: tuple[str, ...]) -> list[FitTask]:
+    """Return what has to be fitted: a task for each model that learns from sums, and one a year for all that learn from samples, the newest first.
+
+    Args:
+        work: Where to read and write.
+        months: Those at whose first instant models may be refitted.
+        first: The first month of all, at which every model is fitted.
+        symbols: Whose rows they learn from, ascending.
+        names: The features, in order.
+    """
+    models = open_models(work.lake.file.models, work.extensions)
+    groups = [[model] for model in models if model.learns_from == "sums"]
+    due = [due_at(months, first, group) for group in groups]
+    sampled = due_at(months, first, [model for model in models if model.learns_from == "sample"])
+    due += [tuple(part) for _, part in groupby(reversed(sampled), lambda entry: entry[0][:4])]
+    return [FitTask(work, tuple(sorted(part)), symbols, names) for part in due if part]
+
+
+def due_at(months: Sequence[str], first: str, models: Sequence[Model]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the months at which any of some models is refitted, and the names of those that are."""
+    due = ((month, tuple(model.name for model in models if month == first or int(month[5:]) in model.refit_months)) for month in months)
+    return tuple((month, names) for month, names in due if names)
 
 
 class Fitted(msgspec.Struct, frozen=True):
@@ -74,40 +107,48 @@ def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "")
     return [fitted for content in found if content for fitted in decoder.decode_lines(content)]
 
 
-def fit_model(task: FitTask) -> int:
-    """Fit and publish one model at each of its refits; return the number of refits.
+def fit_models(task: FitTask) -> int:
+    """Fit and publish models at each of their refits, at every horizon; return how many fits there are.
 
     Raises:
         LawError: A refit trains on what was not known at it, or learns from something else.
         LeaseHeldError: Another run has taken the lake.
     """
-    model = open_models([task.model], task.work.extensions)[0]
-    buckets = Buckets(task, model)
-    pool = SumsPool(task, buckets) if model.learns_from == "sums" else SamplePool(task, model, buckets)
-    fits: dict[str, list[Fitted]] = {}
-    probed = min(task.refits, key=lambda refit: zlib.crc32(f"{model.name} {refit}".encode()))
-    for refit in task.refits:
-        training, symbols = pool.until(refit)
-        if training is None:
-            continue
-        check_split(model.name, refit, buckets.read, training)
-        fit = model.fit(training, task.work.seed)
-        if model.name not in BUILT_IN and refit in {task.refits[-1], probed}:
-            unseen = open_afresh([model.name], task.work.extensions)[0]
-            check_learned(model.name, refit, fit, partial(unseen.fit, training, task.work.seed))
-        fits.setdefault(refit[:4], []).append(Fitted(f"{refit}-01", training.rows, symbols, list(task.names), task.work.seed, fit))
-    for year, fresh in fits.items():
-        publish(task, year, fresh)
+    models = open_models(task.models, task.work.extensions)
+    pool = SumsPool(task, models[0].name) if models[0].learns_from == "sums" else SamplePool(task)
+    fits: dict[tuple[str, int, str], list[Fitted]] = {}
+    for refit, names in task.due:
+        pool.advance(refit)
+        for model in models:
+            training = pool.training(model) if model.name in names else None
+            if training is None:
+                continue
+            check_split(model.name, refit, pool.read, training)
+            for horizon in range(len(task.work.lake.horizon_steps)):
+                fit = fit_one(task, refit, model, training.at(horizon))
+                fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, fit)
+                fits.setdefault((model.name, horizon, refit[:4]), []).append(fitted)
+    for (name, horizon, year), fresh in fits.items():
+        publish(task.work, name, horizon, year, fresh)
     return sum(len(fresh) for fresh in fits.values())
 
 
-def publish(task: FitTask, year: str, fresh: list[Fitted]) -> None:
+def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) -> Artefact:
+    """Fit a model for one horizon; one of somebody's own learns again, now and then, where it has seen nothing else."""
+    fit = model.fit(training, task.work.seed)
+    if model.name not in BUILT_IN and refit in task.probed(model.name):
+        unseen = open_afresh([model.name], task.work.extensions)[0]
+        check_learned(model.name, refit, fit, partial(unseen.fit, training, task.work.seed))
+    return fit
+
+
+def publish(work: Work, model: str, horizon: int, year: str, fresh: list[Fitted]) -> None:
     """Put a year's fits beside those of the year that stay as they were."""
-    horizon_minutes = task.work.lake.file.horizons[task.horizon]
-    kept = [fitted for fitted in read_artefacts(task.work, task.model, horizon_minutes, year) if fitted.refit_at < fresh[0].refit_at and task.work.span.resumed]
-    task.work.lake.guard()
+    horizon_minutes = work.lake.file.horizons[horizon]
+    kept = [fitted for fitted in read_artefacts(work, model, horizon_minutes, year) if fitted.refit_at < fresh[0].refit_at and work.span.resumed]
+    work.lake.guard()
     content = msgspec.json.Encoder().encode_lines(kept + fresh)
-    task.work.lake.store.put_changed(artefact_path(task.model, horizon_minutes, year), content)
+    work.lake.store.put_changed(artefact_path(model, horizon_minutes, year), content)
 
 
 def fading(bucket: str, later: str) -> float:
@@ -126,12 +167,12 @@ class Buckets:
 
     Args:
         task: Whose fits.
-        model: Who learns from them.
+        sums_of: The model whose sums are read; None where it is samples.
     """
 
-    def __init__(self, task: FitTask, model: Model) -> None:
+    def __init__(self, task: FitTask, sums_of: str | None = None) -> None:
         self._lake, store = task.work.lake, task.work.lake.store
-        self._model = model
+        self._sums_of = sums_of
         self.read: list[TrainedOn] = []
         paths = {symbol: [entry.path for entry in store.list(bucket_path(symbol))] for symbol in task.symbols}
         names = {symbol: [path.removeprefix(bucket_path(symbol)).removesuffix(".state") for path in found] for symbol, found in paths.items()}
@@ -162,9 +203,8 @@ class Buckets:
         return arrays
 
     def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
-        from_sums = self._model.learns_from == "sums"
-        keys = None if from_sums else arrays.get("sample.key", np.empty(0, np.uint64))
-        rows = int(arrays.get(f"sums.{self._model.name}.rows", 0)) if keys is None else keys.size
+        keys = None if self._sums_of else arrays.get("sample.key", np.empty(0, np.uint64))
+        rows = int(arrays.get(f"sums.{self._sums_of}.rows", 0)) if keys is None else keys.size
         known_ms = None
         if "newest" in arrays:  # what an earlier version kept says nothing of it
             known = int(arrays["newest"]) + 1 + max(self._lake.horizon_steps)
@@ -173,18 +213,23 @@ class Buckets:
 
 
 class SumsPool:
-    """Sums over all symbols, growing from refit to refit; older buckets fade."""
+    """A model's sums over all symbols, growing from refit to refit; older buckets fade."""
 
-    def __init__(self, task: FitTask, buckets: Buckets) -> None:
-        self._buckets, self._task = buckets, task
+    def __init__(self, task: FitTask, model: str) -> None:
+        self._model, self._buckets = model, Buckets(task, model)
         self._total: Sums | None = None
         self._newest = ""
-        self._symbols: set[str] = set()
+        self.symbols: list[str] = []
 
-    def until(self, refit: str) -> tuple[Sums | None, list[str]]:
-        """Return the sums over all rows that a refit may train on, and whose rows they are."""
+    @property
+    def read(self) -> list[TrainedOn]:
+        """The buckets in it."""
+        return self._buckets.read
+
+    def advance(self, refit: str) -> None:
+        """Take in what a refit may train on."""
         for bucket, symbol, arrays in self._buckets.until(refit):
-            sums = Sums.from_arrays(arrays, self._task.model)
+            sums = Sums.from_arrays(arrays, self._model)
             if sums is None:
                 continue
             if self._total is None:
@@ -192,31 +237,48 @@ class SumsPool:
             else:
                 self._total = (self._total if bucket == self._newest else self._total.fade(fading(self._newest, bucket))) + sums
             self._newest = bucket
-            self._symbols.add(symbol)
-        if self._total is None:
-            return None, []
-        return self._total.at(self._task.horizon), sorted(self._symbols)
+            self.symbols = sorted({*self.symbols, symbol})
+
+    def training(self, model: Model) -> Sums | None:
+        """Return the sums, at all horizons; None where there are none yet."""
+        del model
+        return self._total
 
 
 class SamplePool:
-    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS."""
+    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS, in the order of their keys."""
 
-    def __init__(self, task: FitTask, model: Model, buckets: Buckets) -> None:
-        self._buckets, self._task, self._model = buckets, task, model
+    def __init__(self, task: FitTask) -> None:
+        self._names, self._buckets = task.names, Buckets(task)
         self._parts: list[tuple[str, str, Sample]] = []
+        self._rows: Sample | None = None
 
-    def until(self, refit: str) -> tuple[Sample | None, list[str]]:
-        """Return the sampled rows that a refit may train on, and whose rows they are."""
+    @property
+    def read(self) -> list[TrainedOn]:
+        """The buckets in it."""
+        return self._buckets.read
+
+    @property
+    def symbols(self) -> list[str]:
+        """Whose rows they are."""
+        return sorted({symbol for _, symbol, _ in self._parts})
+
+    def advance(self, refit: str) -> None:
+        """Take in what a refit may train on, and leave what is too old for it."""
         oldest = str(np.datetime64(refit, "M") - POOL_MONTHS)
         symbols = self._buckets.symbols_until(refit)
         quota = MOST_ROWS // (POOL_MONTHS * max(symbols, 1))  # falls from refit to refit: the lowest of the lowest are the lowest
-        for bucket, symbol, arrays in self._buckets.until(refit, oldest):
-            if "sample.key" in arrays and arrays["sample.key"].size:
-                sample = Sample.from_arrays(arrays).at(self._task.horizon)
-                self._parts.append((bucket, symbol, replace(sample, values=self._model.design(sample.values, self._task.names))))
+        fresh = [(bucket, symbol, Sample.from_arrays(arrays)) for bucket, symbol, arrays in self._buckets.until(refit, oldest) if arrays.get("sample.key", NOBODY).size]
         self._buckets.forget(oldest, quota)
-        self._parts = [(bucket, symbol, sample if sample.rows <= quota else sample.take_lowest(quota)) for bucket, symbol, sample in self._parts if bucket > oldest]
-        if not self._parts:
-            return None, []
-        faded = (replace(sample, weight=sample.weight * np.float32(fading(bucket, refit))) for bucket, _, sample in self._parts)
-        return Sample.concat(faded), sorted({symbol for _, symbol, _ in self._parts})
+        self._parts = [(bucket, symbol, sample.take_lowest(quota)) for bucket, symbol, sample in self._parts + fresh if bucket > oldest]
+        faded = [replace(sample, weight=sample.weight * np.float32(fading(bucket, refit))) for bucket, _, sample in self._parts]
+        self._rows = None  # what a refit before had goes first
+        if faded:
+            rows = Sample.concat(faded).take_lowest(MOST_ROWS)
+            self._rows = replace(rows, values=rows.values.astype(np.float32))
+
+    def training(self, model: Model) -> Sample | None:
+        """Return the rows with a model's inputs, at all horizons; None where there are none yet."""
+        if self._rows is None:
+            return None
+        return replace(self._rows, values=model.design(self._rows.values, self._names))
