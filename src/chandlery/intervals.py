@@ -1,50 +1,54 @@
-"""Conformal intervals: quantiles of the newest absolute residuals, from a rolling histogram.
+"""Conformal intervals: quantiles of the newest absolute residuals, from a histogram that fades.
 
 Source:
     Vovk, Gammerman, Shafer (2005), Algorithmic Learning in a Random World, 2.3: the (n + 1)-corrected quantile.
+    Barber, Candès, Ramdas, Tibshirani (2023), Conformal prediction beyond exchangeability: weights that fade with age.
 """
 
 import numpy as np
 
 from chandlery.jit import kernel
 
-__all__ = ["BINS", "LEAST_RESIDUALS", "WINDOW", "add_residual", "quantile"]
+__all__ = ["BINS", "LEAST_RESIDUALS", "add_residual", "fade_residuals", "quantile"]
 
-WINDOW = 20_000
+HALF_LIFE_DAYS = 3.0
+HALF_LIFE_STEPS = 1_000.0  # at least: of long intervals three days are too few
 LEAST_RESIDUALS = 1_000
 BINS = 4_096
 WIDTH = 0.005  # of a bin, in units of sigma·√horizon; beyond 20 all fall into the last
 
 
 @kernel
-def add_residual(histogram, ring, counts, residual):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add an absolute residual and drop the one that is WINDOW older.
+def fade_residuals(histogram, counts, days, step_days):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Let residuals fade over so many days.
 
     Args:
-        histogram: Residuals in each bin, int64 (BINS,), changed in place.
-        ring: The bins of the newest residuals, int16 (WINDOW,), changed in place.
-        counts: How many were ever added, int64 (1,), changed in place.
-        residual: In units of sigma·√horizon, not negative.
+        histogram: What is left of the residuals in each bin, float64 (BINS,), changed in place.
+        counts: What is left of all, and how many were ever added, float64 (2,), changed in place.
+        days: How many.
+        step_days: Length of a step.
     """
-    place = counts[0] % WINDOW
-    if counts[0] >= WINDOW:
-        histogram[ring[place]] -= 1
-    found = min(int(residual / WIDTH), BINS - 1)
-    ring[place] = found
-    histogram[found] += 1
-    counts[0] += 1
+    keep = 0.5 ** (days / max(HALF_LIFE_DAYS, HALF_LIFE_STEPS * step_days))
+    histogram *= keep
+    counts[0] *= keep
+
+
+@kernel
+def add_residual(histogram, counts, residual):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add an absolute residual, in units of sigma·√horizon."""
+    histogram[min(int(residual / WIDTH), BINS - 1)] += 1.0
+    counts += 1.0
 
 
 @kernel
 def quantile(histogram, counts, level):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the conformal quantile of the residuals held, linear within a bin; NaN below LEAST_RESIDUALS."""
-    held = min(counts[0], WINDOW)
-    if held < LEAST_RESIDUALS:
+    """Return the conformal quantile of the residuals held, linear within a bin; NaN before there were LEAST_RESIDUALS."""
+    if counts[1] < LEAST_RESIDUALS:
         return np.nan
-    wanted = min(np.ceil(level * (held + 1)), held)
-    below = 0
+    wanted = min(level * (counts[0] + 1.0), histogram.sum())
+    below = 0.0
     for place in range(BINS):
-        if below + histogram[place] >= wanted:
+        if histogram[place] > 0.0 and below + histogram[place] >= wanted:
             return (place + (wanted - below) / histogram[place]) * WIDTH
         below += histogram[place]
     return BINS * WIDTH

@@ -5,8 +5,9 @@ guards and the intervals of the day rest on them. A model's slope is its regress
 out-of-sample predictions, shrunk towards 0 and within 0 and 1.2. The blend's weights are the same for
 all models at once: not negative, shrunk towards equal ones, 1.2 together at most. The blend is served
 where its record beats naive by a margin over the long run and has not turned bad over the newest
-weeks; where volatility is beyond WILD times the usual, its record at such times counts alone. Naive
-is served elsewhere. The constants were chosen on candles before 2019-07.
+weeks; naive is served elsewhere. Where volatility is beyond WILD times the usual, moves are forecast
+as if it were just that, and naive is served once the record at such times has turned bad. The
+constants were chosen on candles before 2019-07.
 
 Source:
     Breiman (1996), Stacked regressions: non-negative weights on past predictions.
@@ -19,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.grid import DAY_MS, Floats, Ints, Singles
-from chandlery.intervals import BINS, WINDOW, add_residual, quantile
+from chandlery.intervals import BINS, add_residual, fade_residuals, quantile
 from chandlery.jit import kernel
 
 __all__ = ["ALGORITHM", "BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]
 
-ALGORITHM = 2
+ALGORITHM = 3
 BLEND = "blend"
 WEIGHT_HALF_LIFE = 60.0  # days, of slopes and weights
-RECORD_HALF_LIFE = 60.0
-RECENT_HALF_LIFE = 10.0
+RECORD_HALF_LIFE = 365.0
+RECENT_HALF_LIFE = 30.0
 WILD_HALF_LIFE = 365.0
 USUAL_HALF_LIFE = 30.0
 SHRINK = 30.0  # as if so much squared prediction had met targets of 0, or an equal weight
@@ -102,9 +103,8 @@ class ServedState(NamedTuple):
         serves: In force: whether the blend is served in calm and in wild times, (2,).
         usual: Decayed mean of log sigma; sum and number of today's, (3,); NaN before the first day is over.
         halves: In force, (2,).
-        histogram: Of residuals, (BINS,).
-        ring: Their bins, (WINDOW,).
-        counts: How many there were, (1,).
+        histogram: Of residuals, faded, (BINS,).
+        counts: Of residuals: what is left of them, and how many there were, (2,).
         pending_issued: Rows whose target was not past at the last midnight, (k,).
         pending_target: (k,).
         pending_realised: What became of them: final, for a checkpoint is only made where all their targets are past, (k,).
@@ -123,9 +123,8 @@ class ServedState(NamedTuple):
     serves: NDArray[np.bool_]
     usual: Floats
     halves: Floats
-    histogram: Ints
-    ring: NDArray[np.int16]
-    counts: Ints
+    histogram: Floats
+    counts: Floats
     pending_issued: Ints
     pending_target: Ints
     pending_realised: Floats
@@ -157,9 +156,8 @@ def start_served(models: int) -> ServedState:
         serves=np.zeros(2, np.bool_),
         usual=np.array([np.nan, 0.0, 0.0]),
         halves=np.full(2, np.nan),
-        histogram=np.zeros(BINS, np.int64),
-        ring=np.zeros(WINDOW, np.int16),
-        counts=np.zeros(1, np.int64),
+        histogram=np.zeros(BINS),
+        counts=np.zeros(2),
         pending_issued=none.astype(np.int64),
         pending_target=none.astype(np.int64),
         pending_realised=none,
@@ -205,7 +203,7 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
 
 @kernel
 def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    day, gram, cross, record, weights, slope, serves, usual, half, histogram, ring, counts = inner
+    day, gram, cross, record, weights, slope, serves, usual, half, histogram, counts = inner
     issued, target, raw, realised, log_sigma, steps = known
     blend, served, wild = pending
     by, slopes, halves = out
@@ -216,19 +214,21 @@ def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  #
         if today != day[0]:
             if day[0] >= 0:
                 _fade(gram, cross, record, usual, float(today - day[0]))
+                fade_residuals(histogram, counts, float(today - day[0]), (target[i] - issued[i]) / steps / DAY_MS)
             while first < i and target[first] <= today * DAY_MS:
                 if not np.isnan(realised[first]):
                     _take_in(gram, cross, record, raw[first], blend[first], realised[first], wild[first])
-                    add_residual(histogram, ring, counts, abs(realised[first] - served[first]))
+                    add_residual(histogram, counts, abs(realised[first] - served[first]))
                 first += 1
             _weigh(gram, cross, weights, slope)
             serves[0] = record[0] > MARGIN * np.sqrt(record[1]) and record[2] > -MARGIN * np.sqrt(record[3])
-            serves[1] = record[4] > MARGIN * np.sqrt(steps * record[5])
+            serves[1] = record[4] > -MARGIN * np.sqrt(steps * record[5])
             half[0], half[1] = quantile(histogram, counts, 0.80), quantile(histogram, counts, 0.95)
             day[0] = today
         usual[1] += log_sigma[row]
         usual[2] += 1.0
-        wild[i] = log_sigma[row] - usual[0] > np.log(WILD)
+        beyond = log_sigma[row] - usual[0] - np.log(WILD)
+        wild[i] = beyond > 0.0
         total, fitted = 0.0, False
         for m in range(models):
             slopes[row, m] = slope[m]
@@ -237,7 +237,7 @@ def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  #
                 fitted = True
         blend[i] = total if fitted else np.nan
         if fitted and serves[0] and total != 0.0 and (serves[1] or not wild[i]):
-            served[i], by[row] = blend[i], models
+            served[i], by[row] = blend[i] * np.exp(-beyond) if wild[i] else blend[i], models
         else:
             served[i], by[row] = 0.0, -1
         halves[row, 0], halves[row, 1] = half[0], half[1]

@@ -57,7 +57,7 @@ def test_a_model_that_turns_bad_is_dropped_within_weeks() -> None:
     _, state = serve(start_served(2), good)
     served, _ = serve(state, shifted)
     assert np.mean(served.served_by[:1440] == BLEND_PLACE) > 0.9
-    assert np.mean(served.served_by[14 * 1440 :] == BLEND_PLACE) == 0.0
+    assert np.mean(served.served_by[21 * 1440 :] == BLEND_PLACE) == 0.0
 
 
 def test_two_half_signals_are_blended() -> None:
@@ -81,6 +81,23 @@ def test_volatility_without_a_record_is_met_with_naive() -> None:
     assert np.all(served.served_by[50 * 1440 : 51 * 1440 - 1] == -1)
     assert np.all(served.served_by[40 * 1440 : 50 * 1440] == BLEND_PLACE)
     assert np.all(served.served_by[53 * 1440 :] == BLEND_PLACE)  # the record has grown meanwhile
+
+
+def test_wild_volatility_moves_no_forecast_further() -> None:
+    rows = make_rows(60, strength=0.2)
+    rows.sigma[50 * 1440 :] *= 10.0
+    served, _ = serve(start_served(2), rows)
+    day = slice(53 * 1440, 54 * 1440 - 1)
+    usual = np.exp(np.mean(np.log(rows.sigma[: 50 * 1440])))
+    louder = rows.sigma[day] / usual / np.exp((1 - 0.5 ** (3 / 30)) * np.log(10.0))  # three wild days have become a part of what is usual
+    assert np.allclose(served.served[day], served.calibrated[day, BLEND_PLACE] * 4.0 / louder, rtol=1e-4)
+
+
+def test_intervals_follow_a_change_within_days() -> None:
+    rows = make_rows(60, strength=0.1)
+    rows.realised[40 * 1440 :] *= 2.0
+    served, _ = serve(start_served(2), rows)
+    assert np.mean(served.half_80[51 * 1440 :]) == pytest.approx(2.0 * np.mean(served.half_80[30 * 1440 : 40 * 1440]), rel=0.05)
 
 
 def test_intervals_cover_what_they_say() -> None:

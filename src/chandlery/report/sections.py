@@ -193,14 +193,14 @@ def explain_serving(overview: Overview, found: list[Detail]) -> str:
     """Return section 6: what is served and why."""
     if overview.scores.is_empty():
         return paragraph(NO_SCORES, "lead")
-    lead = "Each midnight, UTC, the model with the least calibrated error on this symbol's own past is chosen; where even that has not beaten naive by more than its own uncertainty, over the long run and over the newest weeks, the price that stays is served instead."
+    lead = "Each midnight, UTC, the models' weights in the blend are set anew from this symbol's own past forecasts. The blend is served where its record has beaten the price that stays by more than its own uncertainty over the long run and has not turned bad over the newest weeks; the price that stays is served elsewhere. In times of wild volatility it is served only while the blend's record at such times is good."
     parts = [paragraph(lead, "lead")]
     for detail in found:
         rows = [serve_row(overview, detail, horizon) for horizon in overview.horizons]
         heads = ["horizon", "served now", "against naive", "skill, all time", f"skill, last {YEAR_MONTHS} months", "naive served"]
         content = table(heads, rows, f"{detail.symbol}: what is served, and its record", words=3)
         if any(shares.height for shares in detail.naive.values()):
-            caption = f"{detail.symbol}: how much of the time naive was served, by month and horizon. Plain: a model all the time. Strong: naive all the time."
+            caption = f"{detail.symbol}: how much of the time naive was served, by month and horizon. Plain: the blend all the time. Strong: naive all the time."
             content += figure(f"naive-{detail.symbol}", figures.draw_naive(detail, overview.horizons), caption, 130 + 26 * len(overview.horizons))
         parts.append(only_for(detail.symbol, content))
     fits = [[to_minutes_text(row["horizon_minutes"]), row["model"], when(row["refit_at"]), when(row["trained_until"]), count(row["rows"]), count(row["symbols"]), count(row["refits"])] for row in overview.models.iter_rows(named=True)]
