@@ -190,7 +190,7 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     try:
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
-        raise SettingsError(f"the environment: {error}", "lists and tables as JSON", 'write CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
+        raise SettingsError(f"the environment: {error}", "a section and a setting, joined by two underscores; lists and tables as JSON", 'write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
     for layer in (environment, flags or {}):
         values = _overlay(values, layer)
     try:

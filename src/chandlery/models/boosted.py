@@ -1,4 +1,4 @@
-"""Boosted trees: sixty small ones of LightGBM on a sample of the newest rows of all symbols."""
+"""Boosted trees: 120 small ones of LightGBM on a sample of the newest rows of all symbols."""
 
 from typing import Any, ClassVar
 
@@ -8,15 +8,15 @@ __all__ = ["Boosted"]
 
 
 class Boosted(Trees):
-    """Sixty trees of 31 leaves, each on half of the rows and three tenths of the features."""
+    """120 trees of 31 leaves, each on half of the rows and three tenths of the features."""
 
     name = "boosted"
-    algorithm = 1
+    algorithm = 2
     refit_months: tuple[int, ...] = (1, 4, 7, 10)
     settings: ClassVar[dict[str, Any]] = {
         "objective": "regression",
         "num_leaves": 31,
-        "learning_rate": 0.08,
+        "learning_rate": 0.05,
         "min_data_in_leaf": 1000,
         "feature_fraction": 0.3,
         "bagging_fraction": 0.5,
@@ -24,5 +24,5 @@ class Boosted(Trees):
         "lambda_l2": 50.0,
         "max_bin": 63,
     }
-    rounds = 60
+    rounds = 120
     most_rows = 400_000

@@ -80,19 +80,21 @@ class SymbolRun:
 
         gate = SymbolGate(self.symbol_pass, "forecast", is_fitted, first_step)
         models = ModelGate(self.symbol_pass, fits, gate.starts)
-        places, sigmas, predictions = [], [], []
+        places, sigmas = [], []
+        predictions = np.empty((self.symbol_pass.candles.step.size, len(fits)), np.float32)  # what is not filled takes no room
+        count = 0
         for passed in self.symbol_pass.blocks(is_fitted):
             places.append(passed.place)
             sigmas.append(passed.rows.sigma)
-            predictions.append(predict_rows(fits, self.symbol_pass.plan.names, passed.rows, minutes))
+            begin, count = count, count + passed.place.size
+            predictions[begin:count] = predict_rows(fits, self.symbol_pass.plan.names, passed.rows, minutes)
             gate.look(passed)
-            models.look(passed, predictions[-1])
+            models.look(passed, predictions[begin:count])
         self.places = np.concatenate([np.empty(0, np.int64), *places])
         candles = self.symbol_pass.candles
         issued_ms = (candles.step[self.places] + 1) * minutes * 60_000
         self.issues = Issues(issued_ms, candles.close[self.places], np.concatenate([np.empty(0), *sigmas]))
-        empty = np.empty((0, len(fits)), np.float32)
-        self.predictions = np.concatenate([empty, *predictions]).reshape(-1, len(self.models), len(horizons))
+        self.predictions = predictions[:count].reshape(-1, len(self.models), len(horizons))
 
 
 def read_fits(work: Work, model: Model, horizon: int) -> Fits:
