@@ -19,33 +19,31 @@ WIDTH = 0.005  # of a bin, in units of sigma·√horizon; beyond 20 all fall int
 
 
 @kernel
-def fade_residuals(histogram, counts, days, step_days):  # type: ignore[no-untyped-def]  # pragma: no cover
+def fade_residuals(histogram, days, step_days):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Let residuals fade over so many days.
 
     Args:
         histogram: What is left of the residuals in each bin, float64 (BINS,), changed in place.
-        counts: What is left of all, and how many were ever added, float64 (2,), changed in place.
         days: How many.
         step_days: Length of a step.
     """
-    keep = 0.5 ** (days / max(HALF_LIFE_DAYS, HALF_LIFE_STEPS * step_days))
-    histogram *= keep
-    counts[0] *= keep
+    histogram *= 0.5 ** (days / max(HALF_LIFE_DAYS, HALF_LIFE_STEPS * step_days))
 
 
 @kernel
-def add_residual(histogram, counts, residual):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add an absolute residual, in units of sigma·√horizon."""
+def add_residual(histogram, count, residual):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add an absolute residual, in units of sigma·√horizon; count, (1,), says how many were ever added."""
     histogram[min(int(residual / WIDTH), BINS - 1)] += 1.0
-    counts += 1.0
+    count[0] += 1
 
 
 @kernel
-def quantile(histogram, counts, level):  # type: ignore[no-untyped-def]  # pragma: no cover
+def quantile(histogram, count, level):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the conformal quantile of the residuals held, linear within a bin; NaN before there were LEAST_RESIDUALS."""
-    if counts[1] < LEAST_RESIDUALS:
+    if count[0] < LEAST_RESIDUALS:
         return np.nan
-    wanted = min(level * (counts[0] + 1.0), histogram.sum())
+    held = histogram.sum()
+    wanted = min(level * (held + 1.0), held)
     below = 0.0
     for place in range(BINS):
         if histogram[place] > 0.0 and below + histogram[place] >= wanted:

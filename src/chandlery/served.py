@@ -6,8 +6,8 @@ out-of-sample predictions, shrunk towards 0 and within 0 and 1.2. The blend's we
 all models at once: not negative, shrunk towards equal ones, 1.2 together at most. The blend is served
 where its record beats naive by a margin over the long run and has not turned bad over the newest
 weeks; naive is served elsewhere. Where volatility is beyond WILD times the usual, moves are forecast
-as if it were just that, and naive is served once the record at such times has turned bad. The
-constants were chosen on candles before 2019-07.
+as if it were just that, and naive is served as long as there is no record of such times, and once it
+has turned bad. The constants were chosen on candles before 2019-07.
 
 Source:
     Breiman (1996), Stacked regressions: non-negative weights on past predictions.
@@ -25,7 +25,7 @@ from chandlery.jit import kernel
 
 __all__ = ["ALGORITHM", "BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]
 
-ALGORITHM = 3
+ALGORITHM = 4
 BLEND = "blend"
 WEIGHT_HALF_LIFE = 60.0  # days, of slopes and weights
 RECORD_HALF_LIFE = 365.0
@@ -104,7 +104,7 @@ class ServedState(NamedTuple):
         usual: Decayed mean of log sigma; sum and number of today's, (3,); NaN before the first day is over.
         halves: In force, (2,).
         histogram: Of residuals, faded, (BINS,).
-        counts: Of residuals: what is left of them, and how many there were, (2,).
+        seen: How many residuals there were, (1,).
         pending_issued: Rows whose target was not past at the last midnight, (k,).
         pending_target: (k,).
         pending_realised: What became of them: final, for a checkpoint is only made where all their targets are past, (k,).
@@ -124,7 +124,7 @@ class ServedState(NamedTuple):
     usual: Floats
     halves: Floats
     histogram: Floats
-    counts: Floats
+    seen: Ints
     pending_issued: Ints
     pending_target: Ints
     pending_realised: Floats
@@ -157,7 +157,7 @@ def start_served(models: int) -> ServedState:
         usual=np.array([np.nan, 0.0, 0.0]),
         halves=np.full(2, np.nan),
         histogram=np.zeros(BINS),
-        counts=np.zeros(2),
+        seen=np.zeros(1, np.int64),
         pending_issued=none.astype(np.int64),
         pending_target=none.astype(np.int64),
         pending_realised=none,
@@ -203,7 +203,7 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
 
 @kernel
 def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    day, gram, cross, record, weights, slope, serves, usual, half, histogram, counts = inner
+    day, gram, cross, record, weights, slope, serves, usual, half, histogram, seen = inner
     issued, target, raw, realised, log_sigma, steps = known
     blend, served, wild = pending
     by, slopes, halves = out
@@ -214,16 +214,16 @@ def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  #
         if today != day[0]:
             if day[0] >= 0:
                 _fade(gram, cross, record, usual, float(today - day[0]))
-                fade_residuals(histogram, counts, float(today - day[0]), (target[i] - issued[i]) / steps / DAY_MS)
+                fade_residuals(histogram, float(today - day[0]), (target[i] - issued[i]) / steps / DAY_MS)
             while first < i and target[first] <= today * DAY_MS:
                 if not np.isnan(realised[first]):
                     _take_in(gram, cross, record, raw[first], blend[first], realised[first], wild[first])
-                    add_residual(histogram, counts, abs(realised[first] - served[first]))
+                    add_residual(histogram, seen, abs(realised[first] - served[first]))
                 first += 1
             _weigh(gram, cross, weights, slope)
             serves[0] = record[0] > MARGIN * np.sqrt(record[1]) and record[2] > -MARGIN * np.sqrt(record[3])
             serves[1] = record[4] > -MARGIN * np.sqrt(steps * record[5])
-            half[0], half[1] = quantile(histogram, counts, 0.80), quantile(histogram, counts, 0.95)
+            half[0], half[1] = quantile(histogram, seen, 0.80), quantile(histogram, seen, 0.95)
             day[0] = today
         usual[1] += log_sigma[row]
         usual[2] += 1.0

@@ -222,37 +222,25 @@ def read_every_bucket(patch: pytest.MonkeyPatch) -> None:
 
 
 def shuffle_the_split(patch: pytest.MonkeyPatch) -> None:
-    honest, begin = fit.SamplePool.training, fit.SamplePool.__init__
-    tasks = {}
-
-    def begun(self: Any, task: Any) -> None:
-        tasks[id(self)] = task
-        begin(self, task)
+    honest = fit.SamplePool.training
 
     def shuffled(self: Any, model: Any) -> Any:
         training = honest(self, model)
-        everything = [Sample.from_arrays(arrays) for *_, arrays in fit.Buckets(tasks[id(self)]).until("9999-12") if "sample.key" in arrays]
+        everything = [Sample.from_arrays(arrays) for *_, arrays in fit.Buckets(self._task).until("9999-12") if "sample.key" in arrays]
         drawn = np.random.default_rng(0).permutation(sum(part.rows for part in everything))[: training.rows]
         whole = Sample.concat(everything)
         return Sample(*(getattr(whole, name)[drawn] for name in ("values", "target", "weight", "key")))
 
-    patch.setattr(fit.SamplePool, "__init__", begun)
     patch.setattr(fit.SamplePool, "training", shuffled)
 
 
 def add_sums_of_later_rows(patch: pytest.MonkeyPatch) -> None:
-    honest, begin = fit.SumsPool.training, fit.SumsPool.__init__
-    tasks = {}
-
-    def begun(self: Any, task: Any, model: str) -> None:
-        tasks[id(self)] = task
-        begin(self, task, model)
+    honest = fit.SumsPool.training
 
     def mixed(self: Any, model: Any) -> Any:
-        later = fit.Buckets(tasks[id(self)], model.name).until("9999-12")
+        later = fit.Buckets(self._task, model.name).until("9999-12")
         return sum((sums for *_, arrays in later if (sums := Sums.from_arrays(arrays, model.name))), start=honest(self, model))
 
-    patch.setattr(fit.SumsPool, "__init__", begun)
     patch.setattr(fit.SumsPool, "training", mixed)
 
 

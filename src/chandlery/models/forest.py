@@ -128,28 +128,30 @@ class BinnedRows:
     """LightGBM's own form of the rows that trees were last grown on: to bin them costs more than a tree, and all horizons share it."""
 
     def __init__(self) -> None:
-        self._values: weakref.ref[Singles] | None = None
-        self._held: tuple[dict[str, Any], Any] | None = None
+        self._held: tuple[weakref.ref[Singles], dict[str, Any], Any] | None = None
 
-    def read(self, values: Singles, rows: Sample, settings: dict[str, Any]) -> Any:
-        """Return rows as LightGBM holds them.
+    def grow(self, values: Singles, rows: Sample, weight: Singles, settings: dict[str, Any], rounds: int) -> Artefact:
+        """Return the trees that LightGBM grows, as plain columns.
 
         Args:
             values: The array that the rows are taken from: its bins are kept while it lives.
-            rows: Which of them, the same ones each time.
+            rows: Which of them, the same ones each time, with one horizon.
+            weight: Loss weights, (n,).
             settings: LightGBM's.
+            rounds: How many trees.
         """
         import lightgbm  # noqa: PLC0415 - its import costs more than a fit, and prediction does without
 
-        if self._held is None or self._values is None or self._values() is not values or self._held[0] != settings:
+        target = np.ascontiguousarray(rows.target[:, 0])
+        if self._held is None or self._held[0]() is not values or self._held[1] != settings:
             self._held = None  # two at once need twice the memory
-            self._held = settings, lightgbm.Dataset(rows.values, np.ascontiguousarray(rows.target[:, 0]), params=settings).construct()
-            self._values = weakref.ref(values, self._forget)
-        return self._held[1]
+            self._held = weakref.ref(values, self._forget), settings, lightgbm.Dataset(rows.values, target, params=settings).construct()
+        booster = lightgbm.train(settings, self._held[2].set_label(target).set_weight(weight), num_boost_round=rounds)
+        return flatten([tree["tree_structure"] for tree in booster.dump_model()["tree_info"]])
 
     def _forget(self, gone: "weakref.ref[Singles]") -> None:
-        if gone is self._values:
-            self._values = self._held = None
+        if self._held is not None and gone is self._held[0]:
+            self._held = None
 
 
 class Trees:
@@ -187,14 +189,10 @@ class Trees:
     def fit(self, training: Sums | Sample, seed: int) -> Artefact:
         """Grow the trees."""
         assert isinstance(training, Sample)  # noqa: S101 - learns_from says so
-        import lightgbm  # noqa: PLC0415 - its import costs more than a fit, and prediction does without
-
         rows = training.take_lowest(self.most_rows)
         least = min(self.settings["min_data_in_leaf"], max(20, rows.rows // 100))
-        settings = FIXED | self.settings | {"min_data_in_leaf": least, "seed": seed}
-        data = self._binned.read(training.values, rows, settings).set_label(np.ascontiguousarray(rows.target[:, 0])).set_weight(self.weigh(rows.weight))
-        booster = lightgbm.train(settings, data, num_boost_round=self.rounds)
-        return flatten([tree["tree_structure"] for tree in booster.dump_model()["tree_info"]])
+        settings = self.settings | FIXED | {"min_data_in_leaf": least, "seed": seed}
+        return self._binned.grow(training.values, rows, self.weigh(rows.weight), settings, self.rounds)
 
     def predict(self, artefact: Artefact, design: Singles) -> Singles:
         """Return the sum of the leaves that each row falls into."""

@@ -193,7 +193,7 @@ def explain_serving(overview: Overview, found: list[Detail]) -> str:
     """Return section 6: what is served and why."""
     if overview.scores.is_empty():
         return paragraph(NO_SCORES, "lead")
-    lead = "Each midnight, UTC, the models' weights in the blend are set anew from this symbol's own past forecasts. The blend is served where its record has beaten the price that stays by more than its own uncertainty over the long run and has not turned bad over the newest weeks; the price that stays is served elsewhere. In times of wild volatility it is served only while the blend's record at such times is good."
+    lead = "Each midnight, UTC, the models' weights in the blend are set anew from this symbol's own past forecasts. The blend is served where its record has beaten the price that stays by more than its own uncertainty over the long run and has not turned bad over the newest weeks; the price that stays is served elsewhere. In times of wild volatility it is served only while there is a record of such times that has not turned bad."
     parts = [paragraph(lead, "lead")]
     for detail in found:
         rows = [serve_row(overview, detail, horizon) for horizon in overview.horizons]

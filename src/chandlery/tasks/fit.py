@@ -22,7 +22,7 @@ __all__ = ["FitTask", "Fitted", "artefact_path", "fit_models", "plan_fits", "rea
 
 POOL_MONTHS = 12
 MOST_ROWS = 1_000_000
-NOBODY = np.empty(0)
+NO_KEYS = np.empty(0, np.uint64)
 HALF_LIFE_MONTHS = 3.0  # of rows, in sums and samples alike: what older ones teach is past
 
 
@@ -115,7 +115,9 @@ def fit_models(task: FitTask) -> int:
         LeaseHeldError: Another run has taken the lake.
     """
     models = open_models(task.models, task.work.extensions)
-    pool = SumsPool(task, models[0].name) if models[0].learns_from == "sums" else SamplePool(task)
+    from_sums = models[0].learns_from == "sums"
+    buckets = Buckets(task, models[0].name if from_sums else None)
+    pool = SumsPool(task, buckets) if from_sums else SamplePool(task, buckets)
     fits: dict[tuple[str, int, str], list[Fitted]] = {}
     for refit, names in task.due:
         pool.advance(refit)
@@ -123,7 +125,7 @@ def fit_models(task: FitTask) -> int:
             training = pool.training(model) if model.name in names else None
             if training is None:
                 continue
-            check_split(model.name, refit, pool.read, training)
+            check_split(model.name, refit, buckets.read, training)
             for horizon in range(len(task.work.lake.horizon_steps)):
                 fit = fit_one(task, refit, model, training.at(horizon))
                 fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, fit)
@@ -203,7 +205,7 @@ class Buckets:
         return arrays
 
     def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
-        keys = None if self._sums_of else arrays.get("sample.key", np.empty(0, np.uint64))
+        keys = None if self._sums_of else arrays.get("sample.key", NO_KEYS)
         rows = int(arrays.get(f"sums.{self._sums_of}.rows", 0)) if keys is None else keys.size
         known_ms = None
         if "newest" in arrays:  # what an earlier version kept says nothing of it
@@ -215,21 +217,16 @@ class Buckets:
 class SumsPool:
     """A model's sums over all symbols, growing from refit to refit; older buckets fade."""
 
-    def __init__(self, task: FitTask, model: str) -> None:
-        self._model, self._buckets = model, Buckets(task, model)
+    def __init__(self, task: FitTask, buckets: Buckets) -> None:
+        self._task, self._buckets = task, buckets
         self._total: Sums | None = None
         self._newest = ""
         self.symbols: list[str] = []
 
-    @property
-    def read(self) -> list[TrainedOn]:
-        """The buckets in it."""
-        return self._buckets.read
-
     def advance(self, refit: str) -> None:
         """Take in what a refit may train on."""
         for bucket, symbol, arrays in self._buckets.until(refit):
-            sums = Sums.from_arrays(arrays, self._model)
+            sums = Sums.from_arrays(arrays, self._task.models[0])
             if sums is None:
                 continue
             if self._total is None:
@@ -248,15 +245,10 @@ class SumsPool:
 class SamplePool:
     """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS, in the order of their keys."""
 
-    def __init__(self, task: FitTask) -> None:
-        self._names, self._buckets = task.names, Buckets(task)
+    def __init__(self, task: FitTask, buckets: Buckets) -> None:
+        self._task, self._buckets = task, buckets
         self._parts: list[tuple[str, str, Sample]] = []
         self._rows: Sample | None = None
-
-    @property
-    def read(self) -> list[TrainedOn]:
-        """The buckets in it."""
-        return self._buckets.read
 
     @property
     def symbols(self) -> list[str]:
@@ -268,7 +260,7 @@ class SamplePool:
         oldest = str(np.datetime64(refit, "M") - POOL_MONTHS)
         symbols = self._buckets.symbols_until(refit)
         quota = MOST_ROWS // (POOL_MONTHS * max(symbols, 1))  # falls from refit to refit: the lowest of the lowest are the lowest
-        fresh = [(bucket, symbol, Sample.from_arrays(arrays)) for bucket, symbol, arrays in self._buckets.until(refit, oldest) if arrays.get("sample.key", NOBODY).size]
+        fresh = [(bucket, symbol, Sample.from_arrays(arrays)) for bucket, symbol, arrays in self._buckets.until(refit, oldest) if arrays.get("sample.key", NO_KEYS).size]
         self._buckets.forget(oldest, quota)
         self._parts = [(bucket, symbol, sample.take_lowest(quota)) for bucket, symbol, sample in self._parts + fresh if bucket > oldest]
         faded = [replace(sample, weight=sample.weight * np.float32(fading(bucket, refit))) for bucket, _, sample in self._parts]
@@ -281,4 +273,4 @@ class SamplePool:
         """Return the rows with a model's inputs, at all horizons; None where there are none yet."""
         if self._rows is None:
             return None
-        return replace(self._rows, values=model.design(self._rows.values, self._names))
+        return replace(self._rows, values=model.design(self._rows.values, self._task.names))
