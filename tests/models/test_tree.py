@@ -1,10 +1,13 @@
 """The tree: our own descent gives what LightGBM predicts, and equal samples give equal texts."""
 
+from dataclasses import replace
+
 import lightgbm
 import msgspec
 import numpy as np
 import pytest
 
+from chandlery.errors import SettingsError
 from chandlery.models import Boosted, Sample, Tree
 
 
@@ -41,3 +44,33 @@ def test_a_sample_above_the_limit_is_cut_by_its_keys(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Tree, "most_rows", 5_000)
     sample = make_sample(20_000)
     assert Tree().fit(sample, 0) == Tree().fit(sample.take_lowest(5_000), 0)
+
+
+@pytest.mark.parametrize("kind", [Tree, Boosted], ids=["tree", "boosted"])
+def test_rows_are_binned_once_for_all_horizons_and_forgotten_with_them(monkeypatch: pytest.MonkeyPatch, kind: type[Tree | Boosted]) -> None:
+    built = []
+    honest = lightgbm.Dataset
+    monkeypatch.setattr(lightgbm, "Dataset", lambda *arguments, **named: built.append(1) or honest(*arguments, **named))
+    one, other = make_sample(20_000).take_lowest(20_000), make_sample(20_000, seed=1).take_lowest(20_000)
+    both = replace(one, target=np.hstack([one.target, -one.target[::-1]]))
+    model = kind()
+    shared = [model.fit(both.at(horizon), 0) for horizon in range(2)]
+    assert len(built) == 1
+    assert shared == [kind().fit(both.at(horizon), 0) for horizon in range(2)]
+    assert shared[0] != shared[1]
+    assert model.fit(other, 0) == kind().fit(other, 0)
+    del one, other, both
+    assert model._binned._held is None
+
+
+def test_a_tree_of_one_leaf_says_the_same_of_every_row() -> None:
+    artefact = {"feature": [-1], "threshold": [0.0], "child": [-1, -1], "null_left": [False], "value": [0.5], "root": [0]}
+    assert (Tree().predict(artefact, make_sample(11).values) == 0.5).all()
+
+
+def test_a_tree_of_too_many_leaves_is_refused() -> None:
+    splits = 64  # a chain: each split has a leaf on its left
+    leaves = {"feature": [0, -1] * splits + [-1], "threshold": [float(place) for place in range(2 * splits + 1)], "null_left": [False] * (2 * splits + 1), "value": [1.0] * (2 * splits + 1), "root": [0]}
+    children = [pair for split in range(splits) for pair in (2 * split + 1, 2 * split + 2, -1, -1)] + [-1, -1]
+    with pytest.raises(SettingsError, match="a tree of 65 leaves"):
+        Tree().predict(leaves | {"child": children}, make_sample(11).values)
