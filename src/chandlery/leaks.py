@@ -8,6 +8,7 @@ it. One value that differs breaks law 2, and the culprit is named.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -144,6 +145,12 @@ def check_split(model: str, refit: str, read: list[TrainedOn], training: Any) ->
     held = [bucket.keys for bucket in read if bucket.keys is not None and bucket.keys.size]
     if held and not np.array_equal(training.key, np.sort(np.concatenate(held))):
         raise LawError(f"split of model {model}: its fit of {refit}-01 trains on other rows than were sampled", "those whose targets were known", hint)
+    held_by = Counter[str]()
+    for bucket in read:
+        held_by[bucket.symbol] += bucket.rows
+    for symbol, rows in training.rows_by_symbol().items():
+        if rows != held_by[symbol]:
+            raise LawError(f"split of model {model}: its fit of {refit}-01 takes {rows:,} rows for {symbol}'s own", f"{held_by[symbol]:,}: those whose targets were known", hint)
 
 
 def check_learned(model: str, refit: str, fit: Any, learn_again: Callable[[], Any]) -> None:

@@ -182,7 +182,7 @@ class Scores(_Keyed):
 
 
 class Models(dy.Schema):
-    """A fitted model; one fit serves every symbol."""
+    """A fitted model; one fit serves every symbol, and may hold a part of each symbol's own."""
 
     exchange = dy.String(primary_key=True, description="the exchange's name, lower case")
     interval = dy.String(primary_key=True, description="length of a candle")

@@ -49,7 +49,7 @@ def test_a_damaged_state_is_not_gone_on_from(grown: tuple[Path, Path, Path], tmp
     assert digests(tmp_path / "lake") == digests(whole)
 
 
-@pytest.mark.parametrize("pattern", ["state/gather/BTCUSD/2019-02.state", "artefacts/linear-1m-2019.jsonl", "forecasts/**/symbol=ETHUSD/**/*.parquet"])
+@pytest.mark.parametrize("pattern", ["state/gather/BTCUSD/2019-02.state", "artefacts/all/linear-1m-2019.jsonl", "forecasts/**/symbol=ETHUSD/**/*.parquet"])
 def test_an_object_that_is_gone_is_made_anew(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")

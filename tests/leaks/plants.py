@@ -162,7 +162,7 @@ def draw_by_outcome(patch: pytest.MonkeyPatch) -> None:
 
     def drawn(self: Any, fresh: Sample) -> None:
         best = np.argsort(-np.abs(fresh.target[:, 0]), kind="stable")[: gather.SAMPLE_ROWS]
-        honest(self, Sample(fresh.values[best], fresh.target[best], fresh.weight[best], fresh.key[best]))
+        honest(self, fresh._pick(best))
 
     patch.setattr(gather.Bucket, "_draw", drawn)
 
@@ -228,8 +228,7 @@ def shuffle_the_split(patch: pytest.MonkeyPatch) -> None:
         training = honest(self, model)
         everything = [Sample.from_arrays(arrays) for *_, arrays in fit.Buckets(self._task).until("9999-12") if "sample.key" in arrays]
         drawn = np.random.default_rng(0).permutation(sum(part.rows for part in everything))[: training.rows]
-        whole = Sample.concat(everything)
-        return Sample(*(getattr(whole, name)[drawn] for name in ("values", "target", "weight", "key")))
+        return Sample.concat(everything)._pick(drawn)
 
     patch.setattr(fit.SamplePool, "training", shuffled)
 
@@ -240,6 +239,18 @@ def add_sums_of_later_rows(patch: pytest.MonkeyPatch) -> None:
     def mixed(self: Any, model: Any) -> Any:
         later = fit.Buckets(self._task, model.name).until("9999-12")
         return sum((sums for *_, arrays in later if (sums := Sums.from_arrays(arrays, model.name))), start=honest(self, model))
+
+    patch.setattr(fit.SumsPool, "training", mixed)
+
+
+def add_later_rows_to_a_symbols_own(patch: pytest.MonkeyPatch) -> None:
+    honest = fit.SumsPool.training
+
+    def mixed(self: Any, model: Any) -> Any:
+        training = honest(self, model)
+        later = [(symbol, Sums.from_arrays(arrays, model.name)) for _, symbol, arrays in fit.Buckets(self._task, model.name).until("9999-12")]
+        own = {symbol: sum((sums for whose, sums in later if whose == symbol and sums), start=sums) for symbol, sums in training.own.items()}
+        return replace(training, own=own)
 
     patch.setattr(fit.SumsPool, "training", mixed)
 
@@ -334,6 +345,7 @@ OWN = {
     "fold_of_all_time": Own(read_every_bucket, "split of model linear"),
     "shuffled_split": Own(shuffle_the_split, "split of model tree"),
     "sums_of_later_rows_added": Own(add_sums_of_later_rows, "split of model linear"),
+    "later_rows_in_a_symbols_own": Own(add_later_rows_to_a_symbols_own, "split of model linear"),
     "predicted_by_a_later_fit": Own(predict_by_later_fits, "split of model linear"),
     "calibration_on_all_outcomes": Own(change_served(calibrate_on_all), "calibration at"),
     "calibration_on_later_outcomes_in_late_rows": Own(change_served(calibrate_late_on_the_next), "calibration at"),

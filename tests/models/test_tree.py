@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chandlery.errors import SettingsError
-from chandlery.models import Boosted, Sample, Tree
+from chandlery.models import OWN, Boosted, Sample, Tree, forest
 
 
 def make_sample(rows: int, seed: int = 0) -> Sample:
@@ -16,7 +16,7 @@ def make_sample(rows: int, seed: int = 0) -> Sample:
     values = random.standard_normal((rows, 8)).astype(np.float32)
     values[random.random(values.shape) < 0.05] = np.nan
     target = np.where(np.nan_to_num(values[:, :1]) > 0.3, 0.4, -0.1) + 0.5 * random.standard_normal((rows, 1))
-    return Sample(values, target.astype(np.float32), np.ones(rows, np.float32), random.integers(0, 2**63, rows).astype(np.uint64))
+    return Sample(values, target.astype(np.float32), np.ones(rows, np.float32), random.integers(0, 2**63, rows).astype(np.uint64), np.zeros(rows, np.int16))
 
 
 @pytest.mark.parametrize("model", [Tree(), Boosted()], ids=["tree", "boosted"])
@@ -35,7 +35,7 @@ def test_descent_equals_lightgbm(monkeypatch: pytest.MonkeyPatch, model: Tree | 
 def test_equal_samples_give_equal_texts_in_any_order(model: Tree | Boosted) -> None:
     sample = make_sample(20_000)
     order = np.random.default_rng(9).permutation(sample.rows)
-    turned = Sample(sample.values[order], sample.target[order], sample.weight[order], sample.key[order])
+    turned = sample._pick(order)
     texts = [msgspec.json.encode(model.fit(found, 0)) for found in (sample, turned)]
     assert texts[0] == texts[1]
 
@@ -61,6 +61,31 @@ def test_rows_are_binned_once_for_all_horizons_and_forgotten_with_them(monkeypat
     assert model.fit(other, 0) == kind().fit(other, 0)
     del one, other, both
     assert model._binned._held is None
+
+
+def test_a_symbols_own_trees_go_on_where_the_others_end() -> None:
+    sample = make_sample(40_000)
+    symbol = (np.arange(sample.rows) % 2).astype(np.int16)
+    turned = np.where(symbol[:, None] == 1, -sample.target, sample.target)  # what holds for one pair is wrong for the other
+    two = replace(sample, target=turned, symbol=symbol, symbols=("ETHUSD", "LTCUSD"))
+    model = Boosted()
+    artefact = msgspec.json.decode(msgspec.json.encode(model.fit(two, 0)))
+    own = artefact.pop(OWN)
+    fresh = make_sample(5_000, seed=1)
+    unseen, eth, ltc = (model.predict(one, fresh.values) for one in (artefact, artefact | {OWN: own["ETHUSD"]}, artefact | {OWN: own["LTCUSD"]}))
+    correlations = [np.corrcoef(predicted, fresh.target[:, 0])[0, 1] for predicted in (unseen, eth, ltc)]
+    assert abs(correlations[0]) < 0.1
+    assert min(correlations[1], -correlations[2]) > 0.2
+    rest, mine = two.take_lowest(two.rows), two.take_lowest(two.rows).symbol == 0  # the same by LightGBM alone
+    settings = model.settings | forest.FIXED | {"min_data_in_leaf": 400, "seed": 0}
+    data = lightgbm.Dataset(rest.values, params=settings).construct()
+    part = data.subset(np.flatnonzero(mine)).construct().set_label(rest.target[mine, 0]).set_init_score(model.predict(artefact, rest.values[mine]))
+    again = lightgbm.train(settings, part, model.own_rounds).predict(fresh.values)
+    assert np.allclose(eth - unseen, again, atol=2e-3)
+
+
+def test_one_symbol_alone_has_no_trees_of_its_own() -> None:
+    assert OWN not in Boosted().fit(make_sample(5_000), 0)
 
 
 def test_a_tree_of_one_leaf_says_the_same_of_every_row() -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -12,16 +12,21 @@ from chandlery.errors import SettingsError
 from chandlery.features.registry import load_extensions, loaded_afresh, running_extension
 from chandlery.grid import Ints, Singles
 
-__all__ = ["Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_afresh", "open_models", "own_models", "register"]
+__all__ = ["OWN", "Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_afresh", "open_models", "own_models", "register"]
 
 HALF_MAX = 65_504.0
 RESERVED = ("naive", "blend", "served")
+OWN = "own"
+COLUMNS = ("values", "target", "weight", "key", "symbol")
 Artefact = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 
 class Model(Protocol):
-    """A model: one fit serves every symbol.
+    """A model: one fit serves every symbol, those that it has not seen as well.
+
+    What it learns of one symbol alone may stand in its artefact under `own`, by symbol; `predict` is given
+    under `own` that of the row's symbol, or no `own` where there is none.
 
     Targets and predictions are log(price / close at issue) in units of sigma·√horizon.
 
@@ -58,11 +63,13 @@ class Sums:
         xtx: Of inputs with inputs, float64 (d, d).
         xty: Of inputs with targets, float64 (d, horizons).
         rows: How many.
+        own: Those of each symbol alone, by symbol, where they are known.
     """
 
     xtx: NDArray[np.float64]
     xty: NDArray[np.float64]
     rows: int
+    own: "dict[str, Sums]" = field(default_factory=dict)
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(self.xtx + other.xtx, self.xty + other.xty, self.rows + other.rows)
@@ -71,9 +78,13 @@ class Sums:
         """Return the sums at a share of their weight."""
         return Sums(self.xtx * keep, self.xty * keep, self.rows)
 
+    def rows_by_symbol(self) -> dict[str, int]:
+        """Return how many rows of each symbol there are, where it is known."""
+        return {symbol: sums.rows for symbol, sums in self.own.items()}
+
     def at(self, horizon: int) -> "Sums":
         """Return the sums of one horizon."""
-        return Sums(self.xtx, self.xty[:, horizon : horizon + 1], self.rows)
+        return Sums(self.xtx, self.xty[:, horizon : horizon + 1], self.rows, {symbol: sums.at(horizon) for symbol, sums in self.own.items()})
 
     def to_arrays(self, model: str) -> Arrays:
         """Return the sums as arrays named after a model; of xtx the lower triangle."""
@@ -102,17 +113,26 @@ class Sample:
         target: float32 (n, horizons).
         weight: Sigma against a typical sigma; less for older rows, float32 (n,).
         key: The hash, uint64 (n,).
+        symbol: Its place in symbols, (n,); 0 where there is no such list.
+        symbols: Whose rows they may be.
     """
 
     values: Singles
     target: Singles
     weight: Singles
     key: NDArray[np.uint64]
+    symbol: NDArray[np.int16]
+    symbols: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
         """How many."""
         return int(self.key.size)
+
+    def rows_by_symbol(self) -> dict[str, int]:
+        """Return how many rows of each symbol there are, where it is known."""
+        counts = np.bincount(self.symbol, minlength=len(self.symbols)).tolist()
+        return {symbol: rows for symbol, rows in zip(self.symbols, counts, strict=False) if rows}
 
     def take_lowest(self, count: int) -> "Sample":
         """Return the rows of the lowest keys, in the order of the keys; views where they are in it."""
@@ -122,7 +142,7 @@ class Sample:
         return self._pick(chosen[np.argsort(self.key[chosen], kind="stable")])
 
     def _pick(self, chosen: NDArray[np.int64] | slice) -> "Sample":
-        return Sample(self.values[chosen], self.target[chosen], self.weight[chosen], self.key[chosen])
+        return Sample(self.values[chosen], self.target[chosen], self.weight[chosen], self.key[chosen], self.symbol[chosen], self.symbols)
 
     def at(self, horizon: int) -> "Sample":
         """Return the sample with the target of one horizon."""
@@ -130,10 +150,10 @@ class Sample:
 
     @classmethod
     def concat(cls, parts: Iterable["Sample"]) -> "Sample":
-        """Return several samples as one."""
+        """Return several samples of the same list of symbols as one."""
         held = list(parts)
-        names = ("values", "target", "weight", "key")
-        return cls(*(np.concatenate([getattr(part, name) for part in held]) for name in names))
+        values, target, weight, key, symbol = (np.concatenate([getattr(part, name) for part in held]) for name in COLUMNS)
+        return cls(values, target, weight, key, symbol, held[0].symbols)
 
     def to_arrays(self) -> Arrays:
         """Return all of it as named arrays."""
@@ -143,7 +163,12 @@ class Sample:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "Sample":
         """Return the sample that arrays hold, values as float16."""
-        return cls(arrays["sample.values"], *(arrays[f"sample.{name}"] for name in ("target", "weight", "key")))
+        values, target, weight, key = (arrays[f"sample.{name}"] for name in COLUMNS[:4])
+        return cls(values, target, weight, key, np.zeros(key.size, np.int16))
+
+    def of(self, symbol: str, symbols: tuple[str, ...]) -> "Sample":
+        """Return rows of one symbol as such."""
+        return replace(self, symbol=np.full(self.rows, symbols.index(symbol), np.int16), symbols=symbols)
 
 
 def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Singles, day: Ints) -> Sums | None:

@@ -1,4 +1,4 @@
-"""Boosted trees: 120 small ones of LightGBM on a sample of the newest rows of all symbols."""
+"""Boosted trees: 120 small ones of LightGBM on a sample of the newest rows of all symbols, and 30 more for each symbol."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ class Boosted(Trees):
     """120 trees of 31 leaves, each on half of the rows and three tenths of the features."""
 
     name = "boosted"
-    algorithm = 2
+    algorithm = 3
     refit_months: tuple[int, ...] = (1, 4, 7, 10)
     settings: ClassVar[dict[str, Any]] = {
         "objective": "regression",
@@ -25,4 +25,5 @@ class Boosted(Trees):
         "max_bin": 63,
     }
     rounds = 120
+    own_rounds = 30
     most_rows = 400_000

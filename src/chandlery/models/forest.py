@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chandlery.errors import SettingsError
 from chandlery.grid import Floats, Ints, Singles
 from chandlery.jit import kernel
-from chandlery.models.base import Artefact, Sample, Sums
+from chandlery.models.base import OWN, Artefact, Sample, Sums
 
 __all__ = ["Trees"]
 
@@ -58,31 +58,31 @@ class Forest(NamedTuple):
 
 
 def to_forest(artefact: Artefact) -> Forest:
-    """Return plain columns as questions.
+    """Return plain columns as questions, a symbol's own trees after the others.
 
     Raises:
         SettingsError: A tree has more leaves than a word has bits.
     """
-    feature, threshold, child, null_left, value, roots = (artefact[name] for name in COLUMNS)
     questions: list[tuple[int, np.float32, int, int, bool]] = []
     values: list[float] = []
     leaf: list[int] = []
 
-    def walk(node: int) -> None:
-        if feature[node] < 0:
-            values.append(value[node])
+    def walk(trees: Artefact, node: int) -> None:
+        if trees["feature"][node] < 0:
+            values.append(trees["value"][node])
             return
         begin = len(values)
-        walk(child[2 * node])
+        walk(trees, trees["child"][2 * node])
         left = ((1 << (len(values) - begin)) - 1) << (begin - leaf[-1])
-        questions.append((feature[node], to_single(threshold[node]), len(leaf) - 1, ALL_LEAVES & ~left, not null_left[node]))
-        walk(child[2 * node + 1])
+        questions.append((trees["feature"][node], to_single(trees["threshold"][node]), len(leaf) - 1, ALL_LEAVES & ~left, not trees["null_left"][node]))
+        walk(trees, trees["child"][2 * node + 1])
 
-    for root in roots:
-        leaf.append(len(values))
-        walk(root)
-        if len(values) - leaf[-1] > MOST_LEAVES:
-            raise SettingsError(f"a tree of {len(values) - leaf[-1]} leaves", f"at most {MOST_LEAVES}", "lower num_leaves in the model's settings")
+    for trees in (artefact, *([artefact[OWN]] if OWN in artefact else [])):
+        for root in trees["root"]:
+            leaf.append(len(values))
+            walk(trees, root)
+            if len(values) - leaf[-1] > MOST_LEAVES:
+                raise SettingsError(f"a tree of {len(values) - leaf[-1]} leaves", f"at most {MOST_LEAVES}", "lower num_leaves in the model's settings")
     questions.sort(key=lambda question: question[:3])
     features, thresholds, trees, masks, nulls = zip(*questions, strict=True) if questions else ((),) * 5
     first = np.searchsorted(np.array(features, np.int64), np.arange(max(features, default=-1) + 2))
@@ -130,7 +130,7 @@ class BinnedRows:
     def __init__(self) -> None:
         self._held: tuple[weakref.ref[Singles], dict[str, Any], Any] | None = None
 
-    def grow(self, values: Singles, rows: Sample, weight: Singles, settings: dict[str, Any], rounds: int) -> Artefact:
+    def grow(self, values: Singles, rows: Sample, weight: Singles, settings: dict[str, Any], rounds: int, own_rounds: int = 0) -> Artefact:
         """Return the trees that LightGBM grows, as plain columns.
 
         Args:
@@ -139,6 +139,7 @@ class BinnedRows:
             weight: Loss weights, (n,).
             settings: LightGBM's.
             rounds: How many trees.
+            own_rounds: How many more for each symbol, on its rows alone.
         """
         import lightgbm  # noqa: PLC0415 - its import costs more than a fit, and prediction does without
 
@@ -146,8 +147,17 @@ class BinnedRows:
         if self._held is None or self._held[0]() is not values or self._held[1] != settings:
             self._held = None  # two at once need twice the memory
             self._held = weakref.ref(values, self._forget), settings, lightgbm.Dataset(rows.values, target, params=settings).construct()
-        booster = lightgbm.train(settings, self._held[2].set_label(target).set_weight(weight), num_boost_round=rounds)
-        return flatten([tree["tree_structure"] for tree in booster.dump_model()["tree_info"]])
+        booster = lightgbm.train(settings, self._held[2].set_label(target).set_weight(weight), rounds, keep_training_booster=own_rounds > 0)
+        trees = flatten(booster)
+        present = np.unique(rows.symbol)
+        if own_rounds and present.size > 1:
+            reached = read_training(booster)
+            own = trees.setdefault(OWN, {})
+            for place in present:
+                chosen = np.flatnonzero(rows.symbol == place)
+                part = self._held[2].subset(chosen.tolist()).construct().set_label(target[chosen]).set_weight(weight[chosen]).set_init_score(reached[chosen])
+                own[rows.symbols[place]] = flatten(lightgbm.train(settings, part, own_rounds))
+        return trees
 
     def _forget(self, gone: "weakref.ref[Singles]") -> None:
         if self._held is not None and gone is self._held[0]:
@@ -162,6 +172,7 @@ class Trees:
     Args:
         settings: LightGBM's.
         rounds: How many trees.
+        own_rounds: How many more are grown for each symbol, on its rows alone and on what the others leave.
         most_rows: Grown on no more: those of the lowest keys.
     """
 
@@ -171,6 +182,7 @@ class Trees:
     learns_from: Literal["sums", "sample"] = "sample"
     settings: ClassVar[dict[str, Any]]
     rounds: int
+    own_rounds: int = 0
     most_rows: int
 
     def __init__(self) -> None:
@@ -192,15 +204,28 @@ class Trees:
         rows = training.take_lowest(self.most_rows)
         least = min(self.settings["min_data_in_leaf"], max(20, rows.rows // 100))
         settings = self.settings | FIXED | {"min_data_in_leaf": least, "seed": seed}
-        return self._binned.grow(training.values, rows, self.weigh(rows.weight), settings, self.rounds)
+        return self._binned.grow(training.values, rows, self.weigh(rows.weight), settings, self.rounds, self.own_rounds)
 
     def predict(self, artefact: Artefact, design: Singles) -> Singles:
         """Return the sum of the leaves that each row falls into."""
         return self._forests.read(artefact).predict(design)
 
 
-def flatten(roots: Sequence[dict[str, Any]]) -> Artefact:
-    """Return dumped trees as columns, one entry a node, each tree's root first."""
+def read_training(booster: Any) -> Floats:
+    """Return what a booster predicts for the rows that it was trained on, (n,)."""
+    seen: list[Floats] = []
+
+    def keep(predicted: Floats, _: Any) -> tuple[str, float, bool]:
+        seen.append(predicted.copy())
+        return "", 0.0, True
+
+    booster.eval_train(keep)
+    return seen[0]
+
+
+def flatten(booster: Any) -> Artefact:
+    """Return a booster's trees as columns, one entry a node, each tree's root first."""
+    roots = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
     columns: Artefact = {name: [] for name in COLUMNS}
 
     def add(node: dict[str, Any]) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from chandlery.grid import Singles
 from chandlery.jit import kernel
-from chandlery.models.base import Artefact, Sample, Sums
+from chandlery.models.base import OWN, Artefact, Sample, Sums
 
 __all__ = ["Linear"]
 
@@ -23,11 +23,13 @@ SIGNALS = (
 class Linear:
     """Ridge on the features and on the key signals times staleness, activity and volatility.
 
-    Rows fade with a half-life of three months. The penalty is 0.01 of the mean diagonal of X'WX; loss weights are (sigma against a typical one)^1.5.
+    Rows fade with a half-life of three months. The penalty is 0.01 of the mean diagonal of X'WX; loss weights are
+    (sigma against a typical one)^1.5. A symbol's own coefficients come from its own sums and, as much again, the
+    mean of all symbols'.
     """
 
     name = "linear"
-    algorithm = 2
+    algorithm = 3
     refit_months: tuple[int, ...] = tuple(range(1, 13))
     learns_from: Literal["sums", "sample"] = "sums"
 
@@ -42,17 +44,26 @@ class Linear:
         return weight * np.sqrt(weight)
 
     def fit(self, training: Sums | Sample, seed: int) -> Artefact:
-        """Solve (X'WX + λ) b = X'Wy."""
+        """Solve (X'WX + λ) b = X'Wy, for all symbols and for each."""
         del seed
         assert isinstance(training, Sums)  # noqa: S101 - learns_from says so
-        size = training.xtx.shape[0]
-        penalty = RIDGE * np.trace(training.xtx) / size
-        solved = np.linalg.solve(training.xtx + penalty * np.eye(size), training.xty[:, 0])
-        return {"coefficients": [float(value) for value in solved.astype(np.float32)]}
+        fitted = solve(training)
+        if len(training.own) > 1:
+            mean = training.fade(1.0 / len(training.own))
+            fitted[OWN] = {symbol: solve(mean + sums) for symbol, sums in training.own.items()}
+        return fitted
 
     def predict(self, artefact: Artefact, design: Singles) -> Singles:
         """Return X b."""
-        return design @ np.array(artefact["coefficients"], np.float32)
+        return design @ np.array(artefact.get(OWN, artefact)["coefficients"], np.float32)
+
+
+def solve(sums: Sums) -> Artefact:
+    """Return the coefficients of the ridge."""
+    size = sums.xtx.shape[0]
+    penalty = RIDGE * np.trace(sums.xtx) / size
+    solved = np.linalg.solve(sums.xtx + penalty * np.eye(size), sums.xty[:, 0])
+    return {"coefficients": [float(value) for value in solved.astype(np.float32)]}
 
 
 @kernel

@@ -205,7 +205,7 @@ def explain_serving(overview: Overview, found: list[Detail]) -> str:
         parts.append(only_for(detail.symbol, content))
     fits = [[to_minutes_text(row["horizon_minutes"]), row["model"], when(row["refit_at"]), when(row["trained_until"]), count(row["rows"]), count(row["symbols"]), count(row["refits"])] for row in overview.models.iter_rows(named=True)]
     heads = ["horizon", "model", "newest fit, in use from", "has seen no target after", "rows", "symbols", "fits so far"]
-    parts.append(details("The models themselves: one fit serves every symbol", table(heads, fits, "The newest fit of each model", words=2)))
+    parts.append(details("The models themselves: one fit serves every symbol, with a part of each one's own", table(heads, fits, "The newest fit of each model", words=2)))
     return "".join(parts)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from chandlery.config import to_minutes_text
 from chandlery.errors import StoreUnavailableError
 from chandlery.leaks import TrainedOn, check_learned, check_split
-from chandlery.models import BUILT_IN, Artefact, Model, Sample, Sums, open_afresh, open_models
+from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state import get_arrays
 from chandlery.tasks.gather import bucket_path
 from chandlery.tasks.work import Arrays, Work
@@ -23,6 +23,7 @@ __all__ = ["FitTask", "Fitted", "artefact_path", "fit_models", "plan_fits", "rea
 POOL_MONTHS = 12
 MOST_ROWS = 1_000_000
 NO_KEYS = np.empty(0, np.uint64)
+ALL = "all"
 HALF_LIFE_MONTHS = 3.0  # of rows, in sums and samples alike: what older ones teach is past
 
 
@@ -79,7 +80,7 @@ def due_at(months: Sequence[str], first: str, models: Sequence[Model]) -> tuple[
 
 
 class Fitted(msgspec.Struct, frozen=True):
-    """One line of an artefact: a fitted model and what it was fitted on."""
+    """One line of an artefact: a fitted model, or what it has learned of one symbol alone, and what it was fitted on."""
 
     refit_at: str
     rows: int
@@ -89,20 +90,20 @@ class Fitted(msgspec.Struct, frozen=True):
     fit: Artefact
 
 
-def artefact_path(model: str, horizon_minutes: int, year: str) -> str:
-    """Return the name of the text that holds a year's fits of a model.
+def artefact_path(model: str, horizon_minutes: int, year: str, symbol: str = ALL) -> str:
+    """Return the name of the text that holds a year's fits of a model, or what it has learned of one symbol alone.
 
     Example:
-        >>> artefact_path("linear", 30, "2019")
-        'artefacts/linear-30m-2019.jsonl'
+        >>> artefact_path("linear", 30, "2019"), artefact_path("linear", 30, "2019", "LTCUSD")
+        ('artefacts/all/linear-30m-2019.jsonl', 'artefacts/LTCUSD/linear-30m-2019.jsonl')
     """
-    return f"artefacts/{model}-{to_minutes_text(horizon_minutes)}-{year}.jsonl"
+    return f"artefacts/{symbol}/{model}-{to_minutes_text(horizon_minutes)}-{year}.jsonl"
 
 
-def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "") -> list[Fitted]:
-    """Return a model's fits of a year, or of all years, ascending."""
-    prefix = artefact_path(model, horizon_minutes, year).removesuffix(".jsonl")
-    found = (work.lake.store.get(entry.path) for entry in work.lake.store.list("artefacts/") if entry.path.startswith(prefix))
+def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "", symbol: str = ALL) -> list[Fitted]:
+    """Return a model's fits of a year, or of all years, ascending; of all symbols, or what it has learned of one."""
+    prefix = artefact_path(model, horizon_minutes, year, symbol).removesuffix(".jsonl")
+    found = (work.lake.store.get(entry.path) for entry in work.lake.store.list(f"artefacts/{symbol}/") if entry.path.startswith(prefix))
     decoder = msgspec.json.Decoder(Fitted)
     return [fitted for content in found if content for fitted in decoder.decode_lines(content)]
 
@@ -118,7 +119,7 @@ def fit_models(task: FitTask) -> int:
     from_sums = models[0].learns_from == "sums"
     buckets = Buckets(task, models[0].name if from_sums else None)
     pool = SumsPool(task, buckets) if from_sums else SamplePool(task, buckets)
-    fits: dict[tuple[str, int, str], list[Fitted]] = {}
+    fits: dict[tuple[str, int, str, str], list[Fitted]] = {}
     for refit, names in task.due:
         pool.advance(refit)
         for model in models:
@@ -128,11 +129,12 @@ def fit_models(task: FitTask) -> int:
             check_split(model.name, refit, buckets.read, training)
             for horizon in range(len(task.work.lake.horizon_steps)):
                 fit = fit_one(task, refit, model, training.at(horizon))
-                fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, fit)
-                fits.setdefault((model.name, horizon, refit[:4]), []).append(fitted)
-    for (name, horizon, year), fresh in fits.items():
-        publish(task.work, name, horizon, year, fresh)
-    return sum(len(fresh) for fresh in fits.values())
+                for symbol, part in {**fit.pop(OWN, {}), ALL: fit}.items():
+                    fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, part)
+                    fits.setdefault((model.name, horizon, refit[:4], symbol), []).append(fitted)
+    for (name, horizon, year, symbol), fresh in fits.items():
+        publish(task.work, name, horizon, year, symbol, fresh)
+    return sum(len(fresh) for (*_, symbol), fresh in fits.items() if symbol == ALL)
 
 
 def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) -> Artefact:
@@ -144,13 +146,13 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
     return fit
 
 
-def publish(work: Work, model: str, horizon: int, year: str, fresh: list[Fitted]) -> None:
+def publish(work: Work, model: str, horizon: int, year: str, symbol: str, fresh: list[Fitted]) -> None:
     """Put a year's fits beside those of the year that stay as they were."""
     horizon_minutes = work.lake.file.horizons[horizon]
-    kept = [fitted for fitted in read_artefacts(work, model, horizon_minutes, year) if fitted.refit_at < fresh[0].refit_at and work.span.resumed]
+    kept = [fitted for fitted in read_artefacts(work, model, horizon_minutes, year, symbol) if fitted.refit_at < fresh[0].refit_at and work.span.resumed]
     work.lake.guard()
     content = msgspec.json.Encoder().encode_lines(kept + fresh)
-    work.lake.store.put_changed(artefact_path(model, horizon_minutes, year), content)
+    work.lake.store.put_changed(artefact_path(model, horizon_minutes, year, symbol), content)
 
 
 def fading(bucket: str, later: str) -> float:
@@ -220,8 +222,13 @@ class SumsPool:
     def __init__(self, task: FitTask, buckets: Buckets) -> None:
         self._task, self._buckets = task, buckets
         self._total: Sums | None = None
+        self._own: dict[str, tuple[str, Sums]] = {}  # with the bucket as of which they have faded
         self._newest = ""
-        self.symbols: list[str] = []
+
+    @property
+    def symbols(self) -> list[str]:
+        """Whose sums they are."""
+        return sorted(self._own)
 
     def advance(self, refit: str) -> None:
         """Take in what a refit may train on."""
@@ -234,12 +241,17 @@ class SumsPool:
             else:
                 self._total = (self._total if bucket == self._newest else self._total.fade(fading(self._newest, bucket))) + sums
             self._newest = bucket
-            self.symbols = sorted({*self.symbols, symbol})
+            if symbol in self._own:
+                before, own = self._own[symbol]
+                sums = own.fade(fading(before, bucket)) + sums
+            self._own[symbol] = (bucket, sums)
 
     def training(self, model: Model) -> Sums | None:
         """Return the sums, at all horizons; None where there are none yet."""
         del model
-        return self._total
+        if self._total is None:
+            return None
+        return replace(self._total, own={symbol: sums.fade(fading(bucket, self._newest)) for symbol, (bucket, sums) in sorted(self._own.items())})
 
 
 class SamplePool:
@@ -260,7 +272,7 @@ class SamplePool:
         oldest = str(np.datetime64(refit, "M") - POOL_MONTHS)
         symbols = self._buckets.symbols_until(refit)
         quota = MOST_ROWS // (POOL_MONTHS * max(symbols, 1))  # falls from refit to refit: the lowest of the lowest are the lowest
-        fresh = [(bucket, symbol, Sample.from_arrays(arrays)) for bucket, symbol, arrays in self._buckets.until(refit, oldest) if arrays.get("sample.key", NO_KEYS).size]
+        fresh = [(bucket, symbol, Sample.from_arrays(arrays).of(symbol, self._task.symbols)) for bucket, symbol, arrays in self._buckets.until(refit, oldest) if arrays.get("sample.key", NO_KEYS).size]
         self._buckets.forget(oldest, quota)
         self._parts = [(bucket, symbol, sample.take_lowest(quota)) for bucket, symbol, sample in self._parts + fresh if bucket > oldest]
         faded = [replace(sample, weight=sample.weight * np.float32(fading(bucket, refit))) for bucket, _, sample in self._parts]

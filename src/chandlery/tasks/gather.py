@@ -93,7 +93,7 @@ class Bucket:
                 sums = add_rows(self.sums.get(model.name), inputs, target, model.weigh(weight), days)
                 self.sums |= {model.name: sums} if sums else {}
         if any(model.learns_from == "sample" for model in models):
-            self._draw(Sample(values, target, weight, hash_rows(self.symbol, steps)))
+            self._draw(Sample(values, target, weight, hash_rows(self.symbol, steps), np.zeros(steps.size, np.int16)))
         self.newest = max(self.newest, int(steps.max(initial=-1)))
         return steps.size
 
@@ -154,8 +154,9 @@ class Fresh:
         self._pass, work, rows = symbol_pass, symbol_pass.work, passed.rows
         self._witness = Witness(symbol_pass.symbol, passed.block.stop * work.lake.interval_minutes * 60_000)
         usable = rows.ready & np.isfinite(target).all(axis=1)
-        self._days = rows.step[usable] // work.steps(1)
-        self._rows = Sample(rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, rows.step[usable]))
+        steps = rows.step[usable]
+        self._days = steps // work.steps(1)
+        self._rows = Sample(rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, steps), np.zeros(steps.size, np.int16))
 
     def check(self, before: tuple[dict[str, Sums], Sample | None], bucket: Bucket, used: int) -> None:
         """Compare what was added with it.

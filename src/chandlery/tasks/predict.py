@@ -11,7 +11,7 @@ from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served, compare
-from chandlery.models import Model, open_models
+from chandlery.models import OWN, Model, open_models
 from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
@@ -70,7 +70,7 @@ class SymbolRun:
         self.models = open_models(self.work.lake.file.models, self.work.extensions)
         self.symbol_pass = SymbolPass(self.work, self.symbol)
         horizons = range(len(self.work.lake.horizon_steps))
-        fits = [read_fits(self.work, model, horizon) for model in self.models for horizon in horizons]
+        fits = [read_fits(self.work, model, horizon, self.symbol) for model in self.models for horizon in horizons]
         minutes = self.work.lake.interval_minutes
         never = np.iinfo(np.int64).max
         first_step = min((int(fit.refit_ms[0]) // (minutes * 60_000) for fit in fits if fit.refit_ms.size), default=never)
@@ -97,11 +97,13 @@ class SymbolRun:
         self.predictions = predictions[:count].reshape(-1, len(self.models), len(horizons))
 
 
-def read_fits(work: Work, model: Model, horizon: int) -> Fits:
-    """Return all fits of a model for a horizon, as published."""
-    found = read_artefacts(work, model.name, work.lake.file.horizons[horizon])
+def read_fits(work: Work, model: Model, horizon: int, symbol: str) -> Fits:
+    """Return all fits of a model for a horizon, as published, with what it has learned of a symbol alone."""
+    minutes = work.lake.file.horizons[horizon]
+    found = read_artefacts(work, model.name, minutes)
+    own = {fitted.refit_at: {OWN: fitted.fit} for fitted in read_artefacts(work, model.name, minutes, symbol=symbol)}
     refit_ms = np.array([fitted.refit_at for fitted in found], "datetime64[ms]").astype(np.int64)
-    return Fits(model, horizon, refit_ms, [fitted.fit for fitted in found])
+    return Fits(model, horizon, refit_ms, [fitted.fit | own.get(fitted.refit_at, {}) for fitted in found])
 
 
 class HorizonRun:

@@ -98,7 +98,7 @@ def is_before(path: str, day: int, lead: int) -> bool:
     """Return whether an object holds what came before a day: a bucket that is whole by then, forecasts or fits of its year or earlier.
 
     Example:
-        >>> [is_before(path, 18262, 1) for path in ("state/gather/LTCUSD/2020-01.state", "state/gather/LTCUSD/2020-02.state", "artefacts/tree-30m-2019.jsonl")]
+        >>> [is_before(path, 18262, 1) for path in ("state/gather/LTCUSD/2020-01.state", "state/gather/LTCUSD/2020-02.state", "artefacts/all/tree-30m-2019.jsonl")]
         [True, False, True]
     """
     if path.startswith("state/gather/"):

@@ -1,0 +1,33 @@
+"""The ridge: what all symbols teach, what one alone does, and what is used where."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from chandlery.models import OWN, Linear, Sums, add_rows
+
+
+def make_sums(slopes: list[float], rows: int = 4_000, seed: int = 0) -> Sums:
+    random = np.random.default_rng(seed)
+    design = random.standard_normal((rows, len(slopes))).astype(np.float32)
+    target = (design @ np.array(slopes, np.float32))[:, None] + random.standard_normal((rows, 1)).astype(np.float32)
+    sums = add_rows(None, design, target, np.ones(rows, np.float32), np.arange(rows) // 1_000)
+    assert sums is not None
+    return sums
+
+
+def test_a_symbols_own_slopes_lie_between_its_rows_and_everybodys() -> None:
+    own = {"ETHUSD": make_sums([1.0, 0.5]), "LTCUSD": make_sums([-1.0, 0.5], seed=1)}
+    both = own["ETHUSD"] + own["LTCUSD"]
+    artefact = Linear().fit(replace(both, own=own), 0)
+    parts = artefact.pop(OWN)
+    probe = np.eye(2, dtype=np.float32)
+    unseen, eth, ltc = (Linear().predict(one, probe) for one in (artefact, artefact | {OWN: parts["ETHUSD"]}, artefact | {OWN: parts["LTCUSD"]}))
+    assert np.allclose(unseen, [0.0, 0.5], atol=0.05)
+    assert np.allclose(eth, [0.5, 0.5], atol=0.05)  # half from its own rows, half from the mean of all
+    assert np.allclose(ltc, [-0.5, 0.5], atol=0.05)
+
+
+def test_one_symbol_alone_has_no_slopes_of_its_own() -> None:
+    sums = make_sums([1.0, 0.5])
+    assert OWN not in Linear().fit(replace(sums, own={"LTCUSD": sums}), 0)
