@@ -84,6 +84,15 @@ def test_a_symbols_own_trees_go_on_where_the_others_end() -> None:
     assert np.allclose(eth - unseen, again, atol=2e-3)
 
 
+def test_a_symbol_that_has_what_most_rows_lack_gets_its_trees() -> None:
+    sample = make_sample(28_000)
+    listed = np.arange(sample.rows) % 22 == 0
+    wide = np.tile(sample.values, (1, 15))
+    values = np.where(listed[:, None] | (np.arange(120) < 8), wide, np.float32(np.nan))
+    artefact = Boosted().fit(replace(sample, values=values, symbol=listed.astype(np.int16), symbols=("LTCUSD", "ETHUSD")), 0)
+    assert max(artefact[OWN]["LTCUSD"]["feature"]) < 8 <= max(artefact[OWN]["ETHUSD"]["feature"])
+
+
 def test_one_symbol_alone_has_no_trees_of_its_own() -> None:
     assert OWN not in Boosted().fit(make_sample(5_000), 0)
 

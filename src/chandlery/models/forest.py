@@ -22,7 +22,15 @@ NONE_RULED_OUT = np.uint64(ALL_LEAVES)
 LANES = 8  # rows at a time: twice as fast as one, and as 32
 DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)  # times a power of two, its upper six bits tell which
 BIT_PLACES = np.argsort([(int(DE_BRUIJN) << bit & ALL_LEAVES) >> 58 for bit in range(64)])
-FIXED: dict[str, Any] = {"num_threads": 1, "verbosity": -1, "deterministic": True, "force_row_wise": True, "boost_from_average": False, "bin_construct_sample_cnt": 20_000}
+FIXED: dict[str, Any] = {
+    "num_threads": 1,
+    "verbosity": -1,
+    "deterministic": True,
+    "boost_from_average": False,
+    "bin_construct_sample_cnt": 20_000,
+    "force_col_wise": True,  # row by row, LightGBM 4.7 writes beyond its memory where a symbol has entries that most rows lack
+    "enable_bundle": False,
+}
 
 
 class Forest(NamedTuple):
