@@ -1,4 +1,4 @@
-"""Boosted trees: 120 small ones of LightGBM on a sample of the newest rows of all symbols, and 30 more for each symbol."""
+"""Boosted trees: 200 small ones of LightGBM on a sample of the newest rows of all symbols, and 30 more for each symbol."""
 
 from typing import Any, ClassVar
 
@@ -8,10 +8,10 @@ __all__ = ["Boosted"]
 
 
 class Boosted(Trees):
-    """120 trees of 31 leaves, each on half of the rows and three tenths of the features."""
+    """200 trees of 31 leaves, and 30 more for each symbol, each on half of the rows and three tenths of the features."""
 
     name = "boosted"
-    algorithm = 3
+    algorithm = 4
     refit_months: tuple[int, ...] = (1, 4, 7, 10)
     settings: ClassVar[dict[str, Any]] = {
         "objective": "regression",
@@ -24,6 +24,6 @@ class Boosted(Trees):
         "lambda_l2": 50.0,
         "max_bin": 63,
     }
-    rounds = 120
+    rounds = 200
     own_rounds = 30
     most_rows = 400_000

@@ -11,7 +11,7 @@ class Tree(Trees):
     """One tree of 48 leaves; raw it says too much, and is calibrated on its own past before it is served."""
 
     name = "tree"
-    algorithm = 3
+    algorithm = 4
     refit_months: tuple[int, ...] = (1, 7)
     settings: ClassVar[dict[str, Any]] = {"objective": "regression", "num_leaves": 48, "learning_rate": 1.0, "min_data_in_leaf": 1000, "max_bin": 63}
     rounds = 1

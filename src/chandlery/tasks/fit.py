@@ -1,7 +1,7 @@
 """The fit task: gathered sums or samples to fitted models, one a refit and horizon, in the order of time."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -14,7 +14,7 @@ from chandlery.errors import StoreUnavailableError
 from chandlery.leaks import TrainedOn, check_learned, check_split
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state import get_arrays
-from chandlery.tasks.gather import bucket_path
+from chandlery.tasks.gather import SAMPLE_ROWS, bucket_path
 from chandlery.tasks.work import Arrays, Work
 
 __all__ = ["FitTask", "Fitted", "artefact_path", "fit_models", "plan_fits", "read_artefacts"]
@@ -193,9 +193,9 @@ class Buckets:
         """Return how many symbols have a bucket that a refit may train on."""
         return sum(first <= refit for first in self._firsts)
 
-    def forget(self, oldest: str, quota: int) -> None:
-        """Forget what nobody trains on any more: buckets up to the oldest, and of the others the rows beyond a quota."""
-        self.read = [bucket.take_lowest(quota) for bucket in self.read if bucket.name > oldest]
+    def forget(self, oldest: str, quota: Callable[[str], int]) -> None:
+        """Forget what nobody trains on any more: buckets up to the oldest, and of the others the rows beyond their quota."""
+        self.read = [bucket.take_lowest(quota(bucket.name)) for bucket in self.read if bucket.name > oldest]
 
     def _read(self, symbol: str, path: str) -> Arrays:
         arrays = get_arrays(self._lake.store, path)
@@ -254,30 +254,76 @@ class SumsPool:
         return replace(self._total, own={symbol: sums.fade(fading(bucket, self._newest)) for symbol, (bucket, sums) in sorted(self._own.items())})
 
 
+def limit_newest(symbols: int) -> float:
+    """Return how many rows the newest bucket of each symbol may give, so that all, thinned as they fade, are MOST_ROWS at most.
+
+    Example:
+        >>> limit_newest(6), round(limit_newest(392), 1)
+        (10240, 526.3)
+    """
+    shared = MOST_ROWS * (1.0 - float(0.5 ** (1.0 / HALF_LIFE_MONTHS)))
+    return min(SAMPLE_ROWS, shared / max(symbols, 1))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is left of a bucket's sample.
+
+    Args:
+        bucket: Its name.
+        symbol: Whose rows.
+        rows: How many there were at first.
+        sample: Those that are left.
+    """
+
+    bucket: str
+    symbol: str
+    rows: int
+    sample: Sample
+
+    def take_lowest(self, count: int) -> "Part":
+        """Return no more rows than so many."""
+        return replace(self, sample=self.sample.take_lowest(count))
+
+    def fade(self, refit: str, most: float) -> Sample:
+        """Return the rows with all the weight together that is left to them at a refit, of `most` rows or of all there were."""
+        left = fading(self.bucket, refit) * min(most, self.rows) / self.sample.rows
+        return replace(self.sample, weight=self.sample.weight * np.float32(left))
+
+
 class SamplePool:
-    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS, in the order of their keys."""
+    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, about MOST_ROWS at most, in the order of their keys.
+
+    Buckets fade by losing rows, which is as good as losing weight and takes less time; where a bucket has few rows
+    they stay, and lose weight.
+    """
 
     def __init__(self, task: FitTask, buckets: Buckets) -> None:
         self._task, self._buckets = task, buckets
-        self._parts: list[tuple[str, str, Sample]] = []
+        self._parts: list[Part] = []
         self._rows: Sample | None = None
 
     @property
     def symbols(self) -> list[str]:
         """Whose rows they are."""
-        return sorted({symbol for _, symbol, _ in self._parts})
+        return sorted({part.symbol for part in self._parts})
 
     def advance(self, refit: str) -> None:
         """Take in what a refit may train on, and leave what is too old for it."""
         oldest = str(np.datetime64(refit, "M") - POOL_MONTHS)
-        symbols = self._buckets.symbols_until(refit)
-        quota = MOST_ROWS // (POOL_MONTHS * max(symbols, 1))  # falls from refit to refit: the lowest of the lowest are the lowest
-        fresh = [(bucket, symbol, Sample.from_arrays(arrays).of(symbol, self._task.symbols)) for bucket, symbol, arrays in self._buckets.until(refit, oldest) if arrays.get("sample.key", NO_KEYS).size]
+        most = limit_newest(self._buckets.symbols_until(refit))
+
+        def quota(bucket: str) -> int:
+            return int(most * fading(bucket, refit))  # falls from refit to refit: the lowest of the lowest are the lowest
+
+        for bucket, symbol, arrays in self._buckets.until(refit, oldest):
+            if arrays.get("sample.key", NO_KEYS).size:
+                sample = Sample.from_arrays(arrays).of(symbol, self._task.symbols)
+                self._parts.append(Part(bucket, symbol, sample.rows, sample))
         self._buckets.forget(oldest, quota)
-        self._parts = [(bucket, symbol, sample.take_lowest(quota)) for bucket, symbol, sample in self._parts + fresh if bucket > oldest]
-        faded = [replace(sample, weight=sample.weight * np.float32(fading(bucket, refit))) for bucket, _, sample in self._parts]
+        self._parts = [part.take_lowest(quota(part.bucket)) for part in self._parts if part.bucket > oldest]
         self._rows = None  # what a refit before had goes first
-        if faded:
+        if faded := [part.fade(refit, most) for part in self._parts if part.sample.rows]:
             rows = Sample.concat(faded).take_lowest(MOST_ROWS)
             self._rows = replace(rows, values=rows.values.astype(np.float32))
 

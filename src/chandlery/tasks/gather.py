@@ -22,7 +22,7 @@ from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
 __all__ = ["Gathered", "bucket_path", "gather_symbol", "targets_of"]
 
 ROWS_PER_MINUTE = 0.25  # neighbouring minutes tell nearly the same: see docs/how_it_works.md for what the others would add
-SAMPLE_ROWS = 4096  # a symbol and bucket: a year of six pairs makes a pool of about 295,000
+SAMPLE_ROWS = 10_240  # a symbol and bucket: thinned as they fade, those of a year of six pairs make a pool of about 265,000
 
 
 @dataclass(frozen=True)
