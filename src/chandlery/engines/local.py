@@ -18,6 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 from threadpoolctl import threadpool_limits
 
 from chandlery.errors import TransientError
+from chandlery.memory import give_back_memory, keep_freed_memory
 
 __all__ = ["LocalEngine"]
 
@@ -26,8 +27,6 @@ Result = TypeVar("Result")
 
 WORTH_A_PROCESS = 4.0  # CPU seconds: a worker's start costs about one
 PR_SET_PDEATHSIG = 1
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT_BYTES = 256 * 1024 * 1024
 COLLECT_AFTER = 100_000  # objects: arrays are no garbage cycles, and imports make objects by the ten thousand
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
@@ -46,7 +45,7 @@ class LocalEngine:
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        _keep_freed_memory()
+        keep_freed_memory()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -62,7 +61,7 @@ class LocalEngine:
         done: Callable[[Result], None],
     ) -> list[Result]:
         """Return the results in the order of the tasks; see `Engine.map`."""
-        _give_back_memory()
+        give_back_memory()
         if min(self.workers, len(tasks)) <= 1 or cost_seconds < WORTH_A_PROCESS:
             return list(_call_here(function, tasks, done))
         share = _Share(tasks, done)
@@ -70,7 +69,7 @@ class LocalEngine:
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
             pool = self._open_pool()
             for _ in range(others):
-                threads.submit(share.take_all, lambda task: pool.submit(function, task).result())
+                threads.submit(share.take_all, lambda task: pool.submit(_call_there, function, task).result())
             try:
                 share.take_all(function)
             finally:
@@ -137,6 +136,17 @@ def _call_here(function: Callable[[Task], Result], tasks: Sequence[Task], done: 
             yield result
 
 
+_called: list[Any] = [None]
+
+
+def _call_there(function: Callable[[Task], Result], task: Task) -> Result:
+    """Call a function in this worker; what its last stage has freed goes back before the first task of another."""
+    if _called[0] is not function:
+        give_back_memory()
+        _called[0] = function
+    return function(task)
+
+
 def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -167,23 +177,10 @@ def _hidden_main() -> Iterator[None]:
         main.__dict__.update(hidden)
 
 
-def _keep_freed_memory() -> None:
-    """Let the C library keep what is freed: arrays of a block come and go, and fresh pages cost a fifth of the time."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            libc.mallopt(option, KEPT_BYTES)
-
-
-def _give_back_memory() -> None:
-    """Let the C library return what the stage before has freed."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
-
-
 def _start_worker(parent: int) -> None:
     gc.set_threshold(COLLECT_AFTER)
     atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
-    _keep_freed_memory()
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     if sys.platform == "linux":  # a worker must not go on publishing when its parent was killed
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -15,7 +15,7 @@ from chandlery.models.base import OWN, Artefact, Sample, Sums
 __all__ = ["Trees"]
 
 COLUMNS = ("feature", "threshold", "child", "null_left", "value", "root")
-MOST_OPEN = 64
+MOST_OPEN = 16
 MOST_LEAVES = 64
 ALL_LEAVES = 2**64 - 1
 NONE_RULED_OUT = np.uint64(ALL_LEAVES)

@@ -12,6 +12,7 @@ import numpy as np
 from chandlery.config import to_minutes_text
 from chandlery.errors import StoreUnavailableError
 from chandlery.leaks import TrainedOn, check_learned, check_split
+from chandlery.memory import give_back_memory
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state import get_arrays
 from chandlery.tasks.gather import SAMPLE_ROWS, bucket_path
@@ -115,6 +116,7 @@ def fit_models(task: FitTask) -> int:
         LawError: A refit trains on what was not known at it, or learns from something else.
         LeaseHeldError: Another run has taken the lake.
     """
+    give_back_memory()  # a pool is large, and the one before was of another size
     models = open_models(task.models, task.work.extensions)
     from_sums = models[0].learns_from == "sums"
     buckets = Buckets(task, models[0].name if from_sums else None)
@@ -282,8 +284,9 @@ class Part:
     sample: Sample
 
     def take_lowest(self, count: int) -> "Part":
-        """Return no more rows than so many."""
-        return replace(self, sample=self.sample.take_lowest(count))
+        """Return no more rows than so many; the others are let go."""
+        left = self.sample.take_lowest(count)
+        return self if left is self.sample else replace(self, sample=replace(left, values=left.values.copy()))
 
     def fade(self, refit: str, most: float) -> Sample:
         """Return the rows with all the weight together that is left to them at a refit, of `most` rows or of all there were."""

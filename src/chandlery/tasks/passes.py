@@ -79,8 +79,11 @@ class SymbolPass:
     def actual(self) -> NDArray[np.float64]:
         """The close at each horizon's target, (candles, horizons); NaN where unknown or across a gap."""
         barriers = read_barriers(self.work, self.symbol)
-        columns = [label(self.candles.step, self.candles.close, horizon, barriers) for horizon in self.work.lake.horizon_steps]
-        return np.column_stack(columns)
+        horizons = self.work.lake.horizon_steps
+        actual = np.empty((self.candles.step.size, len(horizons)))
+        for place, horizon in enumerate(horizons):
+            actual[:, place] = label(self.candles.step, self.candles.close, horizon, barriers)
+        return actual
 
     def blocks(self, choose: Choose) -> Iterator[Passed]:
         """Yield each block's rows and its states, from the span's checkpoint or the first candle on.

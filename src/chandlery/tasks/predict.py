@@ -11,6 +11,7 @@ from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served, compare
+from chandlery.memory import give_back_memory
 from chandlery.models import OWN, Model, open_models
 from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
@@ -58,7 +59,10 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         forecasts = horizon_run.to_forecasts(served)
         horizon_run.check(served, forecasts)
         published += horizon_run.publish(forecasts)
+        del forecasts
         horizon_run.score(served)
+        del horizon_run, served
+        give_back_memory()  # else a horizon's arrays come to lie between what the one before has left
     return Predicted(task.symbol, run.places.size, published)
 
 
@@ -213,11 +217,11 @@ class HorizonRun:
         """Keep the sums that scores are made of."""
         kept = self.work.restore(f"scores-{self.name}")
         sums = start_sums(len(self.run.models) + 1) if kept is None else ScoreSums.from_arrays(kept)
-        scale = self.scale[:, None]
-        predicted = np.column_stack([served.calibrated, served.served]).astype(np.float64) * scale
-        half = np.column_stack([served.half_80, served.half_95]).astype(np.float64) * scale
         for day, part in self.edges():
-            rows = ScoreRows(self.issues.issued_ms[part], self.issues.close[part], self.actual[part], predicted[part], half[part])
+            said, scale = served.cut(part), self.scale[part, None]
+            predicted = np.column_stack([said.calibrated, said.served]).astype(np.float64) * scale
+            half = np.column_stack([said.half_80, said.half_95]).astype(np.float64) * scale
+            rows = ScoreRows(self.issues.issued_ms[part], self.issues.close[part], self.actual[part], predicted, half)
             sums = sum_scores(sums, rows, self.horizon_minutes * 60_000)
             if day is not None:
                 self.work.save(self.work.steps(day), f"scores-{self.name}", sums.to_arrays())
