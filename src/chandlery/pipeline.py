@@ -8,6 +8,7 @@ Each stage first asks whether what it rests on has changed, by fingerprint; wher
 """
 
 from collections.abc import Callable
+from itertools import chain
 
 import msgspec
 import polars as pl
@@ -23,7 +24,7 @@ from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoin
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, market_references, plan_span, read_pasts, refusals, survey_source
 from chandlery.tables import list_partitions
-from chandlery.tasks.fit import FitTask, fit_models, plan_fits
+from chandlery.tasks.fit import FitTask, fit_models, forget_artefacts, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import gather_symbol
 from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
@@ -245,7 +246,8 @@ def _forecast(session: Session) -> None:
             f"no forecasts yet: models are first fitted at the first month that begins after {session.settings.forecast.min_train} of history. Hint: add older candles, or lower [forecast] min_train"
         )
     with session.stage("fit", len(fits), len(fits)):
-        session.map(fit_models, fits, sum(len(task.due) for task in fits) * 0.5, str)
+        made = session.map(fit_models, fits, sum(len(task.due) for task in fits) * 0.5, str)
+        forget_artefacts(work, chain.from_iterable(made))
     with session.stage("forecast", len(symbols), len(shown)):
         done = session.map(predict_symbol, [SymbolTask(work, symbol) for symbol in shown], cost, lambda found: found.symbol)
     session.report.published += sum(found.published for found in done)

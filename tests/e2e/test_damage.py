@@ -61,6 +61,19 @@ def test_an_object_that_is_gone_is_made_anew(grown: tuple[Path, Path, Path], tmp
     assert digests(tmp_path / "lake") == digests(whole)
 
 
+def test_what_was_learned_together_is_forgotten_with_those_who_are_gone(tmp_path: Path) -> None:
+    write_days(tmp_path / "raw", 0, 45)
+    run_lake(tmp_path / "raw", tmp_path / "lake")
+    for path in (tmp_path / "raw").iterdir():
+        if not path.name.startswith("ltc"):
+            path.unlink()
+    run_lake(tmp_path / "raw", tmp_path / "lake", options=Options(prune=True))
+    run_lake(tmp_path / "raw", tmp_path / "alone")
+    one, other = ({path: digest for path, digest in digests(lake).items() if path.startswith(("artefacts/", "forecasts/"))} for lake in (tmp_path / "lake", tmp_path / "alone"))
+    assert one == other
+    assert not [path for path in one if path.startswith("artefacts/") and not path.startswith("artefacts/all/")]
+
+
 def test_a_lake_without_its_state_ends_in_the_same_bytes_and_keeps_files_that_are_gone(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
     raw, _, whole = grown
     shutil.copytree(raw, tmp_path / "raw")

@@ -31,6 +31,19 @@ def test_descent_equals_lightgbm(monkeypatch: pytest.MonkeyPatch, model: Tree | 
     assert np.allclose(model.predict(artefact, fresh), kept[0].predict(fresh), atol=1e-7)
 
 
+@pytest.mark.parametrize("leaves", [2, 32, 33, 64])
+@pytest.mark.parametrize("rows", [1, 127, 128, 5_000])
+def test_words_of_any_length_and_any_number_of_rows(monkeypatch: pytest.MonkeyPatch, leaves: int, rows: int) -> None:
+    kept = []
+    honest = lightgbm.train
+    monkeypatch.setattr(lightgbm, "train", lambda *arguments, **named: kept.append(honest(*arguments, **named)) or kept[-1])
+    monkeypatch.setattr(Tree, "settings", Tree.settings | {"num_leaves": leaves, "min_data_in_leaf": 20})
+    artefact = Tree().fit(make_sample(20_000), 0)
+    assert artefact["feature"].count(-1) == leaves
+    fresh = make_sample(rows, seed=1).values
+    assert np.allclose(Tree().predict(artefact, fresh), kept[0].predict(fresh), atol=1e-7)
+
+
 @pytest.mark.parametrize("model", [Tree(), Boosted()], ids=["tree", "boosted"])
 def test_equal_samples_give_equal_texts_in_any_order(model: Tree | Boosted) -> None:
     sample = make_sample(20_000)

@@ -1,7 +1,7 @@
 """The fit task: gathered sums or samples to fitted models, one a refit and horizon, in the order of time."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -18,7 +18,7 @@ from chandlery.state import get_arrays
 from chandlery.tasks.gather import SAMPLE_ROWS, bucket_path
 from chandlery.tasks.work import Arrays, Work
 
-__all__ = ["FitTask", "Fitted", "artefact_path", "fit_models", "plan_fits", "read_artefacts"]
+__all__ = ["FitTask", "Fitted", "artefact_path", "fit_models", "forget_artefacts", "plan_fits", "read_artefacts"]
 
 
 POOL_MONTHS = 12
@@ -109,8 +109,8 @@ def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "",
     return [fitted for content in found if content for fitted in decoder.decode_lines(content)]
 
 
-def fit_models(task: FitTask) -> int:
-    """Fit and publish models at each of their refits, at every horizon; return how many fits there are.
+def fit_models(task: FitTask) -> tuple[str, ...]:
+    """Fit and publish models at each of their refits, at every horizon; return the names of the texts.
 
     Raises:
         LawError: A refit trains on what was not known at it, or learns from something else.
@@ -134,9 +134,7 @@ def fit_models(task: FitTask) -> int:
                 for symbol, part in {**fit.pop(OWN, {}), ALL: fit}.items():
                     fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, part)
                     fits.setdefault((model.name, horizon, refit[:4], symbol), []).append(fitted)
-    for (name, horizon, year, symbol), fresh in fits.items():
-        publish(task.work, name, horizon, year, symbol, fresh)
-    return sum(len(fresh) for (*_, symbol), fresh in fits.items() if symbol == ALL)
+    return tuple(publish(task.work, *key, fresh) for key, fresh in fits.items())
 
 
 def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) -> Artefact:
@@ -148,13 +146,23 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
     return fit
 
 
-def publish(work: Work, model: str, horizon: int, year: str, symbol: str, fresh: list[Fitted]) -> None:
-    """Put a year's fits beside those of the year that stay as they were."""
+def publish(work: Work, model: str, horizon: int, year: str, symbol: str, fresh: list[Fitted]) -> str:
+    """Put a year's fits beside those of the year that stay as they were; return the name of the text."""
     horizon_minutes = work.lake.file.horizons[horizon]
     kept = [fitted for fitted in read_artefacts(work, model, horizon_minutes, year, symbol) if fitted.refit_at < fresh[0].refit_at and work.span.resumed]
     work.lake.guard()
-    content = msgspec.json.Encoder().encode_lines(kept + fresh)
-    work.lake.store.put_changed(artefact_path(model, horizon_minutes, year, symbol), content)
+    path = artefact_path(model, horizon_minutes, year, symbol)
+    work.lake.store.put_changed(path, msgspec.json.Encoder().encode_lines(kept + fresh))
+    return path
+
+
+def forget_artefacts(work: Work, made: Iterable[str]) -> None:
+    """Take away what an earlier run left, where everything was made anew."""
+    stays = set(made)
+    for entry in work.lake.store.list("artefacts/"):
+        if not work.span.resumed and entry.path not in stays:
+            work.lake.guard()
+            work.lake.store.delete(entry.path)
 
 
 def fading(bucket: str, later: str) -> float:

@@ -105,9 +105,9 @@ def read_fits(work: Work, model: Model, horizon: int, symbol: str) -> Fits:
     """Return all fits of a model for a horizon, as published, with what it has learned of a symbol alone."""
     minutes = work.lake.file.horizons[horizon]
     found = read_artefacts(work, model.name, minutes)
-    own = {fitted.refit_at: {OWN: fitted.fit} for fitted in read_artefacts(work, model.name, minutes, symbol=symbol)}
+    own = {(fitted.refit_at, *fitted.symbols): {OWN: fitted.fit} for fitted in read_artefacts(work, model.name, minutes, symbol=symbol)}
     refit_ms = np.array([fitted.refit_at for fitted in found], "datetime64[ms]").astype(np.int64)
-    return Fits(model, horizon, refit_ms, [fitted.fit | own.get(fitted.refit_at, {}) for fitted in found])
+    return Fits(model, horizon, refit_ms, [fitted.fit | own.get((fitted.refit_at, *fitted.symbols), {}) for fitted in found])
 
 
 class HorizonRun:
