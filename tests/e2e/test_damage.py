@@ -65,7 +65,7 @@ def test_what_was_learned_together_is_forgotten_with_those_who_are_gone(tmp_path
     write_days(tmp_path / "raw", 0, 45)
     run_lake(tmp_path / "raw", tmp_path / "lake")
     for path in (tmp_path / "raw").iterdir():
-        if not path.name.startswith("ltc"):
+        if not path.name.startswith("eth"):
             path.unlink()
     run_lake(tmp_path / "raw", tmp_path / "lake", options=Options(prune=True))
     run_lake(tmp_path / "raw", tmp_path / "alone")

@@ -161,7 +161,7 @@ def draw_by_outcome(patch: pytest.MonkeyPatch) -> None:
     honest = gather.Bucket._draw
 
     def drawn(self: Any, fresh: Sample) -> None:
-        best = np.argsort(-np.abs(fresh.target[:, 0]), kind="stable")[: gather.SAMPLE_ROWS]
+        best = np.argsort(-np.abs(fresh.target[:, 0]), kind="stable")[: fresh.rows // 2]
         honest(self, fresh._pick(best))
 
     patch.setattr(gather.Bucket, "_draw", drawn)
