@@ -247,7 +247,7 @@ def _forecast(session: Session) -> None:
         )
     with session.stage("fit", len(fits), len(fits)):
         made = session.map(fit_models, fits, sum(len(task.due) for task in fits) * 0.5, str)
-        forget_artefacts(work, chain.from_iterable(made))
+        forget_artefacts(work, chain.from_iterable(made), symbols)
     with session.stage("forecast", len(symbols), len(shown)):
         done = session.map(predict_symbol, [SymbolTask(work, symbol) for symbol in shown], cost, lambda found: found.symbol)
     session.report.published += sum(found.published for found in done)

@@ -106,6 +106,14 @@ def test_a_symbol_that_has_what_most_rows_lack_gets_its_trees() -> None:
     assert max(artefact[OWN]["LTCUSD"]["feature"]) < 8 <= max(artefact[OWN]["ETHUSD"]["feature"])
 
 
+@pytest.mark.parametrize("rows", [1, 2, 30])
+def test_a_symbol_of_a_few_rows_has_no_trees_of_its_own(rows: int) -> None:
+    sample = make_sample(20_000)
+    few = (np.arange(sample.rows) < rows).astype(np.int16)
+    artefact = Boosted().fit(replace(sample, symbol=few, symbols=("LTCUSD", "ETHUSD")), 0)
+    assert list(artefact[OWN]) == ["LTCUSD"]
+
+
 def test_one_symbol_alone_has_no_trees_of_its_own() -> None:
     assert OWN not in Boosted().fit(make_sample(5_000), 0)
 

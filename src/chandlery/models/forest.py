@@ -165,6 +165,8 @@ class BinnedRows:
             own = trees.setdefault(OWN, {})
             for place in present:
                 chosen = np.flatnonzero(rows.symbol == place)
+                if chosen.size < 2 * settings["min_data_in_leaf"]:  # no tree could part them, and LightGBM fails where a bag is empty
+                    continue
                 part = self._held[2].subset(chosen.tolist()).construct().set_label(target[chosen]).set_weight(weight[chosen]).set_init_score(reached[chosen])
                 own[rows.symbols[place]] = flatten(lightgbm.train(settings, part, own_rounds))
         return trees

@@ -4,13 +4,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
+from itertools import groupby, product
 
 import msgspec
 import numpy as np
 
 from chandlery.config import to_minutes_text
-from chandlery.errors import StoreUnavailableError
+from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.leaks import TrainedOn, check_learned, check_split
 from chandlery.memory import give_back_memory
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
@@ -131,10 +131,28 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
             check_split(model.name, refit, buckets.read, training)
             for horizon in range(len(task.work.lake.horizon_steps)):
                 fit = fit_one(task, refit, model, training.at(horizon))
-                for symbol, part in {**fit.pop(OWN, {}), ALL: fit}.items():
+                for symbol, part in split_own(model.name, fit, pool.symbols).items():
                     fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, part)
                     fits.setdefault((model.name, horizon, refit[:4], symbol), []).append(fitted)
-    return tuple(publish(task.work, *key, fresh) for key, fresh in fits.items())
+    since = {(model, refit[:4]): f"{refit}-01" for refit, names in reversed(task.due) for model in names}
+    for symbol in {entry.path.split("/")[1] for entry in task.work.lake.store.list("artefacts/")}:
+        for (model, year), horizon in product(since, range(len(task.work.lake.horizon_steps))):
+            fits.setdefault((model, horizon, year, symbol), [])  # what was learned anew may be nothing
+    return tuple(publish(task.work, *key, fresh, since[key[0], key[2]]) for key, fresh in sorted(fits.items()))
+
+
+def split_own(model: str, fit: Artefact, symbols: Sequence[str]) -> dict[str, Artefact]:
+    """Return what was learned of all, and of single symbols alone.
+
+    Raises:
+        SettingsError: A model of somebody's own returns something else.
+    """
+    own = fit.get(OWN, {}) if isinstance(fit, dict) else None
+    if not isinstance(own, dict) or not all(isinstance(part, dict) for part in own.values()):
+        raise SettingsError(f"model {model} returns {type(fit).__name__} from fit, or under {OWN!r} no dict of dicts", f"a dict, with a dict for each symbol under {OWN!r} if there are such", "look at its fit")
+    if unknown := [symbol for symbol in own if symbol not in symbols]:
+        raise SettingsError(f"model {model} returns a part for {unknown[0]!r} under {OWN!r}", f"symbols that it was trained on: {', '.join(symbols[:20])}", "training.symbols[place] is the name of a row's training.symbol")
+    return {**own, ALL: {name: part for name, part in fit.items() if name != OWN}}
 
 
 def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) -> Artefact:
@@ -146,21 +164,24 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
     return fit
 
 
-def publish(work: Work, model: str, horizon: int, year: str, symbol: str, fresh: list[Fitted]) -> str:
-    """Put a year's fits beside those of the year that stay as they were; return the name of the text."""
+def publish(work: Work, model: str, horizon: int, year: str, symbol: str, fresh: list[Fitted], since: str) -> str:
+    """Put a year's fits beside those of before a day, which stay as they were; return the name of the text."""
     horizon_minutes = work.lake.file.horizons[horizon]
-    kept = [fitted for fitted in read_artefacts(work, model, horizon_minutes, year, symbol) if fitted.refit_at < fresh[0].refit_at and work.span.resumed]
+    kept = [fitted for fitted in read_artefacts(work, model, horizon_minutes, year, symbol) if fitted.refit_at < since and work.span.resumed]
     work.lake.guard()
     path = artefact_path(model, horizon_minutes, year, symbol)
-    work.lake.store.put_changed(path, msgspec.json.Encoder().encode_lines(kept + fresh))
+    if kept + fresh:
+        work.lake.store.put_changed(path, msgspec.json.Encoder().encode_lines(kept + fresh))
+    elif any(entry.path == path for entry in work.lake.store.list(f"artefacts/{symbol}/")):
+        work.lake.store.delete(path)
     return path
 
 
-def forget_artefacts(work: Work, made: Iterable[str]) -> None:
-    """Take away what an earlier run left, where everything was made anew."""
-    stays = set(made)
+def forget_artefacts(work: Work, made: Iterable[str], symbols: Iterable[str]) -> None:
+    """Take away what an earlier run left, where everything was made anew, and what belongs to symbols that are gone."""
+    stays, folders = set(made), {ALL, *symbols}
     for entry in work.lake.store.list("artefacts/"):
-        if not work.span.resumed and entry.path not in stays:
+        if entry.path.split("/")[1] not in folders or (not work.span.resumed and entry.path not in stays):
             work.lake.guard()
             work.lake.store.delete(entry.path)
 
