@@ -134,10 +134,10 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
                 for symbol, part in split_own(model.name, fit, pool.symbols).items():
                     fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, part)
                     fits.setdefault((model.name, horizon, refit[:4], symbol), []).append(fitted)
-    since = {(model, refit[:4]): f"{refit}-01" for refit, names in reversed(task.due) for model in names}
+    since = {(name, refit[:4]): f"{refit}-01" for refit, names in reversed(task.due) for name in names}
     for symbol in {entry.path.split("/")[1] for entry in task.work.lake.store.list("artefacts/")}:
-        for (model, year), horizon in product(since, range(len(task.work.lake.horizon_steps))):
-            fits.setdefault((model, horizon, year, symbol), [])  # what was learned anew may be nothing
+        for (name, year), horizon in product(since, range(len(task.work.lake.horizon_steps))):
+            fits.setdefault((name, horizon, year, symbol), [])  # what was learned anew may be nothing
     return tuple(publish(task.work, *key, fresh, since[key[0], key[2]]) for key, fresh in sorted(fits.items()))
 
 
