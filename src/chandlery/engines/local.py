@@ -69,7 +69,7 @@ class LocalEngine:
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
             pool = self._open_pool()
             for _ in range(others):
-                threads.submit(share.take_all, lambda task: pool.submit(_call_there, function, task).result())
+                threads.submit(share.take_all, lambda task: pool.submit(function, task).result())
             try:
                 share.take_all(function)
             finally:
@@ -134,17 +134,6 @@ def _call_here(function: Callable[[Task], Result], tasks: Sequence[Task], done: 
             result = function(task)
             done(result)
             yield result
-
-
-_called: list[Any] = [None]
-
-
-def _call_there(function: Callable[[Task], Result], task: Task) -> Result:
-    """Call a function in this worker; what its last stage has freed goes back before the first task of another."""
-    if _called[0] is not function:
-        give_back_memory()
-        _called[0] = function
-    return function(task)
 
 
 def _count_cores() -> int:

@@ -149,6 +149,11 @@ class Sample:
         return replace(self, target=self.target[:, horizon : horizon + 1])
 
     @classmethod
+    def of_one(cls, values: Singles, target: Singles, weight: Singles, key: NDArray[np.uint64]) -> "Sample":
+        """Return rows of one symbol, which is not named."""
+        return cls(values, target, weight, key, np.zeros(key.size, np.int16))
+
+    @classmethod
     def concat(cls, parts: Iterable["Sample"]) -> "Sample":
         """Return several samples of the same list of symbols as one."""
         held = list(parts)
@@ -164,7 +169,7 @@ class Sample:
     def from_arrays(cls, arrays: Arrays) -> "Sample":
         """Return the sample that arrays hold, values as float16."""
         values, target, weight, key = (arrays[f"sample.{name}"] for name in COLUMNS[:4])
-        return cls(values, target, weight, key, np.zeros(key.size, np.int16))
+        return cls.of_one(values, target, weight, key)
 
     def of(self, symbol: str, symbols: tuple[str, ...]) -> "Sample":
         """Return rows of one symbol as such."""

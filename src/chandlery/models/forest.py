@@ -100,7 +100,7 @@ def to_forest(artefact: Artefact) -> Forest:
         first,
         np.array(thresholds, np.float32),
         np.array(trees, np.int64),
-        (np.array(masks, np.uint64) & np.uint64(np.iinfo(word).max)).astype(word),
+        np.array(masks, np.uint64).astype(word),
         np.array(nulls, np.bool_),
         np.array(values, np.float64),
         np.array(leaf, np.int64),
@@ -162,7 +162,7 @@ class BinnedRows:
         present = np.unique(rows.symbol)
         if own_rounds and present.size > 1:
             reached = read_training(booster)
-            own = trees.setdefault(OWN, {})
+            own = trees[OWN] = {}
             for place in present:
                 chosen = np.flatnonzero(rows.symbol == place)
                 if chosen.size < 2 * settings["min_data_in_leaf"]:  # no tree could part them, and LightGBM fails where a bag is empty
@@ -269,19 +269,18 @@ def score_rows(design, first, threshold, tree, mask, null_right, value, leaf):  
     """Return the sum over the trees of the leaf that each row falls into, float32 (n,): LANES rows at a time."""
     sums = np.zeros(design.shape[0], np.float32)
     left = np.empty((leaf.size, LANES), mask.dtype)
-    everything = np.zeros(1, mask.dtype)
-    everything[0] -= 1
+    everything = (~np.zeros(1, mask.dtype))[0]
     entries = np.empty(LANES, np.float32)
     for start in range(0, design.shape[0], LANES):
         lanes = min(LANES, design.shape[0] - start)
-        left[:] = everything[0]
+        left[:] = everything
         for feature in range(first.size - 1):
             if first[feature] < first[feature + 1]:
                 greatest, nulls = read_entries(design, start, feature, entries)
                 for place in range(first[feature], first[feature + 1]):
                     if not threshold[place] < greatest:
                         break
-                    rule_out(left[tree[place]], entries, threshold[place], mask[place], everything[0])
+                    rule_out(left[tree[place]], entries, threshold[place], mask[place], everything)
                 if nulls:
                     rule_out_nulls(left, entries, tree, mask, null_right, first[feature], first[feature + 1])
         for lane in range(lanes):

@@ -24,8 +24,8 @@ class Linear:
     """Ridge on the features and on the key signals times staleness, activity and volatility.
 
     Rows fade with a half-life of three months. The penalty is 0.01 of the mean diagonal of X'WX; loss weights are
-    (sigma against a typical one)^1.5. A symbol's own coefficients come from its own sums and, as much again, the
-    mean of all symbols'.
+    (sigma against a typical one)^1.5. A symbol's own coefficients come from its own sums plus the mean of all
+    symbols' sums.
     """
 
     name = "linear"

@@ -116,12 +116,13 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
         LawError: A refit trains on what was not known at it, or learns from something else.
         LeaseHeldError: Another run has taken the lake.
     """
-    give_back_memory()  # a pool is large, and the one before was of another size
+    give_back_memory()  # a pool is large, and what was before it is of another size
     models = open_models(task.models, task.work.extensions)
     from_sums = models[0].learns_from == "sums"
     buckets = Buckets(task, models[0].name if from_sums else None)
     pool = SumsPool(task, buckets) if from_sums else SamplePool(task, buckets)
-    fits: dict[tuple[str, int, str, str], list[Fitted]] = {}
+    since = {(name, refit[:4]): f"{refit}-01" for refit, names in reversed(task.due) for name in names}
+    fits = texts_there(task.work, since)
     for refit, names in task.due:
         pool.advance(refit)
         for model in models:
@@ -134,11 +135,15 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
                 for symbol, part in split_own(model.name, fit, pool.symbols).items():
                     fitted = Fitted(f"{refit}-01", training.rows, pool.symbols, list(task.names), task.work.seed, part)
                     fits.setdefault((model.name, horizon, refit[:4], symbol), []).append(fitted)
-    since = {(name, refit[:4]): f"{refit}-01" for refit, names in reversed(task.due) for name in names}
-    for symbol in {entry.path.split("/")[1] for entry in task.work.lake.store.list("artefacts/")}:
-        for (name, year), horizon in product(since, range(len(task.work.lake.horizon_steps))):
-            fits.setdefault((name, horizon, year, symbol), [])  # what was learned anew may be nothing
     return tuple(publish(task.work, *key, fresh, since[key[0], key[2]]) for key, fresh in sorted(fits.items()))
+
+
+def texts_there(work: Work, years: Iterable[tuple[str, str]]) -> dict[tuple[str, int, str, str], list[Fitted]]:
+    """Return which texts of models and years there are, by model, horizon, year and symbol, each with no fresh fit: nothing may be what is learned anew."""
+    there = {entry.path for entry in work.lake.store.list("artefacts/")}
+    symbols = sorted({path.split("/")[1] for path in there})
+    keys = ((model, horizon, year, symbol) for (model, year), (horizon, _), symbol in product(years, enumerate(work.lake.file.horizons), symbols))
+    return {key: [] for key in keys if artefact_path(key[0], work.lake.file.horizons[key[1]], *key[2:]) in there}
 
 
 def split_own(model: str, fit: Artefact, symbols: Sequence[str]) -> dict[str, Artefact]:
@@ -165,14 +170,15 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
 
 
 def publish(work: Work, model: str, horizon: int, year: str, symbol: str, fresh: list[Fitted], since: str) -> str:
-    """Put a year's fits beside those of before a day, which stay as they were; return the name of the text."""
+    """Put a year's fits beside those of before a day, which stay as they were; take the text away where there are none. Return its name."""
     horizon_minutes = work.lake.file.horizons[horizon]
-    kept = [fitted for fitted in read_artefacts(work, model, horizon_minutes, year, symbol) if fitted.refit_at < since and work.span.resumed]
+    held = read_artefacts(work, model, horizon_minutes, year, symbol) if work.span.resumed else []
+    kept = [fitted for fitted in held if fitted.refit_at < since]
     work.lake.guard()
     path = artefact_path(model, horizon_minutes, year, symbol)
     if kept + fresh:
         work.lake.store.put_changed(path, msgspec.json.Encoder().encode_lines(kept + fresh))
-    elif any(entry.path == path for entry in work.lake.store.list(f"artefacts/{symbol}/")):
+    else:
         work.lake.store.delete(path)
     return path
 
@@ -324,7 +330,7 @@ class Part:
 
 
 class SamplePool:
-    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, about MOST_ROWS at most, in the order of their keys.
+    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS, in the order of their keys.
 
     Buckets fade by losing rows, which is as good as losing weight and takes less time; where a bucket has few rows
     they stay, and lose weight.

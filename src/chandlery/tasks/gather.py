@@ -93,7 +93,7 @@ class Bucket:
                 sums = add_rows(self.sums.get(model.name), inputs, target, model.weigh(weight), days)
                 self.sums |= {model.name: sums} if sums else {}
         if any(model.learns_from == "sample" for model in models):
-            self._draw(Sample(values, target, weight, hash_rows(self.symbol, steps), np.zeros(steps.size, np.int16)))
+            self._draw(Sample.of_one(values, target, weight, hash_rows(self.symbol, steps)))
         self.newest = max(self.newest, int(steps.max(initial=-1)))
         return steps.size
 
@@ -156,7 +156,7 @@ class Fresh:
         usable = rows.ready & np.isfinite(target).all(axis=1)
         steps = rows.step[usable]
         self._days = steps // work.steps(1)
-        self._rows = Sample(rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, steps), np.zeros(steps.size, np.int16))
+        self._rows = Sample.of_one(rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, steps))
 
     def check(self, before: tuple[dict[str, Sums], Sample | None], bucket: Bucket, used: int) -> None:
         """Compare what was added with it.

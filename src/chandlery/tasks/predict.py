@@ -51,19 +51,24 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         LawError: A served forecast knew the future.
         LeaseHeldError: Another run has taken the lake.
     """
+    give_back_memory()
     run = SymbolRun(task)
     published = 0
     for horizon in range(len(task.work.lake.horizon_steps)):
-        horizon_run = HorizonRun(run, horizon)
-        served = horizon_run.serve()
-        forecasts = horizon_run.to_forecasts(served)
-        horizon_run.check(served, forecasts)
-        published += horizon_run.publish(forecasts)
-        del forecasts
-        horizon_run.score(served)
-        del horizon_run, served
         give_back_memory()  # else a horizon's arrays come to lie between what the one before has left
+        published += predict_horizon(HorizonRun(run, horizon))
     return Predicted(task.symbol, run.places.size, published)
+
+
+def predict_horizon(run: "HorizonRun") -> int:
+    """Publish the forecasts of one horizon, and keep its score sums; return how many objects were put."""
+    served = run.serve()
+    forecasts = run.to_forecasts(served)
+    run.check(served, forecasts)
+    published = run.publish(forecasts)
+    del forecasts  # large, and scores need it no more
+    run.score(served)
+    return published
 
 
 class SymbolRun:
