@@ -64,6 +64,18 @@ def test_the_model_of_the_guide_runs_and_a_lake_says_which_model_it_lacks(tmp_pa
         run_lake(tmp_path / "raw", tmp_path / "lake")
 
 
+@pytest.mark.slow
+def test_a_name_that_begins_another_reads_its_own_fits_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_models", dict(base._models))
+    text = OWN_MODEL.replace("(1, 7)", "tuple(range(1, 13))")
+    (tmp_path / "own.py").write_text(text.replace("register(Huber())", 'register(Huber())\nregister(type("Other", (Huber,), {"name": "huber-1m"})())'))
+    write_days(tmp_path / "raw", 0, 40)
+    run_lake(tmp_path / "raw", tmp_path / "lake", extensions=[str(tmp_path / "own.py")], models=["huber", "huber-1m"])
+    models = read_table(str(tmp_path / "lake"), "models")
+    assert models.select("model", "horizon_minutes", "refit_at").is_duplicated().sum() == 0
+    assert set(models["model"]) == {"huber", "huber-1m"}
+
+
 def test_an_unknown_model_is_told(tmp_path: Path) -> None:
     write_days(tmp_path / "raw", 0, 2, symbols=1)
     with pytest.raises(SettingsError, match="model 'crystal'; expected one of linear, tree"):

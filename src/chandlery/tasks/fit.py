@@ -103,10 +103,10 @@ def artefact_path(model: str, horizon_minutes: int, year: str, symbol: str = ALL
 
 def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "", symbol: str = ALL) -> list[Fitted]:
     """Return a model's fits of a year, or of all years, ascending; of all symbols, or what it has learned of one."""
-    prefix = artefact_path(model, horizon_minutes, year, symbol).removesuffix(".jsonl")
-    found = (work.lake.store.get(entry.path) for entry in work.lake.store.list(f"artefacts/{symbol}/") if entry.path.startswith(prefix))
+    years = {entry.path: entry.path.removesuffix(".jsonl")[-4:] for entry in work.lake.store.list(f"artefacts/{symbol}/")}
+    paths = (path for path, its in years.items() if path == artefact_path(model, horizon_minutes, year or its, symbol))
     decoder = msgspec.json.Decoder(Fitted)
-    return [fitted for content in found if content for fitted in decoder.decode_lines(content)]
+    return [fitted for path in paths if (content := work.lake.store.get(path)) for fitted in decoder.decode_lines(content)]
 
 
 def fit_models(task: FitTask) -> tuple[str, ...]:
