@@ -34,11 +34,11 @@ def digests(lake: str | Path, storage: dict[str, str] | None = None) -> dict[str
     return {entry.path: hashlib.sha256(store.get(entry.path) or b"").hexdigest() for entry in store.list() if not entry.path.startswith(STATE)}
 
 
-def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: str = "") -> None:
+def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: str = "", days: int = 46) -> None:
     """Write a CSV a symbol with the sample's candles of some of its days."""
     folder.mkdir(parents=True, exist_ok=True)
     start, stop = (START + dt.timedelta(days=day) for day in (first, last))
-    for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:symbols], days=46, seed=3)):
+    for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:symbols], days=days, seed=3)):
         chosen = file.candles.filter((pl.col("open_time") >= start) & (pl.col("open_time") < stop))
         times = chosen["open_time"].dt.epoch("ms")
         chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(folder / file.name.replace(".csv", f"{name}.csv"))

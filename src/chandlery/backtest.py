@@ -26,12 +26,14 @@ class Fits:
         horizon: Its place among the lake's horizons.
         refit_ms: When each came into use, ascending.
         artefacts: What each learned.
+        parts: Where its part of a symbol's own came from, the day of the fit and the symbol; None where it has none.
     """
 
     model: Model
     horizon: int
     refit_ms: NDArray[np.int64]
     artefacts: Sequence[Artefact]
+    parts: Sequence[tuple[str, ...] | None]
 
     def newest_before(self, open_ms: int) -> Artefact | None:
         """Return the fit in use for candles that open at a moment; None before the first."""

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from chandlery.errors import LawError
 from chandlery.grid import Floats, Ints
+from chandlery.models import Sample, Sums, fading
 from chandlery.served import Served
 
 __all__ = ["CLOSE", "KEEP_NOTHING", "TrainedOn", "Witness", "are_close", "check_learned", "check_served", "check_split", "compare", "look_up_labels", "moment"]
 
 KEEP_NOTHING = "keep nothing between calls of design, fit and predict but the artefact, and draw at random from the seed alone; no forecasts were published"
 CLOSE = 1e-5  # where sums may be made in another order
+EXACT = 1e-9  # where sums in float64 may be
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,24 @@ class TrainedOn:
         known_ms: When the last of its targets was known; None where nobody has noted that.
         rows: How many it holds for the model.
         keys: Of those that are sampled, (rows,); None where the model learns from sums.
+        targets: Of those that are sampled, (rows, horizons); None likewise.
+        totals: Of the sums, (1 + horizons,); None where there are none.
     """
 
     name: str
     symbol: str
     known_ms: int | None
     rows: int
-    keys: NDArray[np.uint64] | None
+    keys: NDArray[np.uint64] | None = None
+    targets: NDArray[np.float32] | None = None
+    totals: NDArray[np.float64] | None = None
 
     def take_lowest(self, count: int) -> "TrainedOn":
         """Return the bucket with so many of its sampled rows at most, those of the lowest keys, as `Sample.take_lowest` does."""
-        if self.keys is None or self.keys.size <= count:
+        if self.keys is None or self.targets is None or self.keys.size <= count:
             return self
-        return replace(self, rows=count, keys=np.sort(self.keys)[:count])
+        lowest = np.argsort(self.keys)[:count]
+        return replace(self, rows=count, keys=self.keys[lowest], targets=self.targets[lowest])
 
 
 def compare(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
@@ -120,7 +127,7 @@ def look_up_labels(step: Ints, close: Floats, place: Ints, horizon: int, barrier
     return np.where((target <= step[-1]) & (starts[ahead] > target), close[last], np.nan)
 
 
-def check_split(model: str, refit: str, read: list[TrainedOn], training: Any) -> None:
+def check_split(model: str, refit: str, read: list[TrainedOn], training: Sums | Sample) -> None:
     """Make sure that a refit trains on rows alone whose every target was known at it, and on all that it says.
 
     Args:
@@ -142,15 +149,45 @@ def check_split(model: str, refit: str, read: list[TrainedOn], training: Any) ->
     expected = sum(bucket.rows for bucket in read)
     if training.rows != expected:
         raise LawError(f"split of model {model}: its fit of {refit}-01 trains on {training.rows:,} rows", f"{expected:,}: those whose targets were known", hint)
-    held = [bucket.keys for bucket in read if bucket.keys is not None and bucket.keys.size]
-    if held and not np.array_equal(training.key, np.sort(np.concatenate(held))):
-        raise LawError(f"split of model {model}: its fit of {refit}-01 trains on other rows than were sampled", "those whose targets were known", hint)
     held_by = Counter[str]()
     for bucket in read:
         held_by[bucket.symbol] += bucket.rows
     for symbol, rows in training.rows_by_symbol().items():
         if rows != held_by[symbol]:
             raise LawError(f"split of model {model}: its fit of {refit}-01 takes {rows:,} rows for {symbol}'s own", f"{held_by[symbol]:,}: those whose targets were known", hint)
+    wrong = _find_wrong_sums(read, training) if isinstance(training, Sums) else _find_wrong_rows(read, training)
+    if wrong:
+        raise LawError(f"split of model {model}: its fit of {refit}-01 trains on {wrong}", "those whose targets were known", hint)
+
+
+def _find_wrong_sums(read: list[TrainedOn], training: Sums) -> str:
+    """Return whose sums are other than those that were read; nothing where all are the same."""
+    held = [(bucket.name, bucket.symbol, bucket.totals) for bucket in read if bucket.totals is not None]
+    names, symbols, totals = zip(*held, strict=True)
+    months, place = np.unique(names, return_inverse=True)
+    faded = np.stack(totals) * np.array([fading(month, months[-1]) for month in months.tolist()])[place, None]
+    owners, place = np.unique(symbols, return_inverse=True)
+    expected = np.zeros((owners.size, faded.shape[1]))
+    np.add.at(expected, place, faded)
+    for symbol, sums, wanted in [("all symbols", training, expected.sum(axis=0)), *((symbol, training.own.get(symbol), row) for symbol, row in zip(owners.tolist(), expected, strict=True))]:
+        if sums is not None and not np.allclose(sums.totals, wanted, rtol=CLOSE, atol=EXACT * wanted[0]):
+            return f"other sums of {symbol} than were read"
+    return ""
+
+
+def _find_wrong_rows(read: list[TrainedOn], training: Sample) -> str:
+    """Return what differs from the rows that were read; nothing where all is the same."""
+    held = [(bucket.symbol, bucket.keys, bucket.targets) for bucket in read if bucket.keys is not None and bucket.targets is not None and bucket.keys.size]
+    symbols, keys, targets = zip(*held, strict=True)
+    order = np.argsort(np.concatenate(keys), kind="stable")
+    if not np.array_equal(training.key, np.concatenate(keys)[order]):
+        return "other rows than were sampled"
+    place = {symbol: place for place, symbol in enumerate(training.symbols)}
+    if not np.array_equal(training.symbol, np.repeat([place.get(symbol, -1) for symbol in symbols], [key.size for key in keys])[order]):
+        return "rows under another symbol's name"
+    if not np.array_equal(training.target, np.concatenate(targets)[order], equal_nan=True):
+        return "other targets than were sampled"
+    return ""
 
 
 def check_learned(model: str, refit: str, fit: Any, learn_again: Callable[[], Any]) -> None:

@@ -24,7 +24,8 @@ from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoin
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.survey import forecast_base, market_references, plan_span, read_pasts, refusals, survey_source
 from chandlery.tables import list_partitions
-from chandlery.tasks.fit import FitTask, fit_models, forget_artefacts, plan_fits
+from chandlery.tasks.artefacts import forget_artefacts, forget_later
+from chandlery.tasks.fit import FitTask, fit_models, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import gather_symbol
 from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
@@ -248,6 +249,7 @@ def _forecast(session: Session) -> None:
     with session.stage("fit", len(fits), len(fits)):
         made = session.map(fit_models, fits, sum(len(task.due) for task in fits) * 0.5, str)
         forget_artefacts(work, chain.from_iterable(made), symbols)
+        forget_later(work)
     with session.stage("forecast", len(symbols), len(shown)):
         done = session.map(predict_symbol, [SymbolTask(work, symbol) for symbol in shown], cost, lambda found: found.symbol)
     session.report.published += sum(found.published for found in done)

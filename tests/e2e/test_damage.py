@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lakes import digests, run_lake, write_days
 
-from chandlery.errors import SettingsError
+from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.pipeline import Options
 from chandlery.tables import read_table
 
@@ -59,6 +59,40 @@ def test_an_object_that_is_gone_is_made_anew(grown: tuple[Path, Path, Path], tmp
         path.unlink()
     run_lake(raw, tmp_path / "lake")
     assert digests(tmp_path / "lake") == digests(whole)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def drop_last_fit(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-2] + lines[-1:]))
+
+
+@pytest.mark.parametrize("spoil", [halve, flip, empty, drop_last_fit])
+@pytest.mark.parametrize("folder", ["all", "ETHUSD"])
+def test_a_damaged_artefact_is_told_and_made_anew(grown: tuple[Path, Path, Path], tmp_path: Path, folder: str, spoil: Callable[[Path], None]) -> None:
+    raw, first, whole = grown
+    shutil.copytree(first, tmp_path / "lake")
+    spoil(tmp_path / "lake" / "artefacts" / folder / "linear-1m-2019.jsonl")
+    with pytest.raises(StoreUnavailableError, match=f"artefacts/{folder}/linear-1m-2019.jsonl is damaged"):
+        run_lake(raw, tmp_path / "lake")
+    run_lake(raw, tmp_path / "lake")
+    assert digests(tmp_path / "lake") == digests(whole)
+
+
+def test_fits_of_moments_that_are_gone_go_too(tmp_path: Path) -> None:
+    write_days(tmp_path / "raw", 0, 45, name="_a", symbols=2, days=62)
+    write_days(tmp_path / "raw", 45, 62, name="_b", symbols=2, days=62)
+    run_lake(tmp_path / "raw", tmp_path / "lake")
+    fits = read_table(str(tmp_path / "lake"), "models")["refit_at"].n_unique()
+    for path in (tmp_path / "raw").glob("*_b.csv"):
+        path.unlink()
+    run_lake(tmp_path / "raw", tmp_path / "lake", options=Options(prune=True))
+    run_lake(tmp_path / "raw", tmp_path / "alone")
+    assert read_table(str(tmp_path / "lake"), "models")["refit_at"].n_unique() < fits
+    assert digests(tmp_path / "lake") == digests(tmp_path / "alone")
 
 
 def test_what_was_learned_together_is_forgotten_with_those_who_are_gone(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from chandlery import backtest, features, gaps, market
 from chandlery.models import Sample, Sums
-from chandlery.tasks import fit, gate, gather, passes, predict, work
+from chandlery.tasks import artefacts, gate, gather, passes, pools, predict, work
 from chandlery.tasks import gaps as gaps_task
 from chandlery.tasks import market as market_task
 
@@ -217,42 +217,89 @@ def forget_the_embargo(patch: pytest.MonkeyPatch) -> None:
 
 
 def read_every_bucket(patch: pytest.MonkeyPatch) -> None:
-    honest = fit.Buckets.until
-    patch.setattr(fit.Buckets, "until", lambda self, *_: honest(self, "9999-12"))
+    honest = pools.Buckets.until
+    patch.setattr(pools.Buckets, "until", lambda self, *_: honest(self, "9999-12"))
 
 
 def shuffle_the_split(patch: pytest.MonkeyPatch) -> None:
-    honest = fit.SamplePool.training
+    honest = pools.SamplePool.training
 
     def shuffled(self: Any, model: Any) -> Any:
         training = honest(self, model)
-        everything = [Sample.from_arrays(arrays) for *_, arrays in fit.Buckets(self._task).until("9999-12") if "sample.key" in arrays]
+        everything = [Sample.from_arrays(arrays) for *_, arrays in pools.Buckets(self._buckets.work, self._buckets.symbols).until("9999-12") if "sample.key" in arrays]
         drawn = np.random.default_rng(0).permutation(sum(part.rows for part in everything))[: training.rows]
         return Sample.concat(everything)._pick(drawn)
 
-    patch.setattr(fit.SamplePool, "training", shuffled)
+    patch.setattr(pools.SamplePool, "training", shuffled)
 
 
 def add_sums_of_later_rows(patch: pytest.MonkeyPatch) -> None:
-    honest = fit.SumsPool.training
+    honest = pools.SumsPool.training
 
     def mixed(self: Any, model: Any) -> Any:
-        later = fit.Buckets(self._task, model.name).until("9999-12")
+        later = pools.Buckets(self._buckets.work, self._buckets.symbols, model.name).until("9999-12")
         return sum((sums for *_, arrays in later if (sums := Sums.from_arrays(arrays, model.name))), start=honest(self, model))
 
-    patch.setattr(fit.SumsPool, "training", mixed)
+    patch.setattr(pools.SumsPool, "training", mixed)
 
 
 def add_later_rows_to_a_symbols_own(patch: pytest.MonkeyPatch) -> None:
-    honest = fit.SumsPool.training
+    honest = pools.SumsPool.training
 
     def mixed(self: Any, model: Any) -> Any:
         training = honest(self, model)
-        later = [(symbol, Sums.from_arrays(arrays, model.name)) for _, symbol, arrays in fit.Buckets(self._task, model.name).until("9999-12")]
+        later = [(symbol, Sums.from_arrays(arrays, model.name)) for _, symbol, arrays in pools.Buckets(self._buckets.work, self._buckets.symbols, model.name).until("9999-12")]
         own = {symbol: sum((sums for whose, sums in later if whose == symbol and sums), start=sums) for symbol, sums in training.own.items()}
         return replace(training, own=own)
 
-    patch.setattr(fit.SumsPool, "training", mixed)
+    patch.setattr(pools.SumsPool, "training", mixed)
+
+
+def change_training(pool: type, change: Callable[[Any], Any]) -> Plant:
+    """Return a plant that changes what a pool gives to models."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        honest = pool.training  # type: ignore[attr-defined]
+        patch.setattr(pool, "training", lambda self, model: change(honest(self, model)))
+
+    return plant
+
+
+def exchange_own_sums(training: Any) -> Any:
+    first, second, *_ = training.own
+    sums, others = training.own[first], training.own[second]
+    return replace(training, own={**training.own, first: replace(others, rows=sums.rows), second: replace(sums, rows=others.rows)})
+
+
+def sums_of_other_rows(training: Any) -> Any:
+    return replace(training, xty=training.xty * 1.01)
+
+
+def exchange_symbols(training: Any) -> Any:
+    return replace(training, symbol=np.roll(training.symbol, 1))
+
+
+def targets_of_other_rows(training: Any) -> Any:
+    return replace(training, target=np.roll(training.target, -1, axis=0))
+
+
+def change_parts(change: Callable[[list[Any], Callable[..., list[Any]]], list[Any]]) -> Plant:
+    """Return a plant that changes which of a symbol's own parts are read."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        honest = predict.read_artefacts
+
+        def changed(*given: Any, symbol: str = artefacts.ALL) -> Any:
+            found = honest(*given, symbol=symbol)
+            return found if symbol == artefacts.ALL else change(found, lambda other: honest(*given, symbol=other))
+
+        patch.setattr(predict, "read_artefacts", changed)
+
+    return plant
+
+
+def give_parts_of_another_symbol(found: list[Any], read: Callable[[str], list[Any]]) -> list[Any]:
+    return read("BTCUSD" if found and found[0].symbols != ["BTCUSD"] else "ETHUSD")
 
 
 def predict_by_later_fits(patch: pytest.MonkeyPatch) -> None:
@@ -346,6 +393,11 @@ OWN = {
     "shuffled_split": Own(shuffle_the_split, "split of model tree"),
     "sums_of_later_rows_added": Own(add_sums_of_later_rows, "split of model linear"),
     "later_rows_in_a_symbols_own": Own(add_later_rows_to_a_symbols_own, "split of model linear"),
+    "own_sums_exchanged": Own(change_training(pools.SumsPool, exchange_own_sums), "split of model linear"),
+    "sums_of_other_rows": Own(change_training(pools.SumsPool, sums_of_other_rows), "split of model linear"),
+    "sampled_symbols_exchanged": Own(change_training(pools.SamplePool, exchange_symbols), "split of model tree"),
+    "sampled_targets_shifted": Own(change_training(pools.SamplePool, targets_of_other_rows), "split of model tree"),
+    "own_part_of_another_symbol": Own(change_parts(give_parts_of_another_symbol), "split of model linear"),
     "predicted_by_a_later_fit": Own(predict_by_later_fits, "split of model linear"),
     "calibration_on_all_outcomes": Own(change_served(calibrate_on_all), "calibration at"),
     "calibration_on_later_outcomes_in_late_rows": Own(change_served(calibrate_late_on_the_next), "calibration at"),

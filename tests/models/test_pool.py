@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from chandlery.models import Sample
-from chandlery.tasks.fit import MOST_ROWS, POOL_MONTHS, SAMPLE_ROWS, Part, fading, limit_newest
+from chandlery.models import Sample, fading
+from chandlery.tasks.gather import SAMPLE_ROWS
+from chandlery.tasks.pools import MOST_ROWS, POOL_MONTHS, Part, limit_newest
 
 MONTHS = [f"2018-{month:02}" for month in range(2, 13)] + ["2019-01"]
 

@@ -12,11 +12,12 @@ from chandlery.errors import SettingsError
 from chandlery.features.registry import load_extensions, loaded_afresh, running_extension
 from chandlery.grid import Ints, Singles
 
-__all__ = ["OWN", "Artefact", "Model", "Sample", "Sums", "add_rows", "model_names", "open_afresh", "open_models", "own_models", "register"]
+__all__ = ["OWN", "Artefact", "Model", "Sample", "Sums", "add_rows", "fading", "model_names", "open_afresh", "open_models", "own_models", "register"]
 
 HALF_MAX = 65_504.0
 RESERVED = ("naive", "blend", "served")
 OWN = "own"
+HALF_LIFE_MONTHS = 3.0  # of rows, in sums and samples alike: what older ones teach is past
 COLUMNS = ("values", "target", "weight", "key", "symbol")
 Artefact = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
@@ -77,6 +78,11 @@ class Sums:
     def fade(self, keep: float) -> "Sums":
         """Return the sums at a share of their weight."""
         return Sums(self.xtx * keep, self.xty * keep, self.rows)
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        """The trace of xtx and the column sums of xty, (1 + horizons,): few numbers that tell sums apart."""
+        return np.append(np.trace(self.xtx), self.xty.sum(axis=0))
 
     def rows_by_symbol(self) -> dict[str, int]:
         """Return how many rows of each symbol there are, where it is known."""
@@ -174,6 +180,17 @@ class Sample:
     def of(self, symbol: str, symbols: tuple[str, ...]) -> "Sample":
         """Return rows of one symbol as such."""
         return replace(self, symbol=np.full(self.rows, symbols.index(symbol), np.int16), symbols=symbols)
+
+
+def fading(bucket: str, later: str) -> float:
+    """Return what is left of the weight of a month's rows.
+
+    Example:
+        >>> fading("2019-01", "2019-04")
+        0.5
+    """
+    months = int((np.datetime64(later, "M") - np.datetime64(bucket, "M")).astype(int))
+    return float(0.5 ** (months / HALF_LIFE_MONTHS))
 
 
 def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Singles, day: Ints) -> Sums | None:

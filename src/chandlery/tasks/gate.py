@@ -268,18 +268,19 @@ class ModelGate:
         open_ms = passed.block.start * minutes * 60_000
         known = [int(np.searchsorted(fit.refit_ms, open_ms, side="right")) for fit in self._fits]
         for fit, count in zip(self._fits, known, strict=True):
-            used = fit.newest_before(open_ms)
+            used, source = fit.newest_before(open_ms), fit.parts[count - 1] if count else None
+            where = f"split of model {fit.model.name}: {self._pass.symbol} at {moment(open_ms)} is predicted by"
             if used is not (fit.artefacts[count - 1] if count else None):
-                raise LawError(
-                    f"split of model {fit.model.name}: {self._pass.symbol} at {moment(open_ms)} is predicted by another fit", "the newest that is older", "look for what chooses fits by later ones"
-                )
+                raise LawError(f"{where} another fit", "the newest that is older", "look for what chooses fits by later ones")
+            if source is not None and source != (wanted := (moment(int(fit.refit_ms[count - 1]))[:10], self._pass.symbol)):
+                raise LawError(f"{where} what was learned of {source[1]} at {source[0]}", f"of {wanted[1]} at {wanted[0]}", "look for what joins a fit's parts")
         if passed.block.start not in self._starts or rows.step.size == 0:
             return
         seed = hash_of(self._pass.symbol, passed.block.start)
         ends = [(day.start, day.start + int(pick_rows(seed + place, rows.close[day], 2)[-(place % 2)])) for place, day in enumerate(slice_days(rows.step, work.steps(1)))]
         at = np.concatenate([np.arange(first, end + 1) for first, end in ends])
         part = FeatureRows(*(getattr(rows, name)[at] for name in ("step", "close", "sigma", "weight", "ready", "values")))
-        fits = [Fits(self._unseen[fit.model.name], fit.horizon, fit.refit_ms[:count], fit.artefacts[:count]) for fit, count in zip(self._fits, known, strict=True)]
+        fits = [replace(fit, model=self._unseen[fit.model.name], refit_ms=fit.refit_ms[:count], artefacts=fit.artefacts[:count]) for fit, count in zip(self._fits, known, strict=True)]
         try:
             again = predict_rows(fits, self._pass.plan.names, part, minutes)
         except Exception as error:

@@ -18,7 +18,7 @@ from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
 from chandlery.state import put_arrays
 from chandlery.tables import list_partitions, read_partition
-from chandlery.tasks.fit import read_artefacts
+from chandlery.tasks.artefacts import read_artefacts
 from chandlery.tasks.gate import ModelGate, SymbolGate, hash_of
 from chandlery.tasks.passes import SymbolPass
 from chandlery.tasks.work import Block, SymbolTask, Work
@@ -110,9 +110,11 @@ def read_fits(work: Work, model: Model, horizon: int, symbol: str) -> Fits:
     """Return all fits of a model for a horizon, as published, with what it has learned of a symbol alone."""
     minutes = work.lake.file.horizons[horizon]
     found = read_artefacts(work, model.name, minutes)
-    own = {(fitted.refit_at, *fitted.symbols): {OWN: fitted.fit} for fitted in read_artefacts(work, model.name, minutes, symbol=symbol)}
+    own = {fitted.refit_at: fitted for fitted in read_artefacts(work, model.name, minutes, symbol=symbol)}
     refit_ms = np.array([fitted.refit_at for fitted in found], "datetime64[ms]").astype(np.int64)
-    return Fits(model, horizon, refit_ms, [fitted.fit | own.get((fitted.refit_at, *fitted.symbols), {}) for fitted in found])
+    parts = [own.get(fitted.refit_at) for fitted in found]
+    artefacts = [fitted.fit if part is None else fitted.fit | {OWN: part.fit} for fitted, part in zip(found, parts, strict=True)]
+    return Fits(model, horizon, refit_ms, artefacts, [None if part is None else (part.refit_at, *part.symbols) for part in parts])
 
 
 class HorizonRun:

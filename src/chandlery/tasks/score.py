@@ -12,7 +12,7 @@ from chandlery.schema import TIME, Scores
 from chandlery.scores import ScoreSums, judge, to_scores
 from chandlery.served import BLEND
 from chandlery.state import get_arrays
-from chandlery.tasks.fit import artefact_path, read_artefacts
+from chandlery.tasks.artefacts import artefact_path, read_artefacts
 from chandlery.tasks.predict import sums_path
 from chandlery.tasks.work import Work
 

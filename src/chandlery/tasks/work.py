@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from chandlery.checkpoints import Span, day_name
+from chandlery.errors import StoreUnavailableError
 from chandlery.lake import Lake
 from chandlery.state import get_arrays, put_arrays
 
@@ -79,6 +80,12 @@ class Work:
         """Keep a state as of the midnight at which a step opens."""
         self.lake.guard()
         put_arrays(self.lake.store, self.checkpoint(step * self.lake.interval_minutes // 1440, name), arrays)
+
+    def drop_damaged(self, path: str) -> StoreUnavailableError:
+        """Take a damaged object away, so that the next run misses it and makes it anew; return what to raise."""
+        self.lake.guard()
+        self.lake.store.delete(path)
+        return StoreUnavailableError(f"{path} is damaged", "what the run before kept there", "run again: it is made anew")
 
     def read_candles(self, symbol: str) -> pl.DataFrame:
         """Return a symbol's candles, from a little before the span where it was resumed."""

@@ -1,0 +1,195 @@
+"""The rows that a refit learns from: sums that fade, and samples that lose rows, of all symbols together."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chandlery.leaks import TrainedOn
+from chandlery.models import Model, Sample, Sums, fading
+from chandlery.state import get_arrays
+from chandlery.tasks.gather import SAMPLE_ROWS, bucket_path
+from chandlery.tasks.work import Arrays, Work
+
+__all__ = ["MOST_ROWS", "POOL_MONTHS", "Buckets", "Part", "SamplePool", "SumsPool", "limit_newest"]
+
+POOL_MONTHS = 12
+MOST_ROWS = 1_000_000
+NO_KEYS = np.empty(0, np.uint64)
+
+
+class Buckets:
+    """The buckets of all symbols, read in a fixed order: by refit, then by symbol.
+
+    Args:
+        work: Where to read.
+        symbols: Whose.
+        sums_of: The model whose sums are read; none where it is samples.
+    """
+
+    def __init__(self, work: Work, symbols: tuple[str, ...], sums_of: str = "") -> None:
+        self.work, self.symbols, self.sums_of = work, symbols, sums_of
+        self.read: list[TrainedOn] = []
+        paths = {symbol: [entry.path for entry in work.lake.store.list(bucket_path(symbol))] for symbol in symbols}
+        names = {symbol: [path.removeprefix(bucket_path(symbol)).removesuffix(".state") for path in found] for symbol, found in paths.items()}
+        self._waiting = sorted((name, symbol) for symbol, found in names.items() for name in found)
+        self._firsts = [min(found) for found in names.values() if found]
+
+    def until(self, refit: str, oldest: str = "") -> Iterator[tuple[str, str, Arrays]]:
+        """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before, those after the oldest."""
+        count = sum(name <= refit for name, _ in self._waiting)
+        ready, self._waiting = self._waiting[:count], self._waiting[count:]
+        return ((name, symbol, self._read(symbol, bucket_path(symbol, name))) for name, symbol in ready if name > oldest)
+
+    def symbols_until(self, refit: str) -> int:
+        """Return how many symbols have a bucket that a refit may train on."""
+        return sum(first <= refit for first in self._firsts)
+
+    def forget(self, oldest: str, quota: Callable[[str], int]) -> None:
+        """Forget what nobody trains on any more: buckets up to the oldest, and of the others the rows beyond their quota."""
+        self.read = [bucket.take_lowest(quota(bucket.name)) for bucket in self.read if bucket.name > oldest]
+
+    def _read(self, symbol: str, path: str) -> Arrays:
+        arrays = get_arrays(self.work.lake.store, path)
+        if arrays is None:
+            raise self.work.drop_damaged(path)
+        self.read.append(self._describe(symbol, arrays))
+        return arrays
+
+    def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
+        bucket, known_ms = str(arrays["bucket"]), None
+        if "newest" in arrays:  # what an earlier version kept says nothing of it
+            known = int(arrays["newest"]) + 1 + max(self.work.lake.horizon_steps)
+            known_ms = known * self.work.lake.interval_minutes * 60_000
+        if self.sums_of:
+            sums = Sums.from_arrays(arrays, self.sums_of)
+            return TrainedOn(bucket, symbol, known_ms, 0 if sums is None else sums.rows, totals=None if sums is None else sums.totals)
+        keys = arrays.get("sample.key", NO_KEYS)
+        return TrainedOn(bucket, symbol, known_ms, keys.size, keys, arrays.get("sample.target"))
+
+
+class SumsPool:
+    """A model's sums over all symbols, growing from refit to refit; older buckets fade.
+
+    Args:
+        buckets: What to read.
+    """
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._total: Sums | None = None
+        self._own: dict[str, tuple[str, Sums]] = {}  # with the bucket as of which they have faded
+        self._newest = ""
+
+    @property
+    def symbols(self) -> list[str]:
+        """Whose sums they are."""
+        return sorted(self._own)
+
+    def advance(self, refit: str) -> None:
+        """Take in what a refit may train on."""
+        for bucket, symbol, arrays in self._buckets.until(refit):
+            sums = Sums.from_arrays(arrays, self._buckets.sums_of)
+            if sums is None:
+                continue
+            if self._total is None:
+                self._total = sums
+            else:
+                self._total = (self._total if bucket == self._newest else self._total.fade(fading(self._newest, bucket))) + sums
+            self._newest = bucket
+            if symbol in self._own:
+                before, own = self._own[symbol]
+                sums = own.fade(fading(before, bucket)) + sums
+            self._own[symbol] = (bucket, sums)
+
+    def training(self, model: Model) -> Sums | None:
+        """Return the sums, at all horizons; None where there are none yet."""
+        del model
+        if self._total is None:
+            return None
+        return replace(self._total, own={symbol: sums.fade(fading(bucket, self._newest)) for symbol, (bucket, sums) in sorted(self._own.items())})
+
+
+def limit_newest(symbols: int) -> float:
+    """Return how many rows the newest bucket of each symbol may give, so that all, thinned as they fade, are MOST_ROWS at most.
+
+    Example:
+        >>> limit_newest(6), round(limit_newest(392), 1)
+        (10240, 526.3)
+    """
+    shared = MOST_ROWS * (1.0 - fading("2019-01", "2019-02"))
+    return min(SAMPLE_ROWS, shared / max(symbols, 1))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is left of a bucket's sample.
+
+    Args:
+        bucket: Its name.
+        symbol: Whose rows.
+        rows: How many there were at first.
+        sample: Those that are left.
+    """
+
+    bucket: str
+    symbol: str
+    rows: int
+    sample: Sample
+
+    def take_lowest(self, count: int) -> "Part":
+        """Return no more rows than so many; the others are let go."""
+        left = self.sample.take_lowest(count)
+        return self if left is self.sample else replace(self, sample=replace(left, values=left.values.copy()))
+
+    def fade(self, refit: str, most: float) -> Sample:
+        """Return the rows with all the weight together that is left to them at a refit, of `most` rows or of all there were."""
+        left = fading(self.bucket, refit) * min(most, self.rows) / self.sample.rows
+        return replace(self.sample, weight=self.sample.weight * np.float32(left))
+
+
+class SamplePool:
+    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS, in the order of their keys.
+
+    Buckets fade by losing rows, which is as good as losing weight and takes less time; where a bucket has few rows
+    they stay, and lose weight.
+
+    Args:
+        buckets: What to read.
+        names: The features, in order.
+    """
+
+    def __init__(self, buckets: Buckets, names: tuple[str, ...]) -> None:
+        self._buckets, self._names = buckets, names
+        self._parts: list[Part] = []
+        self._rows: Sample | None = None
+
+    @property
+    def symbols(self) -> list[str]:
+        """Whose rows they are."""
+        return sorted({part.symbol for part in self._parts})
+
+    def advance(self, refit: str) -> None:
+        """Take in what a refit may train on, and leave what is too old for it."""
+        oldest = str(np.datetime64(refit, "M") - POOL_MONTHS)
+        most = limit_newest(self._buckets.symbols_until(refit))
+
+        def quota(bucket: str) -> int:
+            return int(most * fading(bucket, refit))  # falls from refit to refit: the lowest of the lowest are the lowest
+
+        for bucket, symbol, arrays in self._buckets.until(refit, oldest):
+            if arrays.get("sample.key", NO_KEYS).size:
+                sample = Sample.from_arrays(arrays).of(symbol, self._buckets.symbols)
+                self._parts.append(Part(bucket, symbol, sample.rows, sample))
+        self._buckets.forget(oldest, quota)
+        self._parts = [part.take_lowest(quota(part.bucket)) for part in self._parts if part.bucket > oldest]
+        self._rows = None  # what a refit before had goes first
+        if faded := [part.fade(refit, most) for part in self._parts if part.sample.rows]:
+            rows = Sample.concat(faded).take_lowest(MOST_ROWS)
+            self._rows = replace(rows, values=rows.values.astype(np.float32))
+
+    def training(self, model: Model) -> Sample | None:
+        """Return the rows with a model's inputs, at all horizons; None where there are none yet."""
+        if self._rows is None:
+            return None
+        return replace(self._rows, values=model.design(self._rows.values, self._names))
