@@ -1,12 +1,13 @@
 """Writes docs/tables.md and docs/cli.md from the code: `make docs`. A test holds them equal."""
 
+import inspect
 from pathlib import Path
 
 import polars as pl
 import typer
 
 from chandlery.cli import app
-from chandlery.features.registry import BUILT_IN
+from chandlery.features import registry
 from chandlery.schema import GAP_KINDS, REASONS, TABLES
 
 HERE = Path(__file__).parent
@@ -23,8 +24,8 @@ def render_tables() -> str:
         lines.append("")
     for title, words in (("Reasons in `rejects`", REASONS), ("Kinds in `gaps`", GAP_KINDS)):
         lines += [f"## {title}", "", "| name | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in words.items()), ""]
-    lines += ["## Features", "", "What the models see, in the order of `models.features`. Null where a reference is not listed.", "", "| name | unit | window | recipe |", "|---|---|---|---|"]
-    lines += [f"| `{feature.name}` | {feature.unit} | {feature.window} | {feature.recipe.replace('|', chr(92) + '|')} |" for feature in BUILT_IN]
+    lines += ["## Features", "", "What the models see, in the order of `models.features`. Null where a reference is not listed.", "", inspect.cleandoc(registry.__doc__ or "").partition("\n\n")[2], "", "| name | unit | window | recipe |", "|---|---|---|---|"]
+    lines += [f"| `{feature.name}` | {feature.unit} | {feature.window} | {feature.recipe.replace('|', chr(92) + '|')} |" for feature in registry.BUILT_IN]
     return "\n".join(lines) + "\n"
 
 
@@ -44,10 +45,11 @@ def render_cli() -> str:
     lines += ["Exit codes: 0 done; 1 unexpected; 2 settings, credentials, missing bucket or rights; 3 some input was refused, the rest was done;"]
     lines += ["4 a law was broken; 5 a store did not answer, worth retrying; 6 another run holds the lake.", ""]
     for name, entry in sorted(command.commands.items()):  # type: ignore[attr-defined]
-        lines += [f"## chandlery {name}", "", (entry.help or "").strip(), "", "| option | meaning |", "|---|---|"]
+        lines += [f"## chandlery {name}", "", (entry.help or "").strip(), "", "| option | meaning | default |", "|---|---|---|"]
         for parameter in entry.params:
             label = " ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.name.upper()
-            lines.append(f"| `{label}` | {getattr(parameter, 'help', None) or ''} |")
+            default = "" if parameter.required or parameter.default in {None, False, ""} else str(parameter.default)
+            lines.append(f"| `{label}` | {getattr(parameter, 'help', None) or ''} | {default} |")
         lines.append("")
     return "\n".join(lines)
 

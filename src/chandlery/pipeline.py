@@ -18,10 +18,11 @@ from chandlery.checkpoints import Past, Span, checkpoint_fingerprint, day_name, 
 from chandlery.config import Settings, parse_minutes
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.features import plan_features
-from chandlery.models import BUILT_IN, model_names
+from chandlery.lake import LakeFile
+from chandlery.models import BUILT_IN, model_names, open_models
 from chandlery.progress import Silent, Watch
 from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoints, read_record, read_summary, write_checkpoint, write_needs, write_summary
-from chandlery.session import Options, RunReport, Session, Stage
+from chandlery.session import Options, RunReport, Session, Stage, propose
 from chandlery.survey import forecast_base, market_references, plan_span, read_pasts, refusals, survey_source
 from chandlery.tables import list_partitions
 from chandlery.tasks.artefacts import forget_artefacts, forget_later
@@ -38,6 +39,8 @@ __all__ = ["Options", "Plan", "RunReport", "Stage", "Step", "forecast", "ingest"
 
 SECONDS_PER_MB = 0.02  # CPU, roughly, of a stage over raw text: whether processes are worth it
 SECONDS_PER_DAY = 0.0015  # CPU, roughly, of a stage over a symbol's day of candles
+SECONDS_PER_MILLION = 0.5  # CPU, roughly, of the forecast stage a million candles
+SECONDS_PER_HORIZON = {"": 1.0, "sums": 0.8, "sample": 5.0}  # likewise, a horizon: for what is served, and for each model by what it learns from
 
 
 def run(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
@@ -120,7 +123,7 @@ def _plan_forecast(session: Session, interval: str, changes: dict[str, int]) -> 
     """
     file, summary = session.lake_file, read_summary(session.store)
     if file is None:
-        return [Step("forecast", "all", f"compute the whole past at {interval}", "the lake is new", "grows with the candles: about 2 CPU-s a million")]
+        return [Step("forecast", "all", f"compute the whole past at {interval}", "the lake is new", f"grows with the candles: about {_cost_a_million(propose(session.settings, interval)):.0f} CPU-s a million")]
     base = forecast_base(session, file, market_references(session))
     if not changes and (summary.forecast, summary.base) == (summary.ingest, base):
         return []
@@ -134,7 +137,15 @@ def _plan_forecast(session: Session, interval: str, changes: dict[str, int]) -> 
     since = f"from {day_name(span.since)} on" if span.resumed else "the whole past"
     append = changes and all(symbol in pasts and first >= pasts[symbol].newest_ms for symbol, first in changes.items())
     why = "newer rows: an append" if append and span.resumed else "older rows, a new symbol, settings, code or libraries changed: a restatement"
-    return [Step("forecast", "all", f"compute {since}, at least", why, f"{days:,} days of candles, about {days * 3 * SECONDS_PER_DAY:.1f} CPU-s")]
+    return [Step("forecast", "all", f"compute {since}, at least", why, f"{days:,} days of candles, about {days * 1440 / parse_minutes(interval) / 1e6 * _cost_a_million(file):.1f} CPU-s")]
+
+
+def _cost_a_million(file: LakeFile) -> float:
+    """Return the forecast stage's CPU seconds a million candles, roughly, for a lake's horizons and models."""
+    models = open_models([name for name in file.models if name in BUILT_IN], ())
+    own = len(file.models) - len(models)  # of which nothing is known
+    kinds = ["", *(model.learns_from for model in models), *["sample"] * own]
+    return SECONDS_PER_MILLION + len(file.horizons) * sum(SECONDS_PER_HORIZON[kind] for kind in kinds)
 
 
 def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, options: Options | None, watch: Watch | None) -> RunReport:

@@ -50,7 +50,7 @@ REASONS = {
 }
 GAP_KINDS = {
     "outage": "at least two other listed symbols, and none of them traded",
-    "hole": "improbable for this symbol's own habit (P < 1e-6 by the traded share of the 7 days before) while others traded or none is there to ask",
+    "hole": "improbable for this symbol's own habit (P < 1e-6 by the traded share of the 7 days before), and no outage: others traded, or fewer than two are listed",
     "unknown": "neither clearly an outage nor clearly a hole, and too improbable to be mere quiet",
     "no_trade": "mere quiet: one row a symbol and year with its counts",
 }
@@ -178,7 +178,7 @@ class Scores(_Keyed):
     p_value = dy.Float64(nullable=True, description="of dm_statistic, two-sided")
     coverage_80 = dy.Float64(nullable=True, description="share of actuals inside the 80 % interval; served only")
     coverage_95 = dy.Float64(nullable=True, description="share of actuals inside the 95 % interval; served only")
-    verdict = dy.Enum(["better", "no better", "worse"], nullable=True, description="at 5 % false discovery over the all rows; null elsewhere and for naive")
+    verdict = dy.Enum(["better", "no better", "worse"], nullable=True, description="at 5 % false discovery over the rows of period all; null for months and years, and for naive")
 
 
 class Models(dy.Schema):
@@ -195,7 +195,7 @@ class Models(dy.Schema):
     references = dy.List(dy.String(), description="the market, leaders first")
     features = dy.List(dy.String(), description="its inputs, in order")
     seed = dy.Int64(description="seed of what is random in it")
-    artefact = dy.String(description="name of its text under artefacts/")
+    artefact = dy.String(description="name of its text under artefacts/, JSON lines; what it learned of one symbol alone stands under artefacts/<symbol>/")
 
 
 @dataclass(frozen=True)

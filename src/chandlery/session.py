@@ -20,7 +20,7 @@ from chandlery.progress import Watch
 from chandlery.schema import LAKE_FORMAT
 from chandlery.storage import Store
 
-__all__ = ["Options", "RunReport", "Session", "Stage"]
+__all__ = ["Options", "RunReport", "Session", "Stage", "propose"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

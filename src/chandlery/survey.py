@@ -105,7 +105,6 @@ class Source:
         return tasks
 
 
-
 def survey_source(session: Session) -> Source:
     """List the source and tell whose each file is.
 

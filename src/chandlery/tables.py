@@ -180,7 +180,7 @@ def read_table(
         options: Of the object store, as in [storage].
 
     Raises:
-        SettingsError: There is no such table or column, or no right to read.
+        SettingsError: There is no such table, column or symbol, or no right to read.
         StoreUnavailableError: The store did not answer.
     """
     if table not in TABLES:
@@ -188,6 +188,8 @@ def read_table(
     wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
     chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in TABLES[table].partitions}
     frames = read_pinned(Store(lake, options), table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
+    if symbol and not frames:
+        _look_for(Store(lake, options), str(wanted["symbol"]))
     rows = join(frames, TABLES[table], {*columns, *wanted, *TABLES[table].sort} if columns else None)
     for name, value in wanted.items():
         if value is not None and name not in chosen and name in rows.columns:
@@ -196,6 +198,13 @@ def read_table(
     if columns and (unknown := [name for name in columns if name not in rows.columns]):
         raise SettingsError(f"column {unknown[0]!r} of {table}", f"of {', '.join(rows.columns)}", "see docs/tables.md")
     return rows.select(columns) if columns else rows
+
+
+def _look_for(store: Store, symbol: str) -> None:
+    """Make sure that a lake with symbols has one."""
+    known = sorted({keys["symbol"] for table in ("ledger", "candles") for keys in list_partitions(store, table)})
+    if known and symbol not in known:
+        raise SettingsError(f"nothing is known of {symbol} in {store.uri}", f"one of {', '.join(known[:50])}", "check its spelling")
 
 
 def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], bool]) -> list[tuple[dict[str, str], bytes]]:

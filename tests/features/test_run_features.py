@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from slow import Pair, slow_features
 
-from chandlery.features import BUILT_IN, FeatureRows, plan_features, run_features, start_features
+from chandlery.features import BUILT_IN, FeatureRows, compute_own, plan_features, run_features, start_features
+from chandlery.features.registry import Feature, OwnFeature
 from chandlery.grid import CandleArrays, CandleBlock, to_arrays
 from chandlery.market import MarketBlock, run_market, start_market
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
@@ -92,6 +93,11 @@ def test_cutting_blocks_changes_no_bit(made: dict[str, CandleArrays], cuts: list
     whole, pieces = (run(made, "LTCUSD", found)[0] for found in ([0], cuts))
     for name in ("step", "close", "sigma", "weight", "ready", "values"):
         assert np.array_equal(getattr(whole, name), getattr(pieces, name), equal_nan=name == "values"), name
+
+
+def test_what_is_infinite_in_a_feature_of_ones_own_is_missing() -> None:
+    ratio = OwnFeature(Feature("ratio", "1", "1", "volume over itself"), 1, lambda bars: bars.volume * np.array([1.0, np.inf, -np.inf, np.nan, 1e39]))
+    np.testing.assert_array_equal(compute_own(ratio, np.ones((6, 5))), [1.0, np.nan, np.nan, np.nan, np.nan])
 
 
 @pytest.mark.parametrize("known", [1, 1_500, 2_001, 5_999])

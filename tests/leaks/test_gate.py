@@ -18,12 +18,13 @@ pytestmark = pytest.mark.slow
 SHORT = {
     "long_mean": "c = np.nan_to_num(bars.close); return np.convolve(c, np.ones(600) / 600)[: c.size]",
     "place_in_block": "return np.arange(bars.close.size) / bars.close.size",
+    "shape_of_its_window": "c = np.nan_to_num(bars.close); return np.convolve(c, np.ones(600) / 600, 'same')",
 }
 
 
 @pytest.mark.parametrize("name", list(SHORT))
 def test_a_feature_that_needs_more_than_its_lookback_is_named(raw: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(LawError, match=f"feature {name} of .* its lookback"):
+    with pytest.raises(LawError, match=f"feature {name} of .* lookback"):
         run_lake(raw, tmp_path / "lake", extensions=[write_features(tmp_path, {name: SHORT[name]})])
 
 

@@ -81,7 +81,7 @@ def test_the_calendar_holds_every_missing_minute(lake: Path, page: Path) -> None
 
 def test_skill_and_its_error_are_those_of_the_scores(lake: Path, page: Path) -> None:
     scores = read_table(str(lake), "scores", symbol="ETHUSD").filter(pl.col("period") == "all")
-    for model in ("served", "linear", "tree"):
+    for model in ("served", "linear", "tree", "blend"):
         rows = scores.filter(pl.col("model") == model).sort("horizon_minutes")
         drawn = trace(figures_of(page)["skill-ETHUSD"], model)
         assert close(drawn["y"], [skill * 100 for skill in rows["skill"]])
@@ -231,7 +231,7 @@ def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, t
         (("report", "--output", "nowhere/report.html"), "no folder nowhere"),
         (("report", "--output", "."), ". is a folder"),
         (("report", "--output", "/proc/report.html"), "/proc/report.html cannot be written"),
-        (("plot", "NOPEUSD"), "no candles of NOPEUSD"),
+        (("plot", "NOPEUSD"), "nothing is known of NOPEUSD"),
         (("plot", "BTCUSD", "--days", "0"), "--days"),
         (("plot", "BTCUSD", "--horizon", "7m"), "horizon 7m"),
     ],

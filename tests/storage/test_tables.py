@@ -40,7 +40,9 @@ def test_partition_keys_come_back_as_columns(tmp_path: Path) -> None:
     found = read_table(str(tmp_path), "ledger", symbol="ltc/usd")
     assert found.columns == TABLES["ledger"].schema.column_names()
     assert found["symbol"].to_list() == ["LTCUSD"] * 3
-    assert read_table(str(tmp_path), "ledger", symbol="ETHUSD").is_empty()
+    assert read_table(str(tmp_path), "candles", symbol="LTCUSD").is_empty()
+    with pytest.raises(SettingsError, match=r"nothing is known of ETHUSD in .*expected one of LTCUSD"):
+        read_table(str(tmp_path), "ledger", symbol="eth/usd")
     assert read_table(str(tmp_path), "candles").schema["open_time"] == pl.Datetime("ms", "UTC")
 
 

@@ -195,7 +195,7 @@ def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> 
 
 
 def compute_own(own: OwnFeature, dense: Floats) -> Floats:
-    """Return a feature of one's own at every step of dense candles.
+    """Return a feature of one's own at every step of dense candles; what is not finite is missing.
 
     Raises:
         SettingsError: It gives no value a step.
@@ -209,4 +209,4 @@ def compute_own(own: OwnFeature, dense: Floats) -> Floats:
         raise SettingsError(f"feature {own.feature.name} failed on {bars.close.size} steps: {error!r}", "one value a step", "mend the feature") from error
     if computed.shape != bars.close.shape:
         raise SettingsError(f"feature {own.feature.name} has shape {computed.shape}", f"{bars.close.shape}: one value a step", "return an array as long as bars.close")
-    return computed
+    return np.where(np.abs(computed) <= np.finfo(np.float32).max, computed, np.nan)  # trees and sums differ over what is infinite

@@ -43,9 +43,9 @@ def model_colour(overview: Overview, model: str) -> str:
 
 
 def models_in_order(overview: Overview, found: pl.DataFrame) -> list[str]:
-    """Return the models that a frame names, served first, then as the lake lists them; naive is the line at zero."""
+    """Return the models that a frame names, served first, then as the lake lists them, and their blend; naive is the line at zero."""
     there = set(found["model"])
-    return [model for model in ("served", *overview.lake.models) if model in there]
+    return [model for model in ("served", *overview.lake.models, "blend") if model in there]
 
 
 def to_text(times: pl.Series) -> list[str]:

@@ -18,7 +18,7 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 MOST_NAMES = 12  # symbols that are named where they are left out
 WORDS = (
     "<strong>naive</strong> is the forecast that the price stays where it is. <strong>Skill</strong> is measured against it. "
-    "A <strong>horizon</strong> is how far ahead a forecast looks. <strong>Served</strong> is the one forecast that is published as <code>predicted_close</code>: a model's, or naive's. "
+    "A <strong>horizon</strong> is how far ahead a forecast looks. <strong>Served</strong> is the one forecast that is published as <code>predicted_close</code>: that of the models' <strong>blend</strong>, or naive's. "
     "Every forecast was made from what was known at its time: when a model was fitted, it had not seen the moments that it is scored on. Times are UTC."
 )
 

@@ -112,8 +112,8 @@ def show_skill(overview: Overview, found: list[Detail]) -> str:
 
 def name_models(overview: Overview) -> str:
     """Return the key of the lines by month."""
-    chips = "".join(f'<li><span class="chip" style="background:var({figures.model_colour(overview, model)})"></span>{escape(model)}</li>' for model in ("served", *overview.lake.models))
-    return f'<ul class="key line">{chips}<li>dashed: naive</li></ul>\n' + paragraph("Where the line of what was served hides another, that model was served. A month far beyond the others is cut off, and written where it is.")
+    chips = "".join(f'<li><span class="chip" style="background:var({figures.model_colour(overview, model)})"></span>{escape(model)}</li>' for model in ("served", *overview.lake.models, "blend"))
+    return f'<ul class="key line">{chips}<li>dashed: naive</li></ul>\n' + paragraph("What was served is the blend wherever it was not naive, so that its line mostly hides the blend's. A month far beyond the others is cut off, and written where it is.")
 
 
 def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
@@ -140,13 +140,13 @@ def show_calibration(overview: Overview, found: list[Detail]) -> str:
     if overview.scores.is_empty():
         return paragraph(NO_SCORES, "lead")
     lead = "Forecasts are sorted by the move they predicted and cut into ten equal parts: a point on the dotted diagonal means that the move came, in the mean, just as large as predicted; points on the dashed line at 0 would mean that naive was right all along."
-    rule = "Moves are in basis points (0.01 %). Only moments count when a model was served, and only one in each span of a horizon, so that no two targets overlap; bars are 95 % intervals of the mean."
+    rule = "Moves are in basis points (0.01 %). Only moments count when the blend was served, not naive, and only one in each span of a horizon, so that no two targets overlap; bars are 95 % intervals of the mean."
     parts = [paragraph(lead, "lead"), paragraph(rule)]
     for detail in found:
         tenths = [
             figure(f"tenths-{detail.symbol}-{horizon}", figures.draw_deciles(rows), f"{to_minutes_text(horizon)} ahead, {count(int(total(rows['n'])))} forecasts", 230)
             if rows.height
-            else paragraph(f"{to_minutes_text(horizon)} ahead: too few forecasts by a model for tenths.")
+            else paragraph(f"{to_minutes_text(horizon)} ahead: too few forecasts by the blend for tenths.")
             for horizon, rows in detail.deciles.items()
         ]
         content = f'<h3>{detail.symbol}, what was predicted and what came</h3><div class="small">{"".join(tenths)}</div>'

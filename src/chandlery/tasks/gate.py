@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, predict_rows, slice_days
-from chandlery.errors import LawError
+from chandlery.errors import LawError, SettingsError
 from chandlery.features import BUILT_IN, FeatureRows, compute_own, loaded_afresh, own_features, run_features
 from chandlery.features.registry import OwnFeature
 from chandlery.gaps import Activity, barriers, find_gaps
-from chandlery.grid import CandleBlock, Floats, Ints, fill_dense
+from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.market import MarketBlock, MarketState, run_market
@@ -177,7 +177,7 @@ class SymbolGate:
             at = pick_rows(hash_of(self._symbol + name, block.start), rows.close, count)
             seen = rows.step[at] - block.start + lookback
             asked = (seen[:, None] + np.arange(-own.lookback, 1)).ravel()
-            short = compute_own(own, dense[:, asked])[own.lookback :: own.lookback + 1].astype(np.float32)
+            short = self._compute_short(own, dense[:, asked])[own.lookback :: own.lookback + 1]
             self._judge(passed, own, at[~are_close(whole[at], short)], dense)
             cut = int(rows.step[at[-1]]) + 1
             known = slice(0, int(at[-1]) + 1)
@@ -191,7 +191,7 @@ class SymbolGate:
         place = self._pass.plan.names.index(own.feature.name)
         for row in differs.tolist():
             whole, last = rows.values[row : row + 1, place], int(rows.step[row]) - passed.block.start + self._pass.plan.lookback
-            alone = compute_own(own, dense[:, last - own.lookback : last + 1])[-1:].astype(np.float32)
+            alone = self._compute_short(own, dense[:, last - own.lookback : last + 1])[-1:]
             if are_close(whole, alone)[0]:
                 continue
             cut = int(rows.step[row]) + 1
@@ -201,6 +201,14 @@ class SymbolGate:
             short = short or f"{whole[0]:g}, and {alone[0]:g} from the {own.lookback} steps before that its lookback names"
         if short:
             raise LawError(f"feature {own.feature.name} of {self._symbol} is {short}", "the same value: an append sees no more", "raise lookback to what the feature needs, or mend the feature")
+
+    def _compute_short(self, own: OwnFeature, dense: Floats) -> Singles:
+        """Return a feature at steps of which it gets no more history than it says it needs."""
+        try:
+            return compute_own(own, dense).astype(np.float32)
+        except SettingsError as error:
+            few = f"{dense.shape[1]} steps, enough for a lookback of {own.lookback}"
+            raise LawError(f"feature {own.feature.name} of {self._symbol} gives no value on {few}: {error.found}", "a value for every step", "raise lookback to what the feature needs, or mend the feature") from error
 
     def _fill(self, passed: Passed, cut: int) -> Floats:
         """Return the dense candles of a block, flat from a step on."""
