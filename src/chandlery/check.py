@@ -1,6 +1,7 @@
 """Is everything reachable and allowed? Real probes, and what to do where one fails."""
 
 import secrets
+import socket
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +14,8 @@ from chandlery.models import model_names
 from chandlery.storage import Store, list_source, split_source
 
 __all__ = ["Probe", "check"]
+
+PROBES = 4  # of the engine: enough to meet more than one executor
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -31,7 +34,7 @@ def check(settings: Settings) -> list[Probe]:
         _probe("lake: read", lambda: _read(settings)),
         _probe("lake: write", lambda: _write(settings)),
         _probe("models", lambda: ", ".join(settings.forecast.models or model_names(settings.forecast.extensions))),
-        _probe("engine", lambda: f"{settings.engine.name}, {getattr(open_engine(settings.engine.name, settings.engine.workers), 'workers', 1)} workers"),
+        _probe("engine", lambda: _work(settings)),
     ]
 
 
@@ -53,6 +56,18 @@ def _list(settings: Settings) -> str:
     with store.open(entries[0].path) as file:
         file.read(1)
     return f"{len(entries):,} files, {sum(entry.size_bytes for entry in entries) / 1e6:,.1f} MB"
+
+
+def _work(settings: Settings) -> str:
+    """Let the engine's processes look at the lake."""
+    with open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark) as engine:
+        hosts = engine.map(_look, [_open_lake(settings)] * PROBES, [0.0] * PROBES, lambda _: None)
+    return f"{settings.engine.name} on {', '.join(sorted(set(hosts)))}"
+
+
+def _look(store: Store) -> str:
+    read_lake_file(store)
+    return socket.gethostname()
 
 
 def _open_lake(settings: Settings) -> Store:

@@ -36,7 +36,7 @@ LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake;
 Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. The pool and the market stay whole.")]
 Horizons = Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, for a new lake; repeatable.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for a new lake; repeatable.")]
-Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Forget the candles of files that are gone.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -128,7 +128,7 @@ def plan(config: Config = None, source: Source = None, lake: LakeUri = None, hor
 
 
 @app.command()
-def check(config: Config = None, source: Source = None, lake: LakeUri = None, json: Json = False) -> None:
+def check(config: Config = None, source: Source = None, lake: LakeUri = None, engine: Engine = None, json: Json = False) -> None:
     """Probe source, lake, models and engine, and say what to do where one fails.
 
     Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
@@ -136,7 +136,7 @@ def check(config: Config = None, source: Source = None, lake: LakeUri = None, js
     from chandlery import show  # noqa: PLC0415
     from chandlery.check import check as look  # noqa: PLC0415
 
-    probes = look(_settings(config, source_uri=source, lake_uri=lake))
+    probes = look(_settings(config, source_uri=source, lake_uri=lake, engine_name=engine))
     show.probes(probes, as_json=json)
     raise typer.Exit(0 if all(probe.ok for probe in probes) else 2)
 

@@ -142,8 +142,9 @@ class ForecastSettings(_Section):
 class EngineSettings(_Section):
     """Where the work is done."""
 
-    name: str = Field("local", description="one of the installed engines")
-    workers: int = Field(0, ge=0, description="processes; 0: one a core")
+    name: str = Field("local", description="local: processes of this machine; spark: executors of a Spark cluster")
+    workers: int = Field(0, ge=0, description="processes; 0: one a core; a cluster has its own number")
+    spark: StorageOptions = Field({}, description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without that it is on this machine')
 
 
 class Settings(BaseSettings):

@@ -202,8 +202,8 @@ def _ingest(session: Session) -> None:
     session.found_lake(source.interval)
     tasks = source.tasks(session.lake)
     with session.stage("ingest", len(source.files), len(tasks)):
-        cost = SECONDS_PER_MB * sum(raw.size_bytes for task in tasks for raw in source.fresh(task.symbol)) / 1e6
-        done = session.map(ingest_symbol, tasks, cost, lambda result: result.symbol)
+        costs = [SECONDS_PER_MB * sum(raw.size_bytes for raw in source.fresh(task.symbol)) / 1e6 for task in tasks]
+        done = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
     session.report.published += sum(result.published for result in done)
     before = read_summary(session.store)
     symbols = before.symbols | {symbol: source.fingerprint(symbol, session.lake.file) for symbol in source.files}
@@ -216,8 +216,8 @@ def _ingest(session: Session) -> None:
 
 def _find_gaps(session: Session, symbols: list[str]) -> None:
     with session.stage("gaps", len(symbols), len(symbols)):
-        session.map(measure_all, [ActivityTask(session.lake, tuple(symbols))], 0.0, str)
-        done = session.map(find_symbol_gaps, [GapsTask(session.lake, symbol) for symbol in symbols], 0.5 * len(symbols), lambda found: found[0])
+        session.map(measure_all, [ActivityTask(session.lake, tuple(symbols))], [0.0], str)
+        done = session.map(find_symbol_gaps, [GapsTask(session.lake, symbol) for symbol in symbols], [0.5] * len(symbols), lambda found: found[0])
     session.report.published += sum(changed for _, changed in done)
 
 
@@ -246,26 +246,26 @@ def _forecast(session: Session) -> None:
     shown = [symbol for symbol in symbols if not session.settings.symbols or symbol in session.settings.symbols]
     if not shown:
         raise SettingsError(f"no candles of {', '.join(session.settings.symbols)}", f"one of {', '.join(symbols[:50])}", "check --symbol, or ingest its files")
-    cost = SECONDS_PER_DAY * sum(past.newest_ms // 86_400_000 - max(span.since, int(past.days[0])) for past in pasts.values())
+    costs = {symbol: SECONDS_PER_DAY * (past.newest_ms // 86_400_000 - max(span.since, int(past.days[0]))) for symbol, past in pasts.items()}
     everybody = [SymbolTask(work, symbol) for symbol in symbols]
     with session.stage("market", len(work.references), min(1, len(work.references))):
-        session.map(build_market, [work] if work.references else [], 0.0, str)
+        session.map(build_market, [work] if work.references else [], [0.0] if work.references else [], str)
     with session.stage("gather", len(symbols), len(symbols)):
-        session.map(gather_symbol, everybody, cost, lambda found: found.symbol)
+        session.map(gather_symbol, everybody, list(costs.values()), lambda found: found.symbol)
     fits = _fit_tasks(session, work, pasts)
     if not fits and not span.resumed:
         session.tell(
             f"no forecasts yet: models are first fitted at the first month that begins after {session.settings.forecast.min_train} of history. Hint: add older candles, or lower [forecast] min_train"
         )
     with session.stage("fit", len(fits), len(fits)):
-        made = session.map(fit_models, fits, sum(len(task.due) for task in fits) * 0.5, str)
+        made = session.map(fit_models, fits, [len(task.due) * 0.5 for task in fits], str)
         forget_artefacts(work, chain.from_iterable(made), symbols)
         forget_later(work)
     with session.stage("forecast", len(symbols), len(shown)):
-        done = session.map(predict_symbol, [SymbolTask(work, symbol) for symbol in shown], cost, lambda found: found.symbol)
+        done = session.map(predict_symbol, [SymbolTask(work, symbol) for symbol in shown], [costs[symbol] for symbol in shown], lambda found: found.symbol)
     session.report.published += sum(found.published for found in done)
     with session.stage("scores", 1, 1):
-        session.report.published += sum(session.map(score_lake, [ScoreTask(work, symbols)], 0.0, str))
+        session.report.published += sum(session.map(score_lake, [ScoreTask(work, symbols)], [0.0], str))
     forget_market(work)
     if len(shown) == len(symbols):
         _remember(session, work, pasts, base)

@@ -90,7 +90,7 @@ class Session:
         self.only: frozenset[str] = frozenset()  # symbols to ingest; all where it is empty
         self.store = Store(settings.lake.uri, settings.storage)
         self.report = RunReport(lake=settings.lake.uri)
-        self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers)
+        self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
         self._file = read_lake_file(self.store)
         if self._file is None:
             self.store.list(LAKE_FILE)  # tells a missing bucket, which some stores make with the first put
@@ -149,9 +149,9 @@ class Session:
         seconds = round(time.perf_counter() - began, 3)
         self.report.stages.append(Stage(name, symbols, computed, symbols - computed, seconds))
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], cost_seconds: float, label: Callable[[Result], str]) -> list[Result]:
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], costs: Sequence[float], label: Callable[[Result], str]) -> list[Result]:
         """Let the engine do the tasks, and tell the watch of each."""
-        return self.engine.map(function, tasks, cost_seconds, lambda result: self.watch.advance(label(result)))
+        return self.engine.map(function, tasks, costs, lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
         """Note a refusal: the run goes on, and ends with the gravest code."""

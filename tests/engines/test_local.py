@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sized
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from chandlery.engines import LocalEngine
 from chandlery.errors import LawError, SourceError, TransientError
 
 COSTLY = 100.0  # worth a process
+
+
+def costs(tasks: Sized, each: float = COSTLY) -> list[float]:
+    return [each] * len(tasks)
 
 
 def double(number: int) -> int:
@@ -40,14 +45,14 @@ def end_worker(parent: int) -> int:
 def test_results_come_in_the_order_of_the_tasks_and_each_is_told_once() -> None:
     told: list[int] = []
     with LocalEngine(3) as engine:
-        assert engine.map(double, range(40), COSTLY, told.append) == list(range(0, 80, 2))
-        assert engine.map(double, range(2), COSTLY, told.append) == [0, 2]
+        assert engine.map(double, range(40), costs(range(40)), told.append) == list(range(0, 80, 2))
+        assert engine.map(double, range(2), costs(range(2)), told.append) == [0, 2]
     assert sorted(told) == sorted([*range(0, 80, 2), 0, 2])
 
 
 def test_other_processes_work_beside_this_one_and_know_nothing_of_its_script() -> None:
     with LocalEngine(2) as engine:
-        found = engine.map(name_process, range(200), COSTLY, lambda _: None)
+        found = engine.map(name_process, range(200), costs(range(200)), lambda _: None)
     others = {words for words in found if words[0] != os.getpid()}
     assert len({pid for pid, _, _ in found}) <= 2
     assert all(threads == "1" and script is None for _, threads, script in others)
@@ -56,19 +61,19 @@ def test_other_processes_work_beside_this_one_and_know_nothing_of_its_script() -
 
 def test_small_work_is_done_here() -> None:
     with LocalEngine(4) as engine:
-        assert {pid for pid, _, _ in engine.map(name_process, range(5), 0.1, lambda _: None)} == {os.getpid()}
+        assert {pid for pid, _, _ in engine.map(name_process, range(5), costs(range(5), 0.1), lambda _: None)} == {os.getpid()}
 
 
 def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised() -> None:
     done: list[int] = []
     with LocalEngine(2) as engine, pytest.raises(SourceError, match="1 is odd"):
-        engine.map(refuse_odd, [0, 1, 2, 3, 4, 6, 8], COSTLY, done.append)
+        engine.map(refuse_odd, [0, 1, 2, 3, 4, 6, 8], [COSTLY] * 7, done.append)
     assert sorted(done) == [0, 2, 4, 6, 8]
 
 
 def test_a_worker_that_is_ended_from_outside_is_told() -> None:
     with LocalEngine(2) as engine, pytest.raises(TransientError, match="ended from outside") as caught:
-        engine.map(end_worker, [os.getpid()] * 200_000, COSTLY, lambda _: None)
+        engine.map(end_worker, [os.getpid()] * 200_000, [COSTLY] * 200_000, lambda _: None)
     assert caught.value.exit_code == 5
     assert threading.active_count() < 10
 
@@ -78,7 +83,7 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_local import double\nfrom chandlery.engines import LocalEngine\n"
-        "with LocalEngine(2) as engine:\n    print(engine.map(double, range(5), 100.0, lambda result: None))\n"
+        "with LocalEngine(2) as engine:\n    print(engine.map(double, range(5), [100.0] * 5, lambda result: None))\n"
     )
     shown = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert shown.stdout == "[0, 2, 4, 6, 8]\n"

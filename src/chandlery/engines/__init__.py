@@ -1,20 +1,29 @@
 """Where the work is done: an engine is a `map` over tasks, and knows no stage."""
 
+from collections.abc import Mapping
+
 from chandlery.engines.base import Engine
 from chandlery.engines.local import LocalEngine
+from chandlery.engines.spark import SparkEngine
 from chandlery.errors import SettingsError
 
-__all__ = ["Engine", "LocalEngine", "open_engine"]
-
-ENGINES = {"local": LocalEngine}
+__all__ = ["Engine", "LocalEngine", "SparkEngine", "open_engine"]
 
 
-def open_engine(name: str, workers: int) -> Engine:
-    """Return the engine of that name; its processes start with the first task that is worth it.
+def open_engine(name: str, workers: int, spark: Mapping[str, str]) -> Engine:
+    """Return the engine of that name; nothing starts before the first task that is worth it.
+
+    Args:
+        name: local or spark.
+        workers: Processes; 0 means one a core.
+        spark: Options of a Spark session, as in spark.master.
 
     Raises:
         SettingsError: There is no such engine.
     """
-    if name not in ENGINES:
-        raise SettingsError(f"engine {name!r}", f"one of {', '.join(ENGINES)}", "set [engine] name")
-    return ENGINES[name](workers)
+    match name:
+        case "local":
+            return LocalEngine(workers)
+        case "spark":
+            return SparkEngine(workers, spark)
+    raise SettingsError(f"engine {name!r}", "local or spark", "set [engine] name")

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-__all__ = ["Engine"]
+__all__ = ["ONE_THREAD", "Engine", "costliest_first"]
+
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")  # in the environment of each process
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -14,7 +16,8 @@ class Engine(Protocol):
     """Calls a function on each of many tasks, somewhere.
 
     The function is a module-level one, and tasks and results can be pickled: names, settings and
-    counts, never candles. What a task reads and writes it reads from and writes to the store itself.
+    counts, never candles. What a task reads and writes it reads from and writes to the store itself,
+    so that it may be done twice, or twice at once. `str` of a task names it to people.
     """
 
     def __enter__(self) -> Self:
@@ -27,7 +30,7 @@ class Engine(Protocol):
         self,
         function: Callable[[Task], Result],
         tasks: Sequence[Task],
-        cost_seconds: float,
+        costs: Sequence[float],
         done: Callable[[Result], None],
     ) -> list[Result]:
         """Return the results in the order of the tasks.
@@ -35,9 +38,19 @@ class Engine(Protocol):
         Args:
             function: What to call.
             tasks: What to call it on.
-            cost_seconds: A rough guess of the CPU time of all tasks: small work is not worth a process.
+            costs: A rough guess of each task's CPU seconds: the costliest begins first, and small work is not worth a process.
             done: Called in this process with each result as it comes, in no certain order and on any thread.
 
         Raises:
             ChandleryError: What a task raised; of several, the first by order of the tasks.
         """
+
+
+def costliest_first(costs: Sequence[float]) -> list[int]:
+    """Return the numbers of tasks in the order in which they begin.
+
+    Example:
+        >>> costliest_first([1.0, 3.0, 2.0, 3.0])
+        [1, 3, 2, 0]
+    """
+    return sorted(range(len(costs)), key=lambda number: -costs[number])

@@ -17,6 +17,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from chandlery.engines.base import ONE_THREAD, costliest_first
 from chandlery.errors import TransientError
 from chandlery.memory import give_back_memory, keep_freed_memory
 
@@ -28,7 +29,6 @@ Result = TypeVar("Result")
 WORTH_A_PROCESS = 4.0  # CPU seconds: a worker's start costs about one
 PR_SET_PDEATHSIG = 1
 COLLECT_AFTER = 100_000  # objects: arrays are no garbage cycles, and imports make objects by the ten thousand
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 class LocalEngine:
@@ -57,14 +57,14 @@ class LocalEngine:
         self,
         function: Callable[[Task], Result],
         tasks: Sequence[Task],
-        cost_seconds: float,
+        costs: Sequence[float],
         done: Callable[[Result], None],
     ) -> list[Result]:
         """Return the results in the order of the tasks; see `Engine.map`."""
         give_back_memory()
-        if min(self.workers, len(tasks)) <= 1 or cost_seconds < WORTH_A_PROCESS:
+        if min(self.workers, len(tasks)) <= 1 or sum(costs) < WORTH_A_PROCESS:
             return list(_call_here(function, tasks, done))
-        share = _Share(tasks, done)
+        share = _Share(tasks, costs, done)
         others = min(self.workers, len(tasks)) - 1
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
             pool = self._open_pool()
@@ -89,8 +89,8 @@ class LocalEngine:
 class _Share(Generic[Task, Result]):
     """Tasks that several takers share: this process is one, and a thread for each other process."""
 
-    def __init__(self, tasks: Sequence[Task], done: Callable[[Result], None]) -> None:
-        self._waiting, self._done = iter(list(enumerate(tasks))), done
+    def __init__(self, tasks: Sequence[Task], costs: Sequence[float], done: Callable[[Result], None]) -> None:
+        self._waiting, self._done = iter([(number, tasks[number]) for number in costliest_first(costs)]), done
         self._lock = threading.Lock()
         self._results: dict[int, Result] = {}
         self._errors: dict[int, Exception] = {}

@@ -35,6 +35,9 @@ class FitTask:
     symbols: tuple[str, ...]
     names: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{', '.join(self.models)} of {self.due[0][0]} to {self.due[-1][0]}"
+
     @property
     def models(self) -> list[str]:
         """The names of its models, in the order of the lake's."""

@@ -19,6 +19,9 @@ class ActivityTask:
     lake: Lake
     symbols: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return "all symbols"
+
 
 @dataclass(frozen=True)
 class GapsTask:
@@ -26,6 +29,9 @@ class GapsTask:
 
     lake: Lake
     symbol: str
+
+    def __str__(self) -> str:
+        return self.symbol
 
 
 def measure_all(task: ActivityTask) -> int:

@@ -51,6 +51,9 @@ class IngestTask:
     fingerprint: str
     prune: bool
 
+    def __str__(self) -> str:
+        return self.symbol
+
 
 @dataclass(frozen=True)
 class Ingested:

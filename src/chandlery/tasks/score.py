@@ -26,6 +26,9 @@ class ScoreTask:
     work: Work
     symbols: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return "all symbols"
+
 
 def score_lake(task: ScoreTask) -> int:
     """Publish scores and models; return the number of objects put."""

@@ -56,6 +56,9 @@ class Work:
     extensions: tuple[str, ...]
     seed: int
 
+    def __str__(self) -> str:
+        return "all symbols"
+
     def steps(self, day: int) -> int:
         """Return the step that opens at a day's midnight."""
         return day * 1440 // self.lake.interval_minutes
@@ -99,6 +102,9 @@ class SymbolTask:
 
     work: Work
     symbol: str
+
+    def __str__(self) -> str:
+        return self.symbol
 
 
 def is_before(path: str, day: int, lead: int) -> bool:
