@@ -12,6 +12,7 @@ import polars as pl
 
 from bench import SHARED, run_chandlery
 from kills import prove_kills
+from spark_kills import prove_spark_kills
 
 ROWS = {"BTCUSD": 1_797_246, "EOSUSD": 1_173_342, "ETHUSD": 1_691_499, "IOTUSD": 1_000_733, "LTCUSD": 1_642_683, "NEOUSD": 801_583}  # data/README.md
 HOLES = {"LTCUSD": ("2014-12-01", "2015-05-15", "2016-05-01", "2016-08-06"), "ETHUSD": ("2016-05-01", "2016-08-06")}  # likewise
@@ -120,6 +121,7 @@ def main() -> None:
         results += prove_append(scratch, HORIZONS, APPEND_SHARE)
         results += prove_append(scratch, ("30m",), APPEND_SHARE)
     results.append(prove_kills(rounds=30, real_rounds=3))
+    results.append(prove_spark_kills(rounds=10))
     sys.exit(0 if all(results) else 1)
 
 

@@ -77,18 +77,19 @@ class Cluster:
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._folder, self._started = folder, 0
+        self._folder, self._started, self.url = folder, 0, ""
+        (folder / "tmp").mkdir(parents=True)
+        self._java = f"{QUICK_JAVA} -Djava.io.tmpdir={folder / 'tmp'}"  # who is killed leaves things there
         self._environment = {
             "SPARK_HOME": str(spark_home()),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_DAEMON_MEMORY": "256m",
-            "SPARK_DAEMON_JAVA_OPTS": f"{QUICK_JAVA} -Dspark.master.rest.enabled=false",
+            "SPARK_DAEMON_JAVA_OPTS": f"{self._java} -Dspark.master.rest.enabled=false",
             "PYSPARK_PYTHON": sys.executable,
             **environment,
         }
         self._master = self._start("master.Master", ("--host", "127.0.0.1"), r"Starting Spark master at (spark://\S+)")
         self._workers: dict[int, Daemon] = {}
-        self.url = ""
 
     def open(self, workers: int) -> None:
         """Wait until the master and so many workers are there."""
@@ -112,7 +113,7 @@ class Cluster:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
             "spark.executor.memory": "512m",
-            "spark.executor.extraJavaOptions": QUICK_JAVA,
+            "spark.executor.extraJavaOptions": self._java,
         }
 
     @property
@@ -120,14 +121,23 @@ class Cluster:
         """The environment of a driver."""
         return {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
 
+    @property
+    def places(self) -> list[int]:
+        """The places of the workers that are there."""
+        return sorted(self._workers)
+
+    def executors(self, place: int) -> list[psutil.Process]:
+        """Return the processes that a worker runs: executors, and their Python."""
+        return self._workers[place].children()
+
     def find_worker(self, pid: int) -> int:
         """Return the place of the worker that a process works for.
 
         Raises:
             LookupError: It works for none.
         """
-        for place, worker in self._workers.items():
-            if any(process.pid == pid for process in worker.children()):
+        for place in self._workers:
+            if any(process.pid == pid for process in self.executors(place)):
                 return place
         raise LookupError(pid)
 

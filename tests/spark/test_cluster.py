@@ -1,5 +1,7 @@
 """A standalone cluster on a real store: the same bytes as on one machine, whatever is killed, busy, stuck or full meanwhile."""
 
+import signal
+
 import psutil
 import pytest
 from harbour import BUCKET, PATIENCE_SECONDS, Harbour, answer, end, hear
@@ -74,6 +76,17 @@ def test_a_driver_killed_takes_its_executors_along_and_the_next_run_ends_in_the_
     code, told = faults.run("driver")
     assert code == 0, told
     assert faults.digests("driver") == whole
+
+
+def test_an_interrupt_ends_the_run_and_its_tasks(faults: Harbour) -> None:
+    pipe = faults.fault("gather-ETHUSD.stop")
+    running = faults.start("interrupted")
+    stopped = psutil.Process(int(hear(pipe)))
+    running.send_signal(signal.SIGINT)
+    code, told = end(running)
+    assert code == 130, told
+    assert "Traceback" not in told
+    assert not psutil.wait_procs([stopped], PATIENCE_SECONDS)[1]
 
 
 def test_a_machine_that_was_cut_off_from_its_driver_and_comes_back_writes_nothing_more(faults: Harbour, whole: dict[str, str]) -> None:

@@ -1,0 +1,149 @@
+"""Workers of a real Spark cluster, killed at any moment of a run: whether the lake ends in the bytes of an undisturbed one.
+
+A run that ends with exit code 5 for it is run once more, as its message says.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from chandlery.storage import Store
+from kills import LAKE, RAW, SAMPLE, SAMPLE_SETTINGS, differences, empty, objects, upload
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
+
+from s3_server import Server, s3_server
+from spark_cluster import Cluster, spark_cluster
+
+SEED = 5
+POLL_SECONDS = 0.2
+WORTH_RUNNING_AGAIN = 5
+
+
+class Trial:
+    """A source and a cluster.
+
+    Args:
+        folder: Of settings and of what runs say.
+        server: Where everything lies.
+        cluster: Where the work is done.
+
+    Raises:
+        RuntimeError: The undisturbed run failed.
+    """
+
+    def __init__(self, folder: Path, server: Server, cluster: Cluster) -> None:
+        self._server, self._cluster, self._said = server, cluster, folder / "said.txt"
+        self._random = np.random.default_rng(SEED)
+        config = folder / "chandlery.toml"
+        sections = {"storage": server.storage, "engine": {"name": "spark"}, "engine.spark": cluster.options}
+        texts = [f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items()) for section, values in sections.items()]
+        config.write_text(SAMPLE_SETTINGS + "".join(texts))
+        self._command = [sys.executable, "-m", "chandlery.cli", "run", "--config", str(config), "--source", upload(folder / "raw", server, "sample")]
+        with self._running("whole") as process:
+            self._wait_for_work(process)
+            began = time.perf_counter()
+            code = process.wait()
+            self.seconds = time.perf_counter() - began
+        if code:
+            raise RuntimeError(f"the undisturbed run ended with {code}: {self._said.read_text()}")
+        self.whole = objects(self._lake("whole"))
+        print(f"an undisturbed run works {self.seconds:.1f} s, and makes {len(self.whole)} objects", flush=True)
+
+    def _lake(self, name: object) -> Store:
+        return Store(f"s3://{LAKE}/{name}", self._server.storage)
+
+    @contextmanager
+    def _running(self, name: object) -> Iterator["subprocess.Popen[bytes]"]:
+        """Make a run; end it where the block does not wait for its end."""
+        with self._said.open("wb") as said, subprocess.Popen([*self._command, "--lake", self._lake(name).uri], env={**os.environ, **self._cluster.driver}, stdout=subprocess.DEVNULL, stderr=said) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def _wait_for_work(self, process: "subprocess.Popen[bytes]") -> None:
+        """Wait until an executor has Python."""
+        while not any(len(self._cluster.executors(place)) > 1 for place in self._cluster.places):
+            if process.poll() is not None:
+                raise RuntimeError(f"the run ended with {process.returncode} before it began to work: {self._said.read_text()}")
+            wait(process, POLL_SECONDS)
+
+    def round(self, number: int) -> bool:
+        """Kill a worker, start it again, wait for the end, compare; print a line and return whether all of it went well."""
+        began = time.perf_counter()
+        killed, code = self._kill(number)
+        codes = [code]
+        if code == WORTH_RUNNING_AGAIN:
+            with self._running(number) as process:
+                codes.append(process.wait())
+        faults = [self._said.read_text()] * (codes[-1] != 0) + differences(objects(self._lake(number)), self.whole)
+        listed = "".join(f"\n     {fault}" for fault in faults)
+        ended = f"ended with {code}" + f", and with {codes[-1]} when run again" * (len(codes) - 1)
+        print(f"{'FAIL' if faults else 'ok  '} {number}: {killed}; the run {ended}; {time.perf_counter() - began:.0f} s{listed}", flush=True)
+        empty(self._lake(number))
+        return not faults
+
+    def _kill(self, number: int) -> tuple[str, int]:
+        """Kill a worker of a run, and start it again; return at what moment, and how the run ended."""
+        while True:
+            place, moment = int(self._random.integers(len(self._cluster.places))), float(self._random.random()) * self.seconds
+            with self._running(number) as process:
+                self._wait_for_work(process)
+                wait(process, moment)
+                is_kill = process.poll() is None
+                killed = f"worker {place} and its {len(self._cluster.executors(place))} processes killed after {moment:.1f} of {self.seconds:.1f} s, in {self._stage()}"
+                self._cluster.kill_worker(place)
+                self._cluster.start_worker(place)
+                code = process.wait()
+            if is_kill:
+                return killed, code
+            self.seconds = moment  # it was faster than the undisturbed one
+            empty(self._lake(number))
+
+    def _stage(self) -> str:
+        """Return the stage that a run has told of last."""
+        return re.findall(r"^(\w+): \d+ tasks?$", self._said.read_text(), re.MULTILINE)[-1]
+
+
+def wait(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    """Wait so long, or until a process has ended."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+
+
+def prove_spark_kills(rounds: int) -> bool:
+    """Kill workers on sample pairs; print what came of it, and return whether all held."""
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        print("left out: killed workers of a Spark cluster, which needs Java")
+        return True
+    with tempfile.TemporaryDirectory(prefix="chandlery-spark-kills-") as name, s3_server(Path(name) / "s3", (RAW, LAKE)) as server:
+        folder = Path(name)
+        os.environ.update(server.admin)
+        subprocess.run([sys.executable, "-m", "chandlery.cli", "sample", str(folder / "raw"), *SAMPLE], check=True, capture_output=True)
+        with spark_cluster(folder / "cluster", server.admin) as cluster:
+            trial = Trial(folder, server, cluster)
+            results = [trial.round(number) for number in range(1, rounds + 1)]
+    print(f"{'ok  ' if all(results) else 'FAIL'} killed workers: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run", flush=True)
+    return all(results)
+
+
+def main() -> None:
+    """Kill as often as asked; end with 1 where something does not hold."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=10)
+    sys.exit(0 if prove_spark_kills(**vars(parser.parse_args())) else 1)
+
+
+if __name__ == "__main__":
+    main()
