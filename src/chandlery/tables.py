@@ -2,9 +2,10 @@
 
 import datetime as dt
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import dataframely as dy
 import polars as pl
@@ -14,18 +15,61 @@ from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.schema import TABLES, Table
 from chandlery.storage import Entry, Store
 
-__all__ = ["encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "write_partition"]
+__all__ = ["encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
 
 OBJECT = "part-0.parquet"
 ROW_GROUP = 131_072
+MOST_AT_ONCE = 1_000_000  # rows of an object that are held together: a year of minutes has half as many
+PIECE_ROWS = 8 * ROW_GROUP  # of larger ones
 TRIES = 20
 
 
-def encode(frame: pl.DataFrame) -> bytes:
-    """Return a frame as Parquet; equal frames give equal bytes, on any number of threads."""
+def encode(frames: Iterable[pl.DataFrame]) -> bytes | None:
+    """Return frames as one Parquet object: equal rows give equal bytes, however they are cut, on any number of threads.
+
+    Returns:
+        None where there is no row.
+    """
+    held, rows, coming = [], 0, iter(frames)
+    for frame in coming:
+        held.append(frame)
+        rows += frame.height
+        if rows > MOST_AT_ONCE:
+            return _encode_pieces(chain(held, coming))
+    if not rows:
+        return None
     buffer = io.BytesIO()
-    frame.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
+    whole = held[0] if len(held) == 1 else pl.concat(held)
+    whole.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
     return buffer.getvalue()
+
+
+def _encode_pieces(frames: Iterable[pl.DataFrame]) -> bytes:
+    """Return more rows than are held at once as Parquet."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - a tenth of a second that only such tables cost
+
+    buffer, writer = io.BytesIO(), None
+    for piece in _cut_evenly(frames):
+        table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if writer is None:
+            texts = [name for name, kind in piece.schema.items() if kind == pl.String]
+            writer = pq.ParquetWriter(buffer, table.schema, compression="zstd", compression_level=1, use_dictionary=texts, store_schema=False)
+        writer.write_table(table, row_group_size=ROW_GROUP)
+    if writer is not None:
+        writer.close()
+    return buffer.getvalue()
+
+
+def _cut_evenly(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the same rows, PIECE_ROWS at a time."""
+    held = None
+    for frame in frames:
+        held = frame if held is None else pl.concat([held, frame])
+        while held.height >= PIECE_ROWS:
+            yield held[:PIECE_ROWS]
+            held = held[PIECE_ROWS:]
+    if held is not None and held.height:
+        yield held
 
 
 def partition_path(table: str, keys: Mapping[str, object]) -> str:
@@ -44,24 +88,25 @@ def parse_partition(path: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in path.split("/") if "=" in part)
 
 
-def write_partition(store: Store, table: str, keys: Mapping[str, object], frame: pl.DataFrame, guard: Callable[[], None]) -> bool:
+def write_partition(store: Store, table: str, keys: Mapping[str, object], frames: Iterable[pl.DataFrame], guard: Callable[[], None]) -> bool:
     """Publish a partition, or take it away where it has no rows; return whether anything changed.
 
     Args:
         store: The lake.
         table: Name of the table.
         keys: Its partition keys.
-        frame: All its rows, in the table's order; columns beside the schema's are models'.
+        frames: All its rows, in the table's order; columns beside the schema's are models'.
         guard: Called before the put; raises where this run may no longer write.
     """
     declared = TABLES[table]
     path = partition_path(table, keys)
+    content = encode(conform(frame, declared) for frame in frames if frame.height)
     guard()
-    if frame.is_empty():
+    if content is None:
         there = store.head(path) is not None
         store.delete(path)
         return there
-    return store.put_changed(path, encode(conform(frame, declared)))
+    return store.put_changed(path, content)
 
 
 def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -98,6 +143,12 @@ def read_partition(store: Store, table: str, keys: Mapping[str, object], columns
 def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Return the rows that Parquet bytes hold."""
     return pl.read_parquet(io.BytesIO(content), columns=list(columns) if columns else None, hive_partitioning=False)
+
+
+def scan_partition(store: Store, table: str, keys: Mapping[str, object]) -> pl.LazyFrame | None:
+    """Return a partition's rows, decoded as they are asked for; None where there is none."""
+    content = store.get(partition_path(table, keys))
+    return None if content is None else pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
 
 
 def list_partitions(store: Store, table: str, keys: Mapping[str, object] | None = None) -> list[dict[str, str]]:
