@@ -4,6 +4,7 @@ import datetime as dt
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,7 +16,7 @@ from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.schema import TABLES, Table
 from chandlery.storage import Entry, Store
 
-__all__ = ["encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
+__all__ = ["damage_told", "encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
 
 OBJECT = "part-0.parquet"
 ROW_GROUP = 131_072
@@ -131,11 +132,22 @@ def read_partition(store: Store, table: str, keys: Mapping[str, object], columns
     content = store.get(path)
     if content is None:
         return None
-    try:
+    with damage_told(store, path):
         if since is None:
             return decode(content, columns)
         rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False).filter(pl.col(TABLES[table].sort[0]) >= since)
         return rows.select(columns or pl.all()).collect()
+
+
+@contextmanager
+def damage_told(store: Store, path: str) -> Iterator[None]:
+    """Decode an object within, and say what to do where it is damaged.
+
+    Raises:
+        SettingsError: It is.
+    """
+    try:
+        yield
     except pl.exceptions.ComputeError as error:
         raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", "remove it and the folder state/, and run again: all is made anew") from error
 
@@ -146,7 +158,7 @@ def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame
 
 
 def scan_partition(store: Store, table: str, keys: Mapping[str, object]) -> pl.LazyFrame | None:
-    """Return a partition's rows, decoded as they are asked for; None where there is none."""
+    """Return a partition's rows, decoded as they are asked for, within `damage_told`; None where there is none."""
     content = store.get(partition_path(table, keys))
     return None if content is None else pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
 

@@ -31,6 +31,7 @@ class Series:
         self._seen = 0
         self._last = np.empty(0, np.int64)  # steps before the next
         self._ascends = True
+        self._mixed: SourceError | None = None
 
     def add(self, times: NDArray[np.int64], refused: pl.DataFrame) -> None:
         """Look at the next rows.
@@ -38,20 +39,18 @@ class Series:
         Args:
             times: Milliseconds, of accepted rows.
             refused: Rows with their reasons.
-
-        Raises:
-            SourceError: In some stretch of 500 rows nearly every time is a multiple of a longer interval.
         """
         if refused.height:
             self._off_grid += refused.filter(pl.col("reasons").list.contains("off_grid_time")).height
         steps = np.concatenate([self._last, times // (self._seconds * 1_000)])
         self._ascends = self._ascends and bool((np.diff(steps[max(self._last.size - 1, 0) :]) > 0).all())
-        if not self._is_given:
-            self._check_interval(steps)
+        if not self._is_given and self._mixed is None:
+            self._mixed = self._find_other_interval(steps)
         self._seen += times.size
         self._last = steps[-(BLOCK - 1) :]
 
-    def _check_interval(self, steps: NDArray[np.int64]) -> None:
+    def _find_other_interval(self, steps: NDArray[np.int64]) -> SourceError | None:
+        """Return what is wrong where in some stretch of 500 rows nearly every time is a multiple of a longer interval."""
         for factor in (2, 3, 5):
             running = np.concatenate([[0], np.cumsum(steps % factor == 0)])
             aligned = running[BLOCK:] - running[:-BLOCK]
@@ -59,11 +58,12 @@ class Series:
                 place = int(np.argmax(aligned > ALIGNED))
                 spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * self._seconds
                 own = to_interval_text(self._seconds)
-                raise SourceError(
+                return SourceError(
                     f"{self._source} mixes candles of {own} with candles of {to_interval_text(spacing)} from about row {self._seen - self._last.size + place + 1}",
                     "one interval a file",
                     f'split the file, or set [[source.layout]] files = "{self._source}", interval = "{own}" if that is what it holds',
                 )
+        return None
 
     def check(self, count: int, accepted: MonthRows) -> None:
         """Look at the whole.
@@ -82,6 +82,8 @@ class Series:
                 "one interval a file",
                 f'split the file, or set [[source.layout]] files = "{self._source}", interval = "{own}"',
             )
+        if self._mixed is not None:
+            raise self._mixed
         if self._ascends:
             return
         twice, apart = (sum(counts) for counts in zip(*(_count_twice(accepted.take([month])) for month in accepted.months), strict=True))

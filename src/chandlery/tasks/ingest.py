@@ -23,7 +23,7 @@ from chandlery.schema import TABLES
 from chandlery.sources.files import FileRows, RawFile, read_file
 from chandlery.sources.rows import Room
 from chandlery.storage import Store
-from chandlery.tables import MOST_AT_ONCE, conform, empty_frame, read_partition, scan_partition
+from chandlery.tables import MOST_AT_ONCE, conform, damage_told, empty_frame, partition_path, read_partition, scan_partition
 from chandlery.tasks.daybook import DayBook
 
 __all__ = ["UNKNOWN", "IngestTask", "Ingested", "ingest_symbol", "to_record"]
@@ -227,15 +227,20 @@ def merge_year(task: IngestTask, reading: Reading, settled: Iterable[pl.DataFram
     if held is None:
         yield from fresh
         return
-    rest = held.filter(~pl.col("source").is_in(list(reading.sources)))
+    with damage_told(task.lake.store, partition_path("candles", keys)):
+        yield from join_year(held.filter(~pl.col("source").is_in(list(reading.sources))), fresh, year)
+
+
+def join_year(held: pl.LazyFrame, fresh: Iterable[pl.DataFrame], year: int) -> Iterator[pl.DataFrame]:
+    """Yield a year's candles from two parts of it, ascending, some at a time where they are many."""
     if int(held.select(pl.len()).collect().item()) <= MOST_AT_ONCE:
-        parts = [rest.collect(), *fresh]
+        parts = [held.collect(), *fresh]
         yield pl.concat([parts[0], *(part.select(parts[0].columns) for part in parts[1:])]).sort("open_time")
         return
     coming = cut_months(fresh)
     month, frame = next(coming, (0, None))
     for number in range((year - 1970) * 12, (year - 1969) * 12):
-        part = rest.filter(pl.col("open_time").dt.month() == number % 12 + 1).collect()
+        part = held.filter(pl.col("open_time").dt.month() == number % 12 + 1).collect()
         if frame is not None and month == number:
             part = pl.concat([part, frame.select(part.columns)]).sort("open_time")
             month, frame = next(coming, (0, None))
