@@ -82,21 +82,32 @@ def measure_activity(traded: Traded, interval_seconds: int) -> Activity:
 
 
 def combine_activity(parts: Iterable[Activity], interval_seconds: int) -> Activity:
-    """Return the activity of all symbols together."""
-    held = [part for part in parts if part.traded.size]
-    if not held:
-        return Activity.nothing()
-    day_steps = 86_400 // interval_seconds
-    start = min(part.start for part in held)
-    stop = max(part.start + part.traded.size for part in held)
-    total = Activity(start, np.zeros(stop - start, np.uint16), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
-    for part in held:
-        first = part.start - start
+    """Return the activity of all symbols together; one is held at a time."""
+    total, day_steps = Activity.nothing(), 86_400 // interval_seconds
+    for part in parts:
+        if part.traded.size == 0:
+            continue
+        total = _widen(total, part, day_steps)
+        first = part.start - total.start
         total.traded[first : first + part.traded.size] += part.traded
         days = slice(first // day_steps, first // day_steps + part.listed.size)
         total.listed[days] += part.listed
         total.log_quiet[days] += part.log_quiet
     return total
+
+
+def _widen(total: Activity, part: Activity, day_steps: int) -> Activity:
+    """Return an activity whose span holds that of another."""
+    spans = [(held.start, held.start + held.traded.size) for held in (total, part) if held.traded.size]
+    start, stop = min(first for first, _ in spans), max(last for _, last in spans)
+    if (start, stop) == spans[0] and len(spans) > 1:
+        return total
+    wide = Activity(start, np.zeros(stop - start, np.uint16), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
+    if total.traded.size:
+        first = (total.start - start) // day_steps
+        wide.traded[total.start - start : total.start - start + total.traded.size] = total.traded
+        wide.listed[first : first + total.listed.size], wide.log_quiet[first : first + total.listed.size] = total.listed, total.log_quiet
+    return wide
 
 
 def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.DataFrame:

@@ -83,6 +83,20 @@ def test_barriers_leave_mere_quiet_out() -> None:
     assert [START + 20_000, START + 20_400] in found.tolist()
 
 
+def test_activity_adds_up_over_symbols_of_any_span() -> None:
+    stretches = [(20_000, 22_000), (0, 1_500), (30_000, 40_000), (18_000, 31_000)]
+    parts = [measure_activity(Traded.of(START + np.arange(first, last, step)), 60) for step, (first, last) in enumerate(stretches, start=1)]
+    whole = combine_activity(parts, 60)
+    for name in ("traded", "listed", "log_quiet"):
+        scale = 1 if name == "traded" else 1440
+        expected = np.zeros(whole.traded.size // scale)
+        for part in parts:
+            first = (part.start - whole.start) // scale
+            expected[first : first + getattr(part, name).size] += getattr(part, name)
+        np.testing.assert_array_equal(getattr(whole, name), expected)
+    assert (whole.start, whole.traded.size) == (START, (40_000 // 1440 + 9) * 1440)
+
+
 @pytest.mark.slow
 def test_the_long_holes_of_the_real_candles_are_found_and_labels_are_kept(shared: Path) -> None:
     steps = {}
