@@ -27,8 +27,10 @@ BUSIEST, QUIETEST = 0.85, 0.02  # traded shares: BTC's and LTC's since 2017 are 
 DEAD = 0.25  # of the pairs end before the last day
 REFERENCES = 9  # the first pairs: listed early, and alive
 SECONDS_TRADED = 0.95
+BUSY_SINCE = int(np.datetime64("2017-01-01", "m").astype(int))
+EARLY = 0.25  # of the traded share: LTC had a candle in .19 of the minutes until then, in .7 since
 ALL_PAIRS = 392
-HALVING_PAIRS = 62  # so many ranks halve the traded share: with this, 392 pairs make about 200 million candles
+HALVING_PAIRS = 110  # so many ranks halve the traded share: with this, 392 pairs make about 200 million candles
 SECONDS_A_CHUNK = 5_000_000
 SMALL_STEPS = 180  # candles of a small file
 
@@ -61,7 +63,7 @@ def write_pair(job: tuple[int, Path]) -> int:
     ends = LAST if rank < REFERENCES or random.random() > DEAD else listed + int((LAST - listed) * random.uniform(0.2, 0.9))
     share = max(QUIETEST, BUSIEST * 0.5 ** (rank / HALVING_PAIRS))
     steps = ends - listed
-    traded = random.random(steps) < share
+    traded = random.random(steps) < share * np.where(np.arange(listed, ends) < BUSY_SINCE, EARLY, 1.0)
     traded[0] = True
     close = walk(random, steps, market[: ends - FIRST], 8e-4)[traded]
     to_frame((listed + np.flatnonzero(traded)) * 60_000, close, random).write_csv(folder / f"{name_pair(rank).lower()}.csv")
