@@ -42,3 +42,15 @@ def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: s
         chosen = file.candles.filter((pl.col("open_time") >= start) & (pl.col("open_time") < stop))
         times = chosen["open_time"].dt.epoch("ms")
         chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(folder / file.name.replace(".csv", f"{name}.csv"))
+
+
+def make_sample_lake(folder: Path) -> Path:
+    """Return a lake whose every table has rows: two pairs with forecasts, and a short one over New Year with a name like a number and refused rows."""
+    write_days(folder / "raw", 0, 38, symbols=2)
+    first = int((START - dt.timedelta(hours=12)).timestamp() * 1000)
+    lines = [f"{first + 60_000 * step},{100 + step % 7},{101 + step % 5},109,99,1.5" for step in range(1440)]
+    lines[100] = lines[100].replace(",109,", ",0.5,")
+    lines[200] = "not a candle"
+    (folder / "raw" / "1e3usd.csv").write_text("\n".join(["time,open,close,high,low,volume", *lines]))
+    run_lake(folder / "raw", folder / "lake", models=["linear", "tree"])
+    return folder / "lake"
