@@ -50,5 +50,5 @@ def make_sample_lake(folder: Path) -> Path:
     lines[100] = lines[100].replace(",109,", ",0.5,")
     lines[200] = "not a candle"
     (folder / "raw" / "1e3usd.csv").write_text("\n".join(["time,open,close,high,low,volume", *lines]))
-    run_lake(folder / "raw", folder / "lake", models=["linear", "tree"])
+    run_lake(folder / "raw", folder / "lake", horizons=["5m", "30m"], models=["linear", "tree"])
     return folder / "lake"
