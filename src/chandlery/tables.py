@@ -13,7 +13,7 @@ import polars as pl
 
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.schema import TABLES, Table
+from chandlery.schema import MODEL_COLUMNS, TABLES, Table
 from chandlery.storage import Entry, Store
 
 __all__ = ["damage_told", "encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
@@ -113,7 +113,7 @@ def write_partition(store: Store, table: str, keys: Mapping[str, object], frames
 def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Return the frame with the contract's columns in the contract's order and types, without partition keys."""
     types = {name: column.dtype for name, column in table.schema.columns().items() if name not in table.partitions}
-    extra = [pl.col(name) for name in frame.columns if name.startswith("predicted_") and name not in types]
+    extra = [pl.col(name) for name in frame.columns if name.startswith(MODEL_COLUMNS) and name not in types]
     plain = [pl.col(name).cast(plain_type(kind)) for name, kind in types.items()]
     return frame.select(*plain, *extra)
 
@@ -246,28 +246,42 @@ def read_table(
         SettingsError: There is no such table, column or symbol, or no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    if table not in TABLES:
-        raise SettingsError(f"table {table!r}", f"one of {', '.join(TABLES)}", "see docs/tables.md")
+    declared = find_table(table)
     wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
-    chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in TABLES[table].partitions}
+    chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in declared.partitions}
     frames = read_pinned(Store(lake, options), table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
     if symbol and not frames:
-        _look_for(Store(lake, options), str(wanted["symbol"]))
-    rows = join(frames, TABLES[table], {*columns, *wanted, *TABLES[table].sort} if columns else None)
+        store = Store(lake, options)
+        check_known(str(wanted["symbol"]), {keys["symbol"] for other in ("ledger", "candles") for keys in list_partitions(store, other)}, store.uri)
+    rows = join(frames, declared, {*columns, *wanted, *declared.sort} if columns else None)
     for name, value in wanted.items():
         if value is not None and name not in chosen and name in rows.columns:
             rows = rows.filter(pl.col(name) == value)
-    rows = rows.sort([*(name for name in TABLES[table].partitions if name != "year"), *TABLES[table].sort])
+    rows = rows.sort([*(name for name in declared.partitions if name != "year"), *declared.sort])
     if columns and (unknown := [name for name in columns if name not in rows.columns]):
         raise SettingsError(f"column {unknown[0]!r} of {table}", f"of {', '.join(rows.columns)}", "see docs/tables.md")
     return rows.select(columns) if columns else rows
 
 
-def _look_for(store: Store, symbol: str) -> None:
-    """Make sure that a lake with symbols has one."""
-    known = sorted({keys["symbol"] for table in ("ledger", "candles") for keys in list_partitions(store, table)})
+def find_table(name: str) -> Table:
+    """Return the contract of a table.
+
+    Raises:
+        SettingsError: There is no such table.
+    """
+    if name not in TABLES:
+        raise SettingsError(f"table {name!r}", f"one of {', '.join(TABLES)}", "see docs/tables.md")
+    return TABLES[name]
+
+
+def check_known(symbol: str, known: set[str], lake: str) -> None:
+    """Make sure that a lake with symbols has one.
+
+    Raises:
+        SettingsError: It has others.
+    """
     if known and symbol not in known:
-        raise SettingsError(f"nothing is known of {symbol} in {store.uri}", f"one of {', '.join(known[:50])}", "check its spelling")
+        raise SettingsError(f"nothing is known of {symbol} in {lake}", f"one of {', '.join(sorted(known)[:50])}", "check its spelling")
 
 
 def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], bool]) -> list[tuple[dict[str, str], bytes]]:
