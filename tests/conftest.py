@@ -1,6 +1,7 @@
 """What all tests share: UTC, no proxy to this machine, and the real candles beside the repository."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker("shared")
+        if item.get_closest_marker("spark") and not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+            item.add_marker(pytest.mark.skip("there is no Java"))

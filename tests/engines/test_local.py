@@ -9,9 +9,10 @@ from collections.abc import Sized
 from pathlib import Path
 
 import pytest
+from calls import double, refuse_odd
 
 from chandlery.engines import LocalEngine
-from chandlery.errors import LawError, SourceError, TransientError
+from chandlery.errors import SourceError, TransientError
 
 COSTLY = 100.0  # worth a process
 
@@ -20,20 +21,8 @@ def costs(tasks: Sized, each: float = COSTLY) -> list[float]:
     return [each] * len(tasks)
 
 
-def double(number: int) -> int:
-    return 2 * number
-
-
 def name_process(_: int) -> tuple[int, str | None, str | None]:
     return os.getpid(), os.environ.get("OPENBLAS_NUM_THREADS"), getattr(sys.modules["__main__"], "__file__", None)
-
-
-def refuse_odd(number: int) -> int:
-    if number == 3:
-        raise LawError("three")
-    if number % 2:
-        raise SourceError(f"{number} is odd")
-    return number
 
 
 def end_worker(parent: int) -> int:
@@ -82,7 +71,7 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_local import double\nfrom chandlery.engines import LocalEngine\n"
+        "from calls import double\nfrom chandlery.engines import LocalEngine\n"
         "with LocalEngine(2) as engine:\n    print(engine.map(double, range(5), [100.0] * 5, lambda result: None))\n"
     )
     shown = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)

@@ -1,6 +1,8 @@
-"""A real HTTP proxy before the S3 server that answers 503 for a while."""
+"""A real HTTP proxy before the S3 server that is busy for a while: it answers 503, or 429."""
 
 import http.client
+import itertools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +11,9 @@ from urllib.parse import urlsplit
 
 
 @contextmanager
-def busy_proxy(endpoint: str, refusals: int) -> Iterator[str]:
-    """Pass requests on to an endpoint, after refusing so many of them."""
-    left = [refusals]
-    lock = threading.Lock()
+def busy_proxy(endpoint: str, refusals: int, *, every: int = sys.maxsize, codes: tuple[int, ...] = (503,)) -> Iterator[str]:
+    """Pass requests on to an endpoint, after refusing so many of them, and again of every so many, with the codes in turn."""
+    numbers = itertools.count()
     target = urlsplit(endpoint).netloc
 
     class Handler(BaseHTTPRequestHandler):
@@ -20,11 +21,9 @@ def busy_proxy(endpoint: str, refusals: int) -> Iterator[str]:
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            with lock:
-                refuse = left[0] > 0
-                left[0] -= refuse
-            if refuse:
-                self.send_response(503)
+            number = next(numbers) % every
+            if number < refusals:
+                self.send_response(codes[number % len(codes)])
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

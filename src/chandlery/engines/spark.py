@@ -7,6 +7,7 @@ the store itself, and hands back a name and some counts: no candle passes throug
 import os
 import pickle
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -14,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +30,7 @@ from chandlery.memory import keep_freed_memory
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.accumulators import Accumulator
-    from pyspark.sql import Row, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 __all__ = ["SparkEngine"]
 
@@ -36,12 +38,15 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.2
+TRIES = 4  # of Spark, where nothing is said
 SCHEMA = "number bigint, result binary, error binary"
 SAME_EVERYWHERE = ("chandlery", "numpy", "numba", "polars", "lightgbm", "obstore")  # what the bytes of tables depend on
+QUICK_JAVA = "-XX:TieredStopAtLevel=1"  # it does little, and starts in half the time
 DEFAULTS = {
     "spark.app.name": "chandlery",
     "spark.ui.showConsoleProgress": "false",
-    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
+    "spark.driver.extraJavaOptions": f"{QUICK_JAVA} -Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
+    "spark.executor.extraJavaOptions": QUICK_JAVA,
     "spark.speculation": "true",  # a second copy of a task does no harm: every write is whole, and the same
     "spark.speculation.minTaskRuntime": "2min",
     "spark.speculation.multiplier": "4",
@@ -49,7 +54,9 @@ DEFAULTS = {
     **{f"spark.executorEnv.{name}": value for name, value in ONE_THREAD.items()},
 }
 ONE_MACHINE = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
+MASTER = re.compile(r"local\b|spark://.|yarn$|k8s://.")
 LOST_TASK = re.compile(r"Task (\d+) in stage \S+ failed (\d+) times, most recent failure: (.*?)(?:\n|$)")
+MORE_MEMORY = "run again; if it happens again, give executors more memory (spark.executor.pyspark.memory or memoryOverhead), or fewer cores each"
 NO_JAVA = "Java is not installed, or JAVA_HOME names no Java"
 
 
@@ -93,41 +100,24 @@ class SparkEngine:
         order = costliest_first(costs)
         envelopes = [pickle.dumps((function, tasks[number])) for number in order]
         told: Accumulator[list[bytes]] = session.sparkContext.accumulator([], cast(Any, _Told()))
-        job = session.range(len(order), numPartitions=len(order)).mapInArrow(partial(call_each, envelopes, describe_packages(), told), SCHEMA)
-        rows = self._collect(session, partial(_collect_job, session, job.collect, f"{function.__module__}.{function.__name__}"), told, done, [str(tasks[number]) for number in order])
+        tries = int(session.sparkContext.getConf().get("spark.task.maxFailures") or TRIES) - 1  # the last one says what became of the others
+        job = session.range(len(order), numPartitions=len(order)).mapInArrow(partial(call_each, envelopes, describe_packages(), told, tries), SCHEMA)
+        group = f"chandlery-{secrets.token_hex(4)}"
+        collect = partial(_collect, job, group, f"{function.__module__}.{function.__name__}", [str(tasks[number]) for number in order])
+        rows = _follow(session, group, collect, told, done)
         failed = sorted((order[row.number], row.error) for row in rows if row.error is not None)
         if failed:
             raise pickle.loads(failed[0][1])
         return [pickle.loads(result) for _, result in sorted((order[row.number], row.result) for row in rows)]
 
-    def _collect(self, session: "SparkSession", collect: Callable[[], "list[Row]"], told: "Accumulator[Any]", done: Callable[[Result], None], names: list[str]) -> "list[Row]":
-        """Wait for a job, and tell of each task as it ends."""
-        count = 0
-        with ThreadPoolExecutor(1) as thread:
-            job = thread.submit(collect)
-            try:
-                while True:
-                    ended = wait([job], POLL_SECONDS).done
-                    fresh = told.value[count:]
-                    count += len(fresh)
-                    for result in fresh:
-                        done(pickle.loads(result))
-                    if ended:
-                        return job.result()
-            except ChandleryError:
-                raise
-            except Exception as error:
-                raise explain(error, names) from error
-            finally:
-                if not job.done():
-                    session.sparkContext.cancelAllJobs()
-
     def _open(self) -> "SparkSession":
         if self._session is None:
             try:
-                from pyspark.sql import SparkSession  # noqa: PLC0415 - the extra `spark`
-            except ImportError:
-                raise SettingsError("PySpark is not installed", "the extra `spark`", "pip install 'chandlery[spark]'") from None
+                for name in ("pandas", "pyarrow"):  # what mapInArrow wants
+                    import_module(name)
+                from pyspark.sql import SparkSession  # noqa: PLC0415 - of the extra `spark`
+            except ImportError as error:
+                raise SettingsError(f"{error.name} is not installed", "the extra `spark`", "pip install 'chandlery[spark]'") from None
             there = SparkSession.getActiveSession()
             self._stops = there is None
             self._session = there or self._start()
@@ -137,7 +127,7 @@ class SparkEngine:
         """Start a session of its own.
 
         Raises:
-            SettingsError: There is no Java, or no master answers.
+            SettingsError: There is no Java, no such kind of master, or it does not answer.
         """
         from pyspark.sql import SparkSession  # noqa: PLC0415
 
@@ -145,8 +135,10 @@ class SparkEngine:
         options = {**DEFAULTS, **self._options}
         if not submitted:
             require_java()
-            options.setdefault("spark.master", f"local[{self._workers or '*'}]")
-            if options["spark.master"].startswith("local"):
+            master = options.setdefault("spark.master", f"local[{self._workers or '*'},{TRIES}]")
+            if not MASTER.match(master):
+                raise SettingsError(f"spark.master {master!r}", "local[2], spark://host:7077, yarn or k8s://…", "mend [engine.spark] spark.master")
+            if master.startswith("local"):
                 options = {**ONE_MACHINE, **options}
                 for name, value in {**ONE_THREAD, "PYSPARK_PYTHON": sys.executable}.items():
                     os.environ.setdefault(name, value)  # its Python processes inherit it
@@ -156,7 +148,7 @@ class SparkEngine:
         try:
             return builder.getOrCreate()
         except Exception as error:
-            raise SettingsError(f"no Spark session: {first_line(error)}", "a master that answers", "check [engine.spark] spark.master, and the log above") from error
+            raise SettingsError(f"no Spark session at {options.get('spark.master', 'the master of spark-submit')}: {first_line(error)}", "a master that answers", "check [engine.spark] spark.master, and the log above") from error
 
 
 class _Told:
@@ -173,38 +165,77 @@ class _Told:
         return told
 
 
-def _collect_job(session: "SparkSession", collect: Callable[[], "list[Row]"], name: str) -> "list[Row]":
-    session.sparkContext.setJobDescription(name)  # of the jobs of this thread
-    return collect()
+def _collect(job: "DataFrame", group: str, description: str, names: list[str]) -> "list[Row]":
+    """Do a job; called on a thread of its own, whose jobs have that group and description."""
+    job.sparkSession.sparkContext.setJobGroup(group, description, interruptOnCancel=True)
+    try:
+        return job.collect()
+    except Exception as error:
+        raise explain(error, names) from error
 
 
-def call_each(envelopes: list[bytes], packages: dict[str, str], told: "Accumulator[Any]", batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+def _follow(session: "SparkSession", group: str, collect: Callable[[], "list[Row]"], told: "Accumulator[list[bytes]]", done: Callable[[Result], None]) -> "list[Row]":
+    """Wait for a job, and tell of each task as it ends; what goes wrong here ends the job there."""
+    count = 0
+    with ThreadPoolExecutor(1) as thread:
+        job = thread.submit(collect)
+        try:
+            while True:
+                ended = wait([job], POLL_SECONDS).done
+                fresh = told.value[count:]
+                count += len(fresh)
+                for result in fresh:
+                    done(pickle.loads(result))
+                if ended:
+                    return job.result()
+        finally:
+            if not job.done():
+                session.sparkContext.cancelJobGroup(group)
+
+
+def call_each(envelopes: list[bytes], packages: dict[str, str], told: "Accumulator[Any]", tries: int, batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     """Do the tasks whose numbers come, on an executor; yield a row of each: its number, and its result or its error."""
     import pyarrow as pa  # noqa: PLC0415 - it comes with the extra
+    from pyspark import TaskContext  # noqa: PLC0415 - likewise
 
+    context = TaskContext.get()
+    losses = context.attemptNumber() if context else 0
     for batch in batches:
         for number in batch.column(0).to_pylist():
-            result, error = call_one(envelopes[number], packages)
+            result, error = call_one(envelopes[number], packages, losses if 0 < tries <= losses else 0)
             if result is not None:
                 told.add([result])
             columns = [pa.array([number], pa.int64()), pa.array([result], pa.binary()), pa.array([error], pa.binary())]
             yield pa.RecordBatch.from_arrays(columns, ["number", "result", "error"])
 
 
-def call_one(envelope: bytes, packages: dict[str, str]) -> tuple[bytes | None, bytes | None]:
-    """Do one task; return its result or its error, pickled."""
+def call_one(envelope: bytes, packages: dict[str, str], losses: int) -> tuple[bytes | None, bytes | None]:
+    """Do one task; return its result or its error, pickled.
+
+    Args:
+        envelope: The function and the task.
+        packages: Those of the driver.
+        losses: How often it was lost, where that is too often to try it once more.
+    """
     keep_freed_memory()
+    host, task = socket.gethostname(), cast(Any, "a task")
     try:
         compare_packages(packages)
         function, task = pickle.loads(envelope)
+        if losses:
+            raise TransientError(f"{task} was lost {losses} times: its Python process or its executor was ended from outside, or crashed", "", MORE_MEMORY)
         with threadpool_limits(1, "blas"):
             return pickle.dumps(function(task)), None
+    except MemoryError:
+        return None, pickle.dumps(TransientError(f"{task} found no memory left on {host}", "", MORE_MEMORY))
     except Exception as error:  # noqa: BLE001 - raised again by the driver
-        error.add_note(f"on {socket.gethostname()}, process {os.getpid()}:\n{traceback.format_exc()}")
+        error.add_note(f"on {host}, process {os.getpid()}:\n{traceback.format_exc()}")
         try:
-            return None, pickle.dumps(error)
-        except Exception:  # noqa: BLE001 - what holds on to something that stays here
-            return None, pickle.dumps(RuntimeError(f"{error!r} on {socket.gethostname()}:\n{traceback.format_exc()}"))
+            content = pickle.dumps(error)
+            pickle.loads(content)
+        except Exception:  # noqa: BLE001 - what holds on to something that stays here, or cannot be made anew of its arguments
+            content = pickle.dumps(RuntimeError(f"{error!r} on {host}:\n{traceback.format_exc()}"))
+        return None, content
 
 
 @cache
@@ -254,15 +285,15 @@ def explain(error: Exception, names: list[str]) -> ChandleryError:
         return SettingsError(f"executors run Python {' and the driver '.join(versions[:2])}", "one version of Python", "set PYSPARK_PYTHON to a Python that every worker has")
     if missing := re.search(r"No module named '([\w.]+)'", text):
         return SettingsError(f"executors have no package {missing[1]}", "the driver's packages", "install chandlery[spark] on every worker, or ship an archive by spark.archives")
-    if "Cannot run program" in text:
-        return SettingsError(f"executors find no Python: {first_line(error)}", "one that every worker has", "set PYSPARK_PYTHON")
+    if program := re.search(r'Cannot run program "([^"]+)"', text):
+        return SettingsError(f"executors find no Python at {program[1]}", "one that every worker has", "set PYSPARK_PYTHON")
     if lost := LOST_TASK.search(text):
         name = names[int(lost[1])] if int(lost[1]) < len(names) else f"task {lost[1]}"
-        return TransientError(f"{name} was lost {lost[2]} times, the last time so: {lost[3].strip()}", "", "run again; if it happens again, give executors more memory (spark.executor.memoryOverhead), or fewer cores each")
+        return TransientError(f"{name} was lost {lost[2]} times, the last time so: {lost[3].strip()}", "", MORE_MEMORY)
     return TransientError(f"Spark gave up: {first_line(error)}", "", "look at the driver's log, and run again: nothing is lost")
 
 
 def first_line(error: Exception) -> str:
     """Return the first line of an error that says something."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line and not line.endswith(":")), type(error).__name__)[:300]
+    lines = (line.strip(" :") for line in str(error).splitlines() if not line.startswith("An error occurred while calling"))
+    return next(filter(None, lines), type(error).__name__)[:300]

@@ -1,0 +1,185 @@
+"""A real Spark cluster on this machine: a standalone master and workers of one core, from PySpark's own package."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+PATIENCE_SECONDS = 90
+POLL_SECONDS = 0.1
+HOSTS = ("127.0.0.1", "localhost")  # Spark runs no second copy of a task on the host of the first: to it these are two
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+class Daemon:
+    """A process of the cluster, in a group of its own, that ends with this one.
+
+    Args:
+        name: Its class, after `org.apache.spark.deploy.`.
+        arguments: What it is told.
+        environment: What its children inherit.
+        log: Where it writes.
+        ready: What it writes when it is ready, with one group.
+
+    Raises:
+        RuntimeError: It was not ready in time; its log is part of the text.
+    """
+
+    def __init__(self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path, ready: str) -> None:
+        home = spark_home()
+        command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *arguments]
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: PLW1509 - one call of prctl
+        self._log, self._ready = log, ready
+
+    def wait_until_ready(self) -> str:
+        """Return what it says of itself once it is ready."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if found := re.search(self._ready, self._log.read_text()):
+                return found[1]
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(POLL_SECONDS)
+        self.kill()
+        raise RuntimeError(f"{self._log.stem} did not start: {self._log.read_text()[-3000:]}")
+
+    def children(self) -> list[psutil.Process]:
+        """Return the processes below it: executors, and their Python."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self._process.pid).children(recursive=True)
+        return []
+
+    def kill(self) -> None:
+        """Kill it and all below it, at once."""
+        below = self.children()
+        self._process.kill()
+        for process in below:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
+        psutil.wait_procs(below, PATIENCE_SECONDS)
+
+
+class Cluster:
+    """A running cluster.
+
+    Args:
+        folder: Where it keeps logs and what it needs for a while.
+        environment: Of the executors: credentials of a store, a path of modules.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder, self._started = folder, 0
+        self._environment = {
+            "SPARK_HOME": str(spark_home()),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_JAVA_OPTS": f"{QUICK_JAVA} -Dspark.master.rest.enabled=false",
+            "PYSPARK_PYTHON": sys.executable,
+            **environment,
+        }
+        self._master = self._start("master.Master", ("--host", "127.0.0.1"), r"Starting Spark master at (spark://\S+)")
+        self._workers: dict[int, Daemon] = {}
+        self.url = ""
+
+    def open(self, workers: int) -> None:
+        """Wait until the master and so many workers are there."""
+        self.url = self._master.wait_until_ready()
+        for place in range(workers):
+            self._begin_worker(place)
+        for worker in self._workers.values():
+            worker.wait_until_ready()
+
+    def close(self) -> None:
+        """End everything."""
+        for daemon in (*self._workers.values(), self._master):
+            daemon.kill()
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Options for [engine.spark]."""
+        return {
+            "spark.master": self.url,
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.executor.memory": "512m",
+            "spark.executor.extraJavaOptions": QUICK_JAVA,
+        }
+
+    @property
+    def driver(self) -> dict[str, str]:
+        """The environment of a driver."""
+        return {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+
+    def find_worker(self, pid: int) -> int:
+        """Return the place of the worker that a process works for.
+
+        Raises:
+            LookupError: It works for none.
+        """
+        for place, worker in self._workers.items():
+            if any(process.pid == pid for process in worker.children()):
+                return place
+        raise LookupError(pid)
+
+    def kill_worker(self, place: int) -> None:
+        """Kill a worker, its executors and their Python."""
+        self._workers.pop(place).kill()
+
+    def start_worker(self, place: int) -> None:
+        """Start a worker where there is none."""
+        self._begin_worker(place)
+        self._workers[place].wait_until_ready()
+
+    def _begin_worker(self, place: int) -> None:
+        arguments = ("--host", HOSTS[place % len(HOSTS)], "--cores", "1", "--memory", "2g", self.url)
+        self._workers[place] = self._start("worker.Worker", arguments, r"Successfully registered with master (spark://\S+)")
+
+    def _start(self, name: str, arguments: tuple[str, ...], ready: str) -> Daemon:
+        self._started += 1
+        place = self._folder / f"{self._started}-{name.rpartition('.')[2]}"
+        scratch = {name: str(place / name) for name in ("SPARK_WORKER_DIR", "SPARK_LOCAL_DIRS")}
+        for path in scratch.values():
+            Path(path).mkdir(parents=True)
+        return Daemon(name, ("--port", "0", "--webui-port", "0", *arguments), {**self._environment, **scratch}, place / "log.txt", ready)
+
+
+@contextmanager
+def spark_cluster(folder: Path, environment: Mapping[str, str], workers: int = 2) -> Iterator[Cluster]:
+    """Run a cluster until the block ends.
+
+    Args:
+        folder: Where it keeps logs and what it needs for a while.
+        environment: Of the executors: credentials of a store, a path of modules.
+        workers: How many workers it has, of one core each.
+
+    Raises:
+        RuntimeError: A part of it did not start in time; its log is part of the text.
+    """
+    cluster = Cluster(folder, environment)
+    try:
+        cluster.open(workers)
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def spark_home() -> Path:
+    """Return PySpark's own folder."""
+    import pyspark  # noqa: PLC0415 - of the extra `spark`
+
+    return Path(pyspark.__file__).parent
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

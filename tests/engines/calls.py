@@ -1,0 +1,47 @@
+"""What engines are told to do in tests: functions that other processes can import."""
+
+import os
+import signal
+
+from threadpoolctl import threadpool_info
+
+from chandlery.errors import LawError, SourceError
+
+
+class OddError(Exception):
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(f"{number} is {why}")
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def refuse_odd(number: int) -> int:
+    if number == 3:
+        raise LawError("three")
+    if number % 2:
+        raise SourceError(f"{number} is odd")
+    return number
+
+
+def divide(number: int) -> float:
+    return 1 / number
+
+
+def break_down(number: int) -> int:
+    raise OddError(number, "odd")
+
+
+def end_process(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def fill_memory(number: int) -> int:
+    return len(bytearray(1 << 60)) if number == 2 else number
+
+
+def count_threads(_: int) -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
