@@ -39,7 +39,7 @@ bench: $(READY)  ## speed beside the yardstick, in turns
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python benchmarks/bench.py
 
-docs: $(READY)  ## write docs/tables.md and docs/cli.md anew
+docs: $(READY)  ## write the generated pages anew: docs/tables.md, docs/cli.md, docs/athena.sql
 	$(BIN)/python docs/generate.py
 
 lock: $(READY)  ## pin every dependency anew

@@ -1,4 +1,4 @@
-"""Writes docs/tables.md and docs/cli.md from the code: `make docs`. A test holds them equal."""
+"""Writes docs/tables.md, docs/cli.md and docs/athena.sql from the code: `make docs`. A test holds them equal."""
 
 import inspect
 from pathlib import Path
@@ -8,9 +8,12 @@ import typer
 
 from chandlery.cli import app
 from chandlery.features import registry
-from chandlery.schema import GAP_KINDS, REASONS, TABLES
+from chandlery.models import BUILT_IN
+from chandlery.schema import GAP_KINDS, REASONS, TABLES, Forecasts, Table, model_column
+from chandlery.served import BLEND
 
 HERE = Path(__file__).parent
+ATHENA = {"Datetime(ms, UTC)": "timestamp", "String": "string", "Int32": "int", "Int64": "bigint", "Float32": "float", "Float64": "double", "Boolean": "boolean", "List(String)": "array<string>"}
 
 
 def render_tables() -> str:
@@ -54,7 +57,24 @@ def render_cli() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"tables.md": render_tables, "cli.md": render_cli}
+def render_athena() -> str:
+    """Return statements that declare every table to Athena, and so to the Glue catalogue."""
+    lines = ["-- The lake's tables, for Athena: one statement at a time, with your bucket for crypto-lake. docs/reading.md says more.", ""]
+    for table in TABLES.values():
+        lines += [f"CREATE EXTERNAL TABLE IF NOT EXISTS {table.name} (", ",\n".join(declare(table, keys=False)), ")", f"PARTITIONED BY ({', '.join(line.strip() for line in declare(table, keys=True))})"]
+        lines += ["STORED AS PARQUET", f"LOCATION 's3://crypto-lake/{table.name}/';", "", f"MSCK REPAIR TABLE {table.name};", ""]
+    return "\n".join(lines)
+
+
+def declare(table: Table, *, keys: bool) -> list[str]:
+    """Return a table's columns as Athena declares them: the partition keys, or the others and those of the models."""
+    columns = {name: describe(column.dtype) for name, column in table.schema.columns().items() if (name in table.partitions) is keys}
+    if table.schema is Forecasts and not keys:
+        columns |= {model_column(model): "Float32" for model in (*BUILT_IN, BLEND)}
+    return [f"  `{name}` {ATHENA[kind]}" for name, kind in columns.items()]
+
+
+PAGES = {"tables.md": render_tables, "cli.md": render_cli, "athena.sql": render_athena}
 
 if __name__ == "__main__":
     for name, render in PAGES.items():

@@ -21,6 +21,13 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def sample_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from lakes import make_sample_lake  # noqa: PLC0415 - heavy rooms load when they are needed
+
+    return make_sample_lake(tmp_path_factory.mktemp("sample"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):

@@ -1,20 +1,19 @@
 """Running lakes in tests, and comparing them byte for byte."""
 
 import datetime as dt
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from chandlery.config import load_settings
+from chandlery.parity import digest_objects
 from chandlery.pipeline import Options, RunReport, run
 from chandlery.progress import Silent
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 
 START = dt.datetime(2019, 1, 1, tzinfo=dt.UTC)
-STATE = ("state/", "runs/", "lease.json", ".lease.lock", "_probe/")
 
 
 def run_lake(source: str | Path, lake: str | Path, *, workers: int = 1, storage: dict[str, str] | None = None, options: Options | None = None, **forecast: Any) -> RunReport:
@@ -30,8 +29,7 @@ def run_lake(source: str | Path, lake: str | Path, *, workers: int = 1, storage:
 
 def digests(lake: str | Path, storage: dict[str, str] | None = None) -> dict[str, str]:
     """Return the hash of every object that law 5 speaks of."""
-    store = Store(str(lake), storage)
-    return {entry.path: hashlib.sha256(store.get(entry.path) or b"").hexdigest() for entry in store.list() if not entry.path.startswith(STATE)}
+    return {path: digest.sha256 for path, digest in digest_objects(Store(str(lake), storage)).items()}
 
 
 def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: str = "", days: int = 46) -> None:
@@ -42,3 +40,15 @@ def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: s
         chosen = file.candles.filter((pl.col("open_time") >= start) & (pl.col("open_time") < stop))
         times = chosen["open_time"].dt.epoch("ms")
         chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(folder / file.name.replace(".csv", f"{name}.csv"))
+
+
+def make_sample_lake(folder: Path) -> Path:
+    """Return a lake whose every table has rows: two pairs with forecasts, and a short one over New Year with a name like a number and refused rows."""
+    write_days(folder / "raw", 0, 38, symbols=2)
+    first = int((START - dt.timedelta(hours=12)).timestamp() * 1000)
+    lines = [f"{first + 60_000 * step},{100 + step % 7},{101 + step % 5},109,99,1.5" for step in range(1440)]
+    lines[100] = lines[100].replace(",109,", ",0.5,")
+    lines[200] = "not a candle"
+    (folder / "raw" / "1e3usd.csv").write_text("\n".join(["time,open,close,high,low,volume", *lines]))
+    run_lake(folder / "raw", folder / "lake", horizons=["5m", "30m"], models=["linear", "tree"])
+    return folder / "lake"

@@ -2,8 +2,13 @@
 
 import datetime as dt
 import io
+from dataclasses import dataclass
 
+import polars as pl
+
+from chandlery.clean import KeptFile, Settling
 from chandlery.config import LayoutSettings, SourceSettings
+from chandlery.schema import Candles
 from chandlery.sources.files import FileRows, RawFile, read_file
 
 MODIFIED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -16,11 +21,11 @@ def raw_file(content: bytes, source: str = "ltcusd.csv", **changes: object) -> R
     return RawFile(**(values | changes))
 
 
-def read(content: bytes, source: str = "ltcusd.csv", *, minutes: int | None = 1, **changes: object) -> FileRows:
+def read(content: bytes, source: str = "ltcusd.csv", *, seconds: int | None = 60, **changes: object) -> FileRows:
     """Read a file made in memory; `layout` sets one by hand, other names change the RawFile."""
-    layout = changes.pop("layout", None)
+    layout, room = changes.pop("layout", None), changes.pop("room", None)
     settings = SourceSettings(layout=[LayoutSettings(**layout)] if layout else [], **changes.pop("settings", {}))
-    return read_file(io.BytesIO(content), raw_file(content, source, **changes), settings, minutes)
+    return read_file(io.BytesIO(content), raw_file(content, source, **changes), settings, seconds, room)
 
 
 def line(step: int, *, price: float = 10.0, volume: float = 1.5) -> bytes:
@@ -29,3 +34,25 @@ def line(step: int, *, price: float = 10.0, volume: float = 1.5) -> bytes:
 
 def lines(count: int, first: int = 0) -> bytes:
     return b"".join(line(first + step, price=10 + step % 7) for step in range(count))
+
+
+def rows_of(file: FileRows) -> pl.DataFrame:
+    """Return a file's accepted rows, in its own order."""
+    return file.accepted.take(file.accepted.months).sort("row")
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """One symbol's tables."""
+
+    candles: pl.DataFrame
+    rejects: pl.DataFrame
+    ledger: pl.DataFrame
+
+
+def settle(files: list[FileRows], kept: list[KeptFile], exchange: str = "bitfinex", *, by_month: bool = False) -> Cleaned:
+    """Settle all years of a symbol's files."""
+    settling = Settling(files, kept, exchange, by_month=by_month)
+    frames = [frame for year in settling.years for frame in settling.settle_year(year)]
+    empty = pl.DataFrame(schema={name: column.dtype for name, column in Candles.columns().items()})
+    return Cleaned(pl.concat([empty, *frames]), *settling.account())

@@ -1,24 +1,26 @@
 """Rows of a symbol's files to candles, rejects and ledger. Law 1: every row is accounted for."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from chandlery.config import to_minutes_text
+from chandlery.config import to_interval_text
 from chandlery.errors import ChandleryError, LawError
-from chandlery.schema import Candles, Ledger, Rejects
+from chandlery.schema import TIME, Candles, Ledger, Rejects
 from chandlery.sources.files import FileRows, RawFile
 from chandlery.sources.parse import NUMBERS
+from chandlery.sources.rows import MonthRows
 from chandlery.sources.rules import REASON_LIST
 
-__all__ = ["ALGORITHM", "UNKNOWN", "Cleaned", "KeptFile", "refuse", "settle"]
+__all__ = ["ALGORITHM", "UNKNOWN", "KeptFile", "Settling", "refuse"]
 
 ALGORITHM = 1
 UNKNOWN = "UNKNOWN"
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -37,27 +39,18 @@ class KeptFile:
 
 
 @dataclass(frozen=True)
-class Cleaned:
-    """One symbol's tables, with every column of the schema."""
-
-    candles: pl.DataFrame
-    rejects: pl.DataFrame
-    ledger: pl.DataFrame
-
-
-@dataclass(frozen=True)
 class _Version:
     """A file's accepted rows in the contest for each time."""
 
     source: str
     modified_at: dt.datetime
-    rows: pl.DataFrame
+    rows: MonthRows
     read: FileRows | None
     kept: KeptFile | None
 
 
-def settle(files: Sequence[FileRows], kept: Sequence[KeptFile] | None, exchange: str) -> Cleaned:
-    """Return a symbol's candles, rejects and ledger: of each time one version stays.
+class Settling:
+    """A symbol's candles, rejects and ledger from its files: of each time one version stays.
 
     The version of the later-modified file stays, then that of the greater source, then the later row. Versions equal
     to it are counted as identical; others are superseded and stand in the rejects.
@@ -66,36 +59,68 @@ def settle(files: Sequence[FileRows], kept: Sequence[KeptFile] | None, exchange:
         files: What was read, of one symbol.
         kept: Files that are gone from the source and not pruned.
         exchange: Its name.
-
-    Raises:
-        LawError: The rows of a file are not accounted for.
-        StoreUnavailableError: A file changed while it was read.
+        by_month: Settle a month at a time, where a year's rows are too many.
     """
-    versions = sorted([*map(_from_read, files), *map(_from_kept, kept or [])], key=lambda version: (version.modified_at, version.source))
-    if not versions:
-        return Cleaned(_empty(Candles), _empty(Rejects), _empty(Ledger))
-    symbol = files[0].symbol if files else str(versions[0].kept.ledger["symbol"][0])  # type: ignore[union-attr]
-    rows = versions[0].rows if len(versions) == 1 else pl.concat(version.rows.with_columns(file=pl.lit(place, pl.Int32)) for place, version in enumerate(versions))
-    if len(versions) == 1:
-        rows = rows.with_columns(file=pl.lit(0, pl.Int32))
-    stays, identical, superseded = _contest(rows)
-    interval = _find_interval(versions)
-    names = pl.Series([version.source for version in versions])
-    candles = stays.with_columns(source=names.gather(stays["file"]) if len(versions) > 1 else pl.lit(names[0]))
-    candles = _complete(candles, Candles, exchange=exchange, symbol=symbol, interval=interval, year=pl.col("open_time").dt.year())
-    beaten = {place: group for (place,), group in superseded.group_by("file")}
-    rejects, ledger = [], []
-    for place, version in enumerate(versions):
-        mine = superseded.clear() if place not in beaten else beaten[place].sort("row")
-        refused = _refusals(version, mine)
-        rejects.append(refused)
-        ledger.append(_account(version, refused.height - mine.height, mine.height, (stays, identical, place)))
-    keys = {"exchange": exchange, "symbol": symbol}
-    return Cleaned(
-        candles,
-        _complete(pl.concat(rejects), Rejects, **keys).sort("source", "row"),
-        _complete(pl.DataFrame(ledger, schema={name: dtype for name, dtype in _types(Ledger).items() if name not in keys}), Ledger, **keys).sort("source"),
-    )
+
+    def __init__(self, files: Sequence[FileRows], kept: Sequence[KeptFile], exchange: str, *, by_month: bool = False) -> None:
+        self._versions = sorted([*map(_from_read, files), *map(_from_kept, kept)], key=lambda version: (version.modified_at, version.source))
+        self._by_month = by_month
+        self._keys = {"exchange": exchange}
+        if self._versions:
+            self._keys["symbol"] = files[0].symbol if files else str(kept[0].ledger["symbol"][0])
+        self._interval = _find_interval(self._versions)
+        self._places: dict[int, list[int]] = {}  # of the versions that have rows in a month
+        for place, version in enumerate(self._versions):
+            for month in version.rows.months:
+                self._places.setdefault(month, []).append(place)
+        self._stay, self._identical = (np.zeros(len(self._versions), np.int64) for _ in range(2))
+        self._superseded: dict[int, list[pl.DataFrame]] = {}
+
+    @property
+    def years(self) -> list[int]:
+        """Those that have rows, ascending."""
+        return sorted({1970 + month // 12 for month in self._places})
+
+    def settle_year(self, year: int) -> Iterator[pl.DataFrame]:
+        """Yield a year's candles, ascending, some at a time; each year is settled once."""
+        months = [month for month in sorted(self._places) if 1970 + month // 12 == year]
+        for stretch in [[month] for month in months] if self._by_month else [months] if months else []:
+            yield self._settle(stretch)
+
+    def _settle(self, months: list[int]) -> pl.DataFrame:
+        places = sorted({place for month in months for place in self._places[month]})
+        parts = []
+        for place in places:
+            version = self._versions[place]
+            own = set(version.rows.months).intersection(months) if len(months) > 1 else months
+            parts.append(version.rows.take(sorted(own)).with_columns(file=pl.lit(place, pl.Int32)))
+        stays, identical, superseded = _contest(parts[0] if len(parts) == 1 else pl.concat(parts))
+        self._stay += np.bincount(stays["file"].to_numpy(), minlength=self._stay.size)
+        self._identical += np.bincount(identical["file"].to_numpy(), minlength=self._stay.size)
+        for (place,), group in superseded.group_by("file"):
+            self._superseded.setdefault(int(place), []).append(group)
+        names = pl.Series([version.source for version in self._versions])
+        named = stays.with_columns(source=names.gather(stays["file"]) if len(places) > 1 else pl.lit(names[places[0]]))
+        return _complete(named, Candles, **self._keys, interval=self._interval, year=pl.col("open_time").dt.year())
+
+    def account(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the rejects and the ledger, once every year is settled.
+
+        Raises:
+            LawError: The rows of a file are not accounted for.
+            StoreUnavailableError: A file changed while it was read.
+        """
+        if not self._versions:
+            return _empty(Rejects), _empty(Ledger)
+        rejects, ledger = [], []
+        for place, version in enumerate(self._versions):
+            lost = self._superseded.get(place)
+            mine = _no_rows() if lost is None else pl.concat(lost).sort("row")
+            refused = _refusals(version, mine)
+            rejects.append(refused)
+            ledger.append(_account(version, (int(self._stay[place]), int(self._identical[place]), mine.height, refused.height - mine.height)))
+        accounts = pl.DataFrame(ledger, schema={name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys})
+        return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), _complete(accounts, Ledger, **self._keys).sort("source")
 
 
 def refuse(raw: RawFile, error: ChandleryError, exchange: str, symbol: str = UNKNOWN, sha256: str | None = None) -> pl.DataFrame:
@@ -118,7 +143,7 @@ def refuse(raw: RawFile, error: ChandleryError, exchange: str, symbol: str = UNK
 
 
 def _from_read(file: FileRows) -> _Version:
-    return _Version(file.raw.source, file.raw.modified_at, file.rows, file, None)
+    return _Version(file.raw.source, file.raw.modified_at, file.accepted, file, None)
 
 
 def _from_kept(kept: KeptFile) -> _Version:
@@ -128,7 +153,9 @@ def _from_kept(kept: KeptFile) -> _Version:
     taken = kept.rejects["row"].to_numpy()
     numbers = np.setdiff1d(np.arange(1, count + len(taken) + 1), taken)[:count]
     candles = kept.candles.sort("open_time").select(pl.Series("row", numbers, dtype=pl.Int64), "open_time", *NUMBERS)
-    return _Version(account["source"], account["modified_at"], candles, None, kept)
+    rows = MonthRows()
+    rows.add(candles)
+    return _Version(account["source"], account["modified_at"], rows, None, kept)
 
 
 def _contest(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -152,9 +179,9 @@ def _contest(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFra
 def _find_interval(versions: Sequence[_Version]) -> str:
     for version in versions:
         if version.read is not None:
-            return to_minutes_text(version.read.interval_minutes)
+            return to_interval_text(version.read.interval_seconds)
     kept = [version.kept.candles for version in versions if version.kept is not None and version.kept.candles.height]
-    return str(kept[0]["interval"][0]) if kept else to_minutes_text(1)
+    return str(kept[0]["interval"][0]) if kept else to_interval_text(60)
 
 
 def _refusals(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
@@ -173,20 +200,22 @@ def _refusals(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
     return merged.with_columns(source=pl.lit(version.source))
 
 
-def _account(version: _Version, rejected: int, superseded: int, contest: tuple[pl.DataFrame, pl.DataFrame, int]) -> dict[str, Any]:
+def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, Any]:
     """Return a file's row of the ledger.
+
+    Args:
+        version: The file.
+        counts: Of its rows: kept, identical, superseded, rejected.
 
     Raises:
         LawError: Its rows are not accounted for.
     """
-    stays, identical, place = contest
-    kept, same = (int((frame["file"] == place).sum()) for frame in (stays, identical))
-    times = version.rows["open_time"]
+    kept, same, superseded, rejected = counts
     if version.read is not None:
         raw = version.read.raw
         row: dict[str, Any] = {
             "source": raw.source, "status": "read", "problem": None, "size_bytes": raw.size_bytes, "sha256": version.read.sha256,
-            "modified_at": raw.modified_at, "layout": version.read.layout_words, "first_time": times.min(), "last_time": times.max(),
+            "modified_at": raw.modified_at, "layout": version.read.layout_words, "first_time": _moment(version.rows.first_ms), "last_time": _moment(version.rows.last_ms),
             "rows_read": version.read.rows_read, "present": True,
         }  # fmt: skip
     else:
@@ -201,6 +230,14 @@ def _account(version: _Version, rejected: int, superseded: int, contest: tuple[p
             "report this as a bug, with the file",
         )
     return {name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "symbol"}}
+
+
+def _moment(ms: int | None) -> dt.datetime | None:
+    return None if ms is None else EPOCH + dt.timedelta(milliseconds=ms)
+
+
+def _no_rows() -> pl.DataFrame:
+    return pl.DataFrame(schema={"row": pl.Int64, "open_time": TIME, **dict.fromkeys(NUMBERS, pl.Float64)})
 
 
 def _types(schema: type) -> dict[str, Any]:

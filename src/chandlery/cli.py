@@ -246,6 +246,29 @@ def compare(
 
 
 @app.command()
+def parity(
+    config: Config = None, source: Source = None, horizon: Horizons = None, model: Models = None,
+    engine: Annotated[str, typer.Option("--engine", help="The engine that is held against local.")] = "spark",
+    lake: Annotated[str | None, typer.Option("--lake", help="Empty folder or prefix in which the two lakes are made, for a cluster one that all its machines see; without it a temporary folder.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the two lakes there.")] = False, json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Say whether another engine makes the same bytes: the same settings run with it and with local, into two new lakes.
+
+    The lake of the settings is not touched.
+
+    Example: chandlery parity --source raw/ --horizon 30m --engine spark
+    """
+    from chandlery import show  # noqa: PLC0415
+    from chandlery.parity import check_parity  # noqa: PLC0415
+    from chandlery.progress import open_watch  # noqa: PLC0415
+
+    settings = _settings(config, source_uri=source, forecast_horizons=horizon, forecast_models=model)
+    receipt = check_parity(settings, engine, lake, keep=keep, watch=open_watch(quiet=quiet or json))
+    show.receipt(receipt, as_json=json)
+    raise typer.Exit(receipt.exit_code)
+
+
+@app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
     symbols: Annotated[int, typer.Option(help="How many, up to nine.", min=1, max=9)] = 3,

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from chandlery.errors import SettingsError
 
-__all__ = ["Settings", "load_settings", "normalise_symbol", "parse_minutes", "to_minutes_text"]
+__all__ = ["Settings", "load_settings", "normalise_symbol", "parse_interval", "parse_minutes", "to_interval_text", "to_minutes_text"]
 
 LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
@@ -52,6 +52,30 @@ def to_minutes_text(minutes: int) -> str:
     return f"{minutes}m"
 
 
+def parse_interval(text: str) -> int:
+    """Return the seconds that the length of a candle means: as `parse_minutes`, and seconds as in `15s`.
+
+    Raises:
+        SettingsError: The text is no such length.
+
+    Example:
+        >>> parse_interval("15s"), parse_interval("30m")
+        (15, 1800)
+    """
+    match = re.fullmatch(r"\s*([1-9]\d?)\s*(s|sec)\s*", text)
+    return int(match[1]) if match else 60 * parse_minutes(text)
+
+
+def to_interval_text(seconds: int) -> str:
+    """Return the length of a candle in the form that the lake uses: in minutes, where it is whole minutes.
+
+    Example:
+        >>> to_interval_text(15), to_interval_text(3600)
+        ('15s', '60m')
+    """
+    return f"{seconds}s" if seconds % 60 else to_minutes_text(seconds // 60)
+
+
 def normalise_symbol(text: str) -> str:
     """Return a symbol as the lake writes it: upper-case A–Z0–9, without separators or Bitfinex's `t`.
 
@@ -78,6 +102,14 @@ def _check_duration(text: str) -> str:
     return text
 
 
+def _check_interval(text: str) -> str:
+    try:
+        parse_interval(text)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
 def _check_symbol(text: str) -> str:
     try:
         return normalise_symbol(text)
@@ -93,6 +125,7 @@ def _check_no_secrets(options: dict[str, str]) -> dict[str, str]:
 
 
 Duration = Annotated[str, AfterValidator(_check_duration)]
+Interval = Annotated[str, AfterValidator(_check_interval)]
 Symbol = Annotated[str, AfterValidator(_check_symbol)]
 StorageOptions = Annotated[dict[str, str], AfterValidator(_check_no_secrets)]
 
@@ -108,7 +141,7 @@ class LayoutSettings(_Section):
     columns: list[str] | None = Field(None, description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" leaves one out')
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
     symbol: Symbol | None = Field(None, description="the symbol, where the file's name does not tell")
-    interval: Duration | None = Field(None, description="the interval, where the spacing does not tell")
+    interval: Interval | None = Field(None, description="the interval, where the spacing does not tell, as in 1m or 15s")
 
 
 class SourceSettings(_Section):

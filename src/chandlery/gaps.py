@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.config import to_minutes_text
-from chandlery.grid import Floats, Ints, log1p_each
+from chandlery.config import to_interval_text
+from chandlery.grid import Floats, Ints, Traded, log1p_each
 from chandlery.jit import kernel
 from chandlery.schema import TIME
 
@@ -58,40 +58,37 @@ class Activity:
         return cls(0, np.zeros(0, np.uint16), np.zeros(0, np.int64), np.zeros(0))
 
 
-def measure_activity(steps: Ints, interval_minutes: int) -> Activity:
+def measure_activity(traded: Traded, interval_seconds: int) -> Activity:
     """Return one symbol's activity, from its first day to a week after its last.
 
     Args:
-        steps: Steps with a candle, ascending.
-        interval_minutes: Length of a step.
+        traded: Its steps with a candle.
+        interval_seconds: Length of a step.
     """
-    day_steps = 1440 // interval_minutes
-    if steps.size == 0:
+    day_steps = 86_400 // interval_seconds
+    if traded.flags.size == 0:
         return Activity.nothing()
-    first_day, last_day = int(steps[0]) // day_steps, int(steps[-1]) // day_steps + HABIT_DAYS + 1
+    first_day, last_day = traded.start // day_steps, (traded.start + traded.flags.size - 1) // day_steps + HABIT_DAYS + 1
     days = last_day - first_day + 1
     start = first_day * day_steps
-    traded = np.zeros(days * day_steps, np.uint16)
-    traded[steps - start] = 1
-    before = np.searchsorted(steps, np.arange(first_day, last_day + 2) * day_steps)
+    each = np.zeros(days * day_steps, np.uint16)
+    each[traded.start - start : traded.start - start + traded.flags.size] = traded.flags
+    before = np.concatenate([[0], np.cumsum(each.reshape(days, day_steps).sum(axis=1, dtype=np.int64))])
     place = np.arange(days)
     count = before[place] - before[np.maximum(place - HABIT_DAYS, 0)]
     span = np.maximum(np.minimum(place, HABIT_DAYS), 1) * day_steps
     share = np.minimum(count / span, 1 - 1 / (span + 1))
-    return Activity(start, traded, (count > 0).astype(np.int64), log1p_each(-share))
+    return Activity(start, each, (count > 0).astype(np.int64), log1p_each(-share))
 
 
-def combine_activity(parts: Iterable[Activity], interval_minutes: int) -> Activity:
-    """Return the activity of all symbols together."""
-    held = [part for part in parts if part.traded.size]
-    if not held:
-        return Activity.nothing()
-    day_steps = 1440 // interval_minutes
-    start = min(part.start for part in held)
-    stop = max(part.start + part.traded.size for part in held)
-    total = Activity(start, np.zeros(stop - start, np.uint16), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
-    for part in held:
-        first = part.start - start
+def combine_activity(parts: Iterable[Activity], interval_seconds: int) -> Activity:
+    """Return the activity of all symbols together; one is held at a time."""
+    total, day_steps = Activity.nothing(), 86_400 // interval_seconds
+    for part in parts:
+        if part.traded.size == 0:
+            continue
+        total = _widen(total, part, day_steps)
+        first = part.start - total.start
         total.traded[first : first + part.traded.size] += part.traded
         days = slice(first // day_steps, first // day_steps + part.listed.size)
         total.listed[days] += part.listed
@@ -99,25 +96,38 @@ def combine_activity(parts: Iterable[Activity], interval_minutes: int) -> Activi
     return total
 
 
-def find_gaps(steps: Ints, interval_minutes: int, activity: Activity) -> pl.DataFrame:
+def _widen(total: Activity, part: Activity, day_steps: int) -> Activity:
+    """Return an activity whose span holds that of another."""
+    spans = [(held.start, held.start + held.traded.size) for held in (total, part) if held.traded.size]
+    start, stop = min(first for first, _ in spans), max(last for _, last in spans)
+    if (start, stop) == spans[0] and len(spans) > 1:
+        return total
+    wide = Activity(start, np.zeros(stop - start, np.uint16), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
+    if total.traded.size:
+        first = (total.start - start) // day_steps
+        wide.traded[total.start - start : total.start - start + total.traded.size] = total.traded
+        wide.listed[first : first + total.listed.size], wide.log_quiet[first : first + total.listed.size] = total.listed, total.log_quiet
+    return wide
+
+
+def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.DataFrame:
     """Return a symbol's gaps, and its mere quiet as one row a year.
 
     Returns:
         One row a gap, ascending: interval, start, end, missing, kind, evidence.
 
     Args:
-        steps: Steps with a candle, ascending.
-        interval_minutes: Length of a step.
+        traded: Its steps with a candle.
+        interval_seconds: Length of a step.
         activity: Of all symbols, this one too.
     """
-    day_steps = 1440 // interval_minutes
-    own = measure_activity(steps, interval_minutes)
-    after = np.flatnonzero(np.diff(steps) > 1)
-    start, stop = steps[after] + 1, steps[after + 1]
+    day_steps = 86_400 // interval_seconds
+    own = measure_activity(traded, interval_seconds)
+    flags = traded.flags
+    start, stop = (traded.start + np.flatnonzero(ends) + 1 for ends in (flags[:-1] & ~flags[1:], flags[1:] & ~flags[:-1]))
     missing = stop - start
-    habit = HABIT_DAYS * day_steps
-    span = np.clip(start - (steps[0] if steps.size else 0), 1, habit)
-    count = (after + 1) - np.searchsorted(steps, start - span)
+    span = np.clip(start - traded.start, 1, HABIT_DAYS * day_steps)
+    count = count_before(flags, start - traded.start, span)
     share = np.minimum(count / span, 1 - 1 / (span + 1))
     log_p = missing * log1p_each(-share)
     day = start // day_steps - activity.start // day_steps
@@ -137,13 +147,13 @@ def find_gaps(steps: Ints, interval_minutes: int, activity: Activity) -> pl.Data
         {"start": start[chosen], "end": stop[chosen], "missing": missing[chosen], "kind": kind[chosen].astype(object)},
         schema={"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String},
     ).with_columns(pl.Series("evidence", [_describe(share[k], log_p[k], int(others[k]), int(heard[k])) for k in chosen], pl.String))
-    quiet = _sum_quiet(start[kind == ""], missing[kind == ""], steps, interval_minutes)
-    milliseconds = interval_minutes * 60_000
+    quiet = _sum_quiet(start[kind == ""], missing[kind == ""], traded, interval_seconds)
+    milliseconds = interval_seconds * 1_000
     return (
         pl.concat([gaps, quiet])
         .sort("start", "kind")
         .select(
-            pl.lit(to_minutes_text(interval_minutes)).alias("interval"),
+            pl.lit(to_interval_text(interval_seconds)).alias("interval"),
             (pl.col("start") * milliseconds).cast(TIME),
             (pl.col("end") * milliseconds).cast(TIME),
             "missing",
@@ -151,6 +161,22 @@ def find_gaps(steps: Ints, interval_minutes: int, activity: Activity) -> pl.Data
             "evidence",
         )
     )
+
+
+@kernel
+def count_before(flags, stop, span):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return how many flags are set in each stretch of so many before a place; places and beginnings ascend."""
+    count = np.zeros(stop.size, np.int64)
+    low = high = running = 0
+    for i in range(stop.size):
+        while high < stop[i]:
+            running += flags[high]
+            high += 1
+        while low < stop[i] - span[i]:
+            running -= flags[low]
+            low += 1
+        count[i] = running
+    return count
 
 
 @kernel
@@ -163,10 +189,10 @@ def count_heard(traded, start, stop):  # type: ignore[no-untyped-def]  # pragma:
     return heard
 
 
-def barriers(gaps: pl.DataFrame, interval_minutes: int) -> Ints:
+def barriers(gaps: pl.DataFrame, interval_seconds: int) -> Ints:
     """Return the steps that no label may cross: start and stop of every gap that is not mere quiet, (k, 2)."""
     real = gaps.filter(pl.col("kind") != "no_trade").sort("start")
-    milliseconds = interval_minutes * 60_000
+    milliseconds = interval_seconds * 1_000
     return np.column_stack([real[name].dt.epoch("ms").to_numpy() // milliseconds for name in ("start", "end")]).astype(np.int64)
 
 
@@ -175,18 +201,18 @@ def _describe(share: float, log_p: float, others: int, heard: int) -> str:
     return f"traded {share * 100:.1f} % of the steps of the 7 days before; chance of mere quiet {chance}; {others} others listed, {heard} candles of theirs"
 
 
-def _sum_quiet(start: Ints, missing: Ints, steps: Ints, interval_minutes: int) -> pl.DataFrame:
+def _sum_quiet(start: Ints, missing: Ints, traded: Traded, interval_seconds: int) -> pl.DataFrame:
     """Return one row a year: the year's part of the quiet runs that begin in it."""
     schema = {"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String, "evidence": pl.String}
     if start.size == 0:
         return pl.DataFrame(schema=schema)
-    seconds = np.datetime64(0, "s") + start * interval_minutes * 60
+    seconds = np.datetime64(0, "s") + start * interval_seconds
     years = seconds.astype("datetime64[Y]").astype(int)
     rows = []
     for year in np.unique(years):
         chosen = years == year
         first, last = int(start[chosen][0]), int((start + missing)[chosen][-1])
         runs, total = int(chosen.sum()), int(missing[chosen].sum())
-        candles = int(np.searchsorted(steps, last) - np.searchsorted(steps, first))
+        candles = int(traded.flags[first - traded.start : last - traded.start].sum())
         rows.append((first, last, total, "no_trade", f"{runs} quiet runs, the longest of {int(missing[chosen].max())} steps, between {candles} candles"))
     return pl.DataFrame(rows, schema=schema, orient="row")

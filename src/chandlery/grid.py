@@ -1,6 +1,7 @@
 """The clock of a lake: steps of one interval, counted from 1970, and candles laid out on them."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from chandlery.jit import kernel
 
-__all__ = ["DAY_MS", "CandleArrays", "CandleBlock", "Floats", "Ints", "Singles", "cut_year", "exp_each", "fill_dense", "log1p_each", "log_each", "pack_steps", "to_arrays", "unpack_steps", "year_of"]
+__all__ = ["DAY_MS", "CandleArrays", "CandleBlock", "Floats", "Ints", "Singles", "Traded", "cut_year", "exp_each", "fill_dense", "log1p_each", "log_each", "to_arrays", "year_edges", "year_of"]
 
 DAY_MS = 86_400_000
 Floats = NDArray[np.float64]
@@ -82,26 +83,74 @@ def year_of(ms: int) -> int:
     return 1970 + int(np.datetime64(ms, "ms").astype("datetime64[Y]").astype(int))
 
 
+def year_edges(year: int) -> tuple[int, int]:
+    """Return the first moment of a calendar year, and of the next.
+
+    Example:
+        >>> year_edges(1970)
+        (0, 31536000000)
+    """
+    first, last = np.array([f"{year}-01-01", f"{year + 1}-01-01"], "datetime64[ms]").astype(np.int64).tolist()
+    return first, last
+
+
 def cut_year(times: Ints, year: int) -> slice:
     """Return where a calendar year stands among ascending moments."""
-    edges = np.array([f"{year}-01-01", f"{year + 1}-01-01"], "datetime64[ms]").astype(np.int64)
-    first, last = np.searchsorted(times, edges)
+    first, last = np.searchsorted(times, year_edges(year))
     return slice(int(first), int(last))
 
 
-def pack_steps(steps: Ints) -> dict[str, NDArray[Any]]:
-    """Return steps, in any order, as a bit each from the first on: named arrays, a hundredth of the steps in size."""
-    if steps.size == 0:
-        return {"first_step": np.array(0), "traded": np.empty(0, np.uint8)}
-    first = int(steps.min())
-    flags = np.zeros(int(steps.max()) - first + 1, np.bool_)
-    flags[steps - first] = True
-    return {"first_step": np.array(first), "traded": np.packbits(flags)}
+@dataclass(frozen=True)
+class Traded:
+    """At which steps one symbol has a candle.
 
+    Args:
+        start: The first of them.
+        flags: Whether there is one, of every step from the first to the last, bool (n,); empty where there is none at all.
+    """
 
-def unpack_steps(arrays: dict[str, NDArray[Any]]) -> Ints:
-    """Return the steps that `pack_steps` packed, ascending."""
-    return np.flatnonzero(np.unpackbits(arrays["traded"])) + int(arrays["first_step"])
+    start: int
+    flags: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, steps: Ints) -> "Traded":
+        """Return those of steps with a candle, in any order."""
+        if steps.size == 0:
+            return cls(0, np.empty(0, np.bool_))
+        first = int(steps.min())
+        flags = np.zeros(int(steps.max()) - first + 1, np.bool_)
+        flags[steps - first] = True
+        return cls(first, flags)
+
+    @classmethod
+    def join(cls, parts: Iterable["Traded"]) -> "Traded":
+        """Return what is in any of several."""
+        held = [part for part in parts if part.flags.size]
+        if not held:
+            return cls(0, np.empty(0, np.bool_))
+        start, stop = min(part.start for part in held), max(part.start + part.flags.size for part in held)
+        flags = np.zeros(stop - start, np.bool_)
+        for part in held:
+            flags[part.start - start : part.start - start + part.flags.size] |= part.flags
+        return cls(start, flags)
+
+    def without(self, start: int, stop: int) -> "Traded":
+        """Return what is left where steps [start, stop) have none."""
+        flags = self.flags.copy()
+        flags[max(start - self.start, 0) : max(stop - self.start, 0)] = False
+        if not flags.any():
+            return Traded(0, np.empty(0, np.bool_))
+        first = int(flags.argmax())
+        return Traded(self.start + first, flags[first : flags.size - int(flags[::-1].argmax())])
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return it as named arrays, a bit a step."""
+        return {"first_step": np.array(self.start), "count": np.array(self.flags.size), "traded": np.packbits(self.flags)}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Traded":
+        """Return what arrays hold."""
+        return cls(int(arrays["first_step"]), np.unpackbits(arrays["traded"], count=int(arrays["count"])).view(np.bool_))
 
 
 @kernel

@@ -1,14 +1,14 @@
 """A lake in hand: what `lake.json` fixes, and the reading of candles that every task needs."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.config import parse_minutes
+from chandlery.config import parse_interval
 from chandlery.errors import SettingsError
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FORMAT, Candles
@@ -31,6 +31,11 @@ class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     horizons: list[int]
     models: list[str]
 
+    @property
+    def in_minutes(self) -> bool:
+        """Whether candles last whole minutes: others are ingested, and not forecast."""
+        return parse_interval(self.interval) % 60 == 0
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -47,9 +52,14 @@ class Lake:
     token: LeaseToken | None = None
 
     @property
-    def interval_minutes(self) -> int:
+    def interval_seconds(self) -> int:
         """Length of a candle."""
-        return parse_minutes(self.file.interval)
+        return parse_interval(self.file.interval)
+
+    @property
+    def interval_minutes(self) -> int:
+        """Length of a candle in minutes, in which forecasts count: 0 where it is shorter, or no whole number of them."""
+        return self.interval_seconds // 60 if self.file.in_minutes else 0
 
     @property
     def horizon_steps(self) -> tuple[int, ...]:
@@ -87,9 +97,9 @@ class Lake:
         low, high = np.searchsorted(candles["open_time"].dt.epoch("ms").to_numpy(), [since_ms, until_ms])
         return candles[int(low) : int(high)]
 
-    def write(self, table: str, keys: Mapping[str, object], frame: pl.DataFrame) -> bool:
-        """Publish one object of a table under the lease; true where its bytes were new."""
-        return write_partition(self.store, table, keys, frame, self.guard)
+    def write(self, table: str, keys: Mapping[str, object], rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
+        """Publish one object of a table under the lease, at once or some rows at a time; true where its bytes were new."""
+        return write_partition(self.store, table, keys, [rows] if isinstance(rows, pl.DataFrame) else rows, self.guard)
 
 
 def open_lake(uri: str, options: Mapping[str, str] | None = None) -> Lake:

@@ -15,7 +15,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from chandlery.checkpoints import Past, Span, checkpoint_fingerprint, day_name, fingerprint, lead_days
-from chandlery.config import Settings, parse_minutes
+from chandlery.config import Settings, parse_interval, parse_minutes
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.features import plan_features
 from chandlery.lake import LakeFile
@@ -122,6 +122,8 @@ def _plan_forecast(session: Session, interval: str, changes: dict[str, int]) -> 
         changes: From which moment on each symbol's candles change.
     """
     file, summary = session.lake_file, read_summary(session.store)
+    if parse_interval(interval) % 60:
+        return []
     if file is None:
         return [Step("forecast", "all", f"compute the whole past at {interval}", "the lake is new", f"grows with the candles: about {_cost_a_million(propose(session.settings, interval)):.0f} CPU-s a million")]
     base = forecast_base(session, file, market_references(session))
@@ -182,8 +184,9 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
         now = {symbol: source.fingerprint(symbol, file) for symbol in source.files}
         if any(summary.symbols.get(symbol) != found for symbol, found in now.items()):
             return False
-    wanted = forecast_base(session, file, market_references(session))
-    if summary.ingest != summary.gaps or (_forecast in stages and (summary.forecast, summary.base) != (summary.ingest, wanted)):
+    if summary.ingest != summary.gaps:
+        return False
+    if _forecast in stages and file.in_minutes and (summary.forecast, summary.base) != (summary.ingest, forecast_base(session, file, market_references(session))):
         return False
     for stage in stages:
         session.report.stages.append(Stage(stage.__name__.strip("_"), len(summary.symbols), 0, len(summary.symbols), 0.0))
@@ -223,6 +226,9 @@ def _find_gaps(session: Session, symbols: list[str]) -> None:
 
 def _forecast(session: Session) -> None:
     file, summary = session.lake.file, read_summary(session.store)
+    if not file.in_minutes:
+        session.tell(f"no forecasts: candles of {file.interval} are only ingested. Hint: forecasts want candles of whole minutes")
+        return
     references = market_references(session)
     base = forecast_base(session, file, references)
     pasts = read_pasts(session.store, [symbol for symbol in summary.symbols if symbol != UNKNOWN])

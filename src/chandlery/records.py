@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 
 from chandlery.checkpoints import Past, day_name
-from chandlery.grid import Ints, unpack_steps
-from chandlery.state import get_arrays, get_struct, is_sound, put_struct
+from chandlery.grid import Traded
+from chandlery.state import get_arrays, get_struct, is_sound, put_arrays, put_struct
 from chandlery.storage import Store
 
 __all__ = [
@@ -17,15 +17,16 @@ __all__ = [
     "read_checkpoints",
     "read_past",
     "read_record",
-    "read_steps",
     "read_summary",
+    "read_traded",
     "write_checkpoint",
     "write_needs",
     "write_record",
     "write_summary",
+    "write_traded",
 ]
 
-VERSION = 1
+VERSION = 2
 SUMMARY = "state/summary.json"
 CHECKPOINTS = "state/checkpoints/"
 
@@ -111,10 +112,15 @@ def read_past(store: Store, symbol: str) -> Past | None:
     return Past(arrays["days"], arrays["digests"], gaps["barriers"], int(arrays["newest_ms"]))
 
 
-def read_steps(store: Store, symbol: str) -> Ints:
-    """Return the steps at which a symbol traded, ascending."""
-    arrays = get_arrays(store, f"state/ingest/{symbol}.state")
-    return np.empty(0, np.int64) if arrays is None else unpack_steps(arrays)
+def read_traded(store: Store, symbol: str) -> Traded:
+    """Return at which steps a symbol has a candle."""
+    arrays = get_arrays(store, f"state/traded/{symbol}.state")
+    return Traded.of(np.empty(0, np.int64)) if arrays is None else Traded.from_arrays(arrays)
+
+
+def write_traded(store: Store, symbol: str, traded: Traded) -> None:
+    """Keep at which steps a symbol has a candle."""
+    put_arrays(store, f"state/traded/{symbol}.state", traded.to_arrays())
 
 
 class Needs(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ __all__ = [
     "GAP_KINDS",
     "INTERVAL_KEYS",
     "LAKE_FORMAT",
+    "MODEL_COLUMNS",
     "REASONS",
     "TABLES",
     "TIME",
@@ -33,6 +34,7 @@ __all__ = [
 LAKE_FORMAT = 1
 TIME = pl.Datetime("ms", "UTC")
 FIRST_CANDLE = dt.datetime(2009, 1, 3, tzinfo=dt.UTC)
+MODEL_COLUMNS = "predicted_"  # what their names begin with
 INTERVAL_KEYS = ("exchange", "symbol", "interval")
 COLUMN_ORDER = ("time", "open", "close", "high", "low", "volume")
 
@@ -236,4 +238,4 @@ def model_column(model: str) -> str:
         >>> model_column("linear")
         'predicted_linear'
     """
-    return f"predicted_{model}"
+    return f"{MODEL_COLUMNS}{model}"

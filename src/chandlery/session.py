@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chandlery.config import Settings, parse_minutes
+from chandlery.config import Settings, parse_interval, parse_minutes
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.lake import LAKE_FILE, Lake, LakeFile, read_lake_file
@@ -177,9 +177,9 @@ def propose(settings: Settings, interval: str) -> LakeFile:
     Raises:
         SettingsError: A horizon is no multiple of the interval, or a model is not known.
     """
-    forecast, minutes = settings.forecast, parse_minutes(interval)
+    forecast, seconds = settings.forecast, parse_interval(interval)
     horizons = sorted({parse_minutes(text) for text in forecast.horizons})
-    if odd := [horizon for horizon in horizons if horizon % minutes]:
+    if odd := [horizon for horizon in horizons if horizon * 60 % seconds]:
         raise SettingsError(f"horizon {odd[0]}m with candles of {interval}", "a multiple of the interval", f"set horizons to multiples of {interval}")
     known = model_names(tuple(forecast.extensions))
     if unknown := [model for model in forecast.models if model not in known]:

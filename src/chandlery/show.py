@@ -15,6 +15,7 @@ from chandlery.check import Probe
 from chandlery.compare import Comparison
 from chandlery.config import Settings, normalise_symbol
 from chandlery.errors import SettingsError
+from chandlery.parity import Receipt
 from chandlery.pipeline import Plan
 from chandlery.report import Written
 from chandlery.schema import TABLES
@@ -23,7 +24,7 @@ from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import measure_table, read_table
 
-__all__ = ["comparison", "explain", "frame", "init", "plan", "probes", "report", "sample", "scores", "tables", "written"]
+__all__ = ["comparison", "explain", "frame", "init", "plan", "probes", "receipt", "report", "sample", "scores", "tables", "written"]
 
 MOST_ROWS = 200
 FEW = 12
@@ -123,6 +124,31 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
 
 def _percent(share: float | None, form: str) -> str | None:
     return None if share is None else f"{share * 100:{form}}"
+
+
+def receipt(found: Receipt, *, as_json: bool) -> None:
+    """Show whether two engines made the same bytes."""
+    if as_json:
+        _print_json(found)
+        return
+    local, other = found.sides
+    _table([{"table": row.table, "objects": row.objects, "bytes": row.size_bytes, "different": row.different} for row in found.tables], title=f"{other.engine} beside {local.engine}")
+    objects, size = sum(row.objects for row in found.tables), sum(row.size_bytes for row in found.tables)
+    if found.equal:
+        print(f"equal: {objects:,} objects, {size:,} bytes, every one of them")
+    else:
+        shown = [f"{difference.path} ({difference.how})" for difference in found.differences]
+        print(f"{len(shown):,} of {objects:,} objects differ: {', '.join(shown[:FEW])}" + f" and {len(shown) - FEW:,} more" * (len(shown) > FEW))
+        print("law 4 is broken" + "; --keep leaves the lakes to look at" * (not found.kept))
+    for note in found.notes:
+        print(note)
+    for message in found.messages:
+        print(f"refused: {message}")
+    for side in found.sides:
+        print(f"{side.engine:<10} {side.seconds:8.1f} s" + f", and {side.start_seconds:.1f} s to start" * (side.start_seconds >= 1) + f", {side.lake}" * found.kept)
+    print(", ".join(f"{name} {version}" for name, version in found.versions.items()))
+    for side in found.sides[: 1 if found.equal else 2]:
+        print(f"sha256 {side.sha256}" + f" {side.engine}" * (not found.equal))
 
 
 def probes(found: list[Probe], *, as_json: bool) -> None:

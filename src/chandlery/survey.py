@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from chandlery.checkpoints import Past, Span, checkpoint_days, checkpoint_fingerprint, fingerprint, lead_days, restart_day
 from chandlery.clean import ALGORITHM as CLEAN_ALGORITHM
-from chandlery.config import parse_minutes, to_minutes_text
+from chandlery.config import parse_minutes, to_interval_text
 from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
 from chandlery.features import ALGORITHM as FEATURES_ALGORITHM
 from chandlery.features import extension_digest
@@ -50,13 +50,13 @@ class Source:
         votes: Counter[int] = Counter()
         largest = sorted((file for files in self.files.values() for file in files), key=lambda file: -file.size_bytes)
         for file in largest[:MOST_LOOKED_AT]:
-            if (peek := self._look(file)) and peek.interval_minutes:
-                votes[peek.interval_minutes] += 1
+            if (peek := self._look(file)) and peek.interval_seconds:
+                votes[peek.interval_seconds] += 1
             if votes.total() == LOOKED_AT:
                 break
         if not votes:
             return DEFAULT_INTERVAL  # files too small to tell are read on it; unreadable ones are refused, each by name
-        return to_minutes_text(min(votes, key=lambda minutes: (-votes[minutes], minutes)))
+        return to_interval_text(min(votes, key=lambda seconds: (-votes[seconds], seconds)))
 
     def _look(self, file: RawFile) -> Peek | None:
         try:

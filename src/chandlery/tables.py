@@ -2,30 +2,75 @@
 
 import datetime as dt
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import dataframely as dy
 import polars as pl
 
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.schema import TABLES, Table
+from chandlery.schema import MODEL_COLUMNS, TABLES, Table
 from chandlery.storage import Entry, Store
 
-__all__ = ["encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "write_partition"]
+__all__ = ["damage_told", "encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
 
 OBJECT = "part-0.parquet"
 ROW_GROUP = 131_072
+MOST_AT_ONCE = 1_000_000  # rows of an object that are held together: a year of minutes has half as many
+PIECE_ROWS = 8 * ROW_GROUP  # of larger ones
 TRIES = 20
 
 
-def encode(frame: pl.DataFrame) -> bytes:
-    """Return a frame as Parquet; equal frames give equal bytes, on any number of threads."""
+def encode(frames: Iterable[pl.DataFrame]) -> bytes | None:
+    """Return frames as one Parquet object: equal rows give equal bytes, however they are cut, on any number of threads.
+
+    Returns:
+        None where there is no row.
+    """
+    held, rows, coming = [], 0, iter(frames)
+    for frame in coming:
+        held.append(frame)
+        rows += frame.height
+        if rows > MOST_AT_ONCE:
+            return _encode_pieces(chain(held, coming))
+    if not rows:
+        return None
     buffer = io.BytesIO()
-    frame.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
+    whole = held[0] if len(held) == 1 else pl.concat(held)
+    whole.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
     return buffer.getvalue()
+
+
+def _encode_pieces(frames: Iterable[pl.DataFrame]) -> bytes:
+    """Return more rows than are held at once as Parquet."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - a tenth of a second that only such tables cost
+
+    buffer, writer = io.BytesIO(), None
+    for piece in _cut_evenly(frames):
+        table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if writer is None:
+            texts = [name for name, kind in piece.schema.items() if kind == pl.String]
+            writer = pq.ParquetWriter(buffer, table.schema, compression="zstd", compression_level=1, use_dictionary=texts, store_schema=False)
+        writer.write_table(table, row_group_size=ROW_GROUP)
+    if writer is not None:
+        writer.close()
+    return buffer.getvalue()
+
+
+def _cut_evenly(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the same rows, PIECE_ROWS at a time."""
+    held = None
+    for frame in frames:
+        held = frame if held is None else pl.concat([held, frame])
+        while held.height >= PIECE_ROWS:
+            yield held[:PIECE_ROWS]
+            held = held[PIECE_ROWS:]
+    if held is not None and held.height:
+        yield held
 
 
 def partition_path(table: str, keys: Mapping[str, object]) -> str:
@@ -44,30 +89,31 @@ def parse_partition(path: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in path.split("/") if "=" in part)
 
 
-def write_partition(store: Store, table: str, keys: Mapping[str, object], frame: pl.DataFrame, guard: Callable[[], None]) -> bool:
+def write_partition(store: Store, table: str, keys: Mapping[str, object], frames: Iterable[pl.DataFrame], guard: Callable[[], None]) -> bool:
     """Publish a partition, or take it away where it has no rows; return whether anything changed.
 
     Args:
         store: The lake.
         table: Name of the table.
         keys: Its partition keys.
-        frame: All its rows, in the table's order; columns beside the schema's are models'.
+        frames: All its rows, in the table's order; columns beside the schema's are models'.
         guard: Called before the put; raises where this run may no longer write.
     """
     declared = TABLES[table]
     path = partition_path(table, keys)
+    content = encode(conform(frame, declared) for frame in frames if frame.height)
     guard()
-    if frame.is_empty():
+    if content is None:
         there = store.head(path) is not None
         store.delete(path)
         return there
-    return store.put_changed(path, encode(conform(frame, declared)))
+    return store.put_changed(path, content)
 
 
 def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Return the frame with the contract's columns in the contract's order and types, without partition keys."""
     types = {name: column.dtype for name, column in table.schema.columns().items() if name not in table.partitions}
-    extra = [pl.col(name) for name in frame.columns if name.startswith("predicted_") and name not in types]
+    extra = [pl.col(name) for name in frame.columns if name.startswith(MODEL_COLUMNS) and name not in types]
     plain = [pl.col(name).cast(plain_type(kind)) for name, kind in types.items()]
     return frame.select(*plain, *extra)
 
@@ -86,11 +132,22 @@ def read_partition(store: Store, table: str, keys: Mapping[str, object], columns
     content = store.get(path)
     if content is None:
         return None
-    try:
+    with damage_told(store, path):
         if since is None:
             return decode(content, columns)
         rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False).filter(pl.col(TABLES[table].sort[0]) >= since)
         return rows.select(columns or pl.all()).collect()
+
+
+@contextmanager
+def damage_told(store: Store, path: str) -> Iterator[None]:
+    """Decode an object within, and say what to do where it is damaged.
+
+    Raises:
+        SettingsError: It is.
+    """
+    try:
+        yield
     except pl.exceptions.ComputeError as error:
         raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", "remove it and the folder state/, and run again: all is made anew") from error
 
@@ -98,6 +155,12 @@ def read_partition(store: Store, table: str, keys: Mapping[str, object], columns
 def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Return the rows that Parquet bytes hold."""
     return pl.read_parquet(io.BytesIO(content), columns=list(columns) if columns else None, hive_partitioning=False)
+
+
+def scan_partition(store: Store, table: str, keys: Mapping[str, object]) -> pl.LazyFrame | None:
+    """Return a partition's rows, decoded as they are asked for, within `damage_told`; None where there is none."""
+    content = store.get(partition_path(table, keys))
+    return None if content is None else pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
 
 
 def list_partitions(store: Store, table: str, keys: Mapping[str, object] | None = None) -> list[dict[str, str]]:
@@ -183,28 +246,42 @@ def read_table(
         SettingsError: There is no such table, column or symbol, or no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    if table not in TABLES:
-        raise SettingsError(f"table {table!r}", f"one of {', '.join(TABLES)}", "see docs/tables.md")
+    declared = find_table(table)
     wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
-    chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in TABLES[table].partitions}
+    chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in declared.partitions}
     frames = read_pinned(Store(lake, options), table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
     if symbol and not frames:
-        _look_for(Store(lake, options), str(wanted["symbol"]))
-    rows = join(frames, TABLES[table], {*columns, *wanted, *TABLES[table].sort} if columns else None)
+        store = Store(lake, options)
+        check_known(str(wanted["symbol"]), {keys["symbol"] for other in ("ledger", "candles") for keys in list_partitions(store, other)}, store.uri)
+    rows = join(frames, declared, {*columns, *wanted, *declared.sort} if columns else None)
     for name, value in wanted.items():
         if value is not None and name not in chosen and name in rows.columns:
             rows = rows.filter(pl.col(name) == value)
-    rows = rows.sort([*(name for name in TABLES[table].partitions if name != "year"), *TABLES[table].sort])
+    rows = rows.sort([*(name for name in declared.partitions if name != "year"), *declared.sort])
     if columns and (unknown := [name for name in columns if name not in rows.columns]):
         raise SettingsError(f"column {unknown[0]!r} of {table}", f"of {', '.join(rows.columns)}", "see docs/tables.md")
     return rows.select(columns) if columns else rows
 
 
-def _look_for(store: Store, symbol: str) -> None:
-    """Make sure that a lake with symbols has one."""
-    known = sorted({keys["symbol"] for table in ("ledger", "candles") for keys in list_partitions(store, table)})
+def find_table(name: str) -> Table:
+    """Return the contract of a table.
+
+    Raises:
+        SettingsError: There is no such table.
+    """
+    if name not in TABLES:
+        raise SettingsError(f"table {name!r}", f"one of {', '.join(TABLES)}", "see docs/tables.md")
+    return TABLES[name]
+
+
+def check_known(symbol: str, known: set[str], lake: str) -> None:
+    """Make sure that a lake with symbols has one.
+
+    Raises:
+        SettingsError: It has others.
+    """
     if known and symbol not in known:
-        raise SettingsError(f"nothing is known of {symbol} in {store.uri}", f"one of {', '.join(known[:50])}", "check its spelling")
+        raise SettingsError(f"nothing is known of {symbol} in {lake}", f"one of {', '.join(sorted(known)[:50])}", "check its spelling")
 
 
 def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], bool]) -> list[tuple[dict[str, str], bytes]]:

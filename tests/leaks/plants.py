@@ -356,9 +356,10 @@ def publish_with_outcomes(patch: pytest.MonkeyPatch) -> None:
 def type_gaps_by_what_follows(patch: pytest.MonkeyPatch) -> None:
     honest = gaps.find_gaps
 
-    def typed(steps: Any, minutes: int, activity: Any) -> Any:
-        found = honest(steps, minutes, activity)
-        after = found["end"].dt.epoch("ms").to_numpy() // (minutes * 60_000)
+    def typed(traded: Any, seconds: int, activity: Any) -> Any:
+        found = honest(traded, seconds, activity)
+        steps = traded.start + np.flatnonzero(traded.flags)
+        after = found["end"].dt.epoch("ms").to_numpy() // (seconds * 1_000)
         followed = np.searchsorted(steps, after + 60) - np.searchsorted(steps, after) > 20
         return found.with_columns(kind=pl.when(pl.Series(followed)).then("kind").otherwise(pl.lit("no_trade")))
 

@@ -5,9 +5,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from raw_files import HEADER, MODIFIED, START_MS, line, read
+from raw_files import HEADER, MODIFIED, START_MS, line, read, settle
 
-from chandlery.clean import settle
 from chandlery.sources.layout import Layout
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines
 from chandlery.sources.rules import judge
@@ -75,7 +74,7 @@ def test_typed_and_lenient_reading_of_json_agree(values, keyed):
 def test_every_row_is_accounted_for(texts):
     texts = [text for text in texts if text.strip()]
     content = HEADER + "".join(f"{text}\n" for text in [line(0).decode().rstrip()] * 40 + texts).encode("utf-8", "replace")
-    cleaned = settle([read(content, layout={"interval": "1m"}, settings={"max_rejected_share": 1.0})], None, "bitfinex")
+    cleaned = settle([read(content, layout={"interval": "1m"}, settings={"max_rejected_share": 1.0})], [])
     ledger = cleaned.ledger.row(0, named=True)
     assert ledger["rows_read"] == 40 + len(texts)
     assert cleaned.rejects.height == ledger["rows_superseded"] + ledger["rows_rejected"]

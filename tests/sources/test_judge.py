@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from raw_files import HEADER, START_MS, lines, read
+from raw_files import HEADER, START_MS, lines, read, rows_of
 
 from chandlery.schema import REASONS
 
@@ -51,7 +51,7 @@ def test_every_reason_but_superseded_is_among_them():
 def test_odd_but_right_rows_are_accepted(text):
     found = read(HEADER + lines(3, first=5) + text.encode() + b"\n")
     assert found.rejects.height == 0
-    assert found.rows.height == 4
+    assert rows_of(found).height == 4
 
 
 JSON_ROWS = [

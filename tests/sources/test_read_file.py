@@ -7,7 +7,7 @@ import zipfile
 import polars as pl
 import pyarrow as pa
 import pytest
-from raw_files import HEADER, START_MS, line, lines, raw_file, read
+from raw_files import HEADER, START_MS, line, lines, raw_file, read, rows_of
 
 from chandlery.config import SourceSettings
 from chandlery.errors import SourceError, StoreUnavailableError
@@ -26,10 +26,10 @@ def zipped(**members):
 
 @pytest.mark.parametrize("squeeze", [gzip.compress, lambda text: gzip.compress(text[:999]) + gzip.compress(text[999:]), lambda text: pa.compress(text, codec="zstd", asbytes=True)])
 def test_compressed_files_are_told_by_their_first_bytes(squeeze):
-    found = read(squeeze(GOOD), minutes=None)
+    found = read(squeeze(GOOD), seconds=None)
     assert found.rows_read == 200
-    assert found.rows.equals(read(GOOD).rows)
-    assert found.interval_minutes == 1
+    assert rows_of(found).equals(rows_of(read(GOOD)))
+    assert found.interval_seconds == 60
 
 
 def test_hash_is_that_of_the_object():
@@ -94,7 +94,7 @@ def test_broken_line_of_ndjson_costs_only_itself():
     rows = [json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1}) for step in range(5)]
     rows[2] = rows[2][:-7]
     found = read("\n".join(rows).encode(), "ltcusd.ndjson")
-    assert found.rows["row"].to_list() == [1, 2, 4, 5]
+    assert rows_of(found)["row"].to_list() == [1, 2, 4, 5]
     assert found.rejects.select("row", "raw", "reasons").rows() == [(3, rows[2], ["unparseable"])]
 
 
@@ -112,21 +112,21 @@ def test_two_symbols_by_prices():
 def test_mixed_intervals(monkeypatch):
     coarse = b"".join(line(20_000 - 20_000 % 30 + step * 30) for step in range(600))
     with pytest.raises(SourceError, match="mixes candles of 1m with candles of 30m"):
-        read(HEADER + lines(3000) + coarse, minutes=None)
+        read(HEADER + lines(3000) + coarse, seconds=None)
     with pytest.raises(SourceError, match="mixes candles of 1m with candles of 30m"):
-        read(HEADER + coarse + lines(400, first=50_001), minutes=None)
+        read(HEADER + coarse + lines(400, first=50_001), seconds=None)
     by_hand = {"interval": "1m"}
-    assert read(HEADER + lines(3000) + coarse, layout=by_hand).rows.height == 3600
+    assert rows_of(read(HEADER + lines(3000) + coarse, layout=by_hand)).height == 3600
     monkeypatch.setattr("chandlery.sources.spacing.SAMPLE", 600)  # the finer candles begin where the interval is settled already
     with pytest.raises(SourceError, match="between them"):
-        read(HEADER + coarse + lines(400, first=50_001), minutes=None)
+        read(HEADER + coarse + lines(400, first=50_001), seconds=None)
 
 
 def test_interval_of_a_short_file_is_that_of_the_others():
     content = HEADER + line(0) + line(30) + line(60)
-    assert read(content, minutes=None).interval_minutes == 30
-    assert read(content, minutes=1).interval_minutes == 1
-    assert read(content, minutes=1, layout={"interval": "15m"}).interval_minutes == 15
+    assert read(content, seconds=None).interval_seconds == 1800
+    assert read(content, seconds=60).interval_seconds == 60
+    assert read(content, seconds=60, layout={"interval": "15m"}).interval_seconds == 900
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "json", "ndjson"])
@@ -140,7 +140,7 @@ def test_raw_text_is_fetched_in_a_second_pass(form):
         texts = [json.dumps(dict(zip(names, (START_MS + step * 60_000, 1, 1, 1, 1, step), strict=True))) for step in range(50)]
         content = ("[" + ",\n".join(texts) + "]").encode() if form == "json" else "\n".join(texts).encode()
     stream = io.BytesIO(content)
-    found = read_file(stream, raw_file(content, f"ltcusd.{form}"), SourceSettings(), 1)
+    found = read_file(stream, raw_file(content, f"ltcusd.{form}"), SourceSettings(), 60)
     assert found.fetch_raw(pl.Series([1, 17, 50])) == [texts[0], texts[16], texts[49]]
     assert found.fetch_raw(pl.Series([], dtype=pl.Int64)) == []
 
@@ -148,7 +148,7 @@ def test_raw_text_is_fetched_in_a_second_pass(form):
 @pytest.mark.parametrize("later", [GOOD.replace(b"7", b"8"), GOOD[:2000], b"<html>"])
 def test_a_file_that_is_written_over_between_its_readings_is_told(later):
     stream = io.BytesIO(GOOD)
-    found = read_file(stream, raw_file(GOOD), SourceSettings(), 1)
+    found = read_file(stream, raw_file(GOOD), SourceSettings(), 60)
     stream.seek(0)
     stream.truncate()
     stream.write(later)
@@ -167,15 +167,28 @@ def test_one_odd_line_is_found_in_a_file_of_many_pieces(monkeypatch):
     monkeypatch.setattr("chandlery.sources.parse.PIECE_BYTES", 1000)
     content = HEADER + lines(500) + b"oops\n\n" + lines(500, first=500)
     stream = io.BytesIO(content)
-    found = read_file(stream, raw_file(content), SourceSettings(), 1)
+    found = read_file(stream, raw_file(content), SourceSettings(), 60)
     assert found.rejects.select("row", "raw", "reasons").rows() == [(501, "oops", ["unparseable"])]
-    assert found.rows["row"].to_list() == [*range(1, 501), *range(502, 1002)]
+    assert rows_of(found)["row"].to_list() == [*range(1, 501), *range(502, 1002)]
     assert found.fetch_raw(pl.Series([500, 501, 502])) == [line(499, price=10 + 499 % 7).decode().rstrip(), "oops", line(500, price=10).decode().rstrip()]
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 15])
+def test_candles_of_seconds(seconds):
+    def second(step):
+        return f"{START_MS + step * seconds * 1000},{10 + step % 7},10.1,10.2,9.8,{step % 5}\n".replace("10.2", str(10.5 + step % 7)).encode()
+
+    content = HEADER + b"".join(second(step) for step in range(3000) if step % 11)
+    found = read(content, seconds=None)
+    assert found.interval_seconds == seconds
+    assert found.rejects.is_empty()
+    off_grid = read(content + f"{START_MS + 500},10,10.1,10.5,9.8,1\n".encode(), seconds=None)
+    assert off_grid.rejects["reasons"].to_list() == [["off_grid_time"]]
 
 
 def test_interval_of_a_pair_that_seldom_trades():
     steps = [step * 4 + (step % 3 == 0) for step in range(150)]
-    assert read(HEADER + b"".join(map(line, steps)), minutes=None).interval_minutes == 1
+    assert read(HEADER + b"".join(map(line, steps)), seconds=None).interval_seconds == 60
 
 
 @pytest.mark.parametrize("quoted", [False, True])
@@ -186,8 +199,8 @@ def test_a_row_of_another_width_is_refused_whatever_its_neighbours_are(odd, quot
     found = read((header + "\n".join([*rows, odd]) + "\n").encode())
     assert found.rejects["raw"].to_list() == [odd]
     assert found.rejects["reasons"].to_list() == [["unparseable"]]
-    assert found.rows.height == 200
-    assert found.rows["volume"].unique().to_list() == [5.0]
+    assert rows_of(found).height == 200
+    assert rows_of(found)["volume"].unique().to_list() == [5.0]
 
 
 @pytest.mark.parametrize("cut", [0, 1, -1])
@@ -195,7 +208,7 @@ def test_the_first_row_alone_does_not_settle_the_width(cut):
     rows = [text.split(",") for text in lines(300).decode().splitlines()]
     rows[0] = [*rows[0], "9"] if cut > 0 else rows[0][:cut] if cut else rows[0]
     found = read("\n".join(",".join(row) for row in rows).encode())
-    assert found.rows.height == 300 - bool(cut)
+    assert rows_of(found).height == 300 - bool(cut)
     assert found.rejects["row"].to_list() == ([1] if cut else [])
 
 

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from raw_files import HEADER, START_MS, line, lines, raw_file, read
+from raw_files import HEADER, START_MS, line, lines, raw_file, read, rows_of
 
 from chandlery.config import SourceSettings
 from chandlery.errors import SourceError
@@ -31,9 +31,9 @@ def test_collectors_layouts_are_read_right(name):
     raw = raw_file(path.read_bytes(), name, modified_at=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
     with path.open("rb") as stream:
         found = read_file(stream, raw, SourceSettings())
-        assert peek_file(stream, raw, SourceSettings()).interval_minutes == interval
-    assert (found.rows_read, found.rows.height, found.interval_minutes) == (rows, rows, interval)
-    time, *numbers = found.rows.select("open_time", "open", "high", "low", "close", "volume").row(0)
+        assert peek_file(stream, raw, SourceSettings()).interval_seconds == 60 * interval
+    assert (found.rows_read, rows_of(found).height, found.interval_seconds) == (rows, rows, 60 * interval)
+    time, *numbers = rows_of(found).select("open_time", "open", "high", "low", "close", "volume").row(0)
     assert f"{time:%Y-%m-%d %H:%M}" == first
     assert numbers == values
 
@@ -61,7 +61,7 @@ def test_order_is_settled_by_envelope_and_continuity(order, form):
     else:
         content = "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
     found = read(content)
-    assert found.rows.sort("open_time").drop("row", "open_time").rows() == [tuple(row[1:]) for row in walk()]
+    assert rows_of(found).sort("open_time").drop("row", "open_time").rows() == [tuple(row[1:]) for row in walk()]
     assert "continuity" in found.layout_words
 
 
@@ -80,15 +80,15 @@ def test_ambiguous_order_is_refused_with_what_to_set(flaw):
     assert "[[source.layout]]" in caught.value.hint
     assert "columns" in caught.value.hint
     by_hand = {"columns": ["time", "open", "high", "low", "close", "volume"]}
-    assert read(content, layout=by_hand).rows.height == len(rows)
+    assert rows_of(read(content, layout=by_hand)).height == len(rows)
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("s", 1 / 1000), ("ms", 1), ("us", 1000), ("ns", 1_000_000)])
 def test_epochs_in_every_unit(unit, factor):
     rows = [(round((START_MS + step * 60_000) * factor), 10, 10, 11, 9, 1) for step in range(120)]
-    found = read(HEADER + "".join(",".join(map(str, row)) + "\n" for row in rows).encode(), minutes=None)
-    assert found.rows["open_time"].dt.epoch("ms").to_list() == [START_MS + step * 60_000 for step in range(120)]
-    assert found.interval_minutes == 1
+    found = read(HEADER + "".join(",".join(map(str, row)) + "\n" for row in rows).encode(), seconds=None)
+    assert rows_of(found)["open_time"].dt.epoch("ms").to_list() == [START_MS + step * 60_000 for step in range(120)]
+    assert found.interval_seconds == 60
     del unit
 
 
@@ -98,13 +98,13 @@ def test_epochs_in_every_unit(unit, factor):
 )
 def test_iso_times_are_read_as_utc_where_they_have_no_offset(text):
     found = read(HEADER + f"{text},10,10,11,9,1\n".encode())
-    assert found.rows["open_time"].dt.epoch("ms").to_list() == [START_MS]
+    assert rows_of(found)["open_time"].dt.epoch("ms").to_list() == [START_MS]
     assert "UTC" in found.layout_words
 
 
 def test_epochs_written_with_a_point():
     found = read(HEADER + b"1546300800.0,10,10,11,9,1\n1546300860.0,10,10,11,9,1\n1546300860.5,10,10,11,9,1\n")
-    assert found.rows.height == 2
+    assert rows_of(found).height == 2
     assert found.rejects["reasons"].to_list() == [["off_grid_time"]]
 
 
@@ -123,7 +123,7 @@ def test_epochs_written_with_a_point():
 )
 def test_dialects_of_text(content):
     found = read(content)
-    assert found.rows["open"].to_list() == [10.0, 11.0, 12.0]
+    assert rows_of(found)["open"].to_list() == [10.0, 11.0, 12.0]
     assert found.rows_read == 3
     assert found.rejects.height == 0
 
@@ -142,7 +142,7 @@ def test_forms_of_json(form):
         "texts": json.dumps([{name: str(value) for name, value in row.items()} for row in rows]),
     }[form]
     found = read(text.encode(), "ltcusd.json")
-    assert found.rows["open"].to_list() == [10.0, 11.0, 12.0, 13.0, 14.0]
+    assert rows_of(found)["open"].to_list() == [10.0, 11.0, 12.0, 13.0, 14.0]
     assert found.rejects.height == 0
 
 

@@ -3,9 +3,8 @@ import io
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from raw_files import raw_file
+from raw_files import raw_file, rows_of, settle
 
-from chandlery.clean import settle
 from chandlery.config import SourceSettings
 from chandlery.schema import REASONS, Candles, Ledger, Rejects
 from chandlery.sources.files import read_file
@@ -17,7 +16,7 @@ def test_exactly_the_planted_rows_come_back_with_exactly_the_planted_reasons(for
     met = set()
     for file in write_sample(SamplePlan(days=10, form=form, fault_share=0.02, seed=7)):
         rows = read_file(io.BytesIO(file.content), raw_file(file.content, file.name), SourceSettings())
-        cleaned = settle([rows], None, "bitfinex")
+        cleaned = settle([rows], [])
         Candles.validate(cleaned.candles)
         Rejects.validate(cleaned.rejects)
         Ledger.validate(cleaned.ledger)
@@ -36,7 +35,7 @@ def test_without_faults_nothing_is_rejected():
     for file in write_sample(SamplePlan(days=3)):
         rows = read_file(io.BytesIO(file.content), raw_file(file.content, file.name), SourceSettings())
         assert file.truth.height == rows.rejects.height == 0
-        assert_frame_equal(rows.rows.drop("row"), file.candles)
+        assert_frame_equal(rows_of(rows).drop("row"), file.candles)
 
 
 def test_equal_seeds_make_equal_bytes():

@@ -1,13 +1,16 @@
 """Partitions are put whole, only where bytes change, and are the same on any number of threads."""
 
+import io
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from chandlery import tables
 from chandlery.errors import SettingsError
 from chandlery.schema import TABLES
 from chandlery.storage import Store
@@ -25,18 +28,18 @@ def ledger(rows: int) -> pl.DataFrame:
 
 def test_equal_bytes_are_not_put_again(tmp_path: Path) -> None:
     store, calls = Store(str(tmp_path)), []
-    assert write_partition(store, "ledger", KEYS, ledger(3), lambda: calls.append(1))
+    assert write_partition(store, "ledger", KEYS, [ledger(3)], lambda: calls.append(1))
     stamp = next(tmp_path.rglob("*.parquet")).stat().st_mtime_ns
-    assert not write_partition(store, "ledger", KEYS, ledger(3), lambda: calls.append(1))
+    assert not write_partition(store, "ledger", KEYS, [ledger(3)], lambda: calls.append(1))
     assert next(tmp_path.rglob("*.parquet")).stat().st_mtime_ns == stamp
-    assert write_partition(store, "ledger", KEYS, ledger(4), lambda: calls.append(1))
+    assert write_partition(store, "ledger", KEYS, [ledger(4)], lambda: calls.append(1))
     assert len(calls) == 3
-    assert write_partition(store, "ledger", KEYS, ledger(0), lambda: calls.append(1))
+    assert write_partition(store, "ledger", KEYS, [ledger(0)], lambda: calls.append(1))
     assert not list(tmp_path.rglob("*.parquet"))
 
 
 def test_partition_keys_come_back_as_columns(tmp_path: Path) -> None:
-    write_partition(Store(str(tmp_path)), "ledger", KEYS, ledger(3), lambda: None)
+    write_partition(Store(str(tmp_path)), "ledger", KEYS, [ledger(3)], lambda: None)
     found = read_table(str(tmp_path), "ledger", symbol="ltc/usd")
     assert found.columns == TABLES["ledger"].schema.column_names()
     assert found["symbol"].to_list() == ["LTCUSD"] * 3
@@ -56,17 +59,36 @@ def test_bytes_do_not_follow_the_number_of_threads() -> None:
     script = (
         "import polars as pl, numpy as np, hashlib; from chandlery.tables import encode; "
         "r = np.random.default_rng(0); f = pl.DataFrame({'a': r.standard_normal(600_000), 'b': r.integers(0, 9, 600_000)}).filter(pl.col('b') < 8); "
-        "print(hashlib.sha256(encode(f)).hexdigest())"
+        "print(hashlib.sha256(encode([f])).hexdigest())"
     )
     shown = {subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env={**os.environ, "POLARS_MAX_THREADS": threads}).stdout for threads in ("1", "2", "5")}
     assert len(shown) == 1
     assert conform(ledger(1), TABLES["ledger"]).columns == [name for name in TABLES["ledger"].schema.column_names() if name not in {"exchange", "symbol"}]
-    assert encode(ledger(1)) == encode(ledger(1))
+    assert encode([ledger(1)]) == encode([ledger(1)])
 
 
 def test_only_some_columns_are_the_same_rows(tmp_path: Path) -> None:
-    write_partition(Store(str(tmp_path)), "ledger", KEYS, ledger(3), lambda: None)
+    write_partition(Store(str(tmp_path)), "ledger", KEYS, [ledger(3)], lambda: None)
     wanted = ["rows_read", "symbol"]
     assert read_table(str(tmp_path), "ledger", columns=wanted).equals(read_table(str(tmp_path), "ledger").select(wanted))
     with pytest.raises(SettingsError, match="column 'nothing' of ledger"):
         read_table(str(tmp_path), "ledger", columns=["nothing"])
+
+
+def candles_of(count: int) -> pl.DataFrame:
+    """Return candles of a second each."""
+    step = pl.int_range(count, eager=True)
+    close = (step % 1_000 + 1).cast(pl.Float64)
+    return pl.DataFrame({"interval": ["1s"] * count, "open_time": (step * 1_000).cast(pl.Datetime("ms", "UTC")), "open": close, "high": close, "low": close, "close": close, "volume": close, "source": ["a"] * count})
+
+
+@pytest.mark.parametrize("cuts", [[700, 5_000], [4_096, 8_192], [1, 2, 3]])
+def test_many_rows_give_the_same_bytes_however_they_come(monkeypatch: pytest.MonkeyPatch, cuts: list[int]) -> None:
+    monkeypatch.setattr(tables, "MOST_AT_ONCE", 1_000)
+    monkeypatch.setattr(tables, "PIECE_ROWS", 4_096)
+    whole = candles_of(10_000)
+    content = encode([whole])
+    assert content is not None
+    assert content == encode(whole[first:last] for first, last in pairwise([0, *cuts, whole.height]))
+    assert tables.decode(content).equals(whole)
+    assert pl.read_parquet_schema(io.BytesIO(content)) == pl.read_parquet_schema(io.BytesIO(encode([whole[:1_000]]) or b""))

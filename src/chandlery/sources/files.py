@@ -9,14 +9,16 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.config import SourceSettings, normalise_symbol, parse_minutes
+from chandlery.config import SourceSettings, normalise_symbol, parse_interval
 from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
 from chandlery.schema import FIRST_CANDLE
 from chandlery.sources.documents import iter_elements
 from chandlery.sources.layout import Layout, recognise
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
+from chandlery.sources.rows import MonthRows, Room
 from chandlery.sources.rules import DAY, REASON_LIST, judge
-from chandlery.sources.spacing import MIN_CANDLES, check_one_interval, check_one_symbol, find_interval
+from chandlery.sources.series import Series
+from chandlery.sources.spacing import MIN_CANDLES, find_interval
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, list_members, open_text
 from chandlery.sources.symbols import find_symbol, match_layout
 
@@ -52,13 +54,13 @@ class Peek:
 
     Args:
         symbol: Whose candles.
-        interval_minutes: Of the candles; None where they are too few to tell.
+        interval_seconds: Of the candles; None where they are too few to tell.
         layout_words: How it is laid out.
         first_ms: The earliest time among them; None where none is readable.
     """
 
     symbol: str
-    interval_minutes: int | None
+    interval_seconds: int | None
     layout_words: str
     first_ms: int | None = None
 
@@ -71,20 +73,20 @@ class FileRows:
         raw: The file.
         symbol: Whose candles.
         layout_words: How it is laid out.
-        interval_minutes: Of the candles.
+        interval_seconds: Of the candles.
         sha256: Of the object's bytes.
         rows_read: Data rows in the file.
-        rows: row, open_time, open, high, low, close, volume of those that obey every rule.
+        accepted: row, open_time, open, high, low, close, volume of those that obey every rule.
         rejects: row, raw, open_time, reasons of the others.
     """
 
     raw: RawFile
     symbol: str
     layout_words: str
-    interval_minutes: int
+    interval_seconds: int
     sha256: str
     rows_read: int
-    rows: pl.DataFrame
+    accepted: MonthRows
     rejects: pl.DataFrame
     _text: "_Text | None" = field(default=None, repr=False)
 
@@ -205,7 +207,7 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings) -> Peek:
     by_hand = match_layout(raw.source, settings)
     symbol = find_symbol(raw.source, settings)
     if by_hand and by_hand.interval:
-        return Peek(symbol, parse_minutes(by_hand.interval), layout.words)
+        return Peek(symbol, parse_interval(by_hand.interval), layout.words)
     if layout.form == "document":
         elements = next(iter_elements(head, layout, raw.source, whole=False), b"")
         batch = parse_elements(elements, layout)
@@ -221,43 +223,45 @@ def _plausible(fields: pl.DataFrame, raw: RawFile) -> np.ndarray:
     return times[(times >= FIRST_CANDLE.timestamp() * 1000) & (times <= (raw.modified_at + DAY).timestamp() * 1000)]
 
 
-def read_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings, interval_minutes: int | None = None) -> FileRows:
+def read_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings, interval_seconds: int | None = None, room: Room | None = None) -> FileRows:
     """Return a file's rows, judged one by one.
 
     Args:
         stream: The object, seekable; left open, and needed open until the rows are settled.
         raw: What it is.
         settings: How to read it.
-        interval_minutes: What the other files of the source hold: used where this one has fewer than 100 candles.
+        interval_seconds: What the other files of the source hold: used where this one has fewer than 100 candles.
+        room: How much memory its rows may take, together with those of other files.
 
     Raises:
         SourceError: It is refused whole.
     """
     text = _Text(stream, raw, settings)
     by_hand = match_layout(raw.source, settings)
-    minutes = parse_minutes(by_hand.interval) if by_hand and by_hand.interval else 0
-    is_given = minutes > 0
+    seconds = parse_interval(by_hand.interval) if by_hand and by_hand.interval else 0
     count, symbols = 0, set[str]()
-    good: list[pl.DataFrame] = []
+    series: Series | None = None
+    accepted = MonthRows(room)
     bad: list[pl.DataFrame] = []
     for batch in text.batches():
-        if not minutes:
+        if not seconds:
             times = _plausible(batch.fields, raw)
-            minutes = interval_minutes if interval_minutes and len(times) < MIN_CANDLES else find_interval(times) or interval_minutes or 1
+            seconds = interval_seconds if interval_seconds and len(times) < MIN_CANDLES else find_interval(times) or interval_seconds or 60
+        series = series or Series(raw.source, seconds, settings.max_rejected_share, is_given=bool(by_hand and by_hand.interval))
         fields = batch.fields.with_columns(row=pl.int_range(count + 1, count + batch.fields.height + 1, dtype=pl.Int64))
         symbols = _gather_symbols(symbols, fields, raw)
-        accepted, refused = judge(fields, minutes, raw.modified_at)
-        good.append(accepted)
+        good, refused = judge(fields, seconds, raw.modified_at)
+        series.add(good["open_time"].to_physical().to_numpy(), refused)
+        accepted.add(good)
         if refused.height:
             texts = batch.raw(refused["row"].to_numpy() - count - 1)
             bad.append(refused.select("row", pl.Series("raw", texts, dtype=pl.String), "open_time", "reasons"))
         count += fields.height
-    if not count or text.layout is None or text.hashing is None:
+    if not count or series is None or text.layout is None or text.hashing is None:
         raise SourceError(f"{raw.source} holds no row", "candles", "remove the file, or fetch it again")
-    rows = pl.concat(good)
     rejects = pl.concat(bad) if bad else pl.DataFrame(schema=REJECTS)
-    _check_whole(rows, rejects, (minutes, is_given), raw, settings)
-    return FileRows(raw, find_symbol(raw.source, settings), text.layout.words, minutes, text.hashing.sha256(), count, rows, rejects, text)
+    series.check(count, accepted)
+    return FileRows(raw, find_symbol(raw.source, settings), text.layout.words, seconds, text.hashing.sha256(), count, accepted, rejects, text)
 
 
 def _gather_symbols(symbols: set[str], fields: pl.DataFrame, raw: RawFile) -> set[str]:
@@ -277,24 +281,3 @@ def _gather_symbols(symbols: set[str], fields: pl.DataFrame, raw: RawFile) -> se
     if len(met) > 1:
         raise SourceError(f"{raw.source} holds the symbols {', '.join(sorted(met)[:5])}", "one symbol a file", "split the file by symbol")
     return met
-
-
-def _check_whole(rows: pl.DataFrame, rejects: pl.DataFrame, interval: tuple[int, bool], raw: RawFile, settings: SourceSettings) -> None:
-    """Refuse a file that as a whole is no series of candles of one symbol and interval.
-
-    Raises:
-        SourceError: It mixes intervals or symbols.
-    """
-    minutes, is_given = interval
-    count = rows.height + rejects.height
-    off_grid = rejects.filter(pl.col("reasons").list.contains("off_grid_time")).height if rejects.height else 0
-    if count >= MIN_CANDLES and off_grid > settings.max_rejected_share * count and not is_given:
-        raise SourceError(
-            f"{raw.source} holds candles of {minutes}m, and {off_grid} of {count} rows between them",
-            "one interval a file",
-            f'split the file, or set [[source.layout]] files = "{raw.source}", interval = "{minutes}m"',
-        )
-    times = rows["open_time"].to_physical().to_numpy()
-    if not is_given:
-        check_one_interval(times, minutes, raw.source)
-    check_one_symbol(times, rows["low"].to_numpy(), rows["high"].to_numpy(), (settings.max_rejected_share, raw.source))

@@ -16,7 +16,7 @@ from chandlery.errors import LawError, SettingsError
 from chandlery.features import BUILT_IN, FeatureRows, compute_own, loaded_afresh, own_features, run_features
 from chandlery.features.registry import OwnFeature
 from chandlery.gaps import Activity, barriers, find_gaps
-from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense
+from chandlery.grid import CandleBlock, Floats, Ints, Singles, Traded, fill_dense
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.market import MarketBlock, MarketState, run_market
@@ -245,10 +245,10 @@ class SymbolGate:
         if arrays is None or full.size == 0:
             return
         cut = int(full[hash_of(self._symbol, 0) % full.shape[0], 1]) + 1
-        known, minutes = step[: np.searchsorted(step, cut)], self._lake.interval_minutes
+        known, seconds = step[: np.searchsorted(step, cut)], self._lake.interval_seconds
         activity = Activity.from_arrays(arrays)
         activity.traded[max(cut - activity.start, 0) :] = 0
-        again = barriers(find_gaps(known, minutes, activity), minutes)
+        again = barriers(find_gaps(Traded.of(known), seconds, activity), seconds)
         compare(self._witness(cut), [("gap kind", full[full[:, 1] < cut], again)])
 
 

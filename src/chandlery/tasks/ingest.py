@@ -4,27 +4,27 @@ Only files that are new or changed are read, and those whose time overlaps with 
 candle can only come from these. All else is taken from the tables as it stands.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from chandlery.checkpoints import digest_days
-from chandlery.clean import UNKNOWN, Cleaned, KeptFile, refuse, settle
-from chandlery.config import SourceSettings, to_minutes_text
+from chandlery.clean import UNKNOWN, KeptFile, Settling, refuse
+from chandlery.config import SourceSettings, to_interval_text
 from chandlery.errors import ChandleryError, SourceError
-from chandlery.grid import DAY_MS, Ints, cut_year, pack_steps, unpack_steps, year_of
+from chandlery.grid import year_of
 from chandlery.lake import Lake
 from chandlery.records import FileRecord, IngestRecord, read_record, write_record
 from chandlery.schema import TABLES
 from chandlery.sources.files import FileRows, RawFile, read_file
-from chandlery.state import get_arrays, put_arrays
+from chandlery.sources.rows import Room
 from chandlery.storage import Store
-from chandlery.tables import conform, empty_frame, read_partition
+from chandlery.tables import MOST_AT_ONCE, conform, damage_told, empty_frame, partition_path, read_partition, scan_partition
+from chandlery.tasks.daybook import DayBook
 
 __all__ = ["UNKNOWN", "IngestTask", "Ingested", "ingest_symbol", "to_record"]
 
@@ -73,11 +73,10 @@ def ingest_symbol(task: IngestTask) -> Ingested:
         LeaseHeldError: Another run has taken the lake.
     """
     with ExitStack() as files:  # streams stay open until versions are settled: superseded rows give their text
-        reading = Reading(task, files)
+        reading = Reading(task, files, files.enter_context(Room()))
         reading.read_all()
-        cleaned = settle(reading.read, reading.kept, task.lake.file.exchange)
-    published = publish(task, reading, cleaned)
-    records = [reading.record(file, cleaned) for file in task.files] + [record for record in reading.gone if not task.prune]
+        accounts, published = publish(task, reading)
+    records = [reading.record(file, accounts) for file in task.files] + [record for record in reading.gone if not task.prune]
     write_record(task.lake.store, task.symbol, IngestRecord(task.fingerprint, records))
     return Ingested(task.symbol, len(reading.read), sum(file.rows_read for file in reading.read), published)
 
@@ -97,8 +96,8 @@ def to_known(account: dict[str, Any], etag: str = "") -> FileRecord:
 class Reading:
     """Which of a symbol's files have to be read, and what they held."""
 
-    def __init__(self, task: IngestTask, files: ExitStack) -> None:
-        self.task, self.files = task, files
+    def __init__(self, task: IngestTask, files: ExitStack, room: Room) -> None:
+        self.task, self.files, self.room = task, files, room
         known = read_record(task.lake.store, task.symbol)
         self.known = {record.source: record for record in (known.files if known else self.recall())}
         present = {file.source for file in task.files}
@@ -149,10 +148,10 @@ class Reading:
         self.sources.add(file.source)
         try:
             stream = self.files.enter_context(task.source.open(file.path))
-            rows = read_file(stream, file, task.settings, task.lake.interval_minutes)
-            if rows.interval_minutes != task.lake.interval_minutes:
+            rows = read_file(stream, file, task.settings, task.lake.interval_seconds, self.room)
+            if rows.interval_seconds != task.lake.interval_seconds:
                 raise SourceError(
-                    f"{file.source} holds candles of {to_minutes_text(rows.interval_minutes)}",
+                    f"{file.source} holds candles of {to_interval_text(rows.interval_seconds)}",
                     f"candles of {task.lake.file.interval}, as the lake has",
                     "ingest it into a lake of its own",
                 )
@@ -168,9 +167,8 @@ class Reading:
             self.refuse(file, SourceError(f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}", "a file of candles", "look at the file, or leave it out by a glob"))
             return
         self.read.append(rows)
-        times = rows.rows["open_time"].dt.epoch("ms")
-        if times.len():
-            self.ranges.append((cast(int, times.min()), cast(int, times.max())))
+        if rows.accepted.first_ms is not None and rows.accepted.last_ms is not None:
+            self.ranges.append((rows.accepted.first_ms, rows.accepted.last_ms))
 
     def refuse(self, file: RawFile, error: ChandleryError) -> None:
         """Note why a file is refused."""
@@ -188,68 +186,77 @@ class Reading:
         named = [pl.lit(value).alias(name) for name, value in keys.items()]
         return KeptFile(ledger.filter(mine).with_columns(named), lake.read_candles(self.task.symbol, columns=columns).filter(mine), rejects.filter(mine))
 
-    def record(self, file: RawFile, cleaned: Cleaned) -> FileRecord:
+    def record(self, file: RawFile, accounts: dict[str, dict[str, Any]]) -> FileRecord:
         """Return what to remember of a file."""
-        if file.source not in self.sources:
-            return self.known[file.source]
-        ledger = self.refused.get(file.source, cleaned.ledger)
-        return to_known(ledger.filter(pl.col("source") == file.source).row(0, named=True), file.etag)
+        return to_known(accounts[file.source], file.etag) if file.source in self.sources else self.known[file.source]
 
 
-def publish(task: IngestTask, reading: Reading, cleaned: Cleaned) -> int:
-    """Put what changed; return the number of objects put."""
-    lake = task.lake
-    keys = {"exchange": lake.file.exchange, "symbol": task.symbol}
-    years = {year for first, last in reading.ranges for year in range(year_of(first), year_of(last) + 1)}
-    times = cleaned.candles["open_time"].dt.epoch("ms").to_numpy()
-    frames = {year: merge_year(task, reading, cleaned.candles[cut_year(times, year)], year) for year in sorted(years)}
-    count = sum(lake.write("candles", {**keys, "year": year}, frame) for year, frame in frames.items())
-    accounts = pl.concat([cleaned.ledger, *reading.refused.values()])
-    for table, found in (("rejects", cleaned.rejects), ("ledger", accounts)):
+def publish(task: IngestTask, reading: Reading) -> tuple[dict[str, dict[str, Any]], int]:
+    """Put what changed; return the rows of the ledger of what was read, by source, and the number of objects put.
+
+    Raises:
+        LawError: The rows of a file are not accounted for; where they are held in memory, nothing is put.
+    """
+    lake, keys = task.lake, {"exchange": task.lake.file.exchange, "symbol": task.symbol}
+    settling = Settling(reading.read, reading.kept, lake.file.exchange, by_month=reading.room.is_full)
+    years = sorted({year for first, last in reading.ranges for year in range(year_of(first), year_of(last) + 1)})
+    settled: dict[int, Iterable[pl.DataFrame]] = {year: settling.settle_year(year) for year in years}
+    accounted = None
+    if not reading.room.is_full:
+        settled = {year: list(frames) for year, frames in settled.items()}
+        accounted = settling.account()
+    days = DayBook(lake, task.symbol)
+    count = sum(lake.write("candles", {**keys, "year": year}, days.watch(year, merge_year(task, reading, frames, year))) for year, frames in settled.items())
+    rejects, ledger = accounted or settling.account()
+    accounts = pl.concat([ledger, *reading.refused.values()])
+    for table, found in (("rejects", rejects), ("ledger", accounts)):
         fresh, held = conform(found, TABLES[table]), read_partition(lake.store, table, keys)
         rows = fresh if held is None else pl.concat([held.filter(~pl.col("source").is_in(list(reading.sources))), fresh.select(held.columns)])
         if table == "ledger":
             rows = mark_gone(rows, reading)
         count += lake.write(table, keys, rows.sort([name for name in ("source", "row") if name in rows.columns]))
-    remember_days(task, frames)
-    return count
+    days.keep()
+    return {row["source"]: row for row in accounts.iter_rows(named=True)}, count
 
 
-def merge_year(task: IngestTask, reading: Reading, candles: pl.DataFrame, year: int) -> pl.DataFrame:
-    """Return a year's candles: those of files that were not read, and those that were."""
-    fresh = conform(candles, TABLES["candles"])
-    held = read_partition(task.lake.store, "candles", {"exchange": task.lake.file.exchange, "symbol": task.symbol, "year": year})
+def merge_year(task: IngestTask, reading: Reading, settled: Iterable[pl.DataFrame], year: int) -> Iterator[pl.DataFrame]:
+    """Yield a year's candles: those of files that were not read, and those that were; some at a time where they are many."""
+    fresh = (conform(frame, TABLES["candles"]) for frame in settled)
+    keys = {"exchange": task.lake.file.exchange, "symbol": task.symbol, "year": year}
+    held = scan_partition(task.lake.store, "candles", keys)
     if held is None:
-        return fresh
-    rest = held.filter(~pl.col("source").is_in(list(reading.sources)))
-    return pl.concat([rest, fresh.select(rest.columns)]).sort("open_time")
+        yield from fresh
+        return
+    with damage_told(task.lake.store, partition_path("candles", keys)):
+        yield from join_year(held.filter(~pl.col("source").is_in(list(reading.sources))), fresh, year)
+
+
+def join_year(held: pl.LazyFrame, fresh: Iterable[pl.DataFrame], year: int) -> Iterator[pl.DataFrame]:
+    """Yield a year's candles from two parts of it, ascending, some at a time where they are many."""
+    if int(held.select(pl.len()).collect().item()) <= MOST_AT_ONCE:
+        parts = [held.collect(), *fresh]
+        yield pl.concat([parts[0], *(part.select(parts[0].columns) for part in parts[1:])]).sort("open_time")
+        return
+    coming = cut_months(fresh)
+    month, frame = next(coming, (0, None))
+    for number in range((year - 1970) * 12, (year - 1969) * 12):
+        part = held.filter(pl.col("open_time").dt.month() == number % 12 + 1).collect()
+        if frame is not None and month == number:
+            part = pl.concat([part, frame.select(part.columns)]).sort("open_time")
+            month, frame = next(coming, (0, None))
+        yield part
+
+
+def cut_months(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield candles by the month, counted from 1970-01; they ascend, and none of the frames ends within a month."""
+    for frame in frames:
+        months = frame["open_time"].dt.epoch("ms").to_numpy().astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+        cuts = [*np.flatnonzero(np.diff(months, prepend=-1)).tolist(), frame.height]
+        for first, last in pairwise(cuts):
+            yield int(months[first]), frame[first:last]
 
 
 def mark_gone(ledger: pl.DataFrame, reading: Reading) -> pl.DataFrame:
     """Return the ledger with files that are gone marked, or left out where they are pruned."""
     gone = pl.col("source").is_in([record.source for record in reading.gone])
     return ledger.filter(~gone) if reading.task.prune else ledger.with_columns((pl.col("present") & ~gone).alias("present"))
-
-
-def remember_days(task: IngestTask, frames: dict[int, pl.DataFrame]) -> None:
-    """Keep which steps have a candle and a hash of each day's candles: what gaps are found in, and forecasts compare themselves with."""
-    path, step_ms = f"state/ingest/{task.symbol}.state", task.lake.interval_minutes * 60_000
-    arrays = get_arrays(task.lake.store, path)
-    held_days, held_digests = (arrays["days"], arrays["digests"]) if arrays else (np.empty(0, np.int32), np.empty(0, np.uint64))
-    held_steps = unpack_steps(arrays) if arrays else np.empty(0, np.int64)
-    stays, steps_stay = (outside(times, frames) for times in (held_days.astype(np.int64) * DAY_MS, held_steps * step_ms))
-    fresh = [digest_days(frame) for frame in frames.values() if frame.height]
-    days = np.concatenate([held_days[stays], *(days for days, _ in fresh)])
-    digests = np.concatenate([held_digests[stays], *(found for _, found in fresh)])
-    steps = np.concatenate([held_steps[steps_stay], *(frame["open_time"].dt.epoch("ms").to_numpy() // step_ms for frame in frames.values())])
-    newest_ms = (int(steps.max()) + 1) * step_ms if steps.size else 0
-    order = np.argsort(days, kind="stable")
-    put_arrays(task.lake.store, path, {"days": days[order], "digests": digests[order], "newest_ms": np.array(newest_ms)} | pack_steps(steps))
-
-
-def outside(times: Ints, years: Iterable[int]) -> NDArray[np.bool_]:
-    """Return which of ascending moments lie in none of the years."""
-    stays = np.ones(times.size, np.bool_)
-    for year in years:
-        stays[cut_year(times, year)] = False
-    return stays

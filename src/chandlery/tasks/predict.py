@@ -63,10 +63,8 @@ def predict_symbol(task: SymbolTask) -> Predicted:
 def predict_horizon(run: "HorizonRun") -> int:
     """Publish the forecasts of one horizon, and keep its score sums; return how many objects were put."""
     served = run.serve()
-    forecasts = run.to_forecasts(served)
-    run.check(served, forecasts)
-    published = run.publish(forecasts)
-    del forecasts  # large, and scores need it no more
+    run.check(served)
+    published = run.publish(served)
     run.score(served)
     return published
 
@@ -156,15 +154,16 @@ class HorizonRun:
                 self.work.save(self.work.steps(day), f"served-{self.name}", state.to_arrays())
         return Served.concat(parts)
 
-    def to_forecasts(self, served: Served) -> pl.DataFrame:
-        """Return the forecasts of all rows."""
-        return self._to_forecasts(self.issues, self.actual, served)
+    def to_forecasts(self, served: Served, year: int) -> pl.DataFrame:
+        """Return the forecasts that are issued in a year: those of all years together would be large."""
+        part = cut_year(self.issues.issued_ms, year)
+        return self._to_forecasts(cut_issues(self.issues, part), self.actual[part], served.cut(part))
 
     def _to_forecasts(self, issues: Issues, actual: NDArray[np.float64], served: Served) -> pl.DataFrame:
         names = [*(model.name for model in self.run.models), BLEND]
         return to_forecasts(issues, self.horizon_minutes, self.work.lake.interval_minutes, actual, served, names)
 
-    def check(self, served: Served, forecasts: pl.DataFrame) -> None:
+    def check(self, served: Served) -> None:
         """Let the leak gate serve rows again without the outcomes that were not known then: the first, some by a hash, and the last.
 
         Raises:
@@ -180,28 +179,30 @@ class HorizonRun:
             cuts.append((place, self._first_of_day(part, part.stop - drawn % (1 + (part.stop - part.start) // 2))))
         for place, stop in cuts:
             part, state = parts[place]
-            self._check_part(slice(part.start, stop), state, served, forecasts)
+            self._check_part(slice(part.start, stop), state, served)
 
     def _first_of_day(self, part: slice, stop: int) -> int:
         """Return where to stop so that the last row is the first of its day: the newest outcomes tell on it."""
         midnight = self.rows.issued[stop - 1] // DAY_MS * DAY_MS
         return max(int(np.searchsorted(self.rows.issued, midnight)), int(part.start)) + 1
 
-    def _check_part(self, part: slice, state: ServedState, served: Served, forecasts: pl.DataFrame) -> None:
+    def _check_part(self, part: slice, state: ServedState, served: Served) -> None:
         now, rows = int(self.rows.issued[part.stop - 1]), cut_rows(self.rows, part)
         known = rows.issued + self.horizon_minutes * 60_000 <= now
         pending = np.where(state.pending_issued + self.horizon_minutes * 60_000 <= now, state.pending_realised, np.nan)
         again, _ = serve(state._replace(pending_realised=pending), replace(rows, realised=np.where(known, rows.realised, np.nan)))
         witness = Witness(self.run.symbol, now)
         check_served(witness, to_minutes_text(self.horizon_minutes), served.cut(part), again)
-        newest = slice(-min(PUBLISHED, known.size), None)
-        issues = Issues(*(getattr(self.issues, name)[part][newest] for name in ("issued_ms", "close", "sigma")))
+        year = year_of(now)
+        first = int(cut_year(self.issues.issued_ms, year).start)
+        newest = slice(-min(PUBLISHED, known.size, part.stop - first), None)
+        issues = cut_issues(cut_issues(self.issues, part), newest)
         hidden = np.where(known, self.actual[part], np.nan)[newest]
         remade = self._to_forecasts(issues, hidden, again.cut(newest))
-        shown = forecasts[part][newest]
+        shown = self.to_forecasts(served, year)[part.stop - first - remade.height : part.stop - first]
         compare(witness, [(f"published {name} at {to_minutes_text(self.horizon_minutes)}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
 
-    def publish(self, forecasts: pl.DataFrame) -> int:
+    def publish(self, served: Served) -> int:
         """Put every year's forecasts; return how many objects were put."""
         file = self.work.lake.file
         keys: dict[str, Any] = {"exchange": file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
@@ -211,7 +212,7 @@ class HorizonRun:
         there = {int(part["year"]) for part in list_partitions(self.work.lake.store, "forecasts", keys)}
         count = 0
         for year in sorted({*own, *(year for year in there if year >= first_year)}):
-            rows = forecasts[cut_year(issued, year)]
+            rows = self.to_forecasts(served, year)
             if year == first_year and self.work.span.resumed:
                 held = read_partition(self.work.lake.store, "forecasts", {**keys, "year": year})
                 if held is not None:
@@ -234,6 +235,11 @@ class HorizonRun:
                 self.work.save(self.work.steps(day), f"scores-{self.name}", sums.to_arrays())
         self.work.lake.guard()
         put_arrays(self.work.lake.store, sums_path(self.run.symbol, self.horizon_minutes), sums.to_arrays())
+
+
+def cut_issues(issues: Issues, part: slice) -> Issues:
+    """Return some of the issues."""
+    return Issues(issues.issued_ms[part], issues.close[part], issues.sigma[part])
 
 
 def cut_rows(rows: ServedRows, part: slice) -> ServedRows:

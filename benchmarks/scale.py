@@ -1,0 +1,169 @@
+"""How it grows: 392 pairs, one file of 166 million rows, 100,000 small files; made up from what is known of real pairs.
+
+    python benchmarks/scale.py pairs [--pairs 392] [--engine local]
+    python benchmarks/scale.py seconds [--millions 166]
+    python benchmarks/scale.py files [--files 100000]
+
+Shares of missing minutes, listings and ends are drawn to those of the Bitfinex pairs beside the repository and of
+the public set of 392 of them: a few trade nearly every minute for years, most seldom, some are dead.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bench import Cost, candles_of, measure
+from chandlery.sources.sample import SAMPLE_SYMBOLS
+
+FIRST, LAST = (int(np.datetime64(day, "m").astype(int)) for day in ("2013-04-01", "2022-01-01"))
+BUSIEST, QUIETEST = 0.85, 0.02  # traded shares: BTC's and LTC's since 2017 are .98 and .7, over all its life LTC's is .47
+DEAD = 0.25  # of the pairs end before the last day
+REFERENCES = 9  # the first pairs: listed early, and alive
+SECONDS_TRADED = 0.95
+BUSY_SINCE = int(np.datetime64("2017-01-01", "m").astype(int))
+EARLY = 0.25  # of the traded share: LTC had a candle in .19 of the minutes until then, in .7 since
+ALL_PAIRS = 392
+HALVING_PAIRS = 110  # so many ranks halve the traded share: with this, 392 pairs make about 200 million candles
+SECONDS_A_CHUNK = 5_000_000
+SMALL_STEPS = 180  # candles of a small file
+
+
+def name_pair(rank: int) -> str:
+    """Return a symbol: the references first."""
+    return SAMPLE_SYMBOLS[rank] if rank < len(SAMPLE_SYMBOLS) else f"P{rank:03}USD"
+
+
+def walk(random: np.random.Generator, steps: int, market: np.ndarray, volatility: float) -> np.ndarray:
+    """Return closes: the market's moves, and moves of its own."""
+    moves = 0.7 * market[-steps:] + volatility * random.standard_normal(steps, dtype=np.float32)
+    return 10.0 ** random.uniform(-2, 4) * np.exp(np.cumsum(moves, dtype=np.float64) - 0.5 * volatility * np.arange(steps) / 1_000)
+
+
+def to_frame(times: np.ndarray, close: np.ndarray, random: np.random.Generator) -> pl.DataFrame:
+    """Return candles in the public set's columns."""
+    spread = np.abs(random.standard_normal((2, close.size), dtype=np.float32)) * np.float32(3e-4)
+    opened = np.append(close[:1], close[:-1])
+    frame = {"time": times, "open": opened, "close": close, "high": np.maximum(opened, close) * (1 + spread[0]), "low": np.minimum(opened, close) * (1 - spread[1])}
+    return pl.DataFrame(frame).with_columns(pl.col("open", "close", "high", "low").round_sig_figs(6), volume=pl.Series(np.exp(random.standard_normal(close.size, dtype=np.float32))).round(6))
+
+
+def write_pair(job: tuple[int, Path]) -> int:
+    """Write one pair's CSV; return how many candles it holds."""
+    rank, folder = job
+    random = np.random.default_rng([7, rank])
+    market = np.random.default_rng(7).standard_normal(LAST - FIRST, dtype=np.float32) * np.float32(6e-4)
+    listed = FIRST + int((LAST - FIRST) * (rank / 40 if rank < REFERENCES else random.uniform(0.25, 0.95)))
+    ends = LAST if rank < REFERENCES or random.random() > DEAD else listed + int((LAST - listed) * random.uniform(0.2, 0.9))
+    share = max(QUIETEST, BUSIEST * 0.5 ** (rank / HALVING_PAIRS))
+    steps = ends - listed
+    traded = random.random(steps) < share * np.where(np.arange(listed, ends) < BUSY_SINCE, EARLY, 1.0)
+    traded[0] = True
+    close = walk(random, steps, market[: ends - FIRST], 8e-4)[traded]
+    to_frame((listed + np.flatnonzero(traded)) * 60_000, close, random).write_csv(folder / f"{name_pair(rank).lower()}.csv")
+    return int(traded.sum())
+
+
+def make_pairs(folder: Path, pairs: int) -> int:
+    """Write the CSVs of all pairs, drawn evenly from 392; return how many candles they hold."""
+    folder.mkdir(parents=True)
+    ranks = sorted({*range(min(pairs, REFERENCES)), *np.linspace(REFERENCES, ALL_PAIRS - 1, max(pairs - REFERENCES, 0)).astype(int).tolist()})
+    with ProcessPoolExecutor(2) as pool:
+        return sum(pool.map(write_pair, [(rank, folder) for rank in ranks]))
+
+
+def make_seconds(folder: Path, millions: float) -> int:
+    """Write one CSV of candles of a second each, a twentieth of them missing; return how many it holds."""
+    folder.mkdir(parents=True)
+    random, count, step, last = np.random.default_rng(3), 0, 1_420_070_400, 250.0
+    with (folder / "ltcusd.csv").open("wb") as file:
+        while count < millions * 1e6:
+            traded = np.flatnonzero(random.random(SECONDS_A_CHUNK) < SECONDS_TRADED)
+            close = last * np.exp(np.cumsum(random.standard_normal(traded.size) * 1e-4))
+            close = np.clip(close, 1.0, 1e5)
+            to_frame((step + traded) * 1_000, close, random).write_csv(file, include_header=count == 0)
+            step, count, last = step + SECONDS_A_CHUNK, count + traded.size, float(close[-1])
+    return count
+
+
+def write_small(job: tuple[int, int, Path]) -> int:
+    """Write one symbol's small files; return how many candles they hold."""
+    rank, files, folder = job
+    random = np.random.default_rng([11, rank])
+    steps = files * SMALL_STEPS
+    market = random.standard_normal(steps, dtype=np.float32) * np.float32(6e-4)
+    whole = to_frame((LAST - steps + np.arange(steps)) * 60_000, walk(random, steps, market, 8e-4), random)
+    for number in range(files):
+        whole[number * SMALL_STEPS : (number + 1) * SMALL_STEPS].write_csv(folder / f"{name_pair(rank).lower()}_{number:05}.csv")
+    return steps
+
+
+def make_files(folder: Path, files: int, symbols: int = 50) -> int:
+    """Write many small CSVs of some symbols; return how many candles they hold."""
+    folder.mkdir(parents=True)
+    with ProcessPoolExecutor(2) as pool:
+        return sum(pool.map(write_small, [(rank, files // symbols, folder) for rank in range(symbols)]))
+
+
+def run(command: str, raw: Path, lake: Path, *flags: str) -> Cost:
+    """Run a command from raw files to a lake."""
+    return measure([sys.executable, "-m", "chandlery.cli", command, "--source", str(raw), "--lake", str(lake), "--quiet", *flags])
+
+
+def tell(what: str, cost: Cost, millions: float) -> None:
+    """Print a line of figures."""
+    print(f"{what}: {millions:.1f} million candles, {cost.wall:.0f} s, {cost.cpu:.0f} CPU-s, {cost.cpu / millions:.2f} CPU-s a million, largest process {cost.resident_mb:,.0f} MB", flush=True)
+
+
+def stages(lake: Path) -> str:
+    """Return how long each stage of the last run took."""
+    newest = max((lake / "runs").iterdir())
+    return ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in json.loads(newest.read_text())["report"]["stages"])
+
+
+def main() -> None:
+    """Make up what is asked for, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("pairs", "seconds", "files"))
+    parser.add_argument("--pairs", type=int, nargs="+", default=[196, 392], help="how many; several are run in turn, and compared")
+    parser.add_argument("--millions", type=float, default=166.0, help="rows of the one file")
+    parser.add_argument("--files", type=int, default=100_000, help="small files, of 50 symbols")
+    parser.add_argument("--engine", default="local")
+    parser.add_argument("--config", help="settings, as of a cluster")
+    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder where it is left out")
+    given = parser.parse_args()
+    flags = ["--engine", given.engine, *(["--config", given.config] if given.config else [])]
+    with tempfile.TemporaryDirectory(prefix="chandlery-scale-", dir=given.folder) as folder:
+        base = Path(folder)
+        match given.what:
+            case "pairs":
+                for pairs in given.pairs:
+                    millions = make_pairs(base / "raw", pairs) / 1e6
+                    cost = run("run", base / "raw", base / "lake", "--horizon", "30m", "--model", "linear", *flags)
+                    tell(f"{pairs} pairs, linear, 30m, {given.engine}", cost, millions)
+                    print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million", flush=True)
+                    shutil.rmtree(base / "raw")
+                    shutil.rmtree(base / "lake")
+            case "seconds":
+                millions = make_seconds(base / "raw", given.millions) / 1e6
+                size = (base / "raw" / "ltcusd.csv").stat().st_size / 1e9
+                cost = run("ingest", base / "raw", base / "lake", *flags)
+                tell(f"one file of {size:.1f} GB", cost, millions)
+                print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million", flush=True)
+            case "files":
+                millions = make_files(base / "raw", given.files) / 1e6
+                cost = run("ingest", base / "raw", base / "lake", *flags)
+                tell(f"{given.files:,} files", cost, millions)
+                print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million", flush=True)
+                again = run("ingest", base / "raw", base / "lake", *flags)
+                print(f"  again, nothing new: {again.wall:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

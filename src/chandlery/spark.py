@@ -1,0 +1,142 @@
+"""The lake's tables through Spark itself, for who works in a Spark session.
+
+Plain `session.read.parquet` reads them too. What is added here is that nothing is guessed: types are the
+contract's, and a partition key is what the contract says it is, so that `symbol=1E3` stays text.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import polars as pl
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
+from pyspark.sql.types import ArrayType, BooleanType, DataType, DoubleType, FloatType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
+
+from chandlery.config import normalise_symbol
+from chandlery.errors import SettingsError
+from chandlery.schema import MODEL_COLUMNS, Table
+from chandlery.tables import check_known, find_table, parse_partition, plain_type
+
+__all__ = ["read_table"]
+
+TYPES: dict[type[pl.DataType], DataType] = {
+    pl.String: StringType(),
+    pl.Boolean: BooleanType(),
+    pl.Int32: IntegerType(),
+    pl.Int64: LongType(),
+    pl.Float32: FloatType(),
+    pl.Float64: DoubleType(),
+    pl.Datetime: TimestampType(),
+}
+
+
+def read_table(session: SparkSession, table: str, lake: str, *, symbol: str | None = None, horizon_minutes: int | None = None) -> DataFrame:
+    """Return a table as a DataFrame of the session, partition keys first; only what it is asked for is read.
+
+    Times are instants (TIMESTAMP), shown in the session's time zone. Rows have no certain order. An object
+    that a run replaces meanwhile can end a query: ask again, by a new DataFrame.
+
+    Returns:
+        The columns of the contract, and those of the models; no rows where there is nothing yet.
+
+    Args:
+        session: Who reads, with its own credentials.
+        table: One of candles, rejects, ledger, gaps, forecasts, scores, models.
+        lake: URI of the lake; a path is a folder that all executors see. s3:// stays s3://, as on EMR, unless the session knows s3a:// alone.
+        symbol: Only this one, in any spelling.
+        horizon_minutes: Only this horizon.
+
+    Raises:
+        SettingsError: There is no such table or symbol, or the session cannot look at the lake.
+    """
+    declared, uri = find_table(table), locate(session, lake)
+    rows = _scan(session, uri, declared)
+    paths = rows.inputFiles()
+    if own := _find_model_columns(session, paths, declared):
+        rows = _scan(session, uri, declared, own)
+    wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
+    if symbol and "symbol" in declared.partitions and wanted["symbol"] not in _symbols(paths):
+        known = {name for other in ("ledger", "candles") for name in _symbols(_scan(session, uri, find_table(other)).inputFiles())}
+        check_known(str(wanted["symbol"]), known, uri)
+    for name, value in wanted.items():
+        if value is not None and name in rows.columns:
+            rows = rows.where(sf.col(name) == value)
+    return rows
+
+
+def locate(session: SparkSession, lake: str) -> str:
+    """Return the URI by which a session reads a lake."""
+    scheme, colon, rest = lake.rstrip("/").partition("://")
+    if not colon:
+        return f"file://{Path(lake).expanduser().absolute()}"
+    if scheme == "s3" and not _has_filesystem(session, "s3") and _has_filesystem(session, "s3a"):
+        return f"s3a://{rest}"
+    return f"{scheme}://{rest}"
+
+
+def _scan(session: SparkSession, uri: str, table: Table, own: Sequence[StructField] = ()) -> DataFrame:
+    """Return all rows of a table, in the contract's columns and those of the models."""
+    contract = [StructField(name, to_spark(column.dtype)) for name, column in table.schema.columns().items()]
+    schema = StructType([*contract, *own])
+    if not _exists(session, f"{uri}/{table.name}"):
+        return session.createDataFrame([], schema)
+    return session.read.schema(schema).parquet(f"{uri}/{table.name}").select(*schema.names)
+
+
+def _find_model_columns(session: SparkSession, paths: Sequence[str], table: Table) -> list[StructField]:
+    """Return the models' columns; a lake's models are the same in all its objects, so that one tells them."""
+    if not paths:
+        return []
+    found = session.read.parquet(unquote(paths[0])).schema.fields
+    return [field for field in found if field.name.startswith(MODEL_COLUMNS) and field.name not in table.schema.columns()]
+
+
+def _symbols(paths: Sequence[str]) -> set[str]:
+    return {parse_partition(path)["symbol"] for path in paths}
+
+
+def to_spark(kind: pl.DataType) -> DataType:
+    """Return Spark's type for a column of the contract.
+
+    Example:
+        >>> to_spark(pl.List(pl.Enum(["a"]))).simpleString()
+        'array<string>'
+    """
+    plain = plain_type(kind)
+    if isinstance(plain, pl.List):
+        return ArrayType(TYPES[pl.String])
+    return TYPES[type(plain)]
+
+
+def _exists(session: SparkSession, uri: str) -> bool:
+    """Return whether there is such a folder: asked of the file system, for Spark's reader answers with a page of log.
+
+    Raises:
+        SettingsError: The session has no such file system, or no right to look.
+    """
+    path = _filesystems(session).Path(uri)
+    try:
+        return bool(path.getFileSystem(_configuration(session)).exists(path))
+    except Py4JJavaError as error:
+        hint = "outside EMR, s3:// wants hadoop-aws in the session (spark.jars.packages) and credentials of AWS's own chain; see docs/reading.md"
+        raise SettingsError(f"Spark cannot look at {uri}: {error.java_exception.toString()[:300]}", "a file system and credentials of the session's", hint) from None
+
+
+def _has_filesystem(session: SparkSession, scheme: str) -> bool:
+    try:
+        _filesystems(session).FileSystem.getFileSystemClass(scheme, _configuration(session))
+    except Py4JJavaError:
+        return False
+    return True
+
+
+def _filesystems(session: SparkSession) -> Any:
+    java: Any = session._jvm  # noqa: SLF001 - PySpark has no other way to Hadoop's file systems
+    return java.org.apache.hadoop.fs
+
+
+def _configuration(session: SparkSession) -> Any:
+    return session._jsparkSession.sessionState().newHadoopConf()  # noqa: SLF001 - likewise; what was set on the session is in it

@@ -1,0 +1,13 @@
+"""One Spark session for all tests of engines."""
+
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+from spark_session import spark_session
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    with spark_session() as session:
+        yield session
