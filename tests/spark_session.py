@@ -12,7 +12,7 @@ from chandlery.engines.spark import require_java
 from chandlery.errors import SettingsError
 
 OPTIONS = {
-    "spark.master": "local[2]",
+    "spark.master": "local[2,4]",  # and four tries a task
     "spark.app.name": "tests",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
