@@ -19,7 +19,7 @@ from chandlery.config import Settings, parse_interval, parse_minutes
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.features import plan_features
 from chandlery.lake import LakeFile
-from chandlery.models import BUILT_IN, model_names, open_models
+from chandlery.models import BUILT_IN, model_names
 from chandlery.progress import Silent, Watch
 from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoints, read_record, read_summary, write_checkpoint, write_needs, write_summary
 from chandlery.session import Options, RunReport, Session, Stage, propose
@@ -39,8 +39,9 @@ __all__ = ["Options", "Plan", "RunReport", "Stage", "Step", "forecast", "ingest"
 
 SECONDS_PER_MB = 0.02  # CPU, roughly, of a stage over raw text: whether processes are worth it
 SECONDS_PER_DAY = 0.0015  # CPU, roughly, of a stage over a symbol's day of candles
-SECONDS_PER_MILLION = 0.5  # CPU, roughly, of the forecast stage a million candles
-SECONDS_PER_HORIZON = {"": 1.0, "sums": 0.8, "sample": 5.0}  # likewise, a horizon: for what is served, and for each model by what it learns from
+SECONDS_PER_MILLION = (0.5, 1.0)  # CPU, roughly, of the forecast stage a million candles: once, and for each horizon
+OF_A_MODEL = {"linear": (0.0, 1.0), "tree": (0.5, 1.5), "boosted": (14.0, 9.0)}  # likewise, for each model
+OF_OWN = (0.0, 2.0)  # for one of somebody's own, of which nothing is known
 
 
 def run(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
@@ -144,10 +145,8 @@ def _plan_forecast(session: Session, interval: str, changes: dict[str, int]) -> 
 
 def _cost_a_million(file: LakeFile) -> float:
     """Return the forecast stage's CPU seconds a million candles, roughly, for a lake's horizons and models."""
-    models = open_models([name for name in file.models if name in BUILT_IN], ())
-    own = len(file.models) - len(models)  # of which nothing is known
-    kinds = ["", *(model.learns_from for model in models), *["sample"] * own]
-    return SECONDS_PER_MILLION + len(file.horizons) * sum(SECONDS_PER_HORIZON[kind] for kind in kinds)
+    costs = [SECONDS_PER_MILLION, *(OF_A_MODEL.get(name, OF_OWN) for name in file.models)]
+    return sum(once + len(file.horizons) * each for once, each in costs)
 
 
 def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, options: Options | None, watch: Watch | None) -> RunReport:
