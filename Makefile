@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WITH_SPARK := $(VENV)/.ready-with-spark
 
 .PHONY: help demo test-fast test test-full prove lint bench docs lock
 
@@ -15,33 +16,37 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
+$(WITH_SPARK): $(READY)  # apart: the demo needs none of its 450 MB
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,spark]'
+	@touch $(WITH_SPARK)
+
 demo: $(READY)  ## bucket to bucket on a real S3 server, with real candles
 	@$(BIN)/python demo/demo.py
 
-test-fast: $(READY)  ## for each commit: under a minute
+test-fast: $(WITH_SPARK)  ## for each commit: under a minute
 	$(BIN)/python -m pytest -q -m "not (s3 or slow or full)"
 
-test: $(READY)  ## what CI runs: with a real S3 server
+test: $(WITH_SPARK)  ## what CI runs: with a real S3 server
 	$(BIN)/python -m pytest -q -m "not full"
 
-test-full: $(READY)  ## everything
+test-full: $(WITH_SPARK)  ## everything
 	$(BIN)/python -m pytest -q
 
-prove: $(READY)  ## the heavy figures, on the real candles beside the repository
+prove: $(WITH_SPARK)  ## the heavy figures, on the real candles beside the repository
 	$(BIN)/python benchmarks/prove.py
 
-lint: $(READY)  ## ruff, mypy, import contracts
+lint: $(WITH_SPARK)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## speed beside the yardstick, in turns
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+bench: $(WITH_SPARK)  ## speed beside the yardstick, in turns
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,spark,bench]'
 	$(BIN)/python benchmarks/bench.py
 
-docs: $(READY)  ## write the generated pages anew: docs/tables.md, docs/cli.md, docs/athena.sql
+docs: $(WITH_SPARK)  ## write the generated pages anew: docs/tables.md, docs/cli.md, docs/athena.sql
 	$(BIN)/python docs/generate.py
 
 lock: $(READY)  ## pin every dependency anew
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --extra bench --python-version 3.11 pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --extra spark --extra bench --python-version 3.11 pyproject.toml -o constraints.txt
