@@ -154,6 +154,15 @@ def count(target: Path) -> int:
     return int(pl.scan_parquet(target / "candles" / "**" / "*.parquet", hive_partitioning=False).select(pl.len()).collect().item())
 
 
+def warm() -> None:
+    """Let kernels be compiled, where they are not yet."""
+    with tempfile.TemporaryDirectory(prefix="chandlery-warm-") as scratch:
+        chandlery = [sys.executable, "-m", "chandlery.cli"]
+        subprocess.run([*chandlery, "sample", f"{scratch}/raw", "--symbols", "2", "--days", "50", "--faults", "0"], check=True, capture_output=True)
+        (Path(scratch) / "chandlery.toml").write_text('[forecast]\nmin_train = "10d"\n')
+        subprocess.run([*chandlery, "run", "--quiet", "--config", f"{scratch}/chandlery.toml", "--source", f"{scratch}/raw", "--lake", f"{scratch}/lake"], check=True, capture_output=True)
+
+
 def compare(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster: bool) -> None:
     """Do jobs in turns; print the median of each, and what the first takes beside the last."""
     with tempfile.TemporaryDirectory(prefix="chandlery-idiomatic-") as scratch:
@@ -192,6 +201,7 @@ def main() -> None:
         print("left out: the real candles are not beside this repository")
         return
     load = os.getloadavg()[0]
+    warm()
     again = partial(compare, pairs=wanted.pairs, rounds=wanted.rounds, on_cluster=wanted.on_cluster)
     again(("chandlery ingest, Spark", "idiomatic: candles and forecasts", "idiomatic: candles"))
     if load > BUSY and not wanted.busy:

@@ -289,7 +289,7 @@ def explain(error: Exception, names: list[str]) -> ChandleryError:
         return SettingsError(f"executors find no Python at {program[1]}", "one that every worker has", "set PYSPARK_PYTHON")
     if lost := LOST_TASK.search(text):
         name = names[int(lost[1])] if int(lost[1]) < len(names) else f"task {lost[1]}"
-        return TransientError(f"{name} was lost {lost[2]} times, the last time so: {lost[3].strip()}", "", MORE_MEMORY)
+        return TransientError(f"{name} was lost at try {lost[2]}, the last that Spark makes: {lost[3].strip()}", "", MORE_MEMORY)
     return TransientError(f"Spark gave up: {first_line(error)}", "", "look at the driver's log, and run again: nothing is lost")
 
 
