@@ -66,11 +66,20 @@ def to_arrays(candles: pl.DataFrame, interval_minutes: int) -> CandleArrays:
     Reads:
         open_time, open, high, low, close, volume; ascending.
     """
-    times = candles["open_time"].dt.epoch("ms").to_numpy()
-    prices = np.empty((5, candles.height))
+    step, prices = np.empty(candles.height, np.int64), np.empty((5, candles.height))
+    _fill(step, candles["open_time"].dt.epoch("ms"))
+    step //= interval_minutes * 60_000
     for place, name in enumerate(("open", "high", "low", "close", "volume")):
-        prices[place] = candles[name].to_numpy()
-    return CandleArrays(times // (interval_minutes * 60_000), prices)
+        _fill(prices[place], candles[name])
+    return CandleArrays(step, prices)
+
+
+def _fill(out: NDArray[Any], series: pl.Series) -> None:
+    """Put a series into an array, piece by piece: as one it would take room twice."""
+    first = 0
+    for piece in series.get_chunks():
+        out[first : first + len(piece)] = piece.to_numpy()
+        first += len(piece)
 
 
 def year_of(ms: int) -> int:

@@ -1,5 +1,6 @@
 """The feature pass: one loop over the steps of the clock, one row a candle; see registry.BUILT_IN for every recipe."""
 
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, MARKET_2, SINCE, FI
 GROUPS = (*LEADER_HALF_LIVES, MARKET_HALF_LIVES)  # of error corrections: a group a leader, and the market last
 EC_HALF_LIVES = np.array([half_life for group in GROUPS for half_life in group], np.float64)
 # SUMS: running sums of log closes; rounding moves them by 1e-10 in ten years of minutes.
-EC_FIRST = np.cumsum([0, *map(len, GROUPS)])
+EC_COUNTS = np.array([len(group) for group in GROUPS])
+EC_ENDS = tuple(accumulate(map(len, GROUPS)))
 OWN_RETURNS = np.array(registry.OWN_RETURNS)
 MARKET_RETURNS = np.array(RETURNS)
 OWN_ROOTS = 1.0 / np.sqrt(OWN_RETURNS)
@@ -29,6 +31,7 @@ EC_ROOTS = 1.0 / np.sqrt(EC_HALF_LIVES)
 MEANS = np.array(OWN_MEANS)
 MEAN_SCALES = 1.0 / (MEANS * np.sqrt(MEANS))
 SLOW_SCALE, LEADER_SLOW_SCALE = 1.0 / np.sqrt(1440.0), 1.0 / np.sqrt(240.0)
+FLOWS = 10  # steps of the market's flow that are remembered
 LONGEST_WAIT = 60
 WAITS = np.log1p(np.arange(LONGEST_WAIT + 1.0))
 
@@ -49,6 +52,25 @@ class MarketArrays(NamedTuple):
     signals: Singles
     sums: Singles
     is_reference: bool
+
+
+@kernel
+def scale_moves(leader_log, leader_sigma, limit):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return each leader's moves in units of its volatility, (leaders, n); NaN where it is not listed."""
+    moves = np.empty(leader_sigma.shape)
+    for n in range(leader_sigma.shape[0]):
+        for t in range(leader_sigma.shape[1]):
+            move = leader_log[n, 60 + t] - leader_log[n, 59 + t]
+            moves[n, t] = (0.0 if np.isnan(move) else clip(move, limit)) / leader_sigma[n, t]
+    return moves
+
+
+@kernel
+def take_up(averages, keeps, first, last, ahead):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Let some error corrections take in how far somebody went ahead in a step, where it is known."""
+    if not np.isnan(ahead):
+        for e in range(first, last):
+            averages[e] = keeps[e] * (averages[e] + ahead)
 
 
 @kernel
@@ -87,6 +109,10 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
     counts = np.zeros(dense.shape[1] + 1)  # whole numbers: their differences are exact
     for i in range(dense.shape[1]):
         counts[i + 1] = counts[i] + dense[5, i]
+    leader_moves = scale_moves(leader_log, leader_sigma, limit)
+    market_flows = np.zeros(FLOWS + steps)
+    market_flows[:FLOWS] = flow_history
+    own_part = 1.0 if is_reference else 0.0
     row, place = 0, 0
     for t in range(steps):
         i = lookback + t
@@ -96,41 +122,39 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         before = logs[i - 1]
         listed = not np.isnan(before)
         traded = dense[5, i] > 0.0
-        move = clip(log - before, limit) if listed else 0.0
         if not listed:
             scalars[SLOW] = log
-        scalars[VARIANCE] = keep * scalars[VARIANCE] + (1.0 - keep) * move * move
-        scalars[FAST] = keep_fast * scalars[FAST] + (1.0 - keep_fast) * move * move
-        scalars[VOLUME] = keep_day * scalars[VOLUME] + (1.0 - keep_day) * dense[4, i]
+        scalars[VARIANCE] *= keep
+        scalars[FAST] *= keep_fast
+        scalars[VOLUME] *= keep_day
         scalars[SLOW] = keep_day * scalars[SLOW] + (1.0 - keep_day) * log
-        sigma = max(np.sqrt(scalars[VARIANCE]), floor)
-        inverse = 1.0 / sigma
-        own_move = move * inverse
-        own_return = clip((log - before) * inverse, 8.0) if listed else 0.0
-        volume = max(scalars[VOLUME], 1e-12)
         gets_row = traded and chosen[place]
-        own_flow = signed_log(flows[i] / volume) if gets_row or (traded and is_reference) else 0.0
+        sigma, inverse, volume, own_move, own_return, own_flow = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        if traded:  # elsewhere the price has not moved
+            move = clip(log - before, limit) if listed else 0.0
+            scalars[VARIANCE] += (1.0 - keep) * move * move
+            scalars[FAST] += (1.0 - keep_fast) * move * move
+            scalars[VOLUME] += (1.0 - keep_day) * dense[4, i]
+            sigma = max(np.sqrt(scalars[VARIANCE]), floor)
+            inverse = 1.0 / sigma
+            volume = max(scalars[VOLUME], 1e-12)
+            own_move = move * inverse
+            own_return = clip((log - before) * inverse, 8.0) if listed else 0.0
+            own_flow = signed_log(flows[i] / volume) if gets_row or is_reference else 0.0
 
-        others = index[0, t] - (1.0 if is_reference else 0.0)
+        others = index[0, t] - own_part
         share = 1.0 / others if others > 0.5 else np.nan
-        own_part = 1.0 if is_reference else 0.0
         market_move = (index[MOVE, t] - own_part * own_move) * share if others > 0.5 else 0.0
         market_flow = (index[FLOW, t] - own_part * own_flow) * share if others > 0.5 else 0.0
         market_return = (index[1, t] - own_part * own_return) * share
-        for j in range(9):
-            flow_history[j] = flow_history[j + 1]
-        flow_history[9] = market_flow
-        for group in range(LEADERS + 1):
-            if group == LEADERS:
-                ahead = market_move - own_move
-            else:
-                step_log = leader_log[group, 60 + t] - leader_log[group, 59 + t]
-                if group == 0 and not np.isnan(step_log):
-                    scalars[LEADER_SLOW] = keep * (scalars[LEADER_SLOW] + step_log)
-                ahead = (0.0 if np.isnan(step_log) else clip(step_log, limit)) / leader_sigma[group, t] - own_move
-            if not np.isnan(ahead):
-                for e in range(EC_FIRST[group], EC_FIRST[group + 1]):
-                    averages[e] = keeps[e] * (averages[e] + ahead)
+        market_flows[FLOWS + t] = market_flow
+        step_log = leader_log[0, 60 + t] - leader_log[0, 59 + t]
+        if not np.isnan(step_log):
+            scalars[LEADER_SLOW] = keep * (scalars[LEADER_SLOW] + step_log)
+        take_up(averages, keeps, 0, EC_ENDS[0], leader_moves[0, t] - own_move)
+        take_up(averages, keeps, EC_ENDS[0], EC_ENDS[1], leader_moves[1, t] - own_move)
+        take_up(averages, keeps, EC_ENDS[1], EC_ENDS[2], leader_moves[2, t] - own_move)
+        take_up(averages, keeps, EC_ENDS[2], EC_ENDS[3], market_move - own_move)
         scalars[CATCH] += market_move
         scalars[SINCE] += 1.0
         scalars[FIRST] += 1.0
@@ -196,7 +220,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
                 if n == 0:
                     out_row[f] = np.nan if np.isnan(now) else clip(scalars[LEADER_SLOW] * leader_inverse * LEADER_SLOW_SCALE, 8.0)
                     f += 1
-                for _ in range(EC_FIRST[n], EC_FIRST[n + 1]):
+                for _ in range(EC_COUNTS[n]):
                     out_row[f] = np.nan if np.isnan(now) else clip(averages[e] * EC_ROOTS[e], 8.0)
                     e += 1
                     f += 1
@@ -219,13 +243,13 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             f += 2
             out_row[f] = (index[MID, t] - own_part * middle) * share
             out_row[f + 1] = market_flow if others > 0.5 else np.nan
-            out_row[f + 2] = window_sum(flow_history, 9, 3) if others > 0.5 else np.nan
-            out_row[f + 3] = window_sum(flow_history, 9, 10) if others > 0.5 else np.nan
+            out_row[f + 2] = window_sum(market_flows, FLOWS + t, 3) if others > 0.5 else np.nan
+            out_row[f + 3] = window_sum(market_flows, FLOWS + t, 10) if others > 0.5 else np.nan
             out_row[f + 4] = np.sqrt(max(squares - mean_5 * mean_5, 0.0)) if others > 0.5 else np.nan
             out_row[f + 5] = clip(scalars[CATCH], 12.0) if others > 0.5 else np.nan
             out_row[f + 6] = clip(scalars[CATCH] - own_move, 12.0) if others > 0.5 else np.nan
             f += 7
-            for _ in range(EC_FIRST[LEADERS], EC_FIRST[LEADERS + 1]):
+            for _ in range(EC_ENDS[2], EC_ENDS[3]):
                 out_row[f] = clip(averages[e] * EC_ROOTS[e], 8.0) if others > 0.5 else np.nan
                 e += 1
                 f += 1
@@ -238,3 +262,4 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         scalars[OWN_2] = scalars[OWN_1]
         scalars[OWN_1] = own_return
         scalars[MARKET_1] = market_return
+    flow_history[:] = market_flows[steps:]

@@ -143,7 +143,7 @@ class SymbolGate:
         if self._own:
             self._look_at_own(passed)
         self._look_at_labels(passed, target)
-        if block.start == max(self.starts) and not self._pass.work.span.resumed:
+        if target is not None and block.start == max(self.starts) and not self._pass.work.span.resumed:
             self._look_at_gaps()
 
     def _look_at_rows(self, passed: Passed) -> None:

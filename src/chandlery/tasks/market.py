@@ -1,11 +1,14 @@
 """The market's tasks: reference pairs to leaders and index, block by block, for as long as a run needs them."""
 
-from chandlery.grid import to_arrays
+from collections.abc import Iterator
+from itertools import groupby
+
+from chandlery.grid import CandleBlock, to_arrays, year_of
 from chandlery.market import MarketState, run_market, start_market
 from chandlery.state import put_arrays
 from chandlery.tasks.gate import MarketGate
 from chandlery.tasks.passes import MARKET, market_path
-from chandlery.tasks.work import Work
+from chandlery.tasks.work import Block, Work
 
 __all__ = ["build_market", "forget_market"]
 
@@ -18,12 +21,10 @@ def build_market(work: Work) -> int:
         LeaseHeldError: Another run has taken the lake.
     """
     lake, minutes = work.lake, work.lake.interval_minutes
-    candles = [to_arrays(work.read_candles(symbol), minutes) for symbol in work.references]
     kept = work.restore("market")
     state = start_market(work.references, minutes) if kept is None else MarketState.from_arrays(kept)
     blocks, gate = work.blocks(), MarketGate(work)
-    for block in blocks:
-        pieces = [arrays.cut(block.start, block.stop) for arrays in candles]
+    for block, pieces in read_blocks(work, blocks):
         before = state
         market, state = run_market(before, pieces, block.start, block.stop, minutes)
         gate.look(block, before, pieces, market)
@@ -32,6 +33,15 @@ def build_market(work: Work) -> int:
         lake.guard()
         put_arrays(lake.store, market_path(block), market.to_arrays())
     return len(blocks)
+
+
+def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[CandleBlock]]]:
+    """Yield each block with the references' candles, of which a year is held at a time."""
+    step_ms = work.lake.interval_minutes * 60_000
+    for _, group in groupby(blocks, lambda block: year_of(block.start * step_ms)):
+        year = list(group)
+        candles = [to_arrays(work.lake.read_candles(symbol, year[0].start * step_ms, year[-1].stop * step_ms), work.lake.interval_minutes) for symbol in work.references]
+        yield from ((block, [arrays.cut(block.start, block.stop) for arrays in candles]) for block in year)
 
 
 def forget_market(work: Work) -> None:
