@@ -26,6 +26,8 @@ from bench import SHARED
 from chandlery import ingest, run
 from chandlery.config import load_settings
 from chandlery.engines.base import ONE_THREAD
+from chandlery.storage import Store
+from kills import differences, objects
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
@@ -171,17 +173,20 @@ def compare(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster
         for pair in pairs:
             shutil.copy2(next(SOURCE.glob(f"{pair}.*")), source)
         took: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-        counts = {}
+        counts, written = {}, {}
         with spark_cluster(Path(scratch) / "cluster", ONE_THREAD) if on_cluster else nullcontext() as cluster:
             master = cluster.url if cluster else "local[2]"
             for name in names * rounds:
                 took[name].append(measure(name, master, source, target))
-                counts[name] = count(target)
+                counts[name], written[name] = count(target), objects(Store(str(target)))
     print(f"\n{len(pairs)} pairs, {'two workers' if on_cluster else master}, load {os.getloadavg()[0]:.1f}\n{'job':<36}{'candles':>12}{'session s':>12}{'beyond s':>12}")
     medians = {name: statistics.median(beyond for _, beyond in found) for name, found in took.items()}
     for name, found in took.items():
         print(f"{name:<36}{counts[name]:>12,}{statistics.median(before for before, _ in found):>12.1f}{medians[name]:>12.1f}")
     print(f"{names[0]}: {medians[names[0]] / medians[names[-1]]:.2f} of the time of {names[-1]}", flush=True)
+    if all(name.startswith("chandlery run") for name in names):
+        unlike = differences(written[names[0]], written[names[-1]])
+        print("\n".join(unlike) or f"equal bytes in all {len(written[names[0]])} objects", flush=True)
 
 
 def main() -> None:

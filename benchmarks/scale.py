@@ -1,6 +1,6 @@
 """How it grows: 392 pairs, one file of 166 million rows, 100,000 small files; made up from what is known of real pairs.
 
-    python benchmarks/scale.py pairs [--pairs 392] [--engine local]
+    python benchmarks/scale.py pairs [--pairs 196 392] [--executors 1 2]
     python benchmarks/scale.py seconds [--millions 166]
     python benchmarks/scale.py files [--files 100000]
 
@@ -9,17 +9,22 @@ the public set of 392 of them: a few trade nearly every minute for years, most s
 """
 
 import argparse
+import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from bench import Cost, candles_of, measure
+from chandlery.engines.base import ONE_THREAD
 from chandlery.sources.sample import SAMPLE_SYMBOLS
 
 FIRST, LAST = (int(np.datetime64(day, "m").astype(int)) for day in ("2013-04-01", "2022-01-01"))
@@ -127,6 +132,31 @@ def stages(lake: Path) -> str:
     return ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in json.loads(newest.read_text())["report"]["stages"])
 
 
+def digest(lake: Path) -> str:
+    """Return a digest of every object of every table: equal where all bytes are."""
+    hashed = hashlib.blake2b(digest_size=8)
+    for path in sorted(lake.rglob("*.parquet")):
+        hashed.update(str(path.relative_to(lake)).encode() + path.read_bytes())
+    return hashed.hexdigest()
+
+
+@contextmanager
+def engine(folder: Path, executors: int) -> Iterator[list[str]]:
+    """Give the flags of an engine: of a Spark cluster that lives as long as the block, or of none."""
+    if not executors:
+        yield []
+        return
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
+    from spark_cluster import spark_cluster  # noqa: PLC0415 - the extra `spark`
+
+    with spark_cluster(folder, ONE_THREAD, executors) as cluster:
+        os.environ.update(cluster.driver)
+        config = folder / "chandlery.toml"
+        config.write_text("[engine.spark]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in cluster.options.items()))
+        yield ["--engine", "spark", "--config", str(config)]
+    shutil.rmtree(folder)
+
+
 def main() -> None:
     """Make up what is asked for, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -134,34 +164,34 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="+", default=[196, 392], help="how many; several are run in turn, and compared")
     parser.add_argument("--millions", type=float, default=166.0, help="rows of the one file")
     parser.add_argument("--files", type=int, default=100_000, help="small files, of 50 symbols")
-    parser.add_argument("--engine", default="local")
-    parser.add_argument("--config", help="settings, as of a cluster")
+    parser.add_argument("--executors", type=int, nargs="+", default=[0], help="of a Spark cluster, of one core each; 0 is the local engine")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder where it is left out")
     given = parser.parse_args()
-    flags = ["--engine", given.engine, *(["--config", given.config] if given.config else [])]
     with tempfile.TemporaryDirectory(prefix="chandlery-scale-", dir=given.folder) as folder:
         base = Path(folder)
         match given.what:
             case "pairs":
                 for pairs in given.pairs:
                     millions = make_pairs(base / "raw", pairs) / 1e6
-                    cost = run("run", base / "raw", base / "lake", "--horizon", "30m", "--model", "linear", *flags)
-                    tell(f"{pairs} pairs, linear, 30m, {given.engine}", cost, millions)
-                    print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million", flush=True)
+                    for executors in given.executors:
+                        with engine(base / "cluster", executors) as flags:
+                            cost = run("run", base / "raw", base / "lake", "--horizon", "30m", "--model", "linear", *flags)
+                        tell(f"{pairs} pairs, linear, 30m, {f'Spark, {executors} executors' if executors else 'local'}", cost, millions)
+                        print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million; tables {digest(base / 'lake')}", flush=True)
+                        shutil.rmtree(base / "lake")
                     shutil.rmtree(base / "raw")
-                    shutil.rmtree(base / "lake")
             case "seconds":
                 millions = make_seconds(base / "raw", given.millions) / 1e6
                 size = (base / "raw" / "ltcusd.csv").stat().st_size / 1e9
-                cost = run("ingest", base / "raw", base / "lake", *flags)
+                cost = run("ingest", base / "raw", base / "lake")
                 tell(f"one file of {size:.1f} GB", cost, millions)
                 print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million", flush=True)
             case "files":
                 millions = make_files(base / "raw", given.files) / 1e6
-                cost = run("ingest", base / "raw", base / "lake", *flags)
+                cost = run("ingest", base / "raw", base / "lake")
                 tell(f"{given.files:,} files", cost, millions)
                 print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million", flush=True)
-                again = run("ingest", base / "raw", base / "lake", *flags)
+                again = run("ingest", base / "raw", base / "lake")
                 print(f"  again, nothing new: {again.wall:.1f} s")
 
 
