@@ -12,7 +12,7 @@ from chandlery.errors import SettingsError
 from chandlery.features.kernel import EC_HALF_LIVES, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
 from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, loaded_afresh, own_features
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
-from chandlery.market import LEADER_COLUMNS, MOST_LEADERS, MarketBlock
+from chandlery.market import MOST_LEADERS, MarketBlock
 
 __all__ = [
     "ALGORITHM",
@@ -176,15 +176,16 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     steps = market.index.shape[1]
     log = np.full((LEADERS, LEADER_HISTORY + steps), np.nan)
     log[:, :LEADER_HISTORY] = state.leader_log
-    sigma, signals = np.full((LEADERS, steps), np.nan, np.float32), np.full((LEADERS, len(LEADER_COLUMNS), steps), np.nan, np.float32)
+    sigma, places = np.full((LEADERS, steps), np.nan, np.float32), np.full(LEADERS, -1)
     for n, place in enumerate(plan.leaders):
         held = np.flatnonzero(market.leaders == place)
         if held.size:
-            log[n, LEADER_HISTORY:], sigma[n], signals[n] = market.log_close[held[0]], market.sigma[held[0]], market.signals[held[0]]
+            places[n] = held[0]
+            log[n, LEADER_HISTORY:], sigma[n] = market.log_close[held[0]], market.sigma[held[0]]
     if np.isnan(state.history[3, -1]):
         before = int(block.step[0]) - block.start if block.step.size else steps
         log[:, : LEADER_HISTORY + before] = np.nan
-    return MarketArrays(log, sigma, signals, np.ascontiguousarray(market.index), plan.is_reference)
+    return MarketArrays(log, sigma, places, np.ascontiguousarray(market.signals), np.ascontiguousarray(market.index), plan.is_reference)
 
 
 def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> None:

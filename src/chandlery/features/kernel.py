@@ -7,7 +7,7 @@ import numpy as np
 
 from chandlery.features import registry
 from chandlery.features.registry import LEADER_HALF_LIVES, MARKET_HALF_LIVES, OWN_MEANS
-from chandlery.grid import Floats, Singles
+from chandlery.grid import Floats, Ints, Singles
 from chandlery.jit import kernel
 from chandlery.market import FLOW, MID, MOVE, R_5_REST, RETURNS, SQUARES, SQUARES_REST, clip, decay, signed_log
 
@@ -42,13 +42,15 @@ class MarketArrays(NamedTuple):
     Args:
         leader_log: log close of the leaders with LEADER_HISTORY steps before, (3, 60 + n).
         leader_sigma: float32 (3, n).
-        signals: float32 (3, 6, n).
+        places: Where each leader stands in signals, (3,); −1 where it is not listed.
+        signals: float32 (leaders, 6, n).
         sums: The index, float32 (15, n).
         is_reference: Whether the symbol itself is part of the index.
     """
 
     leader_log: Floats
     leader_sigma: Singles
+    places: Ints
     signals: Singles
     sums: Singles
     is_reference: bool
@@ -99,7 +101,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         out: close, sigma, weight (n,), ready (n,), values (n, features).
     """
     closes, sigmas, weights, ready, values = out
-    leader_log, leader_sigma, signals, index, is_reference = market
+    leader_log, leader_sigma, places, signals, index, is_reference = market
     keep, keep_fast, keep_day = decay(240.0), decay(30.0), decay(1440.0)
     limit, floor, floor_fast = 0.05 * np.sqrt(minutes), 1e-4 * np.sqrt(minutes), 1e-5 * np.sqrt(minutes)
     typical = 1e-3 * np.sqrt(minutes)
@@ -210,13 +212,17 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
                     moved = clip((now - past) * leader_inverse * MARKET_ROOTS[j], 8.0)
                     out_row[f] = np.nan if np.isnan(now) else (0.0 if np.isnan(past) else moved)
                     f += 1
-                for j in range(3):
-                    out_row[f] = clip(signals[n, j, t], 8.0)
-                    f += 1
-                out_row[f] = clip(-0.5 * (signals[n, 1, t] + signals[n, 2, t]), 8.0)
-                for j in range(3):
-                    out_row[f + 1 + j] = signals[n, 3 + j, t]
-                f += 4
+                held = places[n]
+                if held < 0:
+                    for j in range(7):
+                        out_row[f + j] = np.nan
+                else:
+                    for j in range(3):
+                        out_row[f + j] = clip(signals[held, j, t], 8.0)
+                    out_row[f + 3] = clip(-0.5 * (signals[held, 1, t] + signals[held, 2, t]), 8.0)
+                    for j in range(3, 6):
+                        out_row[f + 1 + j] = signals[held, j, t]
+                f += 7
                 if n == 0:
                     out_row[f] = np.nan if np.isnan(now) else clip(scalars[LEADER_SLOW] * leader_inverse * LEADER_SLOW_SCALE, 8.0)
                     f += 1
