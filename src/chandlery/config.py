@@ -7,6 +7,7 @@ The environment's names are `CHANDLERY_` + section + `__` + setting, as in
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".sp
 SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
 
 
+@cache
 def parse_minutes(text: str) -> int:
     """Return the minutes that a duration such as `30m`, `2h` or `180d` means.
 
@@ -52,6 +54,7 @@ def to_minutes_text(minutes: int) -> str:
     return f"{minutes}m"
 
 
+@cache
 def parse_interval(text: str) -> int:
     """Return the seconds that the length of a candle means: as `parse_minutes`, and seconds as in `15s`.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chandlery.errors import SettingsError
 from chandlery.features.registry import load_extensions, loaded_afresh, running_extension
 from chandlery.grid import Ints, Singles
+from chandlery.jit import kernel
 
 __all__ = ["OWN", "Artefact", "Model", "Sample", "Sums", "add_rows", "fading", "model_names", "open_afresh", "open_models", "own_models", "register"]
 
@@ -94,8 +95,7 @@ class Sums:
 
     def to_arrays(self, model: str) -> Arrays:
         """Return the sums as arrays named after a model; of xtx the lower triangle."""
-        triangle = self.xtx[np.tril_indices(self.xtx.shape[0])]
-        return {f"sums.{model}.xtx": triangle, f"sums.{model}.xty": self.xty, f"sums.{model}.rows": np.array(self.rows)}
+        return {f"sums.{model}.xtx": pack_lower(self.xtx), f"sums.{model}.xty": self.xty, f"sums.{model}.rows": np.array(self.rows)}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, model: str) -> "Sums | None":
@@ -103,11 +103,29 @@ class Sums:
         if f"sums.{model}.xty" not in arrays:
             return None
         xty = arrays[f"sums.{model}.xty"]
-        xtx = np.zeros((xty.shape[0], xty.shape[0]))
-        lower = np.tril_indices(xty.shape[0])
-        xtx[lower] = arrays[f"sums.{model}.xtx"]
-        xtx.T[lower] = xtx[lower]
+        xtx = unpack_lower(arrays[f"sums.{model}.xtx"], xty.shape[0])
         return cls(xtx, xty, int(arrays[f"sums.{model}.rows"]))
+
+
+@kernel
+def pack_lower(square):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the lower triangle of a symmetric matrix, row by row."""
+    size, packed, first = square.shape[0], np.empty(square.shape[0] * (square.shape[0] + 1) // 2), 0
+    for i in range(size):
+        packed[first : first + i + 1] = square[i, : i + 1]
+        first += i + 1
+    return packed
+
+
+@kernel
+def unpack_lower(packed, size):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the symmetric matrix of a lower triangle."""
+    square, first = np.empty((size, size)), 0
+    for i in range(size):
+        for j in range(i + 1):
+            square[i, j] = square[j, i] = packed[first + j]
+        first += i + 1
+    return square
 
 
 @dataclass(frozen=True)
