@@ -42,7 +42,7 @@ PAIRS = ("btcusd", "eosusd", "ethusd", "iotusd", "ltcusd", "neousd")
 CANDLE = "time bigint, open double, close double, high double, low double, volume double"
 FORECAST = "time bigint, close double, future double, linear double, tree double"
 HORIZON = 30
-OPTIONS = {"spark.driver.memory": "4g", "spark.executor.memory": "3g", "spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false"}
+OPTIONS = {"spark.driver.memory": "4g", "spark.executor.memory": "1536m", "spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false"}
 BUSY = 2.0  # load beyond which figures say little
 
 
