@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lakes import run_lake
-from plants import write_features, write_model
+from planted_extensions import write_features, write_model
 
 from chandlery.errors import LawError, SettingsError
 from chandlery.labels import label

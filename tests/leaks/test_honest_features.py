@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lakes import digests, run_lake
-from plants import write_features
+from planted_extensions import write_features
 
 from chandlery.engines import local
 from chandlery.errors import LawError

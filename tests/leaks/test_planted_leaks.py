@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 from lakes import run_lake
-from plants import FEATURES, MODELS, OWN, write_features, write_model
+from planted_extensions import FEATURES, MODELS, write_features, write_model
+from plants import OWN
 
 from chandlery.engines import local
 from chandlery.errors import LawError
