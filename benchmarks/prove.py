@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 
 from bench import SHARED, run_chandlery
-from kills import prove_kills
+from chandlery.storage import Store
+from kills import objects, prove_kills
 from spark_kills import prove_spark_kills
 
 ROWS = {"BTCUSD": 1_797_246, "EOSUSD": 1_173_342, "ETHUSD": 1_691_499, "IOTUSD": 1_000_733, "LTCUSD": 1_642_683, "NEOUSD": 801_583}  # data/README.md
@@ -73,7 +74,7 @@ def prove_append(scratch: Path, horizons: tuple[str, ...], most: float) -> list[
         day.write_csv(raw / f"{symbol}_b.csv")
     rebuild = run_chandlery(raw, whole, [], horizons=horizons)
     append = run_again(raw, grown)
-    equal = objects(whole) == objects(grown)
+    equal = objects(Store(str(whole))) == objects(Store(str(grown)))
     share = append / rebuild.cpu
     name = f"{len(horizons)} horizon{'s' * (len(horizons) > 1)}"
     return [
@@ -96,15 +97,6 @@ def run_again(raw: Path, lake: Path) -> float:
     from bench import measure  # noqa: PLC0415
 
     return measure([sys.executable, "-m", "chandlery.cli", "run", "--source", str(raw), "--lake", str(lake), "--quiet"]).cpu
-
-
-def objects(lake: Path) -> dict[str, bytes]:
-    """Return every object that law 5 speaks of."""
-    import hashlib  # noqa: PLC0415
-
-    left_out = ("state", "runs", ".lease.lock", "lease.json")
-    files = [path for path in lake.rglob("*") if path.is_file() and path.relative_to(lake).parts[0] not in left_out]
-    return {str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).digest() for path in files}
 
 
 def main() -> None:

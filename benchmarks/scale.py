@@ -26,6 +26,12 @@ import polars as pl
 from bench import Cost, candles_of, measure
 from chandlery.engines.base import ONE_THREAD
 from chandlery.sources.sample import SAMPLE_SYMBOLS
+from chandlery.storage import Store
+from kills import objects
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
+
+from spark_cluster import spark_cluster
 
 FIRST, LAST = (int(np.datetime64(day, "m").astype(int)) for day in ("2013-04-01", "2022-01-01"))
 BUSIEST, QUIETEST = 0.85, 0.02  # traded shares: BTC's and LTC's since 2017 are .98 and .7, over all its life LTC's is .47
@@ -133,11 +139,8 @@ def stages(lake: Path) -> str:
 
 
 def digest(lake: Path) -> str:
-    """Return a digest of every object of every table: equal where all bytes are."""
-    hashed = hashlib.blake2b(digest_size=8)
-    for path in sorted(lake.rglob("*.parquet")):
-        hashed.update(str(path.relative_to(lake)).encode() + path.read_bytes())
-    return hashed.hexdigest()
+    """Return a digest of every object that law 5 speaks of: equal where all bytes are."""
+    return hashlib.blake2b(repr(sorted(objects(Store(str(lake))).items())).encode(), digest_size=8).hexdigest()
 
 
 @contextmanager
@@ -146,9 +149,6 @@ def engine(folder: Path, executors: int) -> Iterator[list[str]]:
     if not executors:
         yield []
         return
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
-    from spark_cluster import spark_cluster  # noqa: PLC0415 - the extra `spark`
-
     with spark_cluster(folder, ONE_THREAD, executors) as cluster:
         os.environ.update(cluster.driver)
         config = folder / "chandlery.toml"
@@ -177,7 +177,7 @@ def main() -> None:
                         with engine(base / "cluster", executors) as flags:
                             cost = run("run", base / "raw", base / "lake", "--horizon", "30m", "--model", "linear", *flags)
                         tell(f"{pairs} pairs, linear, 30m, {f'Spark, {executors} executors' if executors else 'local'}", cost, millions)
-                        print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million; tables {digest(base / 'lake')}", flush=True)
+                        print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million; bytes {digest(base / 'lake')}", flush=True)
                         shutil.rmtree(base / "lake")
                     shutil.rmtree(base / "raw")
             case "seconds":
