@@ -82,7 +82,7 @@ class Lake:
             open_time and prices, ascending; empty where there are none.
         """
         keys = {"exchange": self.file.exchange, "symbol": symbol}
-        first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms))
+        first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms - 1))
         parts = sorted(list_partitions(self.store, "candles", keys), key=lambda part: int(part["year"]))
         since = first if since_ms else None
         frames = [

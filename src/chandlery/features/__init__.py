@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
-from chandlery.features.kernel import EC_HALF_LIVES, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
+from chandlery.features.kernel import EC_HALF_LIVES, FLOWS, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
 from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, loaded_afresh, own_features
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.market import MOST_LEADERS, MarketBlock
@@ -138,7 +138,7 @@ def start_features(plan: FeaturePlan) -> FeatureState:
     history[4:] = 0.0
     scalars = np.zeros(SCALARS)
     scalars[:2] = 1e-6 * plan.interval_minutes
-    return FeatureState(history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(10), scalars, np.zeros(EC_HALF_LIVES.size))
+    return FeatureState(history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(FLOWS), scalars, np.zeros(EC_HALF_LIVES.size))
 
 
 def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock, chosen: NDArray[np.bool_] | None = None) -> tuple[FeatureRows, FeatureState]:

@@ -21,8 +21,7 @@ VARIANCE, FAST, VOLUME, SLOW, CATCH, OWN_1, OWN_2, MARKET_1, MARKET_2, SINCE, FI
 GROUPS = (*LEADER_HALF_LIVES, MARKET_HALF_LIVES)  # of error corrections: a group a leader, and the market last
 EC_HALF_LIVES = np.array([half_life for group in GROUPS for half_life in group], np.float64)
 # SUMS: running sums of log closes; rounding moves them by 1e-10 in ten years of minutes.
-EC_COUNTS = np.array([len(group) for group in GROUPS])
-EC_ENDS = tuple(accumulate(map(len, GROUPS)))
+EC_FIRST = tuple(accumulate(map(len, GROUPS), initial=0))  # a tuple: loops between its constants are unrolled
 OWN_RETURNS = np.array(registry.OWN_RETURNS)
 MARKET_RETURNS = np.array(RETURNS)
 OWN_ROOTS = 1.0 / np.sqrt(OWN_RETURNS)
@@ -153,10 +152,10 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         step_log = leader_log[0, 60 + t] - leader_log[0, 59 + t]
         if not np.isnan(step_log):
             scalars[LEADER_SLOW] = keep * (scalars[LEADER_SLOW] + step_log)
-        take_up(averages, keeps, 0, EC_ENDS[0], leader_moves[0, t] - own_move)
-        take_up(averages, keeps, EC_ENDS[0], EC_ENDS[1], leader_moves[1, t] - own_move)
-        take_up(averages, keeps, EC_ENDS[1], EC_ENDS[2], leader_moves[2, t] - own_move)
-        take_up(averages, keeps, EC_ENDS[2], EC_ENDS[3], market_move - own_move)
+        take_up(averages, keeps, EC_FIRST[0], EC_FIRST[1], leader_moves[0, t] - own_move)
+        take_up(averages, keeps, EC_FIRST[1], EC_FIRST[2], leader_moves[1, t] - own_move)
+        take_up(averages, keeps, EC_FIRST[2], EC_FIRST[3], leader_moves[2, t] - own_move)
+        take_up(averages, keeps, EC_FIRST[3], EC_FIRST[4], market_move - own_move)
         scalars[CATCH] += market_move
         scalars[SINCE] += 1.0
         scalars[FIRST] += 1.0
@@ -226,7 +225,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
                 if n == 0:
                     out_row[f] = np.nan if np.isnan(now) else clip(scalars[LEADER_SLOW] * leader_inverse * LEADER_SLOW_SCALE, 8.0)
                     f += 1
-                for _ in range(EC_COUNTS[n]):
+                for _ in range(EC_FIRST[n], EC_FIRST[n + 1]):
                     out_row[f] = np.nan if np.isnan(now) else clip(averages[e] * EC_ROOTS[e], 8.0)
                     e += 1
                     f += 1
@@ -255,7 +254,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             out_row[f + 5] = clip(scalars[CATCH], 12.0) if others > 0.5 else np.nan
             out_row[f + 6] = clip(scalars[CATCH] - own_move, 12.0) if others > 0.5 else np.nan
             f += 7
-            for _ in range(EC_ENDS[2], EC_ENDS[3]):
+            for _ in range(EC_FIRST[LEADERS], EC_FIRST[LEADERS + 1]):
                 out_row[f] = clip(averages[e] * EC_ROOTS[e], 8.0) if others > 0.5 else np.nan
                 e += 1
                 f += 1

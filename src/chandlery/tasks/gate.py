@@ -143,8 +143,6 @@ class SymbolGate:
         if self._own:
             self._look_at_own(passed)
         self._look_at_labels(passed, target)
-        if target is not None and block.start == max(self.starts) and not self._pass.work.span.resumed:
-            self._look_at_gaps()
 
     def _look_at_rows(self, passed: Passed) -> None:
         """Compare what is built in, piece by piece: each piece ends with the last candle that is known."""
@@ -238,8 +236,12 @@ class SymbolGate:
                         "look for what shifts labels, or builds them across gaps; no forecasts were published",
                     )
 
-    def _look_at_gaps(self) -> None:
-        """Compare the gaps with what is found when a candle that ends one of them is the newest of all."""
+    def look_at_gaps(self) -> None:
+        """Compare the gaps with what is found when a candle that ends one of them is the newest of all.
+
+        Raises:
+            LawError: A kind differs.
+        """
         full, step = read_barriers(self._pass.work, self._symbol), self._pass.candles.step
         arrays = get_arrays(self._lake.store, ACTIVITY)
         if arrays is None or full.size == 0:

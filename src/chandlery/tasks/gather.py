@@ -122,6 +122,8 @@ def gather_symbol(task: SymbolTask) -> Gathered:
         return trains(symbol, steps, work.lake.interval_minutes)
 
     writer, gate, unseen = BucketWriter(work, symbol), SymbolGate(symbol_pass, "gather", choose), open_unseen(work)
+    if not work.span.resumed:
+        gate.look_at_gaps()  # here alone: forecasts rest on the same
     rows_used = 0
     for passed in symbol_pass.blocks(choose):
         bucket, block = writer.turn_to(passed.block), passed.block
