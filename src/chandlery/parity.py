@@ -11,7 +11,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,7 +23,7 @@ from chandlery.engines.spark import describe_packages
 from chandlery.errors import LawError, SettingsError, gravest
 from chandlery.pipeline import RunReport, run
 from chandlery.progress import Silent, Watch
-from chandlery.storage import Store
+from chandlery.storage import Store, ask_ahead
 
 __all__ = ["Difference", "Receipt", "Side", "TableCount", "check_parity", "compare_lakes", "digest_objects"]
 
@@ -132,9 +131,8 @@ def check_parity(settings: Settings, engine: str, folder: str | None = None, *, 
 def digest_objects(store: Store) -> dict[str, Digest]:
     """Return size and hash of every object of a lake that a run has to make equal again, by path."""
     entries = [entry for entry in store.list() if not entry.path.startswith(OUTSIDE)]
-    with ThreadPoolExecutor(8) as pool:
-        contents = pool.map(lambda entry: store.get(entry.path) or b"", entries)
-        return {entry.path: Digest(len(content), hashlib.sha256(content).hexdigest()) for entry, content in zip(entries, contents, strict=True)}
+    contents = ask_ahead(lambda entry: store.get(entry.path) or b"", entries)
+    return {entry.path: Digest(len(content), hashlib.sha256(content).hexdigest()) for entry, content in zip(entries, contents, strict=True)}
 
 
 def compare_lakes(ours: Mapping[str, Digest], theirs: Mapping[str, Digest], engine: str) -> tuple[list[TableCount], list[Difference]]:

@@ -12,11 +12,13 @@ import mmap
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 import obstore
@@ -25,7 +27,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
 
-__all__ = ["Entry", "Store", "list_source", "split_source"]
+__all__ = ["Entry", "Store", "ask_ahead", "list_source", "split_source"]
 
 RETRIES = {"max_retries": 6, "retry_timeout": dt.timedelta(seconds=60), "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2}}
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
@@ -33,6 +35,9 @@ SIGNATURES = re.compile(r"(Signature|Credential|Token|AccessKeyId)=[^&\s\"<]+|<A
 TRIES = 3
 PART = re.compile(r"#\d+$")
 SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
+AT_ONCE = 8  # questions to a store
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -237,6 +242,23 @@ class Store:
         if "redential" in text or "169.254" in text:
             return SettingsError(f"no credentials for {self.uri}", "those of the cloud SDK's own chain", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role")
         return StoreUnavailableError(f"{self.uri} did not {act} {path}: {text[:300]}", "an answer", "run again: nothing is lost")
+
+
+def ask_ahead(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    """Yield what a function returns for each item, in order, while threads ask for the next few: a store's answer takes its time.
+
+    Example:
+        >>> list(ask_ahead(len, ["a", "bc"]))
+        [1, 2]
+    """
+    asked: deque[Future[Answer]] = deque()
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for item in items:
+            asked.append(threads.submit(function, item))
+            if len(asked) > AT_ONCE:
+                yield asked.popleft().result()
+        while asked:
+            yield asked.popleft().result()
 
 
 def _replace_file(target: Path, content: bytes) -> None:

@@ -31,3 +31,19 @@ def test_a_symbols_own_slopes_lie_between_its_rows_and_everybodys() -> None:
 def test_one_symbol_alone_has_no_slopes_of_its_own() -> None:
     sums = make_sums([1.0, 0.5])
     assert OWN not in Linear().fit(replace(sums, own={"LTCUSD": sums}), 0)
+
+
+def test_sums_of_inputs_are_those_of_one_product_and_come_back_from_what_is_kept() -> None:
+    random = np.random.default_rng(3)
+    design, weight = random.integers(-8, 8, (500, 7)).astype(np.float32), random.choice(np.array([0.25, 1.0, 4.0], np.float32), 500)
+    target = random.integers(-8, 8, (500, 2)).astype(np.float32)
+    days = np.sort(random.integers(0, 9, 500))
+    sums = add_rows(add_rows(None, design[:123], target[:123], weight[:123], days[:123]), design[123:], target[123:], weight[123:], days[123:])
+    assert sums is not None
+    held = Sums.from_arrays(sums.to_arrays("linear"), "linear")
+    assert held is not None
+    for found in (sums, held):
+        assert np.array_equal(found.xtx, (design.T * weight) @ design)  # whole numbers and quarters: exact
+        assert np.array_equal(found.xty, (design.T * weight) @ target)
+        assert found.rows == 500
+        assert np.array_equal(found.totals, [np.trace(found.xtx), *found.xty.sum(axis=0)])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
 from chandlery.features.registry import load_extensions, loaded_afresh, running_extension
-from chandlery.grid import Ints, Singles
+from chandlery.grid import Floats, Ints, Singles
 from chandlery.jit import kernel
 
 __all__ = ["OWN", "Artefact", "Model", "Sample", "Sums", "add_rows", "fading", "model_names", "open_afresh", "open_models", "own_models", "register"]
@@ -62,28 +62,35 @@ class Sums:
     """Weighted sums over training rows.
 
     Args:
-        xtx: Of inputs with inputs, float64 (d, d).
+        lower: Of inputs with inputs, the lower triangle row by row, float64 (d·(d + 1) / 2,).
         xty: Of inputs with targets, float64 (d, horizons).
         rows: How many.
         own: Those of each symbol alone, by symbol, where they are known.
     """
 
-    xtx: NDArray[np.float64]
-    xty: NDArray[np.float64]
+    lower: Floats
+    xty: Floats
     rows: int
     own: "dict[str, Sums]" = field(default_factory=dict)
 
     def __add__(self, other: "Sums") -> "Sums":
-        return Sums(self.xtx + other.xtx, self.xty + other.xty, self.rows + other.rows)
+        return Sums(self.lower + other.lower, self.xty + other.xty, self.rows + other.rows)
 
     def fade(self, keep: float) -> "Sums":
         """Return the sums at a share of their weight."""
-        return Sums(self.xtx * keep, self.xty * keep, self.rows)
+        return Sums(self.lower * keep, self.xty * keep, self.rows)
 
     @property
-    def totals(self) -> NDArray[np.float64]:
+    def xtx(self) -> Floats:
+        """The sums of inputs with inputs, (d, d); made anew each time."""
+        square: Floats = unpack_lower(self.lower, self.xty.shape[0])
+        return square
+
+    @property
+    def totals(self) -> Floats:
         """The trace of xtx and the column sums of xty, (1 + horizons,): few numbers that tell sums apart."""
-        return np.append(np.trace(self.xtx), self.xty.sum(axis=0))
+        diagonal = np.cumsum(np.arange(1, self.xty.shape[0] + 1)) - 1
+        return np.append(self.lower[diagonal].sum(), self.xty.sum(axis=0))
 
     def rows_by_symbol(self) -> dict[str, int]:
         """Return how many rows of each symbol there are, where it is known."""
@@ -91,39 +98,37 @@ class Sums:
 
     def at(self, horizon: int) -> "Sums":
         """Return the sums of one horizon."""
-        return Sums(self.xtx, self.xty[:, horizon : horizon + 1], self.rows, {symbol: sums.at(horizon) for symbol, sums in self.own.items()})
+        return Sums(self.lower, self.xty[:, horizon : horizon + 1], self.rows, {symbol: sums.at(horizon) for symbol, sums in self.own.items()})
 
     def to_arrays(self, model: str) -> Arrays:
-        """Return the sums as arrays named after a model; of xtx the lower triangle."""
-        return {f"sums.{model}.xtx": pack_lower(self.xtx), f"sums.{model}.xty": self.xty, f"sums.{model}.rows": np.array(self.rows)}
+        """Return the sums as arrays named after a model."""
+        return {f"sums.{model}.xtx": self.lower, f"sums.{model}.xty": self.xty, f"sums.{model}.rows": np.array(self.rows)}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, model: str) -> "Sums | None":
         """Return a model's sums; None where there are none."""
         if f"sums.{model}.xty" not in arrays:
             return None
-        xty = arrays[f"sums.{model}.xty"]
-        xtx = unpack_lower(arrays[f"sums.{model}.xtx"], xty.shape[0])
-        return cls(xtx, xty, int(arrays[f"sums.{model}.rows"]))
+        return cls(arrays[f"sums.{model}.xtx"], arrays[f"sums.{model}.xty"], int(arrays[f"sums.{model}.rows"]))
 
 
 @kernel
-def pack_lower(square):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the lower triangle of a symmetric matrix, row by row."""
-    size, packed, first = square.shape[0], np.empty(square.shape[0] * (square.shape[0] + 1) // 2), 0
-    for i in range(size):
-        packed[first : first + i + 1] = square[i, : i + 1]
+def add_lower(lower, square):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add the lower triangle of a symmetric matrix to one."""
+    first = 0
+    for i in range(square.shape[0]):
+        for j in range(i + 1):
+            lower[first + j] += square[i, j]
         first += i + 1
-    return packed
 
 
 @kernel
-def unpack_lower(packed, size):  # type: ignore[no-untyped-def]  # pragma: no cover
+def unpack_lower(lower, size):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the symmetric matrix of a lower triangle."""
     square, first = np.empty((size, size)), 0
     for i in range(size):
         for j in range(i + 1):
-            square[i, j] = square[j, i] = packed[first + j]
+            square[i, j] = square[j, i] = lower[first + j]
         first += i + 1
     return square
 
@@ -226,14 +231,14 @@ def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Single
     root = np.sqrt(weight)[:, None]
     scaled, aimed = design * root, target * root
     inputs, horizons = design.shape[1], target.shape[1]
-    xtx = np.zeros((inputs, inputs)) if sums is None else sums.xtx.copy()
+    lower = np.zeros(inputs * (inputs + 1) // 2) if sums is None else sums.lower.copy()
     xty = np.zeros((inputs, horizons)) if sums is None else sums.xty.copy()
     edges = [*np.flatnonzero(np.diff(day, prepend=day[0] - 1)), day.size]
     for first, last in itertools.pairwise(edges):
         rows = scaled[first:last]
-        xtx += rows.T @ rows
+        add_lower(lower, rows.T @ rows)
         xty += rows.T @ aimed[first:last]
-    return Sums(xtx, xty, (0 if sums is None else sums.rows) + design.shape[0])
+    return Sums(lower, xty, (0 if sums is None else sums.rows) + design.shape[0])
 
 
 _models: dict[str, Model] = {}

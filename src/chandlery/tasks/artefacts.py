@@ -10,6 +10,7 @@ from isal import isal_zlib
 
 from chandlery.config import to_minutes_text
 from chandlery.models import Artefact
+from chandlery.storage import ask_ahead
 from chandlery.tables import read_partition
 from chandlery.tasks.work import Work
 
@@ -62,7 +63,7 @@ def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "",
     """
     years = {entry.path: entry.path.removesuffix(".jsonl")[-4:] for entry in work.lake.store.list(f"artefacts/{symbol}/")}
     paths = (path for path, its in years.items() if path == artefact_path(model, horizon_minutes, year or its, symbol))
-    return [fitted for path in paths for fitted in read_text(work, path)]
+    return [fitted for text in ask_ahead(lambda path: read_text(work, path), paths) for fitted in text]
 
 
 def read_text(work: Work, path: str) -> list[Fitted]:

@@ -8,6 +8,7 @@ import numpy as np
 from chandlery.leaks import TrainedOn
 from chandlery.models import Model, Sample, Sums, fading
 from chandlery.state import get_arrays
+from chandlery.storage import ask_ahead
 from chandlery.tasks.gather import SAMPLE_ROWS, bucket_path
 from chandlery.tasks.work import Arrays, Work
 
@@ -39,7 +40,9 @@ class Buckets:
         """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before, those after the oldest."""
         count = sum(name <= refit for name, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
-        return ((name, symbol, self._read(symbol, bucket_path(symbol, name))) for name, symbol in ready if name > oldest)
+        wanted = [(name, symbol) for name, symbol in ready if name > oldest]
+        contents = ask_ahead(lambda key: self._read(bucket_path(key[1], key[0])), wanted)
+        return ((name, symbol, self._note(symbol, arrays)) for (name, symbol), arrays in zip(wanted, contents, strict=True))
 
     def symbols_until(self, refit: str) -> int:
         """Return how many symbols have a bucket that a refit may train on."""
@@ -49,10 +52,13 @@ class Buckets:
         """Forget what nobody trains on any more: buckets up to the oldest, and of the others the rows beyond their quota."""
         self.read = [bucket.take_lowest(quota(bucket.name)) for bucket in self.read if bucket.name > oldest]
 
-    def _read(self, symbol: str, path: str) -> Arrays:
+    def _read(self, path: str) -> Arrays:
         arrays = get_arrays(self.work.lake.store, path)
         if arrays is None:
             raise self.work.drop_damaged(path)
+        return arrays
+
+    def _note(self, symbol: str, arrays: Arrays) -> Arrays:
         self.read.append(self._describe(symbol, arrays))
         return arrays
 
