@@ -1,11 +1,13 @@
 """The market's tasks: reference pairs to leaders and index, block by block, for as long as a run needs them."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 
-from chandlery.grid import CandleBlock, to_arrays, year_of
-from chandlery.market import MarketState, run_market, start_market
+from chandlery.grid import CandleArrays, CandleBlock, to_arrays, year_of
+from chandlery.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.state import put_arrays
+from chandlery.storage import ask_ahead
 from chandlery.tasks.gate import MarketGate
 from chandlery.tasks.passes import MARKET, market_path
 from chandlery.tasks.work import Block, Work
@@ -20,19 +22,25 @@ def build_market(work: Work) -> int:
         LawError: A value knew the future; it names the culprit.
         LeaseHeldError: Another run has taken the lake.
     """
-    lake, minutes = work.lake, work.lake.interval_minutes
-    kept = work.restore("market")
+
+    def put(built: tuple[Block, MarketBlock]) -> None:
+        work.lake.guard()
+        put_arrays(work.lake.store, market_path(built[0]), built[1].to_arrays())
+
+    return sum(1 for _ in ask_ahead(put, run_blocks(work)))
+
+
+def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
+    """Yield the market of each block, once the gate has seen it, and keep its states at the checkpoints."""
+    minutes, gate, kept = work.lake.interval_minutes, MarketGate(work), work.restore("market")
     state = start_market(work.references, minutes) if kept is None else MarketState.from_arrays(kept)
-    blocks, gate = work.blocks(), MarketGate(work)
-    for block, pieces in read_blocks(work, blocks):
+    for block, pieces in read_blocks(work, work.blocks()):
         before = state
         market, state = run_market(before, pieces, block.start, block.stop, minutes)
         gate.look(block, before, pieces, market)
         if block.saves:
             work.save(block.stop, "market", state.to_arrays())
-        lake.guard()
-        put_arrays(lake.store, market_path(block), market.to_arrays())
-    return len(blocks)
+        yield block, market
 
 
 def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[CandleBlock]]]:
@@ -40,8 +48,13 @@ def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[C
     step_ms = work.lake.interval_minutes * 60_000
     for _, group in groupby(blocks, lambda block: year_of(block.start * step_ms)):
         year = list(group)
-        candles = [to_arrays(work.lake.read_candles(symbol, year[0].start * step_ms, year[-1].stop * step_ms), work.lake.interval_minutes) for symbol in work.references]
+        candles = list(ask_ahead(partial(read_span, work, year[0].start * step_ms, year[-1].stop * step_ms), work.references))
         yield from ((block, [arrays.cut(block.start, block.stop) for arrays in candles]) for block in year)
+
+
+def read_span(work: Work, since_ms: int, until_ms: int, symbol: str) -> CandleArrays:
+    """Return a symbol's candles of a stretch of time."""
+    return to_arrays(work.lake.read_candles(symbol, since_ms, until_ms), work.lake.interval_minutes)
 
 
 def forget_market(work: Work) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -120,6 +121,7 @@ def is_before(path: str, day: int, lead: int) -> bool:
     return year is not None and int(year[1] or year[2]) <= int(day_name(day)[:4])
 
 
+@cache
 def next_month(day: int) -> str:
     """Return the month after a day's.
 
