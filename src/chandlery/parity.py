@@ -23,7 +23,7 @@ from chandlery.engines.spark import describe_packages
 from chandlery.errors import LawError, SettingsError, gravest
 from chandlery.pipeline import RunReport, run
 from chandlery.progress import Silent, Watch
-from chandlery.storage import Store, ask_ahead
+from chandlery.storage import Store
 
 __all__ = ["Difference", "Receipt", "Side", "TableCount", "check_parity", "compare_lakes", "digest_objects"]
 
@@ -131,7 +131,7 @@ def check_parity(settings: Settings, engine: str, folder: str | None = None, *, 
 def digest_objects(store: Store) -> dict[str, Digest]:
     """Return size and hash of every object of a lake that a run has to make equal again, by path."""
     entries = [entry for entry in store.list() if not entry.path.startswith(OUTSIDE)]
-    contents = ask_ahead(lambda entry: store.get(entry.path) or b"", entries)
+    contents = store.ask_ahead(lambda entry: store.get(entry.path) or b"", entries)
     return {entry.path: Digest(len(content), hashlib.sha256(content).hexdigest()) for entry, content in zip(entries, contents, strict=True)}
 
 

@@ -27,7 +27,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
 
-__all__ = ["Entry", "Store", "ask_ahead", "list_source", "split_source"]
+__all__ = ["Entry", "Store", "list_source", "split_source"]
 
 RETRIES = {"max_retries": 6, "retry_timeout": dt.timedelta(seconds=60), "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2}}
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
@@ -203,6 +203,20 @@ class Store:
             if self.is_local and not any((self.root / path).parent.iterdir()):
                 (self.root / path).parent.rmdir()
 
+    def ask_ahead(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+        """Yield what a function that asks this store returns for each item, in order; where the store is far, threads ask for the next few meanwhile."""
+        if self.is_local:
+            yield from map(function, items)
+            return
+        asked: deque[Future[Answer]] = deque()
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for item in items:
+                asked.append(threads.submit(function, item))
+                if len(asked) > AT_ONCE:
+                    yield asked.popleft().result()
+            while asked:
+                yield asked.popleft().result()
+
     def now(self) -> dt.datetime:
         """Return the store's clock, by the time that it gives to a fresh object; whole seconds on S3."""
         path = f"_probe/clock-{secrets.token_hex(8)}"
@@ -242,23 +256,6 @@ class Store:
         if "redential" in text or "169.254" in text:
             return SettingsError(f"no credentials for {self.uri}", "those of the cloud SDK's own chain", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role")
         return StoreUnavailableError(f"{self.uri} did not {act} {path}: {text[:300]}", "an answer", "run again: nothing is lost")
-
-
-def ask_ahead(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
-    """Yield what a function returns for each item, in order, while threads ask for the next few: a store's answer takes its time.
-
-    Example:
-        >>> list(ask_ahead(len, ["a", "bc"]))
-        [1, 2]
-    """
-    asked: deque[Future[Answer]] = deque()
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        for item in items:
-            asked.append(threads.submit(function, item))
-            if len(asked) > AT_ONCE:
-                yield asked.popleft().result()
-        while asked:
-            yield asked.popleft().result()
 
 
 def _replace_file(target: Path, content: bytes) -> None:

@@ -22,7 +22,7 @@ from chandlery.served import ALGORITHM as SERVED_ALGORITHM
 from chandlery.session import Session
 from chandlery.sources.files import Peek, RawFile, list_members, peek_file
 from chandlery.sources.symbols import find_symbol
-from chandlery.storage import Entry, Store, ask_ahead, list_source, split_source
+from chandlery.storage import Entry, Store, list_source, split_source
 from chandlery.tables import list_partitions
 from chandlery.tasks.ingest import UNKNOWN, IngestTask, to_record
 
@@ -174,7 +174,7 @@ def refusals(session: Session, symbols: list[str]) -> dict[str, list[str]]:
 
 def read_pasts(store: Store, symbols: list[str]) -> dict[str, Past]:
     """Return what the forecasts of each symbol rest on; those without candles are left out."""
-    found = zip(sorted(symbols), ask_ahead(lambda symbol: read_past(store, symbol), sorted(symbols)), strict=True)
+    found = zip(sorted(symbols), store.ask_ahead(lambda symbol: read_past(store, symbol), sorted(symbols)), strict=True)
     return {symbol: past for symbol, past in found if past is not None}
 
 

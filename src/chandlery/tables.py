@@ -13,7 +13,7 @@ import polars as pl
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.schema import MODEL_COLUMNS, TABLES, Table
-from chandlery.storage import Entry, Store, ask_ahead
+from chandlery.storage import Entry, Store
 
 __all__ = ["damage_told", "encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
 
@@ -291,7 +291,7 @@ def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], boo
     """
     for _ in range(TRIES):
         entries = [(keys, entry) for entry in list_objects(store, table) if choose(keys := parse_partition(entry.path))]
-        contents = list(ask_ahead(lambda found: store.get_if_match(found[1].path, found[1].etag), entries))
+        contents = list(store.ask_ahead(lambda found: store.get_if_match(found[1].path, found[1].etag), entries))
         if all(content is not None for content in contents):
             return [(keys, content) for (keys, _), content in zip(entries, contents, strict=True) if content is not None]
     raise StoreUnavailableError(f"{table} is being replaced all the while", "a moment of rest", "run again")

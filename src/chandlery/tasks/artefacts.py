@@ -10,7 +10,6 @@ from isal import isal_zlib
 
 from chandlery.config import to_minutes_text
 from chandlery.models import Artefact
-from chandlery.storage import ask_ahead
 from chandlery.tables import read_partition
 from chandlery.tasks.work import Work
 
@@ -63,7 +62,7 @@ def read_artefacts(work: Work, model: str, horizon_minutes: int, year: str = "",
     """
     years = {entry.path: entry.path.removesuffix(".jsonl")[-4:] for entry in work.lake.store.list(f"artefacts/{symbol}/")}
     paths = (path for path, its in years.items() if path == artefact_path(model, horizon_minutes, year or its, symbol))
-    return [fitted for text in ask_ahead(lambda path: read_text(work, path), paths) for fitted in text]
+    return [fitted for text in work.lake.store.ask_ahead(lambda path: read_text(work, path), paths) for fitted in text]
 
 
 def read_text(work: Work, path: str) -> list[Fitted]:

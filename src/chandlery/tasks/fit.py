@@ -12,7 +12,6 @@ from chandlery.errors import SettingsError
 from chandlery.leaks import check_learned, check_split
 from chandlery.memory import give_back_memory
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
-from chandlery.storage import ask_ahead
 from chandlery.tasks.artefacts import ALL, Fitted, publish_fits, texts_there
 from chandlery.tasks.pools import Buckets, SamplePool, SumsPool
 from chandlery.tasks.work import Work
@@ -107,7 +106,7 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
     def publish(key: tuple[str, int, str, str]) -> str:
         return publish_fits(task.work, *key, fits[key], since[key[0], key[2]])
 
-    return tuple(ask_ahead(publish, sorted(fits)))
+    return tuple(task.work.lake.store.ask_ahead(publish, sorted(fits)))
 
 
 def split_own(model: str, fit: Artefact, symbols: Sequence[str]) -> dict[str, Artefact]:

@@ -1,13 +1,11 @@
 """The market's tasks: reference pairs to leaders and index, block by block, for as long as a run needs them."""
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import groupby
 
-from chandlery.grid import CandleArrays, CandleBlock, to_arrays, year_of
+from chandlery.grid import CandleBlock, to_arrays, year_of
 from chandlery.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.state import put_arrays
-from chandlery.storage import ask_ahead
 from chandlery.tasks.gate import MarketGate
 from chandlery.tasks.passes import MARKET, market_path
 from chandlery.tasks.work import Block, Work
@@ -27,7 +25,7 @@ def build_market(work: Work) -> int:
         work.lake.guard()
         put_arrays(work.lake.store, market_path(built[0]), built[1].to_arrays())
 
-    return sum(1 for _ in ask_ahead(put, run_blocks(work)))
+    return sum(1 for _ in work.lake.store.ask_ahead(put, run_blocks(work)))
 
 
 def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
@@ -48,13 +46,8 @@ def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[C
     step_ms = work.lake.interval_minutes * 60_000
     for _, group in groupby(blocks, lambda block: year_of(block.start * step_ms)):
         year = list(group)
-        candles = list(ask_ahead(partial(read_span, work, year[0].start * step_ms, year[-1].stop * step_ms), work.references))
+        candles = [to_arrays(work.lake.read_candles(symbol, year[0].start * step_ms, year[-1].stop * step_ms), work.lake.interval_minutes) for symbol in work.references]
         yield from ((block, [arrays.cut(block.start, block.stop) for arrays in candles]) for block in year)
-
-
-def read_span(work: Work, since_ms: int, until_ms: int, symbol: str) -> CandleArrays:
-    """Return a symbol's candles of a stretch of time."""
-    return to_arrays(work.lake.read_candles(symbol, since_ms, until_ms), work.lake.interval_minutes)
 
 
 def forget_market(work: Work) -> None:

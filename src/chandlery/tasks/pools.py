@@ -8,7 +8,6 @@ import numpy as np
 from chandlery.leaks import TrainedOn
 from chandlery.models import Model, Sample, Sums, fading
 from chandlery.state import get_arrays
-from chandlery.storage import ask_ahead
 from chandlery.tasks.gather import SAMPLE_ROWS, bucket_path
 from chandlery.tasks.work import Arrays, Work
 
@@ -41,7 +40,7 @@ class Buckets:
         count = sum(name <= refit for name, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
         wanted = [(name, symbol) for name, symbol in ready if name > oldest]
-        contents = ask_ahead(lambda key: self._read(bucket_path(key[1], key[0])), wanted)
+        contents = self.work.lake.store.ask_ahead(lambda key: self._read(bucket_path(key[1], key[0])), wanted)
         return ((name, symbol, self._note(symbol, arrays)) for (name, symbol), arrays in zip(wanted, contents, strict=True))
 
     def symbols_until(self, refit: str) -> int:
