@@ -19,6 +19,7 @@ from chandlery.models import model_names
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FORMAT
 from chandlery.storage import Store
+from chandlery.tasks.nearby import forget_copies
 
 __all__ = ["Options", "RunReport", "Session", "Stage", "propose"]
 
@@ -122,7 +123,10 @@ class Session:
                 compare(self._file, self.settings)  # another run may have made it meanwhile
                 self._lake = Lake(self.store, self._file, token)
             self.report.run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-            yield
+            try:
+                yield
+            finally:
+                forget_copies(token)
 
     def found_lake(self, interval: str) -> None:
         """Fix the interval, the horizons and the models with the first run; nothing where there is a lake.

@@ -11,7 +11,9 @@ from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_feat
 from chandlery.grid import CandleArrays, to_arrays
 from chandlery.labels import label
 from chandlery.market import MarketBlock, start_block
-from chandlery.state import get_arrays, view_arrays
+from chandlery.state import get_arrays
+from chandlery.storage import Store
+from chandlery.tasks.nearby import open_copies, view_copied
 from chandlery.tasks.work import Block, Work
 
 __all__ = ["MARKET", "Choose", "Passed", "SymbolPass", "market_path", "read_barriers"]
@@ -95,11 +97,12 @@ class SymbolPass:
         state = None if arrays is None else FeatureState.from_arrays(arrays)
         if state is None and self.candles.step.size == 0:
             return
+        copies = open_copies(self.work.lake)
         for block in self.work.blocks():
             if state is None and block.stop <= self.candles.step[0]:
                 continue
             state = start_features(self.plan) if state is None else state
-            candles, seen, before = self.candles.cut(block.start, block.stop), read_market(self.work, block), state
+            candles, seen, before = self.candles.cut(block.start, block.stop), read_market(self.work, copies, block), state
             chosen = choose(block, candles.step)
             rows, state = run_features(self.plan, before, candles, seen, chosen)
             place = np.flatnonzero(chosen) + np.searchsorted(self.candles.step, block.start)
@@ -111,11 +114,11 @@ class SymbolPass:
         return any(self.work.steps(day) > block.stop for day in self.work.span.saves)
 
 
-def read_market(work: Work, block: Block) -> MarketBlock:
+def read_market(work: Work, copies: Store | None, block: Block) -> MarketBlock:
     """Return the market of a block's steps, as `build_market` wrote it in this run."""
     if not work.references:
         return start_block(0, block.start, block.stop)
-    arrays = view_arrays(work.lake.store, market_path(block))
+    arrays = view_copied(work.lake, copies, market_path(block))
     if arrays is None:
         raise FileNotFoundError(market_path(block))
     return MarketBlock.from_arrays(arrays)
