@@ -120,6 +120,11 @@ def _check_symbol(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _anchor(path: str) -> str:
+    """Return a path from the root on: tasks may work in another folder, for another user."""
+    return str(Path(path).expanduser().absolute())
+
+
 def _check_no_secrets(options: dict[str, str]) -> dict[str, str]:
     if found := [name for name in options if SECRET.search(name)]:
         text = f"{', '.join(found)}: keys never stand in settings; leave them to the environment or the machine's role"
@@ -130,6 +135,7 @@ def _check_no_secrets(options: dict[str, str]) -> dict[str, str]:
 Duration = Annotated[str, AfterValidator(_check_duration)]
 Interval = Annotated[str, AfterValidator(_check_interval)]
 Symbol = Annotated[str, AfterValidator(_check_symbol)]
+ExtensionFile = Annotated[str, AfterValidator(_anchor)]
 StorageOptions = Annotated[dict[str, str], AfterValidator(_check_no_secrets)]
 
 
@@ -171,7 +177,7 @@ class ForecastSettings(_Section):
     models: list[str] = Field([], description="in order; empty: all that are registered")
     references: list[Symbol] = Field(REFERENCES, description="the market, leaders first: a fixed list, not chosen with hindsight; missing ones are null")
     min_train: Duration = Field("180d", description="history of the pool before the first fit")
-    extensions: list[str] = Field([], description="Python files that register features or models of one's own")
+    extensions: list[ExtensionFile] = Field([], description="Python files that register features or models of one's own")
     seed: int = Field(0, ge=0, lt=2**31, description="the seed of everything random")
 
 

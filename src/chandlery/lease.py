@@ -8,6 +8,7 @@ import datetime as dt
 import fcntl
 import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -66,8 +67,11 @@ def check_lease(store: Store, token: LeaseToken) -> None:
 
     Raises:
         LeaseHeldError: Another run has taken it.
+        SettingsError: It is a folder of another machine.
     """
     if store.is_local:
+        if not (store.root / LOCK).exists():
+            raise SettingsError(f"{store.uri} is not the run's own lake on {socket.gethostname()}", "a bucket, or a folder that all machines share", "give such a --lake")
         return
     content = store.get(PATH)
     body = msgspec.json.decode(content, type=LeaseBody) if content else None

@@ -77,7 +77,7 @@ class Store:
         self.is_local = scheme in {"", "file"}
 
     def __getstate__(self) -> tuple[str, dict[str, str]]:
-        return self.uri, self.options
+        return self.place, self.options  # tasks may work in another folder, for another user
 
     def __setstate__(self, state: tuple[str, dict[str, str]]) -> None:
         self.__init__(*state)  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 from threadpoolctl import threadpool_info
 
@@ -31,6 +32,12 @@ def divide(number: int) -> float:
 
 def break_down(number: int) -> int:
     raise OddError(number, "odd")
+
+
+def leave(number: int) -> int:
+    if number == 2:
+        sys.exit("no licence")
+    return number
 
 
 def end_process(number: int) -> int:

@@ -9,10 +9,10 @@ from collections.abc import Sized
 from pathlib import Path
 
 import pytest
-from calls import double, refuse_odd
+from calls import double, leave, refuse_odd
 
 from chandlery.engines import LocalEngine
-from chandlery.errors import SourceError, TransientError
+from chandlery.errors import SettingsError, SourceError, TransientError
 
 COSTLY = 100.0  # worth a process
 
@@ -58,6 +58,24 @@ def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised() -> None
     with LocalEngine(2) as engine, pytest.raises(SourceError, match="1 is odd"):
         engine.map(refuse_odd, [0, 1, 2, 3, 4, 6, 8], [COSTLY] * 7, done.append)
     assert sorted(done) == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("each", [0.1, COSTLY])
+def test_a_task_that_would_end_its_process_is_told_and_none_is_lost(each: float) -> None:
+    done: list[int] = []
+    with LocalEngine(3) as engine, pytest.raises(SettingsError, match="2 would end its process by SystemExit: no licence"):
+        engine.map(leave, range(40), costs(range(40), each), done.append)
+    if each == COSTLY:
+        assert sorted(done) == sorted({*range(40)} - {2})
+
+
+def test_what_fails_as_a_result_is_told_is_raised() -> None:
+    def refuse(result: int) -> None:
+        if result == 78:
+            raise ValueError("nobody listens")
+
+    with LocalEngine(2) as engine, pytest.raises(ValueError, match="nobody listens"):
+        engine.map(double, range(40), costs(range(40)), refuse)
 
 
 def test_a_worker_that_is_ended_from_outside_is_told() -> None:

@@ -1,14 +1,15 @@
 """Spark's executors on this machine: results in order, errors by order and with their own traceback, processes that end from outside."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import calls
 import pytest
-from calls import break_down, count_threads, divide, double, end_process, fill_memory, refuse_odd
+from calls import break_down, count_threads, divide, double, end_process, fill_memory, leave, refuse_odd
 
 from chandlery.engines import SparkEngine
-from chandlery.errors import SourceError, TransientError
+from chandlery.errors import SettingsError, SourceError, TransientError
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -47,6 +48,23 @@ def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised(engine: S
     with pytest.raises(SourceError, match="1 is odd"):
         call(engine, refuse_odd, range(7), told.append)
     assert sorted(told) == [0, 2, 4, 6]
+
+
+def test_a_task_that_would_end_its_process_is_told(engine: SparkEngine) -> None:
+    told: list[int] = []
+    with pytest.raises(SettingsError, match="2 would end its process by SystemExit: no licence"):
+        call(engine, leave, range(4), told.append)
+    assert sorted(told) == [0, 1, 3]
+
+
+def test_a_session_of_another_thread_is_used_and_goes_on(engine: SparkEngine) -> None:
+    def work() -> list[int]:
+        with SparkEngine(2, {}) as other:
+            return call(other, double, range(3))
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(work).result() == [0, 2, 4]
+    assert call(engine, double, range(3)) == [0, 2, 4]
 
 
 def test_what_nobody_expected_carries_its_own_traceback(engine: SparkEngine) -> None:

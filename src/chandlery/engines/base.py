@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-__all__ = ["ONE_THREAD", "Engine", "costliest_first"]
+from chandlery.errors import SettingsError
+
+__all__ = ["ONE_THREAD", "Engine", "call_task", "costliest_first"]
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")  # in the environment of each process
 
@@ -44,6 +46,21 @@ class Engine(Protocol):
         Raises:
             ChandleryError: What a task raised; of several, the first by order of the tasks.
         """
+
+
+def call_task(function: Callable[[Task], Result], task: Task) -> Result:
+    """Return what a function returns for a task; what would end the process in silence is an error of that task.
+
+    Raises:
+        SettingsError: Something in it exits, or a library gave up.
+    """
+    try:
+        return function(task)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        found = f"{task} would end its process by {type(error).__name__}: {str(error)[:300]}"
+        raise SettingsError(found, "a task that goes on", "files of one's own must not call sys.exit: raise an exception there; if there are none, report this") from error
 
 
 def costliest_first(costs: Sequence[float]) -> list[int]:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from chandlery.engines.base import ONE_THREAD, costliest_first
+from chandlery.engines.base import ONE_THREAD, call_task, costliest_first
 from chandlery.errors import TransientError
 from chandlery.memory import give_back_memory, keep_freed_memory
 
@@ -68,12 +69,13 @@ class LocalEngine:
         others = min(self.workers, len(tasks)) - 1
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
             pool = self._open_pool()
-            for _ in range(others):
-                threads.submit(share.take_all, lambda task: pool.submit(function, task).result())
+            takers = [threads.submit(share.take_all, lambda task: pool.submit(call_task, function, task).result()) for _ in range(others)]
             try:
-                share.take_all(function)
+                share.take_all(partial(call_task, function))
             finally:
                 share.stop()
+            for taker in takers:
+                taker.result()  # raises what ended one before its time
         return share.results()
 
     def _open_pool(self) -> ProcessPoolExecutor:
@@ -131,7 +133,7 @@ class _Share(Generic[Task, Result]):
 def _call_here(function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]) -> Iterator[Result]:
     with threadpool_limits(1, "blas"):
         for task in tasks:
-            result = function(task)
+            result = call_task(function, task)
             done(result)
             yield result
 

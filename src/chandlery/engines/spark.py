@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from threadpoolctl import threadpool_limits
 
-from chandlery.engines.base import ONE_THREAD, costliest_first
+from chandlery.engines.base import ONE_THREAD, call_task, costliest_first
 from chandlery.errors import ChandleryError, SettingsError, TransientError
 from chandlery.memory import keep_freed_memory
 
@@ -99,9 +99,12 @@ class SparkEngine:
         session = self._open()
         order = costliest_first(costs)
         envelopes = [pickle.dumps((function, tasks[number])) for number in order]
-        told: Accumulator[list[bytes]] = session.sparkContext.accumulator([], cast(Any, _Told()))
-        tries = int(session.sparkContext.getConf().get("spark.task.maxFailures") or TRIES) - 1  # the last one says what became of the others
-        job = session.range(len(order), numPartitions=len(order)).mapInArrow(partial(call_each, envelopes, describe_packages(), told, tries), SCHEMA)
+        try:
+            told: Accumulator[list[bytes]] = session.sparkContext.accumulator([], cast(Any, _Told()))
+            tries = int(session.sparkContext.getConf().get("spark.task.maxFailures") or TRIES) - 1  # the last one says what became of the others
+            job = session.range(len(order), numPartitions=len(order)).mapInArrow(partial(call_each, envelopes, describe_packages(), told, tries), SCHEMA)
+        except Exception as error:  # the session was stopped by somebody else
+            raise explain(error, []) from error
         group = f"chandlery-{secrets.token_hex(4)}"
         collect = partial(_collect, job, group, f"{function.__module__}.{function.__name__}", [str(tasks[number]) for number in order])
         rows = _follow(session, group, collect, told, done)
@@ -115,12 +118,12 @@ class SparkEngine:
             try:
                 for name in ("pandas", "pyarrow"):  # what mapInArrow wants
                     import_module(name)
-                from pyspark.sql import SparkSession  # noqa: PLC0415 - of the extra `spark`
+                from pyspark import SparkContext  # noqa: PLC0415 - of the extra `spark`
+                from pyspark.sql import SparkSession  # noqa: PLC0415 - likewise
             except ImportError as error:
                 raise SettingsError(f"{error.name} is not installed", "the extra `spark`", "pip install 'chandlery[spark]'") from None
-            there = SparkSession.getActiveSession()
-            self._stops = there is None
-            self._session = there or self._start()
+            self._stops = SparkContext._active_spark_context is None  # noqa: SLF001 - a session is active in the thread alone that made it, and PySpark has no other way to ask
+            self._session = self._start() if self._stops else SparkSession.getActiveSession() or SparkSession.Builder().getOrCreate()
         return self._session
 
     def _start(self) -> "SparkSession":
@@ -225,7 +228,7 @@ def call_one(envelope: bytes, packages: dict[str, str], losses: int) -> tuple[by
         if losses:
             raise TransientError(f"{task} was lost {losses} times: its Python process or its executor was ended from outside, or crashed", "", MORE_MEMORY)
         with threadpool_limits(1, "blas"):
-            return pickle.dumps(function(task)), None
+            return pickle.dumps(call_task(function, task)), None
     except MemoryError:
         return None, pickle.dumps(TransientError(f"{task} found no memory left on {host}", "", MORE_MEMORY))
     except Exception as error:  # noqa: BLE001 - raised again by the driver

@@ -200,7 +200,7 @@ def load_extensions(extensions: Sequence[str]) -> None:
         _running.append(name)
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SettingsError(f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where") from error
         finally:
             _running.pop()

@@ -1,0 +1,45 @@
+"""Tasks may work in another folder, for another user: what they carry names the same places there."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from chandlery.config import load_settings
+from chandlery.errors import SettingsError
+from chandlery.lease import check_lease, hold_lease
+from chandlery.storage import Store
+
+
+@pytest.mark.parametrize("uri", ["lake", "~/lake", "./deep/../lake"])
+def test_a_store_is_the_same_folder_in_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "here"))
+    Store(uri).put("a", b"1")
+    carried = pickle.dumps(Store(uri))
+    monkeypatch.chdir(tmp_path / "there")
+    monkeypatch.setenv("HOME", str(tmp_path / "there"))
+    pickle.loads(carried).put("a", b"2")  # noqa: S301 - made a moment ago
+    assert (tmp_path / "here" / "lake" / "a").read_bytes() == b"2"
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_bucket_is_the_same_anywhere() -> None:
+    store = pickle.loads(pickle.dumps(Store("s3://bucket/lake", {"region": "eu-west-1"})))  # noqa: S301 - likewise
+    assert (store.uri, store.options) == ("s3://bucket/lake", {"region": "eu-west-1"})
+
+
+def test_extension_files_are_named_from_the_root_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    settings = load_settings(flags={"forecast": {"extensions": ["own.py", "~/more.py"]}})
+    assert settings.forecast.extensions == [str(tmp_path / "own.py"), str(tmp_path / "home" / "more.py")]
+
+
+def test_a_folder_that_is_not_the_runs_own_lake_is_not_written_to(tmp_path: Path) -> None:
+    with hold_lease(Store(str(tmp_path / "here")), 2.0, wait=False) as token:
+        check_lease(Store(str(tmp_path / "here")), token)
+        with pytest.raises(SettingsError, match="a folder that all machines share"):
+            check_lease(Store(str(tmp_path / "there")), token)
