@@ -3,6 +3,8 @@
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 import msgspec
 
@@ -11,7 +13,7 @@ from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.lake import read_lake_file
 from chandlery.models import model_names
-from chandlery.storage import Store, list_source, split_source
+from chandlery.storage import Entry, Store, list_source, split_source
 
 __all__ = ["Probe", "check"]
 
@@ -48,9 +50,7 @@ def _probe(name: str, look: Callable[[], str]) -> Probe:
 def _list(settings: Settings) -> str:
     if not settings.source.uri:
         raise SettingsError("no source", "where the raw files are", "give --source URI or set [source] uri")
-    folder, pattern = split_source(settings.source.uri)
-    store = Store(folder, settings.storage)
-    entries = list_source(store, pattern)
+    store, entries = _find_files(settings)
     if not entries:
         raise SettingsError(f"no files at {settings.source.uri}", "CSV or JSON files of candles", "check --source or [source] uri")
     with store.open(entries[0].path) as file:
@@ -59,15 +59,45 @@ def _list(settings: Settings) -> str:
 
 
 def _work(settings: Settings) -> str:
-    """Let the engine's processes look at the lake."""
-    with open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark) as engine:
-        hosts = engine.map(_look, [_open_lake(settings)] * PROBES, [0.0] * PROBES, lambda _: None)
+    """Let the engine's processes look at the source and the lake, and write there."""
+    lake, mark, seen = _open_lake(settings), f"_probe/{secrets.token_hex(8)}", []
+    with suppress(ChandleryError):  # what is wrong with the source from here, its own probe tells
+        source, entries = _find_files(settings)
+        seen = [(source, entry.path) for entry in entries[:1]]
+    lake.put(mark, b"")
+    try:
+        with open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark) as engine:
+            hosts = engine.map(_look, [_View(lake, ((lake, mark), *seen))] * PROBES, [0.0] * PROBES, lambda _: None)
+    finally:
+        lake.delete(mark)
     return f"{settings.engine.name} on {', '.join(sorted(set(hosts)))}"
 
 
-def _look(store: Store) -> str:
-    read_lake_file(store)
-    return socket.gethostname()
+@dataclass(frozen=True)
+class _View:
+    """A lake to write to, and objects that are to be seen."""
+
+    lake: Store
+    seen: tuple[tuple[Store, str], ...]
+
+    def __str__(self) -> str:
+        return "a look at source and lake"
+
+
+def _look(view: _View) -> str:
+    host, path = socket.gethostname(), f"_probe/{secrets.token_hex(8)}"
+    for store, name in view.seen:
+        if store.head(name) is None:
+            raise SettingsError(f"a process of the engine on {host} does not see {name} at {store.uri}", "what this machine sees there", "use a bucket, or a folder that all machines share")
+    view.lake.put(path, b"")
+    view.lake.delete(path)
+    return host
+
+
+def _find_files(settings: Settings) -> tuple[Store, list[Entry]]:
+    folder, pattern = split_source(settings.source.uri)
+    store = Store(folder, settings.storage)
+    return store, list_source(store, pattern)
 
 
 def _open_lake(settings: Settings) -> Store:

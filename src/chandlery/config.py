@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import pydantic_settings
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chandlery.errors import SettingsError
@@ -132,11 +132,30 @@ def _check_no_secrets(options: dict[str, str]) -> dict[str, str]:
     return options
 
 
+def _join_names(options: object) -> object:
+    """Return options by their whole names: TOML takes `spark.master = …` without quotes for a table in a table."""
+    if not isinstance(options, dict):
+        return options
+    found: dict[str, object] = {}
+    for name, value in options.items():
+        inner = _join_names(value)
+        found |= {f"{name}.{rest}": each for rest, each in inner.items()} if isinstance(inner, dict) else {name: inner}
+    return found
+
+
+def _check_spark(options: dict[str, str]) -> dict[str, str]:
+    if odd := [name for name in options if not name.startswith("spark.")]:
+        text = f"{odd[0]}: options of Spark begin with spark., as in spark.master"
+        raise ValueError(text)
+    return _check_no_secrets(options)
+
+
 Duration = Annotated[str, AfterValidator(_check_duration)]
 Interval = Annotated[str, AfterValidator(_check_interval)]
 Symbol = Annotated[str, AfterValidator(_check_symbol)]
 ExtensionFile = Annotated[str, AfterValidator(_anchor)]
 StorageOptions = Annotated[dict[str, str], AfterValidator(_check_no_secrets)]
+SparkOptions = Annotated[dict[str, str], BeforeValidator(_join_names), AfterValidator(_check_spark)]
 
 
 class _Section(BaseModel):
@@ -186,7 +205,7 @@ class EngineSettings(_Section):
 
     name: str = Field("local", description="local: processes of this machine; spark: executors of a Spark cluster")
     workers: int = Field(0, ge=0, description="processes; 0: one a core; a cluster has its own number")
-    spark: StorageOptions = Field({}, description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without that it is on this machine')
+    spark: SparkOptions = Field({}, description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without that it is on this machine')
 
 
 class Settings(BaseSettings):

@@ -10,10 +10,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
-from py4j.protocol import Py4JJavaError
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as sf
-from pyspark.sql.types import ArrayType, BooleanType, DataType, DoubleType, FloatType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
+
+try:
+    from py4j.protocol import Py4JJavaError
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import functions as sf
+    from pyspark.sql.types import ArrayType, BooleanType, DataType, DoubleType, FloatType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
+except ImportError as error:
+    raise ImportError(f"chandlery.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'") from None
 
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError

@@ -249,6 +249,8 @@ class Store:
     def _explain(self, act: str, path: str, text: str) -> ChandleryError:
         if "No space left" in text or "ENOSPC" in text:
             return StoreUnavailableError(f"no room left at {self.uri} to {act} {path}", "free space", "make room and run again: nothing is lost")
+        if "Read-only file system" in text:
+            return SettingsError(f"{self.uri} cannot be written: its file system is read-only", "a folder that this user may write to", "choose another --lake")
         if "403" in text or "AccessDenied" in text or "InvalidAccessKeyId" in text:
             return self._denied(act, path, text)
         if "NoSuchBucket" in text:

@@ -54,8 +54,25 @@ def test_a_package_of_the_extra_is_not_there(tmp_path: Path, package: str) -> No
     assert f"{package} is not installed; expected the extra `spark`. Hint: pip install 'chandlery[spark]'" in told(tmp_path, PYTHONPATH=without(tmp_path, package))
 
 
-def test_no_such_kind_of_master(tmp_path: Path) -> None:
-    assert "spark.master 'mesos://here'; expected local[2], spark://host:7077, yarn" in told(tmp_path, '"spark.master" = "mesos://here"')
+@pytest.mark.parametrize("master", ["mesos://here", "local[two]", "local[0]", "local[2", "spark://nohost", "yarn-client", ""])
+def test_no_such_kind_of_master(tmp_path: Path, master: str) -> None:
+    assert f"spark.master '{master}'; expected local[2], spark://host:7077, yarn" in told(tmp_path, f'"spark.master" = "{master}"')
+
+
+def test_names_without_quotes_are_joined(tmp_path: Path) -> None:
+    assert "spark.master 'mesos://here'" in told(tmp_path, 'spark.executor.memory = "1g"\nspark.master = "mesos://here"')
+
+
+def test_options_that_are_none_of_sparks(tmp_path: Path) -> None:
+    assert "engine.spark: Value error, master: options of Spark begin with spark., as in spark.master" in told(tmp_path, 'master = "local[2]"')
+
+
+def test_yarn_without_its_settings(tmp_path: Path) -> None:
+    assert "'yarn' without HADOOP_CONF_DIR" in told(tmp_path, '"spark.master" = "yarn"')
+
+
+def test_a_python_by_sparks_own_option(tmp_path: Path) -> None:
+    assert "executors find no Python at /nowhere/python" in told(tmp_path, '"spark.pyspark.python" = "/nowhere/python"')
 
 
 def test_workers_have_another_python(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chandlery.check import _look, _View
 from chandlery.config import load_settings
 from chandlery.errors import SettingsError
 from chandlery.lease import check_lease, hold_lease
@@ -43,3 +44,12 @@ def test_a_folder_that_is_not_the_runs_own_lake_is_not_written_to(tmp_path: Path
         check_lease(Store(str(tmp_path / "here")), token)
         with pytest.raises(SettingsError, match="a folder that all machines share"):
             check_lease(Store(str(tmp_path / "there")), token)
+
+
+def test_check_tells_of_a_process_that_does_not_see_what_the_driver_sees(tmp_path: Path) -> None:
+    here, there = Store(str(tmp_path / "here")), Store(str(tmp_path / "there"))
+    here.put("raw.csv", b"1")
+    assert _look(_View(here, ((here, "raw.csv"),)))
+    with pytest.raises(SettingsError, match=r"does not see raw\.csv at .*there"):
+        _look(_View(here, ((there, "raw.csv"),)))
+    assert [entry.path for entry in here.list()] == ["raw.csv"]

@@ -54,7 +54,7 @@ DEFAULTS = {
     **{f"spark.executorEnv.{name}": value for name, value in ONE_THREAD.items()},
 }
 ONE_MACHINE = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
-MASTER = re.compile(r"local\b|spark://.|yarn$|k8s://.")
+MASTER = re.compile(r"local(\[([1-9]\d*|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]|spark://[^:/\s,]+:\d+(,[^:/\s,]+:\d+)*|yarn|k8s://\S+")
 LOST_TASK = re.compile(r"Task (\d+) in stage \S+ failed (\d+) times, most recent failure: (.*?)(?:\n|$)")
 MORE_MEMORY = "run again; if it happens again, give executors more memory (spark.executor.pyspark.memory or memoryOverhead), or fewer cores each"
 NO_JAVA = "Java is not installed, or JAVA_HOME names no Java"
@@ -139,8 +139,12 @@ class SparkEngine:
         if not submitted:
             require_java()
             master = options.setdefault("spark.master", f"local[{self._workers or '*'},{TRIES}]")
-            if not MASTER.match(master):
+            if not MASTER.fullmatch(master):
                 raise SettingsError(f"spark.master {master!r}", "local[2], spark://host:7077, yarn or k8s://…", "mend [engine.spark] spark.master")
+            if master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
+                raise SettingsError("spark.master 'yarn' without HADOOP_CONF_DIR", "the folder of YARN's settings", "set HADOOP_CONF_DIR, or start by spark-submit")
+            if "spark.pyspark.python" in options:
+                os.environ["PYSPARK_PYTHON"] = options["spark.pyspark.python"]
             if master.startswith("local"):
                 options = {**ONE_MACHINE, **options}
                 for name, value in {**ONE_THREAD, "PYSPARK_PYTHON": sys.executable}.items():
