@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 
 import msgspec
 
@@ -17,6 +18,7 @@ from chandlery.storage import Entry, Store, list_source, split_source
 
 __all__ = ["Probe", "check"]
 
+FindFiles = Callable[[], tuple[Store, list[Entry]]]
 PROBES = 4  # of the engine: enough to meet more than one executor
 
 
@@ -31,12 +33,13 @@ class Probe(msgspec.Struct, frozen=True):
 
 def check(settings: Settings) -> list[Probe]:
     """Probe the source, the lake, the models and the engine; nothing is left behind."""
+    find_files = cache(partial(_find_files, settings))  # a listing takes its time
     return [
-        _probe("source", lambda: _list(settings)),
+        _probe("source", lambda: _list(settings, find_files)),
         _probe("lake: read", lambda: _read(settings)),
         _probe("lake: write", lambda: _write(settings)),
         _probe("models", lambda: ", ".join(settings.forecast.models or model_names(settings.forecast.extensions))),
-        _probe("engine", lambda: _work(settings)),
+        _probe("engine", lambda: _work(settings, find_files)),
     ]
 
 
@@ -47,10 +50,15 @@ def _probe(name: str, look: Callable[[], str]) -> Probe:
         return Probe(name, ok=False, found=error.found, hint=error.hint)
 
 
-def _list(settings: Settings) -> str:
+def _name_probe() -> str:
+    """Return a path for an object that is there for a moment."""
+    return f"_probe/{secrets.token_hex(8)}"
+
+
+def _list(settings: Settings, find_files: FindFiles) -> str:
     if not settings.source.uri:
         raise SettingsError("no source", "where the raw files are", "give --source URI or set [source] uri")
-    store, entries = _find_files(settings)
+    store, entries = find_files()
     if not entries:
         raise SettingsError(f"no files at {settings.source.uri}", "CSV or JSON files of candles", "check --source or [source] uri")
     with store.open(entries[0].path) as file:
@@ -58,11 +66,11 @@ def _list(settings: Settings) -> str:
     return f"{len(entries):,} files, {sum(entry.size_bytes for entry in entries) / 1e6:,.1f} MB"
 
 
-def _work(settings: Settings) -> str:
+def _work(settings: Settings, find_files: FindFiles) -> str:
     """Let the engine's processes look at the source and the lake, and write there."""
-    lake, mark, seen = _open_lake(settings), f"_probe/{secrets.token_hex(8)}", []
+    lake, mark, seen = _open_lake(settings), _name_probe(), []
     with suppress(ChandleryError):  # what is wrong with the source from here, its own probe tells
-        source, entries = _find_files(settings)
+        source, entries = find_files()
         seen = [(source, entry.path) for entry in entries[:1]]
     lake.put(mark, b"")
     try:
@@ -85,7 +93,7 @@ class _View:
 
 
 def _look(view: _View) -> str:
-    host, path = socket.gethostname(), f"_probe/{secrets.token_hex(8)}"
+    host, path = socket.gethostname(), _name_probe()
     for store, name in view.seen:
         if store.head(name) is None:
             raise SettingsError(f"a process of the engine on {host} does not see {name} at {store.uri}", "what this machine sees there", "use a bucket, or a folder that all machines share")
@@ -113,7 +121,7 @@ def _read(settings: Settings) -> str:
 
 def _write(settings: Settings) -> str:
     store = _open_lake(settings)
-    path = f"_probe/{secrets.token_hex(8)}"
+    path = _name_probe()
     etag = store.put_if_absent(path, b"one")
     again = store.put_if_absent(path, b"two")
     replaced = None if store.is_local or etag is None else store.put_if_match(path, b"three", etag)

@@ -6,14 +6,14 @@ each state of the package has a folder of its own, and a stale one is never met.
 """
 
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import numba
+
+from chandlery.folders import choose_temporary, make_own
 
 __all__ = ["choose_folder", "kernel"]
 
@@ -37,14 +37,10 @@ def choose_folder(package: Path = PACKAGE) -> Path:
     stamps = [(str(path.relative_to(package)), (stat := path.stat()).st_mtime_ns, stat.st_size) for path in sorted(package.rglob("*.py"))]
     name = f"kernels-{hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()}"
     beside = package / "__pycache__"
-    parents = [beside, Path("~/.cache/chandlery").expanduser(), Path(tempfile.gettempdir()) / f"chandlery-{os.getuid()}"]
+    parents = [beside, Path("~/.cache/chandlery").expanduser(), choose_temporary()]
     for parent in parents:
         folder = parent / name
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK) or {parent.stat().st_uid, folder.stat().st_uid} != {os.getuid()}:
-                continue  # code is loaded from there: nobody else may have put it
-        except OSError:
+        if not make_own(folder):  # code is loaded from there
             continue
         if parent == beside:
             for other in set(parent.glob("kernels-*")) - {folder}:

@@ -158,7 +158,7 @@ def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyp
                 continue
             out = sums[place[row], m]
             error = y - p
-            price = actual[row] - (close[row] * np.exp(p) if p != 0.0 else close[row])
+            price = actual[row] - close[row] * np.exp(p)
             d = y * y - error * error
             differentials[i, m] = d
             out[0] += 1.0

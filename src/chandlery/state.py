@@ -1,5 +1,6 @@
 """What runs remember: named arrays and typed structs under state/, rebuildable, read by no analyst."""
 
+from contextlib import suppress
 from mmap import mmap
 from typing import Any, TypeVar
 
@@ -7,6 +8,7 @@ import msgspec
 import numpy as np
 from isal import isal_zlib
 
+from chandlery.errors import ChandleryError
 from chandlery.storage import Store
 
 __all__ = ["get_arrays", "get_struct", "is_sound", "put_arrays", "put_struct", "view_arrays"]
@@ -37,9 +39,20 @@ def get_arrays(store: Store, path: str) -> Arrays | None:
     return None if content is None else _read(content, checked=True, writable=True)
 
 
-def view_arrays(store: Store, path: str) -> Arrays | None:
-    """Return named arrays that this run has kept itself: not to be changed, and not looked through for damage."""
-    content = store.view(path)
+def view_arrays(store: Store, path: str, copies: Store | None = None) -> Arrays | None:
+    """Return named arrays that this run has kept itself: not to be changed, and not looked through for damage.
+
+    Args:
+        store: Where they were put.
+        path: Which.
+        copies: A near store that holds copies of those that were viewed before, and gets one of those that were not, if it has room.
+    """
+    content = copies.view(path) if copies else None
+    if content is None:
+        content = store.view(path)
+        if copies and content is not None:
+            with suppress(ChandleryError):
+                copies.put(path, bytes(content))
     return None if content is None else _read(content, checked=False, writable=False)
 
 

@@ -174,8 +174,9 @@ def refusals(session: Session, symbols: list[str]) -> dict[str, list[str]]:
 
 def read_pasts(store: Store, symbols: list[str]) -> dict[str, Past]:
     """Return what the forecasts of each symbol rest on; those without candles are left out."""
-    found = zip(sorted(symbols), store.ask_ahead(lambda symbol: read_past(store, symbol), sorted(symbols)), strict=True)
-    return {symbol: past for symbol, past in found if past is not None}
+    names = sorted(symbols)
+    found = store.ask_ahead(lambda symbol: read_past(store, symbol), names)
+    return {symbol: past for symbol, past in zip(names, found, strict=True) if past is not None}
 
 
 def forecast_base(session: Session, file: LakeFile, references: tuple[str, ...]) -> str:

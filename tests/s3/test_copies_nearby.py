@@ -13,9 +13,9 @@ from s3_server import Server
 from chandlery.lake import Lake, LakeFile
 from chandlery.lease import LeaseToken
 from chandlery.schema import LAKE_FORMAT
-from chandlery.state import put_arrays
+from chandlery.state import put_arrays, view_arrays
 from chandlery.storage import Store
-from chandlery.tasks.nearby import FORGOTTEN_SECONDS, forget_copies, open_copies, view_copied
+from chandlery.tasks.nearby import FORGOTTEN_SECONDS, forget_copies, open_copies
 
 PATH = "state/market/7.state"
 FILE = LakeFile(LAKE_FORMAT, "bitfinex", "1m", [30], ["linear"])
@@ -35,9 +35,9 @@ def folders(tmp_path: Path) -> list[str]:
 
 def test_what_was_fetched_once_is_not_asked_for_again(lake: Lake, tmp_path: Path) -> None:
     copies = open_copies(lake)
-    assert view_copied(lake, copies, "state/market/8.state") is None
+    assert view_arrays(lake.store, "state/market/8.state", copies) is None
     for _ in range(2):
-        found = view_copied(lake, copies, PATH)
+        found = view_arrays(lake.store, PATH, copies)
         assert found is not None
         assert np.array_equal(found["index"], np.arange(12.0).reshape(3, 4))
         lake.store.delete(PATH)  # the second time it can only come from here
@@ -48,10 +48,10 @@ def test_what_was_fetched_once_is_not_asked_for_again(lake: Lake, tmp_path: Path
 
 
 def test_another_run_sees_none_of_them_and_takes_away_what_a_killed_one_left_long_ago(lake: Lake, tmp_path: Path) -> None:
-    view_copied(lake, open_copies(lake), PATH)
+    view_arrays(lake.store, PATH, open_copies(lake))
     lake.store.delete(PATH)
     later = Lake(lake.store, FILE, LeaseToken("later"))
-    assert view_copied(later, open_copies(later), PATH) is None
+    assert view_arrays(later.store, PATH, open_copies(later)) is None
     assert len(folders(tmp_path)) == 2
     killed = next((tmp_path / f"chandlery-{os.getuid()}").glob(f"run-{lake.token.owner}" if lake.token else ""))
     long_ago = killed.stat().st_mtime - FORGOTTEN_SECONDS - 60
@@ -63,7 +63,7 @@ def test_another_run_sees_none_of_them_and_takes_away_what_a_killed_one_left_lon
 def test_without_a_folder_the_lake_itself_is_read(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / f"chandlery-{os.getuid()}").write_text("in the way")
     assert open_copies(lake) is None
-    assert view_copied(lake, None, PATH) is not None
+    assert view_arrays(lake.store, PATH, None) is not None
 
 
 def test_without_room_the_lake_itself_is_read(lake: Lake) -> None:
@@ -72,7 +72,7 @@ def test_without_room_the_lake_itself_is_read(lake: Lake) -> None:
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, most[1]))
     try:
-        assert view_copied(lake, copies, PATH) is not None
+        assert view_arrays(lake.store, PATH, copies) is not None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
     assert [path for path in copies.root.rglob("*") if path.is_file()] == []

@@ -11,9 +11,9 @@ from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_feat
 from chandlery.grid import CandleArrays, to_arrays
 from chandlery.labels import label
 from chandlery.market import MarketBlock, start_block
-from chandlery.state import get_arrays
+from chandlery.state import get_arrays, view_arrays
 from chandlery.storage import Store
-from chandlery.tasks.nearby import open_copies, view_copied
+from chandlery.tasks.nearby import open_copies
 from chandlery.tasks.work import Block, Work
 
 __all__ = ["MARKET", "Choose", "Passed", "SymbolPass", "market_path", "read_barriers"]
@@ -118,7 +118,7 @@ def read_market(work: Work, copies: Store | None, block: Block) -> MarketBlock:
     """Return the market of a block's steps, as `build_market` wrote it in this run."""
     if not work.references:
         return start_block(0, block.start, block.stop)
-    arrays = view_copied(work.lake, copies, market_path(block))
+    arrays = view_arrays(work.lake.store, market_path(block), copies)
     if arrays is None:
         raise FileNotFoundError(market_path(block))
     return MarketBlock.from_arrays(arrays)

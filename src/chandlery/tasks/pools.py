@@ -41,7 +41,9 @@ class Buckets:
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
         wanted = [(name, symbol) for name, symbol in ready if name > oldest]
         contents = self.work.lake.store.ask_ahead(lambda key: self._read(bucket_path(key[1], key[0])), wanted)
-        return ((name, symbol, self._note(symbol, arrays)) for (name, symbol), arrays in zip(wanted, contents, strict=True))
+        for (name, symbol), arrays in zip(wanted, contents, strict=True):
+            self.read.append(self._describe(symbol, arrays))
+            yield name, symbol, arrays
 
     def symbols_until(self, refit: str) -> int:
         """Return how many symbols have a bucket that a refit may train on."""
@@ -55,10 +57,6 @@ class Buckets:
         arrays = get_arrays(self.work.lake.store, path)
         if arrays is None:
             raise self.work.drop_damaged(path)
-        return arrays
-
-    def _note(self, symbol: str, arrays: Arrays) -> Arrays:
-        self.read.append(self._describe(symbol, arrays))
         return arrays
 
     def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
