@@ -11,13 +11,12 @@ import polars as pl
 from chandlery.config import parse_interval
 from chandlery.errors import SettingsError
 from chandlery.lease import LeaseToken, check_lease
-from chandlery.schema import LAKE_FORMAT, Candles
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, Candles
 from chandlery.storage import Store
-from chandlery.tables import list_partitions, read_partition, write_partition
+from chandlery.tables import list_partitions, no_lake, read_partition, write_partition
 
-__all__ = ["LAKE_FILE", "Lake", "LakeFile", "open_lake", "read_lake_file"]
+__all__ = ["Lake", "LakeFile", "open_lake", "read_lake_file"]
 
-LAKE_FILE = "lake.json"
 FAR_MS = 4_102_444_800_000  # 2100-01-01
 PRICES = ("open", "high", "low", "close", "volume")
 
@@ -117,7 +116,7 @@ def open_lake(uri: str, options: Mapping[str, str] | None = None) -> Lake:
     store = Store(uri, options)
     file = read_lake_file(store)
     if file is None:
-        raise SettingsError(f"no lake at {uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
+        raise no_lake(uri)
     return Lake(store, file)
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "COLUMN_ORDER",
     "GAP_KINDS",
     "INTERVAL_KEYS",
+    "LAKE_FILE",
     "LAKE_FORMAT",
     "MODEL_COLUMNS",
     "REASONS",
@@ -31,6 +32,7 @@ __all__ = [
     "model_column",
 ]
 
+LAKE_FILE = "lake.json"  # what the first run fixed
 LAKE_FORMAT = 1
 TIME = pl.Datetime("ms", "UTC")
 FIRST_CANDLE = dt.datetime(2009, 1, 3, tzinfo=dt.UTC)

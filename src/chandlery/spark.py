@@ -21,8 +21,8 @@ except ImportError as error:
 
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError
-from chandlery.schema import MODEL_COLUMNS, Table
-from chandlery.tables import check_known, find_table, parse_partition, plain_type
+from chandlery.schema import LAKE_FILE, MODEL_COLUMNS, Table
+from chandlery.tables import check_known, find_table, no_lake, parse_partition, plain_type
 
 __all__ = ["read_table"]
 
@@ -54,11 +54,13 @@ def read_table(session: SparkSession, table: str, lake: str, *, symbol: str | No
         horizon_minutes: Only this horizon.
 
     Raises:
-        SettingsError: There is no such table or symbol, or the session cannot look at the lake.
+        SettingsError: There is no such lake, table or symbol, or the session cannot look at the lake.
     """
     declared, uri = find_table(table), locate(session, lake)
     rows = _scan(session, uri, declared)
     paths = rows.inputFiles()
+    if not paths and not _exists(session, f"{uri}/{LAKE_FILE}"):
+        raise no_lake(lake)
     if own := _find_model_columns(session, paths, declared):
         rows = _scan(session, uri, declared, own)
     wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
@@ -116,7 +118,7 @@ def to_spark(kind: pl.DataType) -> DataType:
 
 
 def _exists(session: SparkSession, uri: str) -> bool:
-    """Return whether there is such a folder: asked of the file system, for Spark's reader answers with a page of log.
+    """Return whether there is such a folder or object: asked of the file system, for Spark's reader answers with a page of log.
 
     Raises:
         SettingsError: The session has no such file system, or no right to look.

@@ -12,10 +12,10 @@ import polars as pl
 
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.schema import MODEL_COLUMNS, TABLES, Table
+from chandlery.schema import LAKE_FILE, MODEL_COLUMNS, TABLES, Table
 from chandlery.storage import Entry, Store
 
-__all__ = ["damage_told", "encode", "list_partitions", "measure_table", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
+__all__ = ["damage_told", "encode", "list_partitions", "measure_table", "no_lake", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
 
 OBJECT = "part-0.parquet"
 ROW_GROUP = 131_072
@@ -242,15 +242,16 @@ def read_table(
         options: Of the object store, as in [storage].
 
     Raises:
-        SettingsError: There is no such table, column or symbol, or no right to read.
+        SettingsError: There is no such lake, table, column or symbol, or no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    declared = find_table(table)
+    declared, store = find_table(table), Store(lake, options)
     wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
     chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in declared.partitions}
-    frames = read_pinned(Store(lake, options), table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
+    frames = read_pinned(store, table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
+    if not frames and store.head(LAKE_FILE) is None:
+        raise no_lake(lake)
     if symbol and not frames:
-        store = Store(lake, options)
         check_known(str(wanted["symbol"]), {keys["symbol"] for other in ("ledger", "candles") for keys in list_partitions(store, other)}, store.uri)
     rows = join(frames, declared, {*columns, *wanted, *declared.sort} if columns else None)
     for name, value in wanted.items():
@@ -260,6 +261,11 @@ def read_table(
     if columns and (unknown := [name for name in columns if name not in rows.columns]):
         raise SettingsError(f"column {unknown[0]!r} of {table}", f"of {', '.join(rows.columns)}", "see docs/tables.md")
     return rows.select(columns) if columns else rows
+
+
+def no_lake(uri: str) -> SettingsError:
+    """Return what to say where a lake is read that is not there."""
+    return SettingsError(f"no lake at {uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
 
 
 def find_table(name: str) -> Table:

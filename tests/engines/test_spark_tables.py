@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 import chandlery
 from chandlery.errors import SettingsError
-from chandlery.schema import TABLES, TIME
+from chandlery.schema import LAKE_FILE, TABLES, TIME
 from chandlery.spark import locate, read_table
 from chandlery.storage import Store
 from chandlery.tables import encode, write_partition
@@ -96,12 +96,22 @@ def test_partition_keys_are_never_guessed(spark: SparkSession, tmp_path: Path, s
 
 @pytest.mark.parametrize("table", TABLES)
 def test_where_there_is_nothing_yet_the_contract_is_empty(spark: SparkSession, tmp_path: Path, table: str) -> None:
-    expected = chandlery.read_table(str(tmp_path / "nowhere"), table)
-    (tmp_path / "lake" / table).mkdir(parents=True)
-    for lake in (tmp_path / "nowhere", tmp_path / "lake"):
-        found = read_table(spark, table, str(lake), symbol="LTCUSD", horizon_minutes=5)
+    lake = str(tmp_path)
+    (tmp_path / LAKE_FILE).touch()
+    expected = chandlery.read_table(lake, table)
+    for folders in ([], [table]):
+        for folder in folders:
+            (tmp_path / folder).mkdir()
+        found = read_table(spark, table, lake, symbol="LTCUSD", horizon_minutes=5)
         assert found.dtypes == simple_types(expected)
         assert found.count() == 0
+
+
+def test_a_lake_that_is_not_there_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` has made"):
+        read_table(spark, "candles", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` has made"):
+        chandlery.read_table(str(tmp_path / "nowhere"), "candles")
 
 
 def test_a_folder_with_blanks_is_read(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample_lake: Path) -> None:

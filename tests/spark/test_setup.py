@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +46,28 @@ def find_python() -> str:
     pytest.skip("there is no other Python")
 
 
-def test_no_java(tmp_path: Path) -> None:
+def test_no_java_is_told_before_a_lake_is_made(tmp_path: Path) -> None:
     assert "Java is not installed, or JAVA_HOME names no Java; expected Java 17 or later" in told(tmp_path, JAVA_HOME="/nowhere")
+    assert not (tmp_path / "lake" / "lake.json").exists()
+
+
+def test_a_java_that_is_no_program(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").touch(0o644)
+    assert "Java is not installed, or JAVA_HOME names no Java; expected Java 17 or later" in told(tmp_path, JAVA_HOME=tmp_path)
+
+
+def test_nobody_answers_at_the_master(tmp_path: Path) -> None:
+    with socket.socket() as bound:  # and never listens
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        assert f"nothing answers at spark://127.0.0.1:{port}; expected a master that runs" in told(tmp_path, f'"spark.master" = "spark://127.0.0.1:{port}"')
+
+
+def test_an_option_that_spark_does_not_take(tmp_path: Path) -> None:
+    said = told(tmp_path, '"spark.driver.memory" = "much"')
+    assert "no Spark session at local[*,4]:" in said
+    assert "expected a Java, a master and options that Spark takes. Hint: mend [engine.spark]" in said
 
 
 @pytest.mark.parametrize("package", ["pyspark", "pandas", "pyarrow"])

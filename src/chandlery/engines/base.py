@@ -23,7 +23,11 @@ class Engine(Protocol):
     """
 
     def __enter__(self) -> Self:
-        """Make ready; costs nothing before the first `map`."""
+        """Look whether there is all that it wants; no process starts before the first `map`.
+
+        Raises:
+            SettingsError: There is not.
+        """
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """End all that was started."""

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -57,6 +58,8 @@ ONE_MACHINE = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "12
 MASTER = re.compile(r"local(\[([1-9]\d*|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]|spark://[^:/\s,]+:\d+(,[^:/\s,]+:\d+)*|yarn|k8s://\S+")
 LOST_TASK = re.compile(r"Task (\d+) in stage \S+ failed (\d+) times, most recent failure: (.*?)(?:\n|$)")
 MORE_MEMORY = "run again; if it happens again, give executors more memory (spark.executor.pyspark.memory or memoryOverhead), or fewer cores each"
+PYTHON_HINT = "set PYSPARK_PYTHON to a Python that every worker has"
+REACH_SECONDS = 5.0
 NO_JAVA = "Java is not installed, or JAVA_HOME names no Java"
 
 
@@ -74,6 +77,20 @@ class SparkEngine:
         self._stops = False
 
     def __enter__(self) -> Self:
+        """Look for all that a session wants, before anything is written for its sake.
+
+        Raises:
+            SettingsError: There is no PySpark, Java or master.
+        """
+        try:
+            for name in ("pandas", "pyarrow"):  # what mapInArrow wants
+                import_module(name)
+            from pyspark import SparkContext  # noqa: PLC0415 - of the extra `spark`
+        except ImportError as error:
+            raise SettingsError(f"{error.name} is not installed", "the extra `spark`", "pip install 'chandlery[spark]'") from None
+        self._stops = SparkContext._active_spark_context is None  # noqa: SLF001 - a session is active in the thread alone that made it, and PySpark has no other way to ask
+        if self._stops:
+            self._options = complete_options(self._options, self._workers)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -91,7 +108,7 @@ class SparkEngine:
         """Return the results in the order of the tasks; see `Engine.map`.
 
         Raises:
-            SettingsError: There is no PySpark, Java or master; or executors have another Python or other packages than this process.
+            SettingsError: The master takes no session; or executors have another Python or other packages than this process.
             TransientError: Executors were lost more often than Spark tries again.
         """
         if not tasks:
@@ -114,48 +131,66 @@ class SparkEngine:
         return [pickle.loads(result) for _, result in sorted((order[row.number], row.result) for row in rows)]
 
     def _open(self) -> "SparkSession":
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - of the extra `spark`
+
         if self._session is None:
-            try:
-                for name in ("pandas", "pyarrow"):  # what mapInArrow wants
-                    import_module(name)
-                from pyspark import SparkContext  # noqa: PLC0415 - of the extra `spark`
-                from pyspark.sql import SparkSession  # noqa: PLC0415 - likewise
-            except ImportError as error:
-                raise SettingsError(f"{error.name} is not installed", "the extra `spark`", "pip install 'chandlery[spark]'") from None
-            self._stops = SparkContext._active_spark_context is None  # noqa: SLF001 - a session is active in the thread alone that made it, and PySpark has no other way to ask
-            self._session = self._start() if self._stops else SparkSession.getActiveSession() or SparkSession.Builder().getOrCreate()
+            self._session = start_session(self._options) if self._stops else SparkSession.getActiveSession() or SparkSession.Builder().getOrCreate()
         return self._session
 
-    def _start(self) -> "SparkSession":
-        """Start a session of its own.
 
-        Raises:
-            SettingsError: There is no Java, no such kind of master, or it does not answer.
-        """
-        from pyspark.sql import SparkSession  # noqa: PLC0415
+def complete_options(options: Mapping[str, str], workers: int) -> dict[str, str]:
+    """Return all options of a session.
 
-        submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # by spark-submit, with a master and a Java of its own
-        options = {**DEFAULTS, **self._options}
-        if not submitted:
-            require_java()
-            master = options.setdefault("spark.master", f"local[{self._workers or '*'},{TRIES}]")
-            if not MASTER.fullmatch(master):
-                raise SettingsError(f"spark.master {master!r}", "local[2], spark://host:7077, yarn or k8s://…", "mend [engine.spark] spark.master")
-            if master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
-                raise SettingsError("spark.master 'yarn' without HADOOP_CONF_DIR", "the folder of YARN's settings", "set HADOOP_CONF_DIR, or start by spark-submit")
-            if "spark.pyspark.python" in options:
-                os.environ["PYSPARK_PYTHON"] = options["spark.pyspark.python"]
-            if master.startswith("local"):
-                options = {**ONE_MACHINE, **options}
-                for name, value in {**ONE_THREAD, "PYSPARK_PYTHON": sys.executable}.items():
-                    os.environ.setdefault(name, value)  # its Python processes inherit it
-        builder = SparkSession.Builder()
-        for name, value in options.items():
-            builder = builder.config(name, value)
-        try:
-            return builder.getOrCreate()
-        except Exception as error:
-            raise SettingsError(f"no Spark session at {options.get('spark.master', 'the master of spark-submit')}: {first_line(error)}", "a master that answers", "check [engine.spark] spark.master, and the log above") from error
+    Raises:
+        SettingsError: There is no Java, no such kind of master, or nothing answers there.
+    """
+    options = {**DEFAULTS, **options}
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # by spark-submit, with a master and a Java of its own
+        return options
+    require_java()
+    master = options.setdefault("spark.master", f"local[{workers or '*'},{TRIES}]")
+    if not MASTER.fullmatch(master):
+        raise SettingsError(f"spark.master {master!r}", "local[2], spark://host:7077, yarn or k8s://…", "mend [engine.spark] spark.master")
+    if master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
+        raise SettingsError("spark.master 'yarn' without HADOOP_CONF_DIR", "the folder of YARN's settings", "set HADOOP_CONF_DIR, or start by spark-submit")
+    if master.startswith("spark://"):
+        reach_one(master)
+    return {**ONE_MACHINE, **options} if master.startswith("local") else options
+
+
+def reach_one(master: str) -> None:
+    """Make sure that one of a cluster's masters answers: Spark itself asks for a minute, and then speaks of a stopped context.
+
+    Raises:
+        SettingsError: None does.
+    """
+    for host, port in re.findall(r"([^/:,]+):(\d+)", master):
+        with suppress(OSError, OverflowError), socket.create_connection((host, int(port)), REACH_SECONDS):
+            return
+    raise SettingsError(f"nothing answers at {master}", "a master that runs", "start it, or mend [engine.spark] spark.master")
+
+
+def start_session(options: Mapping[str, str]) -> "SparkSession":
+    """Start a session.
+
+    Raises:
+        SettingsError: The master or Java does not take it.
+    """
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - of the extra `spark`
+
+    master = options.get("spark.master", "the master of spark-submit")
+    if "spark.master" in options and "spark.pyspark.python" in options:
+        os.environ["PYSPARK_PYTHON"] = options["spark.pyspark.python"]
+    if master.startswith("local"):
+        for name, value in {**ONE_THREAD, "PYSPARK_PYTHON": sys.executable}.items():
+            os.environ.setdefault(name, value)  # its Python processes inherit it
+    builder = SparkSession.Builder()
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    try:
+        return builder.getOrCreate()
+    except Exception as error:
+        raise SettingsError(f"no Spark session at {master}: {first_line(error)}", "a Java, a master and options that Spark takes", "mend [engine.spark]; the log above says more") from error
 
 
 class _Told:
@@ -275,7 +310,7 @@ def require_java() -> None:
         SettingsError: There is none.
     """
     home = os.environ.get("JAVA_HOME")
-    if not (Path(home, "bin", "java").exists() if home else shutil.which("java")):
+    if not shutil.which(Path(home, "bin", "java") if home else "java"):
         raise SettingsError(NO_JAVA, "Java 17 or later", "install it (on Debian: apt install openjdk-17-jre-headless), or use --engine local")
 
 
@@ -289,8 +324,10 @@ def explain(error: Exception, names: list[str]) -> ChandleryError:
     text = str(error)
     if "PYTHON_VERSION_MISMATCH" in text:
         versions = re.findall(r"\b3\.\d+\b", text)
-        return SettingsError(f"executors run Python {' and the driver '.join(versions[:2])}", "one version of Python", "set PYSPARK_PYTHON to a Python that every worker has")
+        return SettingsError(f"executors run Python {' and the driver '.join(versions[:2])}", "one version of Python", PYTHON_HINT)
     if missing := re.search(r"No module named '([\w.]+)'", text):
+        if missing[1].partition(".")[0] in sys.stdlib_module_names:
+            return SettingsError(f"executors run a Python without {missing[1]}", f"the driver's, {sys.version_info.major}.{sys.version_info.minor}", PYTHON_HINT)
         return SettingsError(f"executors have no package {missing[1]}", "the driver's packages", "install chandlery[spark] on every worker, or ship an archive by spark.archives")
     if program := re.search(r'Cannot run program "([^"]+)"', text):
         return SettingsError(f"executors find no Python at {program[1]}", "one that every worker has", "set PYSPARK_PYTHON")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
 from chandlery.features.kernel import EC_HALF_LIVES, FLOWS, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
-from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, load_extensions, loaded_afresh, own_features
+from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, keep_texts, load_extensions, loaded_afresh, own_features, read_extension
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.market import MOST_LEADERS, MarketBlock
 
@@ -25,10 +25,12 @@ __all__ = [
     "compute_own",
     "extension_digest",
     "feature",
+    "keep_texts",
     "load_extensions",
     "loaded_afresh",
     "own_features",
     "plan_features",
+    "read_extension",
     "run_features",
     "start_features",
 ]

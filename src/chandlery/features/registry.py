@@ -6,12 +6,12 @@ window (t − k, t] counts steps of the clock and ends with the candle that has 
 """
 
 import hashlib
-import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from chandlery.errors import SettingsError
 from chandlery.grid import Floats
 from chandlery.market import RETURNS
 
-__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "load_extensions", "loaded_afresh", "own_features", "running_extension"]
+__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "keep_texts", "load_extensions", "loaded_afresh", "own_features", "read_extension", "running_extension"]
 
 OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
 OWN_MEANS = (3, 10, 60)
@@ -140,6 +140,7 @@ class OwnFeature:
 _registered: dict[tuple[str, str], OwnFeature] = {}  # by extension file and name: runs with other files do not see it
 _loaded: dict[str, str] = {}
 _running: list[str] = []
+_texts: dict[str, bytes] = {}  # of files that lie where the run was started
 
 
 def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
@@ -173,11 +174,25 @@ def extension_digest(extensions: Sequence[str]) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     for name in extensions:
-        try:
-            digest.update(Path(name).read_bytes())
-        except OSError as error:
-            raise SettingsError(f"extension {name}: {error}", "a readable Python file", "check [forecast] extensions") from error
+        digest.update(read_extension(name))
     return digest.hexdigest()
+
+
+def read_extension(name: str) -> bytes:
+    """Return the text of an extension file, as the run has it.
+
+    Raises:
+        SettingsError: It cannot be read.
+    """
+    try:
+        return _texts[name] if name in _texts else Path(name).read_bytes()
+    except OSError as error:
+        raise SettingsError(f"extension {name}: {error}", "a readable Python file", "check [forecast] extensions") from error
+
+
+def keep_texts(texts: Mapping[str, bytes]) -> None:
+    """Take these for the texts of extension files: this machine need not have them."""
+    _texts.update(texts)
 
 
 def load_extensions(extensions: Sequence[str]) -> None:
@@ -190,16 +205,14 @@ def load_extensions(extensions: Sequence[str]) -> None:
         digest = extension_digest([name])
         if _loaded.get(name) == digest:
             continue
-        spec = importlib.util.spec_from_file_location(f"{EXTENSION}{digest}", name)
-        if spec is None or spec.loader is None:
-            raise SettingsError(f"extension {name}", "a Python file", "check [forecast] extensions")
-        module = importlib.util.module_from_spec(spec)
+        module = ModuleType(f"{EXTENSION}{digest}")
+        module.__file__ = name
         sys.modules[module.__name__] = module
         for key in [key for key in _registered if key[0] == name]:
             del _registered[key]  # of the text that it had before
         _running.append(name)
         try:
-            spec.loader.exec_module(module)
+            exec(compile(read_extension(name), name, "exec"), vars(module))  # noqa: S102 - that is what such a file is for
         except (Exception, SystemExit) as error:
             raise SettingsError(f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where") from error
         finally:

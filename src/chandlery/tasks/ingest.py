@@ -159,7 +159,7 @@ class Reading:
             self.refuse(file, error)
             return
         except FileNotFoundError:
-            self.refuse(file, SourceError(f"{file.source} was taken away while it was read", "a file that stays", "run again"))
+            self.refuse(file, SourceError(f"{file.source} was taken away while it was read, or does not lie here", "a file that stays, where every process sees it", "run again; `chandlery check` shows whether the engine's processes see the source"))
             return
         except ChandleryError:
             raise

@@ -11,6 +11,7 @@ import polars as pl
 
 from chandlery.checkpoints import Span, day_name
 from chandlery.errors import StoreUnavailableError
+from chandlery.features import keep_texts, read_extension
 from chandlery.lake import Lake
 from chandlery.state import get_arrays, put_arrays
 
@@ -59,6 +60,14 @@ class Work:
 
     def __str__(self) -> str:
         return "all symbols"
+
+    def __getstate__(self) -> tuple[dict[str, object], dict[str, bytes]]:
+        return vars(self), {name: read_extension(name) for name in self.extensions}  # another machine need not have the files
+
+    def __setstate__(self, state: tuple[dict[str, object], dict[str, bytes]]) -> None:
+        fields, texts = state
+        vars(self).update(fields)
+        keep_texts(texts)
 
     def steps(self, day: int) -> int:
         """Return the step that opens at a day's midnight."""
