@@ -269,17 +269,36 @@ def parity(
 
 
 @app.command()
+def submit(
+    command: Annotated[str, typer.Argument(help="run, ingest, forecast or check.")], config: Config = None, source: Source = None, lake: LakeUri = None,
+    horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Carry a command out on AWS EMR Serverless, as [submit] says: pack this environment, put it and the settings into a bucket, start a job run, follow it.
+
+    The run's lines come as they are written; its exit code is this command's. Ctrl-C cancels it.
+
+    Example: chandlery submit run --config chandlery.toml
+    """
+    from chandlery.progress import open_watch  # noqa: PLC0415
+    from chandlery.submit import submit as send  # noqa: PLC0415
+    from chandlery.submit import write_command  # noqa: PLC0415
+
+    settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
+    raise typer.Exit(send(settings, write_command(command, wait=wait, prune=prune, json=json, quiet=quiet), open_watch(quiet=quiet or json)))
+
+
+@app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
     symbols: Annotated[int, typer.Option(help="How many, up to nine.", min=1, max=9)] = 3,
-    days: Annotated[int, typer.Option(help="How many whole days.", min=1)] = 60,
+    days: Annotated[int, typer.Option(help="How many whole days; forecasts begin after half a year.", min=1)] = 365,
     faults: Annotated[float, typer.Option(help="Share of faulty rows to plant.", min=0, max=0.5)] = 0.02,
     seed: Annotated[int, typer.Option(help="Of what is made up.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """Write made-up candles, CSV and JSON in turns, with planted faults and the truth about them beside (_truth.parquet).
 
-    Example: chandlery sample raw/ --symbols 3 --days 60
+    Example: chandlery sample raw/ --symbols 3 --days 365
     """
     from chandlery import show  # noqa: PLC0415
 

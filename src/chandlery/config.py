@@ -187,6 +187,7 @@ class LakeSettings(_Section):
 
     uri: str = Field("", description="the folder of the lake; s3://, gs://, az://, or a path")
     lease_seconds: float = Field(60.0, gt=0, description="a crashed run blocks others for at most this long")
+    catalog: str = Field("", description="the database of AWS Glue in which runs register new partitions; empty: none")
 
 
 class ForecastSettings(_Section):
@@ -208,6 +209,15 @@ class EngineSettings(_Section):
     spark: SparkOptions = Field({}, description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without that it is on this machine')
 
 
+class SubmitSettings(_Section):
+    """Where `chandlery submit` sends a command: a job run of AWS EMR Serverless."""
+
+    application_id: str = Field("", description="the EMR Serverless application")
+    role_arn: str = Field("", description="the role whose rights a job run has")
+    staging: str = Field("", description="where environments and jobs are put, as in s3://my-staging/chandlery")
+    log_group: str = Field("/aws/emr-serverless", description="of CloudWatch, where the driver's lines go")
+
+
 class Settings(BaseSettings):
     """All settings of a run, checked and frozen.
 
@@ -222,6 +232,7 @@ class Settings(BaseSettings):
     storage: StorageOptions = Field({}, description="options of the object store, such as endpoint_url, region, allow_http; never a key")
     forecast: ForecastSettings = ForecastSettings()
     engine: EngineSettings = EngineSettings()
+    submit: SubmitSettings = SubmitSettings()
     symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
 
     @classmethod

@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 from msgspec.structs import replace
 
+from chandlery.catalog import register_partitions
 from chandlery.checkpoints import Past, Span, checkpoint_fingerprint, day_name, fingerprint, lead_days
 from chandlery.config import Settings, parse_interval, parse_minutes
 from chandlery.errors import ChandleryError, SettingsError
@@ -22,6 +23,7 @@ from chandlery.lake import LakeFile
 from chandlery.models import BUILT_IN, model_names
 from chandlery.progress import Silent, Watch
 from chandlery.records import Summary, drop_checkpoint, is_whole, read_checkpoints, read_record, read_summary, write_checkpoint, write_needs, write_summary
+from chandlery.schema import TABLES
 from chandlery.session import Options, RunReport, Session, Stage, propose
 from chandlery.survey import forecast_base, market_references, plan_span, read_pasts, refusals, survey_source
 from chandlery.tables import list_partitions
@@ -155,6 +157,10 @@ def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, opti
         raise SettingsError(f"no lake at {session.store.uri}", "a lake with candles", "run `chandlery ingest` first, or check --lake")
     session.only = frozenset(settings.symbols if stages == [_ingest] else ())
     if _is_up_to_date(session, stages):
+        stages = []
+    if settings.lake.catalog and (stages or read_summary(session.store).catalog != settings.lake.catalog):
+        stages = [*stages, _register]
+    if not stages:
         return session.report
     with session.held():
         if file := session.lake_file:
@@ -274,6 +280,15 @@ def _forecast(session: Session) -> None:
     forget_market(work)
     if len(shown) == len(symbols):
         _remember(session, work, pasts, base)
+
+
+def _register(session: Session) -> None:
+    """Tell Glue of partitions that came or went."""
+    summary, database = read_summary(session.store), session.settings.lake.catalog
+    write_summary(session.store, replace(summary, catalog=""))  # until it is done
+    with session.stage("catalog", len(TABLES), len(TABLES)):
+        register_partitions(session.store, database)
+    write_summary(session.store, replace(summary, catalog=database))
 
 
 def _forget_gone(session: Session, symbols: frozenset[str]) -> None:

@@ -13,11 +13,11 @@ import msgspec
 from chandlery.config import Settings, parse_interval, parse_minutes
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
-from chandlery.lake import LAKE_FILE, Lake, LakeFile, read_lake_file
+from chandlery.lake import Lake, LakeFile, read_lake_file
 from chandlery.lease import hold_lease
 from chandlery.models import model_names
 from chandlery.progress import Watch
-from chandlery.schema import LAKE_FORMAT
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.storage import Store
 from chandlery.tasks.nearby import forget_copies
 
@@ -171,7 +171,7 @@ class Session:
     def write_record(self) -> None:
         """Keep this run's record under runs/."""
         if self.report.run_id is not None:
-            record = {"settings": self.settings.model_dump(mode="json"), "report": self.report}
+            record = {"settings": self.settings.model_dump(mode="json", exclude={"submit"}), "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))
 
 

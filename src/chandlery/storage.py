@@ -172,6 +172,11 @@ class Store:
             else:
                 obstore.put(self._objects, path, content, use_multipart=False)
 
+    def put_file(self, path: str, file: Path) -> None:
+        """Put a file's bytes whole, however many they are."""
+        with self._translated("write", path):
+            obstore.put(self._objects, path, file)
+
     def put_if_absent(self, path: str, content: bytes) -> str | None:
         """Put an object where there is none; None where there is one."""
         try:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 
 @contextmanager
-def busy_proxy(endpoint: str, refusals: int, *, every: int = sys.maxsize, codes: tuple[int, ...] = (503,)) -> Iterator[str]:
-    """Pass requests on to an endpoint, after refusing so many of them, and again of every so many, with the codes in turn."""
+def busy_proxy(endpoint: str, refusals: int, *, every: int = sys.maxsize, codes: tuple[int, ...] = (503,), body: bytes = b"") -> Iterator[str]:
+    """Pass requests on to an endpoint, after refusing so many of them, and again of every so many, with the codes in turn and a body."""
     numbers = itertools.count()
     target = urlsplit(endpoint).netloc
 
@@ -20,15 +20,16 @@ def busy_proxy(endpoint: str, refusals: int, *, every: int = sys.maxsize, codes:
         protocol_version = "HTTP/1.1"
 
         def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             number = next(numbers) % every
             if number < refusals:
                 self.send_response(codes[number % len(codes)])
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                self.wfile.write(body)
                 return
             connection = http.client.HTTPConnection(target)
-            connection.request(self.command, self.path, body, dict(self.headers))
+            connection.request(self.command, self.path, content, dict(self.headers))
             answer = connection.getresponse()
             content = answer.read()
             self.send_response(answer.status)

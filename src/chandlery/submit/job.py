@@ -1,0 +1,22 @@
+"""What a job finds in its folder of the bucket."""
+
+import msgspec
+
+__all__ = ["EXIT_CODE", "JOB", "Job"]
+
+JOB = "job.json"  # what is to be done
+EXIT_CODE = "exit_code"  # how it ended
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A command and what it needs.
+
+    Args:
+        command: As on the command line.
+        settings: By section, as they were given.
+        extensions: Texts of the files that settings name, by name.
+    """
+
+    command: list[str]
+    settings: dict[str, object]
+    extensions: dict[str, str]

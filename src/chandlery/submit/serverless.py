@@ -1,0 +1,152 @@
+"""A job run on EMR Serverless: start it, follow it, end it."""
+
+import shlex
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chandlery.aws import translated
+from chandlery.errors import SettingsError
+
+__all__ = ["Clients", "JobRun", "Order", "start_job"]
+
+POLL_SECONDS = 5.0
+ENDED = ("SUCCESS", "FAILED", "CANCELLED")
+ROLE = "SPARK_DRIVER"  # whose log is shown
+PYTHON = "./environment/bin/python"  # where each container finds the archive's
+LINES_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Clients:
+    """Of EMR Serverless, and of CloudWatch's logs."""
+
+    emr: Any
+    logs: Any
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be run.
+
+    Args:
+        application: The EMR Serverless application.
+        role: Whose rights the run has: an ARN.
+        name: Of the run, and its token: a call that is repeated starts it once.
+        entry: URI of the driver's script.
+        arguments: What it is told.
+        archive: URI of the environment.
+        spark: Options of the Spark session.
+        log_group: Of CloudWatch, where the driver's lines go.
+    """
+
+    application: str
+    role: str
+    name: str
+    entry: str
+    arguments: tuple[str, ...]
+    archive: str
+    spark: Mapping[str, str]
+    log_group: str
+
+
+def start_job(clients: Clients, order: Order) -> "JobRun":
+    """Start a job run.
+
+    Raises:
+        SettingsError: The application, the role or a right is missing.
+        TransientError: AWS refused for load, or did not answer.
+    """
+    with translated(f"application {order.application}"):
+        answer = clients.emr.start_job_run(
+            applicationId=order.application,
+            clientToken=order.name,
+            executionRoleArn=order.role,
+            name=order.name,
+            jobDriver={"sparkSubmit": {"entryPoint": order.entry, "entryPointArguments": list(order.arguments), "sparkSubmitParameters": write_parameters(order)}},
+            configurationOverrides={
+                "monitoringConfiguration": {
+                    "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": order.log_group, "logStreamNamePrefix": order.name, "logTypes": {ROLE: ["STDOUT", "STDERR"]}},
+                }
+            },
+        )
+    return JobRun(clients, order, answer["jobRunId"])
+
+
+def write_parameters(order: Order) -> str:
+    """Return the parameters of spark-submit: every process runs the archive's Python."""
+    options = {
+        "spark.archives": f"{order.archive}#environment",
+        "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": PYTHON,
+        "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": PYTHON,
+        "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
+        **order.spark,
+    }
+    return " ".join(f"--conf {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+
+
+class JobRun:
+    """A job run that was started.
+
+    Args:
+        clients: Of EMR Serverless and of CloudWatch's logs.
+        order: What was asked for.
+        identity: AWS's name of it.
+    """
+
+    def __init__(self, clients: Clients, order: Order, identity: str) -> None:
+        self._clients, self._order, self.identity = clients, order, identity
+        self._told: set[str] = set()
+        self._since_ms = 0
+        self._state = ""
+
+    def follow(self) -> Iterator[tuple[str, str]]:
+        """Yield what happens until the run has ended, as it comes: (state, details), (stdout, line) and (stderr, line).
+
+        Raises:
+            SettingsError: A right is missing.
+            TransientError: AWS did not answer.
+        """
+        while True:
+            state, details = self.look()
+            yield from self._read_log()
+            if state != self._state:
+                self._state = state
+                yield state, details
+            if state in ENDED:
+                return
+            threading.Event().wait(POLL_SECONDS)
+
+    def look(self) -> tuple[str, str]:
+        """Return the state of the run, and what AWS says of it."""
+        with translated(f"job run {self.identity}"):
+            found = self._clients.emr.get_job_run(applicationId=self._order.application, jobRunId=self.identity)["jobRun"]
+        return found["state"], found.get("stateDetails") or ""
+
+    def cancel(self) -> str:
+        """Cancel the run, wait until it has ended, and return how."""
+        with translated(f"job run {self.identity}"):
+            if (state := self.look()[0]) in ENDED:
+                return state
+            self._clients.emr.cancel_job_run(applicationId=self._order.application, jobRunId=self.identity)
+        while (state := self.look()[0]) not in ENDED:
+            threading.Event().wait(POLL_SECONDS)
+        return state
+
+    def _read_log(self) -> Iterator[tuple[str, str]]:
+        """Yield the driver's new lines; none while there is no log yet."""
+        query = {"logGroupName": self._order.log_group, "logStreamNamePrefix": self._order.name, "startTime": self._since_ms, "limit": LINES_AT_ONCE}
+        try:
+            with translated(f"log group {self._order.log_group}"):
+                pages = list(self._clients.logs.get_paginator("filter_log_events").paginate(**query))
+        except SettingsError as error:
+            if isinstance(error.__cause__, self._clients.logs.exceptions.ResourceNotFoundException):
+                return
+            raise
+        for event in sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]):
+            self._since_ms = max(self._since_ms, event["timestamp"])
+            if event["eventId"] in self._told or ROLE not in event["logStreamName"]:
+                continue
+            self._told.add(event["eventId"])
+            yield ("stdout" if event["logStreamName"].lower().endswith("stdout") else "stderr"), event["message"]

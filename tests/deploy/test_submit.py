@@ -1,0 +1,128 @@
+"""`chandlery submit` against moto's EMR Serverless: what is asked of AWS, what comes back, and what ends it early."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aws import PATIENCE_SECONDS, ROLE, Cloud, Given
+from proxy import busy_proxy
+
+from chandlery.storage import Store
+from chandlery.tables import read_table
+
+pytestmark = [pytest.mark.s3, pytest.mark.slow]
+
+OWN_FEATURE = """from chandlery import feature
+
+@feature("range", unit="price", window="1", lookback=1)
+def span(bars):
+    return bars.high - bars.low
+"""
+
+
+def end(running: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """Wait for the end; return exit code, stdout and stderr."""
+    try:
+        out, told = running.communicate(timeout=PATIENCE_SECONDS)
+    finally:
+        running.kill()
+    return running.returncode, out, told
+
+
+def carry_out_here(given: Given, folder: Path) -> None:
+    """Let this environment be the driver's container."""
+    entry = given.fetch(given.driver["entryPoint"], folder)
+    given.job.job_driver["sparkSubmit"]["entryPoint"] = str(entry)
+    given.carry_out([sys.executable], {**os.environ, **given.cloud.server.admin}, folder)
+
+
+def test_a_run_that_goes_well(cloud: Cloud, tmp_path: Path) -> None:
+    (cloud.folder / "own.py").write_text(OWN_FEATURE)
+    more = 'extensions = ["own.py"]\n[engine.spark]\n"spark.executor.cores" = "4"\n"spark.master" = "yarn"\n'
+    running = cloud.start("ingest", "well", more=more)
+    given = cloud.take()
+    options = given.options
+    assert given.job.execution_role_arn == ROLE
+    assert options["spark.executor.cores"] == "4"
+    assert "spark.master" not in options
+    archive, _, name = options["spark.archives"].rpartition("#")
+    assert name == "environment"
+    staging, _, path = archive.rpartition("/environments/")
+    assert Store(staging, cloud.server.storage).head(f"environments/{path}") is not None
+    assert {value for option, value in options.items() if "PYTHON" in option} == {"./environment/bin/python"}
+    carry_out_here(given, tmp_path)
+    code, out, told = end(running)
+    assert code == 0, told
+    assert "objects published to s3://crypto-lake/well" in out
+    assert "running" in told
+    assert "success" in told
+    lake = read_table("s3://crypto-lake/well", "candles", options=cloud.server.storage)
+    assert set(lake["symbol"].unique()) == {"BTCUSD", "ETHUSD", "XRPUSD"}
+    assert Store("s3://crypto-lake/well", cloud.server.storage).head("lake.json") is not None
+
+
+def test_a_run_that_fails_has_the_exit_code_of_what_failed(cloud: Cloud, tmp_path: Path) -> None:
+    running = cloud.start("run", "fails", source="s3://crypto-raw/nothing")
+    carry_out_here(cloud.take(), tmp_path)
+    code, _, told = end(running)
+    assert code == 2, told
+    assert "no files at s3://crypto-raw/nothing" in told
+    assert "failed: the driver ended with 2" in told
+
+
+def test_a_run_that_aws_ends_is_worth_trying_again(cloud: Cloud) -> None:
+    running = cloud.start("run", "lost")
+    cloud.take().end("FAILED", "no capacity")
+    code, _, told = end(running)
+    assert code == 5, told
+    assert "ended as FAILED before it had an exit code: no capacity" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_cancels_it(cloud: Cloud, number: signal.Signals) -> None:
+    running = cloud.start("run", f"cancelled-{number}")
+    given = cloud.take()
+    assert running.stderr is not None
+    while "running" not in running.stderr.readline():
+        pass
+    running.send_signal(number)
+    code, _, told = end(running)
+    assert code == 130, told
+    assert "cancelled" in told
+    assert given.job.state == "CANCELLED"
+
+
+def test_aws_throttles(cloud: Cloud) -> None:
+    with busy_proxy(cloud.endpoint, 2, every=3, codes=(429, 503), body=b'{"__type": "ThrottlingException", "message": "Rate exceeded"}') as endpoint:
+        running = cloud.start("run", "throttled", endpoint=endpoint)
+        given = cloud.take()
+        Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put("exit_code", b"3")
+        given.end("FAILED", "exit code 3")
+        code, _, told = end(running)
+    assert code == 3, told
+    assert len([job for job in cloud.client("emr-serverless").list_job_runs(applicationId=cloud.application)["jobRuns"] if job["name"] == given.job.name]) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "source", "said"),
+    [
+        ("plan", "s3://crypto-raw/plain", "command 'plan'; expected one of run, ingest, forecast, check"),
+        ("check --prune", "s3://crypto-raw/plain", "--prune with check; expected of --json"),
+        ("run", "raw/", "[source] uri 'raw/'; expected s3://…, which containers of AWS can reach"),
+    ],
+)
+def test_what_makes_no_sense_elsewhere_is_told(cloud: Cloud, command: str, source: str, said: str) -> None:
+    code, _, told = end(cloud.start(command, "odd", source=source))
+    assert code == 2, told
+    assert said in told
+
+
+def test_no_such_application(cloud: Cloud) -> None:
+    code, _, told = end(replace(cloud, application="00none").start("run", "nowhere"))
+    assert code == 2, told
+    assert "application 00none: ResourceNotFoundException" in told
