@@ -49,4 +49,4 @@ docs: $(WITH_SPARK)  ## write the generated pages anew: docs/tables.md, docs/cli
 
 lock: $(READY)  ## pin every dependency anew
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --extra spark --extra bench --python-version 3.11 pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --extra aws --extra spark --extra bench --python-version 3.11 pyproject.toml -o constraints.txt

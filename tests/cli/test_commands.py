@@ -94,7 +94,7 @@ def test_query_shows_values_to_the_letter(lake: Path) -> None:
 def test_init_writes_settings_that_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "chandlery.toml"
     assert json.loads(chandlery("init", "--path", path, "--json").stdout) == {"path": str(path)}
-    assert set(tomllib.loads(path.read_text())) == {"source", "lake", "forecast", "engine", "storage"}
+    assert set(tomllib.loads(path.read_text())) == {"source", "lake", "forecast", "engine", "submit", "storage"}
 
 
 @pytest.mark.parametrize(

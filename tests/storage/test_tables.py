@@ -12,7 +12,7 @@ import pytest
 
 from chandlery import tables
 from chandlery.errors import SettingsError
-from chandlery.schema import TABLES
+from chandlery.schema import LAKE_FILE, TABLES
 from chandlery.storage import Store
 from chandlery.tables import conform, encode, read_table, write_partition
 
@@ -40,6 +40,7 @@ def test_equal_bytes_are_not_put_again(tmp_path: Path) -> None:
 
 def test_partition_keys_come_back_as_columns(tmp_path: Path) -> None:
     write_partition(Store(str(tmp_path)), "ledger", KEYS, [ledger(3)], lambda: None)
+    (tmp_path / LAKE_FILE).touch()
     found = read_table(str(tmp_path), "ledger", symbol="ltc/usd")
     assert found.columns == TABLES["ledger"].schema.column_names()
     assert found["symbol"].to_list() == ["LTCUSD"] * 3

@@ -20,6 +20,7 @@ from chandlery.errors import SettingsError
 __all__ = ["build_environment", "name_environment"]
 
 PACKAGE = "chandlery"
+OWN_CODE = Path(__file__).parents[1]
 CLUSTERS_OWN = ("pyspark", "py4j")  # they belong to the cluster's Spark, and come from there
 LEFT_OUT = ("__pycache__", "site-packages", "dist-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "config-3.*")  # of the standard library
 COMPRESSION = 4  # of gzip: level 9 takes four times as long and saves a thirtieth
@@ -31,10 +32,9 @@ def name_environment() -> str:
     digest = hashlib.blake2b(digest_size=8)
     for line in (platform.python_version(), platform.machine(), *_pinned()):
         digest.update(f"{line}\n".encode())
-    root = Path(__file__).parents[1]
-    for path in sorted(root.rglob("*")):
+    for path in sorted(OWN_CODE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+            digest.update(f"{path.relative_to(OWN_CODE)}\n".encode() + path.read_bytes())
     return f"{PACKAGE}-{distribution(PACKAGE).version}-py{sys.version_info.major}{sys.version_info.minor}-{digest.hexdigest()}.tar.gz"
 
 
@@ -54,6 +54,7 @@ def build_environment(target: Path) -> None:
         root = Path(folder, "environment")
         python = copy_python(root)
         _install(python, Path(folder))
+        _take_own_code(root)
         part = target.with_name(f"{target.name}.part")
         try:
             pack(root, part)
@@ -84,6 +85,13 @@ def _install(python: Path, folder: Path) -> None:
     pinned.write_text("\n".join(_pinned()))
     left_out.write_text("\n".join(f"{name}; python_version < '3'" for name in CLUSTERS_OWN))
     call_tool("uv", "pip", "install", "--quiet", "--python", str(python), "--break-system-packages", "--link-mode", "copy", "--constraint", str(pinned), "--override", str(left_out), _own_requirement())
+
+
+def _take_own_code(root: Path) -> None:
+    """Put the code that runs this in the place of what was installed: an environment may see it before its own."""
+    place = next(root.rglob(f"*-packages/{PACKAGE}"))
+    shutil.rmtree(place)
+    shutil.copytree(OWN_CODE, place, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def call_tool(name: str, *arguments: str) -> None:

@@ -97,7 +97,7 @@ class JobRun:
 
     def __init__(self, clients: Clients, order: Order, identity: str) -> None:
         self._clients, self._order, self.identity = clients, order, identity
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self._since_ms = 0
         self._state = ""
 
@@ -146,7 +146,8 @@ class JobRun:
             raise
         for event in sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]):
             self._since_ms = max(self._since_ms, event["timestamp"])
-            if event["eventId"] in self._told or ROLE not in event["logStreamName"]:
+            stream = event["logStreamName"]
+            if (stream, event["eventId"]) in self._told or ROLE not in stream:
                 continue
-            self._told.add(event["eventId"])
-            yield ("stdout" if event["logStreamName"].lower().endswith("stdout") else "stderr"), event["message"]
+            self._told.add((stream, event["eventId"]))
+            yield ("stdout" if stream.lower().endswith("stdout") else "stderr"), event["message"]

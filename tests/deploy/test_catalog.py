@@ -1,0 +1,91 @@
+"""What a run tells AWS Glue, on moto's: the partitions of all tables, those that came and those that went."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws import REGION, Cloud
+from lakes import write_days
+
+from chandlery.config import load_settings
+from chandlery.errors import SettingsError
+from chandlery.pipeline import Options, RunReport, run
+from chandlery.schema import TABLES
+from chandlery.storage import Store
+from chandlery.tables import list_partitions, partition_path
+
+pytestmark = [pytest.mark.s3, pytest.mark.slow]
+
+LAKE = "s3://crypto-lake/catalogued"
+
+
+@pytest.fixture
+def glue(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    return cloud.client("glue")
+
+
+def make_database(glue: Any, name: str) -> str:
+    """Make what deploy/terraform makes: a table each, with projected symbols."""
+    glue.create_database(DatabaseInput={"Name": name})
+    for table in TABLES.values():
+        keys = [{"Name": key, "Type": "string"} for key in table.partitions]
+        parameters = {"projection.enabled": "true", **({"projection.symbol.type": "enum", "projection.symbol.values": "none"} if "symbol" in table.partitions else {})}
+        glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{LAKE}/{table.name}/", "Columns": [{"Name": "interval", "Type": "string"}]}})
+    return name
+
+
+def bring_up_to_date(cloud: Cloud, source: Path, database: str, *, prune: bool = False) -> RunReport:
+    flags = {
+        "source": {"uri": str(source)},
+        "lake": {"uri": LAKE, "lease_seconds": 2, "catalog": database},
+        "storage": cloud.server.storage,
+        "forecast": {"horizons": ["1m", "5m"], "min_train": "10d", "models": ["linear"]},
+        "engine": {"workers": 1},
+    }
+    return run(load_settings(None, flags), Options(prune=prune))
+
+
+def known(glue: Any, database: str, table: str) -> dict[tuple[str, ...], str]:
+    """Return where the partitions of a table lie."""
+    pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
+    return {tuple(part["Values"]): part["StorageDescriptor"]["Location"] for page in pages for part in page["Partitions"]}
+
+
+def there(cloud: Cloud, table: str) -> dict[tuple[str, ...], str]:
+    parts = list_partitions(Store(LAKE, cloud.server.storage), table)
+    return {tuple(part[key] for key in TABLES[table].partitions): f"{LAKE}/{partition_path(table, part).rpartition('/')[0]}/" for part in parts}
+
+
+def symbols(glue: Any, database: str, table: str) -> str:
+    return str(glue.get_table(DatabaseName=database, Name=table)["Table"]["Parameters"]["projection.symbol.values"])
+
+
+def test_partitions_follow_the_lake(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
+    database = make_database(glue, "follows")
+    write_days(tmp_path, 0, 40, symbols=2)
+    bring_up_to_date(cloud, tmp_path, database)
+    assert len(there(cloud, "candles")) == 2
+    for table in TABLES:
+        assert known(glue, database, table) == there(cloud, table)
+    assert symbols(glue, database, "candles") == "BTCUSD,ETHUSD"
+    assert bring_up_to_date(cloud, tmp_path, database).run_id is None
+    write_days(tmp_path, 0, 40, symbols=3)
+    bring_up_to_date(cloud, tmp_path, database)
+    assert symbols(glue, database, "forecasts") == "BTCUSD,ETHUSD,XRPUSD"
+    next(tmp_path.glob("*eth*")).unlink()
+    bring_up_to_date(cloud, tmp_path, database, prune=True)
+    assert len(there(cloud, "candles")) == 2
+    for table in TABLES:
+        assert known(glue, database, table) == there(cloud, table)
+    assert symbols(glue, database, "candles") == "BTCUSD,XRPUSD"
+
+
+def test_a_database_that_is_not_there_is_told_and_made_up_for(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
+    write_days(tmp_path, 0, 40, symbols=2)
+    with pytest.raises(SettingsError, match="Glue database late: EntityNotFoundException"):
+        bring_up_to_date(cloud, tmp_path, "late")
+    make_database(glue, "late")
+    assert [stage.name for stage in bring_up_to_date(cloud, tmp_path, "late").stages if stage.computed] == ["catalog"]
+    assert known(glue, "late", "candles") == there(cloud, "candles")
