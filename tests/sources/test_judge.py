@@ -26,7 +26,7 @@ ROWS = [
     (f"{T},8,10,11,9,1", ["low_above_body"]),
     (f"{T},10,10,9,11,1", ["high_below_body", "low_above_body"]),
     (f"{T + 1},10,10,11,9,1", ["off_grid_time"]),
-    ("946684800000,10,10,11,9,1", ["time_out_of_range"]),
+    ("946684800000,10,10,11,9,1", ["time_out_of_range"]),  # pragma: allowlist secret
     ("1767312060000,10,10,11,9,1", ["time_out_of_range"]),
     ("99999999999999999999999,10,10,11,9,1", ["off_grid_time", "time_out_of_range"]),
     ("-5,abc,,nan,-1,-1", ["unparseable", "missing_value", "non_finite", "non_positive_price", "negative_volume", "off_grid_time", "time_out_of_range"]),

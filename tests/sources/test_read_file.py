@@ -156,7 +156,7 @@ def test_a_file_that_is_written_over_between_its_readings_is_told(later):
         found.fetch_raw(pl.Series([1, 17]))
 
 
-@pytest.mark.parametrize("time", ["4000000000000", "946684800000"])
+@pytest.mark.parametrize("time", ["4000000000000", "946684800000"])  # pragma: allowlist secret
 def test_file_of_future_or_ancient_times_is_read_and_every_row_refused(time):
     found = read(HEADER + f"{time},1,1,1,1,1\n".encode() * 3 + line(0) * 4)
     assert found.rejects["reasons"].to_list()[0][-1] == "time_out_of_range"
