@@ -1,5 +1,6 @@
 """Is everything reachable and allowed? Real probes, and what to do where one fails."""
 
+import datetime as dt
 import secrets
 import socket
 from collections.abc import Callable
@@ -9,12 +10,13 @@ from functools import cache, partial
 
 import msgspec
 
-from chandlery.config import Settings
+from chandlery.config import Settings, parse_interval
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.lake import read_lake_file
 from chandlery.models import model_names
 from chandlery.storage import Entry, Store, list_source, split_source
+from chandlery.tables import measure_table
 
 __all__ = ["Probe", "check"]
 
@@ -31,8 +33,13 @@ class Probe(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
-def check(settings: Settings) -> list[Probe]:
-    """Probe the source, the lake, the models and the engine; nothing is left behind."""
+def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
+    """Probe the source, the lake, the models and the engine; nothing is left behind.
+
+    Args:
+        settings: From `load_settings`.
+        until: The lake must have candles up to the beginning of this UTC day; not asked where it is left out.
+    """
     find_files = cache(partial(_find_files, settings))  # a listing takes its time
     return [
         _probe("source", lambda: _list(settings, find_files)),
@@ -40,6 +47,7 @@ def check(settings: Settings) -> list[Probe]:
         _probe("lake: write", lambda: _write(settings)),
         _probe("models", lambda: ", ".join(settings.forecast.models or model_names(settings.forecast.extensions))),
         _probe("engine", lambda: _work(settings, find_files)),
+        *([] if until is None else [_probe("fresh", lambda: _find_newest(settings, until))]),
     ]
 
 
@@ -117,6 +125,19 @@ def _open_lake(settings: Settings) -> Store:
 def _read(settings: Settings) -> str:
     file = read_lake_file(_open_lake(settings))
     return "empty" if file is None else f"{file.exchange}, {file.interval}, horizons {file.horizons}, models {', '.join(file.models)}"
+
+
+def _find_newest(settings: Settings, until: dt.date) -> str:
+    """Make sure that the newest candle of all symbols closes at the beginning of a UTC day, or later."""
+    store = _open_lake(settings)
+    file, newest = read_lake_file(store), measure_table(store, "candles").last
+    if file is None or newest is None:
+        raise SettingsError(f"no candle at {store.uri}", f"candles until {until} 00:00 UTC", "run `chandlery ingest` first")
+    closes = newest + dt.timedelta(seconds=parse_interval(file.interval))
+    found = f"the newest candle closes at {closes:%Y-%m-%d %H:%M} UTC"
+    if closes < dt.datetime.combine(until, dt.time(), dt.UTC):
+        raise SettingsError(f"{found}, before {until}", "", "see whether the day's files have come to the source, then run `chandlery ingest`")
+    return found
 
 
 def _write(settings: Settings) -> str:

@@ -128,7 +128,11 @@ def plan(config: Config = None, source: Source = None, lake: LakeUri = None, hor
 
 
 @app.command()
-def check(config: Config = None, source: Source = None, lake: LakeUri = None, engine: Engine = None, json: Json = False) -> None:
+def check(
+    config: Config = None, source: Source = None, lake: LakeUri = None, engine: Engine = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The lake must have candles up to the beginning of this UTC day, as in 2019-06-02.")] = None,
+    json: Json = False,
+) -> None:  # fmt: skip
     """Probe source, lake, models and engine, and say what to do where one fails.
 
     Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
@@ -136,7 +140,7 @@ def check(config: Config = None, source: Source = None, lake: LakeUri = None, en
     from chandlery import show  # noqa: PLC0415
     from chandlery.check import check as look  # noqa: PLC0415
 
-    probes = look(_settings(config, source_uri=source, lake_uri=lake, engine_name=engine))
+    probes = look(_settings(config, source_uri=source, lake_uri=lake, engine_name=engine), until.date() if until else None)
     show.probes(probes, as_json=json)
     raise typer.Exit(0 if all(probe.ok for probe in probes) else 2)
 
