@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WITH_SPARK := $(VENV)/.ready-with-spark
+AIRFLOW := .venv-airflow
+AIRFLOW_PINS := tests/deploy/airflow-constraints.txt
+WITH_AIRFLOW := $(AIRFLOW)/.ready
 
 .PHONY: help demo test-fast test test-full prove lint bench docs lock
 
@@ -20,16 +23,21 @@ $(WITH_SPARK): $(READY)  # apart: the demo needs none of its 450 MB
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,spark]'
 	@touch $(WITH_SPARK)
 
+$(WITH_AIRFLOW): $(AIRFLOW_PINS) | $(READY)  # an environment of its own: Airflow's dependencies and ours do not mix
+	$(PYTHON) -m venv --clear $(AIRFLOW)
+	$(BIN)/uv pip install --quiet --python $(AIRFLOW)/bin/python --no-deps --requirement $(AIRFLOW_PINS)
+	@touch $(WITH_AIRFLOW)
+
 demo: $(READY)  ## bucket to bucket on a real S3 server, with real candles
 	@$(BIN)/python demo/demo.py
 
 test-fast: $(WITH_SPARK)  ## for each commit: under a minute
 	$(BIN)/python -m pytest -q -m "not (s3 or slow or full)"
 
-test: $(WITH_SPARK)  ## what CI runs: with a real S3 server
+test: $(WITH_SPARK) $(WITH_AIRFLOW)  ## what CI runs: with a real S3 server
 	$(BIN)/python -m pytest -q -m "not full"
 
-test-full: $(WITH_SPARK)  ## everything
+test-full: $(WITH_SPARK) $(WITH_AIRFLOW)  ## everything
 	$(BIN)/python -m pytest -q
 
 prove: $(WITH_SPARK)  ## the heavy figures, on the real candles beside the repository
@@ -49,5 +57,5 @@ docs: $(WITH_SPARK)  ## write the generated pages anew: docs/tables.md, docs/cli
 	$(BIN)/python docs/generate.py
 
 lock: $(READY)  ## pin every dependency anew
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --extra aws --extra spark --extra bench --python-version 3.11 pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 tests/deploy/airflow-requirements.txt -o $(AIRFLOW_PINS)

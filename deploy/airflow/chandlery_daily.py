@@ -1,0 +1,153 @@
+"""chandlery, every day: wait → ingest → forecast → check → report.
+
+A day's run brings the lake up to date with what is in the source, proves that the day is in it, and writes the report.
+A run of a day that is in already changes nothing. Settings are Airflow Variables, read when a task runs:
+
+| Variable | meaning | without it |
+|---|---|---|
+| `chandlery_config` | path of chandlery.toml | must be set |
+| `chandlery_program` | path of `chandlery`, in an environment of its own | `chandlery`, by the worker's PATH |
+| `chandlery_on` | `worker`: the work is done where the task runs; `emr`: it is submitted to EMR Serverless | `worker` |
+| `chandlery_report` | the page that is written | `report.html` beside chandlery.toml |
+| `chandlery_wait_minutes` | how long after midnight UTC the day's files are there | `60` |
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections import deque
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.sensors.date_time import DateTimeSensor
+from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Variable, chain
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+TABLES = Asset("chandlery_tables")  # schedule=[Asset("chandlery_tables")] in another DAG: it runs when tables are fresh
+DAY_END = "data_interval_end if data_interval_end is defined else dag_run.run_after"
+WAITED = "macros.timedelta(minutes=var.value.get('chandlery_wait_minutes', 60) | int)"
+
+WORTH_RETRYING = (5, 6)
+MEANINGS = {
+    1: "unexpected",
+    2: "settings, credentials or rights are missing or wrong, or the day is not in the lake",
+    3: "some input was refused, the rest was done",
+    4: "a law was broken",
+    5: "a store did not answer: worth retrying",
+    6: "another run holds the lake: worth retrying",
+}
+LAST_LINES = 12
+DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
+
+
+class ChandleryOperator(BaseOperator):
+    """Run one command of chandlery as a process of its own: its log is the task's, its exit code decides what comes of the task.
+
+    Args:
+        arguments: The command and its flags, as templates.
+        always_here: It runs on the worker even where the others are submitted.
+    """
+
+    template_fields = ("arguments",)
+
+    def __init__(self, *, arguments: list[str], always_here: bool = False, **others: Any) -> None:
+        super().__init__(**others)
+        self.arguments, self.always_here = arguments, always_here
+        self.process: subprocess.Popen[str] | None = None
+        self.is_killed = False
+
+    def execute(self, context: Any) -> None:  # noqa: ARG002 - Airflow's own form
+        """Run the command to its end.
+
+        Raises:
+            AirflowException: It ended with an exit code that is worth retrying.
+            AirflowFailException: It ended with any other code but 0, was killed, or could not be started: nothing is retried.
+        """
+        command, folder = self._settle()
+        self.log.info("in %s: %s", folder, shlex.join(command))
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - the program is the site's own setting
+                command,
+                cwd=folder,
+                env={name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="backslashreplace",
+                start_new_session=True,
+                preexec_fn=_end_with_task,  # noqa: PLW1509 - one call of prctl
+            )
+        except OSError as error:
+            message = f"{command[0]} cannot be started in {folder}: {error.strerror}. Hint: check the Variables chandlery_program and chandlery_config"
+            raise AirflowFailException(message) from error
+        last: deque[str] = deque(maxlen=LAST_LINES)
+        try:
+            if self.is_killed:  # before there was anything to end
+                self.on_kill()
+            for line in self.process.stdout or ():
+                last.append(line.rstrip())
+                self.log.info("%s", last[-1])
+            code = self.process.wait()
+        except BaseException:  # an execution_timeout, say
+            self.on_kill()
+            raise
+        if code:
+            raise (AirflowException if code in WORTH_RETRYING else AirflowFailException)("\n".join([_describe(command, code), *last]))
+
+    def on_kill(self) -> None:
+        """End chandlery and its own processes; Airflow calls this when the task is killed."""
+        self.is_killed = True
+        if self.process is not None and self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGTERM)
+
+    def _settle(self) -> tuple[list[str], Path]:
+        """Return the command line, and the folder in which it runs: that of chandlery.toml, so that its relative paths hold."""
+        config = Variable.get("chandlery_config", default=None)
+        place = Variable.get("chandlery_on", default="worker")
+        if not config:
+            raise AirflowFailException("the Variable chandlery_config is not set; expected the path of chandlery.toml. Hint: `chandlery init` writes one")
+        if place not in {"worker", "emr"}:
+            raise AirflowFailException(f"the Variable chandlery_on is {place!r}; expected worker or emr")
+        path, (name, *flags) = Path(config).expanduser().absolute(), self.arguments
+        submitted = ["submit"] if place == "emr" and not self.always_here else []
+        return [Variable.get("chandlery_program", default="chandlery"), *submitted, name, "--config", str(path), *flags], path.parent
+
+
+def _end_with_task() -> None:
+    """Let the kernel end chandlery where its task is killed outright, with no time to do it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGTERM)
+
+
+def _describe(command: list[str], code: int) -> str:
+    how = f"exit code {code}: {MEANINGS.get(code, 'unknown')}" if code > 0 else signal.Signals(-code).name
+    return f"{shlex.join(command)} ended with {how}. Its last words:"
+
+
+with DAG(
+    dag_id="chandlery_daily",
+    description="Raw candles to tables, forecasts, scores and a report",
+    doc_md=__doc__,
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=datetime(2010, 1, 1, tzinfo=timezone.utc),  # noqa: UP017 - Airflow 3.3 also runs on Python 3.10
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_exponential_backoff": 2.0, "max_retry_delay": timedelta(hours=1)},
+    tags=["chandlery"],
+):
+    chain(
+        DateTimeSensor(task_id="wait", mode="reschedule", target_time=f"{{{{ (data_interval_end + {WAITED}) if data_interval_end is defined else dag_run.run_after }}}}"),
+        ChandleryOperator(task_id="ingest", arguments=["ingest"]),
+        ChandleryOperator(task_id="forecast", arguments=["forecast"]),
+        ChandleryOperator(task_id="check", arguments=["check", "--until", f"{{{{ ({DAY_END}) | ds }}}}"], outlets=[TABLES]),
+        ChandleryOperator(task_id="report", arguments=["report", "--output", "{{ var.value.get('chandlery_report', 'report.html') }}"], always_here=True),
+    )
