@@ -99,6 +99,8 @@ class ChandleryOperator(BaseOperator):
         except BaseException:  # an execution_timeout, say
             self.on_kill()
             raise
+        finally:
+            self.is_killed = False
         if code:
             raise (AirflowException if code in WORTH_RETRYING else AirflowFailException)("\n".join([_describe(command, code), *last]))
 
