@@ -90,6 +90,6 @@ def sample(first_day: dt.date) -> dict[str, pl.DataFrame]:
 def write_program(folder: Path) -> Path:
     """Return this very chandlery as a program, as an environment of its own has one."""
     path = folder / "chandlery"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT / "src"}" exec "{sys.executable}" -m chandlery "$@"\n')
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT / "src"}:$PYTHONPATH" exec "{sys.executable}" -m chandlery "$@"\n')
     path.chmod(0o755)
     return path
