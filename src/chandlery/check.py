@@ -31,6 +31,7 @@ class Probe(msgspec.Struct, frozen=True):
     ok: bool
     found: str
     hint: str = ""
+    exit_code: int = 0
 
 
 def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
@@ -55,7 +56,7 @@ def _probe(name: str, look: Callable[[], str]) -> Probe:
     try:
         return Probe(name, ok=True, found=look())
     except ChandleryError as error:
-        return Probe(name, ok=False, found=error.found, hint=error.hint)
+        return Probe(name, ok=False, found=error.found, hint=error.hint, exit_code=error.exit_code)
 
 
 def _name_probe() -> str:

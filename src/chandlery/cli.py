@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from chandlery.config import Settings, load_settings
-from chandlery.errors import ChandleryError
+from chandlery.errors import ChandleryError, gravest
 
 __all__ = ["app", "main"]
 
@@ -39,6 +39,7 @@ Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for 
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Forget the candles of files that are gone.")]
+Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The lake must have candles up to the beginning of this UTC day, as in 2019-06-02.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
@@ -130,8 +131,7 @@ def plan(config: Config = None, source: Source = None, lake: LakeUri = None, hor
 @app.command()
 def check(
     config: Config = None, source: Source = None, lake: LakeUri = None, engine: Engine = None,
-    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The lake must have candles up to the beginning of this UTC day, as in 2019-06-02.")] = None,
-    json: Json = False,
+    until: Until = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Probe source, lake, models and engine, and say what to do where one fails.
 
@@ -142,7 +142,7 @@ def check(
 
     probes = look(_settings(config, source_uri=source, lake_uri=lake, engine_name=engine), until.date() if until else None)
     show.probes(probes, as_json=json)
-    raise typer.Exit(0 if all(probe.ok for probe in probes) else 2)
+    raise typer.Exit(gravest([probe.exit_code for probe in probes]))
 
 
 @app.command()
@@ -275,7 +275,7 @@ def parity(
 @app.command()
 def submit(
     command: Annotated[str, typer.Argument(help="run, ingest, forecast or check.")], config: Config = None, source: Source = None, lake: LakeUri = None,
-    horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, json: Json = False, quiet: Quiet = False,
+    horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, until: Until = None, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Carry a command out on AWS EMR Serverless, as [submit] says: pack this environment, put it and the settings into a bucket, start a job run, follow it.
 
@@ -288,7 +288,7 @@ def submit(
     from chandlery.submit import write_command  # noqa: PLC0415
 
     settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
-    raise typer.Exit(send(settings, write_command(command, wait=wait, prune=prune, json=json, quiet=quiet), open_watch(quiet=quiet or json)))
+    raise typer.Exit(send(settings, write_command(command, until=until and f"{until:%Y-%m-%d}", wait=wait, prune=prune, json=json, quiet=quiet), open_watch(quiet=quiet or json)))
 
 
 @app.command()

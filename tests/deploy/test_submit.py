@@ -74,6 +74,15 @@ def test_a_run_that_fails_has_the_exit_code_of_what_failed(cloud: Cloud, tmp_pat
     assert "failed: the driver ended with 2" in told
 
 
+def test_a_check_of_a_day_is_handed_on(cloud: Cloud, tmp_path: Path) -> None:
+    running = cloud.start("check --until 2019-06-02", "well")
+    carry_out_here(cloud.take(), tmp_path)
+    code, out, told = end(running)
+    assert code == 2, told
+    assert "FAIL fresh" in out
+    assert "before 2019-06-02" in out
+
+
 def test_a_run_that_aws_ends_is_worth_trying_again(cloud: Cloud) -> None:
     running = cloud.start("run", "lost")
     cloud.take().end("FAILED", "no capacity")
@@ -112,7 +121,7 @@ def test_aws_throttles(cloud: Cloud) -> None:
     ("command", "source", "said"),
     [
         ("plan", "s3://crypto-raw/plain", "command 'plan'; expected one of run, ingest, forecast, check"),
-        ("check --prune", "s3://crypto-raw/plain", "--prune with check; expected of --json"),
+        ("check --prune", "s3://crypto-raw/plain", "--prune with check; expected of --until, --json"),
         ("run", "raw/", "[source] uri 'raw/'; expected s3://…, which containers of AWS can reach"),
     ],
 )

@@ -28,7 +28,7 @@ from chandlery.submit.serverless import Clients, JobRun, Order, start_job
 
 __all__ = ["build_environment", "submit", "write_command"]
 
-COMMANDS = {"run": ("wait", "prune", "json", "quiet"), "ingest": ("wait", "prune", "json", "quiet"), "forecast": ("wait", "json", "quiet"), "check": ("json",)}
+COMMANDS = {"run": ("wait", "prune", "json", "quiet"), "ingest": ("wait", "prune", "json", "quiet"), "forecast": ("wait", "json", "quiet"), "check": ("until", "json")}
 ENTRY = "main.py"
 ENTRY_TEXT = b"from chandlery.driver import main\n\nmain()\n"
 HERE_ALONE = {"spark.master", "spark.pyspark.python"}  # options of a session that AWS chooses
@@ -65,7 +65,7 @@ def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
     return int(code)
 
 
-def write_command(name: str, **flags: bool) -> list[str]:
+def write_command(name: str, **flags: str | bool | None) -> list[str]:
     """Return a command as it is written on a line.
 
     Raises:
@@ -76,7 +76,7 @@ def write_command(name: str, **flags: bool) -> list[str]:
     given = [flag for flag, wanted in flags.items() if wanted]
     if odd := [flag for flag in given if flag not in COMMANDS[name]]:
         raise SettingsError(f"--{odd[0]} with {name}", f"of --{', --'.join(COMMANDS[name])}", f"leave it out, or see `chandlery {name} --help`")
-    return [name, *(f"--{flag}" for flag in given)]
+    return [name, *(word for flag in given for word in (f"--{flag}", flags[flag]) if isinstance(word, str))]
 
 
 def check_places(settings: Settings) -> None:
