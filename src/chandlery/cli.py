@@ -288,7 +288,7 @@ def submit(
     from chandlery.submit import write_command  # noqa: PLC0415
 
     settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
-    raise typer.Exit(send(settings, write_command(command, until=until and f"{until:%Y-%m-%d}", wait=wait, prune=prune, json=json, quiet=quiet), open_watch(quiet=quiet or json)))
+    raise typer.Exit(send(settings, write_command(command, until=f"{until:%Y-%m-%d}" if until else None, wait=wait, prune=prune, json=json, quiet=quiet), open_watch(quiet=quiet or json)))
 
 
 @app.command()
