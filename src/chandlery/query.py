@@ -33,7 +33,7 @@ def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.D
     """
     store = Store(lake, options)
     with duckdb.connect(":memory:") as connection:
-        for statement in ("SET enable_external_access = false", "SET TimeZone = 'UTC'"):
+        for statement in ("SET enable_external_access = false", "SET enable_progress_bar = false", "SET TimeZone = 'UTC'"):
             connection.execute(statement)
         try:
             _check_statement(sql)

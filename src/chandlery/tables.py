@@ -290,16 +290,20 @@ def check_known(symbol: str, known: set[str], lake: str) -> None:
 
 
 def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], bool]) -> list[tuple[dict[str, str], bytes]]:
-    """Return the bytes of a table's chosen objects, each as of the etag that was listed.
+    """Return the bytes of a table's chosen objects, each as of the etag that was listed; what is still as it was is not read again.
 
     Raises:
         StoreUnavailableError: Objects were replaced faster than they could be read.
     """
+    held: dict[tuple[str, str], bytes | None] = {}
     for _ in range(TRIES):
         entries = [(keys, entry) for entry in list_objects(store, table) if choose(keys := parse_partition(entry.path))]
-        contents = list(store.ask_ahead(lambda found: store.get_if_match(found[1].path, found[1].etag), entries))
-        if all(content is not None for content in contents):
-            return [(keys, content) for (keys, _), content in zip(entries, contents, strict=True) if content is not None]
+        held = {place: held.get(place) for place in ((entry.path, entry.etag) for _, entry in entries)}
+        missing = [place for place, content in held.items() if content is None]
+        held.update(zip(missing, store.ask_ahead(lambda place: store.get_if_match(*place), missing), strict=True))
+        contents = [(keys, held[entry.path, entry.etag]) for keys, entry in entries]
+        if all(content is not None for _, content in contents):
+            return [(keys, content) for keys, content in contents if content is not None]
     raise StoreUnavailableError(f"{table} is being replaced all the while", "a moment of rest", "run again")
 
 

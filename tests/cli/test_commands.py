@@ -61,6 +61,14 @@ def test_a_query_prints_what_it_gives_and_nothing_else(lake: Path) -> None:
     assert "no rows; columns symbol" in chandlery("query", "SELECT symbol FROM candles WHERE close < 0", "--lake", lake).stdout
 
 
+def test_a_long_query_draws_no_bar_between_what_is_printed(lake: Path) -> None:
+    """DuckDB would draw one where Python has no script, as in `python -c`."""
+    sql = "SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar'"
+    code = f"from chandlery.query import query; print(query({str(lake)!r}, {sql!r}).item())"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "false\n"
+
+
 @pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "CREATE TABLE x (a INTEGER)", "SELECT * FROM nowhere", "SELECT interval 1 day"])
 def test_a_wrong_query_is_one_text_and_exit_2(lake: Path, sql: str) -> None:
     ended = chandlery("query", sql, "--lake", lake)

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from lakes import digests, run_lake, write_days
 from s3_server import Server
@@ -19,7 +21,7 @@ from chandlery.errors import LeaseHeldError
 from chandlery.lease import check_lease, hold_lease
 from chandlery.query import query
 from chandlery.storage import Store
-from chandlery.tables import read_table
+from chandlery.tables import encode, partition_path, read_table
 
 
 def upload(server: Server, folder: Path, prefix: str, pattern: str = "*") -> str:
@@ -191,3 +193,31 @@ def test_a_read_while_an_object_is_replaced_is_never_mixed(admin: Server, tmp_pa
     finally:
         stop.set()
         writer.join()
+
+
+def test_a_table_is_read_while_its_objects_are_replaced_one_after_another(admin: Server) -> None:
+    """As a run does with many pairs: a reader of all of them meets a replaced one at every try."""
+    store = Store(f"s3://crypto-lake/{secrets.token_hex(4)}", admin.storage)
+    keys = [{"exchange": "made_up", "symbol": f"PAIR{number:03}"} for number in range(150)]
+    contents = [encode([pl.DataFrame({"source": [name]})]) or b"" for name in ("old", "new")]
+    stop, turns = threading.Event(), cycle((content, key) for content in contents for key in keys)
+
+    def put() -> None:
+        content, key = next(turns)
+        store.put(partition_path("ledger", key), content)
+
+    def replace() -> None:
+        while not stop.is_set():
+            put()
+
+    for _ in keys:
+        put()
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        found = read_table(store.uri, "ledger", columns=["symbol", "source"], options=admin.storage)
+    finally:
+        stop.set()
+        writer.join()
+    assert found["symbol"].to_list() == [key["symbol"] for key in keys]
+    assert found["source"].is_in(["old", "new"]).all()
