@@ -14,6 +14,7 @@ from s3_server import s3_server
 
 from chandlery.storage import Store
 
+collect_ignore = ["airflow_days.py"]  # it runs in Airflow's own environment
 BUCKETS = ("crypto-raw", "crypto-lake", "crypto-staging")
 
 
