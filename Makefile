@@ -53,7 +53,7 @@ bench: $(WITH_SPARK)  ## speed beside the yardstick, in turns
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,spark,bench]'
 	$(BIN)/python benchmarks/bench.py
 
-docs: $(WITH_SPARK)  ## write the generated pages anew: docs/tables.md, docs/cli.md, docs/athena.sql
+docs: $(WITH_SPARK)  ## write what is generated anew: docs/tables.md, docs/cli.md, docs/athena.sql, Terraform's tables
 	$(BIN)/python docs/generate.py
 
 lock: $(READY)  ## pin every dependency anew

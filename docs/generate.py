@@ -1,6 +1,7 @@
-"""Writes docs/tables.md, docs/cli.md and docs/athena.sql from the code: `make docs`. A test holds them equal."""
+"""Writes docs/tables.md, docs/cli.md, docs/athena.sql and the Glue tables of Terraform from the code: `make docs`. A test holds them equal."""
 
 import inspect
+import json
 from pathlib import Path
 
 import polars as pl
@@ -66,15 +67,30 @@ def render_athena() -> str:
     return "\n".join(lines)
 
 
+def render_catalogue() -> str:
+    """Return every table as Terraform declares it to the Glue catalogue."""
+    tables = {}
+    for table in TABLES.values():
+        columns, keys = ([{"name": name, "type": kind, "comment": comment} for name, kind, comment in list_columns(table, keys=keys)] for keys in (False, True))
+        tables[table.name] = {"description": inspect.cleandoc(table.schema.__doc__ or "").partition("\n")[0], "columns": columns, "partitions": keys}
+    return json.dumps(tables, indent=2, ensure_ascii=False) + "\n"
+
+
 def declare(table: Table, *, keys: bool) -> list[str]:
     """Return a table's columns as Athena declares them: the partition keys, or the others and those of the models."""
-    columns = {name: describe(column.dtype) for name, column in table.schema.columns().items() if (name in table.partitions) is keys}
+    return [f"  `{name}` {kind}" for name, kind, _ in list_columns(table, keys=keys)]
+
+
+def list_columns(table: Table, *, keys: bool) -> list[tuple[str, str, str]]:
+    """Return name, Athena's type and meaning of a table's columns: the partition keys, or the others and those of the models."""
+    columns = {name: column for name, column in table.schema.columns().items() if (name in table.partitions) is keys}
+    listed = [(name, ATHENA[describe(column.dtype)], column.description or "") for name, column in columns.items()]
     if table.schema is Forecasts and not keys:
-        columns |= {model_column(model): "Float32" for model in (*BUILT_IN, BLEND)}
-    return [f"  `{name}` {ATHENA[kind]}" for name, kind in columns.items()]
+        listed += [(model_column(model), ATHENA["Float32"], f"what {model} forecast, in the quote currency; null where not fitted") for model in (*BUILT_IN, BLEND)]
+    return listed
 
 
-PAGES = {"tables.md": render_tables, "cli.md": render_cli, "athena.sql": render_athena}
+PAGES = {"tables.md": render_tables, "cli.md": render_cli, "athena.sql": render_athena, "../deploy/terraform/modules/catalog/tables.json": render_catalogue}
 
 if __name__ == "__main__":
     for name, render in PAGES.items():

@@ -99,6 +99,13 @@ def test_athenas_statements_can_be_parsed(spark: SparkSession) -> None:
     assert kinds == ["CreateTable", "RepairTable"] * len(TABLES)
 
 
+def test_redshift_copies_a_file_into_as_many_columns() -> None:
+    types, kinds = read_types(), dict(re.findall(r'"?(\w+)"? ([a-z]+(?: precision)?)', PAGE.split("CREATE TABLE btcusd_2019 (")[1].split(");")[0]))
+    stored = {name: kind for name, kind in TABLES["candles"].schema.to_polars_schema().items() if name not in TABLES["candles"].partitions}
+    assert kinds == {name: types[name_type(kind)]["Redshift"] for name, kind in stored.items()}
+    assert list(kinds) == list(stored)
+
+
 def test_hadoops_version_is_that_of_the_spark_we_pin() -> None:
     jar = next((Path(pyspark.__file__).parent / "jars").glob("hadoop-client-api-*.jar"))
     assert f"hadoop-aws:{jar.stem.removeprefix('hadoop-client-api-')}`" in PAGE
