@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,28 +41,35 @@ class Server:
     @property
     def admin(self) -> dict[str, str]:
         """The environment of somebody who may do everything."""
-        return {"AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": "admin-secret"}
+        return self.environment("admin")
 
     @property
     def reader(self) -> dict[str, str]:
         """The environment of somebody who may only read."""
-        return {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader-secret"}
+        return self.environment("reader")
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return the environment of one of its identities."""
+        return {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": f"{name}-secret"}
 
 
 @contextmanager
-def s3_server(folder: Path, buckets: tuple[str, ...]) -> Iterator[Server]:
+def s3_server(folder: Path, buckets: tuple[str, ...], identities: Mapping[str, list[str]] | None = None) -> Iterator[Server]:
     """Run a server over a folder, with some buckets, until the block ends.
+
+    Args:
+        folder: Where its data, settings and logs lie.
+        buckets: Buckets to make.
+        identities: What others than admin and reader may do, by name: Read, List or Write, and where, as in `Read:lake/candles/*`.
 
     Raises:
         RuntimeError: It did not answer in time; its log is part of the text.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    identities = [
-        {"name": "admin", "credentials": [{"accessKey": "admin", "secretKey": "admin-secret"}], "actions": ["Admin", "Read", "List", "Write"]},  # pragma: allowlist secret
-        {"name": "reader", "credentials": [{"accessKey": "reader", "secretKey": "reader-secret"}], "actions": ["Read", "List"]},  # pragma: allowlist secret
-    ]
-    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+    known = {"admin": ["Admin", "Read", "List", "Write"], "reader": ["Read", "List"], **(identities or {})}
+    entries = [{"name": name, "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}], "actions": actions} for name, actions in known.items()]
+    (folder / "s3.json").write_text(json.dumps({"identities": entries}))
     for name in ("logs", "data"):
         (folder / name).mkdir(exist_ok=True)
     program = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
@@ -139,7 +146,7 @@ def make_bucket(server: Server, bucket: str) -> None:
         bucket,
         endpoint=server.endpoint,
         access_key_id="admin",
-        secret_access_key="admin-secret",  # noqa: S106 - of this server alone  # pragma: allowlist secret
+        secret_access_key="admin-secret",  # noqa: S106 - of this server alone
         region="us-east-1",
         client_options={"allow_http": True},
     )
