@@ -146,7 +146,7 @@ def make_bucket(server: Server, bucket: str) -> None:
         bucket,
         endpoint=server.endpoint,
         access_key_id="admin",
-        secret_access_key="admin-secret",  # noqa: S106 - of this server alone
+        secret_access_key="admin-secret",  # noqa: S106 - of this server alone  # pragma: allowlist secret
         region="us-east-1",
         client_options={"allow_http": True},
     )

@@ -1,4 +1,4 @@
-# Who may do what: four roles. tests/deploy/rights.csv says it as a table, and tries every cell of it.
+# Who may do what: four roles. tests/terraform/rights.csv says it as a table, and tries every cell of it.
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}

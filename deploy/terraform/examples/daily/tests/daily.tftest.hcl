@@ -26,7 +26,7 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:emr-serverless:eu-west-1::/applications/made-up" }
   }
   mock_resource "aws_redshiftserverless_namespace" {
-    defaults = { admin_password_secret_arn = "arn:aws:secretsmanager:eu-west-1::secret:made-up" }
+    defaults = { admin_password_secret_arn = "arn:aws:secretsmanager:eu-west-1::secret:made-up" } # pragma: allowlist secret
   }
   mock_resource "aws_redshiftserverless_workgroup" {
     defaults = { arn = "arn:aws:redshift-serverless:eu-west-1::workgroup/made-up" }
