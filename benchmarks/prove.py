@@ -13,6 +13,7 @@ import polars as pl
 from bench import SHARED, run_chandlery
 from chandlery.storage import Store
 from kills import objects, prove_kills
+from readers import Crowd, prove_readers
 from spark_kills import prove_spark_kills
 
 ROWS = {"BTCUSD": 1_797_246, "EOSUSD": 1_173_342, "ETHUSD": 1_691_499, "IOTUSD": 1_000_733, "LTCUSD": 1_642_683, "NEOUSD": 801_583}  # data/README.md
@@ -114,6 +115,7 @@ def main() -> None:
         results += prove_append(scratch, ("30m",), APPEND_SHARE)
     results.append(prove_kills(rounds=30, real_rounds=3))
     results.append(prove_spark_kills(rounds=10))
+    results.append(prove_readers(Crowd(), runs=20))
     sys.exit(0 if all(results) else 1)
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from chandlery.storage import Store
-from kills import LAKE, RAW, SAMPLE, SAMPLE_SETTINGS, differences, empty, objects, upload
+from gate import LAKE, RAW
+from kills import SAMPLE, SAMPLE_SETTINGS, differences, empty, objects, upload
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 

@@ -11,7 +11,7 @@ import chandlery
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reading.md").read_text(encoding="utf-8")
 WANTED: dict[str, dict[str, Any]] = {"candles": {"symbol": "BTCUSD"}, "forecasts": {"symbol": "BTCUSD", "horizon_minutes": 30}, "scores": {}, "ledger": {}}
-PLACE = 'lake = "lake"  # or "s3://crypto-lake"'
+PLACE = re.compile(r'^lake = ("lake"  # or )?"s3://crypto-lake"$', re.MULTILINE)
 
 
 def find_snippets(section: str) -> list[str]:
@@ -22,8 +22,8 @@ def find_snippets(section: str) -> list[str]:
 
 def run_snippet(snippet: str, lake: str, **names: object) -> dict[str, Any]:
     """Run a block on a lake, and return its names."""
-    assert PLACE in snippet
-    exec(snippet.replace(PLACE, f"lake = {lake!r}"), names)  # noqa: S102 - it is our own page
+    assert PLACE.search(snippet)
+    exec(PLACE.sub(f"lake = {lake!r}", snippet), names)  # noqa: S102 - it is our own page
     return names
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "demo"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from s3_server import Server, s3_server
 

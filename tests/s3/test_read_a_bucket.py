@@ -12,8 +12,8 @@ FOLDERS = ("candles", "forecasts", "scores", "ledger")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", ["Polars", "pandas"])
-def test_snippets_read_a_bucket(admin: Server, monkeypatch: pytest.MonkeyPatch, sample_lake: Path, section: str) -> None:
+@pytest.mark.parametrize(("section", "number"), [("Polars", 0), ("pandas", 0), ("DuckDB", 1)])
+def test_snippets_read_a_bucket(admin: Server, monkeypatch: pytest.MonkeyPatch, sample_lake: Path, section: str, number: int) -> None:
     store = Store("s3://other-lake/reading", admin.storage)
     for path in sample_lake.rglob("*.parquet"):
         name = path.relative_to(sample_lake)
@@ -21,4 +21,4 @@ def test_snippets_read_a_bucket(admin: Server, monkeypatch: pytest.MonkeyPatch, 
             store.put_changed(str(name), path.read_bytes())
     for name, value in {"ENDPOINT_URL": admin.storage["endpoint_url"], "REGION": admin.storage["region"], "ALLOW_HTTP": "true"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    compare(run_snippet(find_snippets(section)[0], store.uri), read_wanted(sample_lake))
+    compare(run_snippet(find_snippets(section)[number], store.uri), read_wanted(sample_lake))
