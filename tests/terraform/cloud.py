@@ -104,7 +104,7 @@ def _name_things(setup: Session, outputs: Mapping[str, Any]) -> Names:
         return arn("glue", "catalog"), arn("glue", f"database/{database}"), arn("glue", f"table/{database}/candles")
 
     engines = {"application": outputs["application_id"], "other application": other}
-    things = {name: (arn("emr-serverless", f"/applications/{application}"),) for name, application in engines.items()}
+    things: dict[str, tuple[str, ...]] = {name: (arn("emr-serverless", f"/applications/{application}"),) for name, application in engines.items()}
     things |= {name: (arn("emr-serverless", f"/applications/{application}/jobruns/{runs[application]}"),) for name, application in (("run", outputs["application_id"]), ("other run", other))}
     things |= {f"{who} role": (role,) for who, role in outputs["roles"].items()} | {"stranger role": (arn("iam", "role/stranger", ""),)}
     things |= {"pipeline role to ec2": things["pipeline role"], "user": (arn("iam", "user/analyst-person", ""),), "new user": (arn("iam", "user/new", ""),)}

@@ -89,6 +89,16 @@ def test_identities_let_everybody_do_what_the_table_says(server: Server, capsys:
     assert all(found[cell] is not cell.allowed for cell in unsaid), "the server can say it now: take it out of UNSAID"
 
 
+@pytest.mark.parametrize("place", NAMES)
+def test_without_keys_nothing_can_be_read(server: Server, place: str) -> None:
+    open_store(server, "admin", f"{place}/")[0].put("object", b"as it was")
+    nobody = Store(f"s3://{NAMES[place]}", {**server.storage, "skip_signature": "true"})
+    with pytest.raises(SettingsError, match="no right to read"):
+        nobody.get("object")
+    with pytest.raises(SettingsError, match="no right to list"):
+        nobody.list()
+
+
 def test_chandlery_reads_for_an_analyst_what_it_reads_for_its_keeper(server: Server, sample_lake: Path) -> None:
     """Whoever may read the tables alone reads them whole, with the listings and objects that chandlery asks for."""
     keeper = open_store(server, "admin", "lake/")[0]
