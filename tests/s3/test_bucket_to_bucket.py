@@ -20,6 +20,7 @@ from s3_server import Server
 from chandlery.errors import LeaseHeldError
 from chandlery.lease import check_lease, hold_lease
 from chandlery.query import query
+from chandlery.schema import LAKE_FILE
 from chandlery.storage import Store
 from chandlery.tables import encode, partition_path, read_table
 
@@ -87,6 +88,8 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_bytes(admin: Server,
         running = subprocess.Popen(command("run", "--config", str(config), "--quiet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = {entry.path: entry.etag for entry in store.list()}
         while running.poll() is None and sum(before.get(entry.path) != entry.etag for entry in store.list()) < puts:
+            if store.head(LAKE_FILE) is None:  # there is no lake to read yet
+                continue
             found = read_table(lake, "candles", options=admin.storage)
             assert found.join(candles, on=["symbol", "open_time"], how="anti").is_empty(), round_number
         running.send_signal(signal.SIGKILL)
