@@ -23,6 +23,7 @@ import polars as pl
 from bench import SHARED
 from chandlery import read_table
 from chandlery.query import query
+from chandlery.schema import LAKE_FILE
 from chandlery.storage import Store
 from gate import LAKE, OUTSIDE, RAW, Gate
 
@@ -33,7 +34,7 @@ from s3_server import Server, s3_server
 SEED = 5
 SAMPLE = ("--symbols", "3", "--days", "55", "--faults", "0.02")  # about 200,000 rows
 SAMPLE_SETTINGS = '[lake]\nlease_seconds = 2\n[forecast]\nhorizons = ["1m", "5m", "15m", "30m", "60m"]\nmin_train = "10d"\n'  # enough fits to be worth a second process
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS, PAUSE_SECONDS = 10, 0.02
 SHOWN = 5
 
 
@@ -109,9 +110,12 @@ class Reader:
     @contextmanager
     def reading(self, lake: str) -> Iterator[None]:
         """Read again and again while the block runs."""
-        stop = threading.Event()
+        stop, store = threading.Event(), Store(lake, self._options)
 
         def read_on() -> None:
+            while store.head(LAKE_FILE) is None:  # there is no lake to read yet
+                if stop.wait(PAUSE_SECONDS):
+                    return
             while not stop.is_set():
                 self.read_all(lake)
 

@@ -79,7 +79,7 @@ def s3_server(folder: Path, buckets: tuple[str, ...], identities: Mapping[str, l
     command += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam.readOnly=false"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     log = (folder / "server.log").open("wb")
-    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: PLW1509 - one call of prctl
+    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)  # noqa: PLW1509 - one call of prctl
     try:
         server = Server(f"http://127.0.0.1:{ports['s3']}", process.pid)
         wait_until_ready(server, process, folder)
@@ -96,7 +96,8 @@ def s3_server(folder: Path, buckets: tuple[str, ...], identities: Mapping[str, l
         log.close()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """End with the process that started this one, whatever ends that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
@@ -145,8 +146,8 @@ def make_bucket(server: Server, bucket: str) -> None:
     store = S3Store(
         bucket,
         endpoint=server.endpoint,
-        access_key_id="admin",
-        secret_access_key="admin-secret",  # noqa: S106 - of this server alone  # pragma: allowlist secret
+        access_key_id=server.admin["AWS_ACCESS_KEY_ID"],
+        secret_access_key=server.admin["AWS_SECRET_ACCESS_KEY"],
         region="us-east-1",
         client_options={"allow_http": True},
     )

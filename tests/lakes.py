@@ -1,6 +1,7 @@
 """Running lakes in tests, and comparing them byte for byte."""
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 
 START = dt.datetime(2019, 1, 1, tzinfo=dt.UTC)
+SETTINGS = '[forecast]\nhorizons = ["1m", "5m"]\nmin_train = "10d"\n'
+OWN_FEATURE = """from chandlery import feature
+
+@feature("range", unit="price", window="1", lookback=1)
+def span(bars):
+    return bars.high - bars.low
+"""
 
 
 def run_lake(source: str | Path, lake: str | Path, *, workers: int = 1, storage: dict[str, str] | None = None, options: Options | None = None, **forecast: Any) -> RunReport:
@@ -25,6 +33,11 @@ def run_lake(source: str | Path, lake: str | Path, *, workers: int = 1, storage:
         "engine": {"workers": workers},
     }
     return run(load_settings(None, flags), options or Options(), Silent())
+
+
+def to_toml(sections: Mapping[str, Mapping[str, object]]) -> str:
+    """Return settings of texts as a part of chandlery.toml."""
+    return "".join(f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items()) for section, values in sections.items())
 
 
 def digests(lake: str | Path, storage: dict[str, str] | None = None) -> dict[str, str]:

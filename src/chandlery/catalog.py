@@ -10,7 +10,7 @@ from chandlery.schema import TABLES
 from chandlery.storage import Store
 from chandlery.tables import list_partitions, partition_path
 
-__all__ = ["register_partitions"]
+__all__ = ["project_values", "register_partitions"]
 
 CREATED_AT_ONCE, DELETED_AT_ONCE = 100, 25  # as much as Glue takes
 LISTED = ("exchange", "symbol")  # partition keys whose values Athena cannot count up by itself
@@ -43,7 +43,7 @@ def _register(glue: Any, store: Store, database: str, name: str) -> int:
         _check(glue.batch_create_partition(**place, PartitionInputList=some), name, "AlreadyExistsException")
     for some in _cut(gone, DELETED_AT_ONCE):
         _check(glue.batch_delete_partition(**place, PartitionsToDelete=some), name, "EntityNotFoundException")
-    _project(glue, database, table, list(wanted.values()))
+    project_values(glue, database, table, list(wanted.values()))
     return len(wanted.keys() ^ known)
 
 
@@ -59,8 +59,15 @@ def _describe(table: Mapping[str, Any], store: Store, name: str, part: Mapping[s
     return {"StorageDescriptor": table["StorageDescriptor"] | {"Location": f"{store.uri}/{folder}/"}}
 
 
-def _project(glue: Any, database: str, table: Mapping[str, Any], parts: list[dict[str, str]]) -> None:
-    """Name the values of those partition keys that a projection counts up by name."""
+def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: list[dict[str, str]]) -> None:
+    """Name the values of those partition keys that a projection counts up by name.
+
+    Args:
+        glue: A client.
+        database: The table's.
+        table: As Glue describes it.
+        parts: Keys of its partitions.
+    """
     known = table.get("Parameters", {})
     wanted = {f"projection.{key}.values": ",".join(sorted({part[key] for part in parts})) for key in LISTED if f"projection.{key}.values" in known and parts}
     if wanted.items() <= known.items():

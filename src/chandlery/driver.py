@@ -32,7 +32,7 @@ def main() -> None:
 def carry_out(job: Job, place: Path) -> int:
     """Run a job's command, with files of one's own in a folder; return its exit code."""
     for name, text in job.extensions.items():
-        (place / name).write_text(text)
+        (place / name).write_bytes(text)
     for section, values in job.settings.items():
         os.environ[f"CHANDLERY_{section.upper()}"] = json.dumps(values)
     if job.extensions:

@@ -1,6 +1,5 @@
 """A whole Airflow in tests: PostgreSQL, API server, dag processor and scheduler, and what is asked of them."""
 
-import ctypes
 import datetime as dt
 import json
 import os
@@ -9,7 +8,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -21,12 +19,10 @@ from typing import Any
 
 import psutil
 import pytest
-from s3_server import free_ports
-from sites import ROOT, Site
+from s3_server import die_with_parent, free_ports
+from sites import PYTHON, ROOT, Site
 
 DAG_ID = "chandlery_daily"
-ALL = ["wait", "ingest", "forecast", "check", "report"]
-PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 PATIENCE_SECONDS = 400
 POLL_SECONDS = 0.5
 ENDED = {"success", "failed"}
@@ -197,7 +193,7 @@ def service(command: list[str], log: Path, environment: Mapping[str, str], user:
     """Run a program until the block ends, in a group of its own; it ends with this process too."""
     as_user = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, cwd=log.parent, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=_die_with_parent, **as_user)  # noqa: PLW1509 - one call of prctl
+        process = subprocess.Popen(command, env=environment, cwd=log.parent, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=die_with_parent, **as_user)  # noqa: PLW1509 - one call of prctl
     try:
         yield process
     finally:
@@ -242,8 +238,3 @@ def _is_user(name: str) -> bool:
     with suppress(KeyError):
         return bool(pwd.getpwnam(name))
     return False
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

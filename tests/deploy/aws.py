@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from lakes import SETTINGS, to_toml
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.emrserverless import emrserverless_backends, models
 from moto.server import ThreadedMotoServer
@@ -23,6 +25,7 @@ REGION = "us-east-1"
 ROLE = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/pipeline"
 BEGINS_AS = "SUBMITTED"  # with AWS; with moto all job runs have ended well as they begin
 PATIENCE_SECONDS = 300
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,8 @@ class Cloud:
             "storage": self.server.storage,
             "submit": {"application_id": self.application, "role_arn": ROLE, "staging": "s3://crypto-staging/for/jobs"},
         }
-        texts = [f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items()) for section, values in sections.items()]
         config = self.folder / f"{lake}.toml"
-        config.write_text('[forecast]\nhorizons = ["1m", "5m"]\nmin_train = "10d"\n' + more + "".join(texts))
+        config.write_text(SETTINGS + more + to_toml(sections))
         environment = {**os.environ, **self.server.admin, "AWS_ENDPOINT_URL": endpoint or self.endpoint, "AWS_DEFAULT_REGION": REGION}
         arguments = [sys.executable, "-m", "chandlery", "submit", *command.split(), "--config", str(config)]
         return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -67,6 +69,7 @@ class Cloud:
                 if job.state == BEGINS_AS:
                     job.state = "RUNNING"
                     return Given(job, self)
+            threading.Event().wait(POLL_SECONDS)
         raise AssertionError("no job run was started")
 
 

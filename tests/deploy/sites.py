@@ -8,10 +8,16 @@ from functools import cache
 from pathlib import Path
 
 import polars as pl
+from lakes import digests
 
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
+from chandlery.storage import Store
 
 ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
+ALL = ["wait", "ingest", "forecast", "check", "report"]  # the DAG's tasks
+TENTH, ELEVENTH, TWELFTH = (dt.date(2019, 2, day) for day in (10, 11, 12))
+DAY = dt.timedelta(days=1)
 DAYS = 105
 LAST_DAYS = 5  # each of which has its last candle
 SYMBOLS = SAMPLE_SYMBOLS[:2]
@@ -65,6 +71,11 @@ class Site:
             self._put("history", self.first_day, min(days))
         for day in days:
             self._put(str(day), day, day + dt.timedelta(days=1))
+
+    def look(self) -> dict[str, tuple[str, dt.datetime]]:
+        """Return hash and time of change of every object of the lake."""
+        changed = {entry.path: entry.modified_at for entry in Store(self.lake, self.storage).list()}
+        return {path: (digest, changed[path]) for path, digest in digests(self.lake, dict(self.storage)).items()}
 
     def path(self, symbol: str, day: dt.date) -> Path:
         return self.raw / f"{symbol.lower()}-{day}.csv"

@@ -14,9 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
-from lakes import digests
 from planted_extensions import FEATURES, write_features
-from sites import ROOT, Site, write_program
+from sites import ALL, DAY, ELEVENTH, PYTHON, ROOT, TENTH, TWELFTH, Site, write_program
 
 from chandlery.lease import hold_lease
 from chandlery.storage import Store
@@ -24,10 +23,6 @@ from chandlery.storage import Store
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 PATIENCE_SECONDS = 240
-PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
-TENTH, ELEVENTH, TWELFTH = (dt.date(2019, 2, day) for day in (10, 11, 12))
-DAY = dt.timedelta(days=1)
-ALL = ["wait", "ingest", "forecast", "check", "report"]
 
 
 @dataclass(frozen=True)
@@ -164,12 +159,6 @@ def grown(days: Days, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, l
     return site, [days.run(site, day) for day in (TENTH, ELEVENTH, TWELFTH)]
 
 
-def look(site: Site) -> dict[str, tuple[str, int]]:
-    """Return hash and time of change of every object of a lake."""
-    changed = {entry.path: entry.modified_at for entry in Store(site.lake).list()}
-    return {path: (digest, changed[path]) for path, digest in digests(site.lake).items()}
-
-
 def test_the_file_is_read_without_settings(days: Days) -> None:
     assert read_answer(days.first) == {"errors": {}, "tasks": ALL}
 
@@ -177,11 +166,11 @@ def test_the_file_is_read_without_settings(days: Days) -> None:
 def test_three_days_twice_change_nothing(days: Days, grown: tuple[Site, list[Outcome]]) -> None:
     site, first = grown
     assert all(outcome.is_whole() for outcome in first), first[0].log
-    made, page = look(site), site.report.read_bytes()
+    made, page = site.look(), site.report.read_bytes()
     assert {path.partition("/")[0] for path in made} >= {"candles", "ledger", "gaps", "forecasts", "scores", "models"}
     again = [days.run(site, day) for day in (TENTH, ELEVENTH, TWELFTH)]
     assert all(outcome.is_whole() for outcome in again)
-    assert look(site) == made
+    assert site.look() == made
     assert site.report.read_bytes() == page
 
 

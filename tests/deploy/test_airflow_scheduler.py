@@ -10,23 +10,20 @@ from typing import Any
 
 import psutil
 import pytest
-from lakes import digests
 from planted_extensions import FEATURES, write_features
-from sites import DAYS, ROOT, Site, write_program
+from sites import ALL, DAY, DAYS, ELEVENTH, ROOT, TENTH, TWELFTH, Site, write_program
 
 from chandlery.lease import hold_lease
 from chandlery.storage import Store
 
 sys.path.insert(0, str(ROOT / "demo"))
 
-from airflow_house import ALL, DAG_ID, House, open_house
+from airflow_house import DAG_ID, House, open_house
 from s3_server import Server, s3_server
 
 pytestmark = [pytest.mark.airflow, pytest.mark.full, pytest.mark.s3]
 
 SOON_SECONDS, LONG_SECONDS = 60, 3600
-TENTH, ELEVENTH, TWELFTH = (dt.date(2019, 2, day) for day in (10, 11, 12))
-DAY = dt.timedelta(days=1)
 WHOLE = dict.fromkeys(ALL, ("success", 1))
 
 
@@ -69,12 +66,6 @@ def is_scheduled(run: dict[str, Any]) -> bool:
     return run["run_type"] == "scheduled"
 
 
-def look(site: Site) -> dict[str, tuple[str, dt.datetime]]:
-    """Return hash and time of change of every object of a lake."""
-    changed = {entry.path: entry.modified_at for entry in Store(site.lake, site.storage).list()}
-    return {path: (digest, changed[path]) for path, digest in digests(site.lake, dict(site.storage)).items()}
-
-
 def test_a_scheduled_day_comes_by_itself(house: House) -> None:
     run = house.wait_for_run(is_scheduled)
     assert (run["state"], house.tasks(run)) == ("success", WHOLE)
@@ -86,12 +77,12 @@ def test_a_backfill_of_three_days_twice_changes_nothing(house: House, site: Site
     runs = house.backfill(TENTH, TWELFTH)
     assert [run["state"] for run in runs] == ["success"] * 3
     assert [house.tasks(run) for run in runs] == [WHOLE] * 3
-    made, page = look(site), site.report.read_bytes()
+    made, page = site.look(), site.report.read_bytes()
     again = house.backfill(TENTH, TWELFTH)
     assert [run["state"] for run in again] == ["success"] * 3
     assert [run["dag_run_id"] for run in again] == [run["dag_run_id"] for run in runs]
     assert min(run["start_date"] for run in again) > max(run["end_date"] for run in runs)
-    assert look(site) == made
+    assert site.look() == made
     assert site.report.read_bytes() == page
     assert [house.events(run) for run in again] == [[DAG_ID] * 2] * 3
 

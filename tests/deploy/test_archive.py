@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from aws import Cloud
-from lakes import digests, run_lake
+from lakes import OWN_FEATURE, digests, run_lake
 from spark_cluster import spark_cluster, spark_home
-from test_submit import OWN_FEATURE, end
+from test_submit import end
 
 pytestmark = [pytest.mark.spark, pytest.mark.s3, pytest.mark.slow, pytest.mark.full]
 

@@ -9,19 +9,13 @@ from pathlib import Path
 
 import pytest
 from aws import PATIENCE_SECONDS, ROLE, Cloud, Given
+from lakes import OWN_FEATURE
 from proxy import busy_proxy
 
 from chandlery.storage import Store
 from chandlery.tables import read_table
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
-
-OWN_FEATURE = """from chandlery import feature
-
-@feature("range", unit="price", window="1", lookback=1)
-def span(bars):
-    return bars.high - bars.low
-"""
 
 
 def end(running: "subprocess.Popen[str]") -> tuple[int, str, str]:

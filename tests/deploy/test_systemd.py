@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lakes import digests
-from sites import DAYS, ROOT, Site, write_program
+from sites import DAYS, ROOT, TENTH, Site, write_program
 
 from chandlery.errors import LeaseHeldError, StoreUnavailableError
 from chandlery.lease import hold_lease
@@ -21,7 +21,6 @@ DEPLOY = ROOT / "deploy"
 UNITS = DEPLOY / "systemd"
 INSTALLED = Path("/opt/chandlery/bin")
 EXPOSURE = 20  # tenths of systemd's own ten: "OK" below 50, and few services of any kind stand below this
-TENTH = dt.date(2019, 2, 10)
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakes import digests
+from lakes import SETTINGS, digests, to_toml
 from s3_server import Server
 from spark_cluster import Cluster
 
 PATIENCE_SECONDS = 300
-SETTINGS = '[forecast]\nhorizons = ["1m", "5m"]\nmin_train = "10d"\n'
 BUCKET = "s3://crypto-lake"
 
 
@@ -34,9 +33,8 @@ class Harbour:
         """Start a run into a lake."""
         storage = {**self.server.storage, **({"endpoint_url": endpoint} if endpoint else {})}
         sections = {"lake": {"uri": f"{BUCKET}/{lake}"}, "source": {"uri": "s3://crypto-raw/plain"}, "storage": storage, "engine": {"name": engine}, "engine.spark": {**self.cluster.options, **(spark or {})}}
-        texts = [f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items()) for section, values in sections.items()]
         config = self.folder / f"{lake}.toml"
-        config.write_text(SETTINGS + "".join(texts).replace("[lake]\n", "[lake]\nlease_seconds = 2\n"))
+        config.write_text(SETTINGS + to_toml(sections).replace("[lake]\n", "[lake]\nlease_seconds = 2\n"))
         command = [sys.executable, "-c", "from faulty import main; main()", "run", "--quiet", "--config", str(config)]
         return subprocess.Popen(command, env={**os.environ, **self.environment, **self.cluster.driver}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harbour import BUCKET, PATIENCE_SECONDS, SETTINGS, Harbour, answer, end, hear
-from lakes import digests, write_days
+from harbour import BUCKET, PATIENCE_SECONDS, Harbour, answer, end, hear
+from lakes import OWN_FEATURE, SETTINGS, digests, to_toml, write_days
 from proxy import busy_proxy
 
 from chandlery.storage import Store
@@ -17,12 +17,6 @@ from chandlery.tables import read_table
 
 pytestmark = [pytest.mark.spark, pytest.mark.s3, pytest.mark.slow, pytest.mark.full]
 
-OWN_FEATURE = """from chandlery import feature
-
-@feature("range", unit="price", window="1", lookback=1)
-def span(bars):
-    return bars.high - bars.low
-"""
 SPECULATIVE = {"spark.speculation.quantile": "0.5", "spark.speculation.minTaskRuntime": "1s", "spark.speculation.multiplier": "1.1", "spark.speculation.interval": "100ms"}
 
 
@@ -35,8 +29,7 @@ def test_a_cluster_makes_the_same_bytes(harbour: Harbour, whole: dict[str, str])
 def test_paths_are_those_of_the_drivers_folder(harbour: Harbour, tmp_path: Path) -> None:
     write_days(tmp_path / "raw", 0, 40)
     (tmp_path / "own.py").write_text(OWN_FEATURE)
-    options = "".join(f'"{name}" = "{value}"\n' for name, value in harbour.cluster.options.items())
-    (tmp_path / "chandlery.toml").write_text(SETTINGS.replace("[forecast]\n", '[forecast]\nextensions = ["own.py"]\n') + f"[engine.spark]\n{options}")
+    (tmp_path / "chandlery.toml").write_text(SETTINGS.replace("[forecast]\n", '[forecast]\nextensions = ["own.py"]\n') + to_toml({"engine.spark": harbour.cluster.options}))
     environment = {**os.environ, **harbour.environment, **harbour.cluster.driver}
     for engine in ("local", "spark"):
         command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--source", "raw", "--lake", f"made-{engine}", "--engine", engine]

@@ -10,6 +10,8 @@ from cloud import Cloud
 from moto_aws import Session
 from rights import ROOM, Cell
 
+from chandlery.catalog import project_values
+
 REFUSED = re.compile(r"\bAccessDenied(Exception)?\b")  # the code, or in XML where the client expects JSON
 FAULT = 500
 Act = Callable[[], object]
@@ -173,7 +175,6 @@ def _others(cloud: Cloud, client: Any, thing: str) -> dict[str, Act]:
 def add_symbol(cloud: Cloud, client: Any, database: str) -> None:
     """Do as chandlery does after a run with a new symbol: read the table, change one parameter, put it back."""
     table = cloud.admin.client("glue").get_table(DatabaseName=database, Name="candles")["Table"]
-    known = {"Name", "Description", "Retention", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters"}
-    changed = {name: value for name, value in table.items() if name in known}
-    changed["Parameters"] = {**table["Parameters"], "projection.symbol.values": "BTCUSD,ETHUSD,NEWUSD"}
-    client.update_table(DatabaseName=database, TableInput=changed)
+    known = table["Parameters"]["projection.symbol.values"].split(",")
+    symbols = {*known, f"ADA{len(known)}USD", "NEWUSD"}  # one that nobody has added before
+    project_values(client, database, table, [{"exchange": "bitfinex", "symbol": symbol} for symbol in symbols])

@@ -26,7 +26,7 @@ from chandlery.submit.archive import build_environment, name_environment
 from chandlery.submit.job import EXIT_CODE, JOB, Job
 from chandlery.submit.serverless import Clients, JobRun, Order, start_job
 
-__all__ = ["build_environment", "submit", "write_command"]
+__all__ = ["submit", "write_command"]
 
 COMMANDS = {"run": ("wait", "prune", "json", "quiet"), "ingest": ("wait", "prune", "json", "quiet"), "forecast": ("wait", "json", "quiet"), "check": ("until", "json")}
 ENTRY = "main.py"
@@ -109,7 +109,7 @@ def put_job(folder: Store, settings: Settings, command: Sequence[str]) -> None:
     """Put what the driver needs into the job's folder."""
     sections = settings.model_dump(mode="json", exclude_unset=True, exclude={"submit"})
     sections["engine"] = {**sections.get("engine", {}), "name": "spark", "spark": {}}  # options of the session stand in the order
-    files = {f"{number}-{Path(path).name}": read_extension(path).decode() for number, path in enumerate(settings.forecast.extensions)}
+    files = {f"{number}-{Path(path).name}": read_extension(path) for number, path in enumerate(settings.forecast.extensions)}
     folder.put(JOB, msgspec.json.encode(Job(list(command), sections, files)))
     folder.put(ENTRY, ENTRY_TEXT)
 

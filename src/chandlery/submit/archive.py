@@ -55,12 +55,7 @@ def build_environment(target: Path) -> None:
         python = copy_python(root)
         _install(python, Path(folder))
         _take_own_code(root)
-        part = target.with_name(f"{target.name}.part")
-        try:
-            pack(root, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        pack(root, target)
 
 
 def copy_python(root: Path) -> Path:

@@ -19,4 +19,4 @@ class Job(msgspec.Struct, frozen=True):
 
     command: list[str]
     settings: dict[str, object]
-    extensions: dict[str, str]
+    extensions: dict[str, bytes]

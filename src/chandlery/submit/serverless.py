@@ -3,11 +3,11 @@
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from chandlery.aws import translated
-from chandlery.errors import SettingsError
 
 __all__ = ["Clients", "JobRun", "Order", "start_job"]
 
@@ -126,9 +126,9 @@ class JobRun:
 
     def cancel(self) -> str:
         """Cancel the run, wait until it has ended, and return how."""
+        if (state := self.look()[0]) in ENDED:
+            return state
         with translated(f"job run {self.identity}"):
-            if (state := self.look()[0]) in ENDED:
-                return state
             self._clients.emr.cancel_job_run(applicationId=self._order.application, jobRunId=self.identity)
         while (state := self.look()[0]) not in ENDED:
             threading.Event().wait(POLL_SECONDS)
@@ -137,13 +137,9 @@ class JobRun:
     def _read_log(self) -> Iterator[tuple[str, str]]:
         """Yield the driver's new lines; none while there is no log yet."""
         query = {"logGroupName": self._order.log_group, "logStreamNamePrefix": self._order.name, "startTime": self._since_ms, "limit": LINES_AT_ONCE}
-        try:
-            with translated(f"log group {self._order.log_group}"):
-                pages = list(self._clients.logs.get_paginator("filter_log_events").paginate(**query))
-        except SettingsError as error:
-            if isinstance(error.__cause__, self._clients.logs.exceptions.ResourceNotFoundException):
-                return
-            raise
+        pages: list[Any] = []
+        with translated(f"log group {self._order.log_group}"), suppress(self._clients.logs.exceptions.ResourceNotFoundException):
+            pages = list(self._clients.logs.get_paginator("filter_log_events").paginate(**query))
         for event in sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]):
             self._since_ms = max(self._since_ms, event["timestamp"])
             stream = event["logStreamName"]
