@@ -33,8 +33,10 @@ def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.D
     """
     store = Store(lake, options)
     with duckdb.connect(":memory:") as connection:
-        for statement in ("SET enable_external_access = false", "SET enable_progress_bar = false", "SET TimeZone = 'UTC'"):
+        for statement in ("SET enable_external_access = false", "SET TimeZone = 'UTC'"):
             connection.execute(statement)
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:  # on a terminal; Jupyter without widgets refuses the setting
+            connection.execute("SET enable_progress_bar = false")
         try:
             _check_statement(sql)
             for table in TABLES:
