@@ -84,6 +84,16 @@ def test_it_reads_a_lake_made_elsewhere(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-def test_a_lake_without_the_pairs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CellExecutionError, match="ETHUSD, LTCUSD, linear, tree at 30 minutes: not in this lake"):
+def test_a_lake_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CellExecutionError, match=r"no lake at .*nothing"):
         execute(tmp_path, str(tmp_path / "nothing"), monkeypatch)
+
+
+@pytest.mark.slow
+def test_a_lake_without_the_pairs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raw").mkdir()
+    for file in write_sample(SamplePlan(("BTCUSD",), days=5, start=dt.date(2018, 11, 25), seed=7)):
+        (tmp_path / "raw" / file.name).write_bytes(file.content)
+    run_lake(tmp_path / "raw", tmp_path / "lake")
+    with pytest.raises(CellExecutionError, match="ETHUSD, LTCUSD, linear, tree at 30 minutes: not in this lake"):
+        execute(tmp_path, str(tmp_path / "lake"), monkeypatch)
