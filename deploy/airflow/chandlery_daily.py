@@ -8,7 +8,7 @@ A run of a day that is in already changes nothing. Settings are Airflow Variable
 | `chandlery_config` | path of chandlery.toml | must be set |
 | `chandlery_program` | path of `chandlery`, in an environment of its own | `chandlery`, by the worker's PATH |
 | `chandlery_on` | `worker`: the work is done where the task runs; `emr`: it is submitted to EMR Serverless | `worker` |
-| `chandlery_report` | the page that is written | `report.html` beside chandlery.toml |
+| `chandlery_report` | the page that is written: a file of the worker, or an object as in s3://bucket/report.html | `report.html` beside chandlery.toml; on EMR, `reports/report.html` in the lake |
 | `chandlery_wait_minutes` | how long after midnight UTC the day's files are there | `60` |
 """
 
@@ -51,15 +51,14 @@ class ChandleryOperator(BaseOperator):
     """Run one command of chandlery as a process of its own: its log is the task's, its exit code decides what comes of the task.
 
     Args:
-        arguments: The command and its flags, as templates.
-        always_here: It runs on the worker even where the others are submitted.
+        arguments: The command and its flags, as templates; one that comes to nothing is left out.
     """
 
     template_fields = ("arguments",)
 
-    def __init__(self, *, arguments: list[str], always_here: bool = False, **others: Any) -> None:
+    def __init__(self, *, arguments: list[str], **others: Any) -> None:
         super().__init__(**others)
-        self.arguments, self.always_here = arguments, always_here
+        self.arguments = arguments
         self.process: subprocess.Popen[str] | None = None
         self.is_killed = False
 
@@ -119,8 +118,8 @@ class ChandleryOperator(BaseOperator):
             raise AirflowFailException("the Variable chandlery_config is not set; expected the path of chandlery.toml. Hint: `chandlery init` writes one")
         if place not in {"worker", "emr"}:
             raise AirflowFailException(f"the Variable chandlery_on is {place!r}; expected worker or emr")
-        path, (name, *flags) = Path(config).expanduser().absolute(), self.arguments
-        submitted = ["submit"] if place == "emr" and not self.always_here else []
+        path, (name, *flags) = Path(config).expanduser().absolute(), filter(None, self.arguments)
+        submitted = ["submit"] if place == "emr" else []
         return [Variable.get("chandlery_program", default="chandlery"), *submitted, name, "--config", str(path), *flags], path.parent
 
 
@@ -151,5 +150,5 @@ with DAG(
         ChandleryOperator(task_id="ingest", arguments=["ingest"]),
         ChandleryOperator(task_id="forecast", arguments=["forecast"]),
         ChandleryOperator(task_id="check", arguments=["check", "--until", f"{{{{ ({DAY_END}) | ds }}}}"], outlets=[TABLES]),
-        ChandleryOperator(task_id="report", arguments=["report", "--output", "{{ var.value.get('chandlery_report', 'report.html') }}"], always_here=True),
+        ChandleryOperator(task_id="report", arguments=["report", "{% if var.value.get('chandlery_report', '') %}--output={{ var.value.chandlery_report }}{% endif %}"]),
     )

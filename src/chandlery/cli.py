@@ -196,7 +196,7 @@ def write_report(
     config: Config = None, lake: LakeUri = None,
     symbol: Annotated[list[str] | None, typer.Option("--symbol", help="Show this symbol in detail; repeatable. Without it, the 12 with the most candles.")] = None,
     horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
-    output: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"), json: Json = False, quiet: Quiet = False,
+    output: Annotated[str, typer.Option(help="The page to write: a file, or an object, as in s3://bucket/report.html.")] = "report.html", json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Write the lake as one HTML page that works offline: rows, gaps, skill, calibration, the last forecasts, what is served and why.
 
@@ -214,7 +214,7 @@ def plot(
     symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")], config: Config = None, lake: LakeUri = None,
     horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
     days: Annotated[int, typer.Option(help="How many days of candles.", min=1, max=3660)] = 2,
-    output: Annotated[Path | None, typer.Option(help="The page to write; SYMBOL.html here, where none is named.")] = None, json: Json = False,
+    output: Annotated[str | None, typer.Option(help="The page to write, a file or an object; SYMBOL.html here, where none is named.")] = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write one picture of a symbol: its last candles, what had been forecast for them, and the newest forecasts.
 
@@ -274,8 +274,9 @@ def parity(
 
 @app.command()
 def submit(
-    command: Annotated[str, typer.Argument(help="run, ingest, forecast or check.")], config: Config = None, source: Source = None, lake: LakeUri = None,
-    horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, until: Until = None, json: Json = False, quiet: Quiet = False,
+    command: Annotated[str, typer.Argument(help="run, ingest, forecast, check or report.")], config: Config = None, source: Source = None, lake: LakeUri = None,
+    horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, until: Until = None,
+    output: Annotated[str | None, typer.Option(help="The page of a report: an object, as in s3://bucket/report.html; reports/report.html in the lake, where none is named.")] = None, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Carry a command out on AWS EMR Serverless, as [submit] says: pack this environment, put it and the settings into a bucket, start a job run, follow it.
 
@@ -288,7 +289,8 @@ def submit(
     from chandlery.submit import write_command  # noqa: PLC0415
 
     settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
-    raise typer.Exit(send(settings, write_command(command, until=f"{until:%Y-%m-%d}" if until else None, wait=wait, prune=prune, json=json, quiet=quiet), open_watch(quiet=quiet or json)))
+    words = write_command(settings, command, until=f"{until:%Y-%m-%d}" if until else None, output=output, wait=wait, prune=prune, json=json, quiet=quiet)
+    raise typer.Exit(send(settings, words, open_watch(quiet=quiet or json)))
 
 
 @app.command()

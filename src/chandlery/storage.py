@@ -164,13 +164,13 @@ class Store:
             reader = obstore.open_reader(self._objects, path, buffer_size=8 * 1024 * 1024)
         return cast(BinaryIO, io.BufferedReader(_Reader(reader, self), 1024 * 1024))
 
-    def put(self, path: str, content: bytes) -> None:
-        """Put an object whole."""
+    def put(self, path: str, content: bytes, media_type: str | None = None) -> None:
+        """Put an object whole; a bucket remembers its media type, such as text/html, for browsers."""
         with self._translated("write", path):
             if self.is_local:
                 _replace_file(self.root / path, content)  # several times as fast as by way of obstore's threads
             else:
-                obstore.put(self._objects, path, content, use_multipart=False)
+                obstore.put(self._objects, path, content, attributes={"Content-Type": media_type} if media_type else None, use_multipart=False)
 
     def put_file(self, path: str, file: Path) -> None:
         """Put a file's bytes whole, however many they are."""

@@ -19,6 +19,7 @@ from moto.emrserverless import emrserverless_backends, models
 from moto.server import ThreadedMotoServer
 from s3_server import Server
 
+from chandlery.schema import TABLES
 from chandlery.storage import Store
 
 REGION = "us-east-1"
@@ -47,19 +48,37 @@ class Cloud:
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=REGION, endpoint_url=self.endpoint)
 
-    def start(self, command: str, lake: str, *, endpoint: str = "", source: str = "s3://crypto-raw/plain", more: str = "") -> "subprocess.Popen[str]":
-        """Submit a command for a lake."""
+    def environment(self, endpoint: str = "") -> dict[str, str]:
+        """Return how a program finds this cloud."""
+        return {**self.server.admin, "AWS_ENDPOINT_URL": endpoint or self.endpoint, "AWS_DEFAULT_REGION": REGION}
+
+    def settle(self, lake: str, *, source: str = "s3://crypto-raw/plain", more: str = "", catalog: str = "") -> Path:
+        """Write settings for a lake."""
         sections = {
-            "lake": {"uri": f"s3://crypto-lake/{lake}"},
+            "lake": {"uri": f"s3://crypto-lake/{lake}", "catalog": catalog},
             "source": {"uri": source},
             "storage": self.server.storage,
             "submit": {"application_id": self.application, "role_arn": ROLE, "staging": "s3://crypto-staging/for/jobs"},
         }
         config = self.folder / f"{lake}.toml"
         config.write_text(SETTINGS + more + to_toml(sections))
-        environment = {**os.environ, **self.server.admin, "AWS_ENDPOINT_URL": endpoint or self.endpoint, "AWS_DEFAULT_REGION": REGION}
+        return config
+
+    def start(self, command: str, lake: str, *, endpoint: str = "", **settings: str) -> "subprocess.Popen[str]":
+        """Submit a command for a lake."""
+        config = self.settle(lake, **settings)
         arguments = [sys.executable, "-m", "chandlery", "submit", *command.split(), "--config", str(config)]
-        return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(arguments, env={**os.environ, **self.environment(endpoint)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def make_database(self, name: str, lake: str) -> str:
+        """Make in Glue what deploy/terraform makes: a table each, with projected symbols; return its name."""
+        glue = self.client("glue")
+        glue.create_database(DatabaseInput={"Name": name})
+        for table in TABLES.values():
+            keys = [{"Name": key, "Type": "string"} for key in table.partitions]
+            parameters = {"projection.enabled": "true", **({"projection.symbol.type": "enum", "projection.symbol.values": "none"} if "symbol" in table.partitions else {})}
+            glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{lake}/{table.name}/", "Columns": [{"Name": "interval", "Type": "string"}]}})
+        return name
 
     def take(self) -> "Given":
         """Wait for a job run that nobody has begun, and take it on."""
@@ -104,6 +123,15 @@ class Given:
         self.log("STDOUT", done.stdout)
         self.log("STDERR", done.stderr)
         self.end("FAILED" if done.returncode else "SUCCESS", f"the driver ended with {done.returncode}" if done.returncode else "")
+
+    def bring_entry(self, folder: Path) -> "Given":
+        """Fetch the entry point into a folder; return the job run that begins with it there."""
+        self.job.job_driver["sparkSubmit"]["entryPoint"] = str(self.fetch(self.driver["entryPoint"], folder))
+        return self
+
+    def carry_out_here(self, folder: Path) -> None:
+        """Let this environment be the driver's container."""
+        self.bring_entry(folder).carry_out([sys.executable], {**os.environ, **self.cloud.server.admin}, folder)
 
     def log(self, kind: str, text: str) -> None:
         """Put lines into the driver's log stream."""

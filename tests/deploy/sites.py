@@ -1,6 +1,7 @@
 """A site of the daily run, in tests: raw files that come by the day, settings, a lake, and chandlery as a program of its own."""
 
 import datetime as dt
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,9 +99,10 @@ def sample(first_day: dt.date) -> dict[str, pl.DataFrame]:
     return candles
 
 
-def write_program(folder: Path) -> Path:
-    """Return this very chandlery as a program, as an environment of its own has one."""
+def write_program(folder: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """Return this very chandlery as a program, as an environment of its own has one; what it finds in its environment may be more."""
     path = folder / "chandlery"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT / "src"}:$PYTHONPATH" exec "{sys.executable}" -m chandlery "$@"\n')
+    words = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in (environment or {}).items())
+    path.write_text(f'#!/bin/sh\n{words}PYTHONPATH="{ROOT / "src"}:$PYTHONPATH" exec "{sys.executable}" -m chandlery "$@"\n')
     path.chmod(0o755)
     return path

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from aws import Cloud
 from planted_extensions import FEATURES, write_features
 from sites import ALL, DAY, ELEVENTH, PYTHON, ROOT, TENTH, TWELFTH, Site, write_program
 
@@ -222,6 +223,22 @@ def test_a_killed_task_takes_chandlery_with_it(days: Days, site: Site) -> None:
         assert not process.is_running()
     assert outcome.stopped_at("ingest"), outcome.tasks
     assert "ended with SIGTERM" in outcome.log
+
+
+@pytest.mark.s3
+def test_on_emr_each_task_is_a_job_run(days: Days, cloud: Cloud, tmp_path: Path) -> None:
+    program = write_program(tmp_path, cloud.environment())
+    days.start(Site(tmp_path), dt.date(2019, 2, 9), on="emr", config=str(cloud.settle("scheduled")), program=str(program), report="")
+    told = ""
+    for task in ALL[1:]:
+        told += days.hear("job run ")
+        given = cloud.take()
+        given.carry_out_here(tmp_path)
+        assert f" submit {task} --config " in told
+    outcome = days.answer()
+    assert (outcome.state, outcome.tasks, outcome.events) == ("success", dict.fromkeys(ALL, ("success", 1)), 1), told + outcome.log
+    assert "wrote s3://crypto-lake/scheduled/reports/report.html" in outcome.log
+    assert b"BTCUSD" in (Store("s3://crypto-lake/scheduled", cloud.server.storage).get("reports/report.html") or b"")
 
 
 @pytest.mark.parametrize(

@@ -26,16 +26,6 @@ def glue(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
     return cloud.client("glue")
 
 
-def make_database(glue: Any, name: str) -> str:
-    """Make what deploy/terraform makes: a table each, with projected symbols."""
-    glue.create_database(DatabaseInput={"Name": name})
-    for table in TABLES.values():
-        keys = [{"Name": key, "Type": "string"} for key in table.partitions]
-        parameters = {"projection.enabled": "true", **({"projection.symbol.type": "enum", "projection.symbol.values": "none"} if "symbol" in table.partitions else {})}
-        glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{LAKE}/{table.name}/", "Columns": [{"Name": "interval", "Type": "string"}]}})
-    return name
-
-
 def bring_up_to_date(cloud: Cloud, source: Path, database: str, *, prune: bool = False) -> RunReport:
     flags = {
         "source": {"uri": str(source)},
@@ -63,7 +53,7 @@ def symbols(glue: Any, database: str, table: str) -> str:
 
 
 def test_partitions_follow_the_lake(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
-    database = make_database(glue, "follows")
+    database = cloud.make_database("follows", LAKE)
     write_days(tmp_path, 0, 40, symbols=2)
     bring_up_to_date(cloud, tmp_path, database)
     assert len(there(cloud, "candles")) == 2
@@ -86,6 +76,6 @@ def test_a_database_that_is_not_there_is_told_and_made_up_for(cloud: Cloud, glue
     write_days(tmp_path, 0, 40, symbols=2)
     with pytest.raises(SettingsError, match="Glue database late: EntityNotFoundException"):
         bring_up_to_date(cloud, tmp_path, "late")
-    make_database(glue, "late")
+    cloud.make_database("late", LAKE)
     assert [stage.name for stage in bring_up_to_date(cloud, tmp_path, "late").stages if stage.computed] == ["catalog"]
     assert known(glue, "late", "candles") == there(cloud, "candles")

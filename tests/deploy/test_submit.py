@@ -1,14 +1,13 @@
 """`chandlery submit` against moto's EMR Serverless: what is asked of AWS, what comes back, and what ends it early."""
 
-import os
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
-from aws import PATIENCE_SECONDS, ROLE, Cloud, Given
+from aws import PATIENCE_SECONDS, REGION, ROLE, Cloud
 from lakes import OWN_FEATURE
 from proxy import busy_proxy
 
@@ -27,13 +26,6 @@ def end(running: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return running.returncode, out, told
 
 
-def carry_out_here(given: Given, folder: Path) -> None:
-    """Let this environment be the driver's container."""
-    entry = given.fetch(given.driver["entryPoint"], folder)
-    given.job.job_driver["sparkSubmit"]["entryPoint"] = str(entry)
-    given.carry_out([sys.executable], {**os.environ, **given.cloud.server.admin}, folder)
-
-
 def test_a_run_that_goes_well(cloud: Cloud, tmp_path: Path) -> None:
     (cloud.folder / "own.py").write_text(OWN_FEATURE)
     more = 'extensions = ["own.py"]\n[engine.spark]\n"spark.executor.cores" = "4"\n"spark.master" = "yarn"\n'
@@ -48,7 +40,7 @@ def test_a_run_that_goes_well(cloud: Cloud, tmp_path: Path) -> None:
     staging, _, path = archive.rpartition("/environments/")
     assert Store(staging, cloud.server.storage).head(f"environments/{path}") is not None
     assert {value for option, value in options.items() if "PYTHON" in option} == {"./environment/bin/python"}
-    carry_out_here(given, tmp_path)
+    given.carry_out_here(tmp_path)
     code, out, told = end(running)
     assert code == 0, told
     assert "objects published to s3://crypto-lake/well" in out
@@ -61,7 +53,7 @@ def test_a_run_that_goes_well(cloud: Cloud, tmp_path: Path) -> None:
 
 def test_a_run_that_fails_has_the_exit_code_of_what_failed(cloud: Cloud, tmp_path: Path) -> None:
     running = cloud.start("run", "fails", source="s3://crypto-raw/nothing")
-    carry_out_here(cloud.take(), tmp_path)
+    cloud.take().carry_out_here(tmp_path)
     code, _, told = end(running)
     assert code == 2, told
     assert "no files at s3://crypto-raw/nothing" in told
@@ -70,11 +62,22 @@ def test_a_run_that_fails_has_the_exit_code_of_what_failed(cloud: Cloud, tmp_pat
 
 def test_a_check_of_a_day_is_handed_on(cloud: Cloud, tmp_path: Path) -> None:
     running = cloud.start("check --until 2019-06-02", "well")
-    carry_out_here(cloud.take(), tmp_path)
+    cloud.take().carry_out_here(tmp_path)
     code, out, told = end(running)
     assert code == 2, told
     assert "FAIL fresh" in out
     assert "before 2019-06-02" in out
+
+
+def test_a_report_goes_into_the_lake_as_a_page(cloud: Cloud, tmp_path: Path) -> None:
+    running = cloud.start("report", "well")
+    cloud.take().carry_out_here(tmp_path)
+    code, out, told = end(running)
+    assert code == 0, told
+    assert "wrote s3://crypto-lake/well/reports/report.html" in out
+    page = boto3.client("s3", region_name=REGION, endpoint_url=cloud.server.endpoint).get_object(Bucket="crypto-lake", Key="well/reports/report.html")
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    assert b"XRPUSD" in page["Body"].read()
 
 
 def test_a_run_that_aws_ends_is_worth_trying_again(cloud: Cloud) -> None:
@@ -114,8 +117,9 @@ def test_aws_throttles(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("command", "source", "said"),
     [
-        ("plan", "s3://crypto-raw/plain", "command 'plan'; expected one of run, ingest, forecast, check"),
+        ("plan", "s3://crypto-raw/plain", "command 'plan'; expected one of run, ingest, forecast, check, report"),
         ("check --prune", "s3://crypto-raw/plain", "--prune with check; expected of --until, --json"),
+        ("report --output report.html", "s3://crypto-raw/plain", "--output 'report.html'; expected s3://…, which containers of AWS can reach"),
         ("run", "raw/", "[source] uri 'raw/'; expected s3://…, which containers of AWS can reach"),
     ],
 )

@@ -27,7 +27,7 @@ IDENTITIES = {
     "scheduler": ["List:crypto-staging", "Read:crypto-staging/jobs/*", "Write:crypto-staging/jobs/*", "Read:crypto-staging/logs/*"],
     "analyst": [
         "Read:crypto-lake/lake.json*",  # without a star it would name a bucket
-        *(f"{act}:crypto-lake/{table}/*" for act in ("Read", "List") for table in TABLES),
+        *(f"{act}:crypto-lake/{folder}/*" for act in ("Read", "List") for folder in (*TABLES, "reports")),
         *(f"{act}:crypto-staging/athena/*" for act in ("Read", "List", "Write")),
     ],
     "auditor": ["Read:crypto-raw", "List:crypto-raw", "Read:crypto-lake", "List:crypto-lake"],

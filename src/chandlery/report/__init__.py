@@ -1,30 +1,27 @@
 """What people look at: the lake as one HTML page, and one symbol as one picture, both made of the published tables alone."""
 
-import errno
-import os
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
 from chandlery.config import Settings, normalise_symbol, to_minutes_text
-from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.errors import SettingsError
 from chandlery.lake import open_lake
 from chandlery.progress import Silent, Watch
 from chandlery.report.data import choose_horizons, newest_issue, read_detail, read_fan, read_overview, read_past
 from chandlery.report.figures import draw_plot
+from chandlery.report.output import Output
 from chandlery.report.page import load_script, render_plot, render_report
 
 __all__ = ["Written", "write_plot", "write_report"]
-
-FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Written(msgspec.Struct, frozen=True):
     """What was written.
 
     Args:
-        path: The file.
+        path: The file, or the URI of the object.
         size_bytes: Its size.
         symbols: Shown in detail.
         left_out: In the lake, and shown in tables and sums alone.
@@ -40,12 +37,12 @@ class Written(msgspec.Struct, frozen=True):
     newest: str | None
 
 
-def write_report(settings: Settings, output: Path, horizons: list[str] | None = None, watch: Watch | None = None) -> Written:
+def write_report(settings: Settings, output: str | Path, horizons: list[str] | None = None, watch: Watch | None = None) -> Written:
     """Write the lake as one HTML page that needs no network; the same tables give the same bytes.
 
     Args:
         settings: Where the lake is, and `symbols` to show in detail: without any, the 12 with the most candles.
-        output: The file to write.
+        output: The file to write, or an object of a bucket, as in s3://bucket/report.html.
         horizons: Only these, as in 30m; without any, all of the lake's.
         watch: Is told how it gets on.
 
@@ -55,23 +52,23 @@ def write_report(settings: Settings, output: Path, horizons: list[str] | None = 
     """
     watch = watch or Silent()
     script = load_script()
-    check_output(output)
+    place = Output(output, settings.storage)
     lake = open_lake(settings.lake.uri, settings.storage).file
     overview = read_overview(settings, lake, choose_horizons(lake, horizons or []))
     watch.stage("report", len(overview.shown) * len(overview.horizons))
     found = [read_detail(settings, overview, symbol, watch.advance) for symbol in overview.shown]
     watch.end()
-    size = put(output, render_report(overview, found, script))
+    size = place.put(render_report(overview, found, script))
     return Written(str(output), size, overview.shown, overview.left_out, overview.horizons, overview.newest.isoformat() if overview.newest else None)
 
 
-def write_plot(settings: Settings, symbol: str, output: Path | None = None, horizons: list[str] | None = None, days: int = 2) -> Written:
+def write_plot(settings: Settings, symbol: str, output: str | Path | None = None, horizons: list[str] | None = None, days: int = 2) -> Written:
     """Write one picture of a symbol: its last candles, what had been forecast for each moment, and the newest forecasts.
 
     Args:
         settings: Where the lake is.
         symbol: In any spelling.
-        output: The file to write; without one, SYMBOL.html here.
+        output: The file or the object to write; without one, SYMBOL.html here.
         horizons: Those of the newest forecasts, as in 30m; what had been forecast is of the longest. Without any, all of the lake's.
         days: How many days of candles.
 
@@ -81,8 +78,8 @@ def write_plot(settings: Settings, symbol: str, output: Path | None = None, hori
     """
     script = load_script()
     name = normalise_symbol(symbol)
-    output = output or Path(f"{name}.html")
-    check_output(output)
+    output = output or f"{name}.html"
+    place = Output(output, settings.storage)
     lake = open_lake(settings.lake.uri, settings.storage).file
     chosen = choose_horizons(lake, horizons or [])
     pasts = {horizon: read_past(settings, name, horizon) for horizon in chosen}
@@ -93,7 +90,7 @@ def write_plot(settings: Settings, symbol: str, output: Path | None = None, hori
     newest = fan.near["open_time"][-1]
     caption = f"{name}: candles of {to_minutes_text(fan.bar_minutes)}, {days} {'day' if days == 1 else 'days'} up to {newest:%Y-%m-%d %H:%M} UTC."
     page = render_plot(name, draw_plot(fan, past, chosen[-1]), caption, tell_plot(chosen[-1], any_issue=fan.issues.height > 0), script)
-    return Written(str(output), put(output, page), [name], [], chosen, newest.isoformat())
+    return Written(str(output), place.put(page), [name], [], chosen, newest.isoformat())
 
 
 def tell_plot(horizon: int, *, any_issue: bool) -> str:
@@ -104,34 +101,3 @@ def tell_plot(horizon: int, *, any_issue: bool) -> str:
         f"The broad band is what had been forecast for each moment {to_minutes_text(horizon)} before: 8 candles in 10 should close inside. At its end stands the newest forecast of each horizon, "
         "with bands of 80 and 95 %; dashed is naive, the price that stays where it is. A forecast of the next close is no price that one could have traded at."
     )
-
-
-def check_output(output: Path) -> None:
-    """Make sure, before the work, that a file can be written.
-
-    Raises:
-        SettingsError: Its folder is not there or may not be written to, or it is a folder itself.
-    """
-    folder = output.parent
-    problem = "is a folder" if output.is_dir() else f"cannot be written: no folder {folder}" if not folder.is_dir() else ""
-    if not problem and not os.access(output if output.exists() else folder, os.W_OK):
-        problem = "cannot be written: no right to"
-    if problem:
-        raise SettingsError(f"{output} {problem}", "a file in a folder that is there", "name another with --output")
-
-
-def put(output: Path, page: str) -> int:
-    """Write a page and return its size in bytes.
-
-    Raises:
-        SettingsError: It cannot be written.
-        StoreUnavailableError: There is no room for it.
-    """
-    content = page.encode()
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        if error.errno in FULL:
-            raise StoreUnavailableError(f"{output}: {error.strerror}", "room for the page", "make room, or name another with --output") from None
-        raise SettingsError(f"{output} cannot be written: {error.strerror}", "a file in a folder that is there", "name another with --output") from None
-    return len(content)

