@@ -10,7 +10,7 @@ import msgspec
 
 from chandlery import cli
 from chandlery.storage import Store
-from chandlery.submit.job import EXIT_CODE, JOB, Job
+from chandlery.submit.job import EXIT_CODE, JOB, LAST_LINE, Job
 
 __all__ = ["main"]
 
@@ -26,6 +26,8 @@ def main() -> None:
             code = carry_out(job, Path(place))
     finally:
         store.put(EXIT_CODE, str(code).encode())
+        sys.stdout.flush()
+        print(LAST_LINE, file=sys.stderr, flush=True)
     sys.exit(code)
 
 

@@ -12,6 +12,7 @@ from lakes import OWN_FEATURE
 from proxy import busy_proxy
 
 from chandlery.storage import Store
+from chandlery.submit.job import EXIT_CODE, LAST_LINE
 from chandlery.tables import read_table
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
@@ -89,6 +90,23 @@ def test_a_run_that_aws_ends_is_worth_trying_again(cloud: Cloud) -> None:
     assert "Traceback" not in told
 
 
+def test_lines_that_come_after_the_end_are_shown(cloud: Cloud) -> None:
+    running = cloud.start("run", "late")
+    given = cloud.take()
+    given.log("STDERR", "before the end")
+    Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"2")
+    given.end("FAILED", "exit code 2")
+    assert running.stderr is not None
+    heard = ""
+    while "failed: exit code 2" not in heard:
+        heard += running.stderr.readline()
+    given.log("STDERR", f"what was wrong\n{LAST_LINE}")
+    code, _, told = end(running)
+    assert code == 2, told
+    assert "before the end" in heard
+    assert told.splitlines() == ["what was wrong"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_cancels_it(cloud: Cloud, number: signal.Signals) -> None:
     running = cloud.start("run", f"cancelled-{number}")
@@ -107,7 +125,7 @@ def test_aws_throttles(cloud: Cloud) -> None:
     with busy_proxy(cloud.endpoint, 2, every=3, codes=(429, 503), body=b'{"__type": "ThrottlingException", "message": "Rate exceeded"}') as endpoint:
         running = cloud.start("run", "throttled", endpoint=endpoint)
         given = cloud.take()
-        Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put("exit_code", b"3")
+        Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"3")
         given.end("FAILED", "exit code 3")
         code, _, told = end(running)
     assert code == 3, told

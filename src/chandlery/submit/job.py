@@ -2,10 +2,11 @@
 
 import msgspec
 
-__all__ = ["EXIT_CODE", "JOB", "Job"]
+__all__ = ["EXIT_CODE", "JOB", "LAST_LINE", "Job"]
 
 JOB = "job.json"  # what is to be done
 EXIT_CODE = "exit_code"  # how it ended
+LAST_LINE = "chandlery: end of the log"  # on stderr, and not shown: what AWS brings late is waited for until it comes
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from chandlery.aws import translated
+from chandlery.submit.job import LAST_LINE
 
 __all__ = ["Clients", "JobRun", "Order", "start_job"]
 
 POLL_SECONDS = 5.0
+LATE_POLLS = 12  # of the log, once the run has ended
 ENDED = ("SUCCESS", "FAILED", "CANCELLED")
 ROLE = "SPARK_DRIVER"  # whose log is shown
 PYTHON = "./environment/bin/python"  # where each container finds the archive's
@@ -100,6 +102,7 @@ class JobRun:
         self._told: set[tuple[str, str]] = set()
         self._since_ms = 0
         self._state = ""
+        self._is_log_whole = False
 
     def follow(self) -> Iterator[tuple[str, str]]:
         """Yield what happens until the run has ended, as it comes: (state, details), (stdout, line) and (stderr, line).
@@ -115,6 +118,7 @@ class JobRun:
                 self._state = state
                 yield state, details
             if state in ENDED:
+                yield from self._read_rest()
                 return
             threading.Event().wait(POLL_SECONDS)
 
@@ -134,6 +138,14 @@ class JobRun:
             threading.Event().wait(POLL_SECONDS)
         return state
 
+    def _read_rest(self) -> Iterator[tuple[str, str]]:
+        """Yield the lines that come late, until the driver's last one; a driver that never spoke has none."""
+        for _ in range(LATE_POLLS):
+            if self._is_log_whole or not self._told:
+                return
+            threading.Event().wait(POLL_SECONDS)
+            yield from self._read_log()
+
     def _read_log(self) -> Iterator[tuple[str, str]]:
         """Yield the driver's new lines; none while there is no log yet."""
         query = {"logGroupName": self._order.log_group, "logStreamNamePrefix": self._order.name, "startTime": self._since_ms, "limit": LINES_AT_ONCE}
@@ -141,9 +153,12 @@ class JobRun:
         with translated(f"log group {self._order.log_group}"), suppress(self._clients.logs.exceptions.ResourceNotFoundException):
             pages = list(self._clients.logs.get_paginator("filter_log_events").paginate(**query))
         for event in sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]):
-            self._since_ms = max(self._since_ms, event["timestamp"])
             stream = event["logStreamName"]
-            if (stream, event["eventId"]) in self._told or ROLE not in stream:
+            if (stream, event["eventId"]) in self._told or not stream.startswith(self._order.name) or ROLE not in stream:
                 continue
+            self._since_ms = max(self._since_ms, event["timestamp"])
             self._told.add((stream, event["eventId"]))
+            if event["message"] == LAST_LINE:
+                self._is_log_whole = True
+                continue
             yield ("stdout" if stream.lower().endswith("stdout") else "stderr"), event["message"]
