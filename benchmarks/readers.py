@@ -2,6 +2,9 @@
 
 Runs go through a gate that keeps what each version of each object has to answer, and when it came. Each read
 must find versions that were there between its beginning and its end; anything else is wrong.
+
+A plain scan that failed is tried once more when the run that goes on is over, and the next run waits for it:
+runs are a day apart where they are not tried out.
 """
 
 import argparse
@@ -17,7 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import ThreadingHTTPServer
 from itertools import chain
 from multiprocessing.connection import Connection
@@ -34,6 +37,7 @@ from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import parse_partition
 from gate import LAKE, RAW, Gate, Requests, name_of
+from turns import Turns
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
@@ -55,12 +59,10 @@ class Crowd:
     Args:
         processes: How many.
         threads: Readers in each of them.
-        pause: Seconds before a plain scan that failed is tried again, or less where all runs are over.
     """
 
     processes: int = 10
     threads: int = 10
-    pause: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ class Publisher:
             self._raw.put(f"{symbol}/{start:%Y-%m-%d}{'' if rise == 1 else '-again'}.csv", rows.write_csv().encode())
 
 
-def read_on(pipe: Connection, stop: Event, lake: str, options: dict[str, str], environment: dict[str, str], ways: list[str], pause: float) -> None:
+def read_on(pipe: Connection, stop: Event, lake: str, options: dict[str, str], environment: dict[str, str], ways: list[str], turns: Turns) -> None:
     """Read a lake, a thread a reader, until told to stop; everybody asks everything at least once.
 
     Sends what a reader is told who tries to write, and in the end what was read.
@@ -199,50 +201,54 @@ def read_on(pipe: Connection, stop: Event, lake: str, options: dict[str, str], e
     def read_all(place: int) -> list[Read]:
         read, reads = WAYS[ways[place]].open(lake, options), list[Read]()
         while len(reads) < len(ASKS) or not stop.is_set():
-            reads.append(read_once(ways[place], read, ASKS[(place + len(reads)) % len(ASKS)], lambda: stop.wait(pause)))
+            reads.append(read_once(ways[place], read, ASKS[(place + len(reads)) % len(ASKS)], turns))
         return reads
 
     with ThreadPoolExecutor(len(ways)) as threads:
         pipe.send(list(chain.from_iterable(threads.map(read_all, range(len(ways))))))
 
 
-def read_once(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask, wait: Callable[[], object]) -> Read:
-    """Read; where a plain scan fails, wait and read once more."""
-    problems: list[str] = []
-    while len(problems) < (1 if WAYS[way].is_ours else 2):
-        if problems:
-            wait()
-        began = time.monotonic()
-        try:
-            rows = read(ask)
-        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - failures are what is counted
-            problems.append(f"{type(error).__name__}: {error}")
-        else:
-            return Read(way, ask, began, time.monotonic(), to_answers(ask, rows), tuple(problems), find_fault(ask, rows, way))
-    return Read(way, ask, problems=tuple(problems))
+def read_once(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask, turns: Turns) -> Read:
+    """Read; where a plain scan fails, read once more when its turn has come."""
+    first = try_to_read(way, read, ask)
+    if WAYS[way].is_ours or not first.problems:
+        return first
+    with turns.read_again():
+        second = try_to_read(way, read, ask)
+    return replace(second, problems=first.problems + second.problems)
+
+
+def try_to_read(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask) -> Read:
+    """Read, or tell why that failed."""
+    began = time.monotonic()
+    try:
+        rows = read(ask)
+    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - failures are what is counted
+        return Read(way, ask, problems=(f"{type(error).__name__}: {error}",))
+    return Read(way, ask, began, time.monotonic(), to_answers(ask, rows), (), find_fault(ask, rows, way))
 
 
 @contextmanager
-def reading(lake: str, server: Server, crowd: Crowd) -> Iterator[list[Read]]:
-    """Read while the block runs, with the rights of a reader; what was read stands in the list once it has ended.
+def reading(lake: str, server: Server, crowd: Crowd) -> Iterator[tuple[Turns, list[Read]]]:
+    """Read while the block runs, with the rights of a reader; yield whose turn it is, and what was read, which stands there once the block has ended.
 
     Raises:
         EOFError: A process of readers ended early.
         TimeoutError: One says nothing.
     """
     context, reads, pipes, kinds = multiprocessing.get_context("spawn"), list[Read](), list[Connection](), list(WAYS)
-    stop, started = context.Event(), list[SpawnProcess]()
+    stop, turns, started = context.Event(), Turns(context), list[SpawnProcess]()
     for number in range(crowd.processes):
         ways = [kinds[(number * crowd.threads + reader) % len(kinds)] for reader in range(crowd.threads)]
         ours, theirs = context.Pipe(duplex=False)
-        started.append(context.Process(target=read_on, args=(theirs, stop, lake, server.storage, server.reader, ways, crowd.pause), daemon=True))
+        started.append(context.Process(target=read_on, args=(theirs, stop, lake, server.storage, server.reader, ways, turns), daemon=True))
         started[-1].start()
         theirs.close()
         pipes.append(ours)
     try:
         refusals = [receive(pipe) for pipe in pipes]  # all of them are ready
         print(f"{crowd.processes * crowd.threads} readers in {crowd.processes} processes, who may only read: {refusals[0]}", flush=True)
-        yield reads
+        yield turns, reads
         stop.set()
         reads += chain.from_iterable([receive(pipe) for pipe in pipes])
         for process in started:
@@ -316,10 +322,11 @@ def read_while_publishing(folder: Path, server: Server, crowd: Crowd, runs: int,
         publisher = Publisher(folder, server, endpoint, "readers", runs, minutes)
         publisher.publish(0)
         put = []
-        with reading(publisher.lake, server, crowd) as reads:
+        with reading(publisher.lake, server, crowd) as (turns, reads):
             for number in range(1, runs + 1):
                 before = count_versions(recorder)
-                publisher.publish(number)
+                with turns.run():
+                    publisher.publish(number)
                 put.append(count_versions(recorder) - before)
     return judge(reads, recorder), put
 
@@ -352,10 +359,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--processes", type=int, default=Crowd.processes)
     parser.add_argument("--threads", type=int, default=Crowd.threads, help="readers in each process")
-    parser.add_argument("--pause", type=float, default=Crowd.pause, help="seconds before a plain scan that failed is tried again")
     parser.add_argument("--runs", type=int, default=20)
     asked = parser.parse_args()
-    sys.exit(0 if prove_readers(Crowd(asked.processes, asked.threads, asked.pause), asked.runs) else 1)
+    sys.exit(0 if prove_readers(Crowd(asked.processes, asked.threads), asked.runs) else 1)
 
 
 if __name__ == "__main__":
