@@ -9,6 +9,8 @@
 set -eu
 config=$1 report=$2 until=${3:-$(date -u +%F)}
 program=${CHANDLERY:-chandlery}
+case $config in /*) ;; *) config=$PWD/$config ;; esac
+case $report in /* | *://*) ;; *) report=$PWD/$report ;; esac
 cd "$(dirname "$config")"
 "$program" run --config "$config"
 "$program" check --config "$config" --until "$until"

@@ -9,7 +9,7 @@ from chandlery.errors import SettingsError, TransientError
 __all__ = ["open_client", "translated"]
 
 TRIES = 10  # of a call that is throttled, at growing intervals
-BUSY = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "ServiceUnavailable", "InternalServerException", "InternalServiceException", "RequestTimeout", "SlowDown"}
+BUSY = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "ServiceUnavailable", "InternalServerException", "InternalServiceException", "RequestTimeout", "SlowDown", "ConcurrentModificationException"}
 
 
 def open_client(service: str, region: str | None) -> Any:
@@ -41,7 +41,7 @@ def translated(what: str) -> Iterator[None]:
         SettingsError: It is not there, or a right or a credential is missing.
         TransientError: AWS refused for load, or did not answer.
     """
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415 - of the extra `aws`
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError  # noqa: PLC0415 - of the extra `aws`
 
     try:
         yield
@@ -52,5 +52,7 @@ def translated(what: str) -> Iterator[None]:
         raise SettingsError(f"{what}: {code}: {message}", "one that is there, and the right to use it", "check its name, the region, the role and its policy") from error
     except NoCredentialsError as error:
         raise SettingsError("no credentials for AWS", "those of the cloud SDK's own chain", "set AWS_PROFILE, or give the machine a role") from error
+    except ParamValidationError as error:
+        raise SettingsError(f"{what}: {' '.join(str(error).split())}", "what AWS takes", "check the settings that it names, such as role_arn") from error
     except BotoCoreError as error:
         raise TransientError(f"{what}: AWS did not answer: {error}", "", "run again") from error

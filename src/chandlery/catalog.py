@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from chandlery.aws import open_client, translated
-from chandlery.errors import TransientError
+from chandlery.errors import SettingsError, TransientError
 from chandlery.schema import TABLES
 from chandlery.storage import Store
 from chandlery.tables import list_partitions, partition_path
@@ -19,32 +19,51 @@ LISTED = ("exchange", "symbol")  # partition keys whose values Athena cannot cou
 def register_partitions(store: Store, database: str) -> int:
     """Make Glue's partitions those of the lake, and Athena's projected symbols those that have one; return how many changed.
 
-    The tables are there: deploy/terraform makes them.
+    The tables are there: deploy/terraform makes them. Glue is asked before the lake is listed, so that a run
+    that publishes meanwhile loses nothing.
 
     Raises:
-        SettingsError: The database, a table or a right is missing.
+        SettingsError: The database, a table or a right is missing, or a table is another lake's.
         TransientError: AWS refused for load, or did not answer.
     """
     glue = open_client("glue", store.options.get("region"))
     with translated(f"Glue database {database}"):
-        return sum(_register(glue, store, database, name) for name in TABLES)
+        tables = [glue.get_table(DatabaseName=database, Name=name)["Table"] for name in TABLES]
+        for table in tables:
+            _check_table(table, store, database)
+        return sum(_register(glue, store, database, table) for table in tables)
 
 
-def _register(glue: Any, store: Store, database: str, name: str) -> int:
-    table = glue.get_table(DatabaseName=database, Name=name)["Table"]
-    keys = [key["Name"] for key in table.get("PartitionKeys", [])]
-    wanted = {tuple(part[key] for key in keys): part for part in list_partitions(store, name)}
-    pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=name, ExcludeColumnSchema=True)
-    known = {tuple(part["Values"]) for page in pages for part in page["Partitions"]}
+def _check_table(table: Mapping[str, Any], store: Store, database: str) -> None:
+    """Make sure that a table is one of this lake: another lake's readers would see its partitions gone.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    name, location = table["Name"], table.get("StorageDescriptor", {}).get("Location", "")
+    if location.rstrip("/") != f"{store.uri}/{name}":
+        raise SettingsError(f"table {name} of Glue database {database} lies at {location or 'no place'}", f"{store.uri}/{name}/", 'set [lake] catalog = "" for a lake that Glue does not know, or apply deploy/terraform for this one')
+    keys = tuple(key["Name"] for key in table.get("PartitionKeys", []))
+    if keys != TABLES[name].partitions:
+        raise SettingsError(f"table {name} of Glue database {database} has the partition keys {', '.join(keys) or '(none)'}", ", ".join(TABLES[name].partitions), "apply the deploy/terraform of this version")
+
+
+def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) -> int:
+    name = table["Name"]
     place = {"DatabaseName": database, "TableName": name}
-    fresh = [_describe(table, store, name, wanted[values]) | {"Values": list(values)} for values in sorted(wanted.keys() - known)]
-    gone = [{"Values": list(values)} for values in sorted(known - wanted.keys())]
-    for some in _cut(fresh, CREATED_AT_ONCE):
-        _check(glue.batch_create_partition(**place, PartitionInputList=some), name, "AlreadyExistsException")
+    pages = glue.get_paginator("get_partitions").paginate(**place, ExcludeColumnSchema=True)
+    known = {tuple(part["Values"]): part.get("StorageDescriptor", {}).get("Location") for page in pages for part in page["Partitions"]}
+    parts = list_partitions(store, name)
+    wanted = {tuple(part[key] for key in TABLES[name].partitions): f"{store.uri}/{partition_path(name, part).rpartition('/')[0]}/" for part in parts}
+    gone = [values for values, location in sorted(known.items()) if wanted.get(values) != location]
+    fresh = [values for values, location in sorted(wanted.items()) if known.get(values) != location]
     for some in _cut(gone, DELETED_AT_ONCE):
-        _check(glue.batch_delete_partition(**place, PartitionsToDelete=some), name, "EntityNotFoundException")
-    project_values(glue, database, table, list(wanted.values()))
-    return len(wanted.keys() ^ known)
+        _check(glue.batch_delete_partition(**place, PartitionsToDelete=[{"Values": list(values)} for values in some]), name, "EntityNotFoundException")
+    for some in _cut(fresh, CREATED_AT_ONCE):
+        described = [{"Values": list(values), "StorageDescriptor": table["StorageDescriptor"] | {"Location": wanted[values]}} for values in some]
+        _check(glue.batch_create_partition(**place, PartitionInputList=described), name, "AlreadyExistsException")
+    project_values(glue, database, table, parts)
+    return len({*gone, *fresh})
 
 
 def _check(answer: Mapping[str, Any], name: str, harmless: str) -> None:
@@ -52,11 +71,6 @@ def _check(answer: Mapping[str, Any], name: str, harmless: str) -> None:
     failed = [error["ErrorDetail"] for error in answer.get("Errors", []) if error["ErrorDetail"]["ErrorCode"] != harmless]
     if failed:
         raise TransientError(f"Glue left out {len(failed)} partitions of {name}: {failed[0]['ErrorCode']}: {failed[0].get('ErrorMessage', '')}", "", "run again")
-
-
-def _describe(table: Mapping[str, Any], store: Store, name: str, part: Mapping[str, str]) -> dict[str, Any]:
-    folder = partition_path(name, part).rpartition("/")[0]
-    return {"StorageDescriptor": table["StorageDescriptor"] | {"Location": f"{store.uri}/{folder}/"}}
 
 
 def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: list[dict[str, str]]) -> None:
@@ -76,7 +90,7 @@ def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: li
     glue.update_table(DatabaseName=database, TableInput={name: table[name] for name in taken if name in table} | {"Parameters": {**known, **wanted}})
 
 
-def _cut(items: list[dict[str, Any]], length: int) -> list[list[dict[str, Any]]]:
+def _cut(items: list[tuple[str, ...]], length: int) -> list[list[tuple[str, ...]]]:
     """Return a list in pieces of a length."""
     coming = iter(items)
     return list(iter(lambda: list(islice(coming, length)), []))

@@ -278,7 +278,7 @@ def submit(
     horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, until: Until = None,
     output: Annotated[str | None, typer.Option(help="The page of a report: an object, as in s3://bucket/report.html; reports/report.html in the lake, where none is named.")] = None, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Carry a command out on AWS EMR Serverless, as [submit] says: pack this environment, put it and the settings into a bucket, start a job run, follow it.
+    """Carry a command out on AWS EMR Serverless, as chandlery.toml says under submit: pack this environment, put it and the settings into a bucket, start a job run, follow it.
 
     The run's lines come as they are written; its exit code is this command's. Ctrl-C cancels it.
 

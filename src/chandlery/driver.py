@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from chandlery import cli
+from chandlery.errors import SettingsError
 from chandlery.storage import Store
 from chandlery.submit.job import EXIT_CODE, JOB, LAST_LINE, Job
 
@@ -17,11 +18,16 @@ __all__ = ["main"]
 
 def main() -> None:
     """Carry out the job whose folder, and how it is reached, are told; leave the exit code there."""
-    folder, options = sys.argv[1:3]
-    store = Store(folder, json.loads(options))
-    job = msgspec.json.decode(store.get(JOB) or b"", type=Job)
+    if len(sys.argv) != 3:  # noqa: PLR2004 - with the program's own name
+        sys.exit("usage: python -m chandlery.driver FOLDER STORAGE_OPTIONS; `chandlery submit` calls it so")
+    store = Store(sys.argv[1], json.loads(sys.argv[2]))
     code = 1
     try:
+        content = store.get(JOB)
+        if content is None:
+            code = SettingsError.exit_code
+            sys.exit(f"chandlery: no {JOB} at {store.uri}; expected what `chandlery submit` puts there. Hint: submit again")
+        job = msgspec.json.decode(content, type=Job)
         with tempfile.TemporaryDirectory(prefix="chandlery-job-") as place:
             code = carry_out(job, Path(place))
     finally:

@@ -73,8 +73,7 @@ def check_lease(store: Store, token: LeaseToken) -> None:
         if not (store.root / LOCK).exists():
             raise SettingsError(f"{store.uri} is not the run's own lake on {socket.gethostname()}", "a bucket, or a folder that all machines share", "give such a --lake")
         return
-    content = store.get(PATH)
-    body = msgspec.json.decode(content, type=LeaseBody) if content else None
+    body = _read_body(store.get(PATH) or b"")
     if body is None or body.owner != token.owner or body.released:
         raise LeaseHeldError("this run has lost the lake to another", "", "the other one will finish; run again after it")
 
@@ -138,12 +137,9 @@ class _Holder:
         there, content = self._store.head(PATH), self._store.get(PATH)
         if there is None or content is None:
             return None
-        try:
-            body = msgspec.json.decode(content, type=LeaseBody)
-        except msgspec.DecodeError:
-            body = LeaseBody("unknown", "", self._seconds)
+        body = _read_body(content) or LeaseBody("unknown", "", self._seconds)
         age = self._store.now() - there.modified_at
-        if not body.released and age <= dt.timedelta(seconds=body.seconds + 1):  # stores tell whole seconds
+        if not body.released and age <= dt.timedelta(seconds=min(body.seconds, FOREVER) + 1):  # stores tell whole seconds
             return None
         return self._store.put_if_match(PATH, self._body(), there.etag)
 
@@ -157,6 +153,14 @@ class _Holder:
     def release(self) -> None:
         if self._etag is not None:
             self._store.put_if_match(PATH, self._body(released=True), self._etag)
+
+
+def _read_body(content: bytes) -> LeaseBody | None:
+    """Return what a lease's object says; None where it says nothing that is understood."""
+    try:
+        return msgspec.json.decode(content, type=LeaseBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _held(store: Store) -> LeaseHeldError:

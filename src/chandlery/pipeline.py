@@ -158,9 +158,8 @@ def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, opti
     session.only = frozenset(settings.symbols if stages == [_ingest] else ())
     if _is_up_to_date(session, stages):
         stages = []
-    if settings.lake.catalog and (stages or read_summary(session.store).catalog != settings.lake.catalog):
-        stages = [*stages, _register]
     if not stages:
+        _register(session)
         return session.report
     with session.held():
         if file := session.lake_file:
@@ -168,7 +167,7 @@ def _carry_out(stages: list[Callable[[Session], None]], settings: Settings, opti
             if others:
                 session.tell(f"model {others[0]!r} is not among this lake's models, which were fixed by its first run. Hint: write to a new --lake to use it")
         try:
-            for stage in stages:
+            for stage in (*stages, _register):
                 stage(session)
         except ChandleryError as error:
             session.report.exit_code = error.exit_code
@@ -283,12 +282,10 @@ def _forecast(session: Session) -> None:
 
 
 def _register(session: Session) -> None:
-    """Tell Glue of partitions that came or went."""
-    summary, database = read_summary(session.store), session.settings.lake.catalog
-    write_summary(session.store, replace(summary, catalog=""))  # until it is done
-    with session.stage("catalog", len(TABLES), len(TABLES)):
-        register_partitions(session.store, database)
-    write_summary(session.store, replace(summary, catalog=database))
+    """Tell Glue, where settings name a database, of partitions that came or went; a run that has nothing else to do looks there too."""
+    if database := session.settings.lake.catalog:
+        with session.stage("catalog", len(TABLES), len(TABLES)):
+            register_partitions(session.store, database)
 
 
 def _forget_gone(session: Session, symbols: frozenset[str]) -> None:

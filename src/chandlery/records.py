@@ -70,7 +70,6 @@ class Summary(msgspec.Struct, frozen=True):
         gaps: That of the ingest which the gaps rest on.
         forecast: That of the ingest which the forecasts rest on.
         base: Hash of the settings, algorithms and versions that the forecasts rest on.
-        catalog: The Glue database that knows the partitions of all these.
         version: Of this form.
     """
 
@@ -80,7 +79,6 @@ class Summary(msgspec.Struct, frozen=True):
     gaps: str = ""
     forecast: str = ""
     base: str = ""
-    catalog: str = ""
     version: int = VERSION
 
 

@@ -92,5 +92,5 @@ def get_struct(store: Store, path: str, kind: type[Remembered]) -> Remembered | 
         return None
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):  # the latter where a byte is none of UTF-8
         return None

@@ -75,6 +75,8 @@ class Store:
         if scheme and scheme not in {*SCHEMES, "file"}:
             raise SettingsError(f"{scheme}:// in {uri}", "a path, s3://, gs:// or az://", "check the URI")
         self.is_local = scheme in {"", "file"}
+        if not self.is_local and (odd := set("#?%") & set(uri)):
+            raise SettingsError(f"{' '.join(sorted(odd))} in {uri}", "a URI without # ? %, which mean something else there", "give the bucket another prefix or name")
 
     def __getstate__(self) -> tuple[str, dict[str, str]]:
         return self.place, self.options  # tasks may work in another folder, for another user

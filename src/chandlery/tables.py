@@ -174,7 +174,7 @@ def list_objects(store: Store, table: str, keys: Mapping[str, object] | None = N
         if keys is None or name not in keys:
             break
         prefix += f"{name}={keys[name]}/"
-    return [entry for entry in store.list(prefix) if entry.path.endswith(OBJECT)]
+    return [entry for entry in store.list(prefix) if entry.path.endswith(f"/{OBJECT}")]
 
 
 @dataclass(frozen=True)

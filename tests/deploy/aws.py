@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,19 +52,19 @@ class Cloud:
         """Return how a program finds this cloud."""
         return {**self.server.admin, "AWS_ENDPOINT_URL": endpoint or self.endpoint, "AWS_DEFAULT_REGION": REGION}
 
-    def settle(self, lake: str, *, source: str = "s3://crypto-raw/plain", more: str = "", catalog: str = "") -> Path:
+    def settle(self, lake: str, *, source: str = "s3://crypto-raw/plain", more: str = "", catalog: str = "", submit: Mapping[str, str] | None = None) -> Path:
         """Write settings for a lake."""
         sections = {
             "lake": {"uri": f"s3://crypto-lake/{lake}", "catalog": catalog},
             "source": {"uri": source},
             "storage": self.server.storage,
-            "submit": {"application_id": self.application, "role_arn": ROLE, "staging": "s3://crypto-staging/for/jobs"},
+            "submit": {"application_id": self.application, "role_arn": ROLE, "staging": "s3://crypto-staging/for/jobs", **(submit or {})},
         }
         config = self.folder / f"{lake}.toml"
         config.write_text(SETTINGS + more + to_toml(sections))
         return config
 
-    def start(self, command: str, lake: str, *, endpoint: str = "", **settings: str) -> "subprocess.Popen[str]":
+    def start(self, command: str, lake: str, *, endpoint: str = "", **settings: Any) -> "subprocess.Popen[str]":
         """Submit a command for a lake."""
         config = self.settle(lake, **settings)
         arguments = [sys.executable, "-m", "chandlery", "submit", *command.split(), "--config", str(config)]
@@ -80,11 +80,15 @@ class Cloud:
             glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{lake}/{table.name}/", "Columns": [{"Name": "interval", "Type": "string"}]}})
         return name
 
+    def jobs(self) -> list[Any]:
+        """Return all job runs, in the order in which they were started."""
+        return list(emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].job_runs.get(self.application, []))
+
     def take(self) -> "Given":
         """Wait for a job run that nobody has begun, and take it on."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            for job in emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].job_runs.get(self.application, []):
+            for job in self.jobs():
                 if job.state == BEGINS_AS:
                     job.state = "RUNNING"
                     return Given(job, self)
@@ -148,6 +152,25 @@ class Given:
     def end(self, state: str, details: str = "") -> None:
         """Let the job run end."""
         self.job.state_details, self.job.state = details, state
+
+
+@contextmanager
+def held_back(call: str) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Let a call to EMR Serverless be done, and its answer wait; yield what is set when it has come, and what lets it go on."""
+    backend = emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION]
+    came, go_on, before = threading.Event(), threading.Event(), getattr(backend, call)
+
+    def call_and_wait(*words: Any, **named: Any) -> Any:
+        answer = before(*words, **named)
+        came.set()
+        go_on.wait(PATIENCE_SECONDS)
+        return answer
+
+    setattr(backend, call, call_and_wait)
+    try:
+        yield came, go_on
+    finally:
+        delattr(backend, call)
 
 
 @contextmanager

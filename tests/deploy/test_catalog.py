@@ -77,5 +77,29 @@ def test_a_database_that_is_not_there_is_told_and_made_up_for(cloud: Cloud, glue
     with pytest.raises(SettingsError, match="Glue database late: EntityNotFoundException"):
         bring_up_to_date(cloud, tmp_path, "late")
     cloud.make_database("late", LAKE)
-    assert [stage.name for stage in bring_up_to_date(cloud, tmp_path, "late").stages if stage.computed] == ["catalog"]
+    assert bring_up_to_date(cloud, tmp_path, "late").run_id is None
     assert known(glue, "late", "candles") == there(cloud, "candles")
+
+
+def test_what_somebody_else_did_in_glue_is_mended_by_a_run_that_has_nothing_to_do(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
+    database = cloud.make_database("meddled", LAKE)
+    write_days(tmp_path, 0, 40, symbols=2)
+    bring_up_to_date(cloud, tmp_path, "")
+    bring_up_to_date(cloud, tmp_path, database)
+    assert known(glue, database, "candles") == there(cloud, "candles")
+    first, *others = sorted(known(glue, database, "candles"))
+    place = {"DatabaseName": database, "TableName": "candles"}
+    glue.update_partition(**place, PartitionValueList=list(first), PartitionInput={"Values": list(first), "StorageDescriptor": {"Location": "s3://elsewhere/"}})
+    glue.delete_partition(**place, PartitionValues=list(others[0]))
+    assert known(glue, database, "candles") != there(cloud, "candles")
+    assert bring_up_to_date(cloud, tmp_path, database).run_id is None
+    assert known(glue, database, "candles") == there(cloud, "candles")
+
+
+def test_tables_of_another_lake_are_left_alone(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
+    database = cloud.make_database("others", "s3://crypto-lake/another")
+    glue.batch_create_partition(DatabaseName=database, TableName="candles", PartitionInputList=[{"Values": ["bitfinex", "LTCUSD", "2019"], "StorageDescriptor": {"Location": "s3://crypto-lake/another/"}}])
+    write_days(tmp_path, 0, 40, symbols=2)
+    with pytest.raises(SettingsError, match="table candles of Glue database others lies at s3://crypto-lake/another/candles/; expected s3://crypto-lake/catalogued/candles/"):
+        bring_up_to_date(cloud, tmp_path, database)
+    assert list(known(glue, database, "candles")) == [("bitfinex", "LTCUSD", "2019")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from aws import PATIENCE_SECONDS, REGION, ROLE, Cloud
+from aws import PATIENCE_SECONDS, REGION, ROLE, Cloud, held_back
 from lakes import OWN_FEATURE
 from proxy import busy_proxy
 
@@ -121,6 +121,67 @@ def test_an_interrupt_cancels_it(cloud: Cloud, number: signal.Signals) -> None:
     assert given.job.state == "CANCELLED"
 
 
+def test_interrupts_that_come_twice_cancel_it_too(cloud: Cloud) -> None:
+    running = cloud.start("run", "twice")
+    given = cloud.take()
+    assert running.stderr is not None
+    while "running" not in running.stderr.readline():
+        pass
+    running.send_signal(signal.SIGTERM)
+    running.send_signal(signal.SIGTERM)
+    code, _, told = end(running)
+    assert code == 130, told
+    assert given.job.state == "CANCELLED"
+
+
+def test_an_interrupt_while_it_is_started_cancels_it(cloud: Cloud) -> None:
+    with held_back("start_job_run") as (came, go_on):
+        running = cloud.start("run", "early")
+        came.wait(PATIENCE_SECONDS)
+        running.send_signal(signal.SIGTERM)
+        go_on.set()
+        code, _, told = end(running)
+    assert code == 130, told
+    assert [job.state for job in cloud.jobs()][-1] == "CANCELLED"
+
+
+def test_nobody_who_reads_the_lines_cancels_it(cloud: Cloud) -> None:
+    running = cloud.start("run", "unheard")
+    given = cloud.take()
+    assert running.stdout is not None
+    running.stdout.close()
+    given.log("STDOUT", "a line")
+    running.wait(PATIENCE_SECONDS)
+    assert given.job.state == "CANCELLED"
+    assert running.stderr is not None
+    running.stderr.close()
+
+
+def test_an_exit_code_that_is_none(cloud: Cloud) -> None:
+    running = cloud.start("run", "garbled")
+    given = cloud.take()
+    Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"\xffbad")
+    given.end("FAILED")
+    code, _, told = end(running)
+    assert code == 5, told
+    assert "exit_code holds b'\\xffbad'; expected an exit code" in told
+
+
+def test_a_log_group_that_is_not_there_is_told_and_a_role_that_is_none(cloud: Cloud) -> None:
+    running = cloud.start("ingest", "unlogged", submit={"log_group": "/nope"})
+    given = cloud.take()
+    assert running.stderr is not None
+    heard = ""
+    while "no lines to show yet: log group /nope" not in heard:
+        heard += running.stderr.readline()
+    Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"0")
+    given.end("SUCCESS")
+    assert end(running)[0] == 0
+    code, _, told = end(cloud.start("ingest", "unlogged", submit={"role_arn": "pipeline"}))
+    assert code == 2, told
+    assert "executionRoleArn" in told
+
+
 def test_aws_throttles(cloud: Cloud) -> None:
     with busy_proxy(cloud.endpoint, 2, every=3, codes=(429, 503), body=b'{"__type": "ThrottlingException", "message": "Rate exceeded"}') as endpoint:
         running = cloud.start("run", "throttled", endpoint=endpoint)
@@ -150,4 +211,5 @@ def test_what_makes_no_sense_elsewhere_is_told(cloud: Cloud, command: str, sourc
 def test_no_such_application(cloud: Cloud) -> None:
     code, _, told = end(replace(cloud, application="00none").start("run", "nowhere"))
     assert code == 2, told
-    assert "application 00none: ResourceNotFoundException" in told
+    assert "application 00none in us-east-1: ResourceNotFoundException" in told
+    assert "packing" not in told

@@ -12,6 +12,17 @@ from lakes import write_days
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
+DEADLY = """import os, signal
+import psutil
+from chandlery import feature
+
+@feature("deadly", unit="price", window="1", lookback=1)
+def deadly(bars):
+    for process in psutil.Process().parents():
+        if process.name() == "java":
+            os.kill(process.pid, signal.SIGKILL)
+    return bars.close
+"""
 PYTHONS = [f"python3.{minor}" for minor in range(11, 15) if minor != sys.version_info.minor]
 
 
@@ -116,3 +127,13 @@ def test_workers_have_another_version_of_a_package(tmp_path: Path) -> None:
     there.mkdir()
     (there / "METADATA").write_text("Metadata-Version: 2.1\nName: numba\nVersion: 0.1\n")
     assert re.search(r"an executor on \S+ has numba 0\.1 for 0\.\d+\.\d+; expected the driver's versions", told(tmp_path, f'"spark.executorEnv.PYTHONPATH" = "{tmp_path}"'))
+
+
+def test_java_that_dies_is_worth_running_again(tmp_path: Path) -> None:
+    write_days(tmp_path / "raw", 0, 40, symbols=1)
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    (tmp_path / "chandlery.toml").write_text('[forecast]\nextensions = ["deadly.py"]\nhorizons = ["5m"]\nmin_train = "10d"\n')
+    command = [sys.executable, "-m", "chandlery.cli", "run", "--quiet", "--engine", "spark", "--config", "chandlery.toml", "--source", "raw", "--lake", "lake"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 5, done.stderr
+    assert "unexpected" not in done.stderr

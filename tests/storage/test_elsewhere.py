@@ -27,6 +27,12 @@ def test_a_store_is_the_same_folder_in_another_one(tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "there").iterdir()) == []
 
 
+@pytest.mark.parametrize("uri", ["s3://lake/a#1", "s3://lake/a?b", "s3://lake/pc%41t"])
+def test_what_a_uri_would_name_elsewhere_is_refused(uri: str) -> None:
+    with pytest.raises(SettingsError, match="expected a URI without"):
+        Store(uri)
+
+
 def test_a_bucket_is_the_same_anywhere() -> None:
     store = pickle.loads(pickle.dumps(Store("s3://bucket/lake", {"region": "eu-west-1"})))  # noqa: S301 - likewise
     assert (store.uri, store.options) == ("s3://bucket/lake", {"region": "eu-west-1"})

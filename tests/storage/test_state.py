@@ -28,7 +28,7 @@ def test_arrays_come_back(tmp_path: Path, *, writable: bool) -> None:
         assert found[name].flags.writeable == writable
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\x01", b"\x92\x63\x80", b"{}"])
+@pytest.mark.parametrize("content", [b"", b"\x00\x01", b"\x92\x63\x80", b"{}", b'{"text": "\xff"}'])
 def test_what_is_not_ours_reads_as_nothing(tmp_path: Path, content: bytes) -> None:
     store = Store(str(tmp_path))
     store.put("a", content)

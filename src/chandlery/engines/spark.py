@@ -95,7 +95,10 @@ class SparkEngine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._session is not None and self._stops:
-            self._session.stop()
+            from py4j.protocol import Py4JError  # noqa: PLC0415 - of the extra `spark`
+
+            with suppress(OSError, Py4JError):  # its Java may be what has died: what that led to is told already
+                self._session.stop()
         self._session = None
 
     def map(

@@ -6,11 +6,9 @@ settings, files of one's own ─► STAGING/jobs/ID/     ├─► a job run ─
 
 import json
 import secrets
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,13 +20,15 @@ from chandlery.errors import SettingsError, TransientError
 from chandlery.features import read_extension
 from chandlery.progress import Watch
 from chandlery.storage import Store
-from chandlery.submit.archive import build_environment, name_environment
+from chandlery.submit.archive import NEWEST_LIBRARY, build_environment, find_library, name_environment
+from chandlery.submit.interrupts import Interrupts
 from chandlery.submit.job import EXIT_CODE, JOB, Job
-from chandlery.submit.serverless import Clients, JobRun, Order, start_job
+from chandlery.submit.serverless import NOTE, Clients, JobRun, Order, check_application, start_job
 
 __all__ = ["submit", "write_command"]
 
 COMMANDS = {"run": ("wait", "prune", "json", "quiet"), "ingest": ("wait", "prune", "json", "quiet"), "forecast": ("wait", "json", "quiet"), "check": ("until", "json"), "report": ("output", "json", "quiet")}
+MOST = 255  # an exit code
 REPORT = "reports/report.html"  # in the lake, where none is named
 ENTRY = "main.py"
 ENTRY_TEXT = b"from chandlery.driver import main\n\nmain()\n"
@@ -38,7 +38,7 @@ HERE_ALONE = {"spark.master", "spark.pyspark.python"}  # options of a session th
 def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
     """Run a command on EMR Serverless and return its exit code; its lines go to stdout and stderr as they come.
 
-    An interrupt, or SIGTERM, cancels the job run and waits for its end.
+    An interrupt, SIGTERM, or a reader of the lines who has gone cancels the job run and waits for its end.
 
     Args:
         settings: Of the run, with [submit]; they are put into the bucket, without those of [submit].
@@ -49,20 +49,41 @@ def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
         SettingsError: [submit] is not whole, source or lake are of this machine, or AWS lacks something.
         TransientError: AWS did not answer, or the job run ended without an exit code.
         KeyboardInterrupt: The job run was cancelled.
+        BrokenPipeError: Likewise.
     """
     check_places(settings)
     staging = Store(settings.submit.staging, settings.storage)
     clients = Clients(*(open_client(service, settings.storage.get("region")) for service in ("emr-serverless", "logs")))
-    archive = put_environment(staging, watch)
     name = f"chandlery-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     folder = Store(f"{staging.uri}/jobs/{name}", settings.storage)
-    put_job(folder, settings, command)
-    run = start_job(clients, order(settings, name, folder, archive))
-    watch.note(f"job run {run.identity} of application {settings.submit.application_id}: {folder.uri}")
-    state, details = follow(run, watch)
+    with Interrupts() as interrupts:
+        check_application(clients, settings.submit.application_id)
+        put_job(folder, settings, command)
+        wanted = order(settings, name, folder, put_environment(staging, watch))
+        run: JobRun | None = None
+        try:
+            with interrupts.held():
+                run = start_job(clients, wanted)
+            watch.note(f"job run {run.identity} of application {settings.submit.application_id}: {folder.uri}")
+            state, details = follow(run, watch)
+        except (KeyboardInterrupt, BrokenPipeError):
+            if run is not None:
+                cancel(run, interrupts, watch)
+            raise
+    return read_exit_code(folder, f"job run {run.identity} ended as {state}", details)
+
+
+def read_exit_code(folder: Store, ended: str, details: str) -> int:
+    """Return the exit code that the driver has left.
+
+    Raises:
+        TransientError: There is none.
+    """
     code = folder.get(EXIT_CODE)
     if code is None:
-        raise TransientError(f"job run {run.identity} ended as {state} before it had an exit code: {details}", "", "look at its log, and submit again: nothing is lost")
+        raise TransientError(f"{ended} before it had an exit code: {details}", "", "look at its log, and submit again: nothing is lost")
+    if not code.isdigit() or int(code) > MOST:
+        raise TransientError(f"{ended}, and {folder.uri}/{EXIT_CODE} holds {code[:40]!r}", "an exit code", "look at its log, and submit again: nothing is lost")
     return int(code)
 
 
@@ -102,7 +123,9 @@ def put_environment(staging: Store, watch: Watch) -> str:
     """Make sure that the staging bucket has this environment; return its URI."""
     path = f"environments/{name_environment()}"
     if staging.head(path) is None:
-        watch.note(f"packing this environment for {staging.uri}/{path}")
+        watch.note(f"packing this environment for {staging.uri}/{path}: a minute or so, once")
+        if (found := find_library()) > NEWEST_LIBRARY:
+            watch.note(f"this Python wants a C library of {'.'.join(map(str, found))}, and Amazon Linux 2023 has {'.'.join(map(str, NEWEST_LIBRARY))}: one that `uv python install` brings works there")
         with tempfile.TemporaryDirectory(prefix="chandlery-archive-") as folder:
             archive = Path(folder, "environment.tar.gz")
             build_environment(archive)
@@ -127,36 +150,22 @@ def order(settings: Settings, name: str, folder: Store, archive: str) -> Order:
 
 
 def follow(run: JobRun, watch: Watch) -> tuple[str, str]:
-    """Tell what happens until the run has ended; return how. An interrupt cancels it.
-
-    Raises:
-        KeyboardInterrupt: It was cancelled.
-    """
+    """Tell what happens until the run has ended; return how."""
     state = details = ""
-    try:
-        with interrupted_by(signal.SIGTERM):
-            for kind, text in run.follow():
-                if kind in {"stdout", "stderr"}:
-                    print(text, file=getattr(sys, kind), flush=True)
-                else:
-                    state, details = kind, text
-                    watch.note(f"{state.lower()}{': ' if details else ''}{details}")
-    except KeyboardInterrupt:
-        watch.note(f"cancelling job run {run.identity}")
-        watch.note(run.cancel().lower())
-        raise
+    for kind, text in run.follow():
+        if kind in {"stdout", "stderr"}:
+            print(text, file=getattr(sys, kind), flush=True)
+        elif kind == NOTE:
+            watch.note(text)
+        else:
+            state, details = kind, text
+            watch.note(f"{state.lower()}{': ' if details else ''}{details}")
     return state, details
 
 
-@contextmanager
-def interrupted_by(number: signal.Signals) -> Iterator[None]:
-    """Take a signal for Ctrl-C within."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
+def cancel(run: JobRun, interrupts: Interrupts, watch: Watch) -> None:
+    """Cancel a run and wait for its end; another interrupt ends the waiting."""
+    with interrupts.held():
+        run.cancel()
+    watch.note(f"cancelling job run {run.identity}")
+    watch.note(run.wait().lower())

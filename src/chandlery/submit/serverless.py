@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chandlery.aws import translated
+from chandlery.errors import SettingsError
 from chandlery.submit.job import LAST_LINE
 
-__all__ = ["Clients", "JobRun", "Order", "start_job"]
+__all__ = ["NOTE", "Clients", "JobRun", "Order", "check_application", "start_job"]
 
 POLL_SECONDS = 5.0
 LATE_POLLS = 12  # of the log, once the run has ended
@@ -18,6 +19,8 @@ ENDED = ("SUCCESS", "FAILED", "CANCELLED")
 ROLE = "SPARK_DRIVER"  # whose log is shown
 PYTHON = "./environment/bin/python"  # where each container finds the archive's
 LINES_AT_ONCE = 10_000
+LATE_MS = 120_000  # events may come in another order than they were written
+NOTE = "note"  # what is no state and no line of the log
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,17 @@ class Order:
     log_group: str
 
 
+def check_application(clients: Clients, application: str) -> None:
+    """Make sure that an application is there.
+
+    Raises:
+        SettingsError: It is not, or there is no right to look at it.
+        TransientError: AWS refused for load, or did not answer.
+    """
+    with translated(f"application {application} in {clients.emr.meta.region_name}"):
+        clients.emr.get_application(applicationId=application)
+
+
 def start_job(clients: Clients, order: Order) -> "JobRun":
     """Start a job run.
 
@@ -83,6 +97,7 @@ def write_parameters(order: Order) -> str:
         "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": PYTHON,
         "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": PYTHON,
         "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
+        "spark.log.level": "WARN",
         **order.spark,
     }
     return " ".join(f"--conf {shlex.quote(f'{name}={value}')}" for name, value in options.items())
@@ -103,9 +118,10 @@ class JobRun:
         self._since_ms = 0
         self._state = ""
         self._is_log_whole = False
+        self._lacks_log = ""
 
     def follow(self) -> Iterator[tuple[str, str]]:
-        """Yield what happens until the run has ended, as it comes: (state, details), (stdout, line) and (stderr, line).
+        """Yield what happens until the run has ended, as it comes: (state, details), (stdout, line), (stderr, line), and (NOTE, why there are no lines).
 
         Raises:
             SettingsError: A right is missing.
@@ -124,16 +140,17 @@ class JobRun:
 
     def look(self) -> tuple[str, str]:
         """Return the state of the run, and what AWS says of it."""
-        with translated(f"job run {self.identity}"):
+        with translated(f"job run {self.identity}, which goes on"):
             found = self._clients.emr.get_job_run(applicationId=self._order.application, jobRunId=self.identity)["jobRun"]
         return found["state"], found.get("stateDetails") or ""
 
-    def cancel(self) -> str:
-        """Cancel the run, wait until it has ended, and return how."""
-        if (state := self.look()[0]) in ENDED:
-            return state
-        with translated(f"job run {self.identity}"):
+    def cancel(self) -> None:
+        """Cancel the run, where it has not ended already."""
+        with suppress(SettingsError), translated(f"cancelling job run {self.identity}, which may go on"):
             self._clients.emr.cancel_job_run(applicationId=self._order.application, jobRunId=self.identity)
+
+    def wait(self) -> str:
+        """Wait until the run has ended, and return how."""
         while (state := self.look()[0]) not in ENDED:
             threading.Event().wait(POLL_SECONDS)
         return state
@@ -148,10 +165,15 @@ class JobRun:
 
     def _read_log(self) -> Iterator[tuple[str, str]]:
         """Yield the driver's new lines; none while there is no log yet."""
-        query = {"logGroupName": self._order.log_group, "logStreamNamePrefix": self._order.name, "startTime": self._since_ms, "limit": LINES_AT_ONCE}
+        query = {"logGroupName": self._order.log_group, "logStreamNamePrefix": self._order.name, "startTime": max(0, self._since_ms - LATE_MS), "limit": LINES_AT_ONCE}
         pages: list[Any] = []
-        with translated(f"log group {self._order.log_group}"), suppress(self._clients.logs.exceptions.ResourceNotFoundException):
-            pages = list(self._clients.logs.get_paginator("filter_log_events").paginate(**query))
+        try:
+            with translated(f"log group {self._order.log_group}"):
+                pages = list(self._clients.logs.get_paginator("filter_log_events").paginate(**query))
+        except SettingsError as error:
+            if self._lacks_log != str(error):
+                self._lacks_log = str(error)
+                yield NOTE, f"no lines to show yet: {error}"
         for event in sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]):
             stream = event["logStreamName"]
             if (stream, event["eventId"]) in self._told or not stream.startswith(self._order.name) or ROLE not in stream:

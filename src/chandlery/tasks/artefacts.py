@@ -72,7 +72,7 @@ def read_text(work: Work, path: str) -> list[Fitted]:
     try:
         if msgspec.json.decode(content[len(lines) :], type=Ending).checksum == isal_zlib.crc32(lines):
             return msgspec.json.Decoder(Fitted).decode_lines(lines)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     raise work.drop_damaged(path)
 
