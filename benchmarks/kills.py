@@ -96,7 +96,9 @@ class Reader:
         self.reads, self.filled, self.faults = 0, 0, list[str]()
 
     def read_all(self, lake: str) -> None:
-        """Read everything once."""
+        """Read everything once, as soon as there is a lake."""
+        if Store(lake, self._options).head(LAKE_FILE) is None:
+            return
         for read in READS:
             self.reads += 1
             try:
@@ -110,13 +112,10 @@ class Reader:
     @contextmanager
     def reading(self, lake: str) -> Iterator[None]:
         """Read again and again while the block runs."""
-        stop, store = threading.Event(), Store(lake, self._options)
+        stop = threading.Event()
 
         def read_on() -> None:
-            while store.head(LAKE_FILE) is None:  # there is no lake to read yet
-                if stop.wait(PAUSE_SECONDS):
-                    return
-            while not stop.is_set():
+            while not stop.wait(PAUSE_SECONDS):
                 self.read_all(lake)
 
         thread = threading.Thread(target=read_on)
