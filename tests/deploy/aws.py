@@ -21,6 +21,7 @@ from s3_server import Server
 
 from chandlery.schema import TABLES
 from chandlery.storage import Store
+from chandlery.submit.job import EXIT_CODE
 
 REGION = "us-east-1"
 ROLE = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/pipeline"
@@ -136,6 +137,10 @@ class Given:
     def carry_out_here(self, folder: Path) -> None:
         """Let this environment be the driver's container."""
         self.bring_entry(folder).carry_out([sys.executable], {**os.environ, **self.cloud.server.admin}, folder)
+
+    def leave(self, code: bytes) -> None:
+        """Leave an exit code, as the driver does."""
+        Store(self.driver["entryPoint"].rpartition("/")[0], self.cloud.server.storage).put(EXIT_CODE, code)
 
     def log(self, kind: str, text: str) -> None:
         """Put lines into the driver's log stream."""

@@ -12,7 +12,7 @@ from lakes import OWN_FEATURE
 from proxy import busy_proxy
 
 from chandlery.storage import Store
-from chandlery.submit.job import EXIT_CODE, LAST_LINE
+from chandlery.submit.job import LAST_LINE
 from chandlery.tables import read_table
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
@@ -25,6 +25,24 @@ def end(running: "subprocess.Popen[str]") -> tuple[int, str, str]:
     finally:
         running.kill()
     return running.returncode, out, told
+
+
+def hear(running: "subprocess.Popen[str]", words: str) -> str:
+    """Read stderr until it says some words; return what was heard."""
+    assert running.stderr is not None
+    heard = ""
+    while words not in heard:
+        line = running.stderr.readline()
+        assert line, f"it ended before it said {words!r}: {heard}"
+        heard += line
+    return heard
+
+
+def submit_here(cloud: Cloud, command: str, lake: str, folder: Path, **settings: str) -> tuple[int, str, str]:
+    """Submit a command whose job run is carried out here; return exit code, stdout and stderr."""
+    running = cloud.start(command, lake, **settings)
+    cloud.take().carry_out_here(folder)
+    return end(running)
 
 
 def test_a_run_that_goes_well(cloud: Cloud, tmp_path: Path) -> None:
@@ -53,27 +71,21 @@ def test_a_run_that_goes_well(cloud: Cloud, tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_has_the_exit_code_of_what_failed(cloud: Cloud, tmp_path: Path) -> None:
-    running = cloud.start("run", "fails", source="s3://crypto-raw/nothing")
-    cloud.take().carry_out_here(tmp_path)
-    code, _, told = end(running)
+    code, _, told = submit_here(cloud, "run", "fails", tmp_path, source="s3://crypto-raw/nothing")
     assert code == 2, told
     assert "no files at s3://crypto-raw/nothing" in told
     assert "failed: the driver ended with 2" in told
 
 
 def test_a_check_of_a_day_is_handed_on(cloud: Cloud, tmp_path: Path) -> None:
-    running = cloud.start("check --until 2019-06-02", "well")
-    cloud.take().carry_out_here(tmp_path)
-    code, out, told = end(running)
+    code, out, told = submit_here(cloud, "check --until 2019-06-02", "well", tmp_path)
     assert code == 2, told
     assert "FAIL fresh" in out
     assert "before 2019-06-02" in out
 
 
 def test_a_report_goes_into_the_lake_as_a_page(cloud: Cloud, tmp_path: Path) -> None:
-    running = cloud.start("report", "well")
-    cloud.take().carry_out_here(tmp_path)
-    code, out, told = end(running)
+    code, out, told = submit_here(cloud, "report", "well", tmp_path)
     assert code == 0, told
     assert "wrote s3://crypto-lake/well/reports/report.html" in out
     page = boto3.client("s3", region_name=REGION, endpoint_url=cloud.server.endpoint).get_object(Bucket="crypto-lake", Key="well/reports/report.html")
@@ -94,12 +106,9 @@ def test_lines_that_come_after_the_end_are_shown(cloud: Cloud) -> None:
     running = cloud.start("run", "late")
     given = cloud.take()
     given.log("STDERR", "before the end")
-    Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"2")
+    given.leave(b"2")
     given.end("FAILED", "exit code 2")
-    assert running.stderr is not None
-    heard = ""
-    while "failed: exit code 2" not in heard:
-        heard += running.stderr.readline()
+    heard = hear(running, "failed: exit code 2")
     given.log("STDERR", f"what was wrong\n{LAST_LINE}")
     code, _, told = end(running)
     assert code == 2, told
@@ -111,9 +120,7 @@ def test_lines_that_come_after_the_end_are_shown(cloud: Cloud) -> None:
 def test_an_interrupt_cancels_it(cloud: Cloud, number: signal.Signals) -> None:
     running = cloud.start("run", f"cancelled-{number}")
     given = cloud.take()
-    assert running.stderr is not None
-    while "running" not in running.stderr.readline():
-        pass
+    hear(running, "running")
     running.send_signal(number)
     code, _, told = end(running)
     assert code == 130, told
@@ -124,9 +131,7 @@ def test_an_interrupt_cancels_it(cloud: Cloud, number: signal.Signals) -> None:
 def test_interrupts_that_come_twice_cancel_it_too(cloud: Cloud) -> None:
     running = cloud.start("run", "twice")
     given = cloud.take()
-    assert running.stderr is not None
-    while "running" not in running.stderr.readline():
-        pass
+    hear(running, "running")
     running.send_signal(signal.SIGTERM)
     running.send_signal(signal.SIGTERM)
     code, _, told = end(running)
@@ -137,12 +142,12 @@ def test_interrupts_that_come_twice_cancel_it_too(cloud: Cloud) -> None:
 def test_an_interrupt_while_it_is_started_cancels_it(cloud: Cloud) -> None:
     with held_back("start_job_run") as (came, go_on):
         running = cloud.start("run", "early")
-        came.wait(PATIENCE_SECONDS)
+        assert came.wait(PATIENCE_SECONDS)
         running.send_signal(signal.SIGTERM)
         go_on.set()
         code, _, told = end(running)
     assert code == 130, told
-    assert [job.state for job in cloud.jobs()][-1] == "CANCELLED"
+    assert cloud.jobs()[-1].state == "CANCELLED"
 
 
 def test_nobody_who_reads_the_lines_cancels_it(cloud: Cloud) -> None:
@@ -160,7 +165,7 @@ def test_nobody_who_reads_the_lines_cancels_it(cloud: Cloud) -> None:
 def test_an_exit_code_that_is_none(cloud: Cloud) -> None:
     running = cloud.start("run", "garbled")
     given = cloud.take()
-    Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"\xffbad")
+    given.leave(b"\xffbad")
     given.end("FAILED")
     code, _, told = end(running)
     assert code == 5, told
@@ -170,11 +175,8 @@ def test_an_exit_code_that_is_none(cloud: Cloud) -> None:
 def test_a_log_group_that_is_not_there_is_told_and_a_role_that_is_none(cloud: Cloud) -> None:
     running = cloud.start("ingest", "unlogged", submit={"log_group": "/nope"})
     given = cloud.take()
-    assert running.stderr is not None
-    heard = ""
-    while "no lines to show yet: log group /nope" not in heard:
-        heard += running.stderr.readline()
-    Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"0")
+    hear(running, "no lines to show yet: log group /nope")
+    given.leave(b"0")
     given.end("SUCCESS")
     assert end(running)[0] == 0
     code, _, told = end(cloud.start("ingest", "unlogged", submit={"role_arn": "pipeline"}))
@@ -186,7 +188,7 @@ def test_aws_throttles(cloud: Cloud) -> None:
     with busy_proxy(cloud.endpoint, 2, every=3, codes=(429, 503), body=b'{"__type": "ThrottlingException", "message": "Rate exceeded"}') as endpoint:
         running = cloud.start("run", "throttled", endpoint=endpoint)
         given = cloud.take()
-        Store(given.driver["entryPoint"].rpartition("/")[0], cloud.server.storage).put(EXIT_CODE, b"3")
+        given.leave(b"3")
         given.end("FAILED", "exit code 3")
         code, _, told = end(running)
     assert code == 3, told

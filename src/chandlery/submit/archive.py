@@ -40,12 +40,16 @@ def name_environment() -> str:
     return f"{PACKAGE}-{distribution(PACKAGE).version}-py{sys.version_info.major}{sys.version_info.minor}-{digest.hexdigest()}.tar.gz"
 
 
+def find_interpreter() -> list[Path]:
+    """Return the files that this interpreter is: its program, and its library where that is apart."""
+    program = Path(sys._base_executable).resolve()  # type: ignore[attr-defined] # noqa: SLF001 - the interpreter outside of a virtual environment, which has no other name
+    is_apart = sysconfig.get_config_var("Py_ENABLE_SHARED")
+    return [program, *([Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))] if is_apart else [])]
+
+
 def find_library() -> tuple[int, ...]:
     """Return the version of glibc that this interpreter wants; nothing where it wants none."""
-    files = [Path(sys._base_executable).resolve()]  # type: ignore[attr-defined] # noqa: SLF001 - see copy_python
-    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        files.append(Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME")))
-    found = [platform.libc_ver(str(file)) for file in files]
+    found = [platform.libc_ver(str(file)) for file in find_interpreter()]
     return max((tuple(map(int, version.split("."))) for name, version in found if name == "glibc"), default=())
 
 
@@ -74,12 +78,12 @@ def copy_python(root: Path) -> Path:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     python = root / "bin" / version
     python.parent.mkdir(parents=True)
-    shutil.copy2(Path(sys._base_executable).resolve(), python)  # type: ignore[attr-defined] # noqa: SLF001 - the interpreter outside of a virtual environment, which has no other name
+    program, *libraries = find_interpreter()
+    shutil.copy2(program, python)
     (python.parent / "python").symlink_to(version)
     (python.parent / "python3").symlink_to(version)
     shutil.copytree(sysconfig.get_path("stdlib"), root / "lib" / version, ignore=shutil.ignore_patterns(*LEFT_OUT))
-    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        library = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+    for library in libraries:
         shutil.copy2(library, root / "lib")
         call_tool("patchelf", "--set-rpath", "$ORIGIN/../lib", str(python))
     return python

@@ -3,7 +3,6 @@
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,9 +144,18 @@ class JobRun:
         return found["state"], found.get("stateDetails") or ""
 
     def cancel(self) -> None:
-        """Cancel the run, where it has not ended already."""
-        with suppress(SettingsError), translated(f"cancelling job run {self.identity}, which may go on"):
-            self._clients.emr.cancel_job_run(applicationId=self._order.application, jobRunId=self.identity)
+        """Cancel the run, where it has not ended already.
+
+        Raises:
+            SettingsError: There is no right to.
+            TransientError: AWS did not answer.
+        """
+        try:
+            with translated(f"cancelling job run {self.identity}, which goes on"):
+                self._clients.emr.cancel_job_run(applicationId=self._order.application, jobRunId=self.identity)
+        except SettingsError:
+            if self.look()[0] not in ENDED:
+                raise
 
     def wait(self) -> str:
         """Wait until the run has ended, and return how."""
