@@ -34,6 +34,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS ledger (
   `status` string,
   `problem` string,
   `size_bytes` bigint,
+  `etag` string,
   `sha256` string,
   `modified_at` timestamp,
   `layout` string,
@@ -44,7 +45,10 @@ CREATE EXTERNAL TABLE IF NOT EXISTS ledger (
   `rows_identical` bigint,
   `rows_superseded` bigint,
   `rows_rejected` bigint,
-  `present` boolean
+  `present` boolean,
+  `refused_etag` string,
+  `refused_sha256` string,
+  `refused_modified_at` timestamp
 )
 PARTITIONED BY (`exchange` string, `symbol` string)
 STORED AS PARQUET

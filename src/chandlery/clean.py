@@ -16,26 +16,37 @@ from chandlery.sources.parse import NUMBERS
 from chandlery.sources.rows import MonthRows
 from chandlery.sources.rules import REASON_LIST
 
-__all__ = ["ALGORITHM", "UNKNOWN", "KeptFile", "Settling", "refuse"]
+__all__ = ["UNKNOWN", "KeptFile", "Settling", "refuse"]
 
-ALGORITHM = 1
 UNKNOWN = "UNKNOWN"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
 class KeptFile:
-    """A file that is gone from the source, or one that need not be read again, with what the lake holds of it.
+    """A version of a file that stays in force though it can no longer be read: it is gone, or its successor was refused.
 
     Args:
         ledger: Its one row of the ledger.
         candles: Its candles.
         rejects: Its rejects.
+        lost: Its rows that another version of the same candle replaced, or that equal it: row, open_time and values. None
+            where that is not known; they then stay as they were settled.
+        present: Whether a file of its name is in the source.
     """
 
     ledger: pl.DataFrame
     candles: pl.DataFrame
     rejects: pl.DataFrame
+    lost: pl.DataFrame | None = None
+    present: bool = False
+
+    @property
+    def known_lost(self) -> pl.DataFrame | None:
+        """The rows that lost, where all of them are known."""
+        account = self.ledger.row(0, named=True)
+        complete = self.lost is not None and self.lost.height == account["rows_identical"] + account["rows_superseded"]
+        return self.lost if complete else None
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,7 @@ class Settling:
                 self._places.setdefault(month, []).append(place)
         self._stay, self._identical = (np.zeros(len(self._versions), np.int64) for _ in range(2))
         self._superseded: dict[int, list[pl.DataFrame]] = {}
+        self._equal: dict[int, list[pl.DataFrame]] = {}
 
     @property
     def years(self) -> list[int]:
@@ -97,11 +109,18 @@ class Settling:
         stays, identical, superseded = _contest(parts[0] if len(parts) == 1 else pl.concat(parts))
         self._stay += np.bincount(stays["file"].to_numpy(), minlength=self._stay.size)
         self._identical += np.bincount(identical["file"].to_numpy(), minlength=self._stay.size)
-        for (place,), group in superseded.group_by("file"):
-            self._superseded.setdefault(int(place), []).append(group)
+        for held, rows in ((self._superseded, superseded), (self._equal, identical)):
+            for (place,), group in rows.group_by("file"):
+                held.setdefault(int(place), []).append(group)
         names = pl.Series([version.source for version in self._versions])
         named = stays.with_columns(source=names.gather(stays["file"]) if len(places) > 1 else pl.lit(names[places[0]]))
         return _complete(named, Candles, **self._keys, interval=self._interval, year=pl.col("open_time").dt.year())
+
+    def lost(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Yield source and rows of every file with rows that lost: row, open_time and values, by row."""
+        for place, version in enumerate(self._versions):
+            if parts := self._superseded.get(place, []) + self._equal.get(place, []):
+                yield version.source, pl.concat(parts).select("row", "open_time", *NUMBERS).sort("row")
 
     def account(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the rejects and the ledger, once every year is settled.
@@ -134,8 +153,8 @@ def refuse(raw: RawFile, error: ChandleryError, exchange: str, symbol: str = UNK
         sha256: Of its bytes, where they could be read.
     """
     row = {
-        "source": raw.source, "status": "refused", "problem": str(error), "size_bytes": raw.size_bytes, "sha256": sha256,
-        "modified_at": raw.modified_at, "layout": None, "first_time": None, "last_time": None, "rows_read": 0, "rows_kept": 0,
+        "source": raw.source, "status": "refused", "problem": str(error), "size_bytes": raw.size_bytes, "etag": raw.etag,
+        "sha256": sha256, "refused_etag": None, "refused_sha256": None, "refused_modified_at": None, "modified_at": raw.modified_at, "layout": None, "first_time": None, "last_time": None, "rows_read": 0, "rows_kept": 0,
         "rows_identical": 0, "rows_superseded": 0, "rows_rejected": 0, "present": True,
     }  # fmt: skip
     types = {name: dtype for name, dtype in _types(Ledger).items() if name in row}
@@ -150,11 +169,12 @@ def _from_kept(kept: KeptFile) -> _Version:
     """Return what is kept of a file as a version; its rows are numbered among those that no reject has."""
     account = kept.ledger.row(0, named=True)
     count = kept.candles.height
-    taken = kept.rejects["row"].to_numpy()
+    lost = _no_rows() if kept.known_lost is None else kept.known_lost
+    taken = np.union1d(kept.rejects["row"].to_numpy(), lost["row"].to_numpy())
     numbers = np.setdiff1d(np.arange(1, count + len(taken) + 1), taken)[:count]
     candles = kept.candles.sort("open_time").select(pl.Series("row", numbers, dtype=pl.Int64), "open_time", *NUMBERS)
     rows = MonthRows()
-    rows.add(candles)
+    rows.add(pl.concat([lost.select(candles.columns), candles]))  # of rows of one file, what is a candle came after what lost
     return _Version(account["source"], account["modified_at"], rows, None, kept)
 
 
@@ -190,14 +210,22 @@ def _refusals(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
         texts = version.read.fetch_raw(superseded["row"])
         own = version.read.rejects
     else:
-        # The file is gone: its text can only be given as it was parsed.
-        texts = [",".join(map(str, row)) for row in superseded.select(pl.col("open_time").dt.to_string("iso:strict"), *NUMBERS).iter_rows()]
         own = version.kept.rejects.select("row", "raw", "open_time", "reasons")  # type: ignore[union-attr]
+        texts = _find_texts(superseded, own)
+        if version.kept.known_lost is not None:  # type: ignore[union-attr]
+            own = own.filter(~pl.col("reasons").cast(pl.List(pl.String)).list.contains("superseded"))
     reasons = pl.lit(pl.Series([["superseded"]], dtype=REASON_LIST)).first()
     lost = superseded.select("row", pl.Series("raw", texts, dtype=pl.String), "open_time", reasons.alias("reasons"))
     parts = [part.with_columns(pl.col("reasons").cast(REASON_LIST)) for part in (own, lost) if part.height]
     merged = pl.concat(parts) if parts else own.clear().with_columns(pl.col("reasons").cast(REASON_LIST))
     return merged.with_columns(source=pl.lit(version.source))
+
+
+def _find_texts(superseded: pl.DataFrame, rejects: pl.DataFrame) -> list[str]:
+    """Return the text of rows whose file cannot be read: as their rejects have it, else as they were parsed."""
+    exact = dict(rejects.select("row", "raw").iter_rows())
+    parsed = superseded.select("row", pl.col("open_time").dt.to_string("iso:strict"), *NUMBERS)
+    return [exact.get(row, ",".join(map(str, values))) for row, *values in parsed.iter_rows()]
 
 
 def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, Any]:
@@ -214,14 +242,17 @@ def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, 
     if version.read is not None:
         raw = version.read.raw
         row: dict[str, Any] = {
-            "source": raw.source, "status": "read", "problem": None, "size_bytes": raw.size_bytes, "sha256": version.read.sha256,
+            "source": raw.source, "status": "read", "problem": None, "size_bytes": raw.size_bytes, "etag": raw.etag,
+            "sha256": version.read.sha256, "refused_etag": None, "refused_sha256": None, "refused_modified_at": None,
             "modified_at": raw.modified_at, "layout": version.read.layout_words, "first_time": _moment(version.rows.first_ms), "last_time": _moment(version.rows.last_ms),
             "rows_read": version.read.rows_read, "present": True,
         }  # fmt: skip
     else:
-        row = version.kept.ledger.row(0, named=True) | {"present": False}  # type: ignore[union-attr]
-        before = int(row["rows_superseded"])
-        same, superseded, rejected = same + int(row["rows_identical"]), superseded + before, rejected - before
+        assert version.kept is not None  # noqa: S101 - a version was read or is kept
+        row = version.kept.ledger.row(0, named=True) | {"present": version.kept.present}
+        if version.kept.known_lost is None:
+            before = int(row["rows_superseded"])
+            same, superseded, rejected = same + int(row["rows_identical"]), superseded + before, rejected - before
     row |= {"rows_kept": kept, "rows_identical": same, "rows_superseded": superseded, "rows_rejected": rejected}
     if row["rows_read"] != kept + same + superseded + rejected:
         raise LawError(

@@ -38,7 +38,8 @@ Horizons = Annotated[list[str] | None, typer.Option("--horizon", help="How far a
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for a new lake; repeatable.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Forget the candles of files that are gone.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Drop the candles of files that are gone, and the forecasts of symbols without candles.")]
+Restate = Annotated[bool, typer.Option("--restate", help="Take settings that differ from the lake's, and compute again what rests on them.")]
 Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The lake must have candles up to the beginning of this UTC day, as in 2019-06-02.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
@@ -81,43 +82,47 @@ def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_js
 @app.command()
 def run(
     config: Config = None, source: Source = None, lake: LakeUri = None, symbol: Symbols = None, horizon: Horizons = None, model: Models = None,
-    engine: Engine = None, wait: Wait = False, prune: Prune = False, json: Json = False, quiet: Quiet = False,
+    engine: Engine = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Bring the lake up to date: ingest, then forecast.
 
     Example: chandlery run --source s3://crypto-raw/ --lake s3://crypto-lake/ --horizon 30m
     """
     settings = _settings(config, source_uri=source, lake_uri=lake, symbols_=symbol, forecast_horizons=horizon, forecast_models=model, engine_name=engine)
-    _carry_out("run", settings, {"wait": wait, "prune": prune}, as_json=json, quiet=quiet)
+    _carry_out("run", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 @app.command()
 def ingest(
     config: Config = None, source: Source = None, lake: LakeUri = None, symbol: Symbols = None, engine: Engine = None,
-    wait: Wait = False, prune: Prune = False, json: Json = False, quiet: Quiet = False,
+    wait: Wait = False, prune: Prune = False, restate: Restate = False, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Bring candles, rejects, ledger and gaps up to date.
 
     Example: chandlery ingest --source raw/ --lake lake/
     """
     settings = _settings(config, source_uri=source, lake_uri=lake, symbols_=symbol, engine_name=engine)
-    _carry_out("ingest", settings, {"wait": wait, "prune": prune}, as_json=json, quiet=quiet)
+    _carry_out("ingest", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 @app.command()
 def forecast(
-    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, engine: Engine = None, wait: Wait = False, json: Json = False, quiet: Quiet = False,
+    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, horizon: Horizons = None, model: Models = None,
+    engine: Engine = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Bring forecasts, models and scores up to date with the candles.
 
     Example: chandlery forecast --lake lake/
     """
-    settings = _settings(config, lake_uri=lake, symbols_=symbol, engine_name=engine)
-    _carry_out("forecast", settings, {"wait": wait}, as_json=json, quiet=quiet)
+    settings = _settings(config, lake_uri=lake, symbols_=symbol, forecast_horizons=horizon, forecast_models=model, engine_name=engine)
+    _carry_out("forecast", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 @app.command()
-def plan(config: Config = None, source: Source = None, lake: LakeUri = None, horizon: Horizons = None, model: Models = None, json: Json = False) -> None:
+def plan(
+    config: Config = None, source: Source = None, lake: LakeUri = None, horizon: Horizons = None, model: Models = None,
+    prune: Prune = False, restate: Restate = False, json: Json = False,
+) -> None:  # fmt: skip
     """Say what a run would read, compute and write, and why; nothing is done.
 
     Example: chandlery plan --source raw/ --lake lake/
@@ -125,7 +130,7 @@ def plan(config: Config = None, source: Source = None, lake: LakeUri = None, hor
     from chandlery import pipeline, show  # noqa: PLC0415
 
     settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
-    show.plan(pipeline.plan(settings), as_json=json)
+    show.plan(pipeline.plan(settings, pipeline.Options(prune=prune, restate=restate)), as_json=json)
 
 
 @app.command()

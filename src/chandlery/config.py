@@ -172,14 +172,24 @@ class LayoutSettings(_Section):
     interval: Interval | None = Field(None, description="the interval, where the spacing does not tell, as in 1m or 15s")
 
 
-class SourceSettings(_Section):
-    """Where the raw files are and how to read them."""
+class ReadingSettings(_Section):
+    """How raw files are read: all that ingest knows of the settings."""
 
-    uri: str = Field("", description="a file, a folder or a glob; s3://, gs://, az://, or a path")
     exchange: str = Field("bitfinex", pattern=r"^[a-z0-9_]+$", description="the exchange's name, as the lake writes it")
     max_rejected_share: float = Field(0.05, ge=0, le=1, description="a file with a greater share of refused rows makes a run end with exit code 3")
     max_json_bytes: int = Field(2_000_000_000, ge=1, description="a single JSON document above this size is refused")
     layout: list[LayoutSettings] = Field([], description="layouts set by hand, the first match holds")
+
+
+class SourceSettings(ReadingSettings):
+    """Where the raw files are and how to read them."""
+
+    uri: str = Field("", description="a file, a folder or a glob; s3://, gs://, az://, or a path")
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """How the files are read, without where they are."""
+        return ReadingSettings(**{name: getattr(self, name) for name in ReadingSettings.model_fields})
 
 
 class LakeSettings(_Section):

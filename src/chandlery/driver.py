@@ -10,6 +10,7 @@ import msgspec
 
 from chandlery import cli
 from chandlery.errors import SettingsError
+from chandlery.extensions import Bundle
 from chandlery.storage import Store
 from chandlery.submit.job import EXIT_CODE, JOB, LAST_LINE, Job
 
@@ -39,12 +40,11 @@ def main() -> None:
 
 def carry_out(job: Job, place: Path) -> int:
     """Run a job's command, with files of one's own in a folder; return its exit code."""
-    for name, text in job.extensions.items():
-        (place / name).write_bytes(text)
+    extensions = [write_bundle(bundle, place / f"extension-{number}") for number, bundle in enumerate(job.extensions)]
     for section, values in job.settings.items():
         os.environ[f"CHANDLERY_{section.upper()}"] = json.dumps(values)
-    if job.extensions:
-        os.environ["CHANDLERY_FORECAST__EXTENSIONS"] = json.dumps([str(place / name) for name in job.extensions])
+    if extensions:
+        os.environ["CHANDLERY_FORECAST__EXTENSIONS"] = json.dumps(extensions)
     os.chdir(place)  # where no chandlery.toml lies
     sys.argv = ["chandlery", *job.command]
     try:
@@ -52,3 +52,12 @@ def carry_out(job: Job, place: Path) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> str:
+    """Write an extension and the modules beside it into a folder; return the path of the extension."""
+    for inner, text in bundle.items():
+        path = folder / inner
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+    return str(folder / next(iter(bundle)))

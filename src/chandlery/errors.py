@@ -7,6 +7,7 @@ ChandleryError                 what was found, what was expected, what to do
 │   └── LawError               exit 4: a law was broken; nothing more was published
 └── TransientError             worth running again as it is
     ├── StoreUnavailableError  exit 5: time-outs, 429, 5xx, a full disk
+    │   └── StateLostError     something that runs remember is missing or damaged; a run resumes from earlier
     └── LeaseHeldError         exit 6: another run is writing the lake
 """
 
@@ -18,6 +19,7 @@ __all__ = [
     "LeaseHeldError",
     "SettingsError",
     "SourceError",
+    "StateLostError",
     "StoreUnavailableError",
     "TerminalError",
     "TransientError",
@@ -85,6 +87,22 @@ class TransientError(ChandleryError):
 
 class StoreUnavailableError(TransientError):
     """The object store did not answer, refused for load, or has no room left."""
+
+
+class StateLostError(StoreUnavailableError):
+    """Something that runs remember is missing or damaged.
+
+    Args:
+        path: The object.
+        day: A run has to resume from the midnight of this UTC day (days since 1970), or from an earlier one.
+    """
+
+    def __init__(self, path: str, day: int) -> None:
+        super().__init__(f"{path} is missing or damaged", "what an earlier run put there", "run again: it is rebuilt")
+        self.path, self.day = path, day
+
+    def __reduce__(self) -> tuple[type["StateLostError"], tuple[str, int]]:
+        return type(self), (self.path, self.day)
 
 
 class LeaseHeldError(TransientError):

@@ -18,9 +18,8 @@ from chandlery.grid import Floats, Ints, Traded, log1p_each
 from chandlery.jit import kernel
 from chandlery.schema import TIME
 
-__all__ = ["ALGORITHM", "Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]
+__all__ = ["Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]
 
-ALGORITHM = 2
 HABIT_DAYS = 7
 IMPROBABLE = 1e-6
 DOUBTFUL = 1e-5

@@ -1,7 +1,7 @@
 """A lake in hand: what `lake.json` fixes, and the reading of candles that every task needs."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,24 +11,63 @@ import polars as pl
 from chandlery.config import parse_interval
 from chandlery.errors import SettingsError
 from chandlery.lease import LeaseToken, check_lease
-from chandlery.schema import LAKE_FILE, LAKE_FORMAT, Candles
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, TABLES, Candles
 from chandlery.storage import Store
-from chandlery.tables import list_partitions, no_lake, read_partition, write_partition
+from chandlery.tables import (
+    decode_partition,
+    empty_rows,
+    list_partitions,
+    no_lake,
+    partition_path,
+    read_partition,
+    replace_partition,
+    write_partition,
+)
 
-__all__ = ["Lake", "LakeFile", "open_lake", "read_lake_file"]
+__all__ = ["Extension", "Lake", "LakeFile", "open_lake", "read_lake_file"]
 
 FAR_MS = 4_102_444_800_000  # 2100-01-01
 PRICES = ("open", "high", "low", "close", "volume")
 
 
+class Extension(msgspec.Struct, frozen=True):
+    """A user-defined file that results rest on.
+
+    Args:
+        name: Its path, where it was when the lake was founded.
+        digest: Of its content, and of the modules beside it that it imports.
+    """
+
+    name: str
+    digest: str
+
+
 class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the first run fixed; other values later are a mistake until the lake is made anew."""
+    """What decides results: as the first run set it, until `--restate` sets it otherwise.
+
+    Fields that are null are those of a lake whose first run did not write them yet; the next run sets them.
+
+    Args:
+        format: Of the lake.
+        exchange: Whose candles.
+        interval: Length of a candle, as in 1m.
+        horizons: In minutes, ascending.
+        models: By name, in the order of their columns.
+        references: The market, leaders first; those that the lake has candles of are used.
+        min_train: History of the pool before the first fit, as in 180d.
+        seed: Of everything random.
+        extensions: User-defined files, in order.
+    """
 
     format: int
     exchange: str
     interval: str
     horizons: list[int]
     models: list[str]
+    references: list[str] | None = None
+    min_train: str | None = None
+    seed: int | None = None
+    extensions: list[Extension] | None = None
 
     @property
     def in_minutes(self) -> bool:
@@ -74,7 +113,9 @@ class Lake:
         if self.token is not None:
             check_lease(self.store, self.token)
 
-    def read_candles(self, symbol: str, since_ms: int = 0, until_ms: int = FAR_MS, columns: tuple[str, ...] = ("open_time", *PRICES)) -> pl.DataFrame:
+    def read_candles(
+        self, symbol: str, since_ms: int = 0, until_ms: int = FAR_MS, columns: tuple[str, ...] = ("open_time", *PRICES)
+    ) -> pl.DataFrame:
         """Return a symbol's candles of [since, until).
 
         Returns:
@@ -82,14 +123,16 @@ class Lake:
         """
         keys = {"exchange": self.file.exchange, "symbol": symbol}
         first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms - 1))
-        parts = sorted(list_partitions(self.store, "candles", keys), key=lambda part: int(part["year"]))
+        years: Sequence[int] = range(first.year, last.year + 1)  # asked for by name where they are few: a listing would cost a request more
+        if not since_ms or until_ms == FAR_MS:
+            years = sorted(int(part["year"]) for part in list_partitions(self.store, "candles", keys))
         since = first if since_ms else None
-        frames = [
-            frame
-            for part in parts
-            if first.year <= int(part["year"]) <= last.year
-            if (frame := read_partition(self.store, "candles", part, columns, since if int(part["year"]) == first.year else None)) is not None
-        ]
+
+        def read(year: int) -> pl.DataFrame | None:
+            return read_partition(self.store, "candles", {**keys, "year": year}, columns, since if year == first.year else None)
+
+        found = self.store.ask_ahead(read, [year for year in years if first.year <= year <= last.year])
+        frames = [frame for frame in found if frame is not None]
         if not frames:
             return Candles.create_empty().select(columns)
         candles = pl.concat(frames)
@@ -99,6 +142,20 @@ class Lake:
     def write(self, table: str, keys: Mapping[str, object], rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
         """Publish one object of a table under the lease, at once or some rows at a time; true where its bytes were new."""
         return write_partition(self.store, table, keys, [rows] if isinstance(rows, pl.DataFrame) else rows, self.guard)
+
+    def get(self, table: str, keys: Mapping[str, object]) -> bytes | None:
+        """Return the bytes of one object of a table; None where there is none."""
+        return self.store.get(partition_path(table, keys))
+
+    def decode(self, table: str, keys: Mapping[str, object], content: bytes | None) -> pl.DataFrame:
+        """Return the rows that an object's bytes hold, without the partition keys; no row where there is no object."""
+        rows = decode_partition(self.store, table, keys, content)
+        return empty_rows(TABLES[table]) if rows is None else rows
+
+    def replace(self, table: str, keys: Mapping[str, object], held: bytes | None, rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
+        """Publish one object in place of the bytes that were read, as `write` does."""
+        frames = [rows] if isinstance(rows, pl.DataFrame) else rows
+        return replace_partition(self.store, table, keys, held, frames, self.guard)
 
 
 def open_lake(uri: str, options: Mapping[str, str] | None = None) -> Lake:

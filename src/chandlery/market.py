@@ -16,7 +16,6 @@ from chandlery.jit import kernel
 
 __all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "decay", "run_market", "signed_log", "start_block", "start_market"]
 
-ALGORITHM = 3
 MOST_LEADERS = 4  # three for each symbol, and one more for the leaders themselves
 RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
 LOOKBACK = 60

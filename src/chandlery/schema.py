@@ -108,8 +108,9 @@ class Ledger(_Keyed):
 
     source = dy.String(primary_key=True, description="the file, relative to the source root")
     status = dy.Enum(["read", "refused"], description="whether the file could be read as candles")
-    problem = dy.String(nullable=True, description="why it was refused, or what is worth knowing; null otherwise")
+    problem = dy.String(nullable=True, description="why it, or its newer version, was refused; null otherwise")
     size_bytes = dy.Int64(min=0, description="size of the object in bytes")
+    etag = dy.String(nullable=True, description="the object's etag in its bucket; null for files on a path")
     sha256 = dy.String(nullable=True, description="hash of the object's bytes; null where they could not be read")
     modified_at = _time("when the object was last modified, by the store's clock")
     layout = dy.String(nullable=True, description="what was recognised, in words; null where refused before that")
@@ -121,6 +122,9 @@ class Ledger(_Keyed):
     rows_superseded = dy.Int64(min=0, description="rows that another version of the candle replaced")
     rows_rejected = dy.Int64(min=0, description="rows refused for any other reason")
     present = dy.Bool(description="false once the file is gone from the source")
+    refused_etag = dy.String(nullable=True, description="etag of a newer version that was refused: the one of this row stays in force")
+    refused_sha256 = dy.String(nullable=True, description="hash of that version's bytes; null where there is none or it could not be read")
+    refused_modified_at = _time("when that version was last modified; null where there is none", nullable=True)
 
     @dy.rule()
     def rows_are_accounted_for(cls) -> pl.Expr:  # noqa: N805 - dataframely calls it with the class

@@ -17,9 +17,8 @@ from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, Floats, Ints
 from chandlery.jit import kernel
 
-__all__ = ["ALGORITHM", "FALSE_DISCOVERY", "FIELDS", "ScoreRows", "ScoreSums", "adjust", "compare_losses", "judge", "start_sums", "sum_scores", "to_scores"]
+__all__ = ["FALSE_DISCOVERY", "FIELDS", "ScoreRows", "ScoreSums", "adjust", "compare_losses", "judge", "start_sums", "sum_scores", "to_scores"]
 
-ALGORITHM = 2
 FALSE_DISCOVERY = 0.05
 FIELDS = (
     "n", "sse", "sse_naive", "squared_price", "absolute_price", "absolute_pct", "p", "y", "pp", "yy", "py",

@@ -23,9 +23,8 @@ from chandlery.grid import DAY_MS, Floats, Ints, Singles
 from chandlery.intervals import BINS, add_residual, fade_residuals, quantile
 from chandlery.jit import kernel
 
-__all__ = ["ALGORITHM", "BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]
+__all__ = ["BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]
 
-ALGORITHM = 4
 BLEND = "blend"
 WEIGHT_HALF_LIFE = 60.0  # days, of slopes and weights
 RECORD_HALF_LIFE = 365.0

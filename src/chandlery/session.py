@@ -10,18 +10,21 @@ from typing import TypeVar
 
 import msgspec
 
-from chandlery.config import Settings, parse_interval, parse_minutes
+from chandlery.config import Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
+from chandlery.estimates import describe_whole
+from chandlery.founding import Founded, propose, reconcile
 from chandlery.lake import Lake, LakeFile, read_lake_file
 from chandlery.lease import hold_lease
-from chandlery.models import model_names
 from chandlery.progress import Watch
-from chandlery.schema import LAKE_FILE, LAKE_FORMAT
+from chandlery.schema import LAKE_FILE
+from chandlery.state.copies import forget_copies
+from chandlery.state.records import Summary, read_summary, write_summary
 from chandlery.storage import Store
-from chandlery.tasks.nearby import forget_copies
+from chandlery.tables import list_partitions
 
-__all__ = ["Options", "RunReport", "Session", "Stage", "propose"]
+__all__ = ["Options", "RunReport", "Session", "Stage"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -32,12 +35,14 @@ class Options:
     """How a run goes about it.
 
     Args:
-        prune: Forget the candles of files that are gone from the source.
+        prune: Drop the candles of files that are gone from the source, and the forecasts of symbols without candles.
         wait: Wait for another run to end, for as long as it takes, rather than for one lease.
+        restate: Take settings that differ from the lake's, and read files again that were read under other settings.
     """
 
     prune: bool = False
     wait: bool = False
+    restate: bool = False
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -92,17 +97,35 @@ class Session:
         self.store = Store(settings.lake.uri, settings.storage)
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
-        self._file = read_lake_file(self.store)
-        if self._file is None:
-            self.store.list(LAKE_FILE)  # tells a missing bucket, which some stores make with the first put
         self._lake: Lake | None = None
-        if self._file is not None:
-            compare(self._file, settings)
+        self._read_founded()
+        if self._founded is None:
+            self.store.list(LAKE_FILE)  # tells a missing bucket, which some stores make with the first put
+
+    def _read_founded(self) -> None:
+        """Read what the lake fixes and what the last run left; another run may have written both meanwhile."""
+        self._stored = read_lake_file(self.store)
+        self.summary = read_summary(self.store) if self._stored is not None else Summary(version=0)
+        self._founded: Founded | None = None
+        if self._stored is not None:
+            self._founded = reconcile(
+                self._stored, self.settings, restate=self.options.restate, describe_cost=lambda file: describe_whole(file, self.summary)
+            )
+
+    @property
+    def founded(self) -> Founded | None:
+        """What this run works by; None before the lake is founded."""
+        return self._founded
 
     @property
     def lake_file(self) -> LakeFile | None:
         """What the lake fixes; None before the first run."""
-        return self._file
+        return None if self._founded is None else self._founded.file
+
+    @property
+    def is_restated(self) -> bool:
+        """Whether what the lake fixes has to be written: it was changed, or its first run did not write all of it yet."""
+        return self.lake_file != self._stored
 
     @property
     def lake(self) -> Lake:
@@ -111,17 +134,40 @@ class Session:
             raise SettingsError(f"no lake at {self.store.uri}", "a lake with candles", "run `chandlery ingest` first")
         return self._lake
 
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Paths of the user-defined files."""
+        return () if self._founded is None else self._founded.extensions
+
+    def list_years(self) -> dict[str, list[int]]:
+        """Return the years of which the table of candles has an object, by symbol, as of one listing."""
+        if self._founded is None:
+            return {}
+        found: dict[str, list[int]] = {}
+        for part in list_partitions(self.store, "candles", {"exchange": self._founded.file.exchange}):
+            found.setdefault(part["symbol"], []).append(int(part["year"]))
+        return {symbol: sorted(years) for symbol, years in found.items()}
+
+    def list_forecasts(self) -> list[dict[str, str]]:
+        """Return the partition keys of the table of forecasts, as of one listing."""
+        return [] if self._founded is None else list_partitions(self.store, "forecasts", {"exchange": self._founded.file.exchange})
+
+    def keep(self, summary: Summary) -> None:
+        """Put what this run leaves for the next."""
+        self.lake.guard()
+        write_summary(self.store, summary)
+        self.summary = summary
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lake for writing."""
         lease = self.settings.lake.lease_seconds
         with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
-            self._file = read_lake_file(self.store)
             self._token = token
+            self._read_founded()
             self.store.sweep()
-            if self._file is not None:
-                compare(self._file, self.settings)  # another run may have made it meanwhile
-                self._lake = Lake(self.store, self._file, token)
+            if self._founded is not None:
+                self._write_founded(self._founded)
             self.report.run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             try:
                 yield
@@ -129,17 +175,23 @@ class Session:
                 forget_copies(token)
 
     def found_lake(self, interval: str) -> None:
-        """Fix the interval, the horizons and the models with the first run; nothing where there is a lake.
+        """Fix what decides results with the first run; nothing where there is a lake.
 
         Raises:
             SettingsError: A horizon is no multiple of the interval, or a model is not known.
         """
-        if self._file is None:
-            file = propose(self.settings, interval)
-            self.store.put_if_absent(LAKE_FILE, msgspec.json.format(msgspec.json.encode(file)))
-            self._file = read_lake_file(self.store)
-        assert self._file is not None  # noqa: S101 - it was put just now
-        self._lake = Lake(self.store, self._file, self._token)
+        if self._founded is None:
+            self._founded = propose(self.settings, interval)
+            self._write_founded(self._founded)
+
+    def _write_founded(self, founded: Founded) -> None:
+        self._lake = Lake(self.store, founded.file, self._token)
+        if founded.file != self._stored:
+            self._lake.guard()
+            self.store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(founded.file)))
+            self._stored = founded.file
+        if founded.changes:
+            self.tell(f"the lake now has {founded.changes}")
 
     @contextmanager
     def stage(self, name: str, symbols: int, computed: int) -> Iterator[None]:
@@ -173,36 +225,3 @@ class Session:
         if self.report.run_id is not None:
             record = {"settings": self.settings.model_dump(mode="json", exclude={"submit"}), "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))
-
-
-def propose(settings: Settings, interval: str) -> LakeFile:
-    """Return the lake that the settings ask for.
-
-    Raises:
-        SettingsError: A horizon is no multiple of the interval, or a model is not known.
-    """
-    forecast, seconds = settings.forecast, parse_interval(interval)
-    horizons = sorted({parse_minutes(text) for text in forecast.horizons})
-    if odd := [horizon for horizon in horizons if horizon * 60 % seconds]:
-        raise SettingsError(f"horizon {odd[0]}m with candles of {interval}", "a multiple of the interval", f"set horizons to multiples of {interval}")
-    known = model_names(tuple(forecast.extensions))
-    if unknown := [model for model in forecast.models if model not in known]:
-        raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(known)}", "set [forecast] models, or name its file in extensions")
-    return LakeFile(LAKE_FORMAT, settings.source.exchange, interval, horizons, list(forecast.models or known))
-
-
-def compare(file: LakeFile, settings: Settings) -> None:
-    """Make sure that settings that were given agree with the lake.
-
-    Raises:
-        SettingsError: They do not: a lake's shape is fixed by its first run.
-    """
-    given = settings.forecast.model_fields_set
-    wanted = propose(settings, file.interval)
-    pairs = [("models", file.models, wanted.models), ("horizons", file.horizons, wanted.horizons)]
-    clashes = [(name, has, wants) for name, has, wants in pairs if name in given and has != wants and getattr(settings.forecast, name)]
-    if "exchange" in settings.source.model_fields_set and file.exchange != wanted.exchange:
-        clashes.append(("exchange", [file.exchange], [wanted.exchange]))
-    if clashes:
-        name, has, wants = clashes[0]
-        raise SettingsError(f"{name} {wants}", f"{has}, as the lake has had since its first run", f"leave {name} out, or write to a new --lake")

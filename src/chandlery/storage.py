@@ -36,6 +36,7 @@ TRIES = 3
 PART = re.compile(r"#\d+$")
 SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
 AT_ONCE = 8  # questions to a store
+AT_ONCE_BYTES = 8 * 1024 * 1024  # of an object that is fetched whole, which is also what a reader fetches at a time
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -153,8 +154,12 @@ class Store:
             return None
         return None
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, path: str, size_bytes: int | None = None) -> BinaryIO:
         """Return an object as a seekable binary file.
+
+        Args:
+            path: Which.
+            size_bytes: Its size, where that is known: a small object is fetched whole, with one request.
 
         Raises:
             FileNotFoundError: There is no such object.
@@ -162,6 +167,9 @@ class Store:
         if self.is_local:
             with self._translated("read", path):
                 return (self.root / path).open("rb")
+        if size_bytes is not None and size_bytes <= AT_ONCE_BYTES:
+            with self._translated("read", path):
+                return io.BytesIO(bytes(obstore.get(self._objects, path).bytes()))
         with self._translated("read", path):
             reader = obstore.open_reader(self._objects, path, buffer_size=8 * 1024 * 1024)
         return cast(BinaryIO, io.BufferedReader(_Reader(reader, self), 1024 * 1024))
@@ -209,6 +217,25 @@ class Store:
             obstore.delete(self._objects, path)
             if self.is_local and not any((self.root / path).parent.iterdir()):
                 (self.root / path).parent.rmdir()
+
+    def delete_all(self, paths: Iterable[str]) -> None:
+        """Delete many objects, a thousand a request where the store allows it; missing ones are no error."""
+        wanted = list(paths)
+        if self.is_local:
+            for path in wanted:
+                self.delete(path)
+        elif wanted:
+            with self._translated("delete", wanted[0]), contextlib.suppress(FileNotFoundError):
+                obstore.delete(self._objects, wanted)
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the folders right below a prefix that ends with "/", sorted."""
+        if self.is_local:
+            root = self.root / prefix
+            return tuple(sorted(path.name for path in root.iterdir() if path.is_dir())) if root.is_dir() else ()
+        with self._translated("list", prefix):
+            found = obstore.list_with_delimiter(self._objects, prefix.rstrip("/"))["common_prefixes"]
+        return tuple(sorted(path.rstrip("/").rpartition("/")[2] for path in found))
 
     def ask_ahead(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
         """Yield what a function that asks this store returns for each item, in order; where the store is far, threads ask for the next few meanwhile."""

@@ -15,7 +15,25 @@ from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.schema import LAKE_FILE, MODEL_COLUMNS, TABLES, Table
 from chandlery.storage import Entry, Store
 
-__all__ = ["damage_told", "encode", "list_partitions", "measure_table", "no_lake", "partition_path", "read_partition", "read_pinned", "read_table", "scan_partition", "write_partition"]
+__all__ = [
+    "conform",
+    "damage_told",
+    "decode_partition",
+    "empty_frame",
+    "empty_rows",
+    "encode",
+    "join_rows",
+    "list_partitions",
+    "measure_table",
+    "no_lake",
+    "partition_path",
+    "read_partition",
+    "read_pinned",
+    "read_table",
+    "replace_partition",
+    "scan_content",
+    "write_partition",
+]
 
 OBJECT = "part-0.parquet"
 ROW_GROUP = 131_072
@@ -88,7 +106,9 @@ def parse_partition(path: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in path.split("/") if "=" in part)
 
 
-def write_partition(store: Store, table: str, keys: Mapping[str, object], frames: Iterable[pl.DataFrame], guard: Callable[[], None]) -> bool:
+def write_partition(
+    store: Store, table: str, keys: Mapping[str, object], frames: Iterable[pl.DataFrame], guard: Callable[[], None]
+) -> bool:
     """Publish a partition, or take it away where it has no rows; return whether anything changed.
 
     Args:
@@ -98,15 +118,39 @@ def write_partition(store: Store, table: str, keys: Mapping[str, object], frames
         frames: All its rows, in the table's order; columns beside the schema's are models'.
         guard: Called before the put; raises where this run may no longer write.
     """
-    declared = TABLES[table]
     path = partition_path(table, keys)
-    content = encode(conform(frame, declared) for frame in frames if frame.height)
+    content = encode(conform(frame, TABLES[table]) for frame in frames if frame.height)
     guard()
     if content is None:
         there = store.head(path) is not None
         store.delete(path)
         return there
     return store.put_changed(path, content)
+
+
+def replace_partition(
+    store: Store, table: str, keys: Mapping[str, object], held: bytes | None, frames: Iterable[pl.DataFrame], guard: Callable[[], None]
+) -> bool:
+    """Publish a partition whose present bytes are known, with one request; return whether anything changed.
+
+    Args:
+        store: The lake.
+        table: Name of the table.
+        keys: Its partition keys.
+        held: The bytes of the object; None where there is none.
+        frames: As of `write_partition`.
+        guard: Likewise.
+    """
+    path = partition_path(table, keys)
+    content = encode(conform(frame, TABLES[table]) for frame in frames if frame.height)
+    if content == held:
+        return False
+    guard()
+    if content is None:
+        store.delete(path)
+    else:
+        store.put(path, content)
+    return True
 
 
 def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -117,7 +161,31 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     return frame.select(*plain, *extra)
 
 
-def read_partition(store: Store, table: str, keys: Mapping[str, object], columns: Sequence[str] | None = None, since: dt.datetime | None = None) -> pl.DataFrame | None:
+def join_rows(parts: Sequence[pl.DataFrame], table: Table) -> pl.DataFrame:
+    """Return rows of several objects of a table as one frame: a column that a part lacks is null there, none is dropped.
+
+    Args:
+        parts: Rows without the partition keys, the newest form of the table last.
+        table: Its contract.
+
+    Returns:
+        The contract's columns in its order, then the others in the order of the last part that has them.
+    """
+    types = {name: plain_type(column.dtype) for name, column in table.schema.columns().items() if name not in table.partitions}
+    extra: dict[str, pl.DataType] = {}
+    for part in reversed(parts):
+        extra |= {name: kind for name, kind in part.schema.items() if name not in types and name not in extra}
+    wanted = {**types, **extra}
+    whole = [
+        part.select((pl.col(name) if name in part.columns else pl.lit(None).alias(name)).cast(kind) for name, kind in wanted.items())
+        for part in parts
+    ]
+    return whole[0] if len(whole) == 1 else pl.concat(whole)
+
+
+def read_partition(
+    store: Store, table: str, keys: Mapping[str, object], columns: Sequence[str] | None = None, since: dt.datetime | None = None
+) -> pl.DataFrame | None:
     """Return a partition's rows without the partition keys; None where there is none.
 
     Args:
@@ -127,11 +195,21 @@ def read_partition(store: Store, table: str, keys: Mapping[str, object], columns
         columns: Only these.
         since: Only rows from this moment on, by the column that orders the table; row groups before it are not decoded.
     """
-    path = partition_path(table, keys)
-    content = store.get(path)
+    return decode_partition(store, table, keys, store.get(partition_path(table, keys)), columns, since)
+
+
+def decode_partition(
+    store: Store,
+    table: str,
+    keys: Mapping[str, object],
+    content: bytes | None,
+    columns: Sequence[str] | None = None,
+    since: dt.datetime | None = None,
+) -> pl.DataFrame | None:
+    """Return the rows that a partition's bytes hold; see `read_partition`."""
     if content is None:
         return None
-    with damage_told(store, path):
+    with damage_told(store, partition_path(table, keys)):
         if since is None:
             return decode(content, columns)
         rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False).filter(pl.col(TABLES[table].sort[0]) >= since)
@@ -156,10 +234,9 @@ def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame
     return pl.read_parquet(io.BytesIO(content), columns=list(columns) if columns else None, hive_partitioning=False)
 
 
-def scan_partition(store: Store, table: str, keys: Mapping[str, object]) -> pl.LazyFrame | None:
-    """Return a partition's rows, decoded as they are asked for, within `damage_told`; None where there is none."""
-    content = store.get(partition_path(table, keys))
-    return None if content is None else pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
+def scan_content(content: bytes) -> pl.LazyFrame:
+    """Return the rows that Parquet bytes hold, decoded as they are asked for, within `damage_told`."""
+    return pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
 
 
 def list_partitions(store: Store, table: str, keys: Mapping[str, object] | None = None) -> list[dict[str, str]]:
@@ -321,6 +398,11 @@ def join(parts: list[tuple[dict[str, str], bytes]], table: Table, wanted: set[st
 def empty_frame(schema: type[dy.Schema]) -> pl.DataFrame:
     """Return a frame of a contract's columns without rows."""
     return pl.DataFrame(schema={name: plain_type(column.dtype) for name, column in schema.columns().items()})
+
+
+def empty_rows(table: Table) -> pl.DataFrame:
+    """Return a frame of a table's columns without its partition keys and without rows."""
+    return empty_frame(table.schema).drop(table.partitions)
 
 
 def plain_type(kind: pl.DataType) -> pl.DataType:

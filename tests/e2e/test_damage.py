@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lakes import digests, run_lake, write_days
 
-from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.errors import SettingsError
 from chandlery.pipeline import Options
 from chandlery.tables import read_table
 
@@ -36,8 +36,11 @@ def halve(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, halve, flip])
-@pytest.mark.parametrize("pattern", ["state/checkpoints/2019-02-1*/features-BTCUSD.state", "state/checkpoints/2019-02-1*/served-ETHUSD-5.state", "state/checkpoints/2019-02-1*/scores-BTCUSD-1.state"])
-def test_a_damaged_state_is_not_gone_on_from(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str, spoil: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    "pattern",
+    ["state/checkpoints/2019-02-1*/gather/BTCUSD.state", "state/checkpoints/2019-02-1*/forecast/ETHUSD.state", "state/checkpoints/2019-02-1*/market/all.state"],
+)
+def test_a_damaged_state_is_not_resumed_from(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str, spoil: Callable[[Path], None]) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")
     found = list((tmp_path / "lake").glob(pattern))
@@ -45,11 +48,11 @@ def test_a_damaged_state_is_not_gone_on_from(grown: tuple[Path, Path, Path], tmp
     for path in found:
         spoil(path)
     report = run_lake(raw, tmp_path / "lake")
-    assert any("damaged or gone" in note for note in report.notes)
+    assert any("missing or damaged" in note for note in report.notes)
     assert digests(tmp_path / "lake") == digests(whole)
 
 
-@pytest.mark.parametrize("pattern", ["state/gather/BTCUSD/2019-02.state", "artefacts/all/linear-1m-2019.jsonl", "forecasts/**/symbol=ETHUSD/**/*.parquet"])
+@pytest.mark.parametrize("pattern", ["state/gather/2019-02/BTCUSD.state", "artefacts/all/sums-linear-2019.jsonl", "state/scores/BTCUSD.state", "state/activity.state", "state/ingest/*.state", "state/summary.json", "forecasts/**/symbol=ETHUSD/**/*.parquet", "gaps/**/symbol=ETHUSD/*.parquet"])
 def test_an_object_that_is_gone_is_made_anew(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")
@@ -72,13 +75,12 @@ def drop_last_fit(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [halve, flip, empty, drop_last_fit])
 @pytest.mark.parametrize("folder", ["all", "ETHUSD"])
-def test_a_damaged_artefact_is_told_and_made_anew(grown: tuple[Path, Path, Path], tmp_path: Path, folder: str, spoil: Callable[[Path], None]) -> None:
+def test_a_damaged_artefact_is_rebuilt(grown: tuple[Path, Path, Path], tmp_path: Path, folder: str, spoil: Callable[[Path], None]) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")
-    spoil(tmp_path / "lake" / "artefacts" / folder / "linear-1m-2019.jsonl")
-    with pytest.raises(StoreUnavailableError, match=f"artefacts/{folder}/linear-1m-2019.jsonl is damaged"):
-        run_lake(raw, tmp_path / "lake")
-    run_lake(raw, tmp_path / "lake")
+    spoil(tmp_path / "lake" / "artefacts" / folder / "sums-linear-2019.jsonl")
+    report = run_lake(raw, tmp_path / "lake")
+    assert any(f"artefacts/{folder}/sums-linear-2019.jsonl is missing or damaged" in note for note in report.notes)
     assert digests(tmp_path / "lake") == digests(whole)
 
 

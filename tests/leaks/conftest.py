@@ -25,7 +25,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _forget_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test see what another one's extensions registered."""
     monkeypatch.setattr("chandlery.features.registry._registered", {})
-    monkeypatch.setattr("chandlery.features.registry._loaded", {})
+    monkeypatch.setattr("chandlery.extensions._loaded", {})
     monkeypatch.setattr("chandlery.models.base._models", dict(base._models))
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from chandlery import backtest, features, gaps, market
 from chandlery.models import Sample, Sums
-from chandlery.tasks import artefacts, gate, gather, passes, pools, predict, work
+from chandlery.state import paths
 from chandlery.tasks import gaps as gaps_task
+from chandlery.tasks import gate, gather, passes, pools, predict, work
 from chandlery.tasks import market as market_task
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -193,13 +194,13 @@ def change_parts(change: Callable[[list[Any], Callable[..., list[Any]]], list[An
     """Return a plant that changes which of a symbol's own parts are read."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        honest = predict.read_artefacts
+        honest = predict.read_fits
 
-        def changed(*given: Any, symbol: str = artefacts.ALL) -> Any:
-            found = honest(*given, symbol=symbol)
-            return found if symbol == artefacts.ALL else change(found, lambda other: honest(*given, symbol=other))
+        def changed(lake: Any, fit: str, year: str, symbol: str = paths.ALL, copies: Any = None) -> Any:
+            found = honest(lake, fit, year, symbol, copies)
+            return found if symbol == paths.ALL else change(found, lambda other: honest(lake, fit, year, other))
 
-        patch.setattr(predict, "read_artefacts", changed)
+        patch.setattr(predict, "read_fits", changed)
 
     return plant
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chandlery.errors import SettingsError
-from chandlery.tasks.artefacts import ALL
+from chandlery.state.paths import ALL
 from chandlery.tasks.fit import find_unfit, split_own
 
 

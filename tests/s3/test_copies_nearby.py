@@ -13,9 +13,9 @@ from s3_server import Server
 from chandlery.lake import Lake, LakeFile
 from chandlery.lease import LeaseToken
 from chandlery.schema import LAKE_FORMAT
-from chandlery.state import put_arrays, view_arrays
+from chandlery.state.arrays import put_arrays, view_arrays
+from chandlery.state.copies import FORGOTTEN_SECONDS, forget_copies, open_copies
 from chandlery.storage import Store
-from chandlery.tasks.nearby import FORGOTTEN_SECONDS, forget_copies, open_copies
 
 PATH = "state/market/7.state"
 FILE = LakeFile(LAKE_FORMAT, "bitfinex", "1m", [30], ["linear"])

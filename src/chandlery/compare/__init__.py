@@ -17,17 +17,18 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.checkpoints import day_name
 from chandlery.compare.measures import ALL, NAIVE, NO_DIFFERENCE, SERVED, WITH, WITHOUT, Row, conclude, judge_rows, measure_forecasts
 from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings, parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
-from chandlery.features import load_extensions, own_features
+from chandlery.extensions import load_extensions
+from chandlery.features import own_features
 from chandlery.grid import DAY_MS
 from chandlery.lake import Lake, open_lake
 from chandlery.models import BUILT_IN, own_models
 from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
 from chandlery.served import BLEND
+from chandlery.state.paths import day_name
 from chandlery.tables import list_partitions, measure_table
 from chandlery.tasks.work import months_between
 

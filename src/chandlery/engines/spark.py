@@ -15,9 +15,8 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -26,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from chandlery.engines.base import ONE_THREAD, call_task, costliest_first
 from chandlery.errors import ChandleryError, SettingsError, TransientError
+from chandlery.libraries import exact_versions
 from chandlery.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ Result = TypeVar("Result")
 POLL_SECONDS = 0.2
 TRIES = 4  # of Spark, where nothing is said
 SCHEMA = "number bigint, result binary, error binary"
-SAME_EVERYWHERE = ("chandlery", "numpy", "numba", "polars", "lightgbm", "obstore")  # what the bytes of tables depend on
 QUICK_JAVA = "-XX:TieredStopAtLevel=1"  # it does little, and starts in half the time
 DEFAULTS = {
     "spark.app.name": "chandlery",
@@ -283,16 +282,9 @@ def call_one(envelope: bytes, packages: dict[str, str], losses: int) -> tuple[by
         return None, content
 
 
-@cache
 def describe_packages() -> dict[str, str]:
-    """Return the versions that the bytes of tables depend on."""
-    found = {}
-    for name in SAME_EVERYWHERE:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
+    """Return the versions that every process of a run must share."""
+    return exact_versions("chandlery", "obstore")
 
 
 def compare_packages(wanted: dict[str, str]) -> None:

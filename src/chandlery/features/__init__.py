@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
 from chandlery.features.kernel import EC_HALF_LIVES, FLOWS, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
-from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, extension_digest, feature, keep_texts, load_extensions, loaded_afresh, own_features, read_extension
+from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, feature, loaded_afresh, own_features
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
 from chandlery.market import MOST_LEADERS, MarketBlock
 
 __all__ = [
-    "ALGORITHM",
     "BUILT_IN",
     "Bars",
     "Feature",
@@ -23,19 +22,14 @@ __all__ = [
     "FeatureRows",
     "FeatureState",
     "compute_own",
-    "extension_digest",
     "feature",
-    "keep_texts",
-    "load_extensions",
     "loaded_afresh",
     "own_features",
     "plan_features",
-    "read_extension",
     "run_features",
     "start_features",
 ]
 
-ALGORITHM = 3
 
 
 @dataclass(frozen=True)

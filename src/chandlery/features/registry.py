@@ -5,27 +5,22 @@ at ±0.05·√(interval in minutes); σ = √EWM_240(Δ²); EWM_h an exponential
 window (t − k, t] counts steps of the clock and ends with the candle that has just closed.
 """
 
-import hashlib
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
-from chandlery.errors import SettingsError
+from chandlery import extensions as loading
 from chandlery.grid import Floats
 from chandlery.market import RETURNS
 
-__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "extension_digest", "feature", "keep_texts", "load_extensions", "loaded_afresh", "own_features", "read_extension", "running_extension"]
+__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "feature", "loaded_afresh", "own_features"]
 
 OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
 OWN_MEANS = (3, 10, 60)
 LEADER_HALF_LIVES: tuple[tuple[int, ...], ...] = ((1, 2, 4, 10, 20, 60), (1, 2, 4, 10, 20, 60), ())
 MARKET_HALF_LIVES = (1, 2, 4, 10, 20, 60, 240, 1440)
-EXTENSION = "chandlery_extension_"  # how modules of extension files are called
 
 
 @dataclass(frozen=True)
@@ -138,9 +133,6 @@ class OwnFeature:
 
 
 _registered: dict[tuple[str, str], OwnFeature] = {}  # by extension file and name: runs with other files do not see it
-_loaded: dict[str, str] = {}
-_running: list[str] = []
-_texts: dict[str, bytes] = {}  # of files that lie where the run was started
 
 
 def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
@@ -155,89 +147,35 @@ def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Calla
 
     def register(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
         recipe = (compute.__doc__ or name).strip().splitlines()[0]
-        _registered[running_extension(), name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
+        _registered[loading.running_extension(), name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
         return compute
 
     return register
 
 
-def running_extension() -> str:
-    """Return the extension file that is being run; empty outside of one."""
-    return _running[-1] if _running else ""
+def _forget(extension: str) -> None:
+    """Drop what an extension registered, since its text may have changed."""
+    for key in [key for key in _registered if key[0] == extension]:
+        del _registered[key]
 
 
-def extension_digest(extensions: Sequence[str]) -> str:
-    """Return a hash of the texts of extension files.
-
-    Raises:
-        SettingsError: A file cannot be read.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name in extensions:
-        digest.update(read_extension(name))
-    return digest.hexdigest()
-
-
-def read_extension(name: str) -> bytes:
-    """Return the text of an extension file, as the run has it.
-
-    Raises:
-        SettingsError: It cannot be read.
-    """
-    try:
-        return _texts[name] if name in _texts else Path(name).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"extension {name}: {error}", "a readable Python file", "check [forecast] extensions") from error
-
-
-def keep_texts(texts: Mapping[str, bytes]) -> None:
-    """Take these for the texts of extension files: this machine need not have them."""
-    _texts.update(texts)
-
-
-def load_extensions(extensions: Sequence[str]) -> None:
-    """Run extension files once, so that they register what they hold.
-
-    Raises:
-        SettingsError: A file cannot be read or run.
-    """
-    for name in extensions:
-        digest = extension_digest([name])
-        if _loaded.get(name) == digest:
-            continue
-        module = ModuleType(f"{EXTENSION}{digest}")
-        module.__file__ = name
-        sys.modules[module.__name__] = module
-        for key in [key for key in _registered if key[0] == name]:
-            del _registered[key]  # of the text that it had before
-        _running.append(name)
-        try:
-            exec(compile(read_extension(name), name, "exec"), vars(module))  # noqa: S102 - that is what such a file is for
-        except (Exception, SystemExit) as error:
-            raise SettingsError(f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where") from error
-        finally:
-            _running.pop()
-        _loaded[name] = digest
+loading.forget_when_reloaded(_forget)
 
 
 @contextmanager
 def loaded_afresh() -> Iterator[None]:
-    """Let extensions be loaded as by a process that has seen no candle yet; afterwards all is as it was before."""
-    registered, loaded = dict(_registered), dict(_loaded)
-    modules = {name: module for name, module in sys.modules.items() if name.startswith(EXTENSION)}
-    try:
-        _registered.clear()
-        _loaded.clear()
-        yield
-    finally:
-        _registered.clear()
-        _registered.update(registered)
-        _loaded.clear()
-        _loaded.update(loaded)
-        sys.modules.update(modules)
+    """Load extensions within as a process does that has seen no candle yet; afterwards all is as it was before."""
+    registered = dict(_registered)
+    with loading.loaded_afresh():
+        try:
+            _registered.clear()
+            yield
+        finally:
+            _registered.clear()
+            _registered.update(registered)
 
 
 def own_features(extensions: Sequence[str]) -> tuple[OwnFeature, ...]:
     """Return the features that extension files register, in the order of registration."""
-    load_extensions(extensions)
+    loading.load_extensions(extensions)
     return tuple(own for (file, _), own in _registered.items() if file in (*extensions, "")) if extensions else ()

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
-from chandlery.features.registry import load_extensions, loaded_afresh, running_extension
+from chandlery.extensions import load_extensions, running_extension
+from chandlery.features.registry import loaded_afresh
 from chandlery.grid import Floats, Ints, Singles
 from chandlery.jit import kernel
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.config import SourceSettings, normalise_symbol, parse_interval
+from chandlery.config import ReadingSettings, normalise_symbol, parse_interval
 from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
 from chandlery.schema import FIRST_CANDLE
 from chandlery.sources.documents import iter_elements
@@ -117,7 +117,7 @@ class FileRows:
 class _Text:
     """A file's text with its layout; it can be read again."""
 
-    def __init__(self, stream: BinaryIO, raw: RawFile, settings: SourceSettings) -> None:
+    def __init__(self, stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> None:
         self._stream, self._raw, self._settings = stream, raw, settings
         self.hashing: HashingReader | None = None
         self.layout: Layout | None = None
@@ -195,7 +195,7 @@ def _skip_lines(chunk: bytes, count: int) -> bytes:
     return chunk
 
 
-def peek_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings) -> Peek:
+def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Peek:
     """Return what the first rows of a file tell, without reading it whole.
 
     Raises:
@@ -223,7 +223,7 @@ def _plausible(fields: pl.DataFrame, raw: RawFile) -> np.ndarray:
     return times[(times >= FIRST_CANDLE.timestamp() * 1000) & (times <= (raw.modified_at + DAY).timestamp() * 1000)]
 
 
-def read_file(stream: BinaryIO, raw: RawFile, settings: SourceSettings, interval_seconds: int | None = None, room: Room | None = None) -> FileRows:
+def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, interval_seconds: int | None = None, room: Room | None = None) -> FileRows:
     """Return a file's rows, judged one by one.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from chandlery.config import LayoutSettings, SourceSettings
+from chandlery.config import LayoutSettings, ReadingSettings
 from chandlery.errors import SourceError
 from chandlery.sources.columns import ROLES, Places, place_by_data, place_by_hand, place_by_name
 from chandlery.sources.symbols import match_layout
@@ -66,7 +66,7 @@ class _Found:
     body: int = 0
 
 
-def recognise(head: bytes, source: str, settings: SourceSettings) -> Layout:
+def recognise(head: bytes, source: str, settings: ReadingSettings) -> Layout:
     """Return how a file is laid out, by its names or, where they do not tell, by its numbers.
 
     Args:

@@ -4,7 +4,7 @@ import fnmatch
 import re
 from itertools import pairwise
 
-from chandlery.config import LayoutSettings, SourceSettings, normalise_symbol
+from chandlery.config import LayoutSettings, ReadingSettings, normalise_symbol
 from chandlery.errors import SourceError
 
 __all__ = ["find_symbol", "match_layout"]
@@ -18,14 +18,14 @@ SILENT = set(EXCHANGES.split()) | set(OTHER_WORDS.split())
 SUFFIX = re.compile(r"\.(csv|tsv|txt|json|jsonl|ndjson|gz|zst|zip)$", re.IGNORECASE)
 
 
-def match_layout(source: str, settings: SourceSettings) -> LayoutSettings | None:
+def match_layout(source: str, settings: ReadingSettings) -> LayoutSettings | None:
     """Return the layout set by hand that holds for a file: the first whose pattern matches its path or name."""
     name = source.replace("!", "/").rpartition("/")[2]
     matches = (layout for layout in settings.layout if any(fnmatch.fnmatchcase(text, layout.files) for text in (source, name)))
     return next(matches, None)
 
 
-def find_symbol(source: str, settings: SourceSettings | None = None) -> str:
+def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
     """Return the symbol that a path names: in the file's name, else in the nearest folder that names one.
 
     Args:

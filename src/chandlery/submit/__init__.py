@@ -17,7 +17,7 @@ import msgspec
 from chandlery.aws import open_client
 from chandlery.config import Settings
 from chandlery.errors import SettingsError, TransientError
-from chandlery.features import read_extension
+from chandlery.extensions import extension_bundle
 from chandlery.progress import Watch
 from chandlery.storage import Store
 from chandlery.submit.archive import NEWEST_LIBRARY, build_environment, find_library, name_environment
@@ -137,7 +137,7 @@ def put_job(folder: Store, settings: Settings, command: Sequence[str]) -> None:
     """Put what the driver needs into the job's folder."""
     sections = settings.model_dump(mode="json", exclude_unset=True, exclude={"submit"})
     sections["engine"] = {**sections.get("engine", {}), "name": "spark", "spark": {}}  # options of the session stand in the order
-    files = {f"{number}-{Path(path).name}": read_extension(path) for number, path in enumerate(settings.forecast.extensions)}
+    files = [extension_bundle(path) for path in settings.forecast.extensions]
     folder.put(JOB, msgspec.json.encode(Job(list(command), sections, files)))
     folder.put(ENTRY, ENTRY_TEXT)
 

@@ -15,9 +15,9 @@ class Job(msgspec.Struct, frozen=True):
     Args:
         command: As on the command line.
         settings: By section, as they were given.
-        extensions: Texts of the files that settings name, by name.
+        extensions: Of each extension that the settings name, its text and those of the modules beside it, by path.
     """
 
     command: list[str]
     settings: dict[str, object]
-    extensions: dict[str, bytes]
+    extensions: list[dict[str, bytes]]

@@ -1,15 +1,15 @@
-"""The gaps tasks: when everybody traded, then each symbol's typed gaps."""
+"""The gaps tasks: when all symbols traded, then each symbol's typed gaps."""
 
 from dataclasses import dataclass
 
-from chandlery.gaps import Activity, barriers, combine_activity, find_gaps, measure_activity
+from chandlery.gaps import Activity, combine_activity, find_gaps, measure_activity
 from chandlery.lake import Lake
-from chandlery.records import read_traded
-from chandlery.state import get_arrays, put_arrays
+from chandlery.state.arrays import put_arrays, view_arrays
+from chandlery.state.copies import open_copies
+from chandlery.state.paths import activity_path
+from chandlery.tasks.past import hold_ingested
 
-__all__ = ["ACTIVITY", "ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all"]
-
-ACTIVITY = "state/activity.state"
+__all__ = ["ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all", "read_activity"]
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,25 @@ class GapsTask:
 
 
 def measure_all(task: ActivityTask) -> int:
-    """Keep how many symbols traded at each step; return the number of symbols."""
-    parts = (measure_activity(read_traded(task.lake.store, symbol), task.lake.interval_seconds) for symbol in task.symbols)
-    activity = combine_activity(parts, task.lake.interval_seconds)
+    """Put how many symbols traded at each step; return the number of symbols."""
+    held = task.lake.store.ask_ahead(lambda symbol: hold_ingested(task.lake, symbol).traded, task.symbols)
+    activity = combine_activity((measure_activity(traded, task.lake.interval_seconds) for traded in held), task.lake.interval_seconds)
     task.lake.guard()
-    put_arrays(task.lake.store, ACTIVITY, activity.to_arrays())
+    put_arrays(task.lake.store, activity_path(), activity.to_arrays())
     return len(task.symbols)
 
 
 def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     """Publish a symbol's gaps; return its name and whether the table changed."""
     lake, symbol = task.lake, task.symbol
-    arrays = get_arrays(lake.store, ACTIVITY)
-    assert arrays is not None  # noqa: S101 - measure_all wrote it in this stage
-    gaps = find_gaps(read_traded(lake.store, symbol), lake.interval_seconds, Activity.from_arrays(arrays))
-    changed = lake.write("gaps", {"exchange": lake.file.exchange, "symbol": symbol}, gaps)
-    put_arrays(lake.store, f"state/gaps/{symbol}.state", {"barriers": barriers(gaps, lake.interval_seconds)})
-    return symbol, changed
+    activity = read_activity(lake)
+    assert activity is not None  # noqa: S101 - measure_all put it in this stage
+    keys = {"exchange": lake.file.exchange, "symbol": symbol}
+    gaps = find_gaps(hold_ingested(lake, symbol).traded, lake.interval_seconds, activity)
+    return symbol, lake.replace("gaps", keys, lake.get("gaps", keys), gaps)
+
+
+def read_activity(lake: Lake) -> Activity | None:
+    """Return when all symbols traded, as arrays that must not be changed; None where that is not remembered."""
+    arrays = view_arrays(lake.store, activity_path(), open_copies(lake))
+    return None if arrays is None else Activity.from_arrays(arrays)

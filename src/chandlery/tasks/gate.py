@@ -15,16 +15,15 @@ from chandlery.backtest import Fits, predict_rows, slice_days
 from chandlery.errors import LawError, SettingsError
 from chandlery.features import BUILT_IN, FeatureRows, compute_own, loaded_afresh, own_features, run_features
 from chandlery.features.registry import OwnFeature
-from chandlery.gaps import Activity, barriers, find_gaps
+from chandlery.gaps import barriers, find_gaps
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, Traded, fill_dense
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.market import MarketBlock, MarketState, run_market
 from chandlery.models import BUILT_IN as BUILT_IN_MODELS
 from chandlery.models import Model, open_afresh, open_models
-from chandlery.state import get_arrays
-from chandlery.tasks.gaps import ACTIVITY
-from chandlery.tasks.passes import Choose, Passed, SymbolPass, read_barriers
+from chandlery.tasks.gaps import read_activity
+from chandlery.tasks.passes import Choose, Passed, SymbolPass
 from chandlery.tasks.work import Block, Work
 
 __all__ = ["MarketGate", "ModelGate", "SymbolGate", "hash_of", "open_unseen"]
@@ -42,7 +41,7 @@ def hash_of(name: str, start: int) -> int:
 
 def open_unseen(work: Work) -> list[Model]:
     """Return the lake's models; those of extensions as if nobody had called them yet."""
-    names = work.lake.file.models
+    names = work.rules.models
     return open_models(names, work.extensions) if set(names) <= set(BUILT_IN_MODELS) else open_afresh(names, work.extensions)
 
 
@@ -88,7 +87,7 @@ class MarketGate:
         """
         if block.start not in self._starts:
             return
-        minutes, state, start = self._work.lake.interval_minutes, before, block.start
+        minutes, state, start = self._work.rules.interval_minutes, before, block.start
         random = np.random.default_rng(hash_of("market", block.start))
         for cut in np.unique(random.integers(block.start + 1, block.stop, CUTS)).tolist():
             again, state = run_market(state, [cut_candles(piece, start, cut) for piece in candles], start, cut, minutes)
@@ -216,13 +215,13 @@ class SymbolGate:
         return dense
 
     def _witness(self, cut: int) -> Witness:
-        return Witness(self._symbol, cut * self._lake.interval_minutes * 60_000)
+        return Witness(self._symbol, cut * self._pass.work.rules.interval_minutes * 60_000)
 
     def _look_at_labels(self, passed: Passed, target: NDArray[np.float32] | None) -> None:
         """Look the labels of a block's rows up again."""
         rows, candles = passed.rows, self._pass.candles
-        crossed = read_barriers(self._pass.work, self._symbol)
-        for place, horizon in enumerate(self._lake.horizon_steps):
+        crossed = self._pass.barriers
+        for place, horizon in enumerate(self._pass.work.rules.horizon_steps):
             expected = look_up_labels(candles.step, candles.close, passed.place, horizon, crossed)
             pairs = [(self._pass.actual[passed.place, place], expected)]
             if target is not None:
@@ -231,7 +230,7 @@ class SymbolGate:
                 if not np.array_equal(found, wanted, equal_nan=True):
                     row = int(np.flatnonzero((found != wanted) & ~(np.isnan(found) & np.isnan(wanted)))[-1])
                     raise LawError(
-                        f"label {self._lake.file.horizons[place]}m of {self._symbol} issued at {moment(self._witness(int(rows.step[row]) + 1).cut_ms)} is {found[row]}",
+                        f"label {self._pass.work.rules.horizons[place]}m of {self._symbol} issued at {moment(self._witness(int(rows.step[row]) + 1).cut_ms)} is {found[row]}",
                         f"{wanted[row]}: the last close at the target time, where the target is past and no gap lies before it",
                         "look for what shifts labels, or builds them across gaps; no forecasts were published",
                     )
@@ -242,14 +241,15 @@ class SymbolGate:
         Raises:
             LawError: A kind differs.
         """
-        full, step = read_barriers(self._pass.work, self._symbol), self._pass.candles.step
-        arrays = get_arrays(self._lake.store, ACTIVITY)
-        if arrays is None or full.size == 0:
+        full, step = self._pass.barriers, self._pass.candles.step
+        measured = read_activity(self._lake)
+        if measured is None or full.size == 0:
             return
         cut = int(full[hash_of(self._symbol, 0) % full.shape[0], 1]) + 1
         known, seconds = step[: np.searchsorted(step, cut)], self._lake.interval_seconds
-        activity = Activity.from_arrays(arrays)
+        activity = replace(measured, traded=measured.traded.copy())
         activity.traded[max(cut - activity.start, 0) :] = 0
+        activity.traded.setflags(write=False)  # as what was read: kernels are compiled for one kind of array
         again = barriers(find_gaps(Traded.of(known), seconds, activity), seconds)
         compare(self._witness(cut), [("gap kind", full[full[:, 1] < cut], again)])
 
@@ -274,7 +274,7 @@ class ModelGate:
             LawError: A model saw later rows, or is younger than what it predicts.
         """
         work, rows = self._pass.work, passed.rows
-        minutes = work.lake.interval_minutes
+        minutes = work.rules.interval_minutes
         open_ms = passed.block.start * minutes * 60_000
         known = [int(np.searchsorted(fit.refit_ms, open_ms, side="right")) for fit in self._fits]
         for fit, count in zip(self._fits, known, strict=True):

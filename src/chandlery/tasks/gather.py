@@ -1,7 +1,7 @@
 """The gather task: a symbol's candles to Gram sums and a sample of rows, bucket by bucket.
 
-A bucket is named by the first refit that may train on its rows. Whole buckets are put once; the one
-that a checkpoint cuts is kept with the checkpoint.
+A bucket is named by the first refit that may train on its rows. Whole buckets are put once; the one that a
+checkpoint cuts is kept with the checkpoint. Nothing is deleted here: a second copy of the task does no harm.
 """
 
 import zlib
@@ -14,12 +14,13 @@ from chandlery.features import FeatureRows
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, Witness, compare
 from chandlery.models import Model, Sample, Sums, add_rows, open_models
-from chandlery.state import put_arrays
+from chandlery.state.arrays import name_arrays, pick_arrays, put_arrays
+from chandlery.state.paths import bucket_path
 from chandlery.tasks.gate import SymbolGate, open_unseen
 from chandlery.tasks.passes import Passed, SymbolPass
 from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
 
-__all__ = ["Gathered", "bucket_path", "gather_symbol", "targets_of"]
+__all__ = ["SAMPLE_ROWS", "Gathered", "gather_symbol", "targets_of"]
 
 ROWS_PER_MINUTE = 0.25  # neighbouring minutes tell nearly the same: see docs/how_it_works.md for what the others would add
 SAMPLE_ROWS = 10_240  # a symbol and bucket: thinned as they fade, those of a year of six pairs make a pool of about 265,000
@@ -27,15 +28,17 @@ SAMPLE_ROWS = 10_240  # a symbol and bucket: thinned as they fade, those of a ye
 
 @dataclass(frozen=True)
 class Gathered:
-    """What became of a symbol's rows."""
+    """What became of a symbol's rows: there is a bucket for every month from the first to the last.
+
+    Args:
+        symbol: Whose.
+        first: Name of its first bucket; empty where it has none.
+        last: Name of its last one.
+    """
 
     symbol: str
-    rows: int
-
-
-def bucket_path(symbol: str, bucket: str = "") -> str:
-    """Return where a bucket of a symbol stands; without one, the folder of all."""
-    return f"state/gather/{symbol}/{bucket}.state" if bucket else f"state/gather/{symbol}/"
+    first: str
+    last: str
 
 
 def hash_rows(symbol: str, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -62,7 +65,7 @@ def trains(symbol: str, steps: NDArray[np.int64], interval_minutes: int) -> NDAr
 def targets_of(symbol_pass: SymbolPass, passed: Passed) -> NDArray[np.float32]:
     """Return the normalised targets of rows, (rows, horizons); NaN where a label is not known."""
     actual, rows = symbol_pass.actual[passed.place], passed.rows
-    horizons = symbol_pass.work.lake.horizon_steps
+    horizons = symbol_pass.work.rules.horizon_steps
     columns = [normalise(actual[:, k], rows.close, rows.sigma, steps) for k, steps in enumerate(horizons)]
     return np.column_stack(columns).astype(np.float32)
 
@@ -116,16 +119,16 @@ def gather_symbol(task: SymbolTask) -> Gathered:
         LeaseHeldError: Another run has taken the lake.
     """
     work, symbol = task.work, task.symbol
-    symbol_pass, models = SymbolPass(work, symbol), open_models(work.lake.file.models, work.extensions)
+    symbol_pass, models = SymbolPass(work, symbol), open_models(work.rules.models, work.extensions)
 
     def choose(_: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return trains(symbol, steps, work.lake.interval_minutes)
+        return trains(symbol, steps, work.rules.interval_minutes)
 
-    writer, gate, unseen = BucketWriter(work, symbol), SymbolGate(symbol_pass, "gather", choose), open_unseen(work)
+    kept = work.restore("gather", symbol) if task.is_resumed else {}
+    writer, gate, unseen = BucketWriter(work, symbol, kept), SymbolGate(symbol_pass, "gather", choose), open_unseen(work)
     if not work.span.resumed:
         gate.look_at_gaps()  # here alone: forecasts rest on the same
-    rows_used = 0
-    for passed in symbol_pass.blocks(choose):
+    for passed in symbol_pass.blocks(choose, pick_arrays("features", kept) or None):
         bucket, block = writer.turn_to(passed.block), passed.block
         target = targets_of(symbol_pass, passed)
         gate.look(passed, target)
@@ -133,12 +136,11 @@ def gather_symbol(task: SymbolTask) -> Gathered:
         used = bucket.add(models, symbol_pass.plan.names, passed.rows, target)
         if block.start in gate.starts:
             Fresh(symbol_pass, passed, target, unseen).check(before, bucket, used)
-        rows_used += used
         if block.saves:
-            work.save(block.stop, f"features-{symbol}", passed.after.to_arrays())
-            work.save(block.stop, f"bucket-{symbol}", bucket.to_arrays())
+            state = name_arrays("features", passed.after.to_arrays()) | name_arrays("bucket", bucket.to_arrays())
+            work.save(work.day_of(block.stop), "gather", symbol, state | {"first": np.array(writer.first)})
     writer.finish()
-    return Gathered(symbol, rows_used)
+    return Gathered(symbol, writer.first, writer.last)
 
 
 class Fresh:
@@ -154,7 +156,7 @@ class Fresh:
     def __init__(self, symbol_pass: SymbolPass, passed: Passed, target: NDArray[np.float32], models: list[Model]) -> None:
         self._models = models
         self._pass, work, rows = symbol_pass, symbol_pass.work, passed.rows
-        self._witness = Witness(symbol_pass.symbol, passed.block.stop * work.lake.interval_minutes * 60_000)
+        self._witness = Witness(symbol_pass.symbol, passed.block.stop * work.rules.interval_minutes * 60_000)
         usable = rows.ready & np.isfinite(target).all(axis=1)
         steps = rows.step[usable]
         self._days = steps // work.steps(1)
@@ -194,29 +196,31 @@ class Fresh:
 
 
 class BucketWriter:
-    """Puts each bucket once it is whole."""
+    """Puts each bucket once it is whole.
 
-    def __init__(self, work: Work, symbol: str) -> None:
+    Args:
+        work: Where to write.
+        symbol: Whose.
+        kept: The state of gather as of the span's first day; empty where the symbol begins later.
+    """
+
+    def __init__(self, work: Work, symbol: str, kept: Arrays) -> None:
         self._work, self._symbol = work, symbol
-        self._bucket: Bucket | None = None
-        store = work.lake.store
-        first = work.blocks()[0].bucket
-        for entry in store.list(bucket_path(symbol)):
-            if entry.path >= bucket_path(symbol, first):  # what an earlier run left may be longer than what is now
-                work.lake.guard()
-                store.delete(entry.path)
-        if arrays := work.restore(f"bucket-{symbol}"):
-            self._bucket = Bucket(str(arrays["bucket"]), symbol, work.steps(1), arrays)
+        self.first, self.last = str(kept["first"]) if kept else "", ""
+        arrays = pick_arrays("bucket", kept)
+        self._bucket = Bucket(str(arrays["bucket"]), symbol, work.steps(1), arrays) if arrays else None
 
     def turn_to(self, block: Block) -> Bucket:
         """Return the bucket of a block; the one before it is whole then."""
         if self._bucket is None or self._bucket.name != block.bucket:
             self.finish()
             self._bucket = Bucket(block.bucket, self._symbol, self._work.steps(1))
+            self.first = self.first or block.bucket
         return self._bucket
 
     def finish(self) -> None:
         """Put the bucket in hand."""
         if self._bucket is not None:
+            self.last = self._bucket.name
             self._work.lake.guard()
-            put_arrays(self._work.lake.store, bucket_path(self._symbol, self._bucket.name), self._bucket.to_arrays())
+            put_arrays(self._work.lake.store, bucket_path(self._bucket.name, self._symbol), self._bucket.to_arrays())

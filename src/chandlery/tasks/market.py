@@ -5,9 +5,9 @@ from itertools import groupby
 
 from chandlery.grid import CandleBlock, to_arrays, year_of
 from chandlery.market import MarketBlock, MarketState, run_market, start_market
-from chandlery.state import put_arrays
+from chandlery.state.arrays import put_arrays
+from chandlery.state.paths import ALL, MARKET, market_path
 from chandlery.tasks.gate import MarketGate
-from chandlery.tasks.passes import MARKET, market_path
 from chandlery.tasks.work import Block, Work
 
 __all__ = ["build_market", "forget_market"]
@@ -19,39 +19,42 @@ def build_market(work: Work) -> int:
     Raises:
         LawError: A value knew the future; it names the culprit.
         LeaseHeldError: Another run has taken the lake.
+        StateLostError: The state of the span's first day is missing or damaged.
     """
 
     def put(built: tuple[Block, MarketBlock]) -> None:
         work.lake.guard()
-        put_arrays(work.lake.store, market_path(built[0]), built[1].to_arrays())
+        put_arrays(work.lake.store, market_path(built[0].start), built[1].to_arrays())
 
     return sum(1 for _ in work.lake.store.ask_ahead(put, run_blocks(work)))
 
 
 def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
     """Yield the market of each block, once the gate has seen it, and keep its states at the checkpoints."""
-    minutes, gate, kept = work.lake.interval_minutes, MarketGate(work), work.restore("market")
-    state = start_market(work.references, minutes) if kept is None else MarketState.from_arrays(kept)
+    minutes, gate = work.rules.interval_minutes, MarketGate(work)
+    resumed = work.span.resumed
+    state = MarketState.from_arrays(work.restore("market", ALL)) if resumed else start_market(work.rules.references, minutes)
     for block, pieces in read_blocks(work, work.blocks()):
         before = state
         market, state = run_market(before, pieces, block.start, block.stop, minutes)
         gate.look(block, before, pieces, market)
         if block.saves:
-            work.save(block.stop, "market", state.to_arrays())
+            work.save(work.day_of(block.stop), "market", ALL, state.to_arrays())
         yield block, market
 
 
 def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[CandleBlock]]]:
     """Yield each block with the references' candles, of which a year is held at a time."""
-    step_ms = work.lake.interval_minutes * 60_000
+    minutes = work.rules.interval_minutes
+    step_ms = minutes * 60_000
     for _, group in groupby(blocks, lambda block: year_of(block.start * step_ms)):
         year = list(group)
-        candles = [to_arrays(work.lake.read_candles(symbol, year[0].start * step_ms, year[-1].stop * step_ms), work.lake.interval_minutes) for symbol in work.references]
+        first_ms, stop_ms = year[0].start * step_ms, year[-1].stop * step_ms
+        candles = [to_arrays(work.lake.read_candles(symbol, first_ms, stop_ms), minutes) for symbol in work.rules.references]
         yield from ((block, [arrays.cut(block.start, block.stop) for arrays in candles]) for block in year)
 
 
 def forget_market(work: Work) -> None:
-    """Take the market away: every run makes that of its own span."""
-    for entry in work.lake.store.list(MARKET):
-        work.lake.guard()
-        work.lake.store.delete(entry.path)
+    """Delete the market: every run makes that of its own span."""
+    work.lake.guard()
+    work.lake.store.delete_all(entry.path for entry in work.lake.store.list(MARKET))

@@ -7,30 +7,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from chandlery.errors import StateLostError
 from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
-from chandlery.grid import CandleArrays, to_arrays
+from chandlery.grid import CandleArrays, Ints, to_arrays
 from chandlery.labels import label
 from chandlery.market import MarketBlock, start_block
-from chandlery.state import get_arrays, view_arrays
+from chandlery.state.arrays import view_arrays
+from chandlery.state.copies import open_copies
+from chandlery.state.paths import market_path
 from chandlery.storage import Store
-from chandlery.tasks.nearby import open_copies
-from chandlery.tasks.work import Block, Work
+from chandlery.tasks.past import read_barriers
+from chandlery.tasks.work import Arrays, Block, Work
 
-__all__ = ["MARKET", "Choose", "Passed", "SymbolPass", "market_path", "read_barriers"]
+__all__ = ["Choose", "Passed", "SymbolPass"]
 
-MARKET = "state/market/"
 Choose = Callable[[Block, NDArray[np.int64]], NDArray[np.bool_]]
-
-
-def market_path(block: Block) -> str:
-    """Return where the market of a block's steps stands, while a run needs it."""
-    return f"{MARKET}{block.start}.state"
-
-
-def read_barriers(work: Work, symbol: str) -> NDArray[np.int64]:
-    """Return the steps that no label of a symbol crosses, start and stop, (k, 2)."""
-    arrays = get_arrays(work.lake.store, f"state/gaps/{symbol}.state")
-    return np.empty((0, 2), np.int64) if arrays is None else arrays["barriers"]
 
 
 @dataclass(frozen=True)
@@ -69,32 +60,39 @@ class SymbolPass:
     @cached_property
     def plan(self) -> FeaturePlan:
         """What features there are, for this symbol."""
-        work = self.work
-        return plan_features(self.symbol, work.lake.interval_minutes, work.references, work.extensions)
+        rules = self.work.rules
+        return plan_features(self.symbol, rules.interval_minutes, rules.references, self.work.extensions)
 
     @cached_property
     def candles(self) -> CandleArrays:
         """Its candles, from one lead before the span."""
-        return to_arrays(self.work.read_candles(self.symbol), self.work.lake.interval_minutes)
+        return to_arrays(self.work.read_candles(self.symbol), self.work.rules.interval_minutes)
+
+    @cached_property
+    def barriers(self) -> Ints:
+        """The steps that no label crosses, start and stop, (k, 2)."""
+        return read_barriers(self.work.lake, self.symbol)
 
     @cached_property
     def actual(self) -> NDArray[np.float64]:
         """The close at each horizon's target, (candles, horizons); NaN where unknown or across a gap."""
-        barriers = read_barriers(self.work, self.symbol)
-        horizons = self.work.lake.horizon_steps
+        horizons = self.work.rules.horizon_steps
         actual = np.empty((self.candles.step.size, len(horizons)))
         for place, horizon in enumerate(horizons):
-            actual[:, place] = label(self.candles.step, self.candles.close, horizon, barriers)
+            actual[:, place] = label(self.candles.step, self.candles.close, horizon, self.barriers)
         return actual
 
-    def blocks(self, choose: Choose) -> Iterator[Passed]:
+    def blocks(self, choose: Choose, kept: Arrays | None) -> Iterator[Passed]:
         """Yield each block's rows and its states, from the span's checkpoint or the first candle on.
 
         Args:
             choose: Says of the steps of a block's candles which get a row.
+            kept: The state of the features as of the span's first day; None where the symbol begins later.
+
+        Raises:
+            StateLostError: The market of a block is missing.
         """
-        arrays = self.work.restore(f"features-{self.symbol}")
-        state = None if arrays is None else FeatureState.from_arrays(arrays)
+        state = None if kept is None else FeatureState.from_arrays(kept)
         if state is None and self.candles.step.size == 0:
             return
         copies = open_copies(self.work.lake)
@@ -116,9 +114,10 @@ class SymbolPass:
 
 def read_market(work: Work, copies: Store | None, block: Block) -> MarketBlock:
     """Return the market of a block's steps, as `build_market` wrote it in this run."""
-    if not work.references:
+    if not work.rules.references:
         return start_block(0, block.start, block.stop)
-    arrays = view_arrays(work.lake.store, market_path(block), copies)
+    path = market_path(block.start)
+    arrays = view_arrays(work.lake.store, path, copies)
     if arrays is None:
-        raise FileNotFoundError(market_path(block))
+        raise StateLostError(path, work.span.since - 1)
     return MarketBlock.from_arrays(arrays)

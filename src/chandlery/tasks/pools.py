@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chandlery.errors import StateLostError
 from chandlery.leaks import TrainedOn
 from chandlery.models import Model, Sample, Sums, fading
-from chandlery.state import get_arrays
-from chandlery.tasks.gather import SAMPLE_ROWS, bucket_path
+from chandlery.state.arrays import get_arrays
+from chandlery.state.paths import bucket_path
+from chandlery.tasks.gather import SAMPLE_ROWS, Gathered
 from chandlery.tasks.work import Arrays, Work
 
 __all__ = ["MOST_ROWS", "POOL_MONTHS", "Buckets", "Part", "SamplePool", "SumsPool", "limit_newest"]
@@ -23,24 +25,31 @@ class Buckets:
 
     Args:
         work: Where to read.
-        symbols: Whose.
+        gathered: Whose, and which there must be; by symbol.
         sums_of: The model whose sums are read; none where it is samples.
     """
 
-    def __init__(self, work: Work, symbols: tuple[str, ...], sums_of: str = "") -> None:
-        self.work, self.symbols, self.sums_of = work, symbols, sums_of
+    def __init__(self, work: Work, gathered: tuple[Gathered, ...], sums_of: str = "") -> None:
+        self.work, self.sums_of = work, sums_of
+        self.symbols = tuple(found.symbol for found in gathered)
         self.read: list[TrainedOn] = []
-        paths = {symbol: [entry.path for entry in work.lake.store.list(bucket_path(symbol))] for symbol in symbols}
-        names = {symbol: [path.removeprefix(bucket_path(symbol)).removesuffix(".state") for path in found] for symbol, found in paths.items()}
-        self._waiting = sorted((name, symbol) for symbol, found in names.items() for name in found)
-        self._firsts = [min(found) for found in names.values() if found]
+        self._firsts = [found.first for found in gathered if found.first]
+        self._waiting = sorted((name, found.symbol) for found in gathered if found.first for name in list_months(found.first, found.last))
 
     def until(self, refit: str, oldest: str = "") -> Iterator[tuple[str, str, Arrays]]:
-        """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before, those after the oldest."""
+        """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before.
+
+        Args:
+            refit: A month.
+            oldest: Only buckets after this one.
+
+        Raises:
+            StateLostError: A bucket is missing or damaged.
+        """
         count = sum(name <= refit for name, _ in self._waiting)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
         wanted = [(name, symbol) for name, symbol in ready if name > oldest]
-        contents = self.work.lake.store.ask_ahead(lambda key: self._read(bucket_path(key[1], key[0])), wanted)
+        contents = self.work.lake.store.ask_ahead(lambda key: self._read(*key), wanted)
         for (name, symbol), arrays in zip(wanted, contents, strict=True):
             self.read.append(self._describe(symbol, arrays))
             yield name, symbol, arrays
@@ -53,22 +62,33 @@ class Buckets:
         """Forget what nobody trains on any more: buckets up to the oldest, and of the others the rows beyond their quota."""
         self.read = [bucket.take_lowest(quota(bucket.name)) for bucket in self.read if bucket.name > oldest]
 
-    def _read(self, path: str) -> Arrays:
+    def _read(self, name: str, symbol: str) -> Arrays:
+        path = bucket_path(name, symbol)
         arrays = get_arrays(self.work.lake.store, path)
-        if arrays is None:
-            raise self.work.drop_damaged(path)
+        if arrays is None:  # it holds rows of the month before its own, from an embargo before that month on
+            raise StateLostError(path, int((np.datetime64(name, "M") - 1).astype("datetime64[D]").astype(int)) - self.work.rules.lead)
         return arrays
 
     def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
         bucket, known_ms = str(arrays["bucket"]), None
         if "newest" in arrays:  # what an earlier version kept says nothing of it
-            known = int(arrays["newest"]) + 1 + max(self.work.lake.horizon_steps)
-            known_ms = known * self.work.lake.interval_minutes * 60_000
+            known = int(arrays["newest"]) + 1 + max(self.work.rules.horizon_steps)
+            known_ms = known * self.work.rules.interval_minutes * 60_000
         if self.sums_of:
             sums = Sums.from_arrays(arrays, self.sums_of)
             return TrainedOn(bucket, symbol, known_ms, 0 if sums is None else sums.rows, totals=None if sums is None else sums.totals)
         keys = arrays.get("sample.key", NO_KEYS)
         return TrainedOn(bucket, symbol, known_ms, keys.size, keys, arrays.get("sample.target"))
+
+
+def list_months(first: str, last: str) -> list[str]:
+    """Return the months from one to another.
+
+    Example:
+        >>> list_months("2019-12", "2020-01")
+        ['2019-12', '2020-01']
+    """
+    return [str(month) for month in np.arange(np.datetime64(first, "M"), np.datetime64(last, "M") + 1)]
 
 
 class SumsPool:

@@ -9,21 +9,25 @@ from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.config import to_minutes_text
+from chandlery.errors import StateLostError
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served, compare
 from chandlery.memory import give_back_memory
-from chandlery.models import OWN, Model, open_models
-from chandlery.schema import TIME
+from chandlery.models import OWN, open_models
+from chandlery.schema import TABLES, TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
-from chandlery.state import put_arrays
-from chandlery.tables import list_partitions, read_partition
-from chandlery.tasks.artefacts import read_artefacts
+from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
+from chandlery.state.artefacts import Fitted, read_fits
+from chandlery.state.copies import open_copies
+from chandlery.state.paths import artefact_path, day_name, scores_path
+from chandlery.tables import join_rows, partition_path
+from chandlery.tasks.fit import list_refits, name_fit
 from chandlery.tasks.gate import ModelGate, SymbolGate, hash_of
 from chandlery.tasks.passes import SymbolPass
 from chandlery.tasks.work import Block, SymbolTask, Work
 
-__all__ = ["Predicted", "predict_symbol", "sums_path"]
+__all__ = ["Predicted", "predict_symbol"]
 
 REPLAYED = 50_000  # rows of the first part that the leak gate serves again
 PUBLISHED = 1_000  # rows before each cut that it makes forecasts of again
@@ -32,55 +36,63 @@ OUTCOMES = ("actual_close", "error_pct")
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of a symbol's forecasts."""
+    """What became of a symbol's forecasts.
+
+    Args:
+        symbol: Whose.
+        years: Of which it has forecasts, from the span's first year on.
+        published: Objects that were put.
+    """
 
     symbol: str
-    rows: int
+    years: tuple[int, ...]
     published: int
 
 
-def sums_path(symbol: str, horizon_minutes: int) -> str:
-    """Return where the score sums of a symbol and horizon stand."""
-    return f"state/scores/{symbol}-{horizon_minutes}.state"
-
-
 def predict_symbol(task: SymbolTask) -> Predicted:
-    """Publish a symbol's forecasts from the span's first day on, and keep its score sums.
+    """Publish a symbol's forecasts from the span's first day on, and keep its score sums and its states at the checkpoints.
 
     Raises:
         LawError: A served forecast knew the future.
         LeaseHeldError: Another run has taken the lake.
+        StateLostError: A state, a fit or published rows from before the span are missing or damaged.
     """
     give_back_memory()
     run = SymbolRun(task)
-    published = 0
-    for horizon in range(len(task.work.lake.horizon_steps)):
+    published, years = 0, tuple[int, ...]()
+    sums: Arrays = {}
+    for horizon in range(len(task.work.rules.horizons)):
         give_back_memory()  # else a horizon's arrays come to lie between what the one before has left
-        published += predict_horizon(HorizonRun(run, horizon))
-    return Predicted(task.symbol, run.places.size, published)
-
-
-def predict_horizon(run: "HorizonRun") -> int:
-    """Publish the forecasts of one horizon, and keep its score sums; return how many objects were put."""
-    served = run.serve()
-    run.check(served)
-    published = run.publish(served)
-    run.score(served)
-    return published
+        horizon_run = HorizonRun(run, horizon)
+        served = horizon_run.serve()
+        horizon_run.check(served)
+        published += horizon_run.publish(served)
+        years = horizon_run.years()
+        sums |= name_arrays(str(horizon_run.horizon_minutes), horizon_run.score(served))
+    for day, state in run.states.items():
+        task.work.save(day, "forecast", task.symbol, state)
+    task.work.lake.guard()
+    put_arrays(task.work.lake.store, scores_path(task.symbol), sums)
+    return Predicted(task.symbol, years, published)
 
 
 class SymbolRun:
-    """A symbol's issues, raw predictions and actuals over the span."""
+    """A symbol's issues, raw predictions and actuals over the span.
+
+    Args:
+        task: The symbol.
+    """
 
     def __init__(self, task: SymbolTask) -> None:
         self.work, self.symbol = task.work, task.symbol
-        self.models = open_models(self.work.lake.file.models, self.work.extensions)
+        rules = self.work.rules
+        self.models = open_models(rules.models, self.work.extensions)
         self.symbol_pass = SymbolPass(self.work, self.symbol)
-        horizons = range(len(self.work.lake.horizon_steps))
-        fits = [read_fits(self.work, model, horizon, self.symbol) for model in self.models for horizon in horizons]
-        minutes = self.work.lake.interval_minutes
-        never = np.iinfo(np.int64).max
-        first_step = min((int(fit.refit_ms[0]) // (minutes * 60_000) for fit in fits if fit.refit_ms.size), default=never)
+        self.kept: Arrays = self.work.restore("forecast", self.symbol) if task.is_resumed else {}
+        self.states: dict[int, Arrays] = {day: {} for day in self.work.span.saves}
+        fits = FitReader(self.work, self.symbol).read()
+        step_ms, never = rules.interval_minutes * 60_000, np.iinfo(np.int64).max
+        first_step = min((int(fit.refit_ms[0]) // step_ms for fit in fits if fit.refit_ms.size), default=never)
 
         def is_fitted(block: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
             return np.full(steps.size, block.start >= first_step)
@@ -90,29 +102,85 @@ class SymbolRun:
         places, sigmas = [], []
         predictions = np.empty((self.symbol_pass.candles.step.size, len(fits)), np.float32)  # what is not filled takes no room
         count = 0
-        for passed in self.symbol_pass.blocks(is_fitted):
+        for passed in self.symbol_pass.blocks(is_fitted, pick_arrays("features", self.kept) or None):
             places.append(passed.place)
             sigmas.append(passed.rows.sigma)
             begin, count = count, count + passed.place.size
-            predictions[begin:count] = predict_rows(fits, self.symbol_pass.plan.names, passed.rows, minutes)
+            predictions[begin:count] = predict_rows(fits, self.symbol_pass.plan.names, passed.rows, rules.interval_minutes)
             gate.look(passed)
             models.look(passed, predictions[begin:count])
+            if passed.block.saves:
+                self.states[self.work.day_of(passed.block.stop)] |= name_arrays("features", passed.after.to_arrays())
         self.places = np.concatenate([np.empty(0, np.int64), *places])
         candles = self.symbol_pass.candles
-        issued_ms = (candles.step[self.places] + 1) * minutes * 60_000
+        issued_ms = (candles.step[self.places] + 1) * step_ms
         self.issues = Issues(issued_ms, candles.close[self.places], np.concatenate([np.empty(0), *sigmas]))
-        self.predictions = predictions[:count].reshape(-1, len(self.models), len(horizons))
+        self.predictions = predictions[:count].reshape(-1, len(self.models), len(rules.horizons))
 
 
-def read_fits(work: Work, model: Model, horizon: int, symbol: str) -> Fits:
-    """Return all fits of a model for a horizon, as published, with what it has learned of a symbol alone."""
-    minutes = work.lake.file.horizons[horizon]
-    found = read_artefacts(work, model.name, minutes)
-    own = {fitted.refit_at: fitted for fitted in read_artefacts(work, model.name, minutes, symbol=symbol)}
-    refit_ms = np.array([fitted.refit_at for fitted in found], "datetime64[ms]").astype(np.int64)
-    parts = [own.get(fitted.refit_at) for fitted in found]
-    artefacts = [fitted.fit if part is None else fitted.fit | {OWN: part.fit} for fitted, part in zip(found, parts, strict=True)]
-    return Fits(model, horizon, refit_ms, artefacts, [None if part is None else (part.refit_at, *part.symbols) for part in parts])
+class FitReader:
+    """Reads the fits that predict a symbol over the span, as published.
+
+    Args:
+        work: The span and the lake.
+        symbol: Whose own parts are read with them.
+    """
+
+    def __init__(self, work: Work, symbol: str) -> None:
+        self._work, self._symbol, self._copies = work, symbol, open_copies(work.lake)
+
+    def read(self) -> list[Fits]:
+        """Return the fits of each model and horizon, from the newest before the span on."""
+        rules = self._work.rules
+        models = open_models(rules.models, self._work.extensions)
+        common: dict[tuple[str, int], list[Fitted]] = {(model.name, minutes): [] for model in models for minutes in rules.horizons}
+        own: dict[tuple[str, int, str], Fitted] = {}
+        for name in dict.fromkeys(name_fit(model) for model in models):
+            members = [model.name for model in models if name_fit(model) == name]
+            for fitted in self._read_common(name, members):
+                common[fitted.model, fitted.horizon_minutes].append(fitted)
+            for fitted in self._read_own(name, [fitted for member in members for minutes in rules.horizons for fitted in common[member, minutes]]):
+                own[fitted.model, fitted.horizon_minutes, fitted.refit_at] = fitted
+        found = []
+        for model in models:
+            for place, minutes in enumerate(rules.horizons):
+                fits = sorted(common[model.name, minutes], key=lambda fitted: fitted.refit_at)
+                parts = [own.get((model.name, minutes, fitted.refit_at)) for fitted in fits]
+                artefacts = [fitted.fit if part is None else fitted.fit | {OWN: part.fit} for fitted, part in zip(fits, parts, strict=True)]
+                refit_ms = np.array([fitted.refit_at for fitted in fits], "datetime64[ms]").astype(np.int64)
+                found.append(Fits(model, place, refit_ms, artefacts, [None if part is None else (part.refit_at, *part.symbols) for part in parts]))
+        return found
+
+    def _read_common(self, name: str, members: list[str]) -> list[Fitted]:
+        """Return the common parts, from the newest year backwards until every model has a fit from before the span."""
+        span, found = self._work.span, []
+        since = day_name(span.since) if span.resumed else ""
+        for year in sorted(self._list_years(name), reverse=True):
+            found += read_fits(self._work.lake, name, str(year), copies=self._copies)
+            early = {fitted.model for fitted in found if fitted.refit_at <= since}
+            if early.issuperset(members):
+                break
+        return found
+
+    def _list_years(self, name: str) -> range:
+        """Return the years of which a fit has a text."""
+        work = self._work
+        models = [model for model in open_models(work.rules.models, work.extensions) if name_fit(model) == name]
+        stop_day = (work.span.stop_ms - 1) // DAY_MS
+        refits = list_refits(work.rules, work.first_day, stop_day, models)
+        return range(int(refits[0][0][:4]), int(day_name(stop_day)[:4]) + 1) if refits else range(0)
+
+    def _read_own(self, name: str, common: list[Fitted]) -> list[Fitted]:
+        """Return the symbol's own parts of some fits; all that the common parts name must be there."""
+        wanted = {(fitted.model, fitted.horizon_minutes, fitted.refit_at) for fitted in common if self._symbol in fitted.own}
+        years = sorted({refit_at[:4] for _, _, refit_at in wanted})
+        texts = self._work.lake.store.ask_ahead(lambda year: read_fits(self._work.lake, name, year, self._symbol), years)
+        found = [fitted for text in texts for fitted in text]
+        missing = wanted.difference((fitted.model, fitted.horizon_minutes, fitted.refit_at) for fitted in found)
+        if missing:
+            year = min(refit_at for _, _, refit_at in missing)[:4]
+            raise StateLostError(artefact_path(name, year, self._symbol), int(np.datetime64(year, "D").astype(int)) - 1)
+        return found
 
 
 class HorizonRun:
@@ -121,20 +189,20 @@ class HorizonRun:
     def __init__(self, run: SymbolRun, horizon: int) -> None:
         self.run, self.horizon = run, horizon
         self.work, self.issues = run.work, run.issues
-        self.horizon_minutes = self.work.lake.file.horizons[horizon]
+        self.horizon_minutes = self.work.rules.horizons[horizon]
         self.name = f"{run.symbol}-{self.horizon_minutes}"
         self.actual = run.symbol_pass.actual[run.places, horizon]
-        self.scale = self.issues.sigma * np.sqrt(self.work.lake.horizon_steps[horizon])
+        self.scale = self.issues.sigma * np.sqrt(self.work.rules.horizon_steps[horizon])
         self.rows = ServedRows(
             self.issues.issued_ms,
             self.issues.issued_ms + self.horizon_minutes * 60_000,
             np.ascontiguousarray(run.predictions[:, :, horizon]),
             log_each(self.actual / self.issues.close) / self.scale,
             self.issues.sigma,
-            self.work.lake.horizon_steps[horizon],
+            self.work.rules.horizon_steps[horizon],
         )
-        kept = self.work.restore(f"served-{self.name}")
-        self.state = start_served(len(run.models)) if kept is None else ServedState.from_arrays(kept)
+        self.kept = pick_arrays(str(self.horizon_minutes), run.kept)
+        self.state = ServedState.from_arrays(pick_arrays("served", self.kept)) if run.kept else start_served(len(run.models))
         self.begins: list[tuple[slice, ServedState]] = []  # of the parts between checkpoints
 
     def edges(self) -> list[tuple[int | None, slice]]:
@@ -151,8 +219,12 @@ class HorizonRun:
             served, state = serve(state, cut_rows(self.rows, part))
             parts.append(served)
             if day is not None:
-                self.work.save(self.work.steps(day), f"served-{self.name}", state.to_arrays())
+                self._save(day, "served", state.to_arrays())
         return Served.concat(parts)
+
+    def _save(self, day: int, group: str, arrays: Arrays) -> None:
+        """Keep a state as of a day's midnight, to be put with the others of the symbol."""
+        self.run.states[day] |= name_arrays(f"{self.horizon_minutes}/{group}", arrays)
 
     def to_forecasts(self, served: Served, year: int) -> pl.DataFrame:
         """Return the forecasts that are issued in a year: those of all years together would be large."""
@@ -161,7 +233,7 @@ class HorizonRun:
 
     def _to_forecasts(self, issues: Issues, actual: NDArray[np.float64], served: Served) -> pl.DataFrame:
         names = [*(model.name for model in self.run.models), BLEND]
-        return to_forecasts(issues, self.horizon_minutes, self.work.lake.interval_minutes, actual, served, names)
+        return to_forecasts(issues, self.horizon_minutes, self.work.rules.interval_minutes, actual, served, names)
 
     def check(self, served: Served) -> None:
         """Let the leak gate serve rows again without the outcomes that were not known then: the first, some by a hash, and the last.
@@ -203,28 +275,56 @@ class HorizonRun:
         compare(witness, [(f"published {name} at {to_minutes_text(self.horizon_minutes)}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
 
     def publish(self, served: Served) -> int:
-        """Put every year's forecasts; return how many objects were put."""
-        file = self.work.lake.file
-        keys: dict[str, Any] = {"exchange": file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
-        first_ms = self.work.span.since * DAY_MS if self.work.span.resumed else 0
-        first_year, issued = year_of(first_ms), self.issues.issued_ms
-        own = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
-        there = {int(part["year"]) for part in list_partitions(self.work.lake.store, "forecasts", keys)}
-        count = 0
-        for year in sorted({*own, *(year for year in there if year >= first_year)}):
+        """Put every year's forecasts; return how many objects were put.
+
+        Raises:
+            StateLostError: Published rows from before the span are missing.
+        """
+        lake, span = self.work.lake, self.work.span
+        keys: dict[str, Any] = {"exchange": lake.file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
+        first_ms, count = span.since * DAY_MS if span.resumed else 0, 0
+        first_year = year_of(first_ms)
+        rows_before = self._rows_before(first_year)
+        self._note_rows()
+        for year in self.years():
+            place = {**keys, "year": year}
+            content = lake.get("forecasts", place)
             rows = self.to_forecasts(served, year)
-            if year == first_year and self.work.span.resumed:
-                held = read_partition(self.work.lake.store, "forecasts", {**keys, "year": year})
-                if held is not None:
-                    before = held.filter(pl.col("issued_at") <= pl.lit(first_ms).cast(TIME))
-                    rows = pl.concat([before, rows.select(before.columns)])
-            count += self.work.lake.write("forecasts", {**keys, "year": year}, rows)
+            if year == first_year and span.resumed:
+                held = lake.decode("forecasts", place, content)
+                before = held.filter(pl.col("issued_at") <= pl.lit(first_ms).cast(TIME))
+                if before.height != rows_before:
+                    raise StateLostError(partition_path("forecasts", place), int(np.datetime64(str(year), "D").astype(int)) - 1)
+                rows = join_rows([before, rows], TABLES["forecasts"])
+            count += lake.replace("forecasts", place, content, rows)
         return count
 
-    def score(self, served: Served) -> None:
-        """Keep the sums that scores are made of."""
-        kept = self.work.restore(f"scores-{self.name}")
-        sums = start_sums(len(self.run.models) + 1) if kept is None else ScoreSums.from_arrays(kept)
+    def years(self) -> tuple[int, ...]:
+        """Return the years whose forecasts are written: those of the span's issues, and the first where rows before the span stay."""
+        issued, span = self.issues.issued_ms, self.work.span
+        own = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
+        first = year_of(span.since * DAY_MS)
+        return tuple(sorted({*own, first} if span.resumed and self._rows_before(first) else own))
+
+    def _rows_before(self, year: int) -> int:
+        """Return how many forecasts of a year were published before the span."""
+        counts = pick_arrays("published", self.kept)
+        return int(counts["rows"]) if counts and int(counts["year"]) == year else 0
+
+    def _note_rows(self) -> None:
+        """Keep with each checkpoint how many forecasts its year has up to then: rows that are lost are noticed."""
+        issued, span = self.issues.issued_ms, self.work.span
+        for day in span.saves:
+            year = year_of(day * DAY_MS)
+            first = int(cut_year(issued, year).start)
+            rows = max(int(np.searchsorted(issued, day * DAY_MS, side="right")) - first, 0)
+            before = self._rows_before(year) if span.resumed else 0
+            self._save(day, "published", {"year": np.array(year), "rows": np.array(rows + before)})
+
+    def score(self, served: Served) -> Arrays:
+        """Return the sums that scores are made of, and keep them as of each checkpoint."""
+        kept = pick_arrays("scores", self.kept)
+        sums = ScoreSums.from_arrays(kept) if self.run.kept else start_sums(len(self.run.models) + 1)
         for day, part in self.edges():
             said, scale = served.cut(part), self.scale[part, None]
             predicted = np.column_stack([said.calibrated, said.served]).astype(np.float64) * scale
@@ -232,9 +332,8 @@ class HorizonRun:
             rows = ScoreRows(self.issues.issued_ms[part], self.issues.close[part], self.actual[part], predicted, half)
             sums = sum_scores(sums, rows, self.horizon_minutes * 60_000)
             if day is not None:
-                self.work.save(self.work.steps(day), f"scores-{self.name}", sums.to_arrays())
-        self.work.lake.guard()
-        put_arrays(self.work.lake.store, sums_path(self.run.symbol, self.horizon_minutes), sums.to_arrays())
+                self._save(day, "scores", sums.to_arrays())
+        return sums.to_arrays()
 
 
 def cut_issues(issues: Issues, part: slice) -> Issues:

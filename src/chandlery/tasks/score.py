@@ -1,84 +1,124 @@
-"""The score task: everybody's sums to scores with significance, and the artefacts to the table of models."""
+"""The score task: everybody's sums to scores with significance, and the fits to the table of models."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from chandlery.errors import StateLostError
 from chandlery.grid import DAY_MS
 from chandlery.models import open_models
-from chandlery.schema import TIME, Scores
+from chandlery.schema import TABLES, TIME
 from chandlery.scores import ScoreSums, judge, to_scores
 from chandlery.served import BLEND
-from chandlery.state import get_arrays
-from chandlery.tasks.artefacts import artefact_path, read_artefacts
-from chandlery.tasks.predict import sums_path
-from chandlery.tasks.work import Work
+from chandlery.state.arrays import get_arrays, pick_arrays
+from chandlery.state.artefacts import read_fits
+from chandlery.state.paths import artefact_path, scores_path
+from chandlery.tables import join_rows
+from chandlery.tasks.fit import list_refits, name_fit
+from chandlery.tasks.work import Arrays, Work
 
 __all__ = ["ScoreTask", "score_lake"]
+
+TYPES: dict[str, Any] = {
+    "interval": pl.String,
+    "horizon_minutes": pl.Int32,
+    "model": pl.String,
+    "refit_at": pl.Int64,
+    "trained_until": pl.Int64,
+    "rows": pl.Int64,
+    "symbols": pl.List(pl.String),
+    "references": pl.List(pl.String),
+    "features": pl.List(pl.String),
+    "seed": pl.Int64,
+    "artefact": pl.String,
+}
 
 
 @dataclass(frozen=True)
 class ScoreTask:
-    """All symbols with forecasts, ascending."""
+    """The scores of the whole lake.
+
+    Args:
+        work: Where to read and write.
+        symbols: All with forecasts, ascending.
+        fresh: Those whose forecasts this run has computed.
+        prune: Whether scores of symbols without candles are dropped.
+    """
 
     work: Work
     symbols: tuple[str, ...]
+    fresh: frozenset[str]
+    prune: bool
 
     def __str__(self) -> str:
         return "all symbols"
 
 
 def score_lake(task: ScoreTask) -> int:
-    """Publish scores and models; return the number of objects put."""
-    work, file = task.work, task.work.lake.file
-    frames = []
-    for symbol in task.symbols:
-        for horizon in file.horizons:
-            arrays = get_arrays(work.lake.store, sums_path(symbol, horizon))
-            if arrays is not None and arrays["months"].size:
-                frames.append(to_scores(ScoreSums.from_arrays(arrays), [*file.models, BLEND], symbol, horizon, work.lake.interval_minutes))
-    keys = {"exchange": file.exchange}
-    scored = judge(pl.concat(frames, how="vertical_relaxed")).sort("symbol", "horizon_minutes", "model", "period") if frames else Scores.create_empty()
-    return work.lake.write("scores", keys, scored) + work.lake.write("models", keys, list_models(work))
+    """Publish scores and models; return the number of objects put.
+
+    Raises:
+        StateLostError: The sums of a symbol, or a text of fits, are missing or damaged.
+    """
+    work, store = task.work, task.work.lake.store
+    keys = {"exchange": work.lake.file.exchange}
+    content = work.lake.get("scores", keys)
+    held = work.lake.decode("scores", keys, content)
+    frames, known = [], set()
+    for symbol, arrays in zip(task.symbols, store.ask_ahead(lambda symbol: get_arrays(store, scores_path(symbol)), task.symbols), strict=True):
+        if arrays is None and symbol in task.fresh:
+            raise StateLostError(scores_path(symbol), work.span.since - 1)
+        if arrays is not None:
+            known.add(symbol)
+            frames += score_symbol(work, symbol, arrays)
+    gone = set(held["symbol"]) - set(task.symbols) if task.prune else set()
+    table = TABLES["scores"]
+    scored = join_rows([held.filter(~pl.col("symbol").is_in(known | gone)), *frames], table)
+    if scored.height:
+        scored = judge(scored)
+    models = list_models(work)
+    return work.lake.replace("scores", keys, content, scored.sort(table.sort)) + work.lake.write("models", keys, models)
+
+
+def score_symbol(work: Work, symbol: str, arrays: Arrays) -> list[pl.DataFrame]:
+    """Return the scores of a symbol, a frame for each horizon with outcomes."""
+    models, found = [*work.rules.models, BLEND], []
+    for horizon in work.rules.horizons:
+        sums = pick_arrays(str(horizon), arrays)
+        if sums and sums["months"].size:
+            found.append(to_scores(ScoreSums.from_arrays(sums), models, symbol, horizon, work.rules.interval_minutes))
+    return found
 
 
 def list_models(work: Work) -> pl.DataFrame:
     """Return one row a fitted model."""
-    file = work.lake.file
+    rules, stop_day = work.rules, (work.span.stop_ms - 1) // DAY_MS
+    models = open_models(rules.models, work.extensions)
     rows = []
-    for model in open_models(file.models, work.extensions):
-        for horizon in file.horizons:
-            for fitted in read_artefacts(work, model.name, horizon):
-                refit_ms = int(np.datetime64(fitted.refit_at, "ms").astype(np.int64))
-                rows.append(
-                    {
-                        "interval": file.interval,
-                        "horizon_minutes": horizon,
-                        "model": model.name,
-                        "refit_at": refit_ms,
-                        "trained_until": refit_ms - work.lead * DAY_MS + max(file.horizons) * 60_000,
-                        "rows": fitted.rows,
-                        "symbols": fitted.symbols,
-                        "references": list(work.references),
-                        "features": fitted.features,
-                        "seed": fitted.seed,
-                        "artefact": artefact_path(model.name, horizon, fitted.refit_at[:4]),
-                    }
-                )
-    schema: dict[str, Any] = {
-        "interval": pl.String,
-        "horizon_minutes": pl.Int32,
-        "model": pl.String,
-        "refit_at": pl.Int64,
-        "trained_until": pl.Int64,
-        "rows": pl.Int64,
-        "symbols": pl.List(pl.String),
-        "references": pl.List(pl.String),
-        "features": pl.List(pl.String),
-        "seed": pl.Int64,
-        "artefact": pl.String,
-    }
-    models = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("refit_at", "trained_until").cast(TIME))
-    return models.sort("horizon_minutes", "model", "refit_at")
+    for fit in dict.fromkeys(name_fit(model) for model in models):
+        refits = list_refits(rules, work.first_day, stop_day, [model for model in models if name_fit(model) == fit])
+        first = int(refits[0][0][:4]) if refits else 1
+        years = range(first, int(np.datetime64(stop_day, "D").astype("datetime64[Y]").astype(int)) + 1971 if refits else 1)
+        texts = work.lake.store.ask_ahead(partial(read_fits, work.lake, fit), map(str, years))
+        for fitted in (fitted for text in texts for fitted in text):
+            refit_ms = int(np.datetime64(fitted.refit_at, "ms").astype(np.int64))
+            rows.append(
+                {
+                    "interval": work.lake.file.interval,
+                    "horizon_minutes": fitted.horizon_minutes,
+                    "model": fitted.model,
+                    "refit_at": refit_ms,
+                    "trained_until": refit_ms - rules.lead * DAY_MS + max(rules.horizons) * 60_000,
+                    "rows": fitted.rows,
+                    "symbols": fitted.symbols,
+                    "references": list(rules.references),
+                    "features": fitted.features,
+                    "seed": fitted.seed,
+                    "artefact": artefact_path(fit, fitted.refit_at[:4]),
+                }
+            )
+    found = pl.DataFrame(rows, schema=TYPES, orient="row").with_columns(pl.col("refit_at", "trained_until").cast(TIME))
+    return found.sort("horizon_minutes", "model", "refit_at")

@@ -1,24 +1,54 @@
 """What every task of the forecast stage carries, and how time is cut for all of them alike."""
 
 import itertools
-import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
 
+import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.checkpoints import Span, day_name
-from chandlery.errors import StoreUnavailableError
-from chandlery.features import keep_texts, read_extension
+from chandlery.errors import StateLostError
+from chandlery.extensions import Bundle, extension_bundle, keep_bundles
+from chandlery.grid import DAY_MS
 from chandlery.lake import Lake
-from chandlery.state import get_arrays, put_arrays
+from chandlery.state.arrays import Arrays, get_arrays, put_arrays
+from chandlery.state.checkpoints import Span, lead_days
+from chandlery.state.paths import checkpoint_path
 
-__all__ = ["Block", "SymbolTask", "Work", "is_before", "months_between"]
+__all__ = ["Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
-Arrays = dict[str, np.ndarray]
-Name = TypeVar("Name")
+
+class Rules(msgspec.Struct, frozen=True):
+    """All that forecasts read of the settings: their fingerprint is a hash of exactly this.
+
+    Args:
+        interval_minutes: Length of a candle.
+        horizons: In minutes, ascending.
+        models: By name, in the order of their columns.
+        references: The market, leaders first: those of the lake's references that it has candles of.
+        min_train_days: History of the pool before the first fit.
+        seed: Of everything random.
+        extensions: Digests of the user-defined files, in order.
+    """
+
+    interval_minutes: int
+    horizons: tuple[int, ...]
+    models: tuple[str, ...]
+    references: tuple[str, ...]
+    min_train_days: int
+    seed: int
+    extensions: tuple[str, ...]
+
+    @property
+    def horizon_steps(self) -> tuple[int, ...]:
+        """The horizons, in intervals."""
+        return tuple(minutes // self.interval_minutes for minutes in self.horizons)
+
+    @property
+    def lead(self) -> int:
+        """The embargo before each fit, in days."""
+        return lead_days(self.horizons)
 
 
 @dataclass(frozen=True)
@@ -45,89 +75,92 @@ class Work:
     Args:
         lake: Where to read and write.
         span: The stretch of time to compute.
-        lead: The embargo in days.
-        references: The market, leaders first.
-        extensions: Files with features and models of one's own.
-        seed: Of everything random.
+        rules: What decides results.
+        first_day: First UTC day with a candle of any symbol, since 1970.
+        extensions: Paths of user-defined files with features and models, in the order of their digests.
     """
 
     lake: Lake
     span: Span
-    lead: int
-    references: tuple[str, ...]
+    rules: Rules
+    first_day: int
     extensions: tuple[str, ...]
-    seed: int
 
     def __str__(self) -> str:
         return "all symbols"
 
-    def __getstate__(self) -> tuple[dict[str, object], dict[str, bytes]]:
-        return vars(self), {name: read_extension(name) for name in self.extensions}  # another machine need not have the files
+    def __getstate__(self) -> tuple[dict[str, object], dict[str, Bundle]]:
+        return vars(self), {name: extension_bundle(name) for name in self.extensions}  # another machine need not have the files
 
-    def __setstate__(self, state: tuple[dict[str, object], dict[str, bytes]]) -> None:
-        fields, texts = state
+    def __setstate__(self, state: tuple[dict[str, object], dict[str, Bundle]]) -> None:
+        fields, bundles = state
         vars(self).update(fields)
-        keep_texts(texts)
+        keep_bundles(bundles)
 
     def steps(self, day: int) -> int:
         """Return the step that opens at a day's midnight."""
-        return day * 1440 // self.lake.interval_minutes
+        return day * 1440 // self.rules.interval_minutes
+
+    def day_of(self, step: int) -> int:
+        """Return the day at whose midnight a step opens."""
+        return step * self.rules.interval_minutes // 1440
 
     def blocks(self) -> list[Block]:
         """Cut the span at months, at buckets and at checkpoints; the same for every symbol."""
-        last = -(-self.span.stop_ms // 86_400_000)
+        lead, last = self.rules.lead, -(-self.span.stop_ms // DAY_MS)
         months = [int(np.datetime64(month, "D").astype(int)) for month in months_between(self.span.since, last)]
-        edges = {*months, *(day - self.lead for day in months), *self.span.saves, self.span.since, last}
+        edges = {*months, *(day - lead for day in months), *self.span.saves, self.span.since, last}
         days = sorted(day for day in edges if self.span.since <= day <= last)
-        return [Block(self.steps(start), self.steps(stop), next_month(start + self.lead), stop in self.span.saves) for start, stop in itertools.pairwise(days)]
+        return [
+            Block(self.steps(start), self.steps(stop), next_month(start + lead), stop in self.span.saves)
+            for start, stop in itertools.pairwise(days)
+        ]
 
-    def checkpoint(self, day: int, name: str) -> str:
-        """Return the path of a state as of a day's midnight."""
-        return f"state/checkpoints/{day_name(day)}/{name}.state"
+    def restore(self, stage: str, symbol: str) -> Arrays:
+        """Return a stage's state of a symbol as of the span's first day.
 
-    def restore(self, name: str) -> Arrays | None:
-        """Return a state as of the span's first day; None where nothing had begun by then."""
-        return get_arrays(self.lake.store, self.checkpoint(self.span.since, name)) if self.span.resumed else None
+        Raises:
+            StateLostError: It is missing or damaged.
+        """
+        path = checkpoint_path(self.span.since, stage, symbol)
+        arrays = get_arrays(self.lake.store, path)
+        if arrays is None:
+            raise StateLostError(path, self.span.since - 1)
+        return arrays
 
-    def save(self, step: int, name: str, arrays: Arrays) -> None:
-        """Keep a state as of the midnight at which a step opens."""
+    def save(self, day: int, stage: str, symbol: str, arrays: Arrays) -> None:
+        """Put a stage's state of a symbol as of a day's midnight."""
         self.lake.guard()
-        put_arrays(self.lake.store, self.checkpoint(step * self.lake.interval_minutes // 1440, name), arrays)
-
-    def drop_damaged(self, path: str) -> StoreUnavailableError:
-        """Take a damaged object away, so that the next run misses it and makes it anew; return what to raise."""
-        self.lake.guard()
-        self.lake.store.delete(path)
-        return StoreUnavailableError(f"{path} is damaged", "what the run before kept there", "run again: it is made anew")
+        put_arrays(self.lake.store, checkpoint_path(day, stage, symbol), arrays)
 
     def read_candles(self, symbol: str) -> pl.DataFrame:
         """Return a symbol's candles, from a little before the span where it was resumed."""
-        since = (self.span.since - self.lead) * 86_400_000 if self.span.resumed else 0
-        return self.lake.read_candles(symbol, since)
+        if not self.span.resumed:
+            return self.lake.read_candles(symbol)
+        return self.lake.read_candles(symbol, (self.span.since - self.rules.lead) * DAY_MS, self.span.stop_ms)
 
 
 @dataclass(frozen=True)
 class SymbolTask:
-    """One symbol's part of the work."""
+    """One symbol's part of the work.
+
+    Args:
+        work: What all symbols share.
+        symbol: Which.
+        first_day: First UTC day with a candle of it, since 1970.
+    """
 
     work: Work
     symbol: str
+    first_day: int
 
     def __str__(self) -> str:
         return self.symbol
 
-
-def is_before(path: str, day: int, lead: int) -> bool:
-    """Return whether an object holds what came before a day: a bucket that is whole by then, forecasts or fits of its year or earlier.
-
-    Example:
-        >>> [is_before(path, 18262, 1) for path in ("state/gather/LTCUSD/2020-01.state", "state/gather/LTCUSD/2020-02.state", "artefacts/all/tree-30m-2019.jsonl")]
-        [True, False, True]
-    """
-    if path.startswith("state/gather/"):
-        return path.rpartition("/")[2].removesuffix(".state") < next_month(day + lead)
-    year = re.search(r"year=(\d{4})/|-(\d{4})\.jsonl$", path)
-    return year is not None and int(year[1] or year[2]) <= int(day_name(day)[:4])
+    @property
+    def is_resumed(self) -> bool:
+        """Whether there are states of it as of the span's first day: it had begun by then."""
+        return self.work.span.resumed and self.first_day < self.work.span.since
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What runs remember: named arrays and typed structs under state/, rebuildable, read by no analyst."""
+"""The two forms of what runs remember: named arrays with a checksum, and typed structs as JSON."""
 
 from contextlib import suppress
 from mmap import mmap
@@ -11,7 +11,7 @@ from isal import isal_zlib
 from chandlery.errors import ChandleryError
 from chandlery.storage import Store
 
-__all__ = ["get_arrays", "get_struct", "is_sound", "put_arrays", "put_struct", "view_arrays"]
+__all__ = ["Arrays", "get_arrays", "get_struct", "name_arrays", "pick_arrays", "put_arrays", "put_struct", "view_arrays", "view_bytes"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Buffer = bytes | mmap
@@ -27,25 +27,40 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
     content: memoryview
 
 
+def name_arrays(group: str, arrays: Arrays) -> Arrays:
+    """Return arrays with a group's name before their own, so that several groups can stand in one object.
+
+    Example:
+        >>> list(name_arrays("30", {"sums": np.zeros(1)}))
+        ['30/sums']
+    """
+    return {f"{group}/{name}": array for name, array in arrays.items()}
+
+
+def pick_arrays(group: str, arrays: Arrays) -> Arrays:
+    """Return the arrays of a group by their own names: what `name_arrays` was given."""
+    return {name.removeprefix(f"{group}/"): array for name, array in arrays.items() if name.startswith(f"{group}/")}
+
+
 def put_arrays(store: Store, path: str, arrays: Arrays) -> None:
-    """Keep named arrays of numbers or text; none of objects."""
+    """Put named arrays of numbers or text as one object; arrays of Python objects are not supported."""
     held = {name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data) for name, array in arrays.items()}
     store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held), held)))
 
 
 def get_arrays(store: Store, path: str) -> Arrays | None:
-    """Return named arrays; None where there are none, or none of this form, or damaged ones."""
+    """Return named arrays; None where the object is missing, damaged, or of another form."""
     content = store.get(path)
     return None if content is None else _read(content, checked=True, writable=True)
 
 
-def view_arrays(store: Store, path: str, copies: Store | None = None) -> Arrays | None:
-    """Return named arrays that this run has kept itself: not to be changed, and not looked through for damage.
+def view_bytes(store: Store, path: str, copies: Store | None = None) -> Buffer | None:
+    """Return an object's bytes, from a copy on this machine where there is one; None where there is no such object.
 
     Args:
-        store: Where they were put.
+        store: Where the object was put.
         path: Which.
-        copies: A near store that holds copies of those that were viewed before, and gets one of those that were not, if it has room.
+        copies: A near store that holds copies of what was viewed before, and is given one of what was not, if it has room.
     """
     content = copies.view(path) if copies else None
     if content is None:
@@ -53,13 +68,13 @@ def view_arrays(store: Store, path: str, copies: Store | None = None) -> Arrays 
         if copies and content is not None:
             with suppress(ChandleryError):
                 copies.put(path, bytes(content))
+    return content
+
+
+def view_arrays(store: Store, path: str, copies: Store | None = None) -> Arrays | None:
+    """Return named arrays that this run has put itself: read-only, and not checked for damage; see `view_bytes`."""
+    content = view_bytes(store, path, copies)
     return None if content is None else _read(content, checked=False, writable=False)
-
-
-def is_sound(store: Store, path: str) -> bool:
-    """Return whether there are named arrays, undamaged."""
-    content = store.view(path)
-    return content is not None and _read(content, checked=True, writable=False) is not None
 
 
 def _read(content: Buffer, *, checked: bool, writable: bool) -> Arrays | None:

@@ -1,0 +1,38 @@
+"""What work costs, roughly, in CPU seconds: for plans, for the order of tasks, and for whether processes are worth it."""
+
+from chandlery.config import parse_interval
+from chandlery.grid import DAY_MS
+from chandlery.lake import LakeFile
+from chandlery.state.records import Summary
+
+__all__ = ["describe_whole", "forecast_seconds", "raw_seconds", "seconds_per_day"]
+
+PER_MEGABYTE = 0.02  # of raw text
+PER_MILLION = (0.5, 1.0)  # of the forecast stage, for a million candles: once, and for each horizon
+OF_A_MODEL = {"linear": (0.0, 1.0), "tree": (0.5, 1.5), "boosted": (14.0, 9.0)}  # likewise, for each model
+OF_OWN = (0.0, 2.0)  # for a user-defined model, of which nothing is known
+PER_CANDLE = 1e-6  # of one stage
+
+
+def raw_seconds(size_bytes: int) -> float:
+    """Return what reading raw text costs."""
+    return PER_MEGABYTE * size_bytes / 1e6
+
+
+def seconds_per_day(interval_minutes: int) -> float:
+    """Return what a stage costs for one symbol's day of candles."""
+    return PER_CANDLE * 1440 / max(interval_minutes, 1)
+
+
+def forecast_seconds(file: LakeFile, candles: float) -> float:
+    """Return what the forecast stage costs for so many candles."""
+    costs = [PER_MILLION, *(OF_A_MODEL.get(name, OF_OWN) for name in file.models)]
+    return candles / 1e6 * sum(once + len(file.horizons) * each for once, each in costs)
+
+
+def describe_whole(file: LakeFile, summary: Summary) -> str:
+    """Return in words what computing all forecasts of a lake again means."""
+    spans = [(held.first_day, held.newest_ms) for held in summary.symbols.values() if held.first_day is not None]
+    days = sum(newest_ms // DAY_MS - first_day + 1 for first_day, newest_ms in spans)
+    seconds = forecast_seconds(file, days * 86_400 / parse_interval(file.interval))
+    return f"all forecasts, scores and models are then computed again, {days:,} days of candles, about {seconds:,.0f} CPU-s"

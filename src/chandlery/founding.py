@@ -1,0 +1,173 @@
+"""What decides a lake's results: set by the first run, kept by every later one, changed by `--restate` alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import asdict, replace
+
+from chandlery.config import Settings, parse_interval, parse_minutes
+from chandlery.errors import SettingsError
+from chandlery.extensions import digest_extension
+from chandlery.lake import Extension, LakeFile
+from chandlery.models import model_names
+from chandlery.schema import LAKE_FORMAT
+from chandlery.tasks.work import Rules
+
+__all__ = ["Founded", "make_rules", "propose", "reconcile"]
+
+FIXED = ("horizons", "models", "references", "min_train", "seed", "extensions")
+
+
+@dataclass(frozen=True)
+class Founded:
+    """What a run works by.
+
+    Args:
+        file: As it is to stand in the lake.
+        extensions: Where the user-defined files are, in the order of the lake's.
+        changes: What differs from the lake, in words; empty where nothing does.
+    """
+
+    file: LakeFile
+    extensions: tuple[str, ...]
+    changes: str = ""
+
+
+def propose(settings: Settings, interval: str) -> Founded:
+    """Return the lake that the settings ask for.
+
+    Raises:
+        SettingsError: A horizon is no multiple of the interval, or a model is not known.
+    """
+    wanted = read_settings(settings)
+    wanted["models"] = wanted["models"] or model_names(settings.forecast.extensions)
+    file = LakeFile(LAKE_FORMAT, settings.source.exchange, interval, **wanted)
+    extensions = tuple(settings.forecast.extensions)
+    check_horizons(file)
+    check_models(file, extensions)
+    return Founded(file, extensions)
+
+
+def read_settings(settings: Settings) -> dict[str, Any]:
+    """Return what the settings say of all that is fixed, as a lake writes it."""
+    forecast = settings.forecast
+    return {
+        "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
+        "models": list(forecast.models),
+        "references": list(forecast.references),
+        "min_train": f"{-(-parse_minutes(forecast.min_train) // 1440)}d",
+        "seed": forecast.seed,
+        "extensions": [Extension(name, digest_extension(name)) for name in forecast.extensions],
+    }
+
+
+def reconcile(file: LakeFile, settings: Settings, *, restate: bool, describe_cost: Callable[[LakeFile], str]) -> Founded:
+    """Return what a run works by: the lake's own values, and those of the settings where the lake has none yet.
+
+    Args:
+        file: Of the lake.
+        settings: Of the run; what they do not give is taken from the lake.
+        restate: Whether what they give differently is taken in place of the lake's.
+        describe_cost: Returns in words what would be computed again.
+
+    Raises:
+        SettingsError: A setting is given that differs from the lake's, and `restate` is not; or a user-defined file is missing.
+    """
+    if "exchange" in settings.source.model_fields_set and settings.source.exchange != file.exchange:
+        found = f"exchange {settings.source.exchange!r} for a lake of {file.exchange!r}"
+        raise SettingsError(found, "the lake's own", "leave [source] exchange out, or write to a new --lake")
+    wanted, given = read_settings(settings), settings.forecast.model_fields_set
+    wanted["models"] = wanted["models"] or file.models
+    now = {name: wanted[name] if name in given or getattr(file, name) is None else getattr(file, name) for name in FIXED}
+    changes = [
+        f"{name} {show(now[name])} instead of {show(getattr(file, name))}"
+        for name in FIXED
+        if getattr(file, name) is not None and compared(now[name]) != compared(getattr(file, name))
+    ]
+    if changes and not restate:
+        hint = f"leave it out to keep the lake's value, or give --restate: {describe_cost(replace(file, **now))}"
+        raise SettingsError(f"[forecast] {'; '.join(changes)}", "what the lake has had since its first run", hint)
+    founded = replace(file, **now)
+    if changes:
+        check_horizons(founded)
+    extensions = tuple(settings.forecast.extensions) if "extensions" in given else find_extensions(founded)
+    if changes:
+        check_models(founded, extensions)
+    return Founded(founded, extensions, "; ".join(changes))
+
+
+def compared(value: Any) -> Any:
+    """Return a value as it is compared: extensions by content alone, wherever they lie."""
+    return [item.digest if isinstance(item, Extension) else item for item in value] if isinstance(value, list) else value
+
+
+def show(value: Any) -> str:
+    """Return a value in words.
+
+    Example:
+        >>> show([1, 60]), show([Extension("own.py", "0123456789abcdef")])
+        ('[1, 60]', '[own.py 01234567]')
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(f'{Path(item.name).name} {item.digest[:8]}' if isinstance(item, Extension) else str(item) for item in value)}]"
+    return str(value)
+
+
+def find_extensions(file: LakeFile) -> tuple[str, ...]:
+    """Return the paths of the lake's user-defined files, which settings do not name.
+
+    Raises:
+        SettingsError: One is not where it was, or has changed.
+    """
+    for extension in file.extensions or []:
+        there = Path(extension.name).is_file()
+        if not there or digest_extension(extension.name) != extension.digest:
+            found = f"the lake's extension {extension.name} {'has changed' if there else 'is not there'}"
+            hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
+            raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
+    return tuple(extension.name for extension in file.extensions or [])
+
+
+def check_horizons(file: LakeFile) -> None:
+    """Make sure that every horizon is a multiple of the interval.
+
+    Raises:
+        SettingsError: One is not.
+    """
+    seconds = parse_interval(file.interval)
+    if odd := [horizon for horizon in file.horizons if horizon * 60 % seconds]:
+        found = f"horizon {odd[0]}m with candles of {file.interval}"
+        raise SettingsError(found, "a multiple of the interval", f"set horizons to multiples of {file.interval}")
+
+
+def check_models(file: LakeFile, extensions: tuple[str, ...]) -> None:
+    """Make sure that every model is registered.
+
+    Raises:
+        SettingsError: One is not.
+    """
+    known = model_names(extensions)
+    if unknown := [model for model in file.models if model not in known]:
+        raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(known)}", "set [forecast] models, or name its file in extensions")
+
+
+def make_rules(file: LakeFile, symbols: list[str]) -> Rules:
+    """Return all that forecasts read of the settings.
+
+    Args:
+        file: Of the lake.
+        symbols: Those with candles. One alone is no market to itself.
+    """
+    held = asdict(file)
+    references = tuple(name for name in held["references"] or [] if name in symbols) if len(symbols) > 1 else ()
+    return Rules(
+        interval_minutes=parse_interval(file.interval) // 60,
+        horizons=tuple(file.horizons),
+        models=tuple(file.models),
+        references=references,
+        min_train_days=-(-parse_minutes(file.min_train or "180d") // 1440),
+        seed=file.seed or 0,
+        extensions=tuple(extension.digest for extension in file.extensions or []),
+    )

@@ -1,0 +1,90 @@
+"""What earlier runs left and nothing needs any more: deleted from the driver, once all that a stage writes is there.
+
+Tasks delete nothing, so that a task that runs twice, ends late or is killed takes nothing away.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from chandlery.lake import Lake
+from chandlery.state.checkpoints import Span
+from chandlery.state.paths import ALL, ARTEFACTS, BUCKETS, CHECKPOINTS, STATE, day_name, is_known
+from chandlery.tables import list_partitions, partition_path
+from chandlery.tasks.gather import Gathered
+from chandlery.tasks.predict import Predicted
+from chandlery.tasks.work import Work
+
+__all__ = ["forget_artefacts", "forget_buckets", "forget_checkpoints", "forget_forecasts", "forget_gone", "forget_unknown"]
+
+
+def forget_buckets(work: Work, gathered: Sequence[Gathered]) -> None:
+    """Delete training rows, from the span's first bucket on, that this run did not gather."""
+    ranges = {found.symbol: (found.first, found.last) for found in gathered}
+    first = work.blocks()[0].bucket
+    gone = []
+    for month in work.lake.store.folders(BUCKETS):
+        if month < first:
+            continue
+        for entry in work.lake.store.list(f"{BUCKETS}{month}/"):
+            earliest, latest = ranges.get(entry.path.rpartition("/")[2].removesuffix(".state"), ("", ""))
+            if not earliest <= month <= latest:
+                gone.append(entry.path)
+    _delete(work.lake, gone)
+
+
+def forget_artefacts(work: Work, made: Sequence[str], symbols: Sequence[str]) -> None:
+    """Delete texts of fits, from the span's first year on, that this run did not make, and those of symbols that are gone."""
+    stays, folders = frozenset(made), {ALL, *symbols}
+    since = day_name(work.span.since)[:4] if work.span.resumed else ""
+    gone = [
+        path
+        for path in (entry.path for entry in work.lake.store.list(ARTEFACTS))
+        if path.split("/")[1] not in folders or (path not in stays and path.removesuffix(".jsonl")[-4:] >= since)
+    ]
+    _delete(work.lake, gone)
+
+
+def forget_forecasts(lake: Lake, span: Span, predicted: Sequence[Predicted], horizons: Sequence[int]) -> tuple[int, int]:
+    """Delete forecasts that what was computed has replaced: of other years, or of a horizon that the lake has no more.
+
+    Returns:
+        How many objects were deleted, and how many there are.
+    """
+    years = {found.symbol: set(found.years) for found in predicted}
+    first = int(day_name(span.since)[:4]) if span.resumed else 0
+    parts = list_partitions(lake.store, "forecasts", {"exchange": lake.file.exchange})
+    gone = [
+        part
+        for part in parts
+        if part["symbol"] in years
+        and (int(part["horizon_minutes"]) not in horizons or (int(part["year"]) >= first and int(part["year"]) not in years[part["symbol"]]))
+    ]
+    _delete(lake, [partition_path("forecasts", part) for part in gone])
+    return len(gone), len(parts) - len(gone)
+
+
+def forget_gone(lake: Lake, symbols: frozenset[str]) -> int:
+    """Delete the forecasts of symbols without candles, and scores and models where nothing is left; return the number of objects."""
+    keys = {"exchange": lake.file.exchange}
+    tables = ("forecasts",) if symbols else ("forecasts", "scores", "models")
+    parts = [(table, part) for table in tables for part in list_partitions(lake.store, table, keys)]
+    gone = [partition_path(table, part) for table, part in parts if part.get("symbol") not in symbols]
+    _delete(lake, gone)
+    return len(gone)
+
+
+def forget_checkpoints(lake: Lake, kept: Mapping[str, str]) -> None:
+    """Delete the states of checkpoints that are not kept."""
+    for name in lake.store.folders(CHECKPOINTS):
+        if name not in kept:
+            _delete(lake, [entry.path for entry in lake.store.list(f"{CHECKPOINTS}{name}/")])
+
+
+def forget_unknown(lake: Lake) -> None:
+    """Delete what another version has kept under names that this one does not know."""
+    _delete(lake, [entry.path for entry in lake.store.list(STATE) if not is_known(entry.path)])
+
+
+def _delete(lake: Lake, paths: list[str]) -> None:
+    if paths:
+        lake.guard()
+        lake.store.delete_all(paths)

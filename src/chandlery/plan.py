@@ -1,0 +1,124 @@
+"""What a run would do, in order, and why: nothing is written and no lease is taken."""
+
+import msgspec
+
+from chandlery.config import Settings, parse_interval
+from chandlery.estimates import forecast_seconds, raw_seconds
+from chandlery.founding import make_rules, propose
+from chandlery.grid import DAY_MS
+from chandlery.lake import LakeFile
+from chandlery.progress import Silent
+from chandlery.resuming import forecast_base, read_checkpoints
+from chandlery.session import Options, Session
+from chandlery.state.paths import day_name
+from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
+from chandlery.survey import Source, survey_source
+from chandlery.tasks.ingest import UNKNOWN
+
+__all__ = ["Plan", "Step", "plan"]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something that a run would do."""
+
+    stage: str
+    symbol: str
+    what: str
+    why: str
+    cost: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a run would do, in order; empty where everything is up to date."""
+
+    steps: list[Step]
+    exit_code: int = 0
+
+
+def plan(settings: Settings, options: Options | None = None) -> Plan:
+    """Say what a run would do and why; nothing is written and no lease is taken.
+
+    Args:
+        settings: From `load_settings`.
+        options: As the run would get them.
+
+    Raises:
+        SettingsError: A setting, a bucket or a right is missing, or a setting differs from the lake's.
+        StoreUnavailableError: A store did not answer.
+    """
+    session = Session(settings, options or Options(), Silent())
+    source = survey_source(session)
+    steps, changes = [], {}
+    for symbol in source.pending():
+        step, first_ms = _plan_ingest(session, source, symbol)
+        steps.append(step)
+        if symbol != UNKNOWN:
+            changes[symbol] = first_ms
+    if steps or session.summary.gaps != gaps_fingerprint(session.summary):
+        steps.append(Step("gaps", "all", "type gaps again", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"))
+    return Plan(steps + _plan_forecast(session, source, changes))
+
+
+def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, int]:
+    """Return what ingest would do with a symbol, and the earliest moment that its new or changed files touch."""
+    held = read_ingested(session.store, symbol)
+    known = {record.source: record for record in held.files} if held else {}
+    files = source.files[symbol]
+    fresh = [raw for raw in files if raw.source not in known or known[raw.source].etag != raw.etag]
+    if not known:
+        why = "new symbol"
+    elif fresh:
+        why = "new or changed files"
+    elif source.has_lost(symbol):
+        why, fresh = "candles are missing from the table", list(files)
+    else:
+        why = "settings, code, libraries or files changed"
+    megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
+    cost = f"{megabytes:,.1f} MB, about {raw_seconds(round(megabytes * 1e6)):.1f} CPU-s"
+    seen = [peek.first_ms for raw in fresh if (peek := source.look(raw)) and peek.first_ms is not None]
+    return Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost), _find_first(known, [raw.source for raw in fresh], seen)
+
+
+def _find_first(known: dict[str, FileRecord], fresh: list[str], seen: list[int]) -> int:
+    """Return the earliest moment that changes, as far as first rows, and what is known of changed files, tell."""
+    times = {source: record.first_ms for source, record in known.items() if record.first_ms is not None}
+    return min(seen + [times[source] for source in fresh if source in times] or times.values(), default=0)
+
+
+def _plan_forecast(session: Session, source: Source, changes: dict[str, int]) -> list[Step]:
+    """Return what the forecast stage would do.
+
+    Args:
+        session: The run.
+        source: Its files.
+        changes: From which moment on each symbol's candles change.
+    """
+    file, summary, interval = session.lake_file, session.summary, source.interval
+    if parse_interval(interval) % 60:
+        return []
+    if file is None:
+        cost = forecast_seconds(propose(session.settings, interval).file, 1e6)
+        what = f"compute the whole past at {interval}"
+        return [Step("forecast", "all", what, "the lake is new", f"grows with the candles: about {cost:.0f} CPU-s a million")]
+    base = forecast_base(session, make_rules(file, sorted(source.years)))
+    if not changes and (summary.forecast, summary.base) == (candles_fingerprint(summary), base):
+        return []
+    spans = {name: (held.first_day, held.newest_ms) for name, held in summary.symbols.items() if held.first_day is not None}
+    if not spans:
+        return [Step("forecast", "all", "compute the whole past", "no candles yet", "grows with the candles")]
+    return [_plan_span(session, file, base, spans, changes)]
+
+
+def _plan_span(session: Session, file: LakeFile, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
+    """Return from when on forecasts would be computed: from the newest checkpoint that no change touches."""
+    summary, lead = session.summary, make_rules(file, []).lead
+    newest = max(newest_ms for _, newest_ms in spans.values())
+    earliest = min(changes.values(), default=newest) // DAY_MS
+    held = read_checkpoints(summary) if summary.base == base else {}
+    since = max((day for day in held if day + lead <= earliest), default=None)
+    days = sum(newest_ms // DAY_MS - max(since or first_day, first_day) for first_day, newest_ms in spans.values())
+    is_append = since is not None and all(name in spans and first_ms >= spans[name][1] for name, first_ms in changes.items())
+    why = "newer rows: an append" if is_append else "older rows, a new symbol, settings, code or libraries changed: a restatement"
+    what = "compute the whole past" if since is None else f"compute from {day_name(since)} on, at least"
+    seconds = forecast_seconds(file, days * 86_400 / parse_interval(file.interval))
+    return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s")

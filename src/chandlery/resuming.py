@@ -1,0 +1,184 @@
+"""Where a forecast run begins: the newest checkpoint that still holds, an earlier one where something is lost, or the first candle."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec.structs import replace
+
+from chandlery.errors import StateLostError
+from chandlery.estimates import seconds_per_day
+from chandlery.founding import make_rules
+from chandlery.grid import DAY_MS
+from chandlery.models import open_models
+from chandlery.session import Session
+from chandlery.state.checkpoints import Marked, Span, choose_kept, combine_marks, plan_span, select_days
+from chandlery.state.fingerprints import FORECAST_STAGES, describe_changes, fingerprint, name_code
+from chandlery.state.paths import day_name
+from chandlery.state.records import Summary, SymbolSummary, candles_fingerprint
+from chandlery.tasks.past import PastTask, mark_symbol
+from chandlery.tasks.work import Rules, Work
+
+__all__ = ["Resumption", "choose_start", "complete_summary", "forecast_base", "forecast_code", "is_forecast", "read_checkpoints"]
+
+
+def forecast_code(session: Session, rules: Rules) -> dict[str, str]:
+    """Return the versions of all code that forecasts rest on, by name."""
+    models = {model.name: model.algorithm for model in open_models(rules.models, session.extensions)}
+    return name_code(FORECAST_STAGES, models)
+
+
+def forecast_base(session: Session, rules: Rules) -> str:
+    """Return the hash of the settings, stage versions, extensions and libraries that forecasts rest on."""
+    return fingerprint(rules, forecast_code(session, rules))
+
+
+def is_forecast(session: Session, years: dict[str, list[int]]) -> bool:
+    """Return whether forecasts are up to date with the candles.
+
+    Args:
+        session: The run.
+        years: Of which the table of candles has objects, by symbol.
+    """
+    file, summary = session.lake_file, session.summary
+    if file is None or not file.in_minutes or not years:
+        return True
+    if summary.forecast != candles_fingerprint(summary):
+        return False
+    return summary.base == forecast_base(session, make_rules(file, sorted(years)))
+
+
+def read_checkpoints(summary: Summary) -> dict[int, str]:
+    """Return the fingerprints of the checkpoints, by day since 1970."""
+    return {int(np.datetime64(name, "D").astype(int)): known for name, known in summary.checkpoints.items()}
+
+
+@dataclass
+class Resumption:
+    """A forecast run's beginning, and how it changes where state turns out to be lost.
+
+    Args:
+        session: The run.
+        rules: What decides results.
+        pasts: What the checkpoints rest on, by symbol.
+        base: From `forecast_base`.
+        code: From `forecast_code`.
+        held: Fingerprints of the checkpoints that there are, by day.
+        span: The stretch of time to compute.
+        why: Why everything is computed again; empty where it is not.
+    """
+
+    session: Session
+    rules: Rules
+    pasts: dict[str, Marked]
+    base: str
+    code: dict[str, str]
+    held: dict[int, str]
+    span: Span
+    why: str = ""
+
+    @property
+    def symbols(self) -> list[str]:
+        """All symbols with candles, ascending."""
+        return list(self.pasts)
+
+    @property
+    def work(self) -> Work:
+        """What the tasks carry."""
+        first_day = min(past.first_day for past in self.pasts.values())
+        return Work(self.session.lake, self.span, self.rules, first_day, self.session.extensions)
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """Rough CPU seconds of a stage, by symbol."""
+        each = seconds_per_day(self.rules.interval_minutes)
+        return {name: each * (past.newest_ms // DAY_MS - max(self.span.since, past.first_day)) for name, past in self.pasts.items()}
+
+    @property
+    def still_valid(self) -> dict[str, str]:
+        """The checkpoints that stay valid while everything after the span's first day is rewritten, by name of the day."""
+        return {day_name(day): known for day, known in self.held.items() if self.span.resumed and day <= self.span.since}
+
+    def all_checkpoints(self) -> dict[str, str]:
+        """Return the checkpoints that are kept once everything is computed, by name of the day."""
+        made = {day_name(day): combine_marks(self.base, self.pasts, day) for day in self.span.saves}
+        found = self.still_valid | made
+        days = {int(np.datetime64(name, "D").astype(int)): name for name in found}
+        return {days[day]: found[days[day]] for day in sorted(choose_kept(days))}
+
+    def try_to(self, compute: Callable[[Work], None]) -> bool:
+        """Compute, and return whether that went well; where state is lost, go back to an earlier checkpoint.
+
+        Raises:
+            StateLostError: It is lost though everything was computed from the first candle on.
+        """
+        try:
+            compute(self.work)
+        except StateLostError as lost:
+            if not self.span.resumed:
+                raise
+            self.held = {day: known for day, known in self.held.items() if day <= min(lost.day, self.span.since - 1)}
+            self.span = plan_span(self.base, self.pasts, self.rules.lead, self.held)
+            where = f"resuming from {day_name(self.span.since)}" if self.span.resumed else "computing the whole past again"
+            self.session.tell(f"{lost.found}, so what earlier runs remember is not whole: {where}")
+            return False
+        return True
+
+
+def choose_start(session: Session, symbols: list[str]) -> Resumption:
+    """Return where to begin.
+
+    Args:
+        session: The run, which holds the lake.
+        symbols: All with candles, ascending.
+    """
+    file, summary = session.lake.file, session.summary
+    rules = make_rules(file, symbols)
+    base, code, held = forecast_base(session, rules), forecast_code(session, rules), read_checkpoints(summary)
+    pasts = _mark(session, symbols, rules, held)
+    why = ""
+    if summary.base and summary.base != base:
+        changes = describe_changes(summary.code.get("forecast", {}), code)
+        why = f"code or libraries changed ({changes})" if changes else "settings, extensions or the market's references changed"
+    elif summary.forecasts > len(session.list_forecasts()):
+        held, why = {}, "objects are missing from the table of forecasts"
+    return Resumption(session, rules, pasts, base, code, held, plan_span(base, pasts, rules.lead, held), why)
+
+
+def complete_summary(session: Session, symbols: list[str]) -> None:
+    """Note what the driver has to know of symbols that the summary does not name; their files count as not read.
+
+    Args:
+        session: The run, which holds the lake.
+        symbols: All with candles.
+    """
+    unknown = [symbol for symbol in symbols if symbol not in session.summary.symbols]
+    if unknown:
+        found = _look(session, unknown, (), 0)
+        missing = {marked.symbol: SymbolSummary("", marked.candles, marked.first_day, marked.newest_ms) for marked in found}
+        session.keep(replace(session.summary, symbols=dict(sorted((session.summary.symbols | missing).items()))))
+
+
+def _look(session: Session, symbols: list[str], days: tuple[int, ...], lead: int) -> list[Marked]:
+    with session.stage("past", len(symbols), len(symbols)):
+        tasks = [PastTask(session.lake, symbol, days, lead) for symbol in symbols]
+        return session.map(mark_symbol, tasks, [0.01] * len(tasks), lambda marked: marked.symbol)
+
+
+def _mark(session: Session, symbols: list[str], rules: Rules, held: dict[int, str]) -> dict[str, Marked]:
+    """Return what the checkpoints rest on, by symbol.
+
+    The days are chosen by what the summary says of the symbols; should their candles say otherwise, they are looked at again.
+    """
+
+    def choose_days(spans: list[tuple[int, int]]) -> tuple[int, ...]:
+        return select_days(min(first for first, _ in spans), [newest for _, newest in spans], rules.lead, held)
+
+    known = session.summary.symbols
+    days = choose_days([(known[symbol].first_day or 0, known[symbol].newest_ms) for symbol in symbols])
+    while True:
+        found = _look(session, symbols, days, rules.lead)
+        wanted = choose_days([(marked.first_day, marked.newest_ms) for marked in found])
+        if set(wanted).issubset(days):
+            return {marked.symbol: marked for marked in found}
+        days = wanted

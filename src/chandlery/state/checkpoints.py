@@ -1,0 +1,228 @@
+"""Where a forecast run may resume: the newest checkpoint whose past is still the same.
+
+A checkpoint at midnight *c* holds all states as of *c*. It rests on the candles before *c* plus one
+lead (the longest horizon in whole days: labels of rows before *c* reach that far), on the gaps that
+begin there, and on whether the symbol has traded up to there, since a label is unknown until its symbol's own
+newest candle closes at or after the target. Its fingerprint is a hash of exactly that, so whether it
+still holds is decided by content: new rows, changed rows and new symbols need no bookkeeping of their own.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chandlery.grid import DAY_MS
+from chandlery.state.paths import day_name
+
+__all__ = [
+    "Marked",
+    "Past",
+    "Span",
+    "checkpoint_days",
+    "choose_kept",
+    "combine_marks",
+    "digest_days",
+    "lead_days",
+    "mark_past",
+    "plan_span",
+    "restart_day",
+    "select_days",
+]
+
+MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB], dtype=np.uint64)
+ACTIVE_DAYS = 7
+KEPT_AGES = (8, 16, 32, 64, 128)  # days: a symbol that was silent for so long returns at the cost of that stretch
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a symbol's forecasts rest on, in a form that can be compared.
+
+    Args:
+        days: UTC days since 1970 with candles, ascending, int32 (n,).
+        digests: A hash of each day's candles, uint64 (n,).
+        barriers: Steps that no label crosses, start and stop, int64 (k, 2), ascending.
+        newest_ms: close_time of the newest candle.
+    """
+
+    days: NDArray[np.int32]
+    digests: NDArray[np.uint64]
+    barriers: NDArray[np.int64]
+    newest_ms: int
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What a task found of a symbol's past: all that the driver needs to choose a checkpoint.
+
+    Args:
+        symbol: Whose.
+        candles: Hash of its candles.
+        first_day: First UTC day with a candle, since 1970.
+        newest_ms: close_time of the newest candle.
+        marks: From `mark_past`, by day of the checkpoint.
+    """
+
+    symbol: str
+    candles: str
+    first_day: int
+    newest_ms: int
+    marks: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Span:
+    """The stretch of time that a forecast run computes.
+
+    Args:
+        since: First day computed; states are taken from the checkpoint of that day where `resumed`.
+        resumed: Whether there is such a checkpoint.
+        saves: Days at whose midnight states are saved, ascending.
+        stop_ms: close_time of the newest candle of all.
+    """
+
+    since: int
+    resumed: bool
+    saves: tuple[int, ...]
+    stop_ms: int
+
+
+def lead_days(horizons: tuple[int, ...]) -> int:
+    """Return the longest of the horizons (minutes) in days, rounded up: the embargo before each fit.
+
+    Example:
+        >>> lead_days((1, 60)), lead_days((2880,))
+        (1, 2)
+    """
+    return -(-max(horizons) // 1440)
+
+
+def digest_days(candles: pl.DataFrame) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
+    """Hash the candles of each UTC day.
+
+    Reads:
+        open_time, open, high, low, close, volume; ascending.
+
+    Returns:
+        The days since 1970 that have candles, and a hash of each day's candles.
+    """
+    times = candles["open_time"].dt.epoch("ms").to_numpy()
+    mixed = np.zeros(times.size, np.uint64)
+    columns = [times, *(candles[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))]
+    for column, multiplier in zip(columns, MULTIPLIERS, strict=True):
+        mixed = (mixed ^ column.view(np.uint64)) * multiplier
+        mixed ^= mixed >> np.uint64(29)
+    days = (times // DAY_MS).astype(np.int32)
+    firsts = np.flatnonzero(np.diff(days, prepend=-1))
+    return days[firsts], np.add.reduceat(mixed, firsts) if times.size else mixed
+
+
+def mark_past(past: Past, day: int, lead: int, interval_minutes: int) -> str:
+    """Return the hash of what a symbol's states at a day's midnight rest on; empty where the symbol begins later.
+
+    Args:
+        past: Of the symbol.
+        day: The checkpoint.
+        lead: From `lead_days`.
+        interval_minutes: Length of a candle.
+    """
+    edge = day + lead
+    count = int(np.searchsorted(past.days, edge))
+    if count == 0:
+        return ""
+    reaches = past.newest_ms >= edge * DAY_MS  # otherwise the last labels before the checkpoint are unknown, and not for good
+    digest = hashlib.blake2b(f"{day}:{lead}:{reaches}".encode(), digest_size=16)
+    digest.update(past.days[:count].tobytes())
+    digest.update(past.digests[:count].tobytes())
+    digest.update(past.barriers[past.barriers[:, 0] < edge * 1440 // interval_minutes].tobytes())
+    return digest.hexdigest()
+
+
+def combine_marks(base: str, pasts: Mapping[str, Marked], day: int) -> str:
+    """Return the fingerprint of a checkpoint: of all that the states at its midnight rest on.
+
+    Args:
+        base: Hash of the settings, stage versions and libraries.
+        pasts: By symbol; symbols that begin later leave no trace in it.
+        day: The checkpoint.
+    """
+    digest = hashlib.blake2b(base.encode(), digest_size=16)
+    for symbol in sorted(pasts):
+        if mark := pasts[symbol].marks[day]:
+            digest.update(f"{symbol}:{mark}".encode())
+    return digest.hexdigest()
+
+
+def restart_day(newest: Iterable[int], lead: int) -> int:
+    """Return the last midnight whose labels are all known, for every symbol that still trades.
+
+    A symbol counts as trading while its newest candle is within a week of the newest of all: a daily
+    run finds its checkpoint there.
+
+    Args:
+        newest: close_time of each symbol's newest candle, in ms.
+        lead: From `lead_days`.
+    """
+    times = list(newest)
+    active = [ms for ms in times if ms > max(times) - ACTIVE_DAYS * DAY_MS]
+    return min(active) // DAY_MS - lead
+
+
+def select_days(first_day: int, newest: Iterable[int], lead: int, held: Iterable[int]) -> tuple[int, ...]:
+    """Return the days for which a symbol's past has to be marked: checkpoints that there are, and those that a run may make.
+
+    Args:
+        first_day: The first with a candle of any symbol.
+        newest: close_time of each symbol's newest candle, in ms.
+        lead: From `lead_days`.
+        held: Days of the checkpoints that there are.
+    """
+    restart = restart_day(newest, lead)
+    return tuple(sorted({*held, *checkpoint_days(first_day, restart), restart}))
+
+
+def plan_span(base: str, pasts: Mapping[str, Marked], lead: int, held: Mapping[int, str]) -> Span:
+    """Return the stretch of time to compute: from the newest checkpoint whose past is still the same.
+
+    Args:
+        base: Hash of the settings, stage versions and libraries.
+        pasts: By symbol, marked for the days of `select_days`.
+        lead: From `lead_days`.
+        held: Fingerprints of the checkpoints that there are, by day.
+    """
+    newest = [past.newest_ms for past in pasts.values()]
+    first, restart = min(past.first_day for past in pasts.values()), restart_day(newest, lead)
+    valid = [day for day, known in held.items() if day <= restart and known == combine_marks(base, pasts, day)]
+    since = max(valid, default=first)
+    saves = {*checkpoint_days(since, restart), restart}
+    return Span(since, bool(valid), tuple(sorted(day for day in saves if day > since)), max(newest))
+
+
+def choose_kept(days: Iterable[int]) -> set[int]:
+    """Return which checkpoints stay: each half-year's first, the newest, and one for each of a few ages.
+
+    Example:
+        >>> sorted(choose_kept([18262, 18300, 18306, 18307, 18308]))
+        [18262, 18300, 18306, 18308]
+    """
+    found = sorted(days)
+    kept = {day for day in found if day_name(day).endswith(("-01-01", "-07-01"))} | set(found[-1:])
+    for youngest, oldest in zip((1, *KEPT_AGES), KEPT_AGES, strict=False):
+        kept |= set([day for day in found if youngest <= found[-1] - day < oldest][:1])  # the oldest: it grows into the next
+    return kept
+
+
+def checkpoint_days(first_day: int, last_day: int) -> tuple[int, ...]:
+    """Return the days in (first_day, last_day) at which states are kept for good: each half-year's first.
+
+    Example:
+        >>> [day_name(day) for day in checkpoint_days(17900, 18270)]
+        ['2019-07-01', '2020-01-01']
+    """
+    years = range(int(np.datetime64(first_day, "D").astype("datetime64[Y]").astype(int)), last_day // 365 + 1)
+    firsts = [np.datetime64(f"{1970 + year}-{month:02}-01", "D").astype(int) for year in years for month in (1, 7)]
+    return tuple(int(day) for day in firsts if first_day < day < last_day)

@@ -1,0 +1,189 @@
+"""What is remembered of each symbol's files and candles, and the one small object that the driver reads."""
+
+import hashlib
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from chandlery.grid import Traded
+from chandlery.state.arrays import Arrays, get_arrays, get_struct, name_arrays, pick_arrays, put_arrays, put_struct
+from chandlery.state.fingerprints import fingerprint, name_code
+from chandlery.state.paths import SUMMARY, ingest_path
+from chandlery.storage import Store
+
+__all__ = [
+    "Archive",
+    "FileRecord",
+    "Ingested",
+    "Summary",
+    "SymbolSummary",
+    "candles_fingerprint",
+    "gaps_fingerprint",
+    "hash_candles",
+    "read_ingested",
+    "read_summary",
+    "write_ingested",
+    "write_summary",
+]
+
+VERSION = 3
+
+
+class FileRecord(msgspec.Struct, frozen=True):
+    """What is known of an input file, as it was seen last.
+
+    Args:
+        source: The path below the source root.
+        size_bytes: Of the object.
+        etag: Of the object.
+        modified_ms: When the object was modified.
+        first_ms: First open_time of the version in force; None where no version is.
+        last_ms: Last one, likewise.
+        problem: Why it was refused; None where it was read.
+        rejected_share: The share of its rows that were refused.
+        code: Version of the ingest stage and libraries by which it was read.
+        reading: Hash of the settings by which it was read.
+    """
+
+    source: str
+    size_bytes: int
+    etag: str
+    modified_ms: int
+    first_ms: int | None = None
+    last_ms: int | None = None
+    problem: str | None = None
+    rejected_share: float = 0.0
+    code: str = ""
+    reading: str = ""
+
+
+class _Record(msgspec.Struct, frozen=True):
+    files: list[FileRecord]
+    version: int = VERSION
+
+
+class Ingested(msgspec.Struct, frozen=True):
+    """What ingest remembers of a symbol.
+
+    Args:
+        files: All files that its tables rest on, those that are gone from the source too.
+        days: UTC days since 1970 with candles, ascending, int32 (n,).
+        digests: A hash of each day's candles, uint64 (n,).
+        traded: At which steps it has a candle.
+        lost: Rows of files that another file's version of the same candle replaced, or that equal it.
+    """
+
+    files: list[FileRecord]
+    days: NDArray[np.int32]
+    digests: NDArray[np.uint64]
+    traded: Traded
+    lost: Arrays
+
+
+class SymbolSummary(msgspec.Struct, frozen=True):
+    """What the driver has to know of a symbol.
+
+    Args:
+        fingerprint: Of what its ingest rests on: files, settings and code.
+        candles: Hash of its candles; empty where it has none.
+        first_day: First UTC day with a candle, since 1970; None where it has none.
+        newest_ms: close_time of its newest candle; 0 where it has none.
+        years: Calendar years of which it has candles.
+        newest_file_ms: When the newest of its files was modified: what is newer has to be read.
+        problems: What its files were refused for, as messages.
+        gone: Whether it holds rows of files that are gone from the source.
+        held_back: How many of its files were read under other settings.
+    """
+
+    fingerprint: str
+    candles: str = ""
+    first_day: int | None = None
+    newest_ms: int = 0
+    years: list[int] = []
+    newest_file_ms: int = 0
+    problems: list[str] = []
+    gone: bool = False
+    held_back: int = 0
+
+
+class Archive(msgspec.Struct, frozen=True):
+    """The names of the files in a zip archive, as long as it has an etag; None where it cannot be read."""
+
+    etag: str
+    members: list[str] | None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What the last run left: one small object that tells whether there is anything to do.
+
+    Args:
+        symbols: By symbol.
+        archives: By path below the source.
+        gaps: From `gaps_fingerprint`, as of the gaps that there are.
+        forecast: From `candles_fingerprint`, as of the forecasts that there are.
+        base: Hash of the settings, stage versions and libraries that the forecasts rest on.
+        code: Stage versions and libraries by name, as of the last run of each stage.
+        checkpoints: Fingerprint of each whole checkpoint, by the name of its day.
+        forecasts: How many objects the table of forecasts has.
+        version: Of this form.
+    """
+
+    symbols: dict[str, SymbolSummary] = {}
+    archives: dict[str, Archive] = {}
+    gaps: str = ""
+    forecast: str = ""
+    base: str = ""
+    code: dict[str, dict[str, str]] = {}
+    checkpoints: dict[str, str] = {}
+    forecasts: int = 0
+    version: int = VERSION
+
+
+def hash_candles(held: Ingested) -> str:
+    """Return the hash of a symbol's candles; empty where it has none."""
+    return hashlib.blake2b(held.days.tobytes() + held.digests.tobytes(), digest_size=16).hexdigest() if held.days.size else ""
+
+
+def candles_fingerprint(summary: Summary) -> str:
+    """Return the hash of the candles of all symbols together."""
+    return fingerprint({symbol: held.candles for symbol, held in summary.symbols.items() if held.candles})
+
+
+def gaps_fingerprint(summary: Summary) -> str:
+    """Return the hash of what gaps rest on: the candles of all symbols, and the code that types gaps."""
+    return fingerprint(candles_fingerprint(summary), name_code(("gaps",)))
+
+
+def read_summary(store: Store) -> Summary:
+    """Return what the last run left; an empty one where there is none, or one of another version."""
+    summary = get_struct(store, SUMMARY, Summary)
+    return summary if summary is not None and summary.version == VERSION else Summary(version=0)
+
+
+def write_summary(store: Store, summary: Summary) -> None:
+    """Put what this run leaves."""
+    put_struct(store, SUMMARY, replace(summary, version=VERSION))
+
+
+def read_ingested(store: Store, symbol: str) -> Ingested | None:
+    """Return what ingest remembers of a symbol; None where it is missing, damaged, or of another version."""
+    arrays = get_arrays(store, ingest_path(symbol))
+    if arrays is None or "record" not in arrays:
+        return None
+    try:
+        record = msgspec.json.decode(arrays["record"].tobytes(), type=_Record)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if record.version != VERSION:
+        return None
+    traded = Traded.from_arrays(pick_arrays("traded", arrays))
+    return Ingested(record.files, arrays["days"], arrays["digests"], traded, pick_arrays("lost", arrays))
+
+
+def write_ingested(store: Store, symbol: str, held: Ingested) -> None:
+    """Put what ingest remembers of a symbol."""
+    record = np.frombuffer(msgspec.json.encode(_Record(held.files)), np.uint8)
+    arrays: Arrays = {"record": record, "days": held.days, "digests": held.digests}
+    put_arrays(store, ingest_path(symbol), arrays | name_arrays("traded", held.traded.to_arrays()) | name_arrays("lost", held.lost))

@@ -1,0 +1,86 @@
+"""What is remembered of a symbol's candles, rebuilt from the tables where it is lost; and the marks that choose a checkpoint."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from chandlery.gaps import barriers
+from chandlery.grid import Ints, Traded
+from chandlery.lake import Lake
+from chandlery.state.checkpoints import Marked, Past, digest_days, mark_past
+from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested, write_ingested
+
+__all__ = ["PastTask", "hold_ingested", "mark_symbol", "read_barriers", "to_known"]
+
+
+@dataclass(frozen=True)
+class PastTask:
+    """One symbol's past, to be marked for some days.
+
+    Args:
+        lake: Where to read.
+        symbol: Which.
+        days: Of the checkpoints that there are or may be.
+        lead: The embargo in days.
+    """
+
+    lake: Lake
+    symbol: str
+    days: tuple[int, ...]
+    lead: int
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+def mark_symbol(task: PastTask) -> Marked:
+    """Return what a symbol's checkpoints rest on; what is lost of its state is rebuilt."""
+    lake, symbol = task.lake, task.symbol
+    held = read_ingested(lake.store, symbol)
+    if held is None:
+        held = hold_ingested(lake, symbol)
+        lake.guard()
+        write_ingested(lake.store, symbol, held)
+    newest_ms = (held.traded.start + held.traded.flags.size) * lake.interval_seconds * 1_000
+    past = Past(held.days, held.digests, read_barriers(lake, symbol), newest_ms)
+    marks = {day: mark_past(past, day, task.lead, lake.interval_minutes) for day in task.days}
+    return Marked(symbol, hash_candles(held), int(held.days[0]), newest_ms, marks)
+
+
+def read_barriers(lake: Lake, symbol: str) -> Ints:
+    """Return the steps that no label of a symbol crosses, start and stop, (k, 2)."""
+    keys = {"exchange": lake.file.exchange, "symbol": symbol}
+    return barriers(lake.decode("gaps", keys, lake.get("gaps", keys)), lake.interval_seconds)
+
+
+def hold_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame | None = None) -> Ingested:
+    """Return what ingest remembers of a symbol; where it is lost, what the tables tell.
+
+    Files then count as not read: those that are there are read again, and those that are gone stay in force.
+
+    Args:
+        lake: Where to read.
+        symbol: Which.
+        ledger: Its rows of the ledger, where they are at hand.
+    """
+    held = read_ingested(lake.store, symbol)
+    if held is not None:
+        return held
+    keys = {"exchange": lake.file.exchange, "symbol": symbol}
+    if ledger is None:
+        ledger = lake.decode("ledger", keys, lake.get("ledger", keys))
+    files = [to_known(row) for row in ledger.iter_rows(named=True)]
+    candles = lake.read_candles(symbol)
+    steps = candles["open_time"].dt.epoch("ms").to_numpy() // (lake.interval_seconds * 1_000)
+    days, digests = digest_days(candles) if candles.height else (np.empty(0, np.int32), np.empty(0, np.uint64))
+    return Ingested(files, days, digests, Traded.of(steps), {})
+
+
+def to_known(account: dict[str, Any]) -> FileRecord:
+    """Return what to remember of a file, from its row of the ledger; as of no code and no etag."""
+    times = (account[name] for name in ("first_time", "last_time", "modified_at"))
+    first, last, modified = (None if time is None else round(time.timestamp() * 1000) for time in times)
+    share = account["rows_rejected"] / account["rows_read"] if account["rows_read"] else 0.0
+    return FileRecord(account["source"], account["size_bytes"], "", modified or 0, first, last, account["problem"], share)

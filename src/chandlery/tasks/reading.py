@@ -1,0 +1,308 @@
+"""Which of a symbol's files have to be read, which versions of them are in force, and what they hold.
+
+A version of a file stays in force when its successor is refused or gone; a version that is read replaces it.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+from msgspec.structs import replace
+
+from chandlery.clean import KeptFile, refuse
+from chandlery.config import ReadingSettings, to_interval_text
+from chandlery.errors import ChandleryError, SourceError
+from chandlery.lake import Lake
+from chandlery.schema import TABLES, TIME
+from chandlery.sources.files import FileRows, RawFile, read_file
+from chandlery.sources.rows import Room
+from chandlery.sources.symbols import match_layout
+from chandlery.state.arrays import Arrays
+from chandlery.state.fingerprints import fingerprint
+from chandlery.state.records import FileRecord
+from chandlery.storage import Store
+from chandlery.tables import join_rows
+from chandlery.tasks.lost import from_arrays, to_arrays
+from chandlery.tasks.past import hold_ingested, to_known
+
+__all__ = ["IngestTask", "Reading", "Successor", "note_successors"]
+
+HASHED_BYTES = 1024 * 1024  # at a time
+
+
+@dataclass(frozen=True)
+class IngestTask:
+    """One symbol's files, all that are there now.
+
+    Args:
+        lake: Where to write.
+        source: Where the files are.
+        settings: How to read them.
+        symbol: Whose they are; UNKNOWN where the names do not tell.
+        files: All of them, by source.
+        code: Hash of the ingest stage's version and the libraries.
+        prune: Whether candles of files that are gone are forgotten.
+        restate: Whether files that were read under other settings are read again.
+        reread: Whether all files are read again, for candles are missing from the table.
+    """
+
+    lake: Lake
+    source: Store
+    settings: ReadingSettings
+    symbol: str
+    files: tuple[RawFile, ...]
+    code: str
+    prune: bool
+    restate: bool
+    reread: bool
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+@dataclass(frozen=True)
+class Successor:
+    """A version of a file that was refused while an earlier one stays in force.
+
+    Args:
+        problem: Why, and what stays.
+        etag: Of the object; None for files on a path.
+        sha256: Of the object's bytes; None where they could not be read.
+        modified_at: When it was modified.
+    """
+
+    problem: str
+    etag: str | None
+    sha256: str | None
+    modified_at: Any
+
+
+class Reading:
+    """Which of a symbol's files have to be read, and what they held.
+
+    Args:
+        task: The files that are there now.
+        files: Closes what is opened.
+        room: How much memory the rows may take together.
+    """
+
+    def __init__(self, task: IngestTask, files: ExitStack, room: Room) -> None:
+        self.task, self.files, self.room = task, files, room
+        self._keys = {"exchange": task.lake.file.exchange, "symbol": task.symbol}
+        names = ("ledger", "rejects")
+        contents = task.lake.store.ask_ahead(lambda name: task.lake.get(name, self._keys), names)
+        self.tables = {name: (content, self._decode(name, content)) for name, content in zip(names, contents, strict=True)}
+        self.accounts = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}
+        self.held = hold_ingested(task.lake, task.symbol, self.tables["ledger"][1])
+        self.known = {record.source: record for record in self.held.files}
+        self._lost = from_arrays(self.held.lost)
+        present = {file.source for file in task.files}
+        self.gone = [replace(record, problem=None) for record in self.held.files if record.source not in present]
+        self.read: list[FileRows] = []
+        self.kept: list[KeptFile] = []
+        self.refused: dict[str, pl.DataFrame] = {}
+        self.successors: dict[str, Successor] = {}
+        self.ranges: list[tuple[int, int]] = []
+        self.sources: set[str] = set()  # whose rows of the tables are replaced
+        self.held_back = 0
+        self._in_force = {source for source, row in self.accounts.items() if row["status"] == "read" and self._is_unreadable(source, present)}
+
+    def _decode(self, table: str, content: bytes | None) -> pl.DataFrame:
+        return join_rows([self.task.lake.decode(table, self._keys, content)], TABLES[table])
+
+    def _is_unreadable(self, source: str, present: set[str]) -> bool:
+        """Return whether the version in force of a file is not the one in the source: that is gone, or was refused."""
+        known = self.known.get(source)
+        return source not in present or (known is not None and known.problem is not None)
+
+    def read_all(self) -> None:
+        """Read what is new or changed, then whatever overlaps, until nothing more does."""
+        waiting = [file for file in self.task.files if not self._is_unchanged(file)]
+        if self.task.prune:
+            gone = {record.source for record in self.gone}
+            self.ranges += [span for source in gone if (span := self._known_range(source))]
+            self.sources |= gone
+            self._in_force -= gone
+        while waiting:
+            for file in waiting:
+                self._read_one(file)
+            self._keep_overlapping()
+            waiting = [file for file in self.task.files if self._has_to_be_read(file)]
+        self._keep_overlapping()
+
+    def _has_to_be_read(self, file: RawFile) -> bool:
+        return file.source not in self.sources | self._in_force and self._overlaps(self._known_range(file.source))
+
+    def _is_unchanged(self, file: RawFile) -> bool:
+        """Return whether a file is as it was when it was last read, and would be read in the same way."""
+        known = self.known.get(file.source)
+        if known is None or not is_same(known, file) or known.code != self.task.code or self.task.reread:
+            return False
+        if known.reading == find_reading(self.task.settings, file.source):
+            return True
+        if known.problem is None and not self.task.restate:
+            self.held_back += 1
+            return True
+        return False
+
+    def _known_range(self, source: str) -> tuple[int, int] | None:
+        """Return the first and last time that a file was last seen to hold."""
+        known = self.known.get(source)
+        return (known.first_ms, known.last_ms) if known and known.first_ms is not None and known.last_ms is not None else None
+
+    def _overlaps(self, span: tuple[int, int] | None) -> bool:
+        """Return whether a stretch of time shares a moment with anything that was read."""
+        return span is not None and any(first <= span[1] and span[0] <= last for first, last in self.ranges)
+
+    def _add_range(self, first_ms: int | None, last_ms: int | None) -> None:
+        if first_ms is not None and last_ms is not None:
+            self.ranges.append((first_ms, last_ms))
+
+    def _read_one(self, file: RawFile) -> None:
+        """Read a file, or note why it is refused."""
+        task = self.task
+        try:
+            stream = self.files.enter_context(task.source.open(file.path, file.size_bytes))
+            rows = read_file(stream, file, task.settings, task.lake.interval_seconds, self.room)
+            if rows.interval_seconds != task.lake.interval_seconds:
+                raise SourceError(
+                    f"{file.source} holds candles of {to_interval_text(rows.interval_seconds)}",
+                    f"candles of {task.lake.file.interval}, as the lake has",
+                    "ingest it into a lake of its own",
+                )
+        except SourceError as error:
+            self._refuse(file, error)
+            return
+        except FileNotFoundError:
+            found = f"{file.source} was taken away while it was read, or does not lie here"
+            hint = "run again; `chandlery check` shows whether the engine's processes see the source"
+            self._refuse(file, SourceError(found, "a file that stays, where every process sees it", hint))
+            return
+        except ChandleryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a file does to a parser, it stops nothing else
+            found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
+            self._refuse(file, SourceError(found, "a file of candles", "look at the file, or leave it out by a glob"))
+            return
+        self.read.append(rows)
+        self._replace(file.source)
+        self._add_range(rows.accepted.first_ms, rows.accepted.last_ms)
+
+    def _replace(self, source: str) -> None:
+        """Let the rows that the tables have of a file go: others come in their place, or none."""
+        self.sources.add(source)
+        self._in_force.discard(source)
+        self._add_range(*(self._known_range(source) or (None, None)))
+
+    def _refuse(self, file: RawFile, error: ChandleryError) -> None:
+        """Note why a file is refused; the version of it that was read before stays in force.
+
+        Only where the very version in force is read in another way, and that was asked for, nothing of it stays.
+        """
+        account, known = self.accounts.get(file.source), self.known.get(file.source)
+        sha256 = self._hash(file)
+        if account is None or account["status"] != "read" or (self.task.restate and known is not None and is_same(known, file)):
+            self._replace(file.source)
+            self.refused[file.source] = refuse(file, error, self.task.lake.file.exchange, self.task.symbol, sha256)
+            return
+        stays = f"the version of {account['modified_at']:%Y-%m-%d %H:%M:%S} UTC, sha256 {account['sha256'][:12]}…, stays in force"
+        etag = None if self.task.source.is_local else file.etag
+        self.successors[file.source] = Successor(f"{error}; {stays}", etag, sha256, file.modified_at)
+        self._in_force.add(file.source)
+
+    def _hash(self, file: RawFile) -> str | None:
+        """Return the hash of an object's bytes; None where there is no object any more."""
+        digest = hashlib.sha256()
+        try:
+            with self.task.source.open(file.path, file.size_bytes) as stream:
+                while part := stream.read(HASHED_BYTES):
+                    digest.update(part)
+        except FileNotFoundError:
+            return None
+        return digest.hexdigest()
+
+    def _keep_overlapping(self) -> None:
+        """Let versions in force that cannot be read take part where they share a moment with what was read."""
+        while True:
+            found = [source for source in sorted(self._in_force - self.sources) if self._overlaps(self._known_range(source))]
+            if not found:
+                return
+            for source in found:
+                self.kept.append(self._keep(source))
+                self.sources.add(source)
+                self._add_range(*(self._known_range(source) or (None, None)))
+
+    @cached_property
+    def _candles(self) -> pl.DataFrame:
+        columns = ("open_time", "interval", "open", "high", "low", "close", "volume", "source")
+        return self.task.lake.read_candles(self.task.symbol, columns=columns)
+
+    def _keep(self, source: str) -> KeptFile:
+        """Return what the tables hold of a version that stays in force."""
+        mine = pl.col("source") == source
+        named = [pl.lit(value).alias(name) for name, value in self._keys.items()]
+        ledger = self.tables["ledger"][1].filter(mine).with_columns(named)
+        present = any(file.source == source for file in self.task.files)
+        rejects = self.tables["rejects"][1].filter(mine)
+        return KeptFile(ledger, self._candles.filter(mine), rejects, self._lost.get(source), present)
+
+    def record(self, file: RawFile, accounts: dict[str, dict[str, Any]]) -> FileRecord:
+        """Return what to remember of a file that is there.
+
+        Args:
+            file: Which.
+            accounts: Rows of the ledger of what was settled, by source.
+        """
+        source = file.source
+        if source in self.refused:
+            record = to_known(self.refused[source].row(0, named=True))
+        elif source in self.successors:
+            record = replace(to_known(self.accounts[source]), problem=self.successors[source].problem)
+        elif source in accounts and source not in self._in_force:
+            record = to_known(accounts[source])
+        else:
+            return self.known[source]
+        reading = find_reading(self.task.settings, source)
+        modified_ms = round(file.modified_at.timestamp() * 1000)
+        return replace(record, size_bytes=file.size_bytes, etag=file.etag, modified_ms=modified_ms, code=self.task.code, reading=reading)
+
+    def join_lost(self, fresh: Iterable[tuple[str, pl.DataFrame]]) -> Arrays:
+        """Return the rows that lost, as arrays: those of files that took part, and those known of the others."""
+        gone = {record.source for record in self.gone} if self.task.prune else set()
+        stays = {source: rows for source, rows in self._lost.items() if source not in self.sources | gone}
+        return to_arrays(stays | dict(fresh))
+
+
+def is_same(known: FileRecord, file: RawFile) -> bool:
+    """Return whether a file is the version that was seen last."""
+    modified_ms = round(file.modified_at.timestamp() * 1000)
+    return (known.size_bytes, known.etag, known.modified_ms) == (file.size_bytes, file.etag, modified_ms)
+
+
+def find_reading(settings: ReadingSettings, source: str) -> str:
+    """Return the hash of the settings by which a file is read."""
+    layout = match_layout(source, settings)
+    by_hand = None if layout is None else layout.model_dump(mode="json", exclude={"files"})
+    return fingerprint(by_hand, settings.max_rejected_share, settings.max_json_bytes)
+
+
+def note_successors(ledger: pl.DataFrame, successors: dict[str, Successor]) -> pl.DataFrame:
+    """Return the ledger with the refused successors of versions that stay in force."""
+    if not successors:
+        return ledger
+    rows = [
+        {
+            "source": source,
+            "problem": successor.problem,
+            "refused_etag": successor.etag,
+            "refused_sha256": successor.sha256,
+            "refused_modified_at": successor.modified_at,
+        }
+        for source, successor in successors.items()
+    ]
+    schema: dict[str, Any] = {"source": pl.String, "problem": pl.String, "refused_etag": pl.String, "refused_sha256": pl.String, "refused_modified_at": TIME}
+    return ledger.update(pl.DataFrame(rows, schema=schema), on="source", how="left", include_nulls=False).select(ledger.columns)
