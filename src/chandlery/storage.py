@@ -137,6 +137,13 @@ class Store:
             return bytes(obstore.get(self._objects, path).bytes())
         return None
 
+    def get_entry(self, path: str) -> tuple[Entry, bytes] | None:
+        """Return what an object is, and its bytes, by one request; None where there is none."""
+        with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+            found = obstore.get(self._objects, path)
+            return _to_entry(dict(found.meta)), bytes(found.bytes())
+        return None
+
     def view(self, path: str) -> bytes | mmap.mmap | None:
         """Return an object's bytes, mapped where the store is local: what nobody looks at is not read; None where there is none."""
         if not self.is_local:
@@ -200,7 +207,7 @@ class Store:
         try:
             with self._translated("write", path):
                 return str(obstore.put(self._objects, path, content, mode={"e_tag": etag}, use_multipart=False)["e_tag"])
-        except _ChangedError:
+        except (_ChangedError, FileNotFoundError):  # a store answers 412, or 404 where the object was deleted
             return None
 
     def put_changed(self, path: str, content: bytes) -> bool:
@@ -252,12 +259,18 @@ class Store:
                 yield asked.popleft().result()
 
     def now(self) -> dt.datetime:
-        """Return the store's clock, by the time that it gives to a fresh object; whole seconds on S3."""
+        """Return the store's clock, by the time that it gives to a fresh object; whole seconds on S3.
+
+        Raises:
+            StoreUnavailableError: The object was deleted at once; this machine's clock is no substitute.
+        """
         path = f"_probe/clock-{secrets.token_hex(8)}"
         self.put(path, b"")
         entry = self.head(path)
         self.delete(path)
-        return entry.modified_at if entry else dt.datetime.now(dt.UTC)
+        if entry is None:
+            raise StoreUnavailableError(f"no {path} at {self.uri} just after it was put", "the object", "run again")
+        return entry.modified_at
 
     @contextlib.contextmanager
     def _translated(self, act: str, path: str) -> Iterator[None]:
