@@ -51,8 +51,13 @@ def _check_table(table: Mapping[str, Any], store: Store, database: str) -> None:
 def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) -> int:
     name = table["Name"]
     place = {"DatabaseName": database, "TableName": name}
-    pages = glue.get_paginator("get_partitions").paginate(**place, ExcludeColumnSchema=True)
-    known = {tuple(part["Values"]): part.get("StorageDescriptor", {}).get("Location") for page in pages for part in page["Partitions"]}
+    pages = glue.get_paginator("get_partitions").paginate(**place)
+    columns = _names(table)  # a partition has its own copy of them: one that was registered before a column was added lacks it
+    known = {
+        tuple(part["Values"]): part.get("StorageDescriptor", {}).get("Location") if _names(part) == columns else ""
+        for page in pages
+        for part in page["Partitions"]
+    }
     parts = list_partitions(store, name)
     wanted = {tuple(part[key] for key in TABLES[name].partitions): f"{store.uri}/{partition_path(name, part).rpartition('/')[0]}/" for part in parts}
     gone = [values for values, location in sorted(known.items()) if wanted.get(values) != location]
@@ -64,6 +69,11 @@ def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) 
         _check(glue.batch_create_partition(**place, PartitionInputList=described), name, "AlreadyExistsException")
     project_values(glue, database, table, parts)
     return len({*gone, *fresh})
+
+
+def _names(described: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a table or a partition, without partition keys."""
+    return [column["Name"] for column in described.get("StorageDescriptor", {}).get("Columns", [])]
 
 
 def _check(answer: Mapping[str, Any], name: str, harmless: str) -> None:

@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 from chandlery.errors import SettingsError
 from chandlery.schema import TABLES
 from chandlery.storage import Store
-from chandlery.tables import empty_frame, plain_type, read_pinned
+from chandlery.tables import empty_frame, own_columns, plain_type, read_pinned
 
 __all__ = ["query"]
 
@@ -76,8 +76,9 @@ def open_dataset(store: Store, table: str) -> Any:
         for other in known[1:]:
             expression &= other
         fragments.append(parquet.make_fragment(pa.BufferReader(content), partition_expression=expression))
-    fields = [empty.schema.field(name) for name in declared.partitions] + list(fragments[0].physical_schema)
-    return ds.FileSystemDataset(fragments, pa.schema(fields), parquet)
+    names = dict.fromkeys(name for fragment in fragments for name in own_columns(fragment.physical_schema.names, declared))
+    own = [pa.field(name, pa.float32()) for name in names]
+    return ds.FileSystemDataset(fragments, pa.schema([*empty.schema, *own]), parquet)
 
 
 def _to_frame(found: pa.Table) -> pl.DataFrame:

@@ -7,7 +7,6 @@ contract's, and a partition key is what the contract says it is, so that `symbol
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import polars as pl
 
@@ -21,8 +20,8 @@ except ImportError as error:
 
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError
-from chandlery.schema import LAKE_FILE, MODEL_COLUMNS, Table
-from chandlery.tables import check_known, find_table, no_lake, parse_partition, plain_type
+from chandlery.schema import LAKE_FILE, TABLES, Table
+from chandlery.tables import check_known, find_table, no_lake, own_columns, parse_partition, plain_type
 
 __all__ = ["read_table"]
 
@@ -61,7 +60,7 @@ def read_table(session: SparkSession, table: str, lake: str, *, symbol: str | No
     paths = rows.inputFiles()
     if not paths and not _exists(session, f"{uri}/{LAKE_FILE}"):
         raise no_lake(lake)
-    if own := _find_model_columns(session, paths, declared):
+    if paths and declared is TABLES["forecasts"] and (own := _find_model_columns(session, uri, declared)):
         rows = _scan(session, uri, declared, own)
     wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
     if symbol and "symbol" in declared.partitions and wanted["symbol"] not in _symbols(paths):
@@ -92,12 +91,11 @@ def _scan(session: SparkSession, uri: str, table: Table, own: Sequence[StructFie
     return session.read.schema(schema).parquet(f"{uri}/{table.name}").select(*schema.names)
 
 
-def _find_model_columns(session: SparkSession, paths: Sequence[str], table: Table) -> list[StructField]:
-    """Return the models' columns; a lake's models are the same in all its objects, so that one tells them."""
-    if not paths:
-        return []
-    found = session.read.parquet(unquote(paths[0])).schema.fields
-    return [field for field in found if field.name.startswith(MODEL_COLUMNS) and field.name not in table.schema.columns()]
+def _find_model_columns(session: SparkSession, uri: str, table: Table) -> list[StructField]:
+    """Return the models' columns of all objects: those put before a model was added lack its column."""
+    found = session.read.option("mergeSchema", "true").parquet(f"{uri}/{table.name}").schema.fields
+    names = set(own_columns([field.name for field in found], table))
+    return [field for field in found if field.name in names]
 
 
 def _symbols(paths: Sequence[str]) -> set[str]:

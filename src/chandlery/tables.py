@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import dataframely as dy
 import polars as pl
@@ -19,7 +20,6 @@ __all__ = [
     "conform",
     "damage_told",
     "decode_partition",
-    "empty_frame",
     "empty_rows",
     "encode",
     "join_rows",
@@ -40,6 +40,7 @@ ROW_GROUP = 131_072
 MOST_AT_ONCE = 1_000_000  # rows of an object that are held together: a year of minutes has half as many
 PIECE_ROWS = 8 * ROW_GROUP  # of larger ones
 TRIES = 20
+Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
 
 def encode(frames: Iterable[pl.DataFrame]) -> bytes | None:
@@ -155,32 +156,8 @@ def replace_partition(
 
 def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Return the frame with the contract's columns in the contract's order and types, without partition keys."""
-    types = {name: column.dtype for name, column in table.schema.columns().items() if name not in table.partitions}
-    extra = [pl.col(name) for name in frame.columns if name.startswith(MODEL_COLUMNS) and name not in types]
-    plain = [pl.col(name).cast(plain_type(kind)) for name, kind in types.items()]
-    return frame.select(*plain, *extra)
-
-
-def join_rows(parts: Sequence[pl.DataFrame], table: Table) -> pl.DataFrame:
-    """Return rows of several objects of a table as one frame: a column that a part lacks is null there, none is dropped.
-
-    Args:
-        parts: Rows without the partition keys, the newest form of the table last.
-        table: Its contract.
-
-    Returns:
-        The contract's columns in its order, then the others in the order of the last part that has them.
-    """
-    types = {name: plain_type(column.dtype) for name, column in table.schema.columns().items() if name not in table.partitions}
-    extra: dict[str, pl.DataType] = {}
-    for part in reversed(parts):
-        extra |= {name: kind for name, kind in part.schema.items() if name not in types and name not in extra}
-    wanted = {**types, **extra}
-    whole = [
-        part.select((pl.col(name) if name in part.columns else pl.lit(None).alias(name)).cast(kind) for name, kind in wanted.items())
-        for part in parts
-    ]
-    return whole[0] if len(whole) == 1 else pl.concat(whole)
+    plain = [pl.col(name).cast(kind) for name, kind in object_types(table).items()]
+    return frame.select(*plain, *own_columns(frame.columns, table))
 
 
 def read_partition(
@@ -210,10 +187,39 @@ def decode_partition(
     if content is None:
         return None
     with damage_told(store, partition_path(table, keys)):
-        if since is None:
-            return decode(content, columns)
-        rows = pl.scan_parquet(io.BytesIO(content), hive_partitioning=False).filter(pl.col(TABLES[table].sort[0]) >= since)
+        rows = scan_content(content, table)
+        if since is not None:
+            rows = rows.filter(pl.col(TABLES[table].sort[0]) >= since)
         return rows.select(columns or pl.all()).collect()
+
+
+def adapt(rows: Rows, table: Table) -> Rows:
+    """Return an object's rows in the columns of the contract, whenever the object was put, then those of models.
+
+    A column that is younger than the object is null; one that the contract has no longer is left out.
+    """
+    held = rows.collect_schema().names()
+    types = object_types(table)
+    known = [pl.col(name).cast(kind) if name in held else pl.lit(None, kind).alias(name) for name, kind in types.items()]
+    return rows.select(*known, *own_columns(held, table))
+
+
+def join_rows(table: str, held: pl.DataFrame, *fresh: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of an object and new ones, in the contract's columns and then all of models'; null where a part lacks one."""
+    parts = [adapt(part, TABLES[table]) for part in (held, *fresh)]
+    own = dict.fromkeys(name for part in (*parts[1:], parts[0]) for name in own_columns(part.columns, TABLES[table]))
+    return pl.concat(parts, how="diagonal").select(*object_types(TABLES[table]), *own)
+
+
+def own_columns(names: Iterable[str], table: Table) -> list[str]:
+    """Return those columns of an object that are models' own."""
+    return [name for name in names if name.startswith(MODEL_COLUMNS) and name not in table.schema.columns()]
+
+
+def object_types(table: Table) -> dict[str, pl.DataType]:
+    """Return the contract's columns that stand in an object, with their types there."""
+    columns = table.schema.columns().items()
+    return {name: plain_type(column.dtype) for name, column in columns if name not in table.partitions}
 
 
 @contextmanager
@@ -229,13 +235,13 @@ def damage_told(store: Store, path: str) -> Iterator[None]:
         raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", "remove it and the folder state/, and run again: all is made anew") from error
 
 
-def decode(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Return the rows that Parquet bytes hold."""
-    return pl.read_parquet(io.BytesIO(content), columns=list(columns) if columns else None, hive_partitioning=False)
+def scan_content(content: bytes, table: str) -> pl.LazyFrame:
+    """Return the rows that an object's bytes hold, adapted to the contract and decoded as they are asked for, within `damage_told`."""
+    return adapt(scan(content), TABLES[table])
 
 
-def scan_content(content: bytes) -> pl.LazyFrame:
-    """Return the rows that Parquet bytes hold, decoded as they are asked for, within `damage_told`."""
+def scan(content: bytes) -> pl.LazyFrame:
+    """Return the rows that Parquet bytes hold, decoded as they are asked for."""
     return pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)
 
 
@@ -386,12 +392,14 @@ def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], boo
 
 def join(parts: list[tuple[dict[str, str], bytes]], table: Table, wanted: set[str] | None = None) -> pl.DataFrame:
     """Return all rows with their partition keys put back; only the wanted of their other columns where these are given."""
-    types = {name: column.dtype for name, column in table.schema.columns().items()}
     empty = empty_frame(table.schema)
     frames = []
     for keys, content in parts:
-        there = None if wanted is None else [name for name in pl.read_parquet_schema(io.BytesIO(content)) if name in wanted]
-        frames.append(decode(content, there).select(*(pl.lit(keys[name]).cast(plain_type(types[name])).alias(name) for name in table.partitions), pl.all()))
+        rows = adapt(scan(content), table)
+        if wanted is not None:
+            rows = rows.select(name for name in rows.collect_schema().names() if name in wanted)
+        values = (pl.lit(keys[name]).cast(empty.schema[name]).alias(name) for name in table.partitions)
+        frames.append(rows.select(*values, pl.all()).collect())
     return pl.concat([empty, *frames], how="diagonal") if frames else empty
 
 
@@ -402,7 +410,7 @@ def empty_frame(schema: type[dy.Schema]) -> pl.DataFrame:
 
 def empty_rows(table: Table) -> pl.DataFrame:
     """Return a frame of a table's columns without its partition keys and without rows."""
-    return empty_frame(table.schema).drop(table.partitions)
+    return pl.DataFrame(schema=object_types(table))
 
 
 def plain_type(kind: pl.DataType) -> pl.DataType:

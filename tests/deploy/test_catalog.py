@@ -103,3 +103,20 @@ def test_tables_of_another_lake_are_left_alone(cloud: Cloud, glue: Any, tmp_path
     with pytest.raises(SettingsError, match="table candles of Glue database others lies at s3://crypto-lake/another/candles/; expected s3://crypto-lake/catalogued/candles/"):
         bring_up_to_date(cloud, tmp_path, database)
     assert list(known(glue, database, "candles")) == [("bitfinex", "LTCUSD", "2019")]
+
+
+def test_a_partition_registered_before_a_column_was_added_is_registered_again(
+    cloud: Cloud, glue: Any, tmp_path: Path
+) -> None:
+    database = cloud.make_database("columns", LAKE)
+    write_days(tmp_path, 0, 2, symbols=1)
+    bring_up_to_date(cloud, tmp_path, database)
+    place = {"DatabaseName": database, "TableName": "candles"}
+    before = glue.get_partitions(**place)["Partitions"]
+    older = before[0]["StorageDescriptor"] | {"Columns": before[0]["StorageDescriptor"]["Columns"][:-1]}
+    values = before[0]["Values"]
+    described = {"Values": values, "StorageDescriptor": older}
+    glue.update_partition(**place, PartitionValueList=values, PartitionInput=described)
+    bring_up_to_date(cloud, tmp_path, database)
+    columns = [part["StorageDescriptor"]["Columns"] for part in glue.get_partitions(**place)["Partitions"]]
+    assert columns == [part["StorageDescriptor"]["Columns"] for part in before]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from evolution import put_old_and_new
 from polars.testing import assert_frame_equal
 from pyspark.sql import DataFrame, SparkSession
 
@@ -142,3 +143,14 @@ def test_s3_stays_s3_unless_the_session_knows_s3a_alone(spark: SparkSession, fil
     filesystems.set("fs.s3.impl", "org.apache.hadoop.fs.LocalFileSystem")  # as EMR names its own
     assert locate(spark, "s3://lake/a/b") == "s3://lake/a/b"
     assert locate(spark, "s3a://lake") == "s3a://lake"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_objects_of_an_older_contract_have_the_columns_of_todays(
+    spark: SparkSession, tmp_path: Path, table: str
+) -> None:
+    put_old_and_new(Store(str(tmp_path)), table)
+    (tmp_path / LAKE_FILE).touch()
+    expected, found = chandlery.read_table(str(tmp_path), table), read_table(spark, table, str(tmp_path))
+    assert found.dtypes == simple_types(expected)
+    assert_frame_equal(to_polars(found, table), expected, check_exact=True)

@@ -91,5 +91,5 @@ def test_many_rows_give_the_same_bytes_however_they_come(monkeypatch: pytest.Mon
     content = encode([whole])
     assert content is not None
     assert content == encode(whole[first:last] for first, last in pairwise([0, *cuts, whole.height]))
-    assert tables.decode(content).equals(whole)
+    assert pl.read_parquet(content).equals(whole)
     assert pl.read_parquet_schema(io.BytesIO(content)) == pl.read_parquet_schema(io.BytesIO(encode([whole[:1_000]]) or b""))

@@ -141,13 +141,13 @@ class Publishing:
         with damage_told(self._lake.store, partition_path("candles", keys)):
             whole: Iterable[pl.DataFrame] = fresh
             if content is not None:
-                stays = scan_content(content).filter(~pl.col("source").is_in(list(self._reading.sources)))
+                stays = scan_content(content, "candles").filter(~pl.col("source").is_in(list(self._reading.sources)))
                 whole = join_year(stays, fresh, year)
             self.published += self._lake.replace("candles", keys, content, self._days.watch(year, whole))
 
     def _publish_rows(self, table: str, fresh: pl.DataFrame) -> None:
         content, held = self._reading.tables[table]
-        rows = join_rows([held.filter(~pl.col("source").is_in(list(self._reading.sources))), conform(fresh, TABLES[table])], TABLES[table])
+        rows = join_rows(table, held.filter(~pl.col("source").is_in(list(self._reading.sources))), conform(fresh, TABLES[table]))
         if table == "ledger":
             rows = self._mark_present(note_successors(rows, self._reading.successors))
         order = [name for name in ("source", "row") if name in rows.columns]
@@ -185,16 +185,15 @@ def count_candles(account: dict[str, Any] | None) -> int:
 
 def join_year(held: pl.LazyFrame, fresh: Iterable[pl.DataFrame], year: int) -> Iterator[pl.DataFrame]:
     """Yield a year's candles from two parts of it, ascending, some at a time where they are many."""
-    table = TABLES["candles"]
     if int(held.select(pl.len()).collect().item()) <= MOST_AT_ONCE:
-        yield join_rows([held.collect(), *fresh], table).sort("open_time")
+        yield join_rows("candles", held.collect(), *fresh).sort("open_time")
         return
     coming = cut_months(fresh)
     month, frame = next(coming, (0, None))
     for number in range((year - 1970) * 12, (year - 1969) * 12):
         part = held.filter(pl.col("open_time").dt.month() == number % 12 + 1).collect()
         if frame is not None and month == number:
-            part = join_rows([part, frame], table).sort("open_time")
+            part = join_rows("candles", part, frame).sort("open_time")
             month, frame = next(coming, (0, None))
         yield part
 

@@ -14,7 +14,7 @@ from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served, compare
 from chandlery.memory import give_back_memory
 from chandlery.models import OWN, open_models
-from chandlery.schema import TABLES, TIME
+from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
@@ -295,7 +295,7 @@ class HorizonRun:
                 before = held.filter(pl.col("issued_at") <= pl.lit(first_ms).cast(TIME))
                 if before.height != rows_before:
                     raise StateLostError(partition_path("forecasts", place), int(np.datetime64(str(year), "D").astype(int)) - 1)
-                rows = join_rows([before, rows], TABLES["forecasts"])
+                rows = join_rows("forecasts", before, rows)
             count += lake.replace("forecasts", place, content, rows)
         return count
 

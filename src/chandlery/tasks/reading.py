@@ -17,7 +17,7 @@ from chandlery.clean import KeptFile, refuse
 from chandlery.config import ReadingSettings, to_interval_text
 from chandlery.errors import ChandleryError, SourceError
 from chandlery.lake import Lake
-from chandlery.schema import TABLES, TIME
+from chandlery.schema import TIME
 from chandlery.sources.files import FileRows, RawFile, read_file
 from chandlery.sources.rows import Room
 from chandlery.sources.symbols import match_layout
@@ -25,7 +25,6 @@ from chandlery.state.arrays import Arrays
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import FileRecord
 from chandlery.storage import Store
-from chandlery.tables import join_rows
 from chandlery.tasks.lost import from_arrays, to_arrays
 from chandlery.tasks.past import hold_ingested, to_known
 
@@ -95,7 +94,7 @@ class Reading:
         self._keys = {"exchange": task.lake.file.exchange, "symbol": task.symbol}
         names = ("ledger", "rejects")
         contents = task.lake.store.ask_ahead(lambda name: task.lake.get(name, self._keys), names)
-        self.tables = {name: (content, self._decode(name, content)) for name, content in zip(names, contents, strict=True)}
+        self.tables = {name: (content, task.lake.decode(name, self._keys, content)) for name, content in zip(names, contents, strict=True)}
         self.accounts = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}
         self.held = hold_ingested(task.lake, task.symbol, self.tables["ledger"][1])
         self.known = {record.source: record for record in self.held.files}
@@ -110,9 +109,6 @@ class Reading:
         self.sources: set[str] = set()  # whose rows of the tables are replaced
         self.held_back = 0
         self._in_force = {source for source, row in self.accounts.items() if row["status"] == "read" and self._is_unreadable(source, present)}
-
-    def _decode(self, table: str, content: bytes | None) -> pl.DataFrame:
-        return join_rows([self.task.lake.decode(table, self._keys, content)], TABLES[table])
 
     def _is_unreadable(self, source: str, present: set[str]) -> bool:
         """Return whether the version in force of a file is not the one in the source: that is gone, or was refused."""

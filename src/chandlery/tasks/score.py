@@ -76,7 +76,7 @@ def score_lake(task: ScoreTask) -> int:
             frames += score_symbol(work, symbol, arrays)
     gone = set(held["symbol"]) - set(task.symbols) if task.prune else set()
     table = TABLES["scores"]
-    scored = join_rows([held.filter(~pl.col("symbol").is_in(known | gone)), *frames], table)
+    scored = join_rows("scores", held.filter(~pl.col("symbol").is_in(known | gone)), *frames)
     if scored.height:
         scored = judge(scored)
     models = list_models(work)
