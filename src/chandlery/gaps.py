@@ -57,6 +57,11 @@ class Activity:
         return cls(0, np.zeros(0, np.uint16), np.zeros(0, np.int64), np.zeros(0))
 
 
+def count_day_steps(interval_seconds: int) -> int:
+    """Return the steps that count as a day: one where a candle is longer than that, so that its habit is of 7 steps."""
+    return max(1, 86_400 // interval_seconds)
+
+
 def measure_activity(traded: Traded, interval_seconds: int) -> Activity:
     """Return one symbol's activity, from its first day to a week after its last.
 
@@ -64,7 +69,7 @@ def measure_activity(traded: Traded, interval_seconds: int) -> Activity:
         traded: Its steps with a candle.
         interval_seconds: Length of a step.
     """
-    day_steps = 86_400 // interval_seconds
+    day_steps = count_day_steps(interval_seconds)
     if traded.flags.size == 0:
         return Activity.nothing()
     first_day, last_day = traded.start // day_steps, (traded.start + traded.flags.size - 1) // day_steps + HABIT_DAYS + 1
@@ -82,7 +87,7 @@ def measure_activity(traded: Traded, interval_seconds: int) -> Activity:
 
 def combine_activity(parts: Iterable[Activity], interval_seconds: int) -> Activity:
     """Return the activity of all symbols together; one is held at a time."""
-    total, day_steps = Activity.nothing(), 86_400 // interval_seconds
+    total, day_steps = Activity.nothing(), count_day_steps(interval_seconds)
     for part in parts:
         if part.traded.size == 0:
             continue
@@ -120,7 +125,7 @@ def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.D
         interval_seconds: Length of a step.
         activity: Of all symbols, this one too.
     """
-    day_steps = 86_400 // interval_seconds
+    day_steps = count_day_steps(interval_seconds)
     own = measure_activity(traded, interval_seconds)
     flags = traded.flags
     start, stop = (traded.start + np.flatnonzero(ends) + 1 for ends in (flags[:-1] & ~flags[1:], flags[1:] & ~flags[:-1]))
@@ -145,7 +150,10 @@ def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.D
     gaps = pl.DataFrame(
         {"start": start[chosen], "end": stop[chosen], "missing": missing[chosen], "kind": kind[chosen].astype(object)},
         schema={"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String},
-    ).with_columns(pl.Series("evidence", [_describe(share[k], log_p[k], int(others[k]), int(heard[k])) for k in chosen], pl.String))
+    )
+    before = f"{HABIT_DAYS} {'days' if interval_seconds <= 86_400 else 'steps'}"
+    words = [_describe(before, share[k], log_p[k], int(others[k]), int(heard[k])) for k in chosen]
+    gaps = gaps.with_columns(pl.Series("evidence", words, pl.String))
     quiet = _sum_quiet(start[kind == ""], missing[kind == ""], traded, interval_seconds)
     milliseconds = interval_seconds * 1_000
     return (
@@ -195,9 +203,10 @@ def barriers(gaps: pl.DataFrame, interval_seconds: int) -> Ints:
     return np.column_stack([real[name].dt.epoch("ms").to_numpy() // milliseconds for name in ("start", "end")]).astype(np.int64)
 
 
-def _describe(share: float, log_p: float, others: int, heard: int) -> str:
+def _describe(before: str, share: float, log_p: float, others: int, heard: int) -> str:
     chance = f"1e{log_p / np.log(10):.1f}"
-    return f"traded {share * 100:.1f} % of the steps of the 7 days before; chance of mere quiet {chance}; {others} others listed, {heard} candles of theirs"
+    habit = f"traded {share * 100:.1f} % of the steps of the {before} before"
+    return f"{habit}; chance of mere quiet {chance}; {others} others listed, {heard} candles of theirs"
 
 
 def _sum_quiet(start: Ints, missing: Ints, traded: Traded, interval_seconds: int) -> pl.DataFrame:

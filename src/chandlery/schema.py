@@ -73,7 +73,7 @@ class Candles(_Keyed):
     """A clean candle."""
 
     year = dy.Int32(description="calendar year of open_time, UTC")
-    interval = dy.String(primary_key=True, description="length of a candle in minutes, as in 1m or 30m")
+    interval = dy.String(primary_key=True, description="length of a candle, as in 1m, 30m or 15s")
     open_time = _time("when the candle opens; it is known at open_time + interval", primary_key=True)
     open = dy.Float64(min_exclusive=0, description="first price, in the quote currency")
     high = dy.Float64(min_exclusive=0, description="highest price, in the quote currency")

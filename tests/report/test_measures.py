@@ -16,7 +16,7 @@ def at(text: str) -> dt.datetime:
 def test_a_gap_over_midnight_is_cut_there() -> None:
     gaps = pl.DataFrame({"start": [at("2019-01-01T23:50"), at("2019-01-02T08:00"), at("2019-01-02T09:00")], "end": [at("2019-01-03T00:00"), at("2019-01-02T08:07"), at("2019-01-02T10:00")], "kind": ["hole", "outage", "no_trade"]})
     days = to_calendar(gaps).rows()
-    assert days == [(dt.date(2019, 1, 1), "hole", 10), (dt.date(2019, 1, 2), "hole", 1440), (dt.date(2019, 1, 2), "outage", 7)]
+    assert days == [(dt.date(2019, 1, 1), "hole", 600), (dt.date(2019, 1, 2), "hole", 86_400), (dt.date(2019, 1, 2), "outage", 420)]
     assert to_calendar(gaps.clear()).is_empty()
 
 
@@ -53,7 +53,7 @@ def test_naive_is_counted_by_month() -> None:
 
 def test_bars_join_candles() -> None:
     candles = pl.DataFrame({"open_time": [at("2019-01-01T00:01"), at("2019-01-01T00:03"), at("2019-01-01T00:06")], "open": [1.0, 2.0, 3.0], "high": [5.0, 9.0, 4.0], "low": [1.0, 0.5, 3.0], "close": [2.0, 3.0, 4.0]})
-    assert resample(candles, at("2019-01-01"), 5).rows() == [(at("2019-01-01T00:00"), 1.0, 9.0, 0.5, 3.0), (at("2019-01-01T00:05"), 3.0, 4.0, 3.0, 4.0)]
+    assert resample(candles, at("2019-01-01"), 300).rows() == [(at("2019-01-01T00:00"), 1.0, 9.0, 0.5, 3.0), (at("2019-01-01T00:05"), 3.0, 4.0, 3.0, 4.0)]
 
 
 def test_an_axis_is_cut_for_a_month_far_beyond_the_others() -> None:
@@ -67,5 +67,5 @@ def test_an_axis_is_cut_for_a_month_far_beyond_the_others() -> None:
 
 def test_no_band_is_drawn_across_a_hole() -> None:
     rows = pl.DataFrame({"target_time": [at("2019-01-01T00:00"), at("2019-01-01T00:05"), at("2019-01-01T03:00")]})
-    assert [part.height for part in cut_at_holes(rows, 5)] == [2, 1]
-    assert cut_at_holes(rows.clear(), 5) == []
+    assert [part.height for part in cut_at_holes(rows, 300)] == [2, 1]
+    assert cut_at_holes(rows.clear(), 300) == []

@@ -5,12 +5,13 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from chandlery.config import Settings, normalise_symbol, to_minutes_text
+from chandlery.config import Settings, normalise_symbol, to_interval_text, to_minutes_text
 from chandlery.errors import SettingsError
 from chandlery.lake import open_lake
 from chandlery.progress import Silent, Watch
 from chandlery.report.data import choose_horizons, newest_issue, read_detail, read_fan, read_overview, read_past
 from chandlery.report.figures import draw_plot
+from chandlery.report.markup import when, why_no_forecasts
 from chandlery.report.output import Output
 from chandlery.report.page import load_script, render_plot, render_report
 
@@ -88,15 +89,15 @@ def write_plot(settings: Settings, symbol: str, output: str | Path | None = None
         raise SettingsError(f"no candles of {name}", "a symbol that has some", 'see `chandlery query "SELECT DISTINCT symbol FROM candles"`')
     past = pasts[chosen[-1]].filter(pl.col("target_time") >= fan.bars["open_time"][0])
     newest = fan.near["open_time"][-1]
-    caption = f"{name}: candles of {to_minutes_text(fan.bar_minutes)}, {days} {'day' if days == 1 else 'days'} up to {newest:%Y-%m-%d %H:%M} UTC."
-    page = render_plot(name, draw_plot(fan, past, chosen[-1]), caption, tell_plot(chosen[-1], any_issue=fan.issues.height > 0), script)
+    span = f"{days} {'day' if days == 1 else 'days'} up to {when(newest)} UTC"
+    caption = f"{name}: candles of {to_interval_text(fan.bar_seconds)}, {span}."
+    note = tell_plot(chosen[-1]) if fan.issues.height else why_no_forecasts(lake)
+    page = render_plot(name, draw_plot(fan, past, chosen[-1]), caption, note, script)
     return Written(str(output), place.put(page), [name], [], chosen, newest.isoformat())
 
 
-def tell_plot(horizon: int, *, any_issue: bool) -> str:
+def tell_plot(horizon: int) -> str:
     """Return how to read the picture."""
-    if not any_issue:
-        return "There are no forecasts yet: chandlery forecast makes them, once there is enough history for a first fit."
     return (
         f"The broad band is what had been forecast for each moment {to_minutes_text(horizon)} before: 8 candles in 10 should close inside. At its end stands the newest forecast of each horizon, "
         "with bands of 80 and 95 %; dashed is naive, the price that stays where it is. A forecast of the next close is no price that one could have traded at."

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from chandlery.config import Settings, parse_minutes, to_minutes_text
+from chandlery.config import Settings, parse_interval, parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
-from chandlery.lake import LakeFile
+from chandlery.lake import LakeFile, open_lake
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 from chandlery.tables import read_table
 
@@ -31,7 +31,7 @@ class Overview:
         lake: What its first run fixed.
         horizons: Shown, in minutes, ascending.
         shown: Symbols shown in detail, by name.
-        symbols: One row a symbol: files, refused, COUNTS, first_time and last_time of its candles (null where there are none), and missing, its missing minutes but for mere quiet.
+        symbols: One row a symbol: files, refused, COUNTS, first_time and last_time of its candles (null where there are none), and missing, its missing candles but for mere quiet.
         refused: One row a refused file: symbol, source, problem, present.
         reasons: One row a symbol and reason: rows; a row with two reasons counts for both.
         scores: Of every symbol and the shown horizons, with `error`, the standard error of skill.
@@ -67,13 +67,13 @@ class Fan:
 
     Args:
         bars: open_time, open, high, low, close, ascending.
-        bar_minutes: Length of a bar.
+        bar_seconds: Length of a bar.
         near: The last candles as they are, likewise: twice the longest horizon, 60 to 300 candles.
         issues: One row a horizon, the newest issue: horizon_minutes, MOVES and BANDS; by horizon.
     """
 
     bars: pl.DataFrame
-    bar_minutes: int
+    bar_seconds: int
     near: pl.DataFrame
     issues: pl.DataFrame
 
@@ -84,7 +84,7 @@ class Detail:
 
     Args:
         symbol: Its name.
-        days: Missing minutes by day and kind, as `to_calendar` gives them.
+        days: Missing seconds by day and kind, as `to_calendar` gives them.
         gaps: Its longest gaps: start, end, missing, kind, evidence; the longest first.
         quiet: One row a year: start, end, missing, evidence.
         deciles: By horizon, as `find_deciles` gives them.
@@ -131,7 +131,7 @@ def read_overview(settings: Settings, lake: LakeFile, horizons: list[int]) -> Ov
     scores = add_errors(read_table(settings.lake.uri, "scores", options=settings.storage).filter(pl.col("horizon_minutes").is_in(horizons)))
     models = read("models", ["horizon_minutes", "model", "refit_at", "trained_until", "rows", "symbols"]).filter(pl.col("horizon_minutes").is_in(horizons))
     newest = models.sort("refit_at").group_by("horizon_minutes", "model").agg(pl.len().cast(pl.Int64).alias("refits"), pl.all().last())
-    symbols = count_symbols(ledger, gaps)
+    symbols = count_symbols(ledger, gaps, parse_interval(lake.interval))
     return Overview(
         lake=lake,
         horizons=horizons,
@@ -145,11 +145,12 @@ def read_overview(settings: Settings, lake: LakeFile, horizons: list[int]) -> Ov
     )
 
 
-def count_symbols(ledger: pl.DataFrame, gaps: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a symbol with its rows, files, times and missing minutes, by name."""
+def count_symbols(ledger: pl.DataFrame, gaps: pl.DataFrame, interval_seconds: int) -> pl.DataFrame:
+    """Return one row a symbol with its rows, files, times and missing candles, by name."""
     refused = (pl.col("status") == "refused").sum().cast(pl.Int64).alias("refused")
     files = ledger.group_by("symbol").agg(pl.len().cast(pl.Int64).alias("files"), refused, *(pl.col(name).sum() for name in COUNTS), pl.col("first_time").min(), pl.col("last_time").max())
-    missing = gaps.group_by("symbol").agg((pl.col("end") - pl.col("start")).sum().dt.total_minutes().alias("missing"))
+    lasts = (pl.col("end") - pl.col("start")).sum().dt.total_seconds()
+    missing = gaps.group_by("symbol").agg((lasts // interval_seconds).alias("missing"))
     return files.join(missing, on="symbol", how="left").with_columns(pl.col("missing").fill_null(0)).sort("symbol")
 
 
@@ -221,12 +222,17 @@ def read_fan(settings: Settings, symbol: str, issues: pl.DataFrame, days: int) -
         SettingsError: There is no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    candles = read_table(settings.lake.uri, "candles", symbol=symbol, columns=["interval", "open_time", "open", "high", "low", "close"], options=settings.storage)
-    length = parse_minutes(candles["interval"][0]) if candles.height else 1
-    minutes = length * max(1, -(-days * 1440 // (length * (BARS if days == 1 else MOST_BARS))))
+    length = open_lake(settings.lake.uri, settings.storage).interval_seconds
+    columns = ["open_time", "open", "high", "low", "close"]
+    candles = read_table(settings.lake.uri, "candles", symbol=symbol, columns=columns, options=settings.storage)
     newest = candles["open_time"].max()
-    since = newest - dt.timedelta(days=days) if isinstance(newest, dt.datetime) else dt.datetime.min.replace(tzinfo=dt.UTC)
+    if not isinstance(newest, dt.datetime):
+        return Fan(candles, length, candles, issues.sort("horizon_minutes"))
+    since = newest - dt.timedelta(days=days)
+    span = (newest - max(since, candles["open_time"][0])) // dt.timedelta(seconds=1)  # less where the lake is young
+    bar = length * max(1, -(-span // (length * (BARS if days == 1 else MOST_BARS))))
     longest = issues["horizon_minutes"].max()
-    few = min(max(NEAR, 2 * longest // length), BARS) if isinstance(longest, int) else NEAR
-    near = candles.filter(pl.col("open_time") > newest - dt.timedelta(minutes=few * length)) if isinstance(newest, dt.datetime) else candles
-    return Fan(resample(candles, since, minutes), minutes, near.drop("interval"), issues.sort("horizon_minutes"))
+    few = min(max(NEAR, 2 * 60 * longest // length), BARS) if isinstance(longest, int) else NEAR
+    near = candles.filter(pl.col("open_time") > newest - dt.timedelta(seconds=few * length))
+    bars = resample(candles, since, bar)
+    return Fan(bars, bar, near, issues.sort("horizon_minutes"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.config import to_minutes_text
+from chandlery.config import to_interval_text, to_minutes_text
 from chandlery.report.data import Detail, Fan, Overview
 from chandlery.report.measures import WIDE
 
@@ -21,6 +21,7 @@ Figure = dict[str, Any]
 KINDS = ("hole", "outage", "unknown")
 PALETTE = 6  # colours that models, or horizons, take in turns
 PERCENT = 100.0
+HOUR_SECONDS = 3600
 MONTH = 7  # letters of a period that is a month
 CALENDAR_SHADES = 3.2  # log10 of more than the minutes of a day
 
@@ -62,7 +63,7 @@ def draw_rows(symbols: pl.DataFrame) -> Figure:
 
 
 def draw_calendar(days: pl.DataFrame, first: dt.date, last: dt.date) -> Figure:
-    """Return a calendar of missing minutes, a column a month and a row a day of it, a colour a kind.
+    """Return a calendar of missing time, a column a month and a row a day of it, a colour a kind.
 
     Args:
         days: As `to_calendar` gives them.
@@ -76,8 +77,15 @@ def draw_calendar(days: pl.DataFrame, first: dt.date, last: dt.date) -> Figure:
     rows = list(range(1, 32))
     base: Figure = {"type": "heatmap", "x": labels, "y": rows, "z": listed, "zmin": 0, "zmax": 1, "colorscale": [[0, "--listed"], [1, "--listed"]], "showscale": False, "hoverinfo": "skip", "xgap": 1, "ygap": 1}
     layers = [base]
-    strongest = days.sort("day", "minutes", "kind", descending=[False, True, False]).group_by("day", maintain_order=True)
-    shown = {day: (group["kind"][0], ", ".join(f"{row['minutes']:,} min {row['kind']}" for row in group.iter_rows(named=True)), int(group["minutes"].sum())) for (day,), group in strongest}
+    strongest = days.sort("day", "seconds", "kind", descending=[False, True, False]).group_by("day", maintain_order=True)
+    shown = {
+        day: (
+            group["kind"][0],
+            ", ".join(f"{short_time(row['seconds'])} {row['kind']}" for row in group.iter_rows(named=True)),
+            int(group["seconds"].sum()) / 60,
+        )
+        for (day,), group in strongest
+    }
     for kind in KINDS:
         shades: list[list[float | None]] = [[None] * len(months) for _ in rows]
         texts = [[""] * len(months) for _ in rows]
@@ -89,6 +97,11 @@ def draw_calendar(days: pl.DataFrame, first: dt.date, last: dt.date) -> Figure:
         layers.append({**base, "z": shades, "text": texts, "zmax": CALENDAR_SHADES, "colorscale": scale, "hoverinfo": "text", "name": kind})
     ticks = {"type": "category", "tickvals": [label for label in labels if label.endswith("-01")] or labels[:1], "ticktext": [label[:4] for label in labels if label.endswith("-01")] or labels[:1], "showgrid": False}
     return {"data": layers, "layout": lay_out(xaxis=ticks, yaxis={"title": "day of the month", "autorange": "reversed", "tickvals": [1, 10, 20, 31], "showgrid": False})}
+
+
+def short_time(seconds: int) -> str:
+    """Return a time in minutes, or in seconds where it is no whole number of minutes."""
+    return f"{seconds:,} s" if seconds % 60 else f"{seconds // 60:,} min"
 
 
 def draw_skill(overview: Overview, found: pl.DataFrame) -> Figure:
@@ -194,11 +207,13 @@ def draw_naive(detail: Detail, horizons: list[int]) -> Figure:
     return {"data": [heat], "layout": lay_out(xaxis=ticks, yaxis={"type": "category", "showgrid": False, "autorange": "reversed"})}
 
 
-def draw_bars(bars: pl.DataFrame, minutes: int) -> Figure:
+def draw_bars(bars: pl.DataFrame, seconds: int) -> Figure:
     """Return candlesticks."""
     prices = {name: bars[name].to_list() for name in ("open", "high", "low", "close")}
     colours = {name: {"line": {"color": f"--{name}", "width": 1}, "fillcolor": f"--{name}"} for name in ("increasing", "decreasing")}
-    return {"type": "candlestick", "name": f"candles, {to_minutes_text(minutes)}", "x": to_text(bars["open_time"]), **prices, **colours, "xhoverformat": "%Y-%m-%d %H:%M"}
+    shown = "%Y-%m-%d %H:%M:%S" if seconds % 60 else "%Y-%m-%d %H:%M"
+    name, times = f"candles, {to_interval_text(seconds)}", to_text(bars["open_time"])
+    return {"type": "candlestick", "name": name, "x": times, **prices, **colours, "xhoverformat": shown}
 
 
 def draw_issues(issues: pl.DataFrame) -> list[Figure]:
@@ -228,17 +243,17 @@ def draw_issues(issues: pl.DataFrame) -> list[Figure]:
 
 def draw_day(fan: Fan) -> Figure:
     """Return the fan on the last day of candles."""
-    return {"data": [draw_bars(fan.bars, fan.bar_minutes), *draw_issues(fan.issues)], "layout": lay_out(xaxis={"type": "date", "rangeslider": {"visible": False}, "nticks": 6}, showlegend=False)}
+    return {"data": [draw_bars(fan.bars, fan.bar_seconds), *draw_issues(fan.issues)], "layout": lay_out(xaxis={"type": "date", "rangeslider": {"visible": False}, "nticks": 6}, showlegend=False)}
 
 
-def draw_near(fan: Fan, minutes: int) -> Figure:
+def draw_near(fan: Fan, seconds: int) -> Figure:
     """Return the fan on the last candles alone.
 
     Args:
         fan: Of one symbol.
-        minutes: Length of a candle.
+        seconds: Length of a candle.
     """
-    return {"data": [draw_bars(fan.near, minutes), *draw_issues(fan.issues)], "layout": lay_out(xaxis={"type": "date", "rangeslider": {"visible": False}, "nticks": 6})}
+    return {"data": [draw_bars(fan.near, seconds), *draw_issues(fan.issues)], "layout": lay_out(xaxis={"type": "date", "rangeslider": {"visible": False}, "nticks": 6})}
 
 
 def draw_plot(fan: Fan, past: pl.DataFrame, horizon: int) -> Figure:
@@ -247,23 +262,23 @@ def draw_plot(fan: Fan, past: pl.DataFrame, horizon: int) -> Figure:
     Reads:
         target_time, predicted_close, lower_80, upper_80 of the past of one horizon, ascending.
     """
-    shown = thin(past.drop_nulls("lower_80"), fan.bar_minutes)
+    shown = thin(past.drop_nulls("lower_80"), fan.bar_seconds)
     name, drawn = to_minutes_text(horizon), []
-    for number, part in enumerate(cut_at_holes(shown, fan.bar_minutes)):
+    for number, part in enumerate(cut_at_holes(shown, fan.bar_seconds)):
         times = to_text(part["target_time"])
         x, y = [*times, *reversed(times)], [*part["upper_80"], *reversed(part["lower_80"].to_list())]
         drawn.append({"type": "scatter", "mode": "lines", "name": f"80 %, forecast {name} before", "legendgroup": "past", "showlegend": number == 0, "x": x, "y": y, "fill": "toself", "fillcolor": "--past", "line": {"width": 0, "color": "--past"}, "hoverinfo": "skip"})
     layout = lay_out(xaxis={"type": "date", "rangeslider": {"visible": False}, "fixedrange": False}, yaxis={"fixedrange": False}, dragmode="pan")
-    return {"data": [*drawn, draw_bars(fan.bars, fan.bar_minutes), *draw_issues(fan.issues)], "layout": layout}
+    return {"data": [*drawn, draw_bars(fan.bars, fan.bar_seconds), *draw_issues(fan.issues)], "layout": layout}
 
 
-def thin(past: pl.DataFrame, minutes: int) -> pl.DataFrame:
+def thin(past: pl.DataFrame, seconds: int) -> pl.DataFrame:
     """Return the last row of each bar."""
-    return past.group_by_dynamic("target_time", every=f"{minutes}m").agg(pl.col("lower_80", "upper_80").last())
+    return past.group_by_dynamic("target_time", every=f"{seconds}s").agg(pl.col("lower_80", "upper_80").last())
 
 
-def cut_at_holes(rows: pl.DataFrame, minutes: int) -> list[pl.DataFrame]:
+def cut_at_holes(rows: pl.DataFrame, seconds: int) -> list[pl.DataFrame]:
     """Return rows in runs without a hole of an hour or of three bars: no band is drawn across."""
-    wide = pl.duration(minutes=max(60, 3 * minutes))
+    wide = pl.duration(seconds=max(HOUR_SECONDS, 3 * seconds))
     starts = rows.with_row_index("_place").filter((pl.col("target_time").diff() > wide).fill_null(value=True))["_place"].to_list()
     return [rows.slice(low, high - low) for low, high in pairwise([*starts, rows.height])]

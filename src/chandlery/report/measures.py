@@ -65,20 +65,21 @@ def pool_skill(scores: pl.DataFrame) -> pl.DataFrame:
 
 
 def to_calendar(gaps: pl.DataFrame) -> pl.DataFrame:
-    """Return the missing minutes of each UTC day, by kind; quiet is left out.
+    """Return the missing seconds of each UTC day, by kind; quiet is left out.
 
     Reads:
         start, end, kind of one symbol.
 
     Returns:
-        One row a day and kind: day (a date), kind, minutes; by day and kind.
+        One row a day and kind: day (a date), kind, seconds; by day and kind.
     """
     named = gaps.filter(pl.col("kind") != "no_trade").select("start", "end", "kind")
     days = pl.datetime_ranges(pl.col("start").dt.truncate("1d"), pl.col("end") - pl.duration(milliseconds=1), "1d").alias("midnight")
     cut = named.with_columns(days).explode("midnight")
     last, first = pl.min_horizontal("end", pl.col("midnight") + pl.duration(days=1)), pl.max_horizontal("start", "midnight")
-    minutes = ((last - first).dt.total_milliseconds() // MINUTE_MS).alias("minutes")
-    return cut.select(pl.col("midnight").dt.date().alias("day"), "kind", minutes).group_by("day", "kind").agg(pl.col("minutes").sum()).sort("day", "kind")
+    lasts = (last - first).dt.total_seconds().alias("seconds")
+    found = cut.select(pl.col("midnight").dt.date().alias("day"), "kind", lasts)
+    return found.group_by("day", "kind").agg(pl.col("seconds").sum()).sort("day", "kind")
 
 
 def find_deciles(forecasts: pl.DataFrame, horizon_minutes: int) -> pl.DataFrame:
@@ -122,8 +123,8 @@ def share_naive(forecasts: pl.DataFrame) -> pl.DataFrame:
     return counts.sort("month").with_columns((pl.col("naive") / pl.col("n")).alias("share"))
 
 
-def resample(candles: pl.DataFrame, since: dt.datetime, minutes: int) -> pl.DataFrame:
-    """Return the candles from a moment on, joined to bars of so many minutes.
+def resample(candles: pl.DataFrame, since: dt.datetime, seconds: int) -> pl.DataFrame:
+    """Return the candles from a moment on, joined to bars of so many seconds.
 
     Reads:
         open_time, open, high, low, close, ascending.
@@ -132,7 +133,7 @@ def resample(candles: pl.DataFrame, since: dt.datetime, minutes: int) -> pl.Data
         One row a bar with at least one candle: the same columns, open_time at the bar's start.
     """
     recent = candles.filter(pl.col("open_time") >= since)
-    bars = recent.group_by_dynamic("open_time", every=f"{minutes}m")
+    bars = recent.group_by_dynamic("open_time", every=f"{seconds}s")
     return bars.agg(pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last())
 
 

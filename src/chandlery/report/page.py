@@ -62,7 +62,10 @@ def introduce(overview: Overview, found: list[Detail]) -> str:
     newest = when(overview.newest)
     horizons = ", ".join(map(to_minutes_text, overview.horizons))
     models = escape(", ".join(overview.lake.models))
-    text = paragraph(f"Candles of {escape(overview.lake.interval)}, {count(overview.symbols.height)} symbols, forecasts {horizons} ahead by {models}; newest candle {newest} UTC.", "lead")
+    ahead = f"forecasts {horizons} ahead by {models}" if overview.lake.in_minutes else "no forecasts"
+    symbols = f"{count(overview.symbols.height)} {'symbol' if overview.symbols.height == 1 else 'symbols'}"
+    candles = f"Candles of {escape(overview.lake.interval)}, {symbols}"
+    text = paragraph(f"{candles}, {ahead}; newest candle {newest} UTC.", "lead")
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}<small>{rest}</small></dd></div>" for name, value, rest in tell_facts(overview, found))
     text += f'<dl class="facts">{cells}</dl>\n' + paragraph(WORDS)
     if overview.left_out:
@@ -78,6 +81,8 @@ def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, 
     facts = [("candles", kept, f"of {read} rows read"), ("files refused", refused, f"of {files_read}")]
     served = overview.scores.filter((pl.col("model") == "served") & (pl.col("period") == "all"))
     if served.is_empty():
+        if not overview.lake.in_minutes:
+            return [*facts, ("forecasts", "none", "they want candles of whole minutes")]
         return [*facts, ("forecasts", "none yet", "they come with enough history")]
     better, worse = ((served["verdict"] == verdict).sum() for verdict in ("better", "worse"))
     facts.append(("served better than naive", f"{better} of {served.height}", f"symbols × horizons, at 5 % false discovery; worse: {worse}"))

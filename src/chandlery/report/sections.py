@@ -4,10 +4,10 @@ import datetime as dt
 
 import polars as pl
 
-from chandlery.config import parse_minutes, to_minutes_text
+from chandlery.config import parse_interval, to_interval_text, to_minutes_text
 from chandlery.report import figures
 from chandlery.report.data import Detail, Overview
-from chandlery.report.markup import count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when
+from chandlery.report.markup import count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when, why_no_forecasts
 from chandlery.report.measures import total
 from chandlery.schema import GAP_KINDS, REASONS
 
@@ -16,8 +16,7 @@ __all__ = ["SECTIONS", "account_rows", "explain_serving", "show_calibration", "s
 MOST_FILES = 100  # refused files that are listed
 MOST_GAPS = 10  # gaps of a symbol that are listed
 YEAR_MONTHS = 12
-NO_SCORES = "No forecast has been scored yet: <code>chandlery forecast</code> makes forecasts once there is enough history for a first fit, and scores them as their targets pass."
-NO_FORECASTS = "There are no forecasts yet: <code>chandlery forecast</code> makes them, once there is enough history for a first fit."
+NO_SCORES_YET = "No forecast has been scored yet: <code>chandlery forecast</code> makes forecasts once there is enough history for a first fit, and scores them as their targets pass."
 NOTHING = "Nothing to show: no symbol of this lake has candles yet."
 
 
@@ -53,17 +52,17 @@ def account_rows(overview: Overview, _: list[Detail]) -> str:
 
 def show_gaps(overview: Overview, found: list[Detail]) -> str:
     """Return section 2: gaps on a calendar."""
-    lead = "Each square is a day, each column a month: plain where nothing is missing, else in the colour of the kind that misses most minutes, and the stronger the more (on a logarithmic scale: one minute is faint, a whole day full)."
+    lead = "Each square is a day, each column a month: plain where nothing is missing, else in the colour of the kind that is missing longest, and the stronger the longer (on a logarithmic scale: one minute is faint, a whole day full)."
     key = "".join(f'<li><span class="chip" style="background:var(--{kind})"></span><b>{kind}</b>: {escape(GAP_KINDS[kind])}</li>' for kind in figures.KINDS)
-    parts = [paragraph(lead, "lead"), f'<ul class="key">{key}<li><span class="chip" style="background:var(--listed)"></span>listed, and nothing is missing but for mere quiet: minutes without a trade, which are no fault</li></ul>\n']
+    parts = [paragraph(lead, "lead"), f'<ul class="key">{key}<li><span class="chip" style="background:var(--listed)"></span>listed, and nothing is missing but for mere quiet: candles without a trade, which are no fault</li></ul>\n']
     for detail in found:
         row = overview.symbols.row(by_predicate=pl.col("symbol") == detail.symbol, named=True)
         if row["first_time"] is None:
             parts.append(only_for(detail.symbol, paragraph(f"{detail.symbol} has no candles.")))
             continue
         calendar = figures.draw_calendar(detail.days, row["first_time"].date(), row["last_time"].date())
-        span = (row["last_time"] - row["first_time"]) / dt.timedelta(minutes=1) + 1
-        caption = f"{detail.symbol}: {count(row['missing'])} minutes missing in {count(detail.gaps.height)} gaps, {percent(row['missing'] / span, 1)} of the time from its first candle to its last."
+        span = (row["last_time"] - row["first_time"]) / dt.timedelta(seconds=parse_interval(overview.lake.interval)) + 1
+        caption = f"{detail.symbol}: {count(row['missing'])} candles missing in {count(detail.gaps.height)} gaps, {percent(row['missing'] / span, 1)} of the time from its first candle to its last."
         rows = [[when(gap["start"]), when(gap["end"]), lasting(gap["end"] - gap["start"]), gap["kind"], gap["evidence"]] for gap in detail.gaps.head(MOST_GAPS).iter_rows(named=True)]
         years = [[when(year["start"]), when(year["end"]), year["evidence"], count(year["missing"])] for year in detail.quiet.iter_rows(named=True)]
         quiet = table(["from", "to", "evidence", "candles without a trade"], years, "Mere quiet, by year", words=3)
@@ -74,15 +73,22 @@ def show_gaps(overview: Overview, found: list[Detail]) -> str:
 
 def lasting(time: dt.timedelta) -> str:
     """Return a length of time in its two greatest units."""
-    minutes = int(time.total_seconds() // 60)
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
     days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
-    return f"{days} d {hours} h" if days else f"{hours} h {rest} min" if hours else f"{rest} min"
+    if days or hours:
+        return f"{days} d {hours} h" if days else f"{hours} h {rest} min"
+    return " ".join([f"{rest} min"] * (rest > 0 or not seconds) + [f"{seconds} s"] * (seconds > 0))
+
+
+def why_no_scores(overview: Overview) -> str:
+    """Return why nothing has been scored, as HTML."""
+    return NO_SCORES_YET if overview.lake.in_minutes else escape(why_no_forecasts(overview.lake))
 
 
 def show_skill(overview: Overview, found: list[Detail]) -> str:
     """Return section 3: skill against the price that stays."""
     if overview.scores.is_empty():
-        return paragraph(NO_SCORES, "lead")
+        return paragraph(why_no_scores(overview), "lead")
     parts = [
         paragraph(
             "Skill is the share of naive's squared error that a model takes away: 0 is the price that stays where it is, above 0 is better, below 0 is worse; bars are 95 % intervals, and one that crosses the line at 0 proves nothing.",
@@ -138,7 +144,7 @@ def tell_served(overview: Overview) -> str:
 def show_calibration(overview: Overview, found: list[Detail]) -> str:
     """Return section 4: whether what was said came, in the mean and in the spread."""
     if overview.scores.is_empty():
-        return paragraph(NO_SCORES, "lead")
+        return paragraph(why_no_scores(overview), "lead")
     lead = "Forecasts are sorted by the move they predicted and cut into ten equal parts: a point on the dotted diagonal means that the move came, in the mean, just as large as predicted; points on the dashed line at 0 would mean that naive was right all along."
     rule = "Moves are in basis points (0.01 %). Only moments count when the blend was served, not naive, and only one in each span of a horizon, so that no two targets overlap; bars are 95 % intervals of the mean."
     parts = [paragraph(lead, "lead"), paragraph(rule)]
@@ -166,12 +172,12 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
     parts = [paragraph(lead, "lead")]
     for detail in found:
         if detail.fan.issues.is_empty():
-            parts.append(only_for(detail.symbol, paragraph(f"{detail.symbol}: {NO_FORECASTS}")))
+            parts.append(only_for(detail.symbol, paragraph(f"{detail.symbol}: {escape(why_no_forecasts(overview.lake))}")))
             continue
         newest = detail.fan.issues["issued_at"].max()
         issued = when(newest if isinstance(newest, dt.datetime) else None)
-        near = figure(f"near-{detail.symbol}", figures.draw_near(detail.fan, parse_minutes(overview.lake.interval)), f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}", 360)
-        day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), f"The same on the last day, candles of {to_minutes_text(detail.fan.bar_minutes)}.", 360)
+        near = figure(f"near-{detail.symbol}", figures.draw_near(detail.fan, parse_interval(overview.lake.interval)), f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}", 360)
+        day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), f"The same on the last day, candles of {to_interval_text(detail.fan.bar_seconds)}.", 360)
         rows = []
         for row in detail.fan.issues.iter_rows(named=True):
             bands = [f"{row[f'lower_{level}']:.6g} – {row[f'upper_{level}']:.6g}" if row[f"lower_{level}"] is not None else "–" for level in (80, 95)]
@@ -192,7 +198,7 @@ def tell_age(overview: Overview, detail: Detail) -> str:
 def explain_serving(overview: Overview, found: list[Detail]) -> str:
     """Return section 6: what is served and why."""
     if overview.scores.is_empty():
-        return paragraph(NO_SCORES, "lead")
+        return paragraph(why_no_scores(overview), "lead")
     lead = "Each midnight, UTC, the models' weights in the blend are set anew from this symbol's own past forecasts. The blend is served where its record has beaten the price that stays by more than its own uncertainty over the long run and has not turned bad over the newest weeks; the price that stays is served elsewhere. In times of wild volatility it is served only while there is a record of such times that has not turned bad."
     parts = [paragraph(lead, "lead")]
     for detail in found:
