@@ -4,13 +4,21 @@ At each UTC midnight the rows whose target is past are taken in, and only they: 
 guards and the intervals of the day rest on them. A model's slope is its regression on its own past
 out-of-sample predictions, shrunk towards 0 and within 0 and 1.2. The blend's weights are the same for
 all models at once: not negative, shrunk towards equal ones, 1.2 together at most. The blend is served
-where its record beats naive by a margin over the long run and has not turned bad over the newest
-weeks; naive is served elsewhere. Where volatility is beyond WILD times the usual, moves are forecast
+where its record beats naive by MARGIN standard errors over the long run and has not turned bad over the
+newest weeks; naive is served elsewhere. Where volatility is beyond WILD times the usual, moves are forecast
 as if it were just that, and naive is served as long as there is no record of such times, and once it
-has turned bad. The constants were chosen on candles before 2019-07.
+has turned bad. The constants were chosen on candles before 2019-07 and on noise.
+
+A record is a sum of gains: a row's squared error of naive less that of the blend. Targets of neighbouring
+rows overlap by up to the horizon, so their gains are correlated, and 1,440 rows of a day are worth far fewer.
+The variance of the sum therefore counts every pair of gains, with a weight that falls exponentially with the
+time between their targets. Such weights keep the variance positive, hold for rows at any distance, and need
+one number in the state: the weighted sum of past gains that the next one is paired with.
 
 Source:
     Breiman (1996), Stacked regressions: non-negative weights on past predictions.
+    Newey, West (1987), A simple, positive semi-definite, heteroskedasticity and autocorrelation consistent
+    covariance matrix. Their weights fall linearly with the distance.
 """
 
 from dataclasses import dataclass
@@ -27,14 +35,16 @@ __all__ = ["BLEND", "Served", "ServedRows", "ServedState", "serve", "start_serve
 
 BLEND = "blend"
 WEIGHT_HALF_LIFE = 60.0  # days, of slopes and weights
-RECORD_HALF_LIFE = 365.0
-RECENT_HALF_LIFE = 30.0
-WILD_HALF_LIFE = 365.0
+RECORD_HALF_LIVES = (365.0, 30.0, 365.0)  # long run, newest weeks, wild times
 USUAL_HALF_LIFE = 30.0
 SHRINK = 30.0  # as if so much squared prediction had met targets of 0, or an equal weight
 EQUAL = 0.75  # of all equal weights together
 MOST_WEIGHT = 1.2  # of a slope, and of all weights together
-MARGIN = 1.0  # standard errors by which the record must beat naive
+# Noise whose gains are a pure random walk is above 3 standard errors on 0.13 % of rows; above 2, on 2.3 %.
+MARGIN = 3.0  # standard errors by which the long run must beat naive
+RECENT_TOLERANCE = 0.5  # standard errors below naive at which the newest weeks have turned bad
+WILD_TOLERANCE = 2.0  # likewise for wild times; their records are short
+OVERLAP = 2.0  # horizons between two targets after which the weight of their gains' product has fallen to 1 / e
 LARGEST = 6.0  # targets beyond it, in units of sigma·√horizon, count as it
 WILD = 4.0  # sigma against the usual one
 SWEEPS = 100
@@ -96,7 +106,8 @@ class ServedState(NamedTuple):
         day: The day that was last refreshed, (1,); −1 before the first.
         gram: Decayed sums of predictions with predictions, (models, models).
         cross: Decayed sums of predictions with targets, (models,).
-        record: Decayed gains of the blend on naive and their squares: long run, newest weeks, wild times, (6,).
+        record: Of the long run, the newest weeks and wild times, (3, 4): the decayed sum of the blend's gains over
+            naive; its variance; the sum of gains that the next one is paired with; the newest target in ms.
         weights: In force: of the blend, (models,).
         slopes: In force, (models,).
         serves: In force: whether the blend is served in calm and in wild times, (2,).
@@ -149,7 +160,7 @@ def start_served(models: int) -> ServedState:
         day=np.array([-1]),
         gram=np.zeros((models, models)),
         cross=np.zeros(models),
-        record=np.zeros(6),
+        record=np.zeros((3, 4)),
         weights=np.full(models, EQUAL / models),
         slopes=np.zeros(models),
         serves=np.zeros(2, np.bool_),
@@ -216,12 +227,13 @@ def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  #
                 fade_residuals(histogram, float(today - day[0]), (target[i] - issued[i]) / steps / DAY_MS)
             while first < i and target[first] <= today * DAY_MS:
                 if not np.isnan(realised[first]):
-                    _take_in(gram, cross, record, raw[first], blend[first], realised[first], wild[first])
+                    gain = _take_in(gram, cross, raw[first], blend[first], realised[first])
+                    _add_gain(record, gain, issued[first], target[first], wild[first])
                     add_residual(histogram, seen, abs(realised[first] - served[first]))
                 first += 1
             _weigh(gram, cross, weights, slope)
-            serves[0] = record[0] > MARGIN * np.sqrt(record[1]) and record[2] > -MARGIN * np.sqrt(record[3])
-            serves[1] = record[4] > -MARGIN * np.sqrt(steps * record[5])
+            serves[0] = _beats(record[0], MARGIN) and _beats(record[1], -RECENT_TOLERANCE)
+            serves[1] = _beats(record[2], -WILD_TOLERANCE)
             half[0], half[1] = quantile(histogram, seen, 0.80), quantile(histogram, seen, 0.95)
             day[0] = today
         usual[1] += log_sigma[row]
@@ -251,8 +263,11 @@ def _fade(gram, cross, record, usual, days):  # type: ignore[no-untyped-def]  # 
         cross[m] *= keep
         for n in range(cross.size):
             gram[m, n] *= keep
-    for k in range(6):
-        record[k] *= 0.5 ** (days / (RECORD_HALF_LIFE if k < 2 else (RECENT_HALF_LIFE if k < 4 else WILD_HALF_LIFE)))
+    for k in range(3):
+        keep = 0.5 ** (days / RECORD_HALF_LIVES[k])
+        record[k, 0] *= keep
+        record[k, 1] *= keep * keep  # a variance: of products of two gains
+        record[k, 2] *= keep
     mean = usual[1] / usual[2]
     keep = 0.5 ** (days / USUAL_HALF_LIFE)
     usual[0] = mean if np.isnan(usual[0]) else keep * usual[0] + (1.0 - keep) * mean
@@ -260,7 +275,8 @@ def _fade(gram, cross, record, usual, days):  # type: ignore[no-untyped-def]  # 
 
 
 @kernel
-def _take_in(gram, cross, record, raw, blend, realised, wild):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _take_in(gram, cross, raw, blend, realised):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add a row whose target is known to the sums; return the gain of its blend over naive."""
     met = min(max(realised, -LARGEST), LARGEST)
     for m in range(raw.size):
         if np.isnan(raw[m]):
@@ -269,13 +285,25 @@ def _take_in(gram, cross, record, raw, blend, realised, wild):  # type: ignore[n
         for n in range(raw.size):
             if not np.isnan(raw[n]):
                 gram[m, n] += raw[m] * raw[n]
-    if np.isnan(blend):
-        return
-    gain = met * met - (met - blend) * (met - blend)
-    for k in range(3):
-        if k < 2 or wild:
-            record[2 * k] += gain
-            record[2 * k + 1] += gain * gain
+    return 0.0 if np.isnan(blend) else met * met - (met - blend) * (met - blend)
+
+
+@kernel
+def _add_gain(record, gain, issued, target, wild):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add a gain to the records, and its products with itself and with those before it to their variances."""
+    overlap = OVERLAP * (target - issued)
+    for k in range(3 if wild else 2):
+        paired = record[k, 2] * np.exp((record[k, 3] - target) / overlap)
+        record[k, 0] += gain
+        record[k, 1] += gain * (gain + 2.0 * paired)
+        record[k, 2] = paired + gain
+        record[k, 3] = target
+
+
+@kernel
+def _beats(record, errors):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return whether a record is above so many of its standard errors."""
+    return record[0] > errors * np.sqrt(max(record[1], 0.0))
 
 
 @kernel
