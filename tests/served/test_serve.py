@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chandlery.grid import DAY_MS
-from chandlery.served import Served, ServedRows, ServedState, serve, start_served
+from chandlery.served import LARGEST, OVERLAP, RECORD_HALF_LIVES, Served, ServedRows, ServedState, serve, start_served
 
 MINUTE = 60_000
 START = 1_546_300_800_000
@@ -110,17 +110,43 @@ def test_intervals_cover_what_they_say() -> None:
     assert np.isnan(served.half_80[:1000]).all()
 
 
-@pytest.mark.parametrize("days", [1, 9, 29])
-def test_cutting_at_midnight_changes_no_bit(days: int) -> None:
-    rows = make_rows(30, strength=0.1)
+def with_horizon(rows: ServedRows, steps: int) -> ServedRows:
+    return replace(rows, target=rows.issued + steps * MINUTE, steps=steps)
+
+
+@pytest.mark.parametrize("steps", [5, 3 * 1440 + 7])
+@pytest.mark.parametrize("count", [1, 1440, 9 * 1440, 20 * 1440 + 777])
+def test_cutting_anywhere_changes_no_bit(count: int, steps: int) -> None:
+    rows = with_horizon(make_rows(30, strength=0.1), steps)
     whole, end = serve(start_served(2), rows)
-    first, state = serve(start_served(2), part_of(rows, slice(0, days * 1440)))
-    second, again = serve(ServedState.from_arrays(state.to_arrays()), part_of(rows, slice(days * 1440, None)))
+    first, state = serve(start_served(2), part_of(rows, slice(0, count)))
+    second, again = serve(ServedState.from_arrays(state.to_arrays()), part_of(rows, slice(count, None)))
     joined = Served.concat([first, second])
     for name in Served.__annotations__:
         assert np.array_equal(getattr(whole, name), getattr(joined, name), equal_nan=True), name
     for one, other in zip(end, again, strict=True):
         assert np.array_equal(one, other, equal_nan=True)
+
+
+@pytest.mark.parametrize("steps", [1, 60, 3_000])
+def test_a_record_counts_every_pair_of_gains_by_the_distance_of_their_targets(steps: int) -> None:
+    rows = with_horizon(make_rows(12, strength=0.1), steps)
+    chosen = np.flatnonzero(np.random.default_rng(5).random(rows.issued.size) < 0.1)
+    chosen = chosen[(chosen < 5 * 1440) | (chosen > 8 * 1440)]  # days without a row
+    rows = ServedRows(*(getattr(rows, name)[chosen] for name in ("issued", "target", "predictions", "realised", "sigma")), steps)
+    rows.sigma[700:] *= 10.0
+    served, state = serve(start_served(2), rows)
+    blend, met = served.calibrated[:, BLEND_PLACE], np.clip(rows.realised, -LARGEST, LARGEST)
+    gains = met**2 - (met - blend) ** 2
+    midnights = np.unique(rows.issued // DAY_MS) * DAY_MS
+    taken = rows.target <= midnights[-1]
+    gains, target = gains[taken], rows.target[taken]
+    days = (midnights[-1] - midnights[np.searchsorted(midnights, target)]) / DAY_MS
+    weights = np.exp(-np.abs(target[:, None] - target) / (OVERLAP * steps * MINUTE))
+    for record, half_life in zip(state.record[:2], RECORD_HALF_LIVES, strict=False):
+        faded = gains * 0.5 ** (days / half_life)
+        assert record[:2] == pytest.approx([faded.sum(), faded @ weights @ faded])
+    assert state.record[2, 0] != 0.0
 
 
 def test_outcomes_change_nothing_before_they_are_known() -> None:

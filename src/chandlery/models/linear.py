@@ -29,7 +29,7 @@ class Linear:
     """
 
     name = "linear"
-    algorithm = 3
+    algorithm = 4
     refit_months: tuple[int, ...] = tuple(range(1, 13))
     learns_from: Literal["sums", "sample"] = "sums"
 
@@ -54,8 +54,10 @@ class Linear:
         return fitted
 
     def predict(self, artefact: Artefact, design: Singles) -> Singles:
-        """Return X b."""
-        return design @ np.array(artefact.get(OWN, artefact)["coefficients"], np.float32)
+        """Return X b; a row's value does not depend on how many rows there are."""
+        coefficients = np.array(artefact.get(OWN, artefact)["coefficients"], np.float32)
+        predicted: Singles = dot_rows(np.ascontiguousarray(design), coefficients)
+        return predicted
 
 
 def solve(sums: Sums) -> Artefact:
@@ -89,3 +91,42 @@ def fill_design(values, signals, gap, activity, volatility):  # type: ignore[no-
             out[width + 3 * several + j] = min(max(signal, np.float32(-1.0)), np.float32(1.0))
         out[width + 4 * several] = np.float32(1.0)
     return design
+
+
+@kernel
+def dot_rows(design, coefficients):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return design @ coefficients, float32 (n,), each row summed in an order that its width alone fixes.
+
+    BLAS adds in another order for one row than for many. Here a row is cut into 11 parts of equal length, whose
+    products are added place by place: a loop without dependencies, which the compiler turns into vector
+    instructions without changing any sum. Of the 181 built-in inputs each part fills one 512-bit register.
+    """
+    count, width = design.shape
+    part = width // 11
+    lanes = np.empty(part, np.float32)
+    out = np.empty(count, np.float32)
+    for i in range(count):
+        row = design[i]
+        for j in range(part):
+            lanes[j] = (
+                (add_pair(row, coefficients, j, part) + add_pair(row, coefficients, j + 2 * part, part))
+                + (add_pair(row, coefficients, j + 4 * part, part) + add_pair(row, coefficients, j + 6 * part, part))
+            ) + (add_pair(row, coefficients, j + 8 * part, part) + row[j + 10 * part] * coefficients[j + 10 * part])
+        first = second = third = fourth = np.float32(0.0)
+        for j in range(0, part - 3, 4):
+            first += lanes[j]
+            second += lanes[j + 1]
+            third += lanes[j + 2]
+            fourth += lanes[j + 3]
+        for j in range(part - part % 4, part):
+            first += lanes[j]
+        for j in range(11 * part, width):
+            second += row[j] * coefficients[j]
+        out[i] = (first + third) + (second + fourth)
+    return out
+
+
+@kernel
+def add_pair(row, coefficients, at, part):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the sum of the products at a place and one part further."""
+    return row[at] * coefficients[at] + row[at + part] * coefficients[at + part]
