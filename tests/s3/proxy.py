@@ -1,4 +1,4 @@
-"""A real HTTP proxy before the S3 server: one that is busy for a while, and one that loses answers."""
+"""Real HTTP proxies before the S3 server: one that is busy for a while, one that loses answers, one that counts requests."""
 
 import http.client
 import itertools
@@ -7,7 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from relay import CountingRelay
 
 CUT, SILENT, REFUSED = "cut", "silent", "refused"
 
@@ -67,6 +72,14 @@ def lossy_proxy(endpoint: str, lose: Callable[[str, str], str | int]) -> Iterato
             yield address
         finally:
             over.set()
+
+
+@contextmanager
+def counting_proxy(endpoint: str) -> Iterator[tuple[str, CountingRelay]]:
+    """Pass requests on and note each; yields the URL to send them to, and what has the notes."""
+    relay = CountingRelay(endpoint)
+    with relay.opened() as url:
+        yield url, relay
 
 
 class _Handler(BaseHTTPRequestHandler):
