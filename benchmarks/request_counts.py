@@ -51,6 +51,7 @@ A_SYMBOL, A_TABLE_OBJECT = 6, 3
 DRIVER_MORE = 10  # requests of the driver beyond those with few symbols
 APPEND_SECONDS = 150.0
 START = "start"
+FEW, MANY, LOCAL = "few", "many", "local"  # names of lakes
 APART = ("lease", "page")
 
 
@@ -138,15 +139,14 @@ class Bench:
             os.utime(self._source.root / name, (MODIFIED, MODIFIED))
 
     def run(self, what: str) -> Measured:
-        """Run in a process of its own, and print how long it took."""
+        """Run in a process of its own, and print its figures."""
         if self._relay:
             self._relay.take()
         began = time.perf_counter()
         command = [sys.executable, str(RUNNER), str(self._settings), self._url]
         subprocess.run(command, check=True, cwd=self._folder)
         run = Measured(time.perf_counter() - began, self._relay.take() if self._relay else [])
-        requests = f", {len(run.requests):,} requests" if self._relay else ""
-        say(f"measured {self._name}, {what}: {run.seconds:.1f} s{requests}")
+        report_run(f"{self._name}, {what}", run)
         return run
 
     def count_objects(self) -> dict[str, int]:
@@ -207,15 +207,16 @@ def check(what: str, *, holds: bool, found: object) -> bool:
 
 
 def report_run(what: str, run: Measured) -> None:
-    """Print a run's time and its requests by stage."""
+    """Print a run's time, and its requests by stage."""
     say(f"{what}: {run.seconds:.1f} s, {len(run.requests):,} requests")
     for stage, requests in in_stages(run.requests).items():
-        say(f"{what}, {stage}: {describe(requests)}")
+        driver = [request for request in requests if request.agent == DRIVER]
+        tasks = [request for request in requests if request.agent != DRIVER]
+        say(f"{what}, {stage}: driver {describe(driver)}; tasks {describe(tasks)}")
 
 
 def check_nothing_new(run: Measured) -> Iterator[bool]:
     """Check the limits of a run that finds nothing to do."""
-    report_run("nothing new", run)
     count = sum(map(is_counted, run.requests))
     most = f"at most {NOTHING_NEW_REQUESTS} beside the lease's and further pages"
     yield check(f"nothing new, requests, {most}", holds=count <= NOTHING_NEW_REQUESTS, found=f"{count:,}")
@@ -231,11 +232,7 @@ def check_append(run: Measured, symbols: int, prefix: str) -> Iterator[bool]:
         symbols: Of the lake.
         prefix: Of the lake in its bucket.
     """
-    say(f"append: {run.seconds:.1f} s, {len(run.requests):,} requests")
     for stage, requests in in_stages(run.requests).items():
-        driver = [request for request in requests if request.agent == DRIVER]
-        tasks = [request for request in requests if request.agent != DRIVER]
-        say(f"append, {stage}: driver {describe(driver)}; tasks {describe(tasks)}")
         if stage == START or stage.startswith("after "):
             continue
         rewritten = len({request.key for request in requests if request.rewrites_table(prefix)})
@@ -280,8 +277,8 @@ def measure_all(folder: Path, symbols: int) -> tuple[Figures, Figures, float]:
             def measure(count: int, name: str) -> Figures:
                 return Bench(folder / name, make_raw(count), (server, relay, url), name).measure()
 
-            few, many = measure(FEW_SYMBOLS, "few"), measure(symbols, "many")
-    return few, many, Bench(folder / "local", make_raw(symbols), None, "local").measure_append()
+            few, many = measure(FEW_SYMBOLS, FEW), measure(symbols, MANY)
+    return few, many, Bench(folder / LOCAL, make_raw(symbols), None, LOCAL).measure_append()
 
 
 def prove_requests(symbols: int = SYMBOLS, log: Path | None = None) -> bool:
@@ -291,14 +288,13 @@ def prove_requests(symbols: int = SYMBOLS, log: Path | None = None) -> bool:
         symbols: Of the larger lake.
         log: Where to write each request of its runs; nowhere if left out.
     """
+    horizons, delay = len(FORECAST["horizons"]), f"{DELAY_SECONDS * 1000:.0f} ms"
+    say(f"{symbols} symbols of {DAYS} days, {horizons} horizons, {delay} added to each request")
     with tempfile.TemporaryDirectory(prefix="chandlery-requests-") as folder:
         few, many, local = measure_all(Path(folder), symbols)
     if log:
         write_log(log, many)
-    horizons, delay = len(FORECAST["horizons"]), f"{DELAY_SECONDS * 1000:.0f} ms"
-    say(f"{symbols} symbols of {DAYS} days, {horizons} horizons, {delay} added to each request")
-    report_run("first run", many.first)
-    results = [*check_nothing_new(many.nothing_new), *check_append(many.append, symbols, "many/")]
+    results = [*check_nothing_new(many.nothing_new), *check_append(many.append, symbols, f"{MANY}/")]
     results.append(check_driver(few, many))
     longer = many.append.seconds - local
     found = f"{many.append.seconds:.1f} s and {local:.1f} s, {longer:.1f} s longer"
