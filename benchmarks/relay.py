@@ -89,12 +89,13 @@ class Relay:
 
     Args:
         endpoint: URL of the server.
-        delay_seconds: How long each request is held before it is sent on.
+        delay_seconds: How long each request is held before it is sent on; it may be changed between requests.
     """
 
     def __init__(self, endpoint: str, delay_seconds: float = 0.0) -> None:
         address = urlsplit(endpoint)
-        self._host, self._port, self._delay = address.hostname or "127.0.0.1", address.port or 80, delay_seconds
+        self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
+        self.delay_seconds = delay_seconds
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -155,7 +156,7 @@ class Relay:
         if (reply := self.reply(request)) is not None:
             status, body = reply
             return f"HTTP/1.1 {status} -\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-        await asyncio.sleep(self._delay)
+        await asyncio.sleep(self.delay_seconds)
         answer = await self._exchange(request)
         self.answered(request, answer, began)
         framing = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length"))
