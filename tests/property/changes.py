@@ -1,4 +1,4 @@
-"""What can happen to a source between two runs: each change is a function of the world and of a step's numbers.
+"""Changes of a source between two runs: each is a function of the world and of a step's numbers.
 
 A number picks among what is possible at that moment, so a step keeps a meaning when those before it are left out.
 """
@@ -59,14 +59,15 @@ class World:
         source: The raw files.
         hour: Up to which the market has been uploaded.
         lives: Of the symbols, by name.
-        lost: What of the lake's state the next run is to find deleted: "" nothing, "all", or the number of one object.
+        lost: Which objects of the lake's state are deleted before the next run, as their first number and every how
+            many further ones, 0 for none; None where all stay.
         may_shrink: Whether candles were taken away by a newer version of their file.
     """
 
     source: Source
     hour: int
     lives: dict[str, Life] = field(default_factory=dict)
-    lost: str = ""
+    lost: tuple[int, int] | None = None
     may_shrink: bool = False
 
     def names(self, *states: str) -> list[str]:
@@ -275,13 +276,13 @@ def remove(world: World, step: Step) -> str:
 
 def lose_state(world: World, step: Step) -> str:
     del step
-    world.lost = "all"
+    world.lost = (0, 1)
     return "state/ is deleted"
 
 
 def lose_object(world: World, step: Step) -> str:
-    world.lost = str(step.which * 41 + step.variant)
-    return "an object of state/ is deleted"
+    world.lost = (step.which * 41 + step.variant, 3 * (step.variant % 2))
+    return "every third object of state/ is deleted" if step.variant % 2 else "an object of state/ is deleted"
 
 
 def change_nothing(world: World, step: Step) -> str:

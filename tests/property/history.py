@@ -24,6 +24,7 @@ from chandlery import ChandleryError, Options, RunReport, Settings, forecast, in
 WHOLE, INGEST_FORECAST, ONE_SYMBOL, FORECAST_FIRST = "whole", "ingest, forecast", "one symbol", "forecast first"
 KILLED = ("killed before a write", "killed after a write")
 HOWS = (WHOLE, INGEST_FORECAST, ONE_SYMBOL, FORECAST_FIRST, *KILLED)
+SHOWN = 3
 TABLES = ("candles", "ledger", "rejects", "gaps", "artefacts", "models", "forecasts", "scores")
 KEYS = {"candles": ["symbol", "open_time"], "forecasts": ["symbol", "horizon_minutes", "issued_at"]}
 REFUSED_INPUT, NOT_POSSIBLE = 3, 2  # exit codes
@@ -140,17 +141,17 @@ class _Player:
         self.played.words[-1] += f"; {text}"
 
     def _lose_state(self) -> None:
-        lost, self.world.lost = self.world.lost, ""
-        state = self.lake / "state"
-        if not lost or not state.exists():
+        """Delete what the last change asked for."""
+        lost, self.world.lost = self.world.lost, None
+        objects = sorted(path for path in (self.lake / "state").rglob("*") if path.is_file())
+        if lost is None or not objects:
             return
-        if lost == "all":
-            shutil.rmtree(state)
-            return
-        objects = sorted(path for path in state.rglob("*") if path.is_file())
-        chosen = objects[int(lost) % len(objects)]
-        chosen.unlink()
-        self._say(f"it is {chosen.relative_to(self.lake)}")
+        first, every = lost
+        chosen = objects[first % every :: every] if every else [objects[first % len(objects)]]
+        for path in chosen:
+            path.unlink()
+        if len(chosen) < len(objects):
+            self._say(", ".join(str(path.relative_to(self.lake)) for path in chosen[:SHOWN]))
 
     def _go(self, step: Step) -> None:
         """Run as the step asks, and check what there is afterwards."""
