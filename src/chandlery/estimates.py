@@ -4,19 +4,26 @@ from chandlery.config import parse_interval
 from chandlery.grid import DAY_MS
 from chandlery.lake import LakeFile
 from chandlery.state.records import Summary
+from chandlery.storage import Store
 
-__all__ = ["describe_whole", "forecast_seconds", "raw_seconds", "seconds_per_day"]
+__all__ = ["describe_whole", "far_seconds", "forecast_seconds", "raw_seconds", "seconds_per_day"]
 
 PER_MEGABYTE = 0.02  # of raw text
 PER_MILLION = (0.5, 1.0)  # of the forecast stage, for a million candles: once, and for each horizon
 OF_A_MODEL = {"linear": (0.0, 1.0), "tree": (0.5, 1.5), "boosted": (14.0, 9.0)}  # likewise, for each model
 OF_OWN = (0.0, 2.0)  # for a user-defined model, of which nothing is known
 PER_CANDLE = 1e-6  # of one stage
+PER_FAR_TASK = 0.15  # a task that asks a bucket waits, and processes wait at the same time
 
 
 def raw_seconds(size_bytes: int) -> float:
     """Return what reading raw text costs."""
     return PER_MEGABYTE * size_bytes / 1e6
+
+
+def far_seconds(store: Store) -> float:
+    """Return what waiting for the store adds to a small task, as if it were work."""
+    return 0.0 if store.is_local else PER_FAR_TASK
 
 
 def seconds_per_day(interval_minutes: int) -> float:

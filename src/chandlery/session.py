@@ -13,7 +13,7 @@ import msgspec
 from chandlery.config import Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
-from chandlery.estimates import describe_whole
+from chandlery.estimates import describe_whole, far_seconds
 from chandlery.founding import Founded, propose, reconcile
 from chandlery.lake import Lake, LakeFile, read_lake_file
 from chandlery.lease import hold_lease
@@ -206,8 +206,16 @@ class Session:
         self.report.stages.append(Stage(name, symbols, computed, symbols - computed, seconds))
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], costs: Sequence[float], label: Callable[[Result], str]) -> list[Result]:
-        """Let the engine do the tasks, and tell the watch of each."""
-        return self.engine.map(function, tasks, costs, lambda result: self.watch.advance(label(result)))
+        """Let the engine do the tasks, and tell the watch of each.
+
+        Args:
+            function: What to call.
+            tasks: What to call it on.
+            costs: A rough guess of each task's CPU seconds; what waiting for a far store adds is added here.
+            label: Returns the name of a result.
+        """
+        waiting = far_seconds(self.store)
+        return self.engine.map(function, tasks, [cost + waiting for cost in costs], lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
         """Note a refusal: the run goes on, and ends with the gravest code."""

@@ -6,7 +6,6 @@ from the cloud SDK's own chain (environment, web identity, container, instance),
 
 import contextlib
 import datetime as dt
-import fnmatch
 import io
 import mmap
 import os
@@ -27,7 +26,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
 
-__all__ = ["Entry", "Store", "list_source", "split_source"]
+__all__ = ["Entry", "Store"]
 
 RETRIES = {"max_retries": 6, "retry_timeout": dt.timedelta(seconds=60), "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2}}
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
@@ -36,6 +35,7 @@ TRIES = 3
 PART = re.compile(r"#\d+$")
 SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
 AT_ONCE = 8  # questions to a store
+MOST_BEHIND = 3  # calls that go on while a task computes
 AT_ONCE_BYTES = 8 * 1024 * 1024  # of an object that is fetched whole, which is also what a reader fetches at a time
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -258,6 +258,31 @@ class Store:
             while asked:
                 yield asked.popleft().result()
 
+    def together(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
+        """Return what calls that ask this store return, in order; where the store is far, they wait for it at the same time."""
+        return tuple(self.ask_ahead(lambda call: call(), calls))
+
+    @contextlib.contextmanager
+    def behind(self) -> Iterator[Callable[[Callable[[], Any]], None]]:
+        """Yield a function that makes calls to this store: at once, or, where it is far, on threads while the block goes on.
+
+        The block ends once all calls have; what the first of them raised is raised then.
+        """
+        if self.is_local:
+            yield lambda call: call()
+            return
+        asked: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(MOST_BEHIND) as threads:
+
+            def ask(call: Callable[[], Any]) -> None:
+                asked.append(threads.submit(call))
+                if len(asked) > MOST_BEHIND:  # what waits holds memory
+                    asked.popleft().result()
+
+            yield ask
+            while asked:
+                asked.popleft().result()
+
     def now(self) -> dt.datetime:
         """Return the store's clock, by the time that it gives to a fresh object; whole seconds on S3.
 
@@ -360,42 +385,3 @@ def _to_entry(meta: dict[str, object]) -> Entry:
 def _plain(error: BaseException) -> str:
     """Return an error's text without signatures and with one line."""
     return " ".join(SIGNATURES.sub("…", str(error)).split())
-
-
-def split_source(uri: str) -> tuple[str, str]:
-    """Return a source as a folder and the pattern of the files below it: `*` for a folder, a name for a file.
-
-    Example:
-        >>> split_source("s3://raw/2019/*.csv")
-        ('s3://raw/2019', '*.csv')
-    """
-    if re.search(r"[*?\[]", uri):
-        fixed = re.split(r"[*?\[]", uri)[0].rpartition("/")[0]
-        return fixed or ("/" if uri.startswith("/") else "."), uri[len(fixed) + 1 :] if fixed else uri.lstrip("/")
-    if "://" not in uri:
-        path = Path(uri).expanduser()
-        return (str(path.parent), path.name) if path.is_file() else (str(path), "*")
-    folder, _, name = uri.rpartition("/")
-    return (folder, name) if "." in name and folder.count("/") > 1 else (uri, "*")
-
-
-def list_source(store: Store, pattern: str) -> list[Entry]:
-    """Return the files of a source, by path; hidden ones (a part begins with . or _) are left out.
-
-    Raises:
-        SettingsError: There is no such folder.
-    """
-    if store.is_local and not store.root.exists():
-        raise SettingsError(f"no folder {store.uri}", "a file, a folder or a glob", "check --source or [source] uri")
-    named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a listing knows folders, not one object
-    entries = [named] if named else store.list()  # where there is none, the listing tells a missing bucket from a missing file
-    visible = (entry for entry in entries if not any(part[:1] in {".", "_"} for part in entry.path.split("/")))
-    return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path, pattern)]
-
-
-def _matches(path: str, pattern: str) -> bool:
-    if pattern in ("*", path):
-        return True
-    if "**" in pattern:
-        return fnmatch.fnmatchcase(path, pattern.replace("**/", "*"))
-    return path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern)

@@ -6,12 +6,13 @@ from functools import cached_property
 
 from chandlery.config import to_interval_text
 from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
+from chandlery.listing import list_source, split_source
 from chandlery.session import Session
 from chandlery.sources.files import Peek, RawFile, list_members, peek_file
 from chandlery.sources.symbols import find_symbol
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Archive, SymbolSummary
-from chandlery.storage import Entry, Store, list_source, split_source
+from chandlery.storage import Entry, Store
 from chandlery.tables import list_partitions
 from chandlery.tasks.ingest import UNKNOWN, IngestResult, IngestTask
 

@@ -4,7 +4,8 @@ import pytest
 from s3_server import Server
 
 from chandlery.errors import SettingsError
-from chandlery.storage import Store, list_source, split_source
+from chandlery.listing import list_source, split_source
+from chandlery.storage import Store
 
 
 def found(uri: str, server: Server) -> list[str]:

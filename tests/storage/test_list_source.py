@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from chandlery.errors import SettingsError
-from chandlery.storage import Store, list_source, split_source
+from chandlery.listing import list_source, split_source
+from chandlery.storage import Store
 
 
 @pytest.fixture

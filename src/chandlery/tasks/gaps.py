@@ -49,8 +49,8 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     activity = read_activity(lake)
     assert activity is not None  # noqa: S101 - measure_all put it in this stage
     keys = {"exchange": lake.file.exchange, "symbol": symbol}
-    gaps = find_gaps(hold_ingested(lake, symbol).traded, lake.interval_seconds, activity)
-    return symbol, lake.replace("gaps", keys, lake.get("gaps", keys), gaps)
+    held, content = lake.store.together(lambda: hold_ingested(lake, symbol), lambda: lake.get("gaps", keys))
+    return symbol, lake.replace("gaps", keys, content, find_gaps(held.traded, lake.interval_seconds, activity))
 
 
 def read_activity(lake: Lake) -> Activity | None:

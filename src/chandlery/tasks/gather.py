@@ -124,7 +124,9 @@ def gather_symbol(task: SymbolTask) -> Gathered:
     def choose(_: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
         return trains(symbol, steps, work.rules.interval_minutes)
 
-    kept = work.restore("gather", symbol) if task.is_resumed else {}
+    kept: Arrays = work.lake.store.together(
+        lambda: work.restore("gather", symbol) if task.is_resumed else {}, lambda: symbol_pass.candles, lambda: symbol_pass.barriers
+    )[0]
     writer, gate, unseen = BucketWriter(work, symbol, kept), SymbolGate(symbol_pass, "gather", choose), open_unseen(work)
     if not work.span.resumed:
         gate.look_at_gaps()  # here alone: forecasts rest on the same

@@ -12,7 +12,7 @@ from chandlery.lake import Lake
 from chandlery.state.checkpoints import Marked, Past, digest_days, mark_past
 from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested, write_ingested
 
-__all__ = ["PastTask", "hold_ingested", "mark_symbol", "read_barriers", "to_known"]
+__all__ = ["PastTask", "hold_ingested", "mark_symbol", "read_barriers", "rebuild_ingested", "to_known"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class PastTask:
 def mark_symbol(task: PastTask) -> Marked:
     """Return what a symbol's checkpoints rest on; what is lost of its state is rebuilt."""
     lake, symbol = task.lake, task.symbol
-    held = read_ingested(lake.store, symbol)
+    held, crossed = lake.store.together(lambda: read_ingested(lake.store, symbol), lambda: read_barriers(lake, symbol))
     if held is None:
         held = hold_ingested(lake, symbol)
         lake.guard()
         write_ingested(lake.store, symbol, held)
     newest_ms = (held.traded.start + held.traded.flags.size) * lake.interval_seconds * 1_000
-    past = Past(held.days, held.digests, read_barriers(lake, symbol), newest_ms)
+    past = Past(held.days, held.digests, crossed, newest_ms)
     marks = {day: mark_past(past, day, task.lead, lake.interval_minutes) for day in task.days}
     return Marked(symbol, hash_candles(held), int(held.days[0]), newest_ms, marks)
 
@@ -55,22 +55,25 @@ def read_barriers(lake: Lake, symbol: str) -> Ints:
     return barriers(lake.decode("gaps", keys, lake.get("gaps", keys)), lake.interval_seconds)
 
 
-def hold_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame | None = None) -> Ingested:
-    """Return what ingest remembers of a symbol; where it is lost, what the tables tell.
+def hold_ingested(lake: Lake, symbol: str) -> Ingested:
+    """Return what ingest remembers of a symbol; where it is lost, what the tables tell."""
+    held = read_ingested(lake.store, symbol)
+    if held is not None:
+        return held
+    keys = {"exchange": lake.file.exchange, "symbol": symbol}
+    return rebuild_ingested(lake, symbol, lake.decode("ledger", keys, lake.get("ledger", keys)))
+
+
+def rebuild_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame) -> Ingested:
+    """Return what the tables tell of a symbol whose state is lost.
 
     Files then count as not read: those that are there are read again, and those that are gone stay in force.
 
     Args:
         lake: Where to read.
         symbol: Which.
-        ledger: Its rows of the ledger, where they are at hand.
+        ledger: Its rows of the ledger.
     """
-    held = read_ingested(lake.store, symbol)
-    if held is not None:
-        return held
-    keys = {"exchange": lake.file.exchange, "symbol": symbol}
-    if ledger is None:
-        ledger = lake.decode("ledger", keys, lake.get("ledger", keys))
     files = [to_known(row) for row in ledger.iter_rows(named=True)]
     candles = lake.read_candles(symbol)
     steps = candles["open_time"].dt.epoch("ms").to_numpy() // (lake.interval_seconds * 1_000)

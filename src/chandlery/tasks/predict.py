@@ -1,6 +1,8 @@
 """The forecast task: a symbol's candles and the fitted models to published forecasts and score sums."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,21 +61,24 @@ def predict_symbol(task: SymbolTask) -> Predicted:
     """
     give_back_memory()
     run = SymbolRun(task)
-    published, years = 0, tuple[int, ...]()
+    years = tuple[int, ...]()
     sums: Arrays = {}
-    for horizon in range(len(task.work.rules.horizons)):
-        give_back_memory()  # else a horizon's arrays come to lie between what the one before has left
-        horizon_run = HorizonRun(run, horizon)
-        served = horizon_run.serve()
-        horizon_run.check(served)
-        published += horizon_run.publish(served)
-        years = horizon_run.years()
-        sums |= name_arrays(str(horizon_run.horizon_minutes), horizon_run.score(served))
-    for day, state in run.states.items():
-        task.work.save(day, "forecast", task.symbol, state)
-    task.work.lake.guard()
-    put_arrays(task.work.lake.store, scores_path(task.symbol), sums)
-    return Predicted(task.symbol, years, published)
+    work, store = task.work, task.work.lake.store
+    with store.behind() as later:
+        for horizon, held in enumerate(run.read_held()):
+            give_back_memory()  # else a horizon's arrays come to lie between what the one before has left
+            horizon_run = HorizonRun(run, horizon)
+            served = horizon_run.serve()
+            horizon_run.check(served)
+            for put in horizon_run.publish(served, held):
+                later(put)
+            years = horizon_run.years()
+            sums |= name_arrays(str(horizon_run.horizon_minutes), horizon_run.score(served))
+        for day, state in run.states.items():
+            later(partial(work.save, day, "forecast", task.symbol, state))
+        work.lake.guard()
+        later(partial(put_arrays, store, scores_path(task.symbol), sums))
+    return Predicted(task.symbol, years, sum(run.puts))
 
 
 class SymbolRun:
@@ -88,9 +93,16 @@ class SymbolRun:
         rules = self.work.rules
         self.models = open_models(rules.models, self.work.extensions)
         self.symbol_pass = SymbolPass(self.work, self.symbol)
-        self.kept: Arrays = self.work.restore("forecast", self.symbol) if task.is_resumed else {}
+        found = self.work.lake.store.together(
+            lambda: self.work.restore("forecast", self.symbol) if task.is_resumed else {},
+            FitReader(self.work, self.symbol).read,
+            lambda: self.symbol_pass.candles,
+            lambda: self.symbol_pass.barriers,
+        )
+        self.kept: Arrays = found[0]
+        fits: list[Fits] = found[1]
         self.states: dict[int, Arrays] = {day: {} for day in self.work.span.saves}
-        fits = FitReader(self.work, self.symbol).read()
+        self.puts: list[bool] = []  # whether each object that was written changed
         step_ms, never = rules.interval_minutes * 60_000, np.iinfo(np.int64).max
         first_step = min((int(fit.refit_ms[0]) // step_ms for fit in fits if fit.refit_ms.size), default=never)
 
@@ -116,6 +128,19 @@ class SymbolRun:
         issued_ms = (candles.step[self.places] + 1) * step_ms
         self.issues = Issues(issued_ms, candles.close[self.places], np.concatenate([np.empty(0), *sigmas]))
         self.predictions = predictions[:count].reshape(-1, len(self.models), len(rules.horizons))
+
+
+    def keys(self, horizon_minutes: int, year: int) -> dict[str, Any]:
+        """Return the partition keys of a horizon's forecasts of a year."""
+        return {"exchange": self.work.lake.file.exchange, "symbol": self.symbol, "horizon_minutes": horizon_minutes, "year": year}
+
+    def read_held(self) -> Iterator[bytes | None]:
+        """Yield the object of the span's first year, of each horizon; None where all of it is computed."""
+        lake, span, horizons = self.work.lake, self.work.span, self.work.rules.horizons
+        if not self.kept:
+            return iter([None] * len(horizons))
+        year = year_of(span.since * DAY_MS)
+        return lake.store.ask_ahead(lambda minutes: lake.get("forecasts", self.keys(minutes, year)), horizons)
 
 
 class FitReader:
@@ -274,30 +299,37 @@ class HorizonRun:
         shown = self.to_forecasts(served, year)[part.stop - first - remade.height : part.stop - first]
         compare(witness, [(f"published {name} at {to_minutes_text(self.horizon_minutes)}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
 
-    def publish(self, served: Served) -> int:
-        """Put every year's forecasts; return how many objects were put.
+    def publish(self, served: Served, held: bytes | None) -> Iterator[Callable[[], None]]:
+        """Yield what puts each year's forecasts.
+
+        Args:
+            served: What is served for every row.
+            held: The object of the span's first year, where rows from before the span stay in it.
 
         Raises:
             StateLostError: Published rows from before the span are missing.
         """
         lake, span = self.work.lake, self.work.span
-        keys: dict[str, Any] = {"exchange": lake.file.exchange, "symbol": self.run.symbol, "horizon_minutes": self.horizon_minutes}
-        first_ms, count = span.since * DAY_MS if span.resumed else 0, 0
-        first_year = year_of(first_ms)
-        rows_before = self._rows_before(first_year)
         self._note_rows()
         for year in self.years():
-            place = {**keys, "year": year}
-            content = lake.get("forecasts", place)
+            keys = self.keys(year)
             rows = self.to_forecasts(served, year)
-            if year == first_year and span.resumed:
-                held = lake.decode("forecasts", place, content)
-                before = held.filter(pl.col("issued_at") <= pl.lit(first_ms).cast(TIME))
-                if before.height != rows_before:
-                    raise StateLostError(partition_path("forecasts", place), int(np.datetime64(str(year), "D").astype(int)) - 1)
+            is_first = span.resumed and year == year_of(span.since * DAY_MS)
+            if is_first:
+                before = lake.decode("forecasts", keys, held).filter(pl.col("issued_at") <= pl.lit(span.since * DAY_MS).cast(TIME))
+                if before.height != self._rows_before(year):
+                    raise StateLostError(partition_path("forecasts", keys), int(np.datetime64(str(year), "D").astype(int)) - 1)
                 rows = join_rows("forecasts", before, rows)
-            count += lake.replace("forecasts", place, content, rows)
-        return count
+            yield partial(self._put, keys, rows, held if is_first else None)
+
+    def _put(self, keys: dict[str, Any], rows: pl.DataFrame, held: bytes | None) -> None:
+        lake = self.work.lake
+        done = lake.write("forecasts", keys, rows) if held is None else lake.replace("forecasts", keys, held, rows)
+        self.run.puts.append(done)
+
+    def keys(self, year: int) -> dict[str, Any]:
+        """Return the partition keys of a year's forecasts."""
+        return self.run.keys(self.horizon_minutes, year)
 
     def years(self) -> tuple[int, ...]:
         """Return the years whose forecasts are written: those of the span's issues, and the first where rows before the span stay."""

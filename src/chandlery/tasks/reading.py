@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import polars as pl
@@ -23,10 +23,10 @@ from chandlery.sources.rows import Room
 from chandlery.sources.symbols import match_layout
 from chandlery.state.arrays import Arrays
 from chandlery.state.fingerprints import fingerprint
-from chandlery.state.records import FileRecord
+from chandlery.state.records import FileRecord, read_ingested
 from chandlery.storage import Store
 from chandlery.tasks.lost import from_arrays, to_arrays
-from chandlery.tasks.past import hold_ingested, to_known
+from chandlery.tasks.past import rebuild_ingested, to_known
 
 __all__ = ["IngestTask", "Reading", "Successor", "note_successors"]
 
@@ -92,11 +92,12 @@ class Reading:
     def __init__(self, task: IngestTask, files: ExitStack, room: Room) -> None:
         self.task, self.files, self.room = task, files, room
         self._keys = {"exchange": task.lake.file.exchange, "symbol": task.symbol}
-        names = ("ledger", "rejects")
-        contents = task.lake.store.ask_ahead(lambda name: task.lake.get(name, self._keys), names)
+        names, store = ("ledger", "rejects"), task.lake.store
+        reads = [partial(task.lake.get, name, self._keys) for name in names]
+        *contents, held = store.together(*reads, partial(read_ingested, store, task.symbol))
         self.tables = {name: (content, task.lake.decode(name, self._keys, content)) for name, content in zip(names, contents, strict=True)}
         self.accounts = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}
-        self.held = hold_ingested(task.lake, task.symbol, self.tables["ledger"][1])
+        self.held = held or rebuild_ingested(task.lake, task.symbol, self.tables["ledger"][1])
         self.known = {record.source: record for record in self.held.files}
         self._lost = from_arrays(self.held.lost)
         present = {file.source for file in task.files}
