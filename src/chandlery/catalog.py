@@ -52,7 +52,7 @@ def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) 
     name = table["Name"]
     place = {"DatabaseName": database, "TableName": name}
     pages = glue.get_paginator("get_partitions").paginate(**place)
-    columns = _names(table)  # a partition has its own copy of them: one that was registered before a column was added lacks it
+    columns = _names(table)  # a partition has its own copy, which lacks what was added after it was registered
     known = {
         tuple(part["Values"]): part.get("StorageDescriptor", {}).get("Location") if _names(part) == columns else ""
         for page in pages

@@ -196,7 +196,7 @@ class LakeSettings(_Section):
     """Where the tables are written."""
 
     uri: str = Field("", description="the folder of the lake; s3://, gs://, az://, or a path")
-    lease_seconds: float = Field(60.0, gt=0, description="a crashed run blocks others for 1.1 times as long, and a second")
+    lease_seconds: float = Field(60.0, gt=0, description="a crashed run blocks others for 1.1 times this, and a second")
     catalog: str = Field("", description="the database of AWS Glue in which runs register new partitions; empty: none")
 
 

@@ -233,7 +233,7 @@ class _Holder:
             try:
                 self._etag = self._replace(self._etag)
                 wait = self._seconds / RENEWALS
-            except Exception:  # noqa: BLE001 - whatever it is, the next attempt may work; a thread that ends here would lose the lease
+            except Exception:  # noqa: BLE001 - the next attempt may work; a thread that ends here would lose the lease
                 wait = self._seconds / (3 * RENEWALS)
 
     def release(self) -> None:

@@ -76,7 +76,8 @@ def open_dataset(store: Store, table: str) -> Any:
         for other in known[1:]:
             expression &= other
         fragments.append(parquet.make_fragment(pa.BufferReader(content), partition_expression=expression))
-    names = dict.fromkeys(name for fragment in fragments for name in own_columns(fragment.physical_schema.names, declared))
+    held = (fragment.physical_schema.names for fragment in fragments)
+    names = dict.fromkeys(name for columns in held for name in own_columns(columns, declared))
     own = [pa.field(name, pa.float32()) for name in names]
     return ds.FileSystemDataset(fragments, pa.schema([*empty.schema, *own]), parquet)
 

@@ -205,7 +205,7 @@ def adapt(rows: Rows, table: Table) -> Rows:
 
 
 def join_rows(table: str, held: pl.DataFrame, *fresh: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of an object and new ones, in the contract's columns and then all of models'; null where a part lacks one."""
+    """Return an object's rows and new ones, in the contract's columns and then all of models'; null where one is lacking."""
     parts = [adapt(part, TABLES[table]) for part in (held, *fresh)]
     own = dict.fromkeys(name for part in (*parts[1:], parts[0]) for name in own_columns(part.columns, TABLES[table]))
     return pl.concat(parts, how="diagonal").select(*object_types(TABLES[table]), *own)

@@ -1,13 +1,17 @@
 """What tests of pages share: settings of a lake, a page's figures, and a file with a hostile name."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
-from chandlery.config import Settings, load_settings
+from chandlery.config import Settings, load_settings, to_interval_text
+from chandlery.pipeline import ingest
 
 HOSTILE = "xrpusd<script>alert(1)<img src=x onerror=alert(2)>.csv"
+START = 1_546_300_800  # 2019-01-01; a Tuesday, and no whole multiple of 7 minutes or of a week
+HORIZONS = {15: "5m", 420: "7m", 86_400: "1d", 604_800: "1w"}  # of lakes of other intervals, in seconds
 HELD = re.compile(r'<script type="application/json" data-for="([^"]+)">(.*?)</script>', re.DOTALL)
 
 
@@ -28,3 +32,25 @@ def trace(figure: dict[str, Any], name: str) -> dict[str, Any]:
 def write_hostile(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     (folder / HOSTILE).write_text("</script><script>alert(3)</script>,b\nno,candles\n")
+
+
+def make_lake(folder: Path, seconds: int, count: int, *, gap: int = 0) -> Path:
+    """Return a lake of candles of so many seconds: two symbols without forecasts, the first with a gap in its middle."""
+    first = -(-START // seconds) * seconds
+    (folder / "raw").mkdir(parents=True)
+    for symbol in ("btcusd", "ethusd"):
+        missing = range(count // 2, count // 2 + gap) if symbol == "btcusd" else range(0)
+        lines = ["time,open,close,high,low,volume"]
+        for step in range(count):
+            if step not in missing:
+                price = 100 + 5 * math.sin(step / 50)
+                lines.append(f"{(first + step * seconds) * 1000},{price},{price + 1},{price + 2},{price - 1},1.5")
+        (folder / "raw" / f"{symbol}.csv").write_text("\n".join(lines))
+    flags = {
+        "source": {"uri": str(folder / "raw"), "layout": [{"files": "*", "interval": to_interval_text(seconds)}]},
+        "lake": {"uri": str(folder / "lake")},
+        "forecast": {"horizons": [HORIZONS[seconds]]},
+        "engine": {"workers": 1},
+    }
+    assert ingest(load_settings(None, flags)).exit_code == 0
+    return folder / "lake"

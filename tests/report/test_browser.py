@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import figures_of, settings_of
+from pages import figures_of, make_lake, settings_of
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from chandlery.report import write_plot
+from chandlery.report import write_plot, write_report
 from chandlery.report.sections import SECTIONS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -70,3 +70,13 @@ def test_nothing_offers_to_send_the_data_away(browser: Browser, lake: Path, tmp_
     assert len(titles) >= 4
     assert not [title for title in titles if "hare" in title or "loud" in title]
     assert wrong == []
+
+
+def test_a_lake_of_seconds_is_drawn(browser: Browser, tmp_path: Path) -> None:
+    lake = make_lake(tmp_path, 15, 3000, gap=401)
+    write_report(settings_of(lake), tmp_path / "report.html")
+    write_plot(settings_of(lake), "BTCUSD", tmp_path / "plot.html")
+    for name, figures in (("report.html", 1), ("plot.html", 1)):
+        opened, wrong = open_page(browser, tmp_path / name, 1280, "light")
+        assert draw_all(opened) == figures
+        assert wrong == []

@@ -2,48 +2,22 @@
 
 import datetime as dt
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from pages import figures_of, settings_of
+from pages import HORIZONS, figures_of, make_lake, settings_of
 
-from chandlery.config import load_settings, to_interval_text
-from chandlery.pipeline import ingest
+from chandlery.config import to_interval_text
 from chandlery.report import write_plot, write_report
 from chandlery.report.markup import when
 from chandlery.tables import read_table
 
-START = 1_546_300_800  # 2019-01-01; a Tuesday, and no whole multiple of 7 minutes or of a week
 GAP = 400  # of the candles below, so many in a row are missing
-OTHERS = {15: "5m", 420: "7m", 86_400: "1d", 604_800: "1w"}
 
 
-def make_lake(folder: Path, seconds: int, count: int, *, gap: int = 0) -> Path:
-    """Return a lake of candles of so many seconds: two symbols without forecasts, the first with a gap in its middle."""
-    first = -(-START // seconds) * seconds
-    (folder / "raw").mkdir(parents=True)
-    for symbol in ("btcusd", "ethusd"):
-        missing = range(count // 2, count // 2 + gap) if symbol == "btcusd" else range(0)
-        lines = ["time,open,close,high,low,volume"]
-        for step in range(count):
-            if step not in missing:
-                price = 100 + 5 * math.sin(step / 50)
-                lines.append(f"{(first + step * seconds) * 1000},{price},{price + 1},{price + 2},{price - 1},1.5")
-        (folder / "raw" / f"{symbol}.csv").write_text("\n".join(lines))
-    flags = {
-        "source": {"uri": str(folder / "raw"), "layout": [{"files": "*", "interval": to_interval_text(seconds)}]},
-        "lake": {"uri": str(folder / "lake")},
-        "forecast": {"horizons": [OTHERS[seconds]]},
-        "engine": {"workers": 1},
-    }
-    assert ingest(load_settings(None, flags)).exit_code == 0
-    return folder / "lake"
-
-
-@pytest.mark.parametrize("seconds", OTHERS)
+@pytest.mark.parametrize("seconds", HORIZONS)
 @pytest.mark.parametrize("count", [1, 1500])
 def test_a_lake_of_any_interval_has_a_report_and_a_picture(tmp_path: Path, seconds: int, count: int) -> None:
     if seconds == 604_800:
@@ -60,7 +34,7 @@ def test_a_lake_of_any_interval_has_a_report_and_a_picture(tmp_path: Path, secon
     assert f"newest candle {when(newest)} UTC" in text
     known = read_table(str(lake), "gaps", symbol="BTCUSD")
     missing = known.filter(known["kind"] != "no_trade")["missing"].sum()
-    assert f"BTCUSD: {missing:,} candles missing in" in text
+    assert f"BTCUSD: {missing:,} candles missing in {int(missing > 0)} gap" in text
     candles = next(trace for trace in figures_of(plot)["plot"]["data"] if trace["type"] == "candlestick")
     assert candles["x"][-1] <= f"{newest:%Y-%m-%dT%H:%M:%S}"
     assert candles["name"] == f"candles, {interval}" or count > 1
@@ -74,7 +48,7 @@ def test_candles_of_seconds_are_told_in_seconds(tmp_path: Path) -> None:
     write_report(settings_of(lake), report)
     write_plot(settings_of(lake), "BTCUSD", plot)
     text = report.read_text()
-    assert f"BTCUSD: {GAP + 1} candles missing in 1 gaps, {(GAP + 1) / 90:.1f} % of the time" in text
+    assert f"BTCUSD: {GAP + 1} candles missing in 1 gap, {(GAP + 1) / 90:.1f} % of the time" in text
     assert "minutes missing" not in text
     assert "2019-01-02 13:29:45" in text
     assert "no forecasts; newest candle" in text

@@ -62,7 +62,10 @@ def show_gaps(overview: Overview, found: list[Detail]) -> str:
             continue
         calendar = figures.draw_calendar(detail.days, row["first_time"].date(), row["last_time"].date())
         span = (row["last_time"] - row["first_time"]) / dt.timedelta(seconds=parse_interval(overview.lake.interval)) + 1
-        caption = f"{detail.symbol}: {count(row['missing'])} candles missing in {count(detail.gaps.height)} gaps, {percent(row['missing'] / span, 1)} of the time from its first candle to its last."
+        gone = f"{count(row['missing'])} {'candle' if row['missing'] == 1 else 'candles'}"
+        gaps = f"{count(detail.gaps.height)} {'gap' if detail.gaps.height == 1 else 'gaps'}"
+        share = percent(row["missing"] / span, 1)
+        caption = f"{detail.symbol}: {gone} missing in {gaps}, {share} of the time from its first candle to its last."
         rows = [[when(gap["start"]), when(gap["end"]), lasting(gap["end"] - gap["start"]), gap["kind"], gap["evidence"]] for gap in detail.gaps.head(MOST_GAPS).iter_rows(named=True)]
         years = [[when(year["start"]), when(year["end"]), year["evidence"], count(year["missing"])] for year in detail.quiet.iter_rows(named=True)]
         quiet = table(["from", "to", "evidence", "candles without a trade"], years, "Mere quiet, by year", words=3)
@@ -172,11 +175,13 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
     parts = [paragraph(lead, "lead")]
     for detail in found:
         if detail.fan.issues.is_empty():
-            parts.append(only_for(detail.symbol, paragraph(f"{detail.symbol}: {escape(why_no_forecasts(overview.lake))}")))
+            why = escape(why_no_forecasts(overview.lake))
+            parts.append(only_for(detail.symbol, paragraph(f"{detail.symbol}: {why}")))
             continue
         newest = detail.fan.issues["issued_at"].max()
         issued = when(newest if isinstance(newest, dt.datetime) else None)
-        near = figure(f"near-{detail.symbol}", figures.draw_near(detail.fan, parse_interval(overview.lake.interval)), f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}", 360)
+        drawn = figures.draw_near(detail.fan, parse_interval(overview.lake.interval))
+        near = figure(f"near-{detail.symbol}", drawn, f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}", 360)
         day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), f"The same on the last day, candles of {to_interval_text(detail.fan.bar_seconds)}.", 360)
         rows = []
         for row in detail.fan.issues.iter_rows(named=True):
