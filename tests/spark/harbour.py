@@ -50,7 +50,7 @@ class Harbour:
     def fault(self, name: str) -> Path:
         """Let something go wrong, as in ingest-ETHUSD.kill; see `faulty`."""
         path = self.folder / name
-        os.mkfifo(path) if name.endswith(".stop") else path.touch()
+        os.mkfifo(path) if name.endswith((".stop", ".halfway", ".late")) else path.touch()
         return path
 
     def digests(self, lake: str) -> dict[str, str]:

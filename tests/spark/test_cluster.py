@@ -84,6 +84,20 @@ def test_a_task_that_hangs_is_done_by_a_second_copy(faults: Harbour, whole: dict
     assert not psutil.wait_procs([stuck], PATIENCE_SECONDS)[1]
 
 
+def test_a_late_copy_of_a_task_that_is_killed_takes_nothing_away(faults: Harbour, whole: dict[str, str]) -> None:
+    first, late = faults.fault("gather-ETHUSD.halfway"), faults.fault("gather-ETHUSD.late")
+    running = faults.start("late", SPECULATIVE)
+    stopped = int(hear(first))
+    killed = psutil.Process(int(hear(late)))
+    assert killed.pid != stopped
+    assert not psutil.wait_procs([killed], PATIENCE_SECONDS)[1]
+    late.unlink()
+    answer(first.with_suffix(".stopped"))
+    code, told = end(running)
+    assert code == 0, told
+    assert faults.digests("late") == whole
+
+
 def test_a_driver_killed_takes_its_executors_along_and_the_next_run_ends_in_the_same_bytes(faults: Harbour, whole: dict[str, str]) -> None:
     pipe = faults.fault("gather-ETHUSD.stop")
     running = faults.start("driver")
