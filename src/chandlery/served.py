@@ -291,7 +291,7 @@ def _take_in(gram, cross, raw, blend, realised):  # type: ignore[no-untyped-def]
 @kernel
 def _add_gain(record, gain, issued, target, wild):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add a gain to the records, and its products with itself and with those before it to their variances."""
-    overlap = OVERLAP * (target - issued)
+    overlap = max(OVERLAP * (target - issued), 1.0)  # not 0 where a target is no later than its issue
     for k in range(3 if wild else 2):
         paired = record[k, 2] * np.exp((record[k, 3] - target) / overlap)
         record[k, 0] += gain
