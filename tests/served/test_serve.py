@@ -133,7 +133,8 @@ def test_a_record_counts_every_pair_of_gains_by_the_distance_of_their_targets(st
     rows = with_horizon(make_rows(12, strength=0.1), steps)
     chosen = np.flatnonzero(np.random.default_rng(5).random(rows.issued.size) < 0.1)
     chosen = chosen[(chosen < 5 * 1440) | (chosen > 8 * 1440)]  # days without a row
-    rows = ServedRows(*(getattr(rows, name)[chosen] for name in ("issued", "target", "predictions", "realised", "sigma")), steps)
+    names = ("issued", "target", "predictions", "realised", "sigma")
+    rows = ServedRows(*(getattr(rows, name)[chosen] for name in names), steps)
     rows.sigma[700:] *= 10.0
     served, state = serve(start_served(2), rows)
     blend, met = served.calibrated[:, BLEND_PLACE], np.clip(rows.realised, -LARGEST, LARGEST)
