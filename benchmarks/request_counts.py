@@ -214,7 +214,7 @@ def check(what: str, *, holds: bool, found: object) -> bool:
 
 def report_run(what: str, run: Measured) -> None:
     """Print a run's time, and its requests by stage."""
-    say(f"{what}: {run.seconds:.1f} s, {len(run.requests):,} requests")
+    say(f"{what}: {run.seconds:.1f} s" + (f", {len(run.requests):,} requests" if run.requests else ""))
     for stage, requests in in_stages(run.requests).items():
         driver = [request for request in requests if request.agent == DRIVER]
         tasks = [request for request in requests if request.agent != DRIVER]
