@@ -40,8 +40,8 @@ test: $(WITH_SPARK) $(WITH_AIRFLOW)  ## what CI runs: with a real S3 server
 test-full: $(WITH_SPARK) $(WITH_AIRFLOW)  ## everything
 	$(BIN)/python -m pytest -q
 
-prove: $(WITH_SPARK)  ## the heavy figures, on the real candles beside the repository
-	$(BIN)/python benchmarks/prove.py
+prove: $(WITH_SPARK)  ## the heavy figures, each part at most an hour: PART="tables append noise histories requests kills spark readers"
+	$(BIN)/python benchmarks/prove.py $(PART)
 
 lint: $(WITH_SPARK)  ## ruff, mypy, import contracts, no secrets
 	$(BIN)/ruff check

@@ -1,10 +1,12 @@
-"""The heavy figures on the real candles beside the repository: what `make prove` runs."""
+"""The heavy figures, in named parts of at most an hour each: what `make prove PART=name` runs."""
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ import polars as pl
 
 from bench import SHARED, run_chandlery
 from chandlery.storage import Store
+from histories import prove_histories
 from kills import objects, prove_kills
+from noise import prove_noise
 from readers import Crowd, prove_readers
+from request_counts import prove_requests
 from spark_kills import prove_spark_kills
 
 ROWS = {"BTCUSD": 1_797_246, "EOSUSD": 1_173_342, "ETHUSD": 1_691_499, "IOTUSD": 1_000_733, "LTCUSD": 1_642_683, "NEOUSD": 801_583}  # data/README.md
@@ -100,23 +105,47 @@ def run_again(raw: Path, lake: Path) -> float:
     return measure([sys.executable, "-m", "chandlery.cli", "run", "--source", str(raw), "--lake", str(lake), "--quiet"]).cpu
 
 
-def main() -> None:
-    """Prove what can be proved here; end with 1 where something does not hold."""
-    if not SHARED.exists():
-        print("left out: the real candles are not beside this repository")
-        return
+def prove_six_pairs() -> bool:
+    """Check the tables of the six real pairs, with all models at five horizons."""
     with tempfile.TemporaryDirectory(prefix="chandlery-prove-") as folder:
-        scratch = Path(folder)
-        cost = run_chandlery(SHARED / "data" / "bitfinex", scratch / "lake", [], horizons=HORIZONS)
+        cost = run_chandlery(SHARED / "data" / "bitfinex", Path(folder) / "lake", [], horizons=HORIZONS)
         print(f"six pairs, five horizons, all models: {cost.cpu:.0f} CPU-s, {cost.wall:.0f} s")
-        results = prove_tables(scratch / "lake")
-        shutil.rmtree(scratch / "lake")
-        results += prove_append(scratch, HORIZONS, APPEND_SHARE)
-        results += prove_append(scratch, ("30m",), APPEND_SHARE)
-    results.append(prove_kills(rounds=30, real_rounds=3))
-    results.append(prove_spark_kills(rounds=10))
-    results.append(prove_readers(Crowd(), runs=20))
-    sys.exit(0 if all(results) else 1)
+        return all(prove_tables(Path(folder) / "lake"))
+
+
+def prove_appends() -> bool:
+    """Check one more day on six pairs, at five horizons and at one."""
+    with tempfile.TemporaryDirectory(prefix="chandlery-prove-") as folder:
+        return all(prove_append(Path(folder), HORIZONS, APPEND_SHARE) + prove_append(Path(folder), ("30m",), APPEND_SHARE))
+
+
+PARTS: dict[str, Callable[[], bool]] = {
+    "tables": prove_six_pairs,
+    "append": prove_appends,
+    "noise": prove_noise,
+    "histories": partial(prove_histories, 300),
+    "requests": prove_requests,
+    "kills": partial(prove_kills, rounds=30, real_rounds=3),
+    "spark": partial(prove_spark_kills, rounds=10),
+    "readers": lambda: prove_readers(Crowd(), runs=20),
+}
+ON_REAL_CANDLES = {"tables", "append", "kills"}
+
+
+def main() -> None:
+    """Prove the named parts, or all of them; end with 1 where something does not hold."""
+    wanted = sys.argv[1:] or list(PARTS)
+    if unknown := [name for name in wanted if name not in PARTS]:
+        sys.exit(f"no part {unknown[0]!r}; expected of {', '.join(PARTS)}")
+    held = []
+    for name in wanted:
+        if name in ON_REAL_CANDLES and not SHARED.exists():
+            print(f"left out {name}: the real candles are not beside this repository", flush=True)
+            continue
+        began = time.monotonic()
+        held.append(PARTS[name]())
+        print(f"{'ok  ' if held[-1] else 'FAIL'} part {name}: {time.monotonic() - began:.0f} s", flush=True)
+    sys.exit(0 if all(held) else 1)
 
 
 if __name__ == "__main__":
