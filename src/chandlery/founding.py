@@ -86,15 +86,14 @@ def reconcile(file: LakeFile, settings: Settings, *, restate: bool, describe_cos
         for name in FIXED
         if getattr(file, name) is not None and compared(now[name]) != compared(getattr(file, name))
     ]
-    if changes and not restate:
-        hint = f"leave it out to keep the lake's value, or give --restate: {describe_cost(replace(file, **now))}"
-        raise SettingsError(f"[forecast] {'; '.join(changes)}", "what the lake has had since its first run", hint)
     founded = replace(file, **now)
-    if changes:
-        check_horizons(founded)
     extensions = tuple(settings.forecast.extensions) if "extensions" in given else find_extensions(founded)
     if changes:
+        check_horizons(founded)
         check_models(founded, extensions)
+    if changes and not restate:
+        hint = f"leave it out to keep the lake's value, or give --restate: {describe_cost(founded)}"
+        raise SettingsError(f"[forecast] {'; '.join(changes)}", "what the lake has had since its first run", hint)
     return Founded(founded, extensions, "; ".join(changes))
 
 
