@@ -80,12 +80,10 @@ def reconcile(file: LakeFile, settings: Settings, *, restate: bool, describe_cos
         raise SettingsError(found, "the lake's own", "leave [source] exchange out, or write to a new --lake")
     wanted, given = read_settings(settings), settings.forecast.model_fields_set
     wanted["models"] = wanted["models"] or file.models
-    now = {name: wanted[name] if name in given or getattr(file, name) is None else getattr(file, name) for name in FIXED}
-    changes = [
-        f"{name} {show(now[name])} instead of {show(getattr(file, name))}"
-        for name in FIXED
-        if getattr(file, name) is not None and compared(now[name]) != compared(getattr(file, name))
-    ]
+    held = {name: getattr(file, name) for name in FIXED}
+    differs = [name for name in FIXED if name in given and held[name] is not None and compared(wanted[name]) != compared(held[name])]
+    changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]
+    now = {name: wanted[name] if name in differs or held[name] is None else held[name] for name in FIXED}
     founded = replace(file, **now)
     extensions = tuple(settings.forecast.extensions) if "extensions" in given else find_extensions(founded)
     if changes:
