@@ -1,4 +1,4 @@
-"""What work costs, roughly, in CPU seconds: for plans, for the order of tasks, and for whether processes are worth it."""
+"""Rough costs in CPU seconds: for plans, for the order of tasks, and for whether to start processes."""
 
 from chandlery.config import parse_interval
 from chandlery.grid import DAY_MS
@@ -38,8 +38,8 @@ def forecast_seconds(file: LakeFile, candles: float) -> float:
 
 
 def describe_whole(file: LakeFile, summary: Summary) -> str:
-    """Return in words what computing all forecasts of a lake again means."""
+    """Return in words what it costs to compute all forecasts of a lake again."""
     spans = [(held.first_day, held.newest_ms) for held in summary.symbols.values() if held.first_day is not None]
     days = sum(newest_ms // DAY_MS - first_day + 1 for first_day, newest_ms in spans)
     seconds = forecast_seconds(file, days * 86_400 / parse_interval(file.interval))
-    return f"all forecasts, scores and models are then computed again, {days:,} days of candles, about {seconds:,.0f} CPU-s"
+    return f"all forecasts, scores and models are computed again, {days:,} days of candles, about {seconds:,.0f} CPU-s"

@@ -1,7 +1,7 @@
 """User-defined Python files that register features and models: their content, their digest, and how they are run.
 
-An extension is one file and whatever it imports from the folder that it lies in. All of that is read once,
-travels with a run's tasks, and decides the digest. Other files that an extension opens by itself are not known here.
+An extension is one file and the modules that it imports from its own folder. All of them are read once, are sent
+with the tasks of a run, and are part of the digest. Other files that an extension opens are not covered.
 """
 
 import ast
@@ -27,17 +27,17 @@ __all__ = [
     "running_extension",
 ]
 
-MODULES = "chandlery_extension_"  # what the names of their modules begin with
-Bundle = dict[str, bytes]  # by path below the extension's folder; the extension itself comes first
+MODULES = "chandlery_extension_"  # prefix of the names of their modules
+Bundle = dict[str, bytes]  # by path relative to the extension's folder; the extension itself comes first
 
-_bundles: dict[str, Bundle] = {}  # of files that lie where the run was started, not on this machine
+_bundles: dict[str, Bundle] = {}  # of files on the machine where the run was started
 _loaded: dict[str, str] = {}
 _running: list[str] = []
 _forgetters: list[Callable[[str], None]] = []
 
 
 def extension_bundle(name: str) -> Bundle:
-    """Return an extension's text, and the texts of the modules beside it that it imports, directly or not.
+    """Return the text of an extension and of the modules in its folder that it imports, directly or not.
 
     Raises:
         SettingsError: A file cannot be read, or is not Python.
@@ -60,15 +60,19 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsError(f"extension {path}: {error}", "a readable Python file", "check [forecast] extensions") from error
+        raise SettingsError(
+            f"extension {path}: {error}", "a readable Python file", "check [forecast] extensions"
+        ) from error
 
 
 def _find_imported(text: bytes, file: Path, folder: Path) -> list[Path]:
-    """Return the files below a folder that a module imports, those of packages on the way included."""
+    """Return the files below a folder that a module imports, including those of parent packages."""
     try:
         tree = ast.parse(text, str(file))
     except (SyntaxError, ValueError) as error:
-        raise SettingsError(f"extension {file} failed: {error!r}", "a file that runs", "run it with python to see where") from error
+        raise SettingsError(
+            f"extension {file} failed: {error!r}", "a file that runs", "run it with python to see where"
+        ) from error
     wanted: list[tuple[Path, str]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -80,7 +84,7 @@ def _find_imported(text: bytes, file: Path, folder: Path) -> list[Path]:
 
 
 def _find_files(root: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Yield the file of each part of a dotted name that there is: packages, and the module at the end."""
+    """Yield the existing file of each part of a dotted name: the packages, then the module."""
     for count in range(1, len(parts) + 1):
         place = root.joinpath(*parts[:count])
         for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
@@ -89,7 +93,7 @@ def _find_files(root: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 
 def digest_extension(name: str) -> str:
-    """Return a hash of an extension's content: its text, and the texts of the modules beside it that it imports.
+    """Return a hash of the text of an extension and of the modules in its folder that it imports.
 
     Raises:
         SettingsError: A file cannot be read, or is not Python.
@@ -101,22 +105,22 @@ def digest_extension(name: str) -> str:
 
 
 def keep_bundles(bundles: Mapping[str, Bundle]) -> None:
-    """Use these texts for extensions of these names: this machine need not have the files."""
+    """Use these texts for the extensions of these names, so that this machine need not have the files."""
     _bundles.update(bundles)
 
 
 def forget_when_reloaded(forget: Callable[[str], None]) -> None:
-    """Have a function called with an extension's name before the extension is run, also when its text has changed."""
+    """Register a function that is called with the name of an extension before the extension is run or run again."""
     _forgetters.append(forget)
 
 
 def running_extension() -> str:
-    """Return the extension that is being run; empty outside of one."""
+    """Return the name of the extension that is being run; empty if none is."""
     return _running[-1] if _running else ""
 
 
 def load_extensions(extensions: Sequence[str]) -> None:
-    """Run extensions once, so that they register what they hold.
+    """Run each extension once, so that it registers its features and models.
 
     Raises:
         SettingsError: A file cannot be read or run.
@@ -131,16 +135,18 @@ def load_extensions(extensions: Sequence[str]) -> None:
         try:
             _Importer(name, extension_bundle(name), f"{MODULES}{digest}").run_whole()
         except (Exception, SystemExit) as error:
-            raise SettingsError(f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where") from error
+            raise SettingsError(
+                f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where"
+            ) from error
         finally:
             _running.pop()
         _loaded[name] = digest
 
 
 class _Importer:
-    """Runs the modules of one extension, each once; what they import of one another comes from the bundle alone.
+    """Runs the modules of one extension, each once; imports of one another are served from the bundle alone.
 
-    The modules are known to Python under names of their own, so that two extensions may each have a `helpers.py`.
+    The modules get names of their own in `sys.modules`, so that two extensions may each have a `helpers.py`.
     """
 
     def __init__(self, name: str, bundle: Bundle, prefix: str) -> None:
@@ -158,14 +164,14 @@ class _Importer:
         namespace = vars(module)
         namespace["__builtins__"] = {**vars(builtins), "__import__": self._importer(package)}
         self._modules[dotted], sys.modules[module.__name__] = module, module
-        exec(compile(self._bundle[inner], module.__file__, "exec"), namespace)  # noqa: S102 - users give these files to be run
+        exec(compile(self._bundle[inner], module.__file__, "exec"), namespace)  # noqa: S102 - users name these files
         parent, _, last = dotted.rpartition(".")
         if dotted and parent in self._modules and parent:
             setattr(self._modules[parent], last, module)
         return module
 
     def _find(self, dotted: str) -> ModuleType | None:
-        """Return a module of the bundle, run by now; None where the bundle has none of that name."""
+        """Return a module of the bundle after running it; None if the bundle has none of that name."""
         if dotted in self._modules and dotted:
             return self._modules[dotted]
         parts = dotted.split(".")
@@ -177,7 +183,7 @@ class _Importer:
         return None
 
     def _importer(self, package: str) -> Callable[..., Any]:
-        """Return the `__import__` of a module that lies in a package of the bundle; "" is the folder itself."""
+        """Return the `__import__` for a module in a package of the bundle; "" is the folder itself."""
 
         def load(name: str, names: Any = None, local: Any = None, fromlist: Sequence[str] = (), level: int = 0) -> Any:
             base = package.split(".")[: len(package.split(".")) - level + 1] if level and package else []
@@ -186,7 +192,7 @@ class _Importer:
             if found is None and not level:
                 return builtins.__import__(name, names, local, fromlist, level)
             if found is None:
-                raise ModuleNotFoundError(f"no module {dotted!r} beside {self._path.name}")
+                raise ModuleNotFoundError(f"no module {dotted!r} in the folder of {self._path.name}")
             for each in fromlist or ():
                 inner = self._find(f"{dotted}.{each}" if dotted else each)
                 if inner is not None and not hasattr(found, each):
@@ -198,7 +204,7 @@ class _Importer:
 
 @contextmanager
 def loaded_afresh() -> Iterator[None]:
-    """Load extensions within as a process does that has seen no candle yet; afterwards all is as it was before."""
+    """Load extensions as a new process would, which has seen no candle; restore the previous modules afterwards."""
     loaded = dict(_loaded)
     modules = {name: module for name, module in sys.modules.items() if name.startswith(MODULES)}
     try:

@@ -1,4 +1,4 @@
-"""What decides a lake's results: set by the first run, kept by every later one, changed by `--restate` alone."""
+"""The settings that decide results: set by a lake's first run, kept by every later one, changed only by `--restate`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ FIXED = ("horizons", "models", "references", "min_train", "seed", "extensions")
 
 @dataclass(frozen=True)
 class Founded:
-    """What a run works by.
+    """The settings that decide results, as a run uses them.
 
     Args:
-        file: As it is to stand in the lake.
-        extensions: Where the user-defined files are, in the order of the lake's.
-        changes: What differs from the lake, in words; empty where nothing does.
+        file: The content of the lake's `lake.json` during this run.
+        extensions: Paths of the user-defined files, in the order of `file.extensions`.
+        changes: Which values differ from those in the lake, in words; empty if none does.
     """
 
     file: LakeFile
@@ -36,7 +36,7 @@ class Founded:
 
 
 def propose(settings: Settings, interval: str) -> Founded:
-    """Return the lake that the settings ask for.
+    """Return what the settings give for a new lake.
 
     Raises:
         SettingsError: A horizon is no multiple of the interval, or a model is not known.
@@ -51,7 +51,7 @@ def propose(settings: Settings, interval: str) -> Founded:
 
 
 def read_settings(settings: Settings) -> dict[str, Any]:
-    """Return what the settings say of all that is fixed, as a lake writes it."""
+    """Return the values of the settings that a lake fixes, in the form of `lake.json`."""
     forecast = settings.forecast
     return {
         "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
@@ -63,21 +63,23 @@ def read_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def reconcile(file: LakeFile, settings: Settings, *, restate: bool, describe_cost: Callable[[LakeFile], str]) -> Founded:
-    """Return what a run works by: the lake's own values, and those of the settings where the lake has none yet.
+def reconcile(
+    file: LakeFile, settings: Settings, *, restate: bool, describe_cost: Callable[[LakeFile], str]
+) -> Founded:
+    """Return the settings of a run on an existing lake: the lake's own values, or the run's where the lake has none.
 
     Args:
-        file: Of the lake.
-        settings: Of the run; what they do not give is taken from the lake.
-        restate: Whether what they give differently is taken in place of the lake's.
+        file: The lake's `lake.json`.
+        settings: Of the run. A setting that is not given is taken from the lake.
+        restate: Whether a setting that differs replaces the lake's value.
         describe_cost: Returns in words what would be computed again.
 
     Raises:
-        SettingsError: A setting is given that differs from the lake's, and `restate` is not; or a user-defined file is missing.
+        SettingsError: A setting differs from the lake's and `restate` is false, or an extension is missing or changed.
     """
     if "exchange" in settings.source.model_fields_set and settings.source.exchange != file.exchange:
         found = f"exchange {settings.source.exchange!r} for a lake of {file.exchange!r}"
-        raise SettingsError(found, "the lake's own", "leave [source] exchange out, or write to a new --lake")
+        raise SettingsError(found, "the exchange of the lake", "leave [source] exchange out, or write to a new --lake")
     wanted, given = read_settings(settings), settings.forecast.model_fields_set
     wanted["models"] = wanted["models"] or file.models
     held = {name: getattr(file, name) for name in FIXED}
@@ -91,13 +93,15 @@ def reconcile(file: LakeFile, settings: Settings, *, restate: bool, describe_cos
         check_models(founded, extensions)
     if changes and not restate:
         hint = f"leave it out to keep the lake's value, or give --restate: {describe_cost(founded)}"
-        raise SettingsError(f"[forecast] {'; '.join(changes)}", "what the lake has had since its first run", hint)
+        raise SettingsError(f"[forecast] {'; '.join(changes)}", "the value that the lake has", hint)
     return Founded(founded, extensions, "; ".join(changes))
 
 
 def compared(value: Any) -> Any:
-    """Return a value as it is compared: extensions by content alone, wherever they lie."""
-    return [item.digest if isinstance(item, Extension) else item for item in value] if isinstance(value, list) else value
+    """Return the form in which a value is compared: extensions by content alone, not by path."""
+    return (
+        [item.digest if isinstance(item, Extension) else item for item in value] if isinstance(value, list) else value
+    )
 
 
 def show(value: Any) -> str:
@@ -108,30 +112,30 @@ def show(value: Any) -> str:
         ('[1, 60]', '[own.py 01234567]')
     """
     if isinstance(value, list):
-        return f"[{', '.join(f'{Path(item.name).name} {item.digest[:8]}' if isinstance(item, Extension) else str(item) for item in value)}]"
-    return str(value)
+        return f"[{', '.join(show(item) for item in value)}]"
+    return f"{Path(value.name).name} {value.digest[:8]}" if isinstance(value, Extension) else str(value)
 
 
 def find_extensions(file: LakeFile) -> tuple[str, ...]:
     """Return the paths of the lake's user-defined files, which settings do not name.
 
     Raises:
-        SettingsError: One is not where it was, or has changed.
+        SettingsError: One is missing at its recorded path, or has changed.
     """
     for extension in file.extensions or []:
         there = Path(extension.name).is_file()
         if not there or digest_extension(extension.name) != extension.digest:
-            found = f"the lake's extension {extension.name} {'has changed' if there else 'is not there'}"
-            hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
+            found = f"the lake's extension {extension.name} {'has changed' if there else 'is missing'}"
+            hint = "restore the file, or set [forecast] extensions to the files to use from now on and give --restate"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
     return tuple(extension.name for extension in file.extensions or [])
 
 
 def check_horizons(file: LakeFile) -> None:
-    """Make sure that every horizon is a multiple of the interval.
+    """Check that every horizon is a multiple of the interval.
 
     Raises:
-        SettingsError: One is not.
+        SettingsError: One is not a multiple.
     """
     seconds = parse_interval(file.interval)
     if odd := [horizon for horizon in file.horizons if horizon * 60 % seconds]:
@@ -140,22 +144,26 @@ def check_horizons(file: LakeFile) -> None:
 
 
 def check_models(file: LakeFile, extensions: tuple[str, ...]) -> None:
-    """Make sure that every model is registered.
+    """Check that every model is registered.
 
     Raises:
-        SettingsError: One is not.
+        SettingsError: One is not registered.
     """
     known = model_names(extensions)
     if unknown := [model for model in file.models if model not in known]:
-        raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(known)}", "set [forecast] models, or name its file in extensions")
+        raise SettingsError(
+            f"model {unknown[0]!r}",
+            f"one of {', '.join(known)}",
+            "set [forecast] models, or name its file in extensions",
+        )
 
 
 def make_rules(file: LakeFile, symbols: list[str]) -> Rules:
-    """Return all that forecasts read of the settings.
+    """Return the settings that forecasts depend on.
 
     Args:
-        file: Of the lake.
-        symbols: Those with candles. One alone is no market to itself.
+        file: The lake's `lake.json`.
+        symbols: Those with candles. A single symbol has no market.
     """
     held = asdict(file)
     references = tuple(name for name in held["references"] or [] if name in symbols) if len(symbols) > 1 else ()

@@ -1,6 +1,6 @@
-"""What earlier runs left and nothing needs any more: deleted from the driver, once all that a stage writes is there.
+"""Deletion of state and objects that are no longer needed: by the driver, after a stage has written everything.
 
-Tasks delete nothing, so that a task that runs twice, ends late or is killed takes nothing away.
+Tasks never delete, so a task that runs twice, ends late or is killed removes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,18 @@ from chandlery.tasks.gather import Gathered
 from chandlery.tasks.predict import Predicted
 from chandlery.tasks.work import Work
 
-__all__ = ["forget_artefacts", "forget_buckets", "forget_checkpoints", "forget_forecasts", "forget_gone", "forget_unknown"]
+__all__ = [
+    "forget_artefacts",
+    "forget_buckets",
+    "forget_checkpoints",
+    "forget_forecasts",
+    "forget_gone",
+    "forget_unknown",
+]
 
 
 def forget_buckets(work: Work, gathered: Sequence[Gathered]) -> None:
-    """Delete training rows, from the span's first bucket on, that this run did not gather."""
+    """Delete training rows that this run did not gather, from the first bucket of the span on."""
     ranges = {found.symbol: (found.first, found.last) for found in gathered}
     first = work.blocks()[0].bucket
     gone = []
@@ -32,7 +39,7 @@ def forget_buckets(work: Work, gathered: Sequence[Gathered]) -> None:
 
 
 def forget_artefacts(work: Work, made: Sequence[str], symbols: Sequence[str]) -> None:
-    """Delete texts of fits, from the span's first year on, that this run did not make, and those of symbols that are gone."""
+    """Delete fits that this run did not write, from the span's first year on, and those of symbols without candles."""
     stays, folders = frozenset(made), {ALL, *symbols}
     since = day_name(work.span.since)[:4] if work.span.resumed else ""
     gone = [
@@ -43,11 +50,13 @@ def forget_artefacts(work: Work, made: Sequence[str], symbols: Sequence[str]) ->
     _delete(work.lake, gone)
 
 
-def forget_forecasts(lake: Lake, span: Span, predicted: Sequence[Predicted], horizons: Sequence[int]) -> tuple[int, int]:
-    """Delete forecasts that what was computed has replaced: of other years, or of a horizon that the lake has no more.
+def forget_forecasts(
+    lake: Lake, span: Span, predicted: Sequence[Predicted], horizons: Sequence[int]
+) -> tuple[int, int]:
+    """Delete forecasts that this run replaces: of years that now have none, or of horizons that the lake no longer has.
 
     Returns:
-        How many objects were deleted, and how many there are.
+        The number of deleted objects, and the number of remaining ones.
     """
     years = {found.symbol: set(found.years) for found in predicted}
     first = int(day_name(span.since)[:4]) if span.resumed else 0
@@ -56,14 +65,21 @@ def forget_forecasts(lake: Lake, span: Span, predicted: Sequence[Predicted], hor
         part
         for part in parts
         if part["symbol"] in years
-        and (int(part["horizon_minutes"]) not in horizons or (int(part["year"]) >= first and int(part["year"]) not in years[part["symbol"]]))
+        and (
+            int(part["horizon_minutes"]) not in horizons
+            or (int(part["year"]) >= first and int(part["year"]) not in years[part["symbol"]])
+        )
     ]
     _delete(lake, [partition_path("forecasts", part) for part in gone])
     return len(gone), len(parts) - len(gone)
 
 
 def forget_gone(lake: Lake, symbols: frozenset[str]) -> int:
-    """Delete the forecasts of symbols without candles, and scores and models where nothing is left; return the number of objects."""
+    """Delete the forecasts of symbols without candles, and scores and models if no symbol has any.
+
+    Returns:
+        The number of deleted objects.
+    """
     keys = {"exchange": lake.file.exchange}
     tables = ("forecasts",) if symbols else ("forecasts", "scores", "models")
     parts = [(table, part) for table in tables for part in list_partitions(lake.store, table, keys)]
@@ -73,14 +89,14 @@ def forget_gone(lake: Lake, symbols: frozenset[str]) -> int:
 
 
 def forget_checkpoints(lake: Lake, kept: Mapping[str, str]) -> None:
-    """Delete the states of checkpoints that are not kept."""
+    """Delete all checkpoints but those to keep."""
     for name in lake.store.folders(CHECKPOINTS):
         if name not in kept:
             _delete(lake, [entry.path for entry in lake.store.list(f"{CHECKPOINTS}{name}/")])
 
 
 def forget_unknown(lake: Lake) -> None:
-    """Delete what another version has kept under names that this one does not know."""
+    """Delete state that another version has stored under names unknown to this one."""
     _delete(lake, [entry.path for entry in lake.store.list(STATE) if not is_known(entry.path)])
 
 

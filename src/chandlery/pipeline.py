@@ -1,10 +1,10 @@
-"""The order of things, readable top to bottom.
+"""The stages of a run in their order: read this module from top to bottom.
 
     raw files ─► ingest: a task a symbol ─► candles, rejects, ledger ─► gaps
     candles ─► past: where to resume ─► market ─► gather, with the leak gate: a task a symbol
             ─► fit: a task a model or a year ─► forecast: a task a symbol ─► scores
 
-Each stage first asks whether what it rests on has changed, by fingerprint; where it has not, nothing is done.
+Each stage compares the fingerprint of its inputs with that of the last run and does nothing where they are equal.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,14 @@ from chandlery.config import Settings
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.estimates import describe_whole, raw_seconds
 from chandlery.features import plan_features
-from chandlery.leftovers import forget_artefacts, forget_buckets, forget_checkpoints, forget_forecasts, forget_gone, forget_unknown
+from chandlery.leftovers import (
+    forget_artefacts,
+    forget_buckets,
+    forget_checkpoints,
+    forget_forecasts,
+    forget_gone,
+    forget_unknown,
+)
 from chandlery.models import BUILT_IN, model_names
 from chandlery.plan import Plan, Step, plan
 from chandlery.progress import Silent, Watch
@@ -25,6 +32,7 @@ from chandlery.resuming import Resumption, choose_start, complete_summary, is_fo
 from chandlery.schema import TABLES
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.state.fingerprints import describe_changes
+from chandlery.state.paths import SUMMARY
 from chandlery.state.records import candles_fingerprint, gaps_fingerprint
 from chandlery.survey import Source, survey_source
 from chandlery.tasks.fit import fit_models, plan_fits
@@ -44,12 +52,12 @@ def run(settings: Settings, options: Options | None = None, watch: Watch | None 
 
     Args:
         settings: From `load_settings`.
-        options: How to go about it.
-        watch: Who is told; nobody where it is left out.
+        options: Options of this run, such as pruning.
+        watch: Receives progress and messages; without it they are only part of the report.
 
     Raises:
         SettingsError: A setting, a bucket or a right is missing, or a setting differs from the lake's.
-        LawError: A law was broken; forecasts were not published.
+        LawError: A law was broken; no forecasts were published.
         StoreUnavailableError: A store did not answer.
         LeaseHeldError: Another run holds the lake.
     """
@@ -71,7 +79,9 @@ def _carry_out(
 ) -> RunReport:
     session = Session(settings, options or Options(), watch or Silent())
     if _ingest not in stages and session.lake_file is None:
-        raise SettingsError(f"no lake at {session.store.uri}", "a lake with candles", "run `chandlery ingest` first, or check --lake")
+        raise SettingsError(
+            f"no lake at {session.store.uri}", "a lake with candles", "run `chandlery ingest` first, or check --lake"
+        )
     session.only = frozenset(settings.symbols if stages == [_ingest] else ())
     if _is_up_to_date(session, stages):
         _register(session)
@@ -94,12 +104,14 @@ def _tell_of_models(session: Session) -> None:
     if file := session.lake_file:
         others = [name for name in model_names(session.extensions) if name not in {*BUILT_IN, *file.models}]
         if others:
-            session.tell(f"model {others[0]!r} is not among this lake's models, {', '.join(file.models)}. Hint: name it in [forecast] models and give --restate")
+            found = f"model {others[0]!r} is registered, but the models of this lake are {', '.join(file.models)}"
+            session.tell(f"{found}. Hint: add it to [forecast] models and give --restate")
 
 
 def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) -> bool:
-    """Return whether nothing has changed since the last whole run, from a few listings and two small objects."""
-    source = survey_source(session) if _ingest in stages else None  # tells a missing source before anything is written
+    """Return whether nothing has changed since the last completed run, from a few listings and two small objects."""
+    # A missing source raises here, before anything is written.
+    source = survey_source(session) if _ingest in stages else None
     file, summary = session.lake_file, session.summary
     if file is None or session.is_restated or (source is not None and source.pending()):
         return False
@@ -108,7 +120,9 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
     if _forecast in stages and not is_forecast(session, source.years if source else session.list_years()):
         return False
     for stage in stages:
-        session.report.stages.append(Stage(stage.__name__.strip("_"), len(summary.symbols), 0, len(summary.symbols), 0.0))
+        session.report.stages.append(
+            Stage(stage.__name__.strip("_"), len(summary.symbols), 0, len(summary.symbols), 0.0)
+        )
     _report_refusals(session)
     return True
 
@@ -120,14 +134,16 @@ def _report_refusals(session: Session) -> None:
 
 
 def _ingest(session: Session) -> None:
-    """Read what is new or changed of each symbol's files, then type the gaps."""
+    """Read the new and changed files of each symbol, then classify the gaps."""
     source = survey_source(session)
     session.found_lake(source.interval)
     pending = source.pending()
     _tell_of_reading(session, source, pending)
     with session.stage("ingest", len(source.files), len(pending)):
         costs = [raw_seconds(source.fresh_bytes(symbol)) for symbol in pending]
-        done = session.map(ingest_symbol, [source.task(symbol) for symbol in pending], costs, lambda result: result.symbol)
+        done = session.map(
+            ingest_symbol, [source.task(symbol) for symbol in pending], costs, lambda result: result.symbol
+        )
     session.report.published += sum(result.published for result in done)
     for note in chain.from_iterable(result.notes for result in done):
         session.tell(note)
@@ -135,42 +151,51 @@ def _ingest(session: Session) -> None:
     code = session.summary.code | {"ingest": source.code}
     session.keep(replace(session.summary, symbols=dict(sorted(symbols.items())), archives=source.archives, code=code))
     if held_back := sum(result.held_back for result in done):
-        session.tell(f"{held_back:,} files stay as they were read, under other settings of [source]. Hint: --restate reads them again")
+        found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
+        session.tell(f"{found}: the tables keep what was read. Hint: --restate reads such files again")
     _report_refusals(session)
     _find_gaps(session)
 
 
 def _tell_of_reading(session: Session, source: Source, pending: list[str]) -> None:
-    """Say why files are read again that have not changed, and what that costs."""
+    """Report why unchanged files are read again, and what that costs."""
     before = session.summary.code.get("ingest", {})
     if not before and source.years:
-        session.tell("what earlier runs remember is gone or of another version: all files are read again")
+        session.tell(f"{SUMMARY} is missing, damaged or of another version: all files are read again")
     elif before and (changes := describe_changes(before, source.code)):
         size = sum(file.size_bytes for symbol in pending for file in source.files[symbol])
-        session.tell(f"all files are read again, for code or libraries changed ({changes}): {size / 1e6:,.0f} MB, about {raw_seconds(size):,.0f} CPU-s")
+        cost = f"{size / 1e6:,.0f} MB, about {raw_seconds(size):,.0f} CPU-s"
+        session.tell(f"code or libraries changed ({changes}): all files are read again, {cost}")
     for symbol in pending:
         if source.has_lost(symbol):
-            session.tell(f"candles of {symbol} are missing from the table: all its files are read again")
+            session.tell(f"objects of {symbol} are missing from the table candles: all its files are read again")
 
 
 def _find_gaps(session: Session) -> None:
-    """Type the gaps of all symbols, where any candle may have changed: others' activity is part of the evidence."""
+    """Classify the gaps of all symbols if candles of any changed: the activity of others is part of the evidence."""
     current = gaps_fingerprint(session.summary)
     if session.summary.gaps == current:
         return
     symbols = sorted({*session.list_years(), *session.summary.symbols} - {UNKNOWN})
     with session.stage("gaps", len(symbols), len(symbols)):
         session.map(measure_all, [ActivityTask(session.lake, tuple(symbols))], [0.0], str)
-        done = session.map(find_symbol_gaps, [GapsTask(session.lake, symbol) for symbol in symbols], [0.5] * len(symbols), lambda found: found[0])
+        done = session.map(
+            find_symbol_gaps,
+            [GapsTask(session.lake, symbol) for symbol in symbols],
+            [0.5] * len(symbols),
+            lambda found: found[0],
+        )
     session.report.published += sum(changed for _, changed in done)
     session.keep(replace(session.summary, gaps=current))
 
 
 def _forecast(session: Session) -> None:
-    """Compute forecasts, from the newest checkpoint that still holds; from an earlier one where state turns out to be lost."""
+    """Compute forecasts from the newest valid checkpoint on, or from an earlier one if state turns out to be lost."""
     file = session.lake.file
     if not file.in_minutes:
-        session.tell(f"no forecasts: candles of {file.interval} are only ingested. Hint: forecasts want candles of whole minutes")
+        session.tell(
+            f"no forecasts: candles of {file.interval} are only ingested. Hint: forecasts need candles of whole minutes"
+        )
         return
     years = session.list_years()
     _forget_gone(session, frozenset(years))
@@ -186,13 +211,14 @@ def _forecast(session: Session) -> None:
 
 
 def _compute(session: Session, resumption: Resumption, work: Work) -> None:
-    """Compute and publish everything from the span's first day on.
+    """Compute and publish everything from the first day of the span on.
 
     Raises:
-        StateLostError: Something that earlier runs left is missing or damaged.
+        StateLostError: State or published rows that this run needs are missing or damaged.
     """
     shown = _choose_shown(session, resumption.symbols)
-    session.keep(replace(session.summary, checkpoints=resumption.still_valid, forecast=""))  # what later ones rest on is rewritten now
+    # Later checkpoints and forecasts are about to be overwritten: a killed run must not leave them marked as valid.
+    session.keep(replace(session.summary, checkpoints=resumption.still_valid, forecast=""))
     tasks = {symbol: SymbolTask(work, symbol, past.first_day) for symbol, past in resumption.pasts.items()}
     costs = resumption.costs
     with session.stage("market", len(work.rules.references), min(1, len(work.rules.references))):
@@ -202,7 +228,12 @@ def _compute(session: Session, resumption: Resumption, work: Work) -> None:
         forget_buckets(work, gathered)
     _fit(session, work, gathered)
     with session.stage("forecast", len(tasks), len(shown)):
-        done = session.map(predict_symbol, [tasks[symbol] for symbol in shown], [costs[symbol] for symbol in shown], lambda found: found.symbol)
+        done = session.map(
+            predict_symbol,
+            [tasks[symbol] for symbol in shown],
+            [costs[symbol] for symbol in shown],
+            lambda found: found.symbol,
+        )
         deleted, objects = forget_forecasts(session.lake, work.span, done, work.rules.horizons)
     with session.stage("scores", 1, 1):
         scores = ScoreTask(work, tuple(tasks), frozenset(shown), session.options.prune)
@@ -218,8 +249,8 @@ def _fit(session: Session, work: Work, gathered: Sequence[Gathered]) -> None:
     fits = plan_fits(work, tuple(gathered), names)
     if not fits and not work.span.resumed:
         session.tell(
-            f"no forecasts yet: models are first fitted at the first month that begins after {work.rules.min_train_days}d of history. "
-            "Hint: add older candles, or lower [forecast] min_train"
+            f"no forecasts yet: the first fit is in the first month after {work.rules.min_train_days}d of history. "
+            "Hint: add older candles, or lower [forecast] min_train and give --restate"
         )
     with session.stage("fit", len(fits), len(fits)):
         made = session.map(fit_models, fits, [len(task.due) * 0.5 for task in fits], str)
@@ -227,20 +258,27 @@ def _fit(session: Session, work: Work, gathered: Sequence[Gathered]) -> None:
 
 
 def _choose_shown(session: Session, symbols: Sequence[str]) -> list[str]:
-    """Return the symbols whose forecasts are published: all, or those that the settings name."""
+    """Return the symbols whose forecasts are published: all of them, or those that the settings name."""
     wanted = session.settings.symbols
     if shown := [symbol for symbol in symbols if not wanted or symbol in wanted]:
         return shown
-    raise SettingsError(f"no candles of {', '.join(wanted)}", f"one of {', '.join(symbols[:50])}", "check --symbol, or ingest its files")
+    raise SettingsError(
+        f"no candles of {', '.join(wanted)}", f"one of {', '.join(symbols[:50])}", "check --symbol, or ingest its files"
+    )
 
 
 def _remember(session: Session, resumption: Resumption, forecasts: int) -> None:
-    """Make the checkpoints valid, and say that the forecasts are up to date; then drop what is needed no more."""
+    """Record the checkpoints as valid and the forecasts as up to date, then delete state that is no longer needed."""
     summary = session.summary
     checkpoints = resumption.all_checkpoints()
     code = summary.code | {"forecast": resumption.code}
     done = replace(
-        summary, checkpoints=checkpoints, code=code, forecast=candles_fingerprint(summary), base=resumption.base, forecasts=forecasts
+        summary,
+        checkpoints=checkpoints,
+        code=code,
+        forecast=candles_fingerprint(summary),
+        base=resumption.base,
+        forecasts=forecasts,
     )
     session.keep(done)
     forget_checkpoints(session.lake, checkpoints)
@@ -249,15 +287,16 @@ def _remember(session: Session, resumption: Resumption, forecasts: int) -> None:
 
 
 def _forget_gone(session: Session, symbols: frozenset[str]) -> None:
-    """Take away the forecasts of symbols that have no candles any more, where pruning was asked for."""
+    """Delete the forecasts of symbols without candles if pruning was requested; otherwise report them."""
     if session.options.prune:
         session.report.published += forget_gone(session.lake, symbols)
     elif gone := sorted({part["symbol"] for part in session.list_forecasts()} - symbols):
-        session.tell(f"forecasts of {', '.join(gone[:10])} stay, though there are no candles of them any more. Hint: --prune takes them away")
+        found = f"forecasts of {', '.join(gone[:10])} are kept, although the lake has no candles for them"
+        session.tell(f"{found}. Hint: --prune deletes them")
 
 
 def _register(session: Session) -> None:
-    """Tell Glue, where settings name a database, of partitions that came or went; a run that has nothing else to do looks there too."""
+    """Bring the partitions in Glue up to date if the settings name a database, also when nothing else has changed."""
     if database := session.settings.lake.catalog:
         with session.stage("catalog", len(TABLES), len(TABLES)):
             register_partitions(session.store, database)

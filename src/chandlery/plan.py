@@ -19,7 +19,7 @@ __all__ = ["Plan", "Step", "plan"]
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Something that a run would do."""
+    """One step that a run would take."""
 
     stage: str
     symbol: str
@@ -36,11 +36,11 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def plan(settings: Settings, options: Options | None = None) -> Plan:
-    """Say what a run would do and why; nothing is written and no lease is taken.
+    """Return what a run would do and why; nothing is written and no lease is taken.
 
     Args:
         settings: From `load_settings`.
-        options: As the run would get them.
+        options: Those of the run.
 
     Raises:
         SettingsError: A setting, a bucket or a right is missing, or a setting differs from the lake's.
@@ -55,32 +55,38 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         if symbol != UNKNOWN:
             changes[symbol] = first_ms
     if steps or session.summary.gaps != gaps_fingerprint(session.summary):
-        steps.append(Step("gaps", "all", "type gaps again", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"))
+        steps.append(
+            Step(
+                "gaps", "all", "classify gaps again", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"
+            )
+        )
     return Plan(steps + _plan_forecast(session, source, changes))
 
 
 def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, int]:
-    """Return what ingest would do with a symbol, and the earliest moment that its new or changed files touch."""
+    """Return what ingest would do with a symbol, and the earliest time in its new and changed files."""
     held = read_ingested(session.store, symbol)
     known = {record.source: record for record in held.files} if held else {}
     files = source.files[symbol]
     fresh = [raw for raw in files if raw.source not in known or known[raw.source].etag != raw.etag]
     if not known:
-        why = "new symbol"
+        why = "new symbol, or its state is missing"
     elif fresh:
         why = "new or changed files"
     elif source.has_lost(symbol):
-        why, fresh = "candles are missing from the table", list(files)
+        why, fresh = "objects are missing from the table candles", list(files)
     else:
         why = "settings, code, libraries or files changed"
     megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
     cost = f"{megabytes:,.1f} MB, about {raw_seconds(round(megabytes * 1e6)):.1f} CPU-s"
     seen = [peek.first_ms for raw in fresh if (peek := source.look(raw)) and peek.first_ms is not None]
-    return Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost), _find_first(known, [raw.source for raw in fresh], seen)
+    return Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost), _find_first(
+        known, [raw.source for raw in fresh], seen
+    )
 
 
 def _find_first(known: dict[str, FileRecord], fresh: list[str], seen: list[int]) -> int:
-    """Return the earliest moment that changes, as far as first rows, and what is known of changed files, tell."""
+    """Return the earliest time that changes, from the first rows of new files and the known times of changed ones."""
     times = {source: record.first_ms for source, record in known.items() if record.first_ms is not None}
     return min(seen + [times[source] for source in fresh if source in times] or times.values(), default=0)
 
@@ -91,7 +97,7 @@ def _plan_forecast(session: Session, source: Source, changes: dict[str, int]) ->
     Args:
         session: The run.
         source: Its files.
-        changes: From which moment on each symbol's candles change.
+        changes: The time (ms) from which the candles of each symbol change.
     """
     file, summary, interval = session.lake_file, session.summary, source.interval
     if parse_interval(interval) % 60:
@@ -99,26 +105,40 @@ def _plan_forecast(session: Session, source: Source, changes: dict[str, int]) ->
     if file is None:
         cost = forecast_seconds(propose(session.settings, interval).file, 1e6)
         what = f"compute the whole past at {interval}"
-        return [Step("forecast", "all", what, "the lake is new", f"grows with the candles: about {cost:.0f} CPU-s a million")]
+        return [
+            Step(
+                "forecast", "all", what, "the lake is new", f"grows with the candles: about {cost:.0f} CPU-s a million"
+            )
+        ]
     base = forecast_base(session, make_rules(file, sorted(source.years)))
     if not changes and (summary.forecast, summary.base) == (candles_fingerprint(summary), base):
         return []
-    spans = {name: (held.first_day, held.newest_ms) for name, held in summary.symbols.items() if held.first_day is not None}
+    spans = {
+        name: (held.first_day, held.newest_ms) for name, held in summary.symbols.items() if held.first_day is not None
+    }
     if not spans:
-        return [Step("forecast", "all", "compute the whole past", "no candles yet", "grows with the candles")]
+        return [Step("forecast", "all", "compute the whole past", "no candles known yet", "grows with the candles")]
     return [_plan_span(session, file, base, spans, changes)]
 
 
-def _plan_span(session: Session, file: LakeFile, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
-    """Return from when on forecasts would be computed: from the newest checkpoint that no change touches."""
+def _plan_span(
+    session: Session, file: LakeFile, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]
+) -> Step:
+    """Return from which day on forecasts would be computed: from the newest checkpoint before every change."""
     summary, lead = session.summary, make_rules(file, []).lead
     newest = max(newest_ms for _, newest_ms in spans.values())
     earliest = min(changes.values(), default=newest) // DAY_MS
     held = read_checkpoints(summary) if summary.base == base else {}
     since = max((day for day in held if day + lead <= earliest), default=None)
     days = sum(newest_ms // DAY_MS - max(since or first_day, first_day) for first_day, newest_ms in spans.values())
-    is_append = since is not None and all(name in spans and first_ms >= spans[name][1] for name, first_ms in changes.items())
-    why = "newer rows: an append" if is_append else "older rows, a new symbol, settings, code or libraries changed: a restatement"
+    is_append = since is not None and all(
+        name in spans and first_ms >= spans[name][1] for name, first_ms in changes.items()
+    )
+    why = (
+        "newer rows: an append"
+        if is_append
+        else "older rows, a new symbol, settings, code or libraries changed: a restatement"
+    )
     what = "compute the whole past" if since is None else f"compute from {day_name(since)} on, at least"
     seconds = forecast_seconds(file, days * 86_400 / parse_interval(file.interval))
     return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s")

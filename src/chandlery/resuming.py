@@ -1,4 +1,4 @@
-"""Where a forecast run begins: the newest checkpoint that still holds, an earlier one where something is lost, or the first candle."""
+"""Where a forecast run begins: the newest valid checkpoint, an earlier one if state is lost, or the first candle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,17 +19,25 @@ from chandlery.state.records import Summary, SymbolSummary, candles_fingerprint
 from chandlery.tasks.past import PastTask, mark_symbol
 from chandlery.tasks.work import Rules, Work
 
-__all__ = ["Resumption", "choose_start", "complete_summary", "forecast_base", "forecast_code", "is_forecast", "read_checkpoints"]
+__all__ = [
+    "Resumption",
+    "choose_start",
+    "complete_summary",
+    "forecast_base",
+    "forecast_code",
+    "is_forecast",
+    "read_checkpoints",
+]
 
 
 def forecast_code(session: Session, rules: Rules) -> dict[str, str]:
-    """Return the versions of all code that forecasts rest on, by name."""
+    """Return the versions of all code that forecasts depend on, by name."""
     models = {model.name: model.algorithm for model in open_models(rules.models, session.extensions)}
     return name_code(FORECAST_STAGES, models)
 
 
 def forecast_base(session: Session, rules: Rules) -> str:
-    """Return the hash of the settings, stage versions, extensions and libraries that forecasts rest on."""
+    """Return the hash of the settings, stage versions, extensions and libraries that forecasts depend on."""
     return fingerprint(rules, forecast_code(session, rules))
 
 
@@ -55,17 +63,17 @@ def read_checkpoints(summary: Summary) -> dict[int, str]:
 
 @dataclass
 class Resumption:
-    """A forecast run's beginning, and how it changes where state turns out to be lost.
+    """Where a forecast run begins, and how that changes if state turns out to be lost.
 
     Args:
         session: The run.
         rules: What decides results.
-        pasts: What the checkpoints rest on, by symbol.
+        pasts: Marks of each symbol's past, from which checkpoints are judged, by symbol.
         base: From `forecast_base`.
         code: From `forecast_code`.
-        held: Fingerprints of the checkpoints that there are, by day.
+        held: Fingerprints of the stored checkpoints, by day.
         span: The stretch of time to compute.
-        why: Why everything is computed again; empty where it is not.
+        why: Why everything is computed again; empty if it is not.
     """
 
     session: Session
@@ -84,7 +92,7 @@ class Resumption:
 
     @property
     def work(self) -> Work:
-        """What the tasks carry."""
+        """What every task of the forecast stage receives."""
         first_day = min(past.first_day for past in self.pasts.values())
         return Work(self.session.lake, self.span, self.rules, first_day, self.session.extensions)
 
@@ -92,25 +100,30 @@ class Resumption:
     def costs(self) -> dict[str, float]:
         """Rough CPU seconds of a stage, by symbol."""
         each = seconds_per_day(self.rules.interval_minutes)
-        return {name: each * (past.newest_ms // DAY_MS - max(self.span.since, past.first_day)) for name, past in self.pasts.items()}
+        return {
+            name: each * (past.newest_ms // DAY_MS - max(self.span.since, past.first_day))
+            for name, past in self.pasts.items()
+        }
 
     @property
     def still_valid(self) -> dict[str, str]:
-        """The checkpoints that stay valid while everything after the span's first day is rewritten, by name of the day."""
-        return {day_name(day): known for day, known in self.held.items() if self.span.resumed and day <= self.span.since}
+        """The checkpoints that stay valid while later results are overwritten, by name of the day."""
+        return {
+            day_name(day): known for day, known in self.held.items() if self.span.resumed and day <= self.span.since
+        }
 
     def all_checkpoints(self) -> dict[str, str]:
-        """Return the checkpoints that are kept once everything is computed, by name of the day."""
+        """Return the checkpoints to keep once everything is computed, by name of the day."""
         made = {day_name(day): combine_marks(self.base, self.pasts, day) for day in self.span.saves}
         found = self.still_valid | made
         days = {int(np.datetime64(name, "D").astype(int)): name for name in found}
         return {days[day]: found[days[day]] for day in sorted(choose_kept(days))}
 
     def try_to(self, compute: Callable[[Work], None]) -> bool:
-        """Compute, and return whether that went well; where state is lost, go back to an earlier checkpoint.
+        """Compute and return true; if state is lost, go back to an earlier checkpoint and return false.
 
         Raises:
-            StateLostError: It is lost though everything was computed from the first candle on.
+            StateLostError: State is lost although everything was computed from the first candle on.
         """
         try:
             compute(self.work)
@@ -119,18 +132,22 @@ class Resumption:
                 raise
             self.held = {day: known for day, known in self.held.items() if day <= min(lost.day, self.span.since - 1)}
             self.span = plan_span(self.base, self.pasts, self.rules.lead, self.held)
-            where = f"resuming from {day_name(self.span.since)}" if self.span.resumed else "computing the whole past again"
-            self.session.tell(f"{lost.found}, so what earlier runs remember is not whole: {where}")
+            where = (
+                f"resuming from the checkpoint of {day_name(self.span.since)}"
+                if self.span.resumed
+                else "computing the whole past again"
+            )
+            self.session.tell(f"{lost.found}: {where}")
             return False
         return True
 
 
 def choose_start(session: Session, symbols: list[str]) -> Resumption:
-    """Return where to begin.
+    """Return where a forecast run begins.
 
     Args:
-        session: The run, which holds the lake.
-        symbols: All with candles, ascending.
+        session: The run, which holds the lease.
+        symbols: All symbols with candles, ascending.
     """
     file, summary = session.lake.file, session.summary
     rules = make_rules(file, symbols)
@@ -139,23 +156,29 @@ def choose_start(session: Session, symbols: list[str]) -> Resumption:
     why = ""
     if summary.base and summary.base != base:
         changes = describe_changes(summary.code.get("forecast", {}), code)
-        why = f"code or libraries changed ({changes})" if changes else "settings, extensions or the market's references changed"
+        why = (
+            f"code, models or libraries changed ({changes})"
+            if changes
+            else "settings, extensions or the market's references changed"
+        )
     elif summary.forecasts > len(session.list_forecasts()):
-        held, why = {}, "objects are missing from the table of forecasts"
+        held, why = {}, "objects are missing from the table forecasts"
     return Resumption(session, rules, pasts, base, code, held, plan_span(base, pasts, rules.lead, held), why)
 
 
 def complete_summary(session: Session, symbols: list[str]) -> None:
-    """Note what the driver has to know of symbols that the summary does not name; their files count as not read.
+    """Add the symbols that the summary lacks, from their tables; their files count as not read.
 
     Args:
-        session: The run, which holds the lake.
-        symbols: All with candles.
+        session: The run, which holds the lease.
+        symbols: All symbols with candles.
     """
     unknown = [symbol for symbol in symbols if symbol not in session.summary.symbols]
     if unknown:
         found = _look(session, unknown, (), 0)
-        missing = {marked.symbol: SymbolSummary("", marked.candles, marked.first_day, marked.newest_ms) for marked in found}
+        missing = {
+            marked.symbol: SymbolSummary("", marked.candles, marked.first_day, marked.newest_ms) for marked in found
+        }
         session.keep(replace(session.summary, symbols=dict(sorted((session.summary.symbols | missing).items()))))
 
 
@@ -166,9 +189,9 @@ def _look(session: Session, symbols: list[str], days: tuple[int, ...], lead: int
 
 
 def _mark(session: Session, symbols: list[str], rules: Rules, held: dict[int, str]) -> dict[str, Marked]:
-    """Return what the checkpoints rest on, by symbol.
+    """Return the marks from which checkpoints are judged, by symbol.
 
-    The days are chosen by what the summary says of the symbols; should their candles say otherwise, they are looked at again.
+    The days are chosen from the summary. If the candles contradict it, the symbols are marked again.
     """
 
     def choose_days(spans: list[tuple[int, int]]) -> tuple[int, ...]:

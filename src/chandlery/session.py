@@ -1,4 +1,4 @@
-"""A run in hand: its settings, stores, lease, engine, and the account that it gives of itself."""
+"""One run: its settings, store, lease and engine, and the report of what it did."""
 
 import datetime as dt
 import secrets
@@ -32,12 +32,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Options:
-    """How a run goes about it.
+    """Options of one run, as given on the command line.
 
     Args:
-        prune: Drop the candles of files that are gone from the source, and the forecasts of symbols without candles.
-        wait: Wait for another run to end, for as long as it takes, rather than for one lease.
-        restate: Take settings that differ from the lake's, and read files again that were read under other settings.
+        prune: Delete the candles of files that are gone from the source, and the forecasts of symbols without candles.
+        wait: Wait until another run has ended, however long that takes, instead of for a limited time.
+        restate: Store settings that differ from the lake's, and read files again that were read under other settings.
     """
 
     prune: bool = False
@@ -46,7 +46,7 @@ class Options:
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """What became of a stage."""
+    """What a stage did."""
 
     name: str
     symbols: int
@@ -59,13 +59,13 @@ class RunReport(msgspec.Struct):
     """What a run did.
 
     Args:
-        lake: Where.
-        exit_code: As in DESIGN: 0 done, 3 some input was refused, and so on.
+        lake: URI of the lake.
+        exit_code: 0 done, 3 some input was refused, and so on: `chandlery.errors` lists them.
         stages: In order.
-        messages: Refusals, with what to do.
-        notes: What is worth knowing besides.
-        published: Objects of tables that were put.
-        run_id: Name of its record under runs/; None where everything was up to date.
+        messages: Refusals and errors, with what to do.
+        notes: Other messages, such as why something is computed again.
+        published: How many objects of tables were put or deleted.
+        run_id: Name of the run's record under runs/; None if everything was up to date.
     """
 
     lake: str
@@ -78,58 +78,61 @@ class RunReport(msgspec.Struct):
 
 
 class Session:
-    """A run in hand.
+    """One run.
 
     Args:
-        settings: All of them.
-        options: How to go about it.
-        watch: Who is told.
+        settings: From `load_settings`.
+        options: Options of the run.
+        watch: Receives progress and messages.
 
     Raises:
-        SettingsError: No lake or no source is named, or what is named contradicts the lake.
+        SettingsError: No lake is named, or a setting differs from the lake's.
     """
 
     def __init__(self, settings: Settings, options: Options, watch: Watch) -> None:
         if not settings.lake.uri:
             raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
         self.settings, self.options, self.watch = settings, options, watch
-        self.only: frozenset[str] = frozenset()  # symbols to ingest; all where it is empty
+        self.only: frozenset[str] = frozenset()  # symbols to ingest; empty means all
         self.store = Store(settings.lake.uri, settings.storage)
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
         self._lake: Lake | None = None
         self._read_founded()
         if self._founded is None:
-            self.store.list(LAKE_FILE)  # tells a missing bucket, which some stores make with the first put
+            self.store.list(LAKE_FILE)  # raises for a missing bucket, which some stores create on the first put
 
     def _read_founded(self) -> None:
-        """Read what the lake fixes and what the last run left; another run may have written both meanwhile."""
+        """Read `lake.json` and the summary; called again under the lease, since another run may have replaced both."""
         self._stored = read_lake_file(self.store)
         self.summary = read_summary(self.store) if self._stored is not None else Summary(version=0)
         self._founded: Founded | None = None
         if self._stored is not None:
             self._founded = reconcile(
-                self._stored, self.settings, restate=self.options.restate, describe_cost=lambda file: describe_whole(file, self.summary)
+                self._stored,
+                self.settings,
+                restate=self.options.restate,
+                describe_cost=lambda file: describe_whole(file, self.summary),
             )
 
     @property
     def founded(self) -> Founded | None:
-        """What this run works by; None before the lake is founded."""
+        """The settings that decide results; None before the lake exists."""
         return self._founded
 
     @property
     def lake_file(self) -> LakeFile | None:
-        """What the lake fixes; None before the first run."""
+        """The content of `lake.json` for this run; None before the lake exists."""
         return None if self._founded is None else self._founded.file
 
     @property
     def is_restated(self) -> bool:
-        """Whether what the lake fixes has to be written: it was changed, or its first run did not write all of it yet."""
+        """Whether `lake.json` has to be written: a value changed, or an older version did not write all of them."""
         return self.lake_file != self._stored
 
     @property
     def lake(self) -> Lake:
-        """The lake, held by this run."""
+        """The lake with the lease of this run."""
         if self._lake is None:
             raise SettingsError(f"no lake at {self.store.uri}", "a lake with candles", "run `chandlery ingest` first")
         return self._lake
@@ -140,7 +143,7 @@ class Session:
         return () if self._founded is None else self._founded.extensions
 
     def list_years(self) -> dict[str, list[int]]:
-        """Return the years of which the table of candles has an object, by symbol, as of one listing."""
+        """List the years for which the table of candles has an object, by symbol."""
         if self._founded is None:
             return {}
         found: dict[str, list[int]] = {}
@@ -149,18 +152,22 @@ class Session:
         return {symbol: sorted(years) for symbol, years in found.items()}
 
     def list_forecasts(self) -> list[dict[str, str]]:
-        """Return the partition keys of the table of forecasts, as of one listing."""
-        return [] if self._founded is None else list_partitions(self.store, "forecasts", {"exchange": self._founded.file.exchange})
+        """List the partition keys of the table of forecasts."""
+        return (
+            []
+            if self._founded is None
+            else list_partitions(self.store, "forecasts", {"exchange": self._founded.file.exchange})
+        )
 
     def keep(self, summary: Summary) -> None:
-        """Put what this run leaves for the next."""
+        """Store the summary for later runs."""
         self.lake.guard()
         write_summary(self.store, summary)
         self.summary = summary
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lake for writing."""
+        """Hold the lease of the lake, with the engine open."""
         lease = self.settings.lake.lease_seconds
         with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
             self._token = token
@@ -175,10 +182,10 @@ class Session:
                 forget_copies(token)
 
     def found_lake(self, interval: str) -> None:
-        """Fix what decides results with the first run; nothing where there is a lake.
+        """Write `lake.json` with the settings of the first run; do nothing if the lake exists.
 
         Raises:
-            SettingsError: A horizon is no multiple of the interval, or a model is not known.
+            SettingsError: A horizon is not a multiple of the interval, or a model is not registered.
         """
         if self._founded is None:
             self._founded = propose(self.settings, interval)
@@ -195,7 +202,7 @@ class Session:
 
     @contextmanager
     def stage(self, name: str, symbols: int, computed: int) -> Iterator[None]:
-        """Tell the watch of a stage, and keep its account."""
+        """Report a stage to the watch, and record what it did."""
         began = time.perf_counter()
         self.watch.stage(name, computed)
         try:
@@ -218,18 +225,18 @@ class Session:
         return self.engine.map(function, tasks, [cost + waiting for cost in costs], lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
-        """Note a refusal: the run goes on, and ends with the gravest code."""
+        """Report a refusal: the run continues, and ends with the gravest of its exit codes."""
         self.report.messages.append(message)
         self.report.exit_code = gravest([self.report.exit_code, code])
         self.watch.note(message)
 
     def tell(self, message: str) -> None:
-        """Note something worth knowing that is no fault."""
+        """Report something that is not a fault."""
         self.report.notes.append(message)
         self.watch.note(message)
 
     def write_record(self) -> None:
-        """Keep this run's record under runs/."""
+        """Put the record of this run under runs/."""
         if self.report.run_id is not None:
             record = {"settings": self.settings.model_dump(mode="json", exclude={"submit"}), "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))

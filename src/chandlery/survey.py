@@ -1,4 +1,4 @@
-"""What there is to ingest, found without doing it: the files of the source against what the last run left."""
+"""What there is to ingest: the files of the source compared with the summary of the last run."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ DEFAULT_INTERVAL = "1m"
 
 @dataclass(frozen=True)
 class Source:
-    """The raw files that are there, by symbol.
+    """The raw files of the source, by symbol.
 
     Args:
-        store: Where they are.
-        files: By symbol; of one whose files are all gone there are none.
+        store: The store that holds them.
+        files: By symbol; an empty tuple for a symbol whose files are all gone.
         archives: The zip archives among them, by path.
-        years: Of which the table of candles has objects, by symbol.
+        years: Years for which the table of candles has objects, by symbol.
         session: The run.
     """
 
@@ -43,12 +43,12 @@ class Source:
 
     @cached_property
     def code(self) -> dict[str, str]:
-        """Versions of all code that candles rest on."""
+        """Versions of all code that candles depend on."""
         return name_code(INGEST_STAGES)
 
     @cached_property
     def interval(self) -> str:
-        """The interval of the lake, or of most of the largest files where there is no lake yet."""
+        """The interval of the lake; for a new lake, the most frequent one among the largest files."""
         if self.session.lake_file is not None:
             return self.session.lake_file.interval
         votes: Counter[int] = Counter()
@@ -59,26 +59,33 @@ class Source:
             if votes.total() == LOOKED_AT:
                 break
         if not votes:
-            return DEFAULT_INTERVAL  # files too small to tell are read on it; unreadable ones are refused, each by name
+            return (
+                DEFAULT_INTERVAL  # files too small to show one are read on this; unreadable files are refused by name
+            )
         return to_interval_text(min(votes, key=lambda seconds: (-votes[seconds], seconds)))
 
     def look(self, file: RawFile) -> Peek | None:
-        """Return what the first rows of a file tell; None where it cannot be read."""
+        """Return what the first rows of a file show; None if it cannot be read."""
         try:
             with self.store.open(file.path, file.size_bytes) as opened:
                 return peek_file(opened, file, self.session.settings.source)
         except (SettingsError, StoreUnavailableError):
             raise
-        except Exception:  # noqa: BLE001 - a file that cannot be looked at is refused by name when it is read
+        except Exception:  # noqa: BLE001 - a file that cannot be opened is refused by name when it is read
             return None
 
     def fingerprint(self, symbol: str) -> str:
-        """Return the hash of what a symbol's ingest rests on."""
-        files = [(file.source, file.size_bytes, file.etag, round(file.modified_at.timestamp() * 1000)) for file in self.files[symbol]]
-        return fingerprint(self.code, self.interval, self.session.settings.source.reading.model_dump(mode="json"), files)
+        """Return the hash of everything that the ingest of a symbol depends on."""
+        files = [
+            (file.source, file.size_bytes, file.etag, round(file.modified_at.timestamp() * 1000))
+            for file in self.files[symbol]
+        ]
+        return fingerprint(
+            self.code, self.interval, self.session.settings.source.reading.model_dump(mode="json"), files
+        )
 
     def has_lost(self, symbol: str) -> bool:
-        """Return whether objects of a symbol's candles are missing that the last run left."""
+        """Return whether objects of a symbol's candles are missing that the last run published."""
         held = self.session.summary.symbols.get(symbol)
         return held is not None and not set(held.years).issubset(self.years.get(symbol, []))
 
@@ -95,7 +102,7 @@ class Source:
         return [symbol for symbol in sorted(self.files) if is_pending(symbol)]
 
     def fresh_bytes(self, symbol: str) -> int:
-        """Return about how many bytes of a symbol have to be read: of files that are newer than those known."""
+        """Return roughly how many bytes of a symbol have to be read: those of files newer than any known one."""
         held = self.session.summary.symbols.get(symbol)
         newest_ms = held.newest_file_ms if held and held.fingerprint else 0
         return sum(file.size_bytes for file in self.files[symbol] if file.modified_at.timestamp() * 1000 > newest_ms)
@@ -116,7 +123,7 @@ class Source:
         )
 
     def summarise(self, found: IngestResult) -> SymbolSummary:
-        """Return what the driver has to know of a symbol that was ingested."""
+        """Return the summary of a symbol after its ingest."""
         files = self.files[found.symbol]
         return SymbolSummary(
             fingerprint=self.fingerprint(found.symbol),
@@ -132,10 +139,10 @@ class Source:
 
 
 def survey_source(session: Session) -> Source:
-    """List the source and tell whose each file is.
+    """List the source and find the symbol of each file.
 
     Raises:
-        SettingsError: There is no source, or nothing in it.
+        SettingsError: No source is named, it is empty, or the lake lies inside it.
     """
     uri = session.settings.source.uri
     if not uri:
@@ -143,8 +150,10 @@ def survey_source(session: Session) -> Source:
     folder, pattern = split_source(uri)
     lake, root = f"{Store(session.settings.lake.uri).place}/", f"{Store(folder).place}/"
     if lake.startswith(root) and (pattern == "*" or "**" in pattern):
-        found = f"the lake {session.settings.lake.uri} lies inside the source {uri}"
-        raise SettingsError(found, "a lake beside it", "choose another --lake, or name the raw files by a glob")
+        found = f"the lake {session.settings.lake.uri} is inside the source {uri}"
+        raise SettingsError(
+            found, "a lake outside the source", "choose another --lake, or name the raw files by a glob"
+        )
     store = Store(folder, session.settings.storage)
     files: dict[str, list[RawFile]] = {}
     archives: dict[str, Archive] = {}
@@ -159,7 +168,9 @@ def survey_source(session: Session) -> Source:
     for symbol in _list_known(session, years):
         files.setdefault(symbol, [])  # all its files are gone
     if missing := sorted(set(session.settings.symbols) - set(files)):
-        raise SettingsError(f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(files)[:50])}", "check --symbol")
+        raise SettingsError(
+            f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(files)[:50])}", "check --symbol"
+        )
     if session.only:
         files = {symbol: found for symbol, found in files.items() if symbol in session.only}
     by_symbol = {symbol: tuple(sorted(found, key=lambda raw: raw.source)) for symbol, found in files.items()}
@@ -167,15 +178,18 @@ def survey_source(session: Session) -> Source:
 
 
 def _list_known(session: Session, years: dict[str, list[int]]) -> set[str]:
-    """Return the symbols that the lake has: what the last run left names them, and where that is lost the tables do."""
+    """Return the symbols in the summary and the table of candles, and in the ledger if the summary is lost."""
     known = {*session.summary.symbols, *years}
     if not session.summary.version and session.lake_file is not None:
-        known |= {part["symbol"] for part in list_partitions(session.store, "ledger", {"exchange": session.lake_file.exchange})}
+        known |= {
+            part["symbol"]
+            for part in list_partitions(session.store, "ledger", {"exchange": session.lake_file.exchange})
+        }
     return known
 
 
 def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:
-    """Return what a zip archive holds; it is opened only where its etag is not known."""
+    """Return the members of a zip archive; it is opened only if its etag is not known."""
     known = session.summary.archives.get(entry.path)
     if known is not None and known.etag == entry.etag and entry.etag:
         return known
@@ -187,11 +201,15 @@ def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:
 
 
 def _expand(entry: Entry, archive: Archive | None) -> list[RawFile]:
-    """Return the files that an object holds: those in an archive, else itself."""
-    modified = entry.modified_at.replace(microsecond=entry.modified_at.microsecond // 1000 * 1000)  # as the ledger keeps it
+    """Return the files of an object: the members of an archive, otherwise the object itself."""
+    milliseconds = entry.modified_at.microsecond // 1000  # the precision of the ledger
+    modified = entry.modified_at.replace(microsecond=milliseconds * 1000)
     if archive is None or archive.members is None:
         return [RawFile(entry.path, entry.path, None, entry.size_bytes, entry.etag, modified)]
-    return [RawFile(f"{entry.path}!{member}", entry.path, member, entry.size_bytes, entry.etag, modified) for member in archive.members]
+    return [
+        RawFile(f"{entry.path}!{member}", entry.path, member, entry.size_bytes, entry.etag, modified)
+        for member in archive.members
+    ]
 
 
 def _symbol_of(session: Session, raw: RawFile) -> str:

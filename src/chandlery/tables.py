@@ -232,7 +232,7 @@ def damage_told(store: Store, path: str) -> Iterator[None]:
     try:
         yield
     except pl.exceptions.ComputeError as error:
-        raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", "remove it and the folder state/, and run again: all is made anew") from error
+        raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", "delete it and the folder state/, and run again: docs/operations.md says what is rebuilt") from error
 
 
 def scan_content(content: bytes, table: str) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""What is lost or damaged between two runs is noticed and made anew; what belongs to symbols that are gone goes with them."""
+"""What is lost or damaged between two runs is noticed and rebuilt; what belongs to symbols without files goes only when pruned."""
 
 import shutil
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def test_a_damaged_state_is_not_resumed_from(grown: tuple[Path, Path, Path], tmp
 
 
 @pytest.mark.parametrize("pattern", ["state/gather/2019-02/BTCUSD.state", "artefacts/all/sums-linear-2019.jsonl", "state/scores/BTCUSD.state", "state/activity.state", "state/ingest/*.state", "state/summary.json", "forecasts/**/symbol=ETHUSD/**/*.parquet", "gaps/**/symbol=ETHUSD/*.parquet"])
-def test_an_object_that_is_gone_is_made_anew(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str) -> None:
+def test_a_missing_object_is_rebuilt(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")
     found = list((tmp_path / "lake").glob(pattern))
@@ -123,7 +123,7 @@ def test_a_lake_without_its_state_ends_in_the_same_bytes_and_keeps_files_that_ar
     assert gone["source"].to_list() == ["btcusd_b.csv"]
 
 
-def test_a_damaged_table_is_told(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_a_damaged_table_is_reported(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
     raw, first, _ = grown
     shutil.copytree(first, tmp_path / "lake")
     for path in (tmp_path / "lake").glob("candles/**/symbol=BTCUSD/**/*.parquet"):

@@ -1,6 +1,6 @@
-"""All that runs remember between them, in one place: it can be deleted at any time and is rebuilt.
+"""Everything that one run stores for the next: it can be deleted while no run is writing, and is rebuilt.
 
-Here belong the paths of state (`paths` alone knows them), their forms (`arrays`, `records`), what decides whether they
-still hold (`fingerprints`, `checkpoints`), fitted models (`artefacts`) and copies on this machine's disk (`copies`).
-What is computed from candles belongs elsewhere: this package only keeps it.
+This package has the paths of state (defined in `paths` alone), its formats (`arrays`, `records`), what decides whether
+it is still valid (`fingerprints`, `checkpoints`), fitted models (`artefacts`) and copies on local disk (`copies`).
+It computes nothing from candles.
 """

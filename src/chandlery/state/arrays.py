@@ -1,4 +1,4 @@
-"""The two forms of what runs remember: named arrays with a checksum, and typed structs as JSON."""
+"""The two formats of state: named arrays with a checksum, and typed structs as JSON."""
 
 from contextlib import suppress
 from mmap import mmap
@@ -11,7 +11,17 @@ from isal import isal_zlib
 from chandlery.errors import ChandleryError
 from chandlery.storage import Store
 
-__all__ = ["Arrays", "get_arrays", "get_struct", "name_arrays", "pick_arrays", "put_arrays", "put_struct", "view_arrays", "view_bytes"]
+__all__ = [
+    "Arrays",
+    "get_arrays",
+    "get_struct",
+    "name_arrays",
+    "pick_arrays",
+    "put_arrays",
+    "put_struct",
+    "view_arrays",
+    "view_bytes",
+]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Buffer = bytes | mmap
@@ -28,7 +38,7 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
 
 
 def name_arrays(group: str, arrays: Arrays) -> Arrays:
-    """Return arrays with a group's name before their own, so that several groups can stand in one object.
+    """Return arrays with the name of a group before their own, so that one object can hold several groups.
 
     Example:
         >>> list(name_arrays("30", {"sums": np.zeros(1)}))
@@ -38,29 +48,32 @@ def name_arrays(group: str, arrays: Arrays) -> Arrays:
 
 
 def pick_arrays(group: str, arrays: Arrays) -> Arrays:
-    """Return the arrays of a group by their own names: what `name_arrays` was given."""
+    """Return the arrays of a group by their own names: the inverse of `name_arrays`."""
     return {name.removeprefix(f"{group}/"): array for name, array in arrays.items() if name.startswith(f"{group}/")}
 
 
 def put_arrays(store: Store, path: str, arrays: Arrays) -> None:
     """Put named arrays of numbers or text as one object; arrays of Python objects are not supported."""
-    held = {name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data) for name, array in arrays.items()}
+    held = {
+        name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        for name, array in arrays.items()
+    }
     store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held), held)))
 
 
 def get_arrays(store: Store, path: str) -> Arrays | None:
-    """Return named arrays; None where the object is missing, damaged, or of another form."""
+    """Return named arrays; None if the object is missing, damaged, or of another version."""
     content = store.get(path)
     return None if content is None else _read(content, checked=True, writable=True)
 
 
 def view_bytes(store: Store, path: str, copies: Store | None = None) -> Buffer | None:
-    """Return an object's bytes, from a copy on this machine where there is one; None where there is no such object.
+    """Return the bytes of an object, from a copy on this machine if there is one; None if there is no such object.
 
     Args:
-        store: Where the object was put.
-        path: Which.
-        copies: A near store that holds copies of what was viewed before, and is given one of what was not, if it has room.
+        store: The store of the object.
+        path: Of the object.
+        copies: A local store of copies. An object without one is copied into it, if it has room.
     """
     content = copies.view(path) if copies else None
     if content is None:
@@ -72,7 +85,7 @@ def view_bytes(store: Store, path: str, copies: Store | None = None) -> Buffer |
 
 
 def view_arrays(store: Store, path: str, copies: Store | None = None) -> Arrays | None:
-    """Return named arrays that this run has put itself: read-only, and not checked for damage; see `view_bytes`."""
+    """Return named arrays that this run itself has put: read-only, without verifying the checksum; see `view_bytes`."""
     content = view_bytes(store, path, copies)
     return None if content is None else _read(content, checked=False, writable=False)
 
@@ -82,7 +95,10 @@ def _read(content: Buffer, *, checked: bool, writable: bool) -> Arrays | None:
         version, checksum, held = msgspec.msgpack.decode(content, type=tuple[int, int, dict[str, Held]])
         if version != VERSION or (checked and checksum != _checksum(held)):
             return None
-        views = {name: np.frombuffer(array.content, np.dtype(array.kind)).reshape(array.shape) for name, array in held.items()}
+        views = {
+            name: np.frombuffer(array.content, np.dtype(array.kind)).reshape(array.shape)
+            for name, array in held.items()
+        }
         return {name: view.copy() for name, view in views.items()} if writable else views
     except (msgspec.DecodeError, ValueError):
         return None
@@ -96,16 +112,16 @@ def _checksum(held: dict[str, Held]) -> int:
 
 
 def put_struct(store: Store, path: str, struct: msgspec.Struct) -> None:
-    """Keep a struct as JSON."""
+    """Put a struct as JSON."""
     store.put(path, msgspec.json.encode(struct))
 
 
 def get_struct(store: Store, path: str, kind: type[Remembered]) -> Remembered | None:
-    """Return a struct; None where there is none, or none of this form."""
+    """Return a struct; None if there is none, or none of this form."""
     content = store.get(path)
     if content is None:
         return None
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # the latter where a byte is none of UTF-8
+    except (msgspec.DecodeError, UnicodeDecodeError):  # the latter for bytes that are not UTF-8
         return None

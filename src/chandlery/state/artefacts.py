@@ -1,6 +1,6 @@
-"""Fitted models as texts of JSON lines: one text for each fit task and year, and one for each symbol's own parts of it.
+"""Fitted models as files of JSON lines: one for each fit task and year, and one for each symbol's own part of it.
 
-The common text of a fit names the symbols that have a part of their own, so that a reader knows whether it has all.
+The common file of a fit names the symbols that have a part of their own, so that a reader knows whether any is missing.
 """
 
 import datetime as dt
@@ -22,18 +22,18 @@ EPOCH = dt.date(1970, 1, 1)
 
 
 class Fitted(msgspec.Struct, frozen=True):
-    """One line of a text: a fitted model, or what it has learned of one symbol alone, and what it was fitted on.
+    """One line of an artefact: a fitted model, or its part for one symbol, and what it was fitted on.
 
     Args:
         model: Its name.
         horizon_minutes: What it forecasts.
         refit_at: The day at whose first instant it came into use.
-        rows: How many rows it was trained on; of the symbol, where it is its own part.
-        symbols: Whose rows they were, ascending.
+        rows: How many rows it was trained on; those of the symbol, for its own part.
+        symbols: The symbols of these rows, ascending.
         features: The names of the features, in order.
         seed: Of everything random.
-        fit: What was learned.
-        own: Symbols that have a part of their own beside it, ascending.
+        fit: The fitted values.
+        own: Symbols that also have a part of their own, ascending.
     """
 
     model: str
@@ -48,23 +48,23 @@ class Fitted(msgspec.Struct, frozen=True):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """The last line of a text: the CRC-32 of the lines before it."""
+    """The last line of an artefact: the CRC-32 of the lines before it."""
 
     checksum: int
 
 
 def read_fits(lake: Lake, fit: str, year: str, symbol: str = ALL, copies: Store | None = None) -> list[Fitted]:
-    """Return what a fit task made for a year: the common parts or a symbol's own, by horizon, model and refit.
+    """Return the fits of a year by one fit task: the common parts or those of one symbol, by horizon, model and refit.
 
     Args:
         lake: Where to read.
         fit: Name of the fit task.
         year: As in 2019.
-        symbol: Whose own parts; the common ones where it is left out.
-        copies: A near store for copies of texts that many tasks read.
+        symbol: The symbol whose parts are wanted; the common ones by default.
+        copies: A local store for copies of artefacts that many tasks read.
 
     Raises:
-        StateLostError: The text is missing or damaged.
+        StateLostError: The artefact is missing or damaged.
     """
     path = artefact_path(fit, year, symbol)
     content = bytes(view_bytes(lake.store, path, copies) or b"")
@@ -75,12 +75,13 @@ def read_fits(lake: Lake, fit: str, year: str, symbol: str = ALL, copies: Store 
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     if copies:
-        copies.delete(path)  # so that a rebuilt text is read where the damaged one was copied
-    raise StateLostError(path, (dt.date(int(year), 1, 1) - EPOCH).days - 1)  # for the fits of January to be made again
+        copies.delete(path)  # so that the rebuilt artefact is read, not a copy of the damaged one
+    before = (dt.date(int(year), 1, 1) - EPOCH).days - 1  # so that the fits of January are made again
+    raise StateLostError(path, before)
 
 
 def write_fits(lake: Lake, fit: str, year: str, found: Iterable[tuple[str, list[Fitted]]]) -> list[str]:
-    """Put the texts of a year, by symbol; return their names.
+    """Put the artefacts of a year; return their paths.
 
     Args:
         lake: Where to write.
@@ -101,14 +102,14 @@ def write_fits(lake: Lake, fit: str, year: str, found: Iterable[tuple[str, list[
 
 
 def list_years(lake: Lake) -> Iterator[tuple[str, str]]:
-    """Yield fit task and year of every common text."""
+    """Yield the fit task and the year of every common artefact."""
     for entry in lake.store.list(f"{ARTEFACTS}{ALL}/"):
         fit, _, year = entry.path.rpartition("/")[2].removesuffix(".jsonl").rpartition("-")
         yield fit, year
 
 
 def forget_artefacts(lake: Lake, stays: frozenset[str], since_year: str) -> None:
-    """Delete texts of years from one on that are not among those that stay; all others but them where the year is empty."""
+    """Delete the artefacts of a year and later ones that are not in `stays`; an empty year means all years."""
     listed = [entry.path for entry in lake.store.list(ARTEFACTS)]
     gone = [path for path in listed if path not in stays and path.removesuffix(".jsonl")[-4:] >= since_year]
     lake.guard()

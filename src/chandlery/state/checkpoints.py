@@ -1,10 +1,10 @@
-"""Where a forecast run may resume: the newest checkpoint whose past is still the same.
+"""Where a forecast run can resume: at the newest checkpoint whose past is unchanged.
 
-A checkpoint at midnight *c* holds all states as of *c*. It rests on the candles before *c* plus one
+A checkpoint at midnight *c* holds all states as of *c*. It depends on the candles before *c* plus one
 lead (the longest horizon in whole days: labels of rows before *c* reach that far), on the gaps that
-begin there, and on whether the symbol has traded up to there, since a label is unknown until its symbol's own
-newest candle closes at or after the target. Its fingerprint is a hash of exactly that, so whether it
-still holds is decided by content: new rows, changed rows and new symbols need no bookkeeping of their own.
+begin before then, and on whether the symbol has traded up to then, since a label is unknown until the
+newest candle of its symbol closes at or after the target. Its fingerprint is a hash of exactly these, so
+its validity is decided by content: new rows, changed rows and new symbols need no separate records.
 """
 
 import hashlib
@@ -33,14 +33,24 @@ __all__ = [
     "select_days",
 ]
 
-MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB], dtype=np.uint64)
+MULTIPLIERS = np.array(
+    [
+        0x9E3779B97F4A7C15,
+        0xBF58476D1CE4E5B9,
+        0x94D049BB133111EB,
+        0xD6E8FEB86659FD93,
+        0xA0761D6478BD642F,
+        0xE7037ED1A0B428DB,
+    ],
+    dtype=np.uint64,
+)
 ACTIVE_DAYS = 7
-KEPT_AGES = (8, 16, 32, 64, 128)  # days: a symbol that was silent for so long returns at the cost of that stretch
+KEPT_AGES = (8, 16, 32, 64, 128)  # days: after so long a silence, a symbol that trades again costs only that stretch
 
 
 @dataclass(frozen=True)
 class Past:
-    """What a symbol's forecasts rest on, in a form that can be compared.
+    """What the forecasts of a symbol depend on, in a form that can be compared.
 
     Args:
         days: UTC days since 1970 with candles, ascending, int32 (n,).
@@ -57,10 +67,10 @@ class Past:
 
 @dataclass(frozen=True)
 class Marked:
-    """What a task found of a symbol's past: all that the driver needs to choose a checkpoint.
+    """Hashes of a symbol's past: what the driver needs to choose a checkpoint.
 
     Args:
-        symbol: Whose.
+        symbol: The symbol.
         candles: Hash of its candles.
         first_day: First UTC day with a candle, since 1970.
         newest_ms: close_time of the newest candle.
@@ -79,10 +89,10 @@ class Span:
     """The stretch of time that a forecast run computes.
 
     Args:
-        since: First day computed; states are taken from the checkpoint of that day where `resumed`.
+        since: First day computed; if `resumed`, states are read from the checkpoint of that day.
         resumed: Whether there is such a checkpoint.
         saves: Days at whose midnight states are saved, ascending.
-        stop_ms: close_time of the newest candle of all.
+        stop_ms: close_time of the newest candle of any symbol.
     """
 
     since: int
@@ -122,11 +132,11 @@ def digest_days(candles: pl.DataFrame) -> tuple[NDArray[np.int32], NDArray[np.ui
 
 
 def mark_past(past: Past, day: int, lead: int, interval_minutes: int) -> str:
-    """Return the hash of what a symbol's states at a day's midnight rest on; empty where the symbol begins later.
+    """Return the hash of what a symbol's states at a midnight depend on; empty if the symbol begins later.
 
     Args:
         past: Of the symbol.
-        day: The checkpoint.
+        day: Of the checkpoint.
         lead: From `lead_days`.
         interval_minutes: Length of a candle.
     """
@@ -134,7 +144,7 @@ def mark_past(past: Past, day: int, lead: int, interval_minutes: int) -> str:
     count = int(np.searchsorted(past.days, edge))
     if count == 0:
         return ""
-    reaches = past.newest_ms >= edge * DAY_MS  # otherwise the last labels before the checkpoint are unknown, and not for good
+    reaches = past.newest_ms >= edge * DAY_MS  # if not, the last labels before the checkpoint are still unknown
     digest = hashlib.blake2b(f"{day}:{lead}:{reaches}".encode(), digest_size=16)
     digest.update(past.days[:count].tobytes())
     digest.update(past.digests[:count].tobytes())
@@ -143,12 +153,12 @@ def mark_past(past: Past, day: int, lead: int, interval_minutes: int) -> str:
 
 
 def combine_marks(base: str, pasts: Mapping[str, Marked], day: int) -> str:
-    """Return the fingerprint of a checkpoint: of all that the states at its midnight rest on.
+    """Return the fingerprint of a checkpoint: of everything that the states at its midnight depend on.
 
     Args:
         base: Hash of the settings, stage versions and libraries.
-        pasts: By symbol; symbols that begin later leave no trace in it.
-        day: The checkpoint.
+        pasts: By symbol; symbols that begin later have no part in it.
+        day: Of the checkpoint.
     """
     digest = hashlib.blake2b(base.encode(), digest_size=16)
     for symbol in sorted(pasts):
@@ -160,8 +170,8 @@ def combine_marks(base: str, pasts: Mapping[str, Marked], day: int) -> str:
 def restart_day(newest: Iterable[int], lead: int) -> int:
     """Return the last midnight whose labels are all known, for every symbol that still trades.
 
-    A symbol counts as trading while its newest candle is within a week of the newest of all: a daily
-    run finds its checkpoint there.
+    A symbol counts as trading while its newest candle is within a week of the newest of all. A daily
+    run resumes from the checkpoint of this day.
 
     Args:
         newest: close_time of each symbol's newest candle, in ms.
@@ -173,26 +183,26 @@ def restart_day(newest: Iterable[int], lead: int) -> int:
 
 
 def select_days(first_day: int, newest: Iterable[int], lead: int, held: Iterable[int]) -> tuple[int, ...]:
-    """Return the days for which a symbol's past has to be marked: checkpoints that there are, and those that a run may make.
+    """Return the days to mark in every symbol's past: those of stored checkpoints, and of those that a run may make.
 
     Args:
         first_day: The first with a candle of any symbol.
         newest: close_time of each symbol's newest candle, in ms.
         lead: From `lead_days`.
-        held: Days of the checkpoints that there are.
+        held: Days of the stored checkpoints.
     """
     restart = restart_day(newest, lead)
     return tuple(sorted({*held, *checkpoint_days(first_day, restart), restart}))
 
 
 def plan_span(base: str, pasts: Mapping[str, Marked], lead: int, held: Mapping[int, str]) -> Span:
-    """Return the stretch of time to compute: from the newest checkpoint whose past is still the same.
+    """Return the stretch of time to compute: from the newest checkpoint whose past is unchanged.
 
     Args:
         base: Hash of the settings, stage versions and libraries.
         pasts: By symbol, marked for the days of `select_days`.
         lead: From `lead_days`.
-        held: Fingerprints of the checkpoints that there are, by day.
+        held: Fingerprints of the stored checkpoints, by day.
     """
     newest = [past.newest_ms for past in pasts.values()]
     first, restart = min(past.first_day for past in pasts.values()), restart_day(newest, lead)
@@ -203,7 +213,7 @@ def plan_span(base: str, pasts: Mapping[str, Marked], lead: int, held: Mapping[i
 
 
 def choose_kept(days: Iterable[int]) -> set[int]:
-    """Return which checkpoints stay: each half-year's first, the newest, and one for each of a few ages.
+    """Return which checkpoints to keep: the first day of each half-year, the newest, and one for each of a few ages.
 
     Example:
         >>> sorted(choose_kept([18262, 18300, 18306, 18307, 18308]))
@@ -212,12 +222,13 @@ def choose_kept(days: Iterable[int]) -> set[int]:
     found = sorted(days)
     kept = {day for day in found if day_name(day).endswith(("-01-01", "-07-01"))} | set(found[-1:])
     for youngest, oldest in zip((1, *KEPT_AGES), KEPT_AGES, strict=False):
-        kept |= set([day for day in found if youngest <= found[-1] - day < oldest][:1])  # the oldest: it grows into the next
+        aged = [day for day in found if youngest <= found[-1] - day < oldest]
+        kept |= set(aged[:1])  # the oldest: it is the first to reach the next age
     return kept
 
 
 def checkpoint_days(first_day: int, last_day: int) -> tuple[int, ...]:
-    """Return the days in (first_day, last_day) at which states are kept for good: each half-year's first.
+    """Return the days in (first_day, last_day) whose checkpoints are kept for good: the first of each half-year.
 
     Example:
         >>> [day_name(day) for day in checkpoint_days(17900, 18270)]

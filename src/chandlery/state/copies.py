@@ -1,4 +1,4 @@
-"""Copies on this machine's disk of what a run keeps in a far lake and every task of it reads again."""
+"""Copies on local disk of objects in a remote lake that every task of a run reads."""
 
 import shutil
 import time
@@ -12,28 +12,28 @@ from chandlery.storage import Store
 
 __all__ = ["forget_copies", "open_copies"]
 
-FORGOTTEN_SECONDS = 86_400.0  # after so long, copies are those of a run that was killed, or of a cluster's
+FORGOTTEN_SECONDS = 86_400.0  # copies of this age are left from a run that was killed or that ran on a cluster
 
 
 def choose_folder(token: LeaseToken) -> Path:
-    """Return the folder of a run's copies."""
+    """Return the folder for the copies of a run."""
     return choose_temporary() / f"run-{token.owner}"
 
 
 def open_copies(lake: Lake) -> Store | None:
-    """Return the folder for the copies of a lake's run; None where the lake is near, or no folder of this user's alone can be made."""
+    """Return a store for the copies of a run; None if the lake is local, or no private folder can be created."""
     if lake.store.is_local or lake.token is None:
         return None
     folder = choose_folder(lake.token)
     if not make_own(folder):
         return None
     for other in folder.parent.glob("run-*"):
-        with suppress(FileNotFoundError):  # its own run, or another, takes it away
+        with suppress(FileNotFoundError):  # another process may delete it first
             if time.time() - other.stat().st_mtime > FORGOTTEN_SECONDS:
                 shutil.rmtree(other, ignore_errors=True)
     return Store(str(folder))
 
 
 def forget_copies(token: LeaseToken) -> None:
-    """Take away the copies of a run on this machine."""
+    """Delete the copies of a run on this machine."""
     shutil.rmtree(choose_folder(token), ignore_errors=True)

@@ -1,7 +1,7 @@
-"""What decides whether something computed before still holds: a hash of all that it rests on.
+"""What decides whether an earlier result is still valid: a hash of everything that it depends on.
 
-A stage's fingerprint covers the typed settings object that the stage receives, the version of the stage, the content of
-users' extensions, and the numeric libraries. Versions are raised where a change alters bytes: `tests/golden` fails until then.
+The fingerprint of a stage covers the typed settings object that the stage receives, the version of the stage, the
+content of user-defined extensions, and the numeric libraries. Whoever changes what a stage writes raises its version.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from chandlery.libraries import minor_versions
 __all__ = ["FORECAST_STAGES", "INGEST_STAGES", "STAGES", "describe_changes", "fingerprint", "name_code"]
 
 STAGES = {
-    "ingest": 2,  # sources and candles: raw files to candles, rejects, ledger
+    "ingest": 2,  # raw files to candles, rejects and ledger
     "gaps": 2,
     "market": 2,
-    "gather": 4,  # features, labels, and the choice of training rows
-    "fit": 2,  # pools, and models from them; each model has a version of its own besides
-    "forecast": 6,  # predictions, what is served, intervals
+    "gather": 4,  # features, labels and the choice of training rows
+    "fit": 2,  # training pools and fitting; each model also has a version of its own
+    "forecast": 6,  # predictions, the choice of what is served, and intervals
     "scores": 2,
 }
 INGEST_STAGES = ("ingest",)
@@ -28,15 +28,15 @@ FORECAST_STAGES = ("gaps", "market", "gather", "fit", "forecast", "scores")
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return a hash of anything that msgspec can write as JSON."""
+    """Return a hash of values that msgspec can encode as JSON."""
     return hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=16).hexdigest()
 
 
 def name_code(stages: tuple[str, ...], models: Mapping[str, int] | None = None) -> dict[str, str]:
-    """Return the versions of stages, of models and of libraries by name: all code that results rest on.
+    """Return the versions of stages, models and libraries by name: of all code that results depend on.
 
     Args:
-        stages: Of STAGES.
+        stages: Names in `STAGES`.
         models: The version of each model.
     """
     named = {f"stage {stage}": str(STAGES[stage]) for stage in stages}
@@ -44,7 +44,7 @@ def name_code(stages: tuple[str, ...], models: Mapping[str, int] | None = None) 
 
 
 def describe_changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Return in words which versions differ; empty where none does.
+    """Return in words which versions differ; empty if none does.
 
     Example:
         >>> describe_changes({"stage gaps": "1", "polars": "2.0"}, {"stage gaps": "2", "polars": "2.0"})

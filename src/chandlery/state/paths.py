@@ -1,6 +1,6 @@
-"""Where everything that runs remember stands: the only module that knows these names.
+"""The paths of all state: no other module contains these names.
 
-One object holds what one task computed: of a symbol, a stage and a checkpoint. No object is written by two tasks.
+One object holds the output of one task: of one symbol, stage and checkpoint. No object is written by two tasks.
 """
 
 import re
@@ -33,7 +33,7 @@ CHECKPOINTS = "state/checkpoints/"
 BUCKETS = "state/gather/"
 MARKET = "state/market/"
 ARTEFACTS = "artefacts/"
-ALL = "all"  # in place of a symbol: what is common to all
+ALL = "all"  # in place of a symbol: what all symbols share
 KNOWN = re.compile(
     r"state/(summary\.json|activity\.state|(ingest|scores|market)/[^/]+\.state|gather/\d{4}-\d\d/[^/]+\.state"
     r"|checkpoints/\d{4}-\d\d-\d\d/(market|gather|forecast)/[^/]+\.state)"
@@ -51,7 +51,7 @@ def day_name(day: int) -> str:
 
 
 def is_known(path: str) -> bool:
-    """Return whether an object below `STATE` has a name that this version gives.
+    """Return whether a path below `STATE` is one that this version writes.
 
     Example:
         >>> is_known("state/ingest/LTCUSD.state"), is_known("state/traded/LTCUSD.state")
@@ -61,17 +61,17 @@ def is_known(path: str) -> bool:
 
 
 def ingest_path(symbol: str) -> str:
-    """Return where the files, days and steps of a symbol are remembered."""
+    """Return the path of what ingest stores for a symbol: its files, days and steps."""
     return f"state/ingest/{symbol}.state"
 
 
 def activity_path() -> str:
-    """Return where it is remembered how many symbols traded at each step."""
+    """Return the path of the number of symbols that traded at each step."""
     return "state/activity.state"
 
 
 def bucket_path(month: str, symbol: str) -> str:
-    """Return where a symbol's training rows stand that no refit before a month may use.
+    """Return the path of a symbol's training rows that no refit before a month may use.
 
     Example:
         >>> bucket_path("2019-02", "LTCUSD")
@@ -81,17 +81,17 @@ def bucket_path(month: str, symbol: str) -> str:
 
 
 def market_path(start: int) -> str:
-    """Return where the market of the block that starts at a step stands, for as long as a run needs it."""
+    """Return the path of the market for the block that starts at a step; it is deleted at the end of the run."""
     return f"{MARKET}{start}.state"
 
 
 def checkpoint_folder(day: int) -> str:
-    """Return the folder of all states as of a day's midnight."""
+    """Return the folder of all states as of the midnight that begins a day."""
     return f"{CHECKPOINTS}{day_name(day)}/"
 
 
 def checkpoint_path(day: int, stage: str, symbol: str = ALL) -> str:
-    """Return where a stage's state of a symbol stands, as of a day's midnight.
+    """Return the path of a stage's state of a symbol, as of the midnight that begins a day.
 
     Example:
         >>> checkpoint_path(18262, "gather", "LTCUSD")
@@ -101,12 +101,12 @@ def checkpoint_path(day: int, stage: str, symbol: str = ALL) -> str:
 
 
 def scores_path(symbol: str) -> str:
-    """Return where the score sums of a symbol stand, of all horizons."""
+    """Return the path of the score sums of a symbol, for all horizons."""
     return f"state/scores/{symbol}.state"
 
 
 def artefact_path(fit: str, year: str, symbol: str = ALL) -> str:
-    """Return the name of the text with the fits of a year that one fit task made: the common parts, or those of one symbol.
+    """Return the path of the fits of a year by one fit task: the common parts, or those of one symbol.
 
     Example:
         >>> artefact_path("sample", "2019"), artefact_path("sample", "2019", "LTCUSD")

@@ -1,4 +1,4 @@
-"""What is remembered of each symbol's files and candles, and the one small object that the driver reads."""
+"""What is stored about the files and candles of each symbol, and the summary that the driver reads."""
 
 import hashlib
 
@@ -32,19 +32,19 @@ VERSION = 3
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """What is known of an input file, as it was seen last.
+    """What is known of an input file, as it was last seen.
 
     Args:
         source: The path below the source root.
         size_bytes: Of the object.
         etag: Of the object.
         modified_ms: When the object was modified.
-        first_ms: First open_time of the version in force; None where no version is.
-        last_ms: Last one, likewise.
-        problem: Why it was refused; None where it was read.
+        first_ms: First open_time of the version in force; None if there is none.
+        last_ms: Last open_time, likewise.
+        problem: Why it was refused; None if it was read.
         rejected_share: The share of its rows that were refused.
-        code: Version of the ingest stage and libraries by which it was read.
-        reading: Hash of the settings by which it was read.
+        code: Hash of the ingest stage's version and the libraries that read it.
+        reading: Hash of the settings with which it was read.
     """
 
     source: str
@@ -65,14 +65,14 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class Ingested(msgspec.Struct, frozen=True):
-    """What ingest remembers of a symbol.
+    """What ingest stores for a symbol.
 
     Args:
-        files: All files that its tables rest on, those that are gone from the source too.
+        files: All files that its tables contain rows of, including those that are gone from the source.
         days: UTC days since 1970 with candles, ascending, int32 (n,).
         digests: A hash of each day's candles, uint64 (n,).
-        traded: At which steps it has a candle.
-        lost: Rows of files that another file's version of the same candle replaced, or that equal it.
+        traded: The steps at which it has a candle.
+        lost: Rows that are not in the table because another version of the candle replaced them or equals them.
     """
 
     files: list[FileRecord]
@@ -83,16 +83,16 @@ class Ingested(msgspec.Struct, frozen=True):
 
 
 class SymbolSummary(msgspec.Struct, frozen=True):
-    """What the driver has to know of a symbol.
+    """What the driver needs to know of a symbol.
 
     Args:
-        fingerprint: Of what its ingest rests on: files, settings and code.
-        candles: Hash of its candles; empty where it has none.
-        first_day: First UTC day with a candle, since 1970; None where it has none.
-        newest_ms: close_time of its newest candle; 0 where it has none.
-        years: Calendar years of which it has candles.
-        newest_file_ms: When the newest of its files was modified: what is newer has to be read.
-        problems: What its files were refused for, as messages.
+        fingerprint: Of its files, the settings and the code, as of its last ingest.
+        candles: Hash of its candles; empty if it has none.
+        first_day: First UTC day with a candle, since 1970; None if it has none.
+        newest_ms: close_time of its newest candle; 0 if it has none.
+        years: Calendar years for which it has candles.
+        newest_file_ms: When the newest of its files was modified; newer files have to be read.
+        problems: Why files were refused, as messages.
         gone: Whether it holds rows of files that are gone from the source.
         held_back: How many of its files were read under other settings.
     """
@@ -109,25 +109,25 @@ class SymbolSummary(msgspec.Struct, frozen=True):
 
 
 class Archive(msgspec.Struct, frozen=True):
-    """The names of the files in a zip archive, as long as it has an etag; None where it cannot be read."""
+    """The members of a zip archive with a given etag; None if the archive cannot be read."""
 
     etag: str
     members: list[str] | None
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What the last run left: one small object that tells whether there is anything to do.
+    """The state of the lake after the last run: one small object that shows whether there is anything to do.
 
     Args:
         symbols: By symbol.
         archives: By path below the source.
-        gaps: From `gaps_fingerprint`, as of the gaps that there are.
-        forecast: From `candles_fingerprint`, as of the forecasts that there are.
-        base: Hash of the settings, stage versions and libraries that the forecasts rest on.
+        gaps: `gaps_fingerprint` of the published gaps.
+        forecast: `candles_fingerprint` of the published forecasts.
+        base: Hash of the settings, stage versions and libraries that the forecasts depend on.
         code: Stage versions and libraries by name, as of the last run of each stage.
-        checkpoints: Fingerprint of each whole checkpoint, by the name of its day.
+        checkpoints: Fingerprint of each complete checkpoint, by the name of its day.
         forecasts: How many objects the table of forecasts has.
-        version: Of this form.
+        version: Of this format.
     """
 
     symbols: dict[str, SymbolSummary] = {}
@@ -142,8 +142,12 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def hash_candles(held: Ingested) -> str:
-    """Return the hash of a symbol's candles; empty where it has none."""
-    return hashlib.blake2b(held.days.tobytes() + held.digests.tobytes(), digest_size=16).hexdigest() if held.days.size else ""
+    """Return the hash of a symbol's candles; empty if it has none."""
+    return (
+        hashlib.blake2b(held.days.tobytes() + held.digests.tobytes(), digest_size=16).hexdigest()
+        if held.days.size
+        else ""
+    )
 
 
 def candles_fingerprint(summary: Summary) -> str:
@@ -152,23 +156,23 @@ def candles_fingerprint(summary: Summary) -> str:
 
 
 def gaps_fingerprint(summary: Summary) -> str:
-    """Return the hash of what gaps rest on: the candles of all symbols, and the code that types gaps."""
+    """Return the hash of what gaps depend on: the candles of all symbols, and the code that classifies gaps."""
     return fingerprint(candles_fingerprint(summary), name_code(("gaps",)))
 
 
 def read_summary(store: Store) -> Summary:
-    """Return what the last run left; an empty one where there is none, or one of another version."""
+    """Return the summary of the last run; an empty one if it is missing, damaged or of another version."""
     summary = get_struct(store, SUMMARY, Summary)
     return summary if summary is not None and summary.version == VERSION else Summary(version=0)
 
 
 def write_summary(store: Store, summary: Summary) -> None:
-    """Put what this run leaves."""
+    """Put the summary of this run."""
     put_struct(store, SUMMARY, replace(summary, version=VERSION))
 
 
 def read_ingested(store: Store, symbol: str) -> Ingested | None:
-    """Return what ingest remembers of a symbol; None where it is missing, damaged, or of another version."""
+    """Return what ingest stored for a symbol; None if it is missing, damaged, or of another version."""
     arrays = get_arrays(store, ingest_path(symbol))
     if arrays is None or "record" not in arrays:
         return None
@@ -183,7 +187,11 @@ def read_ingested(store: Store, symbol: str) -> Ingested | None:
 
 
 def write_ingested(store: Store, symbol: str, held: Ingested) -> None:
-    """Put what ingest remembers of a symbol."""
+    """Put what ingest stores for a symbol."""
     record = np.frombuffer(msgspec.json.encode(_Record(held.files)), np.uint8)
     arrays: Arrays = {"record": record, "days": held.days, "digests": held.digests}
-    put_arrays(store, ingest_path(symbol), arrays | name_arrays("traded", held.traded.to_arrays()) | name_arrays("lost", held.lost))
+    put_arrays(
+        store,
+        ingest_path(symbol),
+        arrays | name_arrays("traded", held.traded.to_arrays()) | name_arrays("lost", held.lost),
+    )

@@ -1,7 +1,7 @@
-"""The ingest task: a symbol's raw files to candles, rejects and ledger.
+"""The ingest task: the raw files of a symbol to candles, rejects and ledger.
 
-Only files that are new or changed are read, and those whose time overlaps with theirs: versions of one
-candle can only come from these. All else is taken from the tables as it stands.
+Only new and changed files are read, and those whose time range overlaps with theirs: other versions of
+the same candle can only come from these. All other rows of the tables stay unchanged.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,19 +27,19 @@ __all__ = ["UNKNOWN", "IngestResult", "IngestTask", "ingest_symbol"]
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What became of a symbol's files.
+    """What the ingest of a symbol did.
 
     Args:
-        symbol: Whose.
-        published: Objects that were put.
-        candles: Hash of the candles; empty where there is none.
-        first_day: First UTC day with a candle, since 1970; None where there is none.
-        newest_ms: close_time of the newest candle; 0 where there is none.
+        symbol: The symbol.
+        published: How many objects were put.
+        candles: Hash of the candles; empty if there are none.
+        first_day: First UTC day with a candle, since 1970; None if there are none.
+        newest_ms: close_time of the newest candle; 0 if there are none.
         years: Calendar years with candles.
-        problems: What files were refused for, as messages.
+        problems: Why files were refused, as messages.
         gone: Whether the tables hold rows of files that are gone from the source.
-        held_back: How many files stay as they were read under other settings.
-        notes: What is worth knowing.
+        held_back: How many files were read under other settings and not read again.
+        notes: Messages that are not refusals.
     """
 
     symbol: str
@@ -55,13 +55,15 @@ class IngestResult:
 
 
 def ingest_symbol(task: IngestTask) -> IngestResult:
-    """Read what changed, and publish the symbol's candles, rejects and ledger.
+    """Read new and changed files, and publish the symbol's candles, rejects and ledger.
 
     Raises:
-        LawError: Rows are not all accounted for.
+        LawError: Some rows of a file are not accounted for.
         LeaseHeldError: Another run has taken the lake.
     """
-    with ExitStack() as files:  # streams stay open until versions are settled: superseded rows give their text
+    with (
+        ExitStack() as files
+    ):  # files stay open until versions are settled, since rejects need the text of superseded rows
         reading = Reading(task, files, files.enter_context(Room()))
         reading.read_all()
         publishing = Publishing(task, reading)
@@ -77,7 +79,10 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         hash_candles(held),
         int(held.days[0]) if held.days.size else None,
         newest_ms,
-        [1970 + int(year) for year in np.unique(held.days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64))],
+        [
+            1970 + int(year)
+            for year in np.unique(held.days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64))
+        ],
         find_problems(task, held.files),
         bool(reading.gone) and not task.prune,
         reading.held_back,
@@ -86,23 +91,25 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
 
 
 def find_problems(task: IngestTask, files: list[FileRecord]) -> list[str]:
-    """Return what a symbol's files were refused for, and which have too many refused rows, as messages."""
+    """Return why files of a symbol were refused, and which have too many refused rows, as messages."""
     share, found = task.settings.max_rejected_share, []
     for file in files:
         if file.problem:
             found.append(file.problem)
         elif file.rejected_share > share:
             hint = f"Hint: see `chandlery explain {task.symbol}`"
-            found.append(f"{file.source}: {file.rejected_share:.1%} of its rows were refused, more than {share:.1%}. {hint}")
+            found.append(
+                f"{file.source}: {file.rejected_share:.1%} of its rows were refused, more than {share:.1%}. {hint}"
+            )
     return found
 
 
 class Publishing:
-    """What a symbol's tables become.
+    """Publishes the tables of a symbol.
 
     Args:
         task: The symbol and the lake.
-        reading: What was read for it.
+        reading: The files that were read for it.
     """
 
     def __init__(self, task: IngestTask, reading: Reading) -> None:
@@ -115,12 +122,14 @@ class Publishing:
         self.notes: list[str] = []
 
     def publish(self) -> None:
-        """Put what changed.
+        """Put the objects that changed.
 
         Raises:
-            LawError: The rows of a file are not accounted for; where they are held in memory, nothing is put.
+            LawError: Some rows of a file are not accounted for. If all rows fit in memory, nothing has been put then.
         """
-        years = sorted({year for first, last in self._reading.ranges for year in range(year_of(first), year_of(last) + 1)})
+        years = sorted(
+            {year for first, last in self._reading.ranges for year in range(year_of(first), year_of(last) + 1)}
+        )
         settled: dict[int, Iterable[pl.DataFrame]] = {year: self._settling.settle_year(year) for year in years}
         accounted = None
         if not self._reading.room.is_full:
@@ -147,44 +156,48 @@ class Publishing:
 
     def _publish_rows(self, table: str, fresh: pl.DataFrame) -> None:
         content, held = self._reading.tables[table]
-        rows = join_rows(table, held.filter(~pl.col("source").is_in(list(self._reading.sources))), conform(fresh, TABLES[table]))
+        rows = join_rows(
+            table, held.filter(~pl.col("source").is_in(list(self._reading.sources))), conform(fresh, TABLES[table])
+        )
         if table == "ledger":
             rows = self._mark_present(note_successors(rows, self._reading.successors))
         order = [name for name in ("source", "row") if name in rows.columns]
         self.published += self._lake.replace(table, self._keys, content, rows.sort(order))
 
     def _complete_ledger(self, ledger: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows of what was read with those of files that were refused whole; a path has no etag of a bucket."""
+        """Return the ledger rows of files that were read and of files that were refused; local files have no etag."""
         whole = pl.concat([ledger, *self._reading.refused.values()])
         return whole.with_columns(etag=pl.lit(None, pl.String)) if self._task.source.is_local else whole
 
     def _mark_present(self, ledger: pl.DataFrame) -> pl.DataFrame:
-        """Return the ledger with files that are gone marked, or left out where they are pruned."""
+        """Return the ledger with files that are gone marked as such, or without them when pruning."""
         gone = pl.col("source").is_in([record.source for record in self._reading.gone])
         return ledger.filter(~gone) if self._task.prune else ledger.with_columns(present=~gone)
 
     def _note_losses(self) -> None:
-        """Note which files hold fewer candles than their earlier version, whose other rows leave with it."""
+        """Report files that hold fewer candles than their earlier version: the missing candles leave the table."""
         for rows in self._reading.read:
             source = rows.raw.source
             before, now = (count_candles(accounts.get(source)) for accounts in (self._reading.accounts, self._accounts))
             if now < before:
-                self.notes.append(f"{source} holds {now:,} candles; its earlier version held {before:,}")
+                self.notes.append(
+                    f"{source} holds {now:,} candles, its earlier version held {before:,}: the others were removed"
+                )
 
     def remember(self) -> Ingested:
-        """Return what to remember of the symbol once all is put."""
+        """Return what to store for the symbol once all objects are put."""
         records = [self._reading.record(file, self._accounts) for file in self._task.files]
         gone = [] if self._task.prune else self._reading.gone
         return self._days.remember([*records, *gone], self._reading.join_lost(self._settling.lost()))
 
 
 def count_candles(account: dict[str, Any] | None) -> int:
-    """Return how many candles a version of a file holds, by its row of the ledger; 0 where there is none."""
+    """Return how many candles a version of a file holds, by its row of the ledger; 0 without such a row."""
     return 0 if account is None else int(account["rows_kept"] + account["rows_identical"] + account["rows_superseded"])
 
 
 def join_year(held: pl.LazyFrame, fresh: Iterable[pl.DataFrame], year: int) -> Iterator[pl.DataFrame]:
-    """Yield a year's candles from two parts of it, ascending, some at a time where they are many."""
+    """Yield the candles of a year from two parts, ascending, a month at a time if there are many."""
     if int(held.select(pl.len()).collect().item()) <= MOST_AT_ONCE:
         yield join_rows("candles", held.collect(), *fresh).sort("open_time")
         return
@@ -199,9 +212,16 @@ def join_year(held: pl.LazyFrame, fresh: Iterable[pl.DataFrame], year: int) -> I
 
 
 def cut_months(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Yield candles by the month, counted from 1970-01; they ascend, and none of the frames ends within a month."""
+    """Yield candles by month, counted from 1970-01; the frames ascend, and none ends within a month."""
     for frame in frames:
-        months = frame["open_time"].dt.epoch("ms").to_numpy().astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+        months = (
+            frame["open_time"]
+            .dt.epoch("ms")
+            .to_numpy()
+            .astype("datetime64[ms]")
+            .astype("datetime64[M]")
+            .astype(np.int64)
+        )
         cuts = [*np.flatnonzero(np.diff(months, prepend=-1)).tolist(), frame.height]
         for first, last in pairwise(cuts):
             yield int(months[first]), frame[first:last]

@@ -1,4 +1,4 @@
-"""What is remembered of a symbol's candles, rebuilt from the tables where it is lost; and the marks that choose a checkpoint."""
+"""The ingest state of a symbol, rebuilt from its tables if lost; and the marks by which a checkpoint is chosen."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +21,8 @@ class PastTask:
 
     Args:
         lake: Where to read.
-        symbol: Which.
-        days: Of the checkpoints that there are or may be.
+        symbol: The symbol.
+        days: Of the stored checkpoints, and of those that may be made.
         lead: The embargo in days.
     """
 
@@ -36,7 +36,7 @@ class PastTask:
 
 
 def mark_symbol(task: PastTask) -> Marked:
-    """Return what a symbol's checkpoints rest on; what is lost of its state is rebuilt."""
+    """Return the marks of a symbol's past; lost ingest state is rebuilt."""
     lake, symbol = task.lake, task.symbol
     held, crossed = lake.store.together(lambda: read_ingested(lake.store, symbol), lambda: read_barriers(lake, symbol))
     if held is None:
@@ -50,7 +50,7 @@ def mark_symbol(task: PastTask) -> Marked:
 
 
 def read_barriers(lake: Lake, symbol: str) -> Ints:
-    """Return the steps that no label of a symbol crosses, start and stop, (k, 2)."""
+    """Return the gaps that no label of a symbol may cross, as steps, start and stop, (k, 2)."""
     keys = {"exchange": lake.file.exchange, "symbol": symbol}
     return barriers(lake.decode("gaps", keys, lake.get("gaps", keys)), lake.interval_seconds)
 
@@ -67,7 +67,7 @@ def hold_ingested(lake: Lake, symbol: str) -> Ingested:
 def rebuild_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame) -> Ingested:
     """Return what the tables tell of a symbol whose state is lost.
 
-    Files then count as not read: those that are there are read again, and those that are gone stay in force.
+    After a rebuild every file counts as not read: files in the source are read again, and gone ones stay in force.
 
     Args:
         lake: Where to read.
@@ -82,8 +82,10 @@ def rebuild_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame) -> Ingested:
 
 
 def to_known(account: dict[str, Any]) -> FileRecord:
-    """Return what to remember of a file, from its row of the ledger; as of no code and no etag."""
+    """Return the record of a file from its row of the ledger, without etag and code, so that it is read again."""
     times = (account[name] for name in ("first_time", "last_time", "modified_at"))
     first, last, modified = (None if time is None else round(time.timestamp() * 1000) for time in times)
     share = account["rows_rejected"] / account["rows_read"] if account["rows_read"] else 0.0
-    return FileRecord(account["source"], account["size_bytes"], "", modified or 0, first, last, account["problem"], share)
+    return FileRecord(
+        account["source"], account["size_bytes"], "", modified or 0, first, last, account["problem"], share
+    )

@@ -1,6 +1,7 @@
-"""Which of a symbol's files have to be read, which versions of them are in force, and what they hold.
+"""Which files of a symbol have to be read, and which version of each is in force.
 
-A version of a file stays in force when its successor is refused or gone; a version that is read replaces it.
+A version of a file stays in force if its successor is refused or the file is gone; a version that can be read
+replaces it.
 """
 
 import hashlib
@@ -35,18 +36,18 @@ HASHED_BYTES = 1024 * 1024  # at a time
 
 @dataclass(frozen=True)
 class IngestTask:
-    """One symbol's files, all that are there now.
+    """The files of one symbol that are in the source now.
 
     Args:
         lake: Where to write.
-        source: Where the files are.
+        source: The store of the files.
         settings: How to read them.
-        symbol: Whose they are; UNKNOWN where the names do not tell.
-        files: All of them, by source.
+        symbol: The symbol; UNKNOWN for files whose names do not show one.
+        files: All of them, sorted by `source`.
         code: Hash of the ingest stage's version and the libraries.
-        prune: Whether candles of files that are gone are forgotten.
+        prune: Whether the candles of files that are gone are deleted.
         restate: Whether files that were read under other settings are read again.
-        reread: Whether all files are read again, for candles are missing from the table.
+        reread: Whether all files are read again, because objects are missing from the table of candles.
     """
 
     lake: Lake
@@ -65,12 +66,12 @@ class IngestTask:
 
 @dataclass(frozen=True)
 class Successor:
-    """A version of a file that was refused while an earlier one stays in force.
+    """A refused version of a file whose earlier version stays in force.
 
     Args:
-        problem: Why, and what stays.
-        etag: Of the object; None for files on a path.
-        sha256: Of the object's bytes; None where they could not be read.
+        problem: Why it was refused, and which version stays.
+        etag: Of the object; None for local files.
+        sha256: Of the object's bytes; None if they could not be read.
         modified_at: When it was modified.
     """
 
@@ -81,12 +82,12 @@ class Successor:
 
 
 class Reading:
-    """Which of a symbol's files have to be read, and what they held.
+    """The files of a symbol: which have to be read, and the rows that they hold.
 
     Args:
-        task: The files that are there now.
-        files: Closes what is opened.
-        room: How much memory the rows may take together.
+        task: The files that are in the source now.
+        files: Closes the files that are opened.
+        room: Limits the memory of all rows together.
     """
 
     def __init__(self, task: IngestTask, files: ExitStack, room: Room) -> None:
@@ -107,17 +108,21 @@ class Reading:
         self.refused: dict[str, pl.DataFrame] = {}
         self.successors: dict[str, Successor] = {}
         self.ranges: list[tuple[int, int]] = []
-        self.sources: set[str] = set()  # whose rows of the tables are replaced
+        self.sources: set[str] = set()  # files whose rows in the tables are replaced
         self.held_back = 0
-        self._in_force = {source for source, row in self.accounts.items() if row["status"] == "read" and self._is_unreadable(source, present)}
+        self._in_force = {
+            source
+            for source, row in self.accounts.items()
+            if row["status"] == "read" and self._is_unreadable(source, present)
+        }
 
     def _is_unreadable(self, source: str, present: set[str]) -> bool:
-        """Return whether the version in force of a file is not the one in the source: that is gone, or was refused."""
+        """Return whether the version in force is not in the source: the file is gone, or its successor was refused."""
         known = self.known.get(source)
         return source not in present or (known is not None and known.problem is not None)
 
     def read_all(self) -> None:
-        """Read what is new or changed, then whatever overlaps, until nothing more does."""
+        """Read new and changed files, then all files that overlap with files read, until none is left."""
         waiting = [file for file in self.task.files if not self._is_unchanged(file)]
         if self.task.prune:
             gone = {record.source for record in self.gone}
@@ -135,7 +140,7 @@ class Reading:
         return file.source not in self.sources | self._in_force and self._overlaps(self._known_range(file.source))
 
     def _is_unchanged(self, file: RawFile) -> bool:
-        """Return whether a file is as it was when it was last read, and would be read in the same way."""
+        """Return whether a file is unchanged since it was last read, and need not be read in another way."""
         known = self.known.get(file.source)
         if known is None or not is_same(known, file) or known.code != self.task.code or self.task.reread:
             return False
@@ -147,12 +152,16 @@ class Reading:
         return False
 
     def _known_range(self, source: str) -> tuple[int, int] | None:
-        """Return the first and last time that a file was last seen to hold."""
+        """Return the first and last time in the version of a file that was last read."""
         known = self.known.get(source)
-        return (known.first_ms, known.last_ms) if known and known.first_ms is not None and known.last_ms is not None else None
+        return (
+            (known.first_ms, known.last_ms)
+            if known and known.first_ms is not None and known.last_ms is not None
+            else None
+        )
 
     def _overlaps(self, span: tuple[int, int] | None) -> bool:
-        """Return whether a stretch of time shares a moment with anything that was read."""
+        """Return whether a range of time overlaps with that of any file that was read."""
         return span is not None and any(first <= span[1] and span[0] <= last for first, last in self.ranges)
 
     def _add_range(self, first_ms: int | None, last_ms: int | None) -> None:
@@ -160,7 +169,7 @@ class Reading:
             self.ranges.append((first_ms, last_ms))
 
     def _read_one(self, file: RawFile) -> None:
-        """Read a file, or note why it is refused."""
+        """Read a file, or record why it is refused."""
         task = self.task
         try:
             stream = self.files.enter_context(task.source.open(file.path, file.size_bytes))
@@ -168,51 +177,56 @@ class Reading:
             if rows.interval_seconds != task.lake.interval_seconds:
                 raise SourceError(
                     f"{file.source} holds candles of {to_interval_text(rows.interval_seconds)}",
-                    f"candles of {task.lake.file.interval}, as the lake has",
-                    "ingest it into a lake of its own",
+                    f"candles of {task.lake.file.interval}, the interval of the lake",
+                    "ingest it into another lake",
                 )
         except SourceError as error:
             self._refuse(file, error)
             return
         except FileNotFoundError:
-            found = f"{file.source} was taken away while it was read, or does not lie here"
-            hint = "run again; `chandlery check` shows whether the engine's processes see the source"
-            self._refuse(file, SourceError(found, "a file that stays, where every process sees it", hint))
+            found = f"{file.source} was removed during the run, or this machine does not see it"
+            hint = "run again; `chandlery check` shows whether all processes see the source"
+            self._refuse(file, SourceError(found, "a file that stays where every process of the engine sees it", hint))
             return
         except ChandleryError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a file does to a parser, it stops nothing else
+        except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
             found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
-            self._refuse(file, SourceError(found, "a file of candles", "look at the file, or leave it out by a glob"))
+            self._refuse(file, SourceError(found, "a file of candles", "check the file, or exclude it by a glob"))
             return
         self.read.append(rows)
         self._replace(file.source)
         self._add_range(rows.accepted.first_ms, rows.accepted.last_ms)
 
     def _replace(self, source: str) -> None:
-        """Let the rows that the tables have of a file go: others come in their place, or none."""
+        """Mark the rows of a file in the tables for replacement."""
         self.sources.add(source)
         self._in_force.discard(source)
         self._add_range(*(self._known_range(source) or (None, None)))
 
     def _refuse(self, file: RawFile, error: ChandleryError) -> None:
-        """Note why a file is refused; the version of it that was read before stays in force.
+        """Record why a file is refused; the version that was read earlier stays in force.
 
-        Only where the very version in force is read in another way, and that was asked for, nothing of it stays.
+        With `restate`, a file that is itself the version in force loses its rows if the new settings refuse it.
         """
         account, known = self.accounts.get(file.source), self.known.get(file.source)
         sha256 = self._hash(file)
-        if account is None or account["status"] != "read" or (self.task.restate and known is not None and is_same(known, file)):
+        if (
+            account is None
+            or account["status"] != "read"
+            or (self.task.restate and known is not None and is_same(known, file))
+        ):
             self._replace(file.source)
             self.refused[file.source] = refuse(file, error, self.task.lake.file.exchange, self.task.symbol, sha256)
             return
-        stays = f"the version of {account['modified_at']:%Y-%m-%d %H:%M:%S} UTC, sha256 {account['sha256'][:12]}…, stays in force"
+        modified = f"{account['modified_at']:%Y-%m-%d %H:%M:%S} UTC"
+        stays = f"the version of {modified}, sha256 {account['sha256'][:12]}…, stays in force"
         etag = None if self.task.source.is_local else file.etag
         self.successors[file.source] = Successor(f"{error}; {stays}", etag, sha256, file.modified_at)
         self._in_force.add(file.source)
 
     def _hash(self, file: RawFile) -> str | None:
-        """Return the hash of an object's bytes; None where there is no object any more."""
+        """Return the SHA-256 of an object; None if it no longer exists."""
         digest = hashlib.sha256()
         try:
             with self.task.source.open(file.path, file.size_bytes) as stream:
@@ -223,9 +237,11 @@ class Reading:
         return digest.hexdigest()
 
     def _keep_overlapping(self) -> None:
-        """Let versions in force that cannot be read take part where they share a moment with what was read."""
+        """Include the stored rows of versions in force that are not in the source, if they overlap with files read."""
         while True:
-            found = [source for source in sorted(self._in_force - self.sources) if self._overlaps(self._known_range(source))]
+            found = [
+                source for source in sorted(self._in_force - self.sources) if self._overlaps(self._known_range(source))
+            ]
             if not found:
                 return
             for source in found:
@@ -239,7 +255,7 @@ class Reading:
         return self.task.lake.read_candles(self.task.symbol, columns=columns)
 
     def _keep(self, source: str) -> KeptFile:
-        """Return what the tables hold of a version that stays in force."""
+        """Return the rows in the tables of a version that stays in force."""
         mine = pl.col("source") == source
         named = [pl.lit(value).alias(name) for name, value in self._keys.items()]
         ledger = self.tables["ledger"][1].filter(mine).with_columns(named)
@@ -248,11 +264,11 @@ class Reading:
         return KeptFile(ledger, self._candles.filter(mine), rejects, self._lost.get(source), present)
 
     def record(self, file: RawFile, accounts: dict[str, dict[str, Any]]) -> FileRecord:
-        """Return what to remember of a file that is there.
+        """Return the record to store for a file in the source.
 
         Args:
-            file: Which.
-            accounts: Rows of the ledger of what was settled, by source.
+            file: The file.
+            accounts: New rows of the ledger, by source.
         """
         source = file.source
         if source in self.refused:
@@ -265,30 +281,37 @@ class Reading:
             return self.known[source]
         reading = find_reading(self.task.settings, source)
         modified_ms = round(file.modified_at.timestamp() * 1000)
-        return replace(record, size_bytes=file.size_bytes, etag=file.etag, modified_ms=modified_ms, code=self.task.code, reading=reading)
+        return replace(
+            record,
+            size_bytes=file.size_bytes,
+            etag=file.etag,
+            modified_ms=modified_ms,
+            code=self.task.code,
+            reading=reading,
+        )
 
     def join_lost(self, fresh: Iterable[tuple[str, pl.DataFrame]]) -> Arrays:
-        """Return the rows that lost, as arrays: those of files that took part, and those known of the others."""
+        """Return the rows that another version replaced: new ones of files that took part, known ones of others."""
         gone = {record.source for record in self.gone} if self.task.prune else set()
         stays = {source: rows for source, rows in self._lost.items() if source not in self.sources | gone}
         return to_arrays(stays | dict(fresh))
 
 
 def is_same(known: FileRecord, file: RawFile) -> bool:
-    """Return whether a file is the version that was seen last."""
+    """Return whether a file is the version that was last seen."""
     modified_ms = round(file.modified_at.timestamp() * 1000)
     return (known.size_bytes, known.etag, known.modified_ms) == (file.size_bytes, file.etag, modified_ms)
 
 
 def find_reading(settings: ReadingSettings, source: str) -> str:
-    """Return the hash of the settings by which a file is read."""
+    """Return the hash of the settings that decide how a file is read."""
     layout = match_layout(source, settings)
     by_hand = None if layout is None else layout.model_dump(mode="json", exclude={"files"})
     return fingerprint(by_hand, settings.max_rejected_share, settings.max_json_bytes)
 
 
 def note_successors(ledger: pl.DataFrame, successors: dict[str, Successor]) -> pl.DataFrame:
-    """Return the ledger with the refused successors of versions that stay in force."""
+    """Return the ledger with refused successors entered beside the versions that stay in force."""
     if not successors:
         return ledger
     rows = [
@@ -301,5 +324,13 @@ def note_successors(ledger: pl.DataFrame, successors: dict[str, Successor]) -> p
         }
         for source, successor in successors.items()
     ]
-    schema: dict[str, Any] = {"source": pl.String, "problem": pl.String, "refused_etag": pl.String, "refused_sha256": pl.String, "refused_modified_at": TIME}
-    return ledger.update(pl.DataFrame(rows, schema=schema), on="source", how="left", include_nulls=False).select(ledger.columns)
+    schema: dict[str, Any] = {
+        "source": pl.String,
+        "problem": pl.String,
+        "refused_etag": pl.String,
+        "refused_sha256": pl.String,
+        "refused_modified_at": TIME,
+    }
+    return ledger.update(pl.DataFrame(rows, schema=schema), on="source", how="left", include_nulls=False).select(
+        ledger.columns
+    )
