@@ -280,7 +280,7 @@ def parity(
 @app.command()
 def submit(
     command: Annotated[str, typer.Argument(help="run, ingest, forecast, check or report.")], config: Config = None, source: Source = None, lake: LakeUri = None,
-    horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, until: Until = None,
+    horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, until: Until = None,
     output: Annotated[str | None, typer.Option(help="The page of a report: an object, as in s3://bucket/report.html; reports/report.html in the lake, where none is named.")] = None, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Carry a command out on AWS EMR Serverless, as chandlery.toml says under submit: pack this environment, put it and the settings into a bucket, start a job run, follow it.
@@ -294,7 +294,7 @@ def submit(
     from chandlery.submit import write_command  # noqa: PLC0415
 
     settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
-    words = write_command(settings, command, until=f"{until:%Y-%m-%d}" if until else None, output=output, wait=wait, prune=prune, json=json, quiet=quiet)
+    words = write_command(settings, command, until=f"{until:%Y-%m-%d}" if until else None, output=output, wait=wait, prune=prune, restate=restate, json=json, quiet=quiet)
     raise typer.Exit(send(settings, words, open_watch(quiet=quiet or json)))
 
 

@@ -117,7 +117,8 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
         return False
     if summary.gaps != gaps_fingerprint(summary):
         return False
-    if _forecast in stages and not is_forecast(session, source.years if source else session.list_years()):
+    years = source.years if source else session.list_years()
+    if _forecast in stages and not (is_forecast(session, years) and (not session.options.prune or not session.list_gone(years))):
         return False
     for stage in stages:
         session.report.stages.append(
@@ -288,9 +289,11 @@ def _remember(session: Session, resumption: Resumption, forecasts: int) -> None:
 
 def _forget_gone(session: Session, symbols: frozenset[str]) -> None:
     """Delete the forecasts of symbols without candles if pruning was requested; otherwise report them."""
-    if session.options.prune:
+    gone = session.list_gone(symbols)
+    if gone and session.options.prune:
         session.report.published += forget_gone(session.lake, symbols)
-    elif gone := sorted({part["symbol"] for part in session.list_forecasts()} - symbols):
+        session.keep(replace(session.summary, forecast="", forecasts=len(session.list_forecasts())))  # scores are to be renewed
+    elif gone:
         found = f"forecasts of {', '.join(gone[:10])} are kept, although the lake has no candles for them"
         session.tell(f"{found}. Hint: --prune deletes them")
 

@@ -10,10 +10,12 @@ from chandlery.lake import LakeFile
 from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, read_checkpoints
 from chandlery.session import Options, Session
+from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
 from chandlery.survey import Source, survey_source
 from chandlery.tasks.ingest import UNKNOWN
+from chandlery.tasks.reading import find_reading, is_current
 
 __all__ = ["Plan", "Step", "plan"]
 
@@ -68,7 +70,11 @@ def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, i
     held = read_ingested(session.store, symbol)
     known = {record.source: record for record in held.files} if held else {}
     files = source.files[symbol]
-    fresh = [raw for raw in files if raw.source not in known or known[raw.source].etag != raw.etag]
+    code = fingerprint(source.code)
+    fresh = [raw for raw in files if not is_current(known.get(raw.source), raw, code)]
+    if session.options.restate:
+        reading = session.settings.source.reading
+        fresh += [raw for raw in files if raw not in fresh and known[raw.source].reading != find_reading(reading, raw.source)]
     if not known:
         why = "new symbol, or its state is missing"
     elif fresh:

@@ -27,7 +27,8 @@ from chandlery.submit.serverless import NOTE, Clients, JobRun, Order, check_appl
 
 __all__ = ["submit", "write_command"]
 
-COMMANDS = {"run": ("wait", "prune", "json", "quiet"), "ingest": ("wait", "prune", "json", "quiet"), "forecast": ("wait", "json", "quiet"), "check": ("until", "json"), "report": ("output", "json", "quiet")}
+RUNS = ("wait", "prune", "restate", "json", "quiet")
+COMMANDS = {"run": RUNS, "ingest": RUNS, "forecast": RUNS, "check": ("until", "json"), "report": ("output", "json", "quiet")}
 MOST = 255  # an exit code
 REPORT = "reports/report.html"  # in the lake, where none is named
 ENTRY = "main.py"

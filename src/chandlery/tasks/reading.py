@@ -29,7 +29,7 @@ from chandlery.storage import Store
 from chandlery.tasks.lost import from_arrays, to_arrays
 from chandlery.tasks.past import rebuild_ingested, to_known
 
-__all__ = ["IngestTask", "Reading", "Successor", "note_successors"]
+__all__ = ["IngestTask", "Reading", "Successor", "find_reading", "is_current", "note_successors"]
 
 HASHED_BYTES = 1024 * 1024  # at a time
 
@@ -141,15 +141,13 @@ class Reading:
 
     def _is_unchanged(self, file: RawFile) -> bool:
         """Return whether a file is unchanged since it was last read, and need not be read in another way."""
-        known = self.known.get(file.source)
-        if known is None or not is_same(known, file) or known.code != self.task.code or self.task.reread:
+        task, known = self.task, self.known.get(file.source)
+        if task.reread or file.source not in self.accounts or not is_current(known, file, task.code):
             return False
-        if known.reading == find_reading(self.task.settings, file.source):
-            return True
-        if known.problem is None and not self.task.restate:
-            self.held_back += 1
-            return True
-        return False
+        if known is not None and known.reading != find_reading(task.settings, file.source):
+            self.held_back += known.problem is None and not task.restate
+            return known.problem is None and not task.restate
+        return True
 
     def _known_range(self, source: str) -> tuple[int, int] | None:
         """Return the first and last time in the version of a file that was last read."""
@@ -194,9 +192,22 @@ class Reading:
             found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
             self._refuse(file, SourceError(found, "a file of candles", "check the file, or exclude it by a glob"))
             return
+        if self._is_spoilt(file, rows):
+            found = f"{file.source}: {rows.rejects.height / rows.rows_read:.1%} of its rows were refused"
+            limit = f"at most {task.settings.max_rejected_share:.1%}, as in its earlier version"
+            self._refuse(file, SourceError(found, limit, "upload it again, or take it as it is by --restate"))
+            return
         self.read.append(rows)
         self._replace(file.source)
         self._add_range(rows.accepted.first_ms, rows.accepted.last_ms)
+
+    def _is_spoilt(self, file: RawFile, rows: FileRows) -> bool:
+        """Return whether too many rows of a newer version are refused, while few of the version in force were."""
+        account, known = self.accounts.get(file.source), self.known.get(file.source)
+        if account is None or account["status"] != "read" or self.task.restate or (known and is_same(known, file)):
+            return False
+        share = self.task.settings.max_rejected_share
+        return rows.rejects.height > share * rows.rows_read and account["rows_rejected"] <= share * account["rows_read"]
 
     def _replace(self, source: str) -> None:
         """Mark the rows of a file in the tables for replacement."""
@@ -295,6 +306,11 @@ class Reading:
         gone = {record.source for record in self.gone} if self.task.prune else set()
         stays = {source: rows for source, rows in self._lost.items() if source not in self.sources | gone}
         return to_arrays(stays | dict(fresh))
+
+
+def is_current(known: FileRecord | None, file: RawFile, code: str) -> bool:
+    """Return whether a file is the version that was read last, by the same code."""
+    return known is not None and is_same(known, file) and known.code == code
 
 
 def is_same(known: FileRecord, file: RawFile) -> bool:
