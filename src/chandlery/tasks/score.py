@@ -60,6 +60,8 @@ class ScoreTask:
 def score_lake(task: ScoreTask) -> int:
     """Publish scores and models; return the number of objects put.
 
+    Scores of symbols that were not computed stay as they are: their sums may be of other models.
+
     Raises:
         StateLostError: The sums of a symbol, or a text of fits, are missing or damaged.
     """
@@ -67,16 +69,15 @@ def score_lake(task: ScoreTask) -> int:
     keys = {"exchange": work.lake.file.exchange}
     content = work.lake.get("scores", keys)
     held = work.lake.decode("scores", keys, content)
-    frames, known = [], set()
-    for symbol, arrays in zip(task.symbols, store.ask_ahead(lambda symbol: get_arrays(store, scores_path(symbol)), task.symbols), strict=True):
-        if arrays is None and symbol in task.fresh:
+    fresh, frames = sorted(task.fresh), []
+    sums = store.ask_ahead(lambda symbol: get_arrays(store, scores_path(symbol)), fresh)
+    for symbol, arrays in zip(fresh, sums, strict=True):
+        if arrays is None:
             raise StateLostError(scores_path(symbol), work.span.since - 1)
-        if arrays is not None:
-            known.add(symbol)
-            frames += score_symbol(work, symbol, arrays)
+        frames += score_symbol(work, symbol, arrays)
     gone = set(held["symbol"]) - set(task.symbols) if task.prune else set()
     table = TABLES["scores"]
-    scored = join_rows("scores", held.filter(~pl.col("symbol").is_in(known | gone)), *frames)
+    scored = join_rows("scores", held.filter(~pl.col("symbol").is_in(task.fresh | gone)), *frames)
     if scored.height:
         scored = judge(scored)
     models = list_models(work)
