@@ -75,14 +75,10 @@ class Source:
             return None
 
     def fingerprint(self, symbol: str) -> str:
-        """Return the hash of everything that the ingest of a symbol depends on."""
-        files = [
-            (file.source, file.size_bytes, file.etag, round(file.modified_at.timestamp() * 1000))
-            for file in self.files[symbol]
-        ]
-        return fingerprint(
-            self.code, self.interval, self.session.settings.source.reading.model_dump(mode="json"), files
-        )
+        """Return the hash of what a symbol's ingest rests on."""
+        files = [(file.source, file.size_bytes, file.etag, round(file.modified_at.timestamp() * 1000)) for file in self.files[symbol]]
+        reading = self.session.settings.source.reading.model_dump(mode="json", exclude={"exchange"})  # that is the lake's
+        return fingerprint(self.code, self.interval, reading, files)
 
     def has_lost(self, symbol: str) -> bool:
         """Return whether objects of a symbol's candles are missing that the last run published."""
