@@ -4,7 +4,7 @@ The common file of a fit names the symbols that have a part of their own, so tha
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 from isal import isal_zlib
@@ -13,10 +13,10 @@ from chandlery.errors import StateLostError
 from chandlery.lake import Lake
 from chandlery.models import Artefact
 from chandlery.state.arrays import view_bytes
-from chandlery.state.paths import ALL, ARTEFACTS, artefact_path
+from chandlery.state.paths import ALL, artefact_path
 from chandlery.storage import Store
 
-__all__ = ["ALL", "Fitted", "forget_artefacts", "list_years", "read_fits", "write_fits"]
+__all__ = ["ALL", "Fitted", "read_fits", "write_fits"]
 
 EPOCH = dt.date(1970, 1, 1)
 
@@ -99,18 +99,3 @@ def write_fits(lake: Lake, fit: str, year: str, found: Iterable[tuple[str, list[
         return path
 
     return list(lake.store.ask_ahead(put, found))
-
-
-def list_years(lake: Lake) -> Iterator[tuple[str, str]]:
-    """Yield the fit task and the year of every common artefact."""
-    for entry in lake.store.list(f"{ARTEFACTS}{ALL}/"):
-        fit, _, year = entry.path.rpartition("/")[2].removesuffix(".jsonl").rpartition("-")
-        yield fit, year
-
-
-def forget_artefacts(lake: Lake, stays: frozenset[str], since_year: str) -> None:
-    """Delete the artefacts of a year and later ones that are not in `stays`; an empty year means all years."""
-    listed = [entry.path for entry in lake.store.list(ARTEFACTS)]
-    gone = [path for path in listed if path not in stays and path.removesuffix(".jsonl")[-4:] >= since_year]
-    lake.guard()
-    lake.store.delete_all(gone)
