@@ -1,0 +1,16 @@
+"""A lake of hourly candles after its first run: each test gets a copy."""
+
+from pathlib import Path
+
+import pytest
+from hours import Lake, start_lake
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return start_lake(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture
+def start(first: Lake, tmp_path: Path) -> Lake:
+    return first.copy(tmp_path)
