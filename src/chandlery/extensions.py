@@ -158,17 +158,29 @@ class _Importer:
         self._run("", next(iter(self._bundle)))
 
     def _run(self, dotted: str, inner: str) -> ModuleType:
-        module = ModuleType(f"{self._prefix}.{dotted}" if dotted else self._prefix)
-        module.__file__ = str(self._path.parent / inner)
+        module = self._create(dotted, inner)
         package = dotted if inner.endswith("__init__.py") else dotted.rpartition(".")[0]
         namespace = vars(module)
         namespace["__builtins__"] = {**vars(builtins), "__import__": self._importer(package)}
-        self._modules[dotted], sys.modules[module.__name__] = module, module
-        exec(compile(self._bundle[inner], module.__file__, "exec"), namespace)  # noqa: S102 - users name these files
-        parent, _, last = dotted.rpartition(".")
-        if dotted and parent in self._modules and parent:
-            setattr(self._modules[parent], last, module)
+        try:
+            exec(compile(self._bundle[inner], str(module.__file__), "exec"), namespace)  # noqa: S102 - users name these files
+        except BaseException:
+            del self._modules[dotted], sys.modules[module.__name__]  # as Python does: it is run again where it is imported again
+            raise
+        self._bind(dotted, module)
         return module
+
+    def _create(self, dotted: str, inner: str) -> ModuleType:
+        module = ModuleType(f"{self._prefix}.{dotted}" if dotted else self._prefix)
+        module.__file__ = str(self._path.parent / inner)
+        self._modules[dotted], sys.modules[module.__name__] = module, module
+        return module
+
+    def _bind(self, dotted: str, module: ModuleType) -> None:
+        """Make a module an attribute of its package."""
+        parent, _, last = dotted.rpartition(".")
+        if parent in self._modules and parent:
+            setattr(self._modules[parent], last, module)
 
     def _find(self, dotted: str) -> ModuleType | None:
         """Return a module of the bundle after running it; None if the bundle has none of that name."""
@@ -180,6 +192,11 @@ class _Importer:
         for inner in (f"{'/'.join(parts)}/__init__.py", f"{'/'.join(parts)}.py"):
             if inner in list(self._bundle)[1:]:
                 return self._run(dotted, inner)
+        folder = f"{'/'.join(parts)}/"
+        if any(inner.startswith(folder) for inner in self._bundle):  # a package without __init__.py
+            module = self._create(dotted, folder)
+            self._bind(dotted, module)
+            return module
         return None
 
     def _importer(self, package: str) -> Callable[..., Any]:
