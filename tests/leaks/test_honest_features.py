@@ -55,7 +55,7 @@ def test_honest_features_pass(raw: Path, tmp_path: Path, monkeypatch: pytest.Mon
     while True:
         lake = tmp_path / f"lake{len(alarms)}"
         try:
-            run_lake(raw, lake, workers=workers, extensions=[write_features(tmp_path, bodies)])
+            run_lake(raw, lake, workers=workers, extensions=[write_features(raw.parent, bodies)])
         except LawError as error:
             alarms.append(re.findall(r"feature (\w+) of", str(error))[0])
             del bodies[alarms[-1]]
