@@ -91,9 +91,13 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
 
 
 def find_problems(task: IngestTask, files: list[FileRecord]) -> list[str]:
-    """Return why files of a symbol were refused, and which have too many refused rows, as messages."""
+    """Return what a symbol's files were refused for, and which have too many refused rows, as messages.
+
+    What is gone from the source is mended thereby; what was wrong with it is remembered, for it may come back as it was.
+    """
     share, found = task.settings.max_rejected_share, []
-    for file in files:
+    present = {file.source for file in task.files}
+    for file in (record for record in files if record.source in present):
         if file.problem:
             found.append(file.problem)
         elif file.rejected_share > share:

@@ -102,7 +102,7 @@ class Reading:
         self.known = {record.source: record for record in self.held.files}
         self._lost = from_arrays(self.held.lost)
         present = {file.source for file in task.files}
-        self.gone = [replace(record, problem=None) for record in self.held.files if record.source not in present]
+        self.gone = [record for record in self.held.files if record.source not in present]
         self.read: list[FileRows] = []
         self.kept: list[KeptFile] = []
         self.refused: dict[str, pl.DataFrame] = {}
