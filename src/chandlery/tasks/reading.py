@@ -129,12 +129,13 @@ class Reading:
             self.ranges += [span for source in gone if (span := self._known_range(source))]
             self.sources |= gone
             self._in_force -= gone
-        while waiting:
+        while True:  # at least once: what is pruned may leave its place to files that have not changed
             for file in waiting:
                 self._read_one(file)
             self._keep_overlapping()
             waiting = [file for file in self.task.files if self._has_to_be_read(file)]
-        self._keep_overlapping()
+            if not waiting:
+                return
 
     def _has_to_be_read(self, file: RawFile) -> bool:
         return file.source not in self.sources | self._in_force and self._overlaps(self._known_range(file.source))
