@@ -1,0 +1,322 @@
+"""What is published stays: bad uploads, files that are gone, other settings of reading, and lost state take nothing away."""
+
+import datetime as dt
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hours import LAST_DAY, SETTINGS, Lake, make_settings, start_lake
+
+from chandlery.pipeline import Options, RunReport, forecast, ingest, plan, run
+from chandlery.tables import read_table
+
+PRUNE, RESTATE = Options(prune=True), Options(restate=True)
+BTC, ETH = "btcusd_000.csv", "ethusd_000.csv"
+CANDLES = ["open_time", "open", "high", "low", "close", "volume"]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake of two symbols; no test changes it."""
+    return start_lake(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture
+def lake(first: Lake, tmp_path: Path) -> Lake:
+    return first.copy(tmp_path)
+
+
+def read(lake: Lake, table: str, symbol: str = "BTCUSD") -> pl.DataFrame:
+    return read_table(str(lake.folder), table, symbol=symbol)
+
+
+def account(lake: Lake, source: str = BTC) -> dict[str, Any]:
+    """Return a file's row of the ledger."""
+    return read_table(str(lake.folder), "ledger").row(by_predicate=pl.col("source") == source, named=True)
+
+
+def upload(lake: Lake, content: bytes, name: str = BTC) -> int:
+    """Replace a file by something that has to be refused; return when."""
+    lake.source.files[name].state = "garbage"
+    lake.source.clock_s += 60
+    (lake.raw / name).write_bytes(content)
+    os.utime(lake.raw / name, (lake.source.clock_s, lake.source.clock_s))
+    return lake.source.clock_s
+
+
+def put_back(lake: Lake, name: str = BTC) -> None:
+    """Upload the version in force again, with the time that it had."""
+    lake.source.files[name].state = "good"
+    lake.source._write(lake.raw, name, lake.source.files[name].version)
+
+
+def at(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+# Bad uploads
+
+BAD: dict[str, Callable[[bytes], bytes]] = {
+    "emptied": lambda _: b"",
+    "garbage": lambda _: b"<html><body>503 Service Unavailable</body></html>\n" * 20,
+    "header only": lambda good: good.splitlines(keepends=True)[0],
+    "cut in the first row": lambda good: good[: len(good.splitlines()[0]) + 8],
+    "cut gzip": lambda good: gzip.compress(good)[:2000],
+    "binary": lambda _: bytes(range(256)) * 20,
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_upload_leaves_the_version_in_force(lake: Lake, tmp_path: Path, bad: str) -> None:
+    before, candles = account(lake), read(lake, "candles")
+    content = BAD[bad]((lake.raw / BTC).read_bytes())
+    seconds = upload(lake, content)
+    report = lake.bring()
+    assert report.exit_code == 3
+    assert [message for message in report.messages if BTC in message and "stays in force" in message]
+    assert read(lake, "candles").equals(candles)
+    now = account(lake)
+    assert {**now, **dict.fromkeys(changed := ("problem", "refused_sha256", "refused_modified_at"))} == {
+        **before,
+        **dict.fromkeys(changed),
+    }
+    assert now["status"] == "read"
+    assert BTC in now["problem"]
+    assert now["refused_etag"] is None  # a path has none
+    assert now["refused_sha256"] == hashlib.sha256(content).hexdigest()
+    assert now["refused_modified_at"] == at(seconds)
+    assert not lake.compare(tmp_path / "new")
+    again = lake.bring()
+    assert (again.exit_code, again.run_id, again.messages) == (3, None, report.messages)
+
+
+def test_repaired_it_is_as_if_nothing_had_happened(lake: Lake, tmp_path: Path) -> None:
+    before = lake.objects()
+    upload(lake, b"")
+    lake.bring()
+    put_back(lake)
+    assert lake.bring().exit_code == 0
+    tables = {path: content for path, content in lake.objects().items() if not path.startswith(("state/", "runs/"))}
+    assert tables == {path: content for path, content in before.items() if path in tables}
+    assert not lake.compare(tmp_path / "new")
+    assert lake.bring().run_id is None
+
+
+def test_another_bad_upload_takes_the_place_of_the_first(lake: Lake) -> None:
+    upload(lake, b"")
+    lake.bring()
+    seconds = upload(lake, b"nothing of use")
+    assert lake.bring().exit_code == 3
+    now = account(lake)
+    assert now["refused_sha256"] == hashlib.sha256(b"nothing of use").hexdigest()
+    assert now["refused_modified_at"] == at(seconds)
+
+
+def test_removed_after_having_been_refused_it_counts_as_gone(lake: Lake, tmp_path: Path) -> None:
+    candles = read(lake, "candles")
+    upload(lake, b"")
+    lake.bring()
+    lake.source.remove(BTC)
+    report = lake.bring()
+    assert (report.exit_code, report.messages) == (0, [])
+    assert account(lake)["present"] is False
+    assert read(lake, "candles").equals(candles)
+    assert not lake.compare(tmp_path / "new")
+    assert lake.bring().run_id is None
+    lake.bring(options=PRUNE)
+    assert "BTCUSD" not in set(read_table(str(lake.folder), "candles")["symbol"])
+    del lake.source.files[BTC]
+    assert not lake.compare(tmp_path / "pruned")
+
+
+def test_a_bad_upload_that_comes_back_is_refused_again(lake: Lake) -> None:
+    seconds = upload(lake, b"")
+    lake.bring()
+    (lake.raw / BTC).rename(lake.raw.parent / "aside")
+    assert lake.bring().exit_code == 0
+    (lake.raw.parent / "aside").rename(lake.raw / BTC)
+    assert (lake.raw / BTC).stat().st_mtime == seconds
+    report = lake.bring()
+    assert report.exit_code == 3
+    assert account(lake)["present"] is True
+    assert account(lake)["status"] == "read"
+    assert lake.bring().exit_code == 3
+
+
+def test_a_file_with_too_many_bad_rows_is_reported_while_it_is_there(lake: Lake) -> None:
+    lines = (lake.raw / BTC).read_text().splitlines(keepends=True)
+    mixed = "".join(line if number % 5 else "not a candle\n" for number, line in enumerate(lines, 1))
+    upload(lake, mixed.encode())
+    report = lake.bring()
+    assert (report.exit_code, len(report.messages)) == (3, 1)
+    assert "20.0% of its rows were refused" in report.messages[0]
+    aside = lake.raw.parent / "aside"
+    (lake.raw / BTC).rename(aside)
+    assert lake.bring().exit_code == 0
+    aside.rename(lake.raw / BTC)
+    assert lake.bring().messages == report.messages
+
+
+def test_a_file_that_comes_back_is_present_again(lake: Lake, tmp_path: Path) -> None:
+    aside = lake.raw.parent / "aside"
+    (lake.raw / BTC).rename(aside)
+    lake.bring()
+    assert account(lake)["present"] is False
+    aside.rename(lake.raw / BTC)
+    lake.bring()
+    assert account(lake)["present"] is True
+    assert not lake.compare(tmp_path / "new", unseen={})
+
+
+def test_a_file_that_never_was_read_can_be_removed_and_pruned(lake: Lake, tmp_path: Path) -> None:
+    before = read_table(str(lake.folder), "ledger")
+    name = lake.source.put_bad("BTCUSD", "garbage")
+    assert lake.bring().exit_code == 3
+    assert account(lake, name)["status"] == "refused"
+    lake.source.remove(name)
+    assert lake.bring().exit_code == 0
+    assert account(lake, name)["present"] is False
+    lake.bring(options=PRUNE)
+    assert read_table(str(lake.folder), "ledger").equals(before)
+    del lake.source.files[name]
+    assert not lake.compare(tmp_path / "new")
+
+
+def test_a_bad_upload_is_refused_again_after_state_is_lost(lake: Lake, tmp_path: Path) -> None:
+    upload(lake, b"")
+    lake.bring()
+    before = account(lake)
+    shutil.rmtree(lake.folder / "state")
+    assert lake.bring().exit_code == 3
+    assert account(lake) == before
+    assert not lake.compare(tmp_path / "new")
+
+
+def test_pruning_does_not_touch_a_version_whose_successor_was_refused(lake: Lake) -> None:
+    candles = read(lake, "candles")
+    upload(lake, b"")
+    assert lake.bring(options=PRUNE).exit_code == 3
+    assert read(lake, "candles").equals(candles)
+    assert lake.bring(options=PRUNE).exit_code == 3
+    assert read(lake, "candles").equals(candles)
+
+
+# Versions that cannot be read any more, and other files of the same time
+
+
+def make_unseen(lake: Lake, how: str, name: str = BTC) -> None:
+    """Let the version in force of a file be one that is not in the source."""
+    if how == "refused":
+        upload(lake, b"", name)
+    else:
+        lake.source.remove(name)
+
+
+UNSEEN = pytest.mark.parametrize("how", ["refused", "gone"])
+
+
+@UNSEEN
+def test_a_version_of_two_years_is_overlapped_in_one(lake: Lake, tmp_path: Path, how: str) -> None:
+    make_unseen(lake, how)
+    lake.bring()
+    lake.put("BTCUSD", 95, 112, revision=1)  # in January
+    lake.bring()
+    assert not lake.compare(tmp_path / "january")
+    lake.put("BTCUSD", 85, 91, revision=2)  # in December
+    lake.bring()
+    assert not lake.compare(tmp_path / "december")
+    lake.put("BTCUSD", 88, 96, revision=3)  # over New Year
+    lake.bring()
+    assert not lake.compare(tmp_path / "both")
+    now = account(lake)
+    assert now["rows_read"] == sum(now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected"))
+    assert now["rows_superseded"] > 0
+
+
+@UNSEEN
+@pytest.mark.parametrize("revision", [0, 1])
+@pytest.mark.parametrize("back", ["restated", "pruned"])
+@pytest.mark.parametrize("order", ["loses", "is unseen"])
+def test_rows_that_lost_come_back_when_the_other_file_has_them_no_more(
+    lake: Lake, tmp_path: Path, how: str, revision: int, back: str, order: str
+) -> None:
+    if order == "is unseen":
+        make_unseen(lake, how)
+        lake.bring()
+    other = lake.put("BTCUSD", 85, 105, revision)
+    lake.bring()
+    now = account(lake)
+    assert now["rows_identical" if revision == 0 else "rows_superseded"] > 400
+    if order == "loses":
+        make_unseen(lake, how)
+        lake.bring()
+    if back == "restated":
+        lake.put("BTCUSD", 100, 103, revision, other)
+        lake.bring()
+        assert not lake.compare(tmp_path / "new")
+        assert account(lake)["rows_identical" if revision == 0 else "rows_superseded"] < 80
+        return
+    lake.source.remove(other)
+    lake.bring()
+    if how == "gone":  # pruned with it, unless it comes back before
+        put_back(lake)
+    lake.bring(options=PRUNE)
+    del lake.source.files[other]
+    assert not lake.compare(tmp_path / "new")
+    assert account(lake)["rows_kept"] == account(lake)["rows_read"]
+
+
+@pytest.mark.parametrize("revision", [0, 1])
+def test_rows_of_an_unchanged_file_come_back_when_the_other_is_pruned(
+    lake: Lake, tmp_path: Path, revision: int
+) -> None:
+    other = lake.put("BTCUSD", 85, 105, revision)
+    lake.bring()
+    lake.source.remove(other)
+    lake.bring()
+    lake.bring(options=PRUNE)
+    del lake.source.files[other]
+    assert not lake.compare(tmp_path / "new")
+    assert lake.bring(options=PRUNE).run_id is None
+
+
+def test_two_unseen_versions_and_one_more_settle_among_themselves(lake: Lake, tmp_path: Path) -> None:
+    middle = lake.put("BTCUSD", 80, 105, revision=1)
+    lake.bring()
+    make_unseen(lake, "gone")
+    make_unseen(lake, "refused", middle)
+    lake.bring()
+    last = lake.put("BTCUSD", 90, 100, revision=2)
+    lake.bring()
+    assert not lake.compare(tmp_path / "all")
+    lake.put("BTCUSD", 99, 100, revision=2, name=last)
+    lake.bring()
+    assert not lake.compare(tmp_path / "less")
+    put_back(lake, middle)
+    lake.bring()
+    assert not lake.compare(tmp_path / "back")
+
+
+@UNSEEN
+def test_a_version_in_force_stays_when_state_is_lost_as_well(lake: Lake, tmp_path: Path, how: str) -> None:
+    lake.put("BTCUSD", 85, 105, revision=1)
+    lake.bring()
+    make_unseen(lake, how)
+    lake.bring()
+    before, row = read(lake, "candles"), account(lake)
+    shutil.rmtree(lake.folder / "state")
+    lake.bring()
+    assert read(lake, "candles").equals(before)
+    assert account(lake) == row
+    lake.put("BTCUSD", 100, 112, revision=2)
+    lake.bring()
+    now = account(lake)
+    assert now["rows_read"] == sum(now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected"))
+    assert not lake.compare(tmp_path / "new")
