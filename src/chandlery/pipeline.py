@@ -28,7 +28,7 @@ from chandlery.leftovers import (
 from chandlery.models import BUILT_IN, model_names
 from chandlery.plan import Plan, Step, plan
 from chandlery.progress import Silent, Watch
-from chandlery.resuming import Resumption, choose_start, complete_summary, is_forecast
+from chandlery.resuming import Resumption, choose_start, complete_summary, is_forecast, list_gone
 from chandlery.schema import TABLES
 from chandlery.session import Options, RunReport, Session, Stage
 from chandlery.state.fingerprints import describe_changes
@@ -117,9 +117,10 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
         return False
     if summary.gaps != gaps_fingerprint(summary):
         return False
-    years = source.years if source else session.list_years()
-    if _forecast in stages and not (is_forecast(session, years) and (not session.options.prune or not session.list_gone(years))):
-        return False
+    if _forecast in stages:
+        years = source.years if source else session.list_years()
+        if not is_forecast(session, years) or (session.options.prune and list_gone(session, years)):
+            return False
     for stage in stages:
         session.report.stages.append(
             Stage(stage.__name__.strip("_"), len(summary.symbols), 0, len(summary.symbols), 0.0)
@@ -199,7 +200,7 @@ def _forecast(session: Session) -> None:
         )
         return
     years = session.list_years()
-    _forget_gone(session, frozenset(years))
+    _forget_gone(session, years)
     if not years or is_forecast(session, years):
         return
     complete_summary(session, sorted(years))
@@ -287,15 +288,17 @@ def _remember(session: Session, resumption: Resumption, forecasts: int) -> None:
         forget_unknown(session.lake)
 
 
-def _forget_gone(session: Session, symbols: frozenset[str]) -> None:
+def _forget_gone(session: Session, years: dict[str, list[int]]) -> None:
     """Delete the forecasts of symbols without candles if pruning was requested; otherwise report them."""
-    gone = session.list_gone(symbols)
-    if gone and session.options.prune:
-        session.report.published += forget_gone(session.lake, symbols)
-        session.keep(replace(session.summary, forecast="", forecasts=len(session.list_forecasts())))  # scores are to be renewed
-    elif gone:
+    gone = list_gone(session, years)
+    if gone and not session.options.prune:
         found = f"forecasts of {', '.join(gone[:10])} are kept, although the lake has no candles for them"
         session.tell(f"{found}. Hint: --prune deletes them")
+    elif gone:
+        session.report.published += forget_gone(session.lake, frozenset(years))
+        checkpoints = session.summary.checkpoints if years else {}  # should the same candles come back, they are forecast again
+        left = len(session.list_forecasts())
+        session.keep(replace(session.summary, forecast="", forecasts=left, checkpoints=checkpoints))  # scores are to be renewed
 
 
 def _register(session: Session) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "forecast_base",
     "forecast_code",
     "is_forecast",
+    "list_gone",
     "read_checkpoints",
 ]
 
@@ -54,6 +55,16 @@ def is_forecast(session: Session, years: dict[str, list[int]]) -> bool:
     if summary.forecast != candles_fingerprint(summary):
         return False
     return summary.base == forecast_base(session, make_rules(file, sorted(years)))
+
+
+def list_gone(session: Session, years: dict[str, list[int]]) -> list[str]:
+    """Return the symbols that have forecasts and no candles, ascending.
+
+    Args:
+        session: The run.
+        years: Of which the table of candles has objects, by symbol.
+    """
+    return sorted({part["symbol"] for part in session.list_forecasts()}.difference(years))
 
 
 def read_checkpoints(summary: Summary) -> dict[int, str]:

@@ -3,7 +3,7 @@
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -158,10 +158,6 @@ class Session:
             if self._founded is None
             else list_partitions(self.store, "forecasts", {"exchange": self._founded.file.exchange})
         )
-
-    def list_gone(self, symbols: Iterable[str]) -> list[str]:
-        """Return the symbols with forecasts that are not among those with candles, ascending."""
-        return sorted({part["symbol"] for part in self.list_forecasts()}.difference(symbols))
 
     def keep(self, summary: Summary) -> None:
         """Store the summary for later runs."""
