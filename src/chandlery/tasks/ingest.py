@@ -20,6 +20,7 @@ from chandlery.sources.rows import Room
 from chandlery.state.records import FileRecord, Ingested, hash_candles, write_ingested
 from chandlery.tables import MOST_AT_ONCE, conform, damage_told, join_rows, partition_path, scan_content
 from chandlery.tasks.daybook import DayBook
+from chandlery.tasks.past import list_years
 from chandlery.tasks.reading import IngestTask, Reading, note_successors
 
 __all__ = ["UNKNOWN", "IngestResult", "IngestTask", "ingest_symbol"]
@@ -71,6 +72,10 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
     held = publishing.remember()
     task.lake.guard()
     write_ingested(task.lake.store, task.symbol, held)
+    years = list_years(held.days)
+    if task.reread and (lost := sorted({*reading.years_before}.difference(years))):
+        names = ", ".join(map(str, lost))
+        publishing.notes.append(f"candles of {task.symbol} of {names} are lost: no file of the source holds any")
     traded = held.traded
     newest_ms = (traded.start + traded.flags.size) * task.lake.interval_seconds * 1_000 if traded.flags.size else 0
     return IngestResult(
@@ -79,10 +84,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         hash_candles(held),
         int(held.days[0]) if held.days.size else None,
         newest_ms,
-        [
-            1970 + int(year)
-            for year in np.unique(held.days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64))
-        ],
+        years,
         find_problems(task, held.files),
         bool(reading.gone) and not task.prune,
         reading.held_back,

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from chandlery.gaps import barriers
 from chandlery.grid import Ints, Traded
@@ -12,7 +14,7 @@ from chandlery.lake import Lake
 from chandlery.state.checkpoints import Marked, Past, digest_days, mark_past
 from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested, write_ingested
 
-__all__ = ["PastTask", "hold_ingested", "mark_symbol", "read_barriers", "rebuild_ingested", "to_known"]
+__all__ = ["PastTask", "hold_ingested", "list_years", "look_again", "mark_symbol", "read_barriers", "rebuild_ingested", "to_known"]
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,26 @@ def rebuild_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame) -> Ingested:
         ledger: Its rows of the ledger.
     """
     files = [to_known(row) for row in ledger.iter_rows(named=True)]
+    none = np.empty(0, np.int64)
+    return look_again(lake, symbol, Ingested(files, none.astype(np.int32), none.astype(np.uint64), Traded.of(none), {}))
+
+
+def look_again(lake: Lake, symbol: str, held: Ingested) -> Ingested:
+    """Return what is remembered of a symbol's files, with the candles that the table has now."""
     candles = lake.read_candles(symbol)
     steps = candles["open_time"].dt.epoch("ms").to_numpy() // (lake.interval_seconds * 1_000)
     days, digests = digest_days(candles) if candles.height else (np.empty(0, np.int32), np.empty(0, np.uint64))
-    return Ingested(files, days, digests, Traded.of(steps), {})
+    return replace(held, days=days, digests=digests, traded=Traded.of(steps))
+
+
+def list_years(days: NDArray[np.int32]) -> list[int]:
+    """Return the calendar years of days since 1970, ascending.
+
+    Example:
+        >>> list_years(np.array([18261, 18262, 18263], np.int32))
+        [2019, 2020]
+    """
+    return [1970 + int(year) for year in np.unique(days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64))]
 
 
 def to_known(account: dict[str, Any]) -> FileRecord:

@@ -27,7 +27,7 @@ from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import FileRecord, read_ingested
 from chandlery.storage import Store
 from chandlery.tasks.lost import from_arrays, to_arrays
-from chandlery.tasks.past import rebuild_ingested, to_known
+from chandlery.tasks.past import list_years, look_again, rebuild_ingested, to_known
 
 __all__ = ["IngestTask", "Reading", "Successor", "find_reading", "is_current", "note_successors"]
 
@@ -99,6 +99,9 @@ class Reading:
         self.tables = {name: (content, task.lake.decode(name, self._keys, content)) for name, content in zip(names, contents, strict=True)}
         self.accounts = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}
         self.held = held or rebuild_ingested(task.lake, task.symbol, self.tables["ledger"][1])
+        self.years_before = list_years(self.held.days)
+        if task.reread:
+            self.held = look_again(task.lake, task.symbol, self.held)
         self.known = {record.source: record for record in self.held.files}
         self._lost = from_arrays(self.held.lost)
         present = {file.source for file in task.files}
