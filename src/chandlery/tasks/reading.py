@@ -226,11 +226,8 @@ class Reading:
         """
         account, known = self.accounts.get(file.source), self.known.get(file.source)
         sha256 = self._hash(file)
-        if (
-            account is None
-            or account["status"] != "read"
-            or (self.task.restate and known is not None and is_same(known, file))
-        ):
+        is_in_force = known is not None and known.problem is None and is_same(known, file)
+        if account is None or account["status"] != "read" or (self.task.restate and is_in_force):
             self._replace(file.source)
             self.refused[file.source] = refuse(file, error, self.task.lake.file.exchange, self.task.symbol, sha256)
             return
