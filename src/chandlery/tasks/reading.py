@@ -113,6 +113,7 @@ class Reading:
         self.ranges: list[tuple[int, int]] = []
         self.sources: set[str] = set()  # files whose rows in the tables are replaced
         self.held_back = 0
+        # versions in force that are not to be read: gone, with a refused successor, or read under other settings
         self._in_force = {
             source
             for source, row in self.accounts.items()
@@ -126,7 +127,7 @@ class Reading:
 
     def read_all(self) -> None:
         """Read new and changed files, then all files that overlap with files read, until none is left."""
-        waiting = [file for file in self.task.files if not self._is_unchanged(file)]
+        waiting = self._list_unread()
         if self.task.prune:
             gone = {record.source for record in self.gone}
             self.ranges += [span for source in gone if (span := self._known_range(source))]
@@ -143,15 +144,23 @@ class Reading:
     def _has_to_be_read(self, file: RawFile) -> bool:
         return file.source not in self.sources | self._in_force and self._overlaps(self._known_range(file.source))
 
-    def _is_unchanged(self, file: RawFile) -> bool:
-        """Return whether a file is unchanged since it was last read, and need not be read in another way."""
-        task, known = self.task, self.known.get(file.source)
-        if task.reread or file.source not in self.accounts or not is_current(known, file, task.code):
-            return False
-        if known is not None and known.reading != find_reading(task.settings, file.source):
-            self.held_back += known.problem is None and not task.restate
-            return known.problem is None and not task.restate
-        return True
+    def _list_unread(self) -> list[RawFile]:
+        """Return the files that have changed since they were read, or are to be read in another way.
+
+        Of those that were read under other settings nothing is read again unasked: what the tables have of them holds.
+        """
+        unread = []
+        for file in self.task.files:
+            known = self.known.get(file.source)
+            if known is None or self.task.reread or file.source not in self.accounts or not is_current(known, file, self.task.code):
+                unread.append(file)
+            elif known.reading != find_reading(self.task.settings, file.source):
+                if known.problem is not None or self.task.restate:
+                    unread.append(file)
+                else:
+                    self.held_back += 1
+                    self._in_force.add(file.source)
+        return unread
 
     def _known_range(self, source: str) -> tuple[int, int] | None:
         """Return the first and last time in the version of a file that was last read."""
