@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hours import LAST_DAY, SETTINGS, Lake, make_settings, start_lake
+from hours import LAST_DAY, Lake, put_days, start_lake
+from universe import Source
 
-from chandlery.pipeline import Options, RunReport, forecast, ingest, plan, run
+from chandlery.pipeline import Options, RunReport, forecast, ingest, run
 from chandlery.tables import read_table
 
 PRUNE, RESTATE = Options(prune=True), Options(restate=True)
@@ -319,4 +320,248 @@ def test_a_version_in_force_stays_when_state_is_lost_as_well(lake: Lake, tmp_pat
     lake.bring()
     now = account(lake)
     assert now["rows_read"] == sum(now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected"))
+    assert not lake.compare(tmp_path / "new")
+
+
+# Settings of reading
+
+
+def write_seconds(lake: Lake, name: str = "btcusd_009.csv") -> str:
+    """Put a file of a symbol whose times are plain numbers of hours since 1970: no evidence tells their unit."""
+    rows = [f"{1_640_995_200 + 3600 * step},10,11,12,9,1" for step in range(48)]
+    (lake.raw / name).write_text("when,a,b,c,d,e\n" + "\n".join(rows) + "\n")
+    os.utime(lake.raw / name, (1_700_000_000, 1_700_000_000))
+    return name
+
+
+LAYOUT = [{"files": "btcusd_009.csv", "columns": ["time", "open", "close", "high", "low", "volume"]}]
+TURNED = [{"files": BTC, "columns": ["time", "close", "open", "high", "low", "volume"]}]
+
+
+def write_document(lake: Lake) -> str:
+    """Put a JSON document of some candles after those of the CSV file."""
+    source = Source(lake.raw.parent / "more", lake.source.seed, lake.source.start_ms)
+    put_days(source, "BTCUSD", LAST_DAY, 114, name="more.csv")
+    rows = pl.read_csv(source.folder / "more.csv")
+    name = "btcusd_008.json"
+    (lake.raw / name).write_text(json.dumps([list(row) for row in rows.iter_rows()]))
+    os.utime(lake.raw / name, (1_700_000_000, 1_700_000_000))
+    return name
+
+
+def test_a_refused_file_is_read_again_under_a_new_layout(lake: Lake) -> None:
+    name = write_seconds(lake)
+    assert lake.bring().exit_code == 3
+    assert account(lake, name)["status"] == "refused"
+    assert lake.bring(source={"layout": LAYOUT}).exit_code == 0
+    assert (account(lake, name)["status"], account(lake, name)["rows_kept"]) == ("read", 48)
+    assert lake.bring(source={"layout": LAYOUT}).run_id is None
+    candles = read(lake, "candles")
+    report = lake.bring()  # without the layout: what was read by it stays
+    assert report.exit_code == 0
+    assert any("1 files stay as they were read" in note and "--restate" in note for note in report.notes)
+    assert read(lake, "candles").equals(candles)
+    assert lake.bring().run_id is None
+    assert lake.bring(options=RESTATE).exit_code == 3
+    assert account(lake, name)["status"] == "refused"
+    assert read(lake, "candles").height == candles.height - 48
+    assert lake.bring(options=RESTATE).run_id is None
+
+
+def test_a_refused_document_is_read_again_under_another_limit(lake: Lake) -> None:
+    name = write_document(lake)
+    assert lake.bring(source={"max_json_bytes": 100}).exit_code == 3
+    assert account(lake, name)["status"] == "refused"
+    assert lake.bring(source={"max_json_bytes": 100_000}).exit_code == 0
+    assert account(lake, name)["status"] == "read"
+    report = lake.bring(source={"max_json_bytes": 100})
+    assert report.exit_code == 0
+    assert any("stay as they were read" in note for note in report.notes)
+    assert account(lake, name)["status"] == "read"
+
+
+def test_a_file_that_was_read_is_read_in_another_way_by_restate_alone(lake: Lake, tmp_path: Path) -> None:
+    before = read(lake, "candles")
+    report = lake.bring(source={"layout": TURNED})
+    assert any("1 files stay as they were read" in note for note in report.notes)
+    assert read(lake, "candles").equals(before)
+    assert lake.bring(source={"layout": TURNED}).run_id is None
+    report = lake.bring(options=RESTATE, source={"layout": TURNED})
+    after = read(lake, "candles")
+    assert not any("stay as they were read" in note for note in report.notes)
+    assert after["open"].equals(before["close"])
+    assert not lake.compare(tmp_path / "turned", source={"layout": TURNED})
+    assert lake.bring(options=RESTATE, source={"layout": TURNED}).run_id is None
+    lake.bring(options=RESTATE)
+    assert not lake.compare(tmp_path / "back")
+
+
+def test_a_new_file_beside_one_that_was_read_under_other_settings_does_not_read_that_anew(
+    lake: Lake, tmp_path: Path
+) -> None:
+    lake.put("BTCUSD", 90, 112, revision=1)
+    lake.bring(source={"layout": TURNED})
+    before = read(lake, "candles").filter(pl.col("source") == BTC)
+    unseen = {"BTCUSD": [BTC]}  # the text of its superseded rows is known as it was parsed
+    assert lake.compare(tmp_path / "new", unseen=unseen) == []
+    assert before.height > 1000
+    name = lake.put("BTCUSD", 80, 95, revision=2)
+    lake.bring(source={"layout": TURNED})
+    assert account(lake, name)["rows_kept"] > 300
+    assert lake.compare(tmp_path / "more", unseen=unseen) == []
+    lake.bring()
+    assert lake.compare(tmp_path / "back", unseen=unseen) == []
+
+
+def test_another_share_of_bad_rows_changes_what_is_reported_and_no_candle(lake: Lake) -> None:
+    lines = (lake.raw / BTC).read_text().splitlines(keepends=True)
+    mixed = "".join(line if number % 50 else "not a candle\n" for number, line in enumerate(lines, 1))
+    upload(lake, mixed.encode())
+    assert lake.bring().exit_code == 0
+    before = read(lake, "candles")
+    assert lake.bring(source={"max_rejected_share": 0.01}).exit_code == 3
+    assert read(lake, "candles").equals(before)
+    assert lake.bring(source={"max_rejected_share": 0.01}).exit_code == 3
+    assert lake.bring().exit_code == 0
+    assert read(lake, "candles").equals(before)
+
+
+def test_a_restatement_that_cannot_read_a_version_in_force_is_asked_for(lake: Lake) -> None:
+    upload(lake, b"")  # its successor is another version: that is no reason to give up the one in force
+    lake.bring()
+    before = read(lake, "candles")
+    assert lake.bring(options=RESTATE, source={"layout": TURNED}).exit_code == 3
+    assert read(lake, "candles").equals(before)
+
+
+# Lost state
+
+STAGES: dict[str, Callable[..., RunReport]] = {"ingest": ingest, "forecast": forecast, "run": run}
+LOST = [
+    "state",
+    "state/summary.json",
+    "state/ingest",
+    "state/ingest/BTCUSD.state",
+    "state/scores",
+    "state/checkpoints",
+    "state/gather",
+    "state/activity.state",
+    "artefacts/all",
+]
+
+
+def lose(lake: Lake, name: str) -> None:
+    path = lake.folder / name
+    assert path.exists()
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("symbols", [(), ("ETHUSD",)])
+@pytest.mark.parametrize("stage", STAGES)
+def test_without_its_state_a_lake_loses_nothing(
+    lake: Lake, tmp_path: Path, stage: str, symbols: tuple[str, ...]
+) -> None:
+    make_unseen(lake, "gone")
+    lake.bring()
+    before = lake.objects()
+    lose(lake, "state")
+    assert lake.bring(STAGES[stage], symbols=symbols).exit_code == 0
+    tables = {path: content for path, content in before.items() if not path.startswith(("state/", "runs/", "lease"))}
+    now = lake.objects()
+    assert [path for path in tables if now.get(path) != tables[path]] == []
+    lake.bring()
+    assert not lake.compare(tmp_path / "new")
+    assert lake.bring().run_id is None
+
+
+@pytest.mark.parametrize("name", LOST)
+@pytest.mark.parametrize("stages", [("run",), ("forecast", "run"), ("ingest", "forecast")])
+def test_an_append_to_what_is_left_ends_in_the_bytes_of_a_new_lake(
+    lake: Lake, tmp_path: Path, name: str, stages: tuple[str, ...]
+) -> None:
+    lose(lake, name)
+    lake.put("BTCUSD", LAST_DAY, 114)
+    lake.put("ETHUSD", LAST_DAY, 114)
+    for stage in stages:
+        assert lake.bring(STAGES[stage]).exit_code == 0
+    assert not lake.compare(tmp_path / "new")
+    assert lake.bring().run_id is None
+
+
+@pytest.mark.parametrize("year", [2018, 2019])
+def test_candles_that_are_missing_are_read_again(lake: Lake, tmp_path: Path, year: int) -> None:
+    (path,) = lake.folder.glob(f"candles/*/symbol=BTCUSD/year={year}/*.parquet")
+    path.unlink()
+    report = lake.bring()
+    assert any("candles of BTCUSD are missing" in note for note in report.notes)
+    assert not lake.compare(tmp_path / "new")
+    assert lake.bring().run_id is None
+
+
+@UNSEEN
+def test_candles_that_are_missing_and_cannot_be_read_again_are_given_up_once(
+    lake: Lake, tmp_path: Path, how: str
+) -> None:
+    lake.put("BTCUSD", LAST_DAY, 114)
+    make_unseen(lake, how)
+    lake.bring()
+    (path,) = lake.folder.glob("candles/*/symbol=BTCUSD/year=2018/*.parquet")
+    path.unlink()
+    report = lake.bring()
+    assert read(lake, "candles")["open_time"].dt.year().unique().to_list() == [2019]
+    assert any("candles of BTCUSD of 2018 are lost" in note for note in report.notes)
+    assert lake.bring().run_id is None
+    put_back(lake)
+    lake.bring()
+    assert not lake.compare(tmp_path / "new")
+
+
+# Symbols without candles
+
+
+def test_forecasts_of_a_symbol_without_candles_stay_until_they_are_pruned(lake: Lake, tmp_path: Path) -> None:
+    lake.source.remove(ETH)
+    del lake.source.files[ETH]
+    before = read(lake, "forecasts", "ETHUSD")
+    lake.bring(ingest, PRUNE)
+    assert set(read_table(str(lake.folder), "candles")["symbol"]) == {"BTCUSD"}
+    report = lake.bring(forecast)
+    assert any("forecasts of ETHUSD stay" in note and "--prune" in note for note in report.notes)
+    assert read(lake, "forecasts", "ETHUSD").equals(before)
+    assert set(read_table(str(lake.folder), "scores")["symbol"]) == {"BTCUSD", "ETHUSD"}
+    assert lake.bring(forecast).run_id is None
+    lake.bring(forecast, PRUNE)
+    assert set(read_table(str(lake.folder), "forecasts")["symbol"]) == {"BTCUSD"}
+    assert set(read_table(str(lake.folder), "scores")["symbol"]) == {"BTCUSD"}
+    assert not lake.compare(tmp_path / "new")
+    assert lake.bring(options=PRUNE).run_id is None
+
+
+def test_a_run_that_prunes_takes_candles_and_forecasts(lake: Lake, tmp_path: Path) -> None:
+    lake.source.remove(ETH)
+    del lake.source.files[ETH]
+    lake.bring(options=PRUNE)
+    assert not lake.compare(tmp_path / "new")
+
+
+def test_forecasts_of_a_lake_without_any_candles_stay_until_they_are_pruned(lake: Lake, tmp_path: Path) -> None:
+    for name in (BTC, ETH):
+        lake.source.remove(name)
+    lake.source.put_bad("LTCUSD", "empty")  # a source without any file is a mistake
+    assert lake.bring(ingest, PRUNE).exit_code == 3
+    assert not list(lake.folder.glob("candles/**/*.parquet"))
+    lake.bring(forecast)
+    assert set(read_table(str(lake.folder), "forecasts")["symbol"]) == {"BTCUSD", "ETHUSD"}
+    lake.bring(forecast, PRUNE)
+    for table in ("forecasts", "scores", "models"):
+        assert not list(lake.folder.glob(f"{table}/**/*.parquet"))
+    assert lake.bring(forecast, PRUNE).run_id is None
+    for name in (BTC, ETH):
+        put_back(lake, name)
+    (lake.raw / "ltcusd_000.csv").unlink()
+    del lake.source.files["ltcusd_000.csv"]
+    lake.bring(options=PRUNE)
     assert not lake.compare(tmp_path / "new")
