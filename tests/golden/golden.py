@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +56,8 @@ SAME_BITS = {
     "POLARS_MAX_THREADS": "1",
     "TZ": "UTC",
 }
-LEFT_OUT = ("AWS_", "CHANDLERY_", "NPY_", "NUMBA_CPU_", "OPENBLAS_", "POLARS_")  # of the environment
+LEFT_OUT = ("AWS_", "CHANDLERY_", "NPY_", "NUMBA_", "OPENBLAS_", "POLARS_")  # of the environment
+TAKEN_ALONG = "NUMBA_CACHE_DIR"  # where the package cannot be written
 # Every model is fitted in December and in January; there are checkpoints of the first and the tenth of January.
 SYMBOLS = ("BTCUSD", "ETHUSD", "LTCUSD")
 START, DAYS, INTERVAL_MINUTES = dt.date(2018, 11, 7), 66, 5
@@ -160,7 +162,7 @@ def run_golden() -> Found:
     Raises:
         RuntimeError: The run failed.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+    kept = {name: os.environ[name] for name in os.environ if name == TAKEN_ALONG or not name.startswith(LEFT_OUT)}
     paths = [str(Path(chandlery.__file__).parents[1]), *filter(None, [kept.get("PYTHONPATH")])]
     environment = kept | SAME_BITS | {"PYTHONPATH": os.pathsep.join(paths)}
     with tempfile.TemporaryDirectory(prefix="chandlery-golden-") as folder:
@@ -174,9 +176,9 @@ def run_golden() -> Found:
 def write_raw(folder: Path) -> None:
     """Write the raw files: CSV and JSON, all with planted faults, and a later file with other versions of some candles.
 
-    Two files lack runs of candles, from likely ones to improbable ones, and one has a stretch of wild prices, so that
-    the limits for these decide something. Modification times are fixed: they stand in the ledger, and decide which
-    version of a candle stays.
+    Two files lack runs of candles, from likely ones to improbable ones, and have a day without a move; one has a
+    stretch of wild prices. So the limits for these decide something. Modification times are fixed: they stand in the
+    ledger, and decide which version of a candle stays.
     """
     for form, symbols in (("csv", SYMBOLS[:2]), ("json", SYMBOLS[2:])):
         plan = SamplePlan(SYMBOLS, DAYS, START, INTERVAL_MINUTES, form, fault_share=0.002, seed=11)
@@ -185,9 +187,12 @@ def write_raw(folder: Path) -> None:
                 (folder / file.name).write_bytes(file.content)
     for name in ("btcusd.csv", "ethusd.csv"):
         header, *lines = (folder / name).read_text().splitlines()
+        still = float(lines[6_000].split(",")[1])
+        lines[6_000:6_300] = [reprice(line, lambda _, price=still: price) for line in lines[6_000:6_300]]
         if name == "ethusd.csv":
-            lines[12_500:12_700] = map(shake, lines[12_500:12_700], range(200))
-            again = [line.rpartition(",")[0] + ",1.5" if place % 3 else line for place, line in enumerate(lines[3000:3300])]
+            lines[12_500:12_700:2] = [reprice(line, lambda price: price * 1.02) for line in lines[12_500:12_700:2]]
+            some = enumerate(lines[3_000:3_300])
+            again = [line.rpartition(",")[0] + ",1.5" if place % 3 else line for place, line in some]
             (folder / "ethusd_again.csv").write_text("\n".join([header, *again]) + "\n")
         for count in range(14, 2, -1):
             del lines[1_000 * count : 1_000 * count + count]
@@ -196,11 +201,11 @@ def write_raw(folder: Path) -> None:
         os.utime(path, (MODIFIED + number, MODIFIED + number))
 
 
-def shake(line: str, place: int) -> str:
-    """Return a line of CSV with its prices 2 % higher at every other place; a faulty line as it is."""
+def reprice(line: str, change: Callable[[float], float]) -> str:
+    """Return a line of CSV with its prices changed; a faulty line as it is."""
     time, *prices, volume = line.split(",")
     try:
-        return ",".join([time, *(f"{float(price) * (1 + place % 2 / 50):.6g}" for price in prices), volume])
+        return ",".join([time, *(f"{change(float(price)):.6g}" for price in prices), volume])
     except ValueError:
         return line
 
