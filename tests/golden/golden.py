@@ -56,8 +56,8 @@ SAME_BITS = {
     "POLARS_MAX_THREADS": "1",
     "TZ": "UTC",
 }
-LEFT_OUT = ("AWS_", "CHANDLERY_", "NPY_", "NUMBA_", "OPENBLAS_", "POLARS_")  # of the environment
-TAKEN_ALONG = "NUMBA_CACHE_DIR"  # where the package cannot be written
+# Of the environment. In a NUMBA_CACHE_DIR kernels stay as they were when one that they call has changed: see jit.
+LEFT_OUT = ("AWS_", "CHANDLERY_", "NPY_", "NUMBA_", "OPENBLAS_", "POLARS_")
 # Every model is fitted in December and in January; there are checkpoints of the first and the tenth of January.
 SYMBOLS = ("BTCUSD", "ETHUSD", "LTCUSD")
 START, DAYS, INTERVAL_MINUTES = dt.date(2018, 11, 7), 66, 5
@@ -162,7 +162,7 @@ def run_golden() -> Found:
     Raises:
         RuntimeError: The run failed.
     """
-    kept = {name: os.environ[name] for name in os.environ if name == TAKEN_ALONG or not name.startswith(LEFT_OUT)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
     paths = [str(Path(chandlery.__file__).parents[1]), *filter(None, [kept.get("PYTHONPATH")])]
     environment = kept | SAME_BITS | {"PYTHONPATH": os.pathsep.join(paths)}
     with tempfile.TemporaryDirectory(prefix="chandlery-golden-") as folder:
