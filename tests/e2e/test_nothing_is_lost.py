@@ -359,7 +359,7 @@ def test_a_refused_file_is_read_again_under_a_new_layout(lake: Lake) -> None:
     candles = read(lake, "candles")
     report = lake.bring()  # without the layout: what was read by it stays
     assert report.exit_code == 0
-    assert any("1 files stay as they were read" in note and "--restate" in note for note in report.notes)
+    assert any("1 file was read under other settings" in note and "--restate" in note for note in report.notes)
     assert read(lake, "candles").equals(candles)
     assert lake.bring().run_id is None
     assert lake.bring(options=RESTATE).exit_code == 3
@@ -376,19 +376,19 @@ def test_a_refused_document_is_read_again_under_another_limit(lake: Lake) -> Non
     assert account(lake, name)["status"] == "read"
     report = lake.bring(source={"max_json_bytes": 100})
     assert report.exit_code == 0
-    assert any("stay as they were read" in note for note in report.notes)
+    assert any("read under other settings" in note for note in report.notes)
     assert account(lake, name)["status"] == "read"
 
 
 def test_a_file_that_was_read_is_read_in_another_way_by_restate_alone(lake: Lake, tmp_path: Path) -> None:
     before = read(lake, "candles")
     report = lake.bring(source={"layout": TURNED})
-    assert any("1 files stay as they were read" in note for note in report.notes)
+    assert any("1 file was read under other settings" in note for note in report.notes)
     assert read(lake, "candles").equals(before)
     assert lake.bring(source={"layout": TURNED}).run_id is None
     report = lake.bring(options=RESTATE, source={"layout": TURNED})
     after = read(lake, "candles")
-    assert not any("stay as they were read" in note for note in report.notes)
+    assert not any("read under other settings" in note for note in report.notes)
     assert after["open"].equals(before["close"])
     assert not lake.compare(tmp_path / "turned", source={"layout": TURNED})
     assert lake.bring(options=RESTATE, source={"layout": TURNED}).run_id is None
@@ -496,7 +496,7 @@ def test_candles_that_are_missing_are_read_again(lake: Lake, tmp_path: Path, yea
     (path,) = lake.folder.glob(f"candles/*/symbol=BTCUSD/year={year}/*.parquet")
     path.unlink()
     report = lake.bring()
-    assert any("candles of BTCUSD are missing" in note for note in report.notes)
+    assert any("objects of BTCUSD are missing" in note for note in report.notes)
     assert not lake.compare(tmp_path / "new")
     assert lake.bring().run_id is None
 
@@ -529,7 +529,7 @@ def test_forecasts_of_a_symbol_without_candles_stay_until_they_are_pruned(lake: 
     lake.bring(ingest, PRUNE)
     assert set(read_table(str(lake.folder), "candles")["symbol"]) == {"BTCUSD"}
     report = lake.bring(forecast)
-    assert any("forecasts of ETHUSD stay" in note and "--prune" in note for note in report.notes)
+    assert any("forecasts of ETHUSD are kept" in note and "--prune" in note for note in report.notes)
     assert read(lake, "forecasts", "ETHUSD").equals(before)
     assert set(read_table(str(lake.folder), "scores")["symbol"]) == {"BTCUSD", "ETHUSD"}
     assert lake.bring(forecast).run_id is None
