@@ -61,24 +61,34 @@ def predict_symbol(task: SymbolTask) -> Predicted:
     """
     give_back_memory()
     run = SymbolRun(task)
-    years = tuple[int, ...]()
     sums: Arrays = {}
     work, store = task.work, task.work.lake.store
     with store.behind() as later:
         for horizon, held in enumerate(run.read_held()):
             give_back_memory()  # else a horizon's arrays come to lie between what the one before has left
-            horizon_run = HorizonRun(run, horizon)
-            served = horizon_run.serve()
-            horizon_run.check(served)
-            for put in horizon_run.publish(served, held):
-                later(put)
-            years = horizon_run.years()
-            sums |= name_arrays(str(horizon_run.horizon_minutes), horizon_run.score(served))
+            sums |= predict_horizon(run, horizon, held, later)
         for day, state in run.states.items():
             later(partial(work.save, day, "forecast", task.symbol, state))
         work.lake.guard()
         later(partial(put_arrays, store, scores_path(task.symbol), sums))
-    return Predicted(task.symbol, years, sum(run.puts))
+    return Predicted(task.symbol, run.years(), sum(run.puts))
+
+
+def predict_horizon(run: "SymbolRun", horizon: int, held: bytes | None, later: Callable[[Callable[[], None]], None]) -> Arrays:
+    """Publish the forecasts of one horizon, and return its score sums; its arrays are let go before those of the next.
+
+    Args:
+        run: The symbol.
+        horizon: Its place among the horizons.
+        held: The object of the span's first year, where rows from before the span stay in it.
+        later: Makes what puts an object run, now or soon.
+    """
+    horizon_run = HorizonRun(run, horizon)
+    served = horizon_run.serve()
+    horizon_run.check(served)
+    for put in horizon_run.publish(served, held):
+        later(put)
+    return name_arrays(str(horizon_run.horizon_minutes), horizon_run.score(served))
 
 
 class SymbolRun:
@@ -133,6 +143,19 @@ class SymbolRun:
     def keys(self, horizon_minutes: int, year: int) -> dict[str, Any]:
         """Return the partition keys of a horizon's forecasts of a year."""
         return {"exchange": self.work.lake.file.exchange, "symbol": self.symbol, "horizon_minutes": horizon_minutes, "year": year}
+
+    def rows_before(self, horizon_minutes: int, year: int) -> int:
+        """Return how many forecasts of a horizon and year were published before the span."""
+        counts = pick_arrays(f"{horizon_minutes}/published", self.kept)
+        return int(counts["rows"]) if counts and int(counts["year"]) == year else 0
+
+    def years(self) -> tuple[int, ...]:
+        """Return the years whose forecasts are written: those of the span's issues, and the first where rows before the span stay."""
+        issued, span = self.issues.issued_ms, self.work.span
+        own = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
+        first = year_of(span.since * DAY_MS)
+        stays = span.resumed and self.rows_before(self.work.rules.horizons[0], first)  # every horizon has the same issues
+        return tuple(sorted({*own, first} if stays else own))
 
     def read_held(self) -> Iterator[bytes | None]:
         """Yield the object of the span's first year, of each horizon; None where all of it is computed."""
@@ -311,13 +334,13 @@ class HorizonRun:
         """
         lake, span = self.work.lake, self.work.span
         self._note_rows()
-        for year in self.years():
+        for year in self.run.years():
             keys = self.keys(year)
             rows = self.to_forecasts(served, year)
             is_first = span.resumed and year == year_of(span.since * DAY_MS)
             if is_first:
                 before = lake.decode("forecasts", keys, held).filter(pl.col("issued_at") <= pl.lit(span.since * DAY_MS).cast(TIME))
-                if before.height != self._rows_before(year):
+                if before.height != self.run.rows_before(self.horizon_minutes, year):
                     raise StateLostError(partition_path("forecasts", keys), int(np.datetime64(str(year), "D").astype(int)) - 1)
                 rows = join_rows("forecasts", before, rows)
             yield partial(self._put, keys, rows, held if is_first else None)
@@ -331,18 +354,6 @@ class HorizonRun:
         """Return the partition keys of a year's forecasts."""
         return self.run.keys(self.horizon_minutes, year)
 
-    def years(self) -> tuple[int, ...]:
-        """Return the years whose forecasts are written: those of the span's issues, and the first where rows before the span stay."""
-        issued, span = self.issues.issued_ms, self.work.span
-        own = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
-        first = year_of(span.since * DAY_MS)
-        return tuple(sorted({*own, first} if span.resumed and self._rows_before(first) else own))
-
-    def _rows_before(self, year: int) -> int:
-        """Return how many forecasts of a year were published before the span."""
-        counts = pick_arrays("published", self.kept)
-        return int(counts["rows"]) if counts and int(counts["year"]) == year else 0
-
     def _note_rows(self) -> None:
         """Keep with each checkpoint how many forecasts its year has up to then: rows that are lost are noticed."""
         issued, span = self.issues.issued_ms, self.work.span
@@ -350,7 +361,7 @@ class HorizonRun:
             year = year_of(day * DAY_MS)
             first = int(cut_year(issued, year).start)
             rows = max(int(np.searchsorted(issued, day * DAY_MS, side="right")) - first, 0)
-            before = self._rows_before(year) if span.resumed else 0
+            before = self.run.rows_before(self.horizon_minutes, year) if span.resumed else 0
             self._save(day, "published", {"year": np.array(year), "rows": np.array(rows + before)})
 
     def score(self, served: Served) -> Arrays:
