@@ -8,7 +8,7 @@ from chandlery.founding import make_rules, propose
 from chandlery.grid import DAY_MS
 from chandlery.lake import LakeFile
 from chandlery.progress import Silent
-from chandlery.resuming import forecast_base, read_checkpoints
+from chandlery.resuming import forecast_base, list_gone, read_checkpoints
 from chandlery.session import Options, Session
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
@@ -18,6 +18,8 @@ from chandlery.tasks.ingest import UNKNOWN
 from chandlery.tasks.reading import find_reading, is_current
 
 __all__ = ["Plan", "Step", "plan"]
+
+FORGOTTEN = "state is missing, damaged or of another version"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -57,12 +59,15 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         if symbol != UNKNOWN:
             changes[symbol] = first_ms
     if steps or session.summary.gaps != gaps_fingerprint(session.summary):
-        steps.append(
-            Step(
-                "gaps", "all", "classify gaps again", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"
-            )
-        )
-    return Plan(steps + _plan_forecast(session, source, changes))
+        steps.append(Step("gaps", "all", "classify gaps again", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"))
+    return Plan(steps + _plan_forecast(session, source, changes) + _plan_pruning(session, source))
+
+
+def _plan_pruning(session: Session, source: Source) -> list[Step]:
+    """Return which forecasts would be taken away: of symbols that have no candles already."""
+    if not session.options.prune or not (gone := list_gone(session, source.years)):
+        return []
+    return [Step("forecast", symbol, "delete its forecasts", "no candles of it, and --prune", "") for symbol in gone]
 
 
 def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, int]:
@@ -76,7 +81,7 @@ def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, i
         reading = session.settings.source.reading
         fresh += [raw for raw in files if raw not in fresh and known[raw.source].reading != find_reading(reading, raw.source)]
     if not known:
-        why = "new symbol, or its state is missing"
+        why = FORGOTTEN if symbol in source.years else "new symbol"
     elif fresh:
         why = "new or changed files"
     elif source.has_lost(symbol):
@@ -123,7 +128,8 @@ def _plan_forecast(session: Session, source: Source, changes: dict[str, int]) ->
         name: (held.first_day, held.newest_ms) for name, held in summary.symbols.items() if held.first_day is not None
     }
     if not spans:
-        return [Step("forecast", "all", "compute the whole past", "no candles known yet", "grows with the candles")]
+        why = FORGOTTEN if source.years else "no candles yet"
+        return [Step("forecast", "all", "compute the whole past", why, "grows with the candles")]
     return [_plan_span(session, file, base, spans, changes)]
 
 
