@@ -1,4 +1,4 @@
-"""What is published stays: bad uploads, files that are gone, other settings of reading, and lost state take nothing away."""
+"""What is published stays: no bad upload, removed file, other setting of reading or lost state takes anything away."""
 
 import datetime as dt
 import gzip
@@ -237,7 +237,9 @@ def test_a_version_of_two_years_is_overlapped_in_one(lake: Lake, tmp_path: Path,
     lake.bring()
     assert not lake.compare(tmp_path / "both")
     now = account(lake)
-    assert now["rows_read"] == sum(now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected"))
+    assert now["rows_read"] == sum(
+        now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
+    )
     assert now["rows_superseded"] > 0
 
 
@@ -319,7 +321,9 @@ def test_a_version_in_force_stays_when_state_is_lost_as_well(lake: Lake, tmp_pat
     lake.put("BTCUSD", 100, 112, revision=2)
     lake.bring()
     now = account(lake)
-    assert now["rows_read"] == sum(now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected"))
+    assert now["rows_read"] == sum(
+        now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
+    )
     assert not lake.compare(tmp_path / "new")
 
 

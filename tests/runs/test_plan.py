@@ -9,8 +9,8 @@ import pytest
 from hours import LAST_DAY, SETTINGS, Lake, make_settings
 
 from chandlery.pipeline import Options, ingest, plan
-from chandlery.session import Session
 from chandlery.progress import Silent
+from chandlery.session import Session
 from chandlery.survey import survey_source
 
 Change = Callable[[Lake], dict[str, Any] | None]
@@ -103,7 +103,12 @@ CHANGES: list[Change] = [
     nothing, append, append_all, late_file, restated_file, pruned_file, forecasts_to_prune, only_ingested,
     restated_horizons, other_layout, other_exchange_not_given, lost_forecast, one_symbol,
 ]  # fmt: skip
-POSSIBLE: list[Change] = [lost_state, lost_summary, lost_candles, removed_file]  # of which a plan cannot know that bytes will be equal
+POSSIBLE: list[Change] = [
+    lost_state,
+    lost_summary,
+    lost_candles,
+    removed_file,
+]  # of which a plan cannot know that bytes will be equal
 
 
 def look(lake: Lake, settings: dict[str, Any]) -> tuple[set[str], set[str], set[str], set[str]]:
