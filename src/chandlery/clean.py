@@ -255,10 +255,13 @@ def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, 
             same, superseded, rejected = same + int(row["rows_identical"]), superseded + before, rejected - before
     row |= {"rows_kept": kept, "rows_identical": same, "rows_superseded": superseded, "rows_rejected": rejected}
     if row["rows_read"] != kept + same + superseded + rejected:
+        hint = "report this as a bug, with the file"
+        if version.kept is not None:
+            hint = "candles of it are missing from the lake, and it cannot be read again: upload it again, or remove it and run with --prune"
         raise LawError(
             f"{version.source}: {row['rows_read']} rows read, {kept} kept, {same} identical, {superseded} superseded, {rejected} rejected",
             "every row accounted for",
-            "report this as a bug, with the file",
+            hint,
         )
     return {name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "symbol"}}
 
