@@ -76,7 +76,7 @@ class Lake:
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
 
     def copy(self, folder: Path) -> "Lake":
-        """Return a copy of the lake and of its raw files, brought up to date: a copied file counts as another version."""
+        """Return a copy of the lake and of its raw files, brought up to date: a copied file is a new version."""
         shutil.copytree(self.raw, folder / "raw")
         shutil.copytree(self.folder, folder / "lake")
         source = replace(self.source, folder=folder / "raw", files=copy.deepcopy(self.source.files))

@@ -15,6 +15,7 @@ import pytest
 from hours import LAST_DAY, Lake, put_days, start_lake
 from universe import Source
 
+from chandlery.errors import LawError
 from chandlery.pipeline import Options, RunReport, forecast, ingest, run
 from chandlery.tables import read_table
 
@@ -520,6 +521,22 @@ def test_candles_that_are_missing_and_cannot_be_read_again_are_given_up_once(
     assert lake.bring().run_id is None
     put_back(lake)
     lake.bring()
+    assert not lake.compare(tmp_path / "new")
+
+
+@pytest.mark.parametrize("act", ["upload again", "prune"])
+def test_a_file_that_overlaps_with_candles_that_are_lost_says_what_to_do(lake: Lake, tmp_path: Path, act: str) -> None:
+    lake.source.remove(BTC)
+    lake.bring()
+    shutil.rmtree(next(lake.folder.glob("candles/*/symbol=BTCUSD")) / "year=2018")
+    lake.put("BTCUSD", 85, 100, revision=1)
+    with pytest.raises(LawError, match=r"2570 rows read.* upload it again, or .*--prune"):
+        lake.bring()
+    if act == "upload again":
+        put_back(lake)
+    else:
+        del lake.source.files[BTC]
+    lake.bring(options=Options(prune=act == "prune"))
     assert not lake.compare(tmp_path / "new")
 
 

@@ -65,7 +65,10 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "relative module": ("from . import base\nvalue = base.ONE + 3", PACKAGE),
     "in a function": ("def four():\n    import base\n    return base.ONE + 3\nvalue = four()", PACKAGE),
     "in a class": ("class Four:\n    from base import ONE\nvalue = Four.ONE + 3", PACKAGE),
-    "where possible": ("try:\n    import nowhere_at_all\nexcept ImportError:\n    from base import ONE\nvalue = ONE + 3", PACKAGE),
+    "where possible": (
+        "try:\n    import nowhere_at_all\nexcept ImportError:\n    from base import ONE\nvalue = ONE + 3",
+        PACKAGE,
+    ),
     "package": ("import tools\nvalue = tools.SIDES + 1", PACKAGE),
     "module of a package": ("import tools.shapes\nvalue = tools.shapes.SIDES + 1", PACKAGE),
     "module of a package as": ("import tools.shapes as s\nvalue = s.SIDES + 1", PACKAGE),
@@ -181,8 +184,8 @@ def test_a_module_beside_it_that_changes_is_run_again(tmp_path: Path) -> None:
 
 def test_an_extension_runs_once_for_each_text(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    name = write(tmp_path, {"own.py": "import helper\nhelper.note('own ')\nvalue = 1",
-                            "helper.py": f"def note(text):\n    with open({str(log)!r}, 'a') as file:\n        file.write(text)\nnote('helper ')"})  # fmt: skip
+    helper = f"def note(text):\n    with open({str(log)!r}, 'a') as file:\n        file.write(text)\nnote('helper ')"
+    name = write(tmp_path, {"own.py": "import helper\nhelper.note('own ')\nvalue = 1", "helper.py": helper})
     load_extensions([name, name])
     load_extensions([name])
     assert log.read_text() == "helper own "
@@ -229,7 +232,7 @@ def make_work(names: tuple[str, ...]) -> Work:
 def test_work_carries_the_texts_to_a_process_without_the_files(tmp_path: Path) -> None:
     names = tuple(
         write(tmp_path / folder, {
-            "own.py": FEATURE.format(name=f"x_{folder}", factor="helpers.FACTOR").replace("from chan", "import helpers\nfrom chan"),
+            "own.py": f"import helpers\n{FEATURE.format(name=f'x_{folder}', factor='helpers.FACTOR')}",
             "helpers.py": "from pack.deep import FACTOR",
             "pack/__init__.py": "",
             "pack/deep.py": f"FACTOR = {factor}",
