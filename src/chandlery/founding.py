@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from chandlery.config import Settings, parse_interval, parse_minutes
+from chandlery.config import ForecastSettings, Settings, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension
 from chandlery.lake import Extension, LakeFile
@@ -41,7 +41,7 @@ def propose(settings: Settings, interval: str) -> Founded:
     Raises:
         SettingsError: A horizon is no multiple of the interval, or a model is not known.
     """
-    wanted = read_settings(settings)
+    wanted = read_settings(settings.forecast)
     wanted["models"] = wanted["models"] or model_names(settings.forecast.extensions)
     file = LakeFile(LAKE_FORMAT, settings.source.exchange, interval, **wanted)
     extensions = tuple(settings.forecast.extensions)
@@ -50,9 +50,8 @@ def propose(settings: Settings, interval: str) -> Founded:
     return Founded(file, extensions)
 
 
-def read_settings(settings: Settings) -> dict[str, Any]:
+def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
     """Return the values of the settings that a lake fixes, in the form of `lake.json`."""
-    forecast = settings.forecast
     return {
         "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
         "models": list(forecast.models),
@@ -64,13 +63,19 @@ def read_settings(settings: Settings) -> dict[str, Any]:
 
 
 def reconcile(
-    file: LakeFile, settings: Settings, *, restate: bool, describe_cost: Callable[[LakeFile], str]
+    file: LakeFile,
+    settings: Settings,
+    recall: Callable[[], ForecastSettings],
+    *,
+    restate: bool,
+    describe_cost: Callable[[LakeFile], str],
 ) -> Founded:
     """Return the settings of a run on an existing lake: the lake's own values, or the run's where the lake has none.
 
     Args:
         file: The lake's `lake.json`.
         settings: Of the run. A setting that is not given is taken from the lake.
+        recall: Returns the settings of the run that computed the lake's forecasts, for what neither of them gives.
         restate: Whether a setting that differs replaces the lake's value.
         describe_cost: Returns in words what would be computed again.
 
@@ -80,9 +85,13 @@ def reconcile(
     if "exchange" in settings.source.model_fields_set and settings.source.exchange != file.exchange:
         found = f"exchange {settings.source.exchange!r} for a lake of {file.exchange!r}"
         raise SettingsError(found, "the exchange of the lake", "leave [source] exchange out, or write to a new --lake")
-    wanted, given = read_settings(settings), settings.forecast.model_fields_set
+    given = settings.forecast.model_fields_set
+    wanted = read_settings(settings.forecast)
     wanted["models"] = wanted["models"] or file.models
     held = {name: getattr(file, name) for name in FIXED}
+    if any(held[name] is None and name not in given for name in FIXED):
+        wanted = read_settings(recall().model_copy(update={name: getattr(settings.forecast, name) for name in given}))
+        wanted["models"] = wanted["models"] or file.models
     differs = [name for name in FIXED if name in given and held[name] is not None and compared(wanted[name]) != compared(held[name])]
     changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]
     now = {name: wanted[name] if name in differs or held[name] is None else held[name] for name in FIXED}

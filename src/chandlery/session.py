@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chandlery.config import Settings
+from chandlery.config import ForecastSettings, Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.estimates import describe_whole, far_seconds
@@ -111,9 +111,23 @@ class Session:
             self._founded = reconcile(
                 self._stored,
                 self.settings,
+                self._recall,
                 restate=self.options.restate,
                 describe_cost=lambda file: describe_whole(file, self.summary),
             )
+
+    def _recall(self) -> ForecastSettings:
+        """Return the settings of the newest run that computed forecasts, by its record; the present ones where there is none."""
+        for entry in reversed(self.store.list("runs/")):
+            try:
+                record = msgspec.json.decode(self.store.get(entry.path) or b"")
+                if any(stage["name"] == "forecast" and stage["computed"] for stage in record["report"]["stages"]):
+                    held = record["settings"]["forecast"]
+                    known = {name: held[name] for name in ForecastSettings.model_fields if name in held}
+                    return ForecastSettings(**known)
+            except (msgspec.DecodeError, KeyError, TypeError, ValueError):  # another's object, or of another form
+                continue
+        return self.settings.forecast
 
     @property
     def founded(self) -> Founded | None:
