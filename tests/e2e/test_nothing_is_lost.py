@@ -19,6 +19,8 @@ from chandlery.errors import LawError
 from chandlery.pipeline import Options, RunReport, forecast, ingest, run
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 PRUNE, RESTATE = Options(prune=True), Options(restate=True)
 BTC, ETH = "btcusd_000.csv", "ethusd_000.csv"
 CANDLES = ["open_time", "open", "high", "low", "close", "volume"]

@@ -11,6 +11,8 @@ from chandlery.errors import SettingsError
 from chandlery.pipeline import Options, forecast, ingest, plan, run
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 RESTATE = Options(restate=True)
 OWN = """from chandlery import feature
 
@@ -194,6 +196,24 @@ def test_a_lake_of_an_earlier_release_goes_on_and_gets_the_fields_that_it_lacks(
     assert not lake.compare(tmp_path / "new")
     assert not (lake.folder / "state" / "traded" / "BTCUSD.state").exists()
     assert lake.bring(forecast={}).run_id is None
+
+
+def test_a_lake_of_an_earlier_release_takes_nothing_away_where_settings_are_not_given(tmp_path: Path) -> None:
+    """What its lake.json does not hold is taken from the record of the run that computed the forecasts."""
+    given = {**SETTINGS, "seed": 4, "references": ["ETHUSD"]}
+    lake = start_lake(tmp_path, forecast=given)
+    held = make_old(lake)
+    (lake.folder / "runs" / "99990101T000000Z-0.json").write_text("not a record")
+    lake.bring(forecast={})
+    assert read_file(lake) == held
+    assert not lake.compare(tmp_path / "new")
+
+
+def test_a_lake_of_an_earlier_release_takes_what_is_given(tmp_path: Path) -> None:
+    lake = start_lake(tmp_path)
+    make_old(lake)
+    lake.bring(forecast={"seed": 8})
+    assert not lake.compare(tmp_path / "new", forecast={**SETTINGS, "seed": 8})
 
 
 def test_what_an_earlier_release_fixed_still_holds(tmp_path: Path) -> None:

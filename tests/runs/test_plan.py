@@ -13,6 +13,8 @@ from chandlery.progress import Silent
 from chandlery.session import Session
 from chandlery.survey import survey_source
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[Lake], dict[str, Any] | None]
 BTC, ETH = "btcusd_000.csv", "ethusd_000.csv"
 
