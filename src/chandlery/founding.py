@@ -95,6 +95,8 @@ def reconcile(
     differs = [name for name in FIXED if name in given and held[name] is not None and compared(wanted[name]) != compared(held[name])]
     changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]
     now = {name: wanted[name] if name in differs or held[name] is None else held[name] for name in FIXED}
+    if "extensions" in given and not all(map(is_there, now["extensions"])):
+        now["extensions"] = wanted["extensions"]  # the same content, which has moved
     founded = replace(file, **now)
     extensions = tuple(settings.forecast.extensions) if "extensions" in given else find_extensions(founded)
     if changes:
@@ -111,6 +113,11 @@ def compared(value: Any) -> Any:
     return (
         [item.digest if isinstance(item, Extension) else item for item in value] if isinstance(value, list) else value
     )
+
+
+def is_there(extension: Extension) -> bool:
+    """Return whether an extension is at its recorded path, with the recorded content."""
+    return Path(extension.name).is_file() and digest_extension(extension.name) == extension.digest
 
 
 def show(value: Any) -> str:
@@ -132,10 +139,9 @@ def find_extensions(file: LakeFile) -> tuple[str, ...]:
         SettingsError: One is missing at its recorded path, or has changed.
     """
     for extension in file.extensions or []:
-        there = Path(extension.name).is_file()
-        if not there or digest_extension(extension.name) != extension.digest:
-            found = f"the lake's extension {extension.name} {'has changed' if there else 'is missing'}"
-            hint = "restore the file, or set [forecast] extensions to the files to use from now on and give --restate"
+        if not is_there(extension):
+            found = f"the lake's extension {extension.name} {'has changed' if Path(extension.name).is_file() else 'is missing'}"
+            hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
     return tuple(extension.name for extension in file.extensions or [])
 

@@ -33,7 +33,10 @@ def lake(founded: Lake, tmp_path: Path) -> Lake:
     """A lake whose extension lies beside it; its runs do not name it."""
     write(tmp_path)
     copied = founded.copy(tmp_path)
+    there = Path(founded.settings["forecast"]["extensions"][0])
+    aside = there.rename(there.with_suffix(".aside"))  # so that the lake names the copy
     copied.bring(forecast={**SETTINGS, "extensions": [str(tmp_path / "own.py")]})
+    aside.rename(there)
     copied.settings = {"forecast": {}}
     return copied
 
@@ -75,7 +78,7 @@ def test_one_that_is_not_as_it_was_stops_the_run(lake: Lake, tmp_path: Path, cha
     else:
         helper.unlink()
     before = lake.objects()
-    with pytest.raises(SettingsError, match="is not there" if change == "moved" else "has changed") as caught:
+    with pytest.raises(SettingsError, match="is missing" if change == "moved" else "has changed") as caught:
         lake.bring(stage)
     assert caught.value.exit_code == 2
     assert str(own) in str(caught.value)

@@ -213,17 +213,17 @@ def plan_span(base: str, pasts: Mapping[str, Marked], lead: int, held: Mapping[i
 
 
 def choose_kept(days: Iterable[int]) -> set[int]:
-    """Return which checkpoints to keep: the first day of each half-year, the newest, and one for each of a few ages.
+    """Return which checkpoints to keep: each half-year's first day, the newest, and the oldest and newest of a few ages.
 
     Example:
-        >>> sorted(choose_kept([18262, 18300, 18306, 18307, 18308]))
-        [18262, 18300, 18306, 18308]
+        >>> sorted(choose_kept([18262, 18300, 18305, 18306, 18307, 18308]))
+        [18262, 18300, 18305, 18307, 18308]
     """
     found = sorted(days)
     kept = {day for day in found if day_name(day).endswith(("-01-01", "-07-01"))} | set(found[-1:])
     for youngest, oldest in zip((1, *KEPT_AGES), KEPT_AGES, strict=False):
         aged = [day for day in found if youngest <= found[-1] - day < oldest]
-        kept |= set(aged[:1])  # the oldest: it is the first to reach the next age
+        kept |= {*aged[:1], *aged[-1:]}  # the oldest is the first to reach the next age, the newest the nearest to resume from
     return kept
 
 
