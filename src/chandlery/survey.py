@@ -146,7 +146,7 @@ def survey_source(session: Session) -> Source:
     folder, pattern = split_source(uri)
     lake, root = f"{Store(session.settings.lake.uri).place}/", f"{Store(folder).place}/"
     if lake.startswith(root) and (pattern == "*" or "**" in pattern):
-        found = f"the lake {session.settings.lake.uri} is inside the source {uri}"
+        found = f"the lake {session.settings.lake.uri} lies inside the source {uri}"
         raise SettingsError(
             found, "a lake outside the source", "choose another --lake, or name the raw files by a glob"
         )
