@@ -83,6 +83,8 @@ def _carry_out(
             f"no lake at {session.store.uri}", "a lake with candles", "run `chandlery ingest` first, or check --lake"
         )
     session.only = frozenset(settings.symbols if stages == [_ingest] else ())
+    if stages == [_forecast] and (missing := sorted(set(settings.symbols) - set(years := session.list_years()))):
+        raise SettingsError(f"no candles of {missing[0]}", f"one of {', '.join(sorted(years)[:50])}", "check --symbol, or ingest its files")
     if _is_up_to_date(session, stages):
         _register(session)
         return session.report
@@ -155,6 +157,11 @@ def _ingest(session: Session) -> None:
     if held_back := sum(result.held_back for result in done):
         found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
         session.tell(f"{found}: the tables keep what was read. Hint: --restate reads such files again")
+    if files := sum(result.vanished[0] for result in done):
+        candles = sum(result.vanished[1] for result in done)
+        found = f"{files:,} file{'s are' if files > 1 else ' is'} gone from the source"
+        stays = f"their {candles:,} candles stay. Hint: --prune deletes them"
+        session.tell(f"{found}: their {candles:,} candles were deleted, as --prune asks" if session.options.prune else f"{found}: {stays}")
     _report_refusals(session)
     _find_gaps(session)
 

@@ -133,7 +133,7 @@ def shuffle_the_split(patch: pytest.MonkeyPatch) -> None:
 
     def shuffled(self: Any, model: Any) -> Any:
         training = honest(self, model)
-        everything = [Sample.from_arrays(arrays) for *_, arrays in pools.Buckets(self._buckets.work, self._buckets.symbols).until("9999-12") if "sample.key" in arrays]
+        everything = [Sample.from_arrays(arrays) for *_, arrays in pools.Buckets(self._buckets.work, self._buckets.gathered).until("9999-12") if "sample.key" in arrays]
         drawn = np.random.default_rng(0).permutation(sum(part.rows for part in everything))[: training.rows]
         return Sample.concat(everything)._pick(drawn)
 
@@ -144,7 +144,7 @@ def add_sums_of_later_rows(patch: pytest.MonkeyPatch) -> None:
     honest = pools.SumsPool.training
 
     def mixed(self: Any, model: Any) -> Any:
-        later = pools.Buckets(self._buckets.work, self._buckets.symbols, model.name).until("9999-12")
+        later = pools.Buckets(self._buckets.work, self._buckets.gathered, model.name).until("9999-12")
         return sum((sums for *_, arrays in later if (sums := Sums.from_arrays(arrays, model.name))), start=honest(self, model))
 
     patch.setattr(pools.SumsPool, "training", mixed)
@@ -155,7 +155,7 @@ def add_later_rows_to_a_symbols_own(patch: pytest.MonkeyPatch) -> None:
 
     def mixed(self: Any, model: Any) -> Any:
         training = honest(self, model)
-        later = [(symbol, Sums.from_arrays(arrays, model.name)) for _, symbol, arrays in pools.Buckets(self._buckets.work, self._buckets.symbols, model.name).until("9999-12")]
+        later = [(symbol, Sums.from_arrays(arrays, model.name)) for _, symbol, arrays in pools.Buckets(self._buckets.work, self._buckets.gathered, model.name).until("9999-12")]
         own = {symbol: sum((sums for whose, sums in later if whose == symbol and sums), start=sums) for symbol, sums in training.own.items()}
         return replace(training, own=own)
 

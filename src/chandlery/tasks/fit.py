@@ -12,7 +12,7 @@ from chandlery.leaks import check_learned, check_split
 from chandlery.memory import give_back_memory
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state.artefacts import ALL, Fitted, read_fits, write_fits
-from chandlery.state.paths import day_name
+from chandlery.state.paths import artefact_path, day_name
 from chandlery.tasks.gather import Gathered
 from chandlery.tasks.pools import Buckets, SamplePool, SumsPool
 from chandlery.tasks.work import Rules, Work, months_between
@@ -113,6 +113,8 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
         StateLostError: A bucket of rows, or a text of earlier fits, is missing or damaged.
     """
     give_back_memory()  # a pool is large, and what was before it is of another size
+    if names := list_unchanged(task):
+        return names
     texts = read_earlier(task)
     for symbol, fitted in fit_each(task):
         texts[fitted.refit_at[:4]].setdefault(symbol, []).append(fitted)
@@ -124,6 +126,18 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
     for year, found in texts.items():
         paths += write_fits(task.work.lake, task.fit, year, ((symbol, sorted(fits, key=order)) for symbol, fits in sorted(found.items())))
     return tuple(paths)
+
+
+def list_unchanged(task: FitTask) -> tuple[str, ...]:
+    """Return the names of the texts of the span's first year, where a daily run has nothing to fit and nothing to drop."""
+    span, since = task.work.span, day_name(task.work.span.since)
+    if task.due or not span.resumed or task.years != (since[:4],):
+        return ()
+    held = read_fits(task.work.lake, task.fit, since[:4])
+    if any(fitted.refit_at > since for fitted in held):
+        return ()
+    symbols = sorted({symbol for fitted in held for symbol in fitted.own})
+    return tuple(artefact_path(task.fit, since[:4], symbol) for symbol in (ALL, *symbols))
 
 
 def read_earlier(task: FitTask) -> dict[str, dict[str, list[Fitted]]]:

@@ -39,6 +39,7 @@ class IngestResult:
         years: Calendar years with candles.
         problems: Why files were refused, as messages.
         gone: Whether the tables hold rows of files that are gone from the source.
+        vanished: How many files are gone since the last run, or pruned, and how many candles they hold.
         held_back: How many files were read under other settings and not read again.
         notes: Messages that are not refusals.
     """
@@ -51,6 +52,7 @@ class IngestResult:
     years: list[int]
     problems: list[str]
     gone: bool
+    vanished: tuple[int, int]
     held_back: int
     notes: list[str]
 
@@ -87,6 +89,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         years,
         find_problems(task, held.files),
         bool(reading.gone) and not task.prune,
+        (len(reading.vanished), sum(account["rows_kept"] for account in reading.vanished)),
         reading.held_back,
         publishing.notes,
     )

@@ -30,7 +30,7 @@ class Buckets:
     """
 
     def __init__(self, work: Work, gathered: tuple[Gathered, ...], sums_of: str = "") -> None:
-        self.work, self.sums_of = work, sums_of
+        self.work, self.gathered, self.sums_of = work, gathered, sums_of
         self.symbols = tuple(found.symbol for found in gathered)
         self.read: list[TrainedOn] = []
         self._firsts = [found.first for found in gathered if found.first]

@@ -106,6 +106,8 @@ class Reading:
         self._lost = from_arrays(self.held.lost)
         present = {file.source for file in task.files}
         self.gone = [record for record in self.held.files if record.source not in present]
+        noted = [self.accounts[record.source] for record in self.gone if record.source in self.accounts]
+        self.vanished = [account for account in noted if account["present"] or task.prune]
         self.read: list[FileRows] = []
         self.kept: list[KeptFile] = []
         self.refused: dict[str, pl.DataFrame] = {}
