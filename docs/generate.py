@@ -47,7 +47,7 @@ def render_cli() -> str:
     command = typer.main.get_command(app)
     lines = ["# Commands", "", (app.info.help or "").strip(), ""]
     lines += ["Exit codes: 0 done; 1 unexpected; 2 settings, credentials, missing bucket or rights; 3 some input was refused, the rest was done;"]
-    lines += ["4 a law was broken; 5 a store did not answer, worth retrying; 6 another run holds the lake.", ""]
+    lines += ["4 a law was broken; 5 a store did not answer, worth retrying; 6 another run holds the lake; 130 stopped.", ""]
     for name, entry in sorted(command.commands.items()):  # type: ignore[attr-defined]
         lines += [f"## chandlery {name}", "", (entry.help or "").strip(), "", "| option | meaning | default |", "|---|---|---|"]
         for parameter in entry.params:

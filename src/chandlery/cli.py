@@ -33,7 +33,7 @@ app = typer.Typer(
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")]
 Source = Annotated[str | None, typer.Option("--source", help="Raw files: a file, folder or glob; s3://, gs://, az:// or a path.")]
 LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake; s3://, gs://, az:// or a path.")]
-Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. The pool and the market stay whole.")]
+Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; the pool and the market stay whole.")]
 Horizons = Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, for a new lake or with --restate; repeatable.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for a new lake or with --restate; repeatable.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]

@@ -204,8 +204,8 @@ class ForecastSettings(_Section):
     """What is forecast, by which models, with which market."""
 
     horizons: list[Duration] = Field(["30m"], min_length=1, description="how far ahead; multiples of the interval")
-    models: list[str] = Field([], description="in order; empty: all that are registered")
-    references: list[Symbol] = Field(REFERENCES, description="the market, leaders first: a fixed list, not chosen with hindsight; missing ones are null")
+    models: list[str] = Field([], description="in order; empty: those of the lake, in a new lake all that are registered")
+    references: list[Symbol] = Field(REFERENCES, description="the market, leaders first, as the lake writes symbols: a fixed list, not chosen with hindsight; missing ones are null, and if all are missing there is no market")
     min_train: Duration = Field("180d", description="history of the pool before the first fit")
     extensions: list[ExtensionFile] = Field([], description="Python files that register features or models of one's own")
     seed: int = Field(0, ge=0, lt=2**31, description="the seed of everything random")

@@ -192,7 +192,7 @@ def read_lake_file(store: Store) -> LakeFile | None:
     try:
         file = msgspec.json.decode(content, type=LakeFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{LAKE_FILE} at {store.uri}: {error}", "a lake's own file", "choose another --lake") from error
+        raise SettingsError(f"{LAKE_FILE} at {store.uri}: {error}", "a lake's own file", "restore it from the bucket's versions or a copy, or choose another --lake") from error
     if file.format != LAKE_FORMAT:
         raise SettingsError(f"lake format {file.format}", f"format {LAKE_FORMAT}", "use the chandlery that made it, or another --lake")
     return file
