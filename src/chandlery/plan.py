@@ -87,7 +87,7 @@ def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, i
     elif source.has_lost(symbol):
         why, fresh = "objects are missing from the table candles", list(files)
     else:
-        why = "settings, code, libraries or files changed"
+        why = "files are gone, or settings, code or libraries changed"
     megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
     cost = f"{megabytes:,.1f} MB, about {raw_seconds(round(megabytes * 1e6)):.1f} CPU-s"
     seen = [peek.first_ms for raw in fresh if (peek := source.look(raw)) and peek.first_ms is not None]
@@ -149,7 +149,7 @@ def _plan_span(
     why = (
         "newer rows: an append"
         if is_append
-        else "older rows, a new symbol, settings, code or libraries changed: a restatement"
+        else "older rows, a file written again or gone, a new symbol, settings, code or libraries changed: a restatement at most"
     )
     what = "compute the whole past" if since is None else f"compute from {day_name(since)} on, at least"
     seconds = forecast_seconds(file, days * 86_400 / parse_interval(file.interval))
