@@ -93,7 +93,7 @@ class Source:
             known = held.get(symbol)
             if known is None or known.fingerprint != self.fingerprint(symbol) or self.has_lost(symbol):
                 return True
-            return (options.prune and known.gone) or (options.restate and known.held_back > 0)
+            return (options.prune and known.gone) or (options.restate and bool(known.held_back or known.problems))
 
         return [symbol for symbol in sorted(self.files) if is_pending(symbol)]
 

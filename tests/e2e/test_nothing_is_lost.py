@@ -15,7 +15,7 @@ import pytest
 from hours import LAST_DAY, Lake, put_days, start_lake
 from universe import Source
 
-from chandlery.errors import LawError
+from chandlery.errors import LawError, SettingsError
 from chandlery.pipeline import Options, RunReport, forecast, ingest, run
 from chandlery.tables import read_table
 
@@ -372,7 +372,7 @@ def test_a_refused_file_is_read_again_under_a_new_layout(lake: Lake) -> None:
     assert lake.bring(options=RESTATE).exit_code == 3
     assert account(lake, name)["status"] == "refused"
     assert read(lake, "candles").height == candles.height - 48
-    assert lake.bring(options=RESTATE).run_id is None
+    assert lake.bring(options=RESTATE).exit_code == 3  # refused again
 
 
 def test_a_refused_document_is_read_again_under_another_limit(lake: Lake) -> None:
@@ -588,3 +588,48 @@ def test_forecasts_of_a_lake_without_any_candles_stay_until_they_are_pruned(lake
     del lake.source.files["ltcusd_000.csv"]
     lake.bring(options=PRUNE)
     assert not lake.compare(tmp_path / "new")
+
+
+# A spoilt upload, files that are gone, and lake.json
+
+
+def spoil(good: bytes) -> bytes:
+    """Return a file whose rows can be read, and of which every third has a high below its low."""
+    head, *rows = good.decode().splitlines(keepends=True)
+    fields = [row.rstrip("\n").split(",") for row in rows]
+    for row in fields[::3]:
+        row[3], row[4] = "1", "2"
+    return (head + "".join(",".join(row) + "\n" for row in fields)).encode()
+
+
+def test_an_upload_of_which_many_rows_are_refused_replaces_nothing(lake: Lake) -> None:
+    before = read(lake, "candles")
+    upload(lake, spoil((lake.raw / BTC).read_bytes()))
+    report = lake.bring()
+    assert report.exit_code == 3
+    assert "of its rows were refused" in report.messages[0]
+    assert read(lake, "candles").equals(before)
+    assert account(lake)["refused_modified_at"] is not None
+    assert lake.bring(options=RESTATE).exit_code == 3  # taken as it is, which is told
+    assert read(lake, "candles").height < before.height
+    put_back(lake)
+    assert lake.bring().exit_code == 0
+    assert read(lake, "candles").equals(before)
+
+
+def test_files_that_are_gone_are_reported_with_their_candles(lake: Lake) -> None:
+    rows = read(lake, "candles").height
+    (lake.raw / BTC).rename(lake.raw.parent / BTC)
+    assert any(f"their {rows:,} candles stay" in note for note in lake.bring().notes)
+    assert not any("gone from the source" in note for note in lake.bring(options=RESTATE).notes)
+    assert any(f"their {rows:,} candles were deleted" in note for note in lake.bring(options=PRUNE).notes)
+
+
+@pytest.mark.parametrize("stage", [run, ingest, forecast])
+def test_a_lake_without_its_lake_json_is_not_founded_again(lake: Lake, stage: Callable[..., RunReport]) -> None:
+    (lake.folder / "lake.json").unlink()
+    before = lake.objects()
+    with pytest.raises(SettingsError, match=r"lake\.json is missing"):
+        lake.bring(stage)
+    assert lake.objects() == before
+

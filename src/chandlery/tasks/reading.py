@@ -156,6 +156,8 @@ class Reading:
             known = self.known.get(file.source)
             if known is None or self.task.reread or file.source not in self.accounts or not is_current(known, file, self.task.code):
                 unread.append(file)
+            elif known.problem is not None and self.task.restate:
+                unread.append(file)  # it may be taken as it is
             elif known.reading != find_reading(self.task.settings, file.source):
                 if known.problem is not None or self.task.restate:
                     unread.append(file)
@@ -219,7 +221,8 @@ class Reading:
     def _is_spoilt(self, file: RawFile, rows: FileRows) -> bool:
         """Return whether too many rows of a newer version are refused, while few of the version in force were."""
         account, known = self.accounts.get(file.source), self.known.get(file.source)
-        if account is None or account["status"] != "read" or self.task.restate or (known and is_same(known, file)):
+        is_in_force = known is not None and known.problem is None and is_same(known, file)
+        if account is None or account["status"] != "read" or self.task.restate or is_in_force:
             return False
         share = self.task.settings.max_rejected_share
         return rows.rejects.height > share * rows.rows_read and account["rows_rejected"] <= share * account["rows_read"]
