@@ -145,9 +145,9 @@ def _ingest(session: Session) -> None:
     _tell_of_reading(session, source, pending)
     with session.stage("ingest", len(source.files), len(pending)):
         costs = [raw_seconds(source.fresh_bytes(symbol)) for symbol in pending]
-        done = session.map(
-            ingest_symbol, [source.task(symbol) for symbol in pending], costs, lambda result: result.symbol
-        )
+        tasks = [source.task(symbol) for symbol in pending]
+        source.mark_begun(pending)
+        done = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
     session.report.published += sum(result.published for result in done)
     for note in chain.from_iterable(result.notes for result in done):
         session.tell(note)

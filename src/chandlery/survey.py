@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from chandlery.config import to_interval_text
 from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
 from chandlery.listing import list_source, split_source
@@ -116,7 +118,14 @@ class Source:
             prune=session.options.prune,
             restate=session.options.restate,
             reread=self.has_lost(symbol),
+            unfinished=symbol in session.summary.symbols and not session.summary.symbols[symbol].fingerprint,
         )
+
+    def mark_begun(self, symbols: list[str]) -> None:
+        """Store that the ingest of these symbols has begun: if it is killed, they are not up to date whatever their files."""
+        held = self.session.summary.symbols
+        if begun := {symbol: replace(held[symbol], fingerprint="") for symbol in symbols if symbol in held}:
+            self.session.keep(replace(self.session.summary, symbols=held | begun))
 
     def summarise(self, found: IngestResult) -> SymbolSummary:
         """Return the summary of a symbol after its ingest."""

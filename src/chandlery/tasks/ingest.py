@@ -187,7 +187,7 @@ class Publishing:
         """Report files that hold fewer candles than their earlier version: the missing candles leave the table."""
         for rows in self._reading.read:
             source = rows.raw.source
-            before, now = (count_candles(accounts.get(source)) for accounts in (self._reading.accounts, self._accounts))
+            before, now = (count_candles(accounts.get(source)) for accounts in (self._reading.told, self._accounts))
             if now < before:
                 self.notes.append(
                     f"{source} holds {now:,} candles, its earlier version held {before:,}: the others were removed"

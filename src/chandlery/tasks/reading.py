@@ -24,9 +24,10 @@ from chandlery.sources.rows import Room
 from chandlery.sources.symbols import match_layout
 from chandlery.state.arrays import Arrays
 from chandlery.state.fingerprints import fingerprint
-from chandlery.state.records import FileRecord, read_ingested
+from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested
 from chandlery.storage import Store
 from chandlery.tasks.lost import from_arrays, to_arrays
+from chandlery.tasks.mending import is_accounted, mend_ledger
 from chandlery.tasks.past import list_years, look_again, rebuild_ingested, to_known
 
 __all__ = ["IngestTask", "Reading", "Successor", "find_reading", "is_current", "note_successors"]
@@ -48,6 +49,7 @@ class IngestTask:
         prune: Whether the candles of files that are gone are deleted.
         restate: Whether files that were read under other settings are read again.
         reread: Whether all files are read again, because objects are missing from the table of candles.
+        unfinished: Whether an earlier run began this task and did not end.
     """
 
     lake: Lake
@@ -59,6 +61,7 @@ class IngestTask:
     prune: bool
     restate: bool
     reread: bool
+    unfinished: bool = False
 
     def __str__(self) -> str:
         return self.symbol
@@ -97,8 +100,9 @@ class Reading:
         reads = [partial(task.lake.get, name, self._keys) for name in names]
         *contents, held = store.together(*reads, partial(read_ingested, store, task.symbol))
         self.tables = {name: (content, task.lake.decode(name, self._keys, content)) for name, content in zip(names, contents, strict=True)}
+        self.told = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}  # as published
+        self.held = self._hold(held)
         self.accounts = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}
-        self.held = held or rebuild_ingested(task.lake, task.symbol, self.tables["ledger"][1])
         self.years_before = list_years(self.held.days)
         if task.reread:
             self.held = look_again(task.lake, task.symbol, self.held)
@@ -121,6 +125,23 @@ class Reading:
             for source, row in self.accounts.items()
             if row["status"] == "read" and self._is_unreadable(source, present)
         }
+
+    def _hold(self, held: Ingested | None) -> Ingested:
+        """Return what is remembered of the symbol; what the tables tell where that is lost, or older than the tables.
+
+        A run that was killed between two objects leaves tables that contradict each other. All files in the source are
+        then read again, and the rows that the table of candles has of other versions stay in force.
+        """
+        lake, symbol, ledger = self.task.lake, self.task.symbol, self.tables["ledger"][1]
+        if held is not None and is_accounted(held, ledger):
+            if not self.task.unfinished:
+                return held
+            again = look_again(lake, symbol, held)
+            if hash_candles(again) == hash_candles(held) and mend_ledger(ledger, self._candles).equals(ledger):
+                return held
+        mended = mend_ledger(ledger, self._candles)
+        self.tables["ledger"] = (self.tables["ledger"][0], mended)
+        return replace(rebuild_ingested(lake, symbol, mended), lost={} if held is None else held.lost)
 
     def _is_unreadable(self, source: str, present: set[str]) -> bool:
         """Return whether the version in force is not in the source: the file is gone, or its successor was refused."""
