@@ -15,7 +15,7 @@ from chandlery.sources.symbols import find_symbol
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Archive, SymbolSummary
 from chandlery.storage import Entry, Store
-from chandlery.tables import list_partitions
+from chandlery.tables import list_partitions, read_partition
 from chandlery.tasks.ingest import UNKNOWN, IngestResult, IngestTask
 
 __all__ = ["Source", "survey_source"]
@@ -194,15 +194,29 @@ def _list_known(session: Session, years: dict[str, list[int]]) -> set[str]:
 
 
 def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:
-    """Return the members of a zip archive; it is opened only if its etag is not known."""
+    """Return the members of a zip archive; it is opened only if its etag is not known.
+
+    If it cannot be opened, they are those of its earlier version.
+    """
     known = session.summary.archives.get(entry.path)
     if known is not None and known.etag == entry.etag and entry.etag:
         return known
     try:
         with store.open(entry.path, entry.size_bytes) as file:
             return Archive(entry.etag, list_members(file, entry.path))
-    except SourceError:
-        return Archive(entry.etag, None)
+    except SourceError:  # the members of the version in force are refused one by one: none of them is gone
+        return Archive(entry.etag, known.members if known else _recall_members(session, entry.path))
+
+
+def _recall_members(session: Session, path: str) -> list[str] | None:
+    """Return the members of an archive that the ledger names, where the summary does not; None if it names none."""
+    if session.lake_file is None or session.summary.version:
+        return None
+    store, keys = session.store, {"exchange": session.lake_file.exchange}
+    parts = list_partitions(store, "ledger", keys)
+    frames = [read_partition(store, "ledger", {**keys, "symbol": part["symbol"]}, ("source",)) for part in parts]
+    names = [name for frame in frames if frame is not None for name in frame["source"]]
+    return sorted(name.removeprefix(f"{path}!") for name in names if name.startswith(f"{path}!")) or None
 
 
 def _expand(entry: Entry, archive: Archive | None) -> list[RawFile]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -633,3 +634,42 @@ def test_a_lake_without_its_lake_json_is_not_founded_again(lake: Lake, stage: Ca
         lake.bring(stage)
     assert lake.objects() == before
 
+
+
+# Archives
+
+
+def zip_up(lake: Lake) -> Path:
+    """Let all files of a source be the members of one archive, in a new lake."""
+    contents = {name: (lake.raw / name).read_bytes() for name in (BTC, ETH)}
+    for name in contents:
+        (lake.raw / name).unlink()
+    shutil.rmtree(lake.folder)
+    path = lake.raw / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    os.utime(path, (lake.source.clock_s, lake.source.clock_s))
+    assert lake.bring().exit_code == 0
+    return path
+
+
+@pytest.mark.parametrize("state", ["held", "lost"])
+def test_a_spoilt_archive_leaves_its_members_in_force(lake: Lake, state: str) -> None:
+    path = zip_up(lake)
+    candles = read_table(str(lake.folder), "candles")
+    good = path.read_bytes()
+    path.write_bytes(good[: len(good) // 2])
+    os.utime(path, (lake.source.clock_s + 60,) * 2)
+    if state == "lost":
+        shutil.rmtree(lake.folder / "state")
+    for options in (Options(), PRUNE, PRUNE):
+        report = lake.bring(options=options)
+        assert report.exit_code == 3
+        assert len([message for message in report.messages if "stays in force" in message]) == 2
+        assert read_table(str(lake.folder), "candles").equals(candles)
+    assert read_table(str(lake.folder), "ledger")["present"].all()
+    path.write_bytes(good)
+    os.utime(path, (lake.source.clock_s, lake.source.clock_s))
+    assert lake.bring().exit_code == 0
+    assert read_table(str(lake.folder), "candles").equals(candles)
