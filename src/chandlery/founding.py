@@ -54,8 +54,8 @@ def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
     """Return the values of the settings that a lake fixes, in the form of `lake.json`."""
     return {
         "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
-        "models": list(forecast.models),
-        "references": list(forecast.references),
+        "models": list(dict.fromkeys(forecast.models)),
+        "references": list(dict.fromkeys(forecast.references)),
         "min_train": f"{-(-parse_minutes(forecast.min_train) // 1440)}d",
         "seed": forecast.seed,
         "extensions": [Extension(name, digest_extension(name)) for name in forecast.extensions],

@@ -1,6 +1,7 @@
 """A lake in hand: what `lake.json` fixes, and the reading of candles that every task needs."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.config import parse_interval
+from chandlery.config import LONGEST, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, TABLES, Candles
@@ -26,6 +27,7 @@ from chandlery.tables import (
 
 __all__ = ["Extension", "Lake", "LakeFile", "open_lake", "read_lake_file"]
 
+EXCHANGE = re.compile(r"\w[\w.-]*")
 FAR_MS = 4_102_444_800_000  # 2100-01-01
 PRICES = ("open", "high", "low", "close", "volume")
 
@@ -195,4 +197,26 @@ def read_lake_file(store: Store) -> LakeFile | None:
         raise SettingsError(f"{LAKE_FILE} at {store.uri}: {error}", "a lake's own file", "restore it from the bucket's versions or a copy, or choose another --lake") from error
     if file.format != LAKE_FORMAT:
         raise SettingsError(f"lake format {file.format}", f"format {LAKE_FORMAT}", "use the chandlery that made it, or another --lake")
+    if fault := find_fault(file):
+        raise SettingsError(f"{LAKE_FILE} at {store.uri}: {fault}", "what a run has written", "restore the file: it is not to be edited by hand")
     return file
+
+
+def find_fault(file: LakeFile) -> str:
+    """Return what in a `lake.json` no run can have written; empty if all of it can be."""
+    for name, parse in (("interval", parse_interval), ("min_train", parse_minutes)):
+        try:
+            parse("1d" if getattr(file, name) is None else getattr(file, name))
+        except SettingsError:
+            return f"{name} {getattr(file, name)!r}"
+    minutes = parse_interval(file.interval) / 60
+    whole = file.in_minutes and any(horizon % minutes for horizon in file.horizons)
+    if not file.horizons or min(file.horizons) < 1 or max(file.horizons) > LONGEST or whole:
+        return f"horizons {file.horizons}"
+    if file.horizons != sorted(set(file.horizons)):
+        return f"horizons {file.horizons}"
+    if not file.models or len(set(file.models)) < len(file.models):
+        return f"models {file.models}"
+    if file.seed is not None and not 0 <= file.seed < 2**31:
+        return f"seed {file.seed}"
+    return "" if EXCHANGE.fullmatch(file.exchange) else f"exchange {file.exchange!r}"

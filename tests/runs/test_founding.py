@@ -223,6 +223,47 @@ def test_what_an_earlier_release_fixed_still_holds(tmp_path: Path) -> None:
         lake.bring(forecast={**SETTINGS, "horizons": ["1h"]})
 
 
+FAULTS: list[tuple[str, Any]] = [
+    ("horizons", []), ("horizons", [0]), ("horizons", [90]), ("horizons", [240, 60]), ("horizons", [2**70]),
+    ("models", []), ("models", ["linear", "linear"]), ("seed", -1), ("seed", 2**80), ("min_train", ""),
+    ("interval", "7x"), ("exchange", "../x"), ("exchange", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), FAULTS)
+def test_a_value_that_no_run_can_have_written_is_refused(start: Lake, name: str, value: Any) -> None:
+    held = (start.folder / "lake.json").read_text()
+    (start.folder / "lake.json").write_text(json.dumps({**json.loads(held), name: value}))
+    before = start.objects()
+    with pytest.raises(SettingsError, match=rf"lake\.json at .*: {name}"):
+        start.bring(forecast={})
+    assert start.objects() == before
+    (start.folder / "lake.json").write_text(held)
+
+
+def test_a_model_that_is_named_twice_is_one(tmp_path: Path) -> None:
+    lake = start_lake(tmp_path, forecast={**SETTINGS, "models": ["linear", "linear"]})
+    assert read_file(lake)["models"] == ["linear"]
+
+
+def test_a_lake_that_lost_its_file_is_not_founded_anew_unasked(tmp_path: Path) -> None:
+    lake = start_lake(tmp_path)
+    (lake.folder / "lake.json").unlink()
+    now = {**SETTINGS, "horizons": ["2h"]}
+    with pytest.raises(SettingsError, match=r"no lake\.json at .* although there are candles"):
+        lake.bring(forecast=now)
+    assert set(read_partitions(lake)) == {60, 240}
+    assert lake.bring(options=RESTATE, forecast=now).exit_code == 0
+    assert set(read_partitions(lake)) == {120}
+    assert not lake.compare(tmp_path / "new", forecast=now)
+
+
+def read_partitions(lake: Lake) -> list[int]:
+    """Return the horizons that the table of forecasts has objects of."""
+    paths = lake.folder.glob("forecasts/*/*/horizon_minutes=*/*/part-0.parquet")
+    return [int(path.parts[-3].partition("=")[2]) for path in paths]
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 1, "exchange": "x", "shade": 1}', "\xff"])
 def test_another_file_of_that_name_is_refused(start: Lake, text: str) -> None:
     (start.folder / "lake.json").write_text(text, encoding="latin-1")
