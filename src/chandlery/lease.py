@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from chandlery.errors import LeaseHeldError, SettingsError, TransientError
+from chandlery.errors import LeaseHeldError, SettingsError, StoreUnavailableError, TransientError
 from chandlery.storage import Store
 
 __all__ = ["LeaseToken", "check_lease", "hold_lease"]
@@ -78,7 +78,7 @@ def hold_lease(store: Store, seconds: float, *, wait: bool) -> Iterator[LeaseTok
     """
     token = LeaseToken(secrets.token_hex(8), seconds)
     patience = FOREVER if wait else 2 * seconds + 2
-    with _lock_file(store, patience) if store.is_local else _hold_object(store, token, seconds, patience):
+    with _lock_file(store, token, patience) if store.is_local else _hold_object(store, token, seconds, patience):
         yield token
 
 
@@ -91,21 +91,25 @@ def check_lease(store: Store, token: LeaseToken) -> None:
         StoreUnavailableError: The store did not answer.
     """
     if store.is_local:
-        if not (store.root / LOCK).exists():
+        try:
+            owner = (store.root / LOCK).read_text()
+        except OSError as error:
             found = f"{store.uri} is not the run's own lake on {socket.gethostname()}"
-            raise SettingsError(found, "a bucket, or a folder that all machines share", "give such a --lake")
+            raise SettingsError(found, "a bucket, or a folder that all machines share", "give such a --lake") from error
+        if owner != token.owner:  # the file was deleted, and another run made it again and locked that one
+            raise _lost()
         return
     place, now = (store.uri, token.owner), time.clock_gettime(CLOCK)
     if place in _checked and now < _checked[place] + CHECK_SHARE * min(token.seconds, FOREVER):
         return
     body = _read_body(store.get(PATH) or b"")
     if body is None or body.owner != token.owner or body.released:
-        raise LeaseHeldError("this run has lost the lake to another", "", "the other one will finish; run again after it")
+        raise _lost()
     _checked[place] = now  # from before the request, since the answer may be slow
 
 
 @contextmanager
-def _lock_file(store: Store, patience: float) -> Iterator[None]:
+def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[None]:
     try:
         store.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(store.root / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -121,9 +125,20 @@ def _lock_file(store: Store, patience: float) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise _held(store) from None
                 time.sleep(POLL)
+        _sign(store, descriptor, token.owner)
         yield
     finally:
         os.close(descriptor)
+
+
+def _sign(store: Store, descriptor: int, owner: str) -> None:
+    """Write the owner into the lock file; where there was one before, no more room is needed."""
+    try:
+        os.ftruncate(descriptor, os.pwrite(descriptor, owner.encode(), 0))
+        os.fsync(descriptor)  # for the workers on other machines
+    except OSError as error:
+        found = f"{store.uri} did not write {LOCK}: {error.strerror}"
+        raise StoreUnavailableError(found, "free space", "make room and run again: nothing is lost") from error
 
 
 @contextmanager
@@ -256,6 +271,10 @@ def _read_body(content: bytes) -> LeaseBody | None:
         return msgspec.json.decode(content, type=LeaseBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def _lost() -> LeaseHeldError:
+    return LeaseHeldError("this run has lost the lake to another", "", "the other one will finish; run again after it")
 
 
 def _held(store: Store) -> LeaseHeldError:
