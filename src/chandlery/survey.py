@@ -35,6 +35,7 @@ class Source:
         archives: The zip archives among them, by path.
         years: Years for which the table of candles has objects, by symbol.
         session: The run.
+        unassigned: Files whose symbol is not known.
     """
 
     store: Store
@@ -42,6 +43,7 @@ class Source:
     archives: dict[str, Archive]
     years: dict[str, list[int]]
     session: Session
+    unassigned: frozenset[str]
 
     @cached_property
     def code(self) -> dict[str, str]:
@@ -118,6 +120,7 @@ class Source:
             prune=session.options.prune,
             restate=session.options.restate,
             reread=self.has_lost(symbol),
+            unassigned=self.unassigned if session.options.prune else frozenset(),
             unfinished=symbol in session.summary.symbols and not session.summary.symbols[symbol].fingerprint,
         )
 
@@ -176,10 +179,11 @@ def survey_source(session: Session) -> Source:
         raise SettingsError(
             f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(files)[:50])}", "check --symbol"
         )
+    unassigned = frozenset(raw.source for raw in files.get(UNKNOWN, []))
     if session.only:
         files = {symbol: found for symbol, found in files.items() if symbol in session.only}
     by_symbol = {symbol: tuple(sorted(found, key=lambda raw: raw.source)) for symbol, found in files.items()}
-    return Source(store, by_symbol, archives, years, session)
+    return Source(store, by_symbol, archives, years, session, unassigned)
 
 
 def _list_known(session: Session, years: dict[str, list[int]]) -> set[str]:

@@ -636,6 +636,20 @@ def test_a_lake_without_its_lake_json_is_not_founded_again(lake: Lake, stage: Ca
 
 
 
+def test_pruning_without_the_layout_that_names_the_symbol_takes_nothing(lake: Lake) -> None:
+    named = {"layout": [{"files": "data1.csv", "symbol": "LTCUSD"}]}
+    shutil.copy(lake.raw / BTC, lake.raw / "data1.csv")
+    assert lake.bring(source=named).exit_code == 0
+    candles = read_table(str(lake.folder), "candles")
+    for options in (Options(), PRUNE, PRUNE):
+        assert lake.bring(options=options).exit_code == 3
+        assert read_table(str(lake.folder), "candles").equals(candles)
+    assert lake.bring(source=named).exit_code == 0
+    (lake.raw / "data1.csv").unlink()
+    lake.bring(options=PRUNE, source=named)
+    assert "LTCUSD" not in set(read_table(str(lake.folder), "candles")["symbol"])
+
+
 # Archives
 
 

@@ -88,7 +88,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         newest_ms,
         years,
         find_problems(task, held.files),
-        bool(reading.gone) and not task.prune,
+        len(reading.gone) > len(reading.pruned),
         (len(reading.vanished), sum(account["rows_kept"] for account in reading.vanished)),
         reading.held_back,
         publishing.notes,
@@ -181,7 +181,7 @@ class Publishing:
     def _mark_present(self, ledger: pl.DataFrame) -> pl.DataFrame:
         """Return the ledger with files that are gone marked as such, or without them when pruning."""
         gone = pl.col("source").is_in([record.source for record in self._reading.gone])
-        return ledger.filter(~gone) if self._task.prune else ledger.with_columns(present=~gone)
+        return ledger.with_columns(present=~gone).filter(~pl.col("source").is_in(list(self._reading.pruned)))
 
     def _note_losses(self) -> None:
         """Report files that hold fewer candles than their earlier version: the missing candles leave the table."""
@@ -196,7 +196,7 @@ class Publishing:
     def remember(self) -> Ingested:
         """Return what to store for the symbol once all objects are put."""
         records = [self._reading.record(file, self._accounts) for file in self._task.files]
-        gone = [] if self._task.prune else self._reading.gone
+        gone = [record for record in self._reading.gone if record.source not in self._reading.pruned]
         return self._days.remember([*records, *gone], self._reading.join_lost(self._settling.lost()))
 
 

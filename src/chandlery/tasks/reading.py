@@ -50,6 +50,7 @@ class IngestTask:
         restate: Whether files that were read under other settings are read again.
         reread: Whether all files are read again, because objects are missing from the table of candles.
         unfinished: Whether an earlier run began this task and did not end.
+        unassigned: Files in the source of no known symbol: where the lake knows one of them, it is not gone.
     """
 
     lake: Lake
@@ -62,6 +63,7 @@ class IngestTask:
     restate: bool
     reread: bool
     unfinished: bool = False
+    unassigned: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.symbol
@@ -110,8 +112,9 @@ class Reading:
         self._lost = from_arrays(self.held.lost)
         present = {file.source for file in task.files}
         self.gone = [record for record in self.held.files if record.source not in present]
+        self.pruned = {record.source for record in self.gone} - task.unassigned if task.prune else set()
         noted = [self.accounts[record.source] for record in self.gone if record.source in self.accounts]
-        self.vanished = [account for account in noted if account["present"] or task.prune]
+        self.vanished = [account for account in noted if account["present"] or account["source"] in self.pruned]
         self.read: list[FileRows] = []
         self.kept: list[KeptFile] = []
         self.refused: dict[str, pl.DataFrame] = {}
@@ -151,11 +154,9 @@ class Reading:
     def read_all(self) -> None:
         """Read new and changed files, then all files that overlap with files read, until none is left."""
         waiting = self._list_unread()
-        if self.task.prune:
-            gone = {record.source for record in self.gone}
-            self.ranges += [span for source in gone if (span := self._known_range(source))]
-            self.sources |= gone
-            self._in_force -= gone
+        self.ranges += [span for source in self.pruned if (span := self._known_range(source))]
+        self.sources |= self.pruned
+        self._in_force -= self.pruned
         while True:  # at least once: what is pruned may leave its place to files that have not changed
             for file in waiting:
                 self._read_one(file)
@@ -339,8 +340,7 @@ class Reading:
 
     def join_lost(self, fresh: Iterable[tuple[str, pl.DataFrame]]) -> Arrays:
         """Return the rows that another version replaced: new ones of files that took part, known ones of others."""
-        gone = {record.source for record in self.gone} if self.task.prune else set()
-        stays = {source: rows for source, rows in self._lost.items() if source not in self.sources | gone}
+        stays = {source: rows for source, rows in self._lost.items() if source not in self.sources | self.pruned}
         return to_arrays(stays | dict(fresh))
 
 
