@@ -112,3 +112,16 @@ def test_state_of_an_earlier_run_that_was_restored(lake: Lake, tmp_path: Path) -
     lake.bring()
     check(lake)
     assert not lake.compare(tmp_path / "new")
+
+
+@pytest.mark.parametrize("stage", ["ingest", "checkpoints/*/gather", "checkpoints/*/forecast", "scores"])
+def test_objects_of_two_symbols_that_were_exchanged(tmp_path: Path, stage: str) -> None:
+    lake = start_lake(tmp_path)
+    for folder in sorted((lake.folder / "state").glob(stage)):
+        one, other = (folder / f"{symbol}.state" for symbol in ("BTCUSD", "ETHUSD"))
+        held = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(held)
+    lake.put("BTCUSD", 110, 112)
+    lake.bring()
+    assert not lake.compare(tmp_path / "new")

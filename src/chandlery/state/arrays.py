@@ -25,7 +25,7 @@ __all__ = [
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Buffer = bytes | mmap
-VERSION = 2
+VERSION = 3
 Remembered = TypeVar("Remembered", bound=msgspec.Struct)
 
 
@@ -58,13 +58,13 @@ def put_arrays(store: Store, path: str, arrays: Arrays) -> None:
         name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         for name, array in arrays.items()
     }
-    store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held), held)))
+    store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held, path), held)))
 
 
 def get_arrays(store: Store, path: str) -> Arrays | None:
     """Return named arrays; None if the object is missing, damaged, or of another version."""
     content = store.get(path)
-    return None if content is None else _read(content, checked=True, writable=True)
+    return None if content is None else _read(content, checked_as=path, writable=True)
 
 
 def view_bytes(store: Store, path: str, copies: Store | None = None) -> Buffer | None:
@@ -87,13 +87,13 @@ def view_bytes(store: Store, path: str, copies: Store | None = None) -> Buffer |
 def view_arrays(store: Store, path: str, copies: Store | None = None) -> Arrays | None:
     """Return named arrays that this run itself has put: read-only, without verifying the checksum; see `view_bytes`."""
     content = view_bytes(store, path, copies)
-    return None if content is None else _read(content, checked=False, writable=False)
+    return None if content is None else _read(content, checked_as=None, writable=False)
 
 
-def _read(content: Buffer, *, checked: bool, writable: bool) -> Arrays | None:
+def _read(content: Buffer, *, checked_as: str | None, writable: bool) -> Arrays | None:
     try:
         version, checksum, held = msgspec.msgpack.decode(content, type=tuple[int, int, dict[str, Held]])
-        if version != VERSION or (checked and checksum != _checksum(held)):
+        if version != VERSION or (checked_as is not None and checksum != _checksum(held, checked_as)):
             return None
         views = {
             name: np.frombuffer(array.content, np.dtype(array.kind)).reshape(array.shape)
@@ -104,8 +104,9 @@ def _read(content: Buffer, *, checked: bool, writable: bool) -> Arrays | None:
         return None
 
 
-def _checksum(held: dict[str, Held]) -> int:
-    total = 0
+def _checksum(held: dict[str, Held], path: str) -> int:
+    """Return a checksum of an object's arrays and of its path: the object of another symbol is no whole one here."""
+    total = isal_zlib.crc32(path.encode())
     for name, array in held.items():
         total = isal_zlib.crc32(array.content, isal_zlib.crc32(f"{name}{array.kind}{array.shape}".encode(), total))
     return int(total)
