@@ -8,6 +8,7 @@ Each stage compares the fingerprint of its inputs with that of the last run and 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import chain
 
 from msgspec.structs import replace
@@ -93,12 +94,14 @@ def _carry_out(
         try:
             for stage in (*stages, _register):
                 stage(session)
-        except ChandleryError as error:
-            session.report.exit_code = error.exit_code
-            session.report.messages.append(str(error))
+        except BaseException as error:
+            if isinstance(error, ChandleryError):
+                session.report.exit_code = error.exit_code
+                session.report.messages.append(str(error))
+            with suppress(ChandleryError):  # what ended the run matters more
+                session.write_record()
             raise
-        finally:
-            session.write_record()
+        session.write_record()
     return session.report
 
 

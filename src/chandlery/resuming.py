@@ -178,24 +178,36 @@ def choose_start(session: Session, symbols: list[str]) -> Resumption:
 
 
 def complete_summary(session: Session, symbols: list[str]) -> None:
-    """Add the symbols that the summary lacks, from their tables; their files count as not read.
+    """Add the symbols that the summary lacks, or whose ingest did not end, from their tables; their files count as not read.
 
     Args:
         session: The run, which holds the lease.
         symbols: All symbols with candles.
     """
-    unknown = [symbol for symbol in symbols if symbol not in session.summary.symbols]
+    held = session.summary.symbols
+    unknown = [symbol for symbol in symbols if not held.get(symbol, SymbolSummary("")).fingerprint]
     if unknown:
         found = _look(session, unknown, (), 0)
         missing = {
-            marked.symbol: SymbolSummary("", marked.candles, marked.first_day, marked.newest_ms) for marked in found
+            marked.symbol: replace(
+                held.get(marked.symbol, SymbolSummary("")),
+                candles=marked.candles,
+                first_day=marked.first_day,
+                newest_ms=marked.newest_ms,
+            )
+            for marked in found
         }
         session.keep(replace(session.summary, symbols=dict(sorted((session.summary.symbols | missing).items()))))
 
 
 def _look(session: Session, symbols: list[str], days: tuple[int, ...], lead: int) -> list[Marked]:
     with session.stage("past", len(symbols), len(symbols)):
-        tasks = [PastTask(session.lake, symbol, days, lead) for symbol in symbols]
+        known = session.summary.symbols
+        begun = [symbol in known and not known[symbol].fingerprint for symbol in symbols]
+        tasks = [
+            PastTask(session.lake, symbol, days, lead, unfinished)
+            for symbol, unfinished in zip(symbols, begun, strict=True)
+        ]
         return session.map(mark_symbol, tasks, [0.01] * len(tasks), lambda marked: marked.symbol)
 
 

@@ -9,7 +9,9 @@ import pytest
 from hours import Lake, start_lake
 from interruption import Kill, killed
 
-from chandlery.pipeline import Options, run
+from chandlery.errors import StoreUnavailableError
+from chandlery.pipeline import Options, forecast, ingest, run
+from chandlery.storage import Store
 from chandlery.tables import read_table
 
 BTC = "btcusd_000.csv"
@@ -71,6 +73,37 @@ def test_a_file_whose_earlier_version_is_back_before_the_next_run(lake: Lake, tm
     assert lake.bring().exit_code == 0
     assert not lake.compare(tmp_path / "new")
     assert lake.bring().run_id is None
+
+
+@WRITES
+def test_forecasts_of_half_written_candles_are_not_kept(lake: Lake, tmp_path: Path, at: int) -> None:
+    earlier, held = tmp_path / "earlier", lake.source.files[BTC].version
+    (lake.raw / BTC).rename(earlier)
+    lake.put("BTCUSD", 1, 112, revision=1, name=BTC)
+    lake.put("ETHUSD", 110, 112)
+    kill(lake, at)
+    lake.bring(ingest, symbols=("ETHUSD",))
+    lake.bring(forecast)
+    earlier.replace(lake.raw / BTC)
+    lake.source.files[BTC].version = held
+    lake.bring()
+    assert not lake.compare(tmp_path / "new")
+
+
+def test_a_record_that_cannot_be_put_does_not_hide_what_ended_the_run(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Store.put
+
+    def put_some(self: Store, path: str, content: bytes, media_type: str | None = None) -> None:
+        if path.startswith(("candles/", "runs/")):
+            raise StoreUnavailableError(f"no room for {path}")
+        put(self, path, content, media_type)
+
+    lake.put("BTCUSD", 110, 112)
+    monkeypatch.setattr(Store, "put", put_some)
+    with pytest.raises(StoreUnavailableError, match="candles/"):
+        lake.bring()
 
 
 @WRITES

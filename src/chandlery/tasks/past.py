@@ -26,12 +26,14 @@ class PastTask:
         symbol: The symbol.
         days: Of the stored checkpoints, and of those that may be made.
         lead: The embargo in days.
+        unfinished: Whether a run began the symbol's ingest and did not end: its candles are then not those remembered.
     """
 
     lake: Lake
     symbol: str
     days: tuple[int, ...]
     lead: int
+    unfinished: bool = False
 
     def __str__(self) -> str:
         return self.symbol
@@ -45,6 +47,8 @@ def mark_symbol(task: PastTask) -> Marked:
         held = hold_ingested(lake, symbol)
         lake.guard()
         write_ingested(lake.store, symbol, held)
+    elif task.unfinished:
+        held = look_again(lake, symbol, held)
     newest_ms = (held.traded.start + held.traded.flags.size) * lake.interval_seconds * 1_000
     past = Past(held.days, held.digests, crossed, newest_ms)
     marks = {day: mark_past(past, day, task.lead, lake.interval_minutes) for day in task.days}
