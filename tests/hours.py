@@ -71,8 +71,8 @@ class Lake:
         return find_differences(self.folder, folder / "lake", dict(self.source.unseen() if unseen is None else unseen))
 
     def objects(self) -> dict[str, bytes]:
-        """Return every file of the lake, with its content."""
-        paths = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
+        """Return every file of the lake but the lock, with its content."""
+        paths = (path for path in sorted(self.folder.rglob("*")) if path.is_file() and path.name != ".lease.lock")
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
 
     def copy(self, folder: Path) -> "Lake":
