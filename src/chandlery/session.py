@@ -199,13 +199,9 @@ class Session:
         """Write `lake.json` with the settings of the first run; do nothing if the lake exists.
 
         Raises:
-            SettingsError: A horizon is not a multiple of the interval, a model is not registered, or `lake.json` was lost.
+            SettingsError: A horizon is not a multiple of the interval, or a model is not registered.
         """
         if self._founded is None:
-            if not self.options.restate and self.store.list("candles/"):
-                found = f"no {LAKE_FILE} at {self.store.uri}, although there are candles"
-                hint = "restore it, or give --restate: the lake is founded anew with the settings of this run"
-                raise SettingsError(found, "the settings that the lake was founded with", hint)
             self._founded = propose(self.settings, interval)
             self._write_founded(self._founded)
 

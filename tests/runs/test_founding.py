@@ -246,18 +246,6 @@ def test_a_model_that_is_named_twice_is_one(tmp_path: Path) -> None:
     assert read_file(lake)["models"] == ["linear"]
 
 
-def test_a_lake_that_lost_its_file_is_not_founded_anew_unasked(tmp_path: Path) -> None:
-    lake = start_lake(tmp_path)
-    (lake.folder / "lake.json").unlink()
-    now = {**SETTINGS, "horizons": ["2h"]}
-    with pytest.raises(SettingsError, match=r"no lake\.json at .* although there are candles"):
-        lake.bring(forecast=now)
-    assert set(read_partitions(lake)) == {60, 240}
-    assert lake.bring(options=RESTATE, forecast=now).exit_code == 0
-    assert set(read_partitions(lake)) == {120}
-    assert not lake.compare(tmp_path / "new", forecast=now)
-
-
 def read_partitions(lake: Lake) -> list[int]:
     """Return the horizons that the table of forecasts has objects of."""
     paths = lake.folder.glob("forecasts/*/*/horizon_minutes=*/*/part-0.parquet")
