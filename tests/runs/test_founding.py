@@ -246,12 +246,6 @@ def test_a_model_that_is_named_twice_is_one(tmp_path: Path) -> None:
     assert read_file(lake)["models"] == ["linear"]
 
 
-def read_partitions(lake: Lake) -> list[int]:
-    """Return the horizons that the table of forecasts has objects of."""
-    paths = lake.folder.glob("forecasts/*/*/horizon_minutes=*/*/part-0.parquet")
-    return [int(path.parts[-3].partition("=")[2]) for path in paths]
-
-
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 1, "exchange": "x", "shade": 1}', "\xff"])
 def test_another_file_of_that_name_is_refused(start: Lake, text: str) -> None:
     (start.folder / "lake.json").write_text(text, encoding="latin-1")
