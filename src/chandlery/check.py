@@ -13,11 +13,11 @@ import msgspec
 from chandlery.config import Settings, parse_interval
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
+from chandlery.extents import measure_table
 from chandlery.lake import read_lake_file
 from chandlery.listing import list_source, split_source
 from chandlery.models import model_names
 from chandlery.storage import Entry, Store
-from chandlery.tables import measure_table
 
 __all__ = ["Probe", "check"]
 

@@ -15,6 +15,7 @@ from chandlery.check import Probe
 from chandlery.compare import Comparison
 from chandlery.config import Settings, normalise_symbol
 from chandlery.errors import SettingsError
+from chandlery.extents import measure_table
 from chandlery.parity import Receipt
 from chandlery.pipeline import Plan
 from chandlery.report import Written
@@ -22,7 +23,7 @@ from chandlery.schema import TABLES
 from chandlery.session import RunReport
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
-from chandlery.tables import measure_table, read_table
+from chandlery.tables import read_table
 
 __all__ = ["comparison", "explain", "frame", "init", "plan", "probes", "receipt", "report", "sample", "scores", "tables", "written"]
 

@@ -4,7 +4,6 @@ import datetime as dt
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
 
@@ -23,8 +22,8 @@ __all__ = [
     "empty_rows",
     "encode",
     "join_rows",
+    "list_objects",
     "list_partitions",
-    "measure_table",
     "no_lake",
     "partition_path",
     "read_partition",
@@ -258,46 +257,6 @@ def list_objects(store: Store, table: str, keys: Mapping[str, object] | None = N
             break
         prefix += f"{name}={keys[name]}/"
     return [entry for entry in store.list(prefix) if entry.path.endswith(f"/{OBJECT}")]
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much a table holds.
-
-    Args:
-        objects: Its objects.
-        size_bytes: Of all of them.
-        rows: In all of them.
-        first: First time in the column that orders it; None where it has none.
-        last: Last time likewise.
-        modified_at: When an object was last put.
-    """
-
-    objects: int
-    size_bytes: int
-    rows: int
-    first: dt.datetime | None
-    last: dt.datetime | None
-    modified_at: dt.datetime | None
-
-
-def measure_table(store: Store, table: str) -> Extent:
-    """Return how much a table holds, from the ends of its objects alone."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - of the commands this one alone needs it
-
-    entries, rows, times = list_objects(store, table), 0, []
-    for entry in entries:
-        with store.open(entry.path) as file:
-            footer = pq.read_metadata(file)
-        rows += footer.num_rows
-        for number in range(footer.num_row_groups):
-            group = footer.row_group(number)
-            columns = {group.column(place).path_in_schema: group.column(place).statistics for place in range(group.num_columns)}
-            found = columns.get(TABLES[table].sort[0])
-            if found is not None and found.has_min_max and isinstance(found.min, dt.datetime):
-                times += [found.min, found.max]
-    modified = max((entry.modified_at for entry in entries), default=None)
-    return Extent(len(entries), sum(entry.size_bytes for entry in entries), rows, min(times, default=None), max(times, default=None), modified)
 
 
 def read_table(

@@ -21,6 +21,7 @@ from chandlery.compare.measures import ALL, NAIVE, NO_DIFFERENCE, SERVED, WITH, 
 from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings, parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
+from chandlery.extents import measure_table
 from chandlery.features import own_features
 from chandlery.grid import DAY_MS
 from chandlery.lake import Lake, open_lake
@@ -29,7 +30,7 @@ from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
 from chandlery.served import BLEND
 from chandlery.state.paths import day_name
-from chandlery.tables import list_partitions, measure_table
+from chandlery.tables import list_partitions
 from chandlery.tasks.work import months_between
 
 __all__ = ["ALL", "NAIVE", "NO_DIFFERENCE", "WITHOUT", "Comparison", "Row", "Wanted", "compare_extension"]
