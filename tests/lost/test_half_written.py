@@ -18,17 +18,6 @@ BTC = "btcusd_000.csv"
 WRITES = pytest.mark.parametrize("at", range(2, 8))  # of the summary, two years of candles, rejects or ledger, and state
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A lake of two symbols; no test changes it."""
-    return start_lake(tmp_path_factory.mktemp("first"))
-
-
-@pytest.fixture
-def lake(first: Lake, tmp_path: Path) -> Lake:
-    return first.copy(tmp_path)
-
-
 def kill(lake: Lake, at: int, options: Options | None = None) -> None:
     """Start a run that ends after a write."""
     death = Kill(at, applied=True)
