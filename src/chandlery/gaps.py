@@ -155,19 +155,14 @@ def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.D
     words = [_describe(before, share[k], log_p[k], int(others[k]), int(heard[k])) for k in chosen]
     gaps = gaps.with_columns(pl.Series("evidence", words, pl.String))
     quiet = _sum_quiet(start[kind == ""], missing[kind == ""], traded, interval_seconds)
-    milliseconds = interval_seconds * 1_000
-    return (
-        pl.concat([gaps, quiet])
-        .sort("start", "kind")
-        .select(
-            pl.lit(to_interval_text(interval_seconds)).alias("interval"),
-            (pl.col("start") * milliseconds).cast(TIME),
-            (pl.col("end") * milliseconds).cast(TIME),
-            "missing",
-            "kind",
-            "evidence",
-        )
-    )
+    return _to_table(pl.concat([gaps, quiet]), interval_seconds)
+
+
+def _to_table(gaps: pl.DataFrame, interval_seconds: int) -> pl.DataFrame:
+    """Return gaps whose start and end are counted in steps as the table has them."""
+    interval, milliseconds = pl.lit(to_interval_text(interval_seconds)).alias("interval"), interval_seconds * 1_000
+    times = [(pl.col(name) * milliseconds).cast(TIME) for name in ("start", "end")]
+    return gaps.sort("start", "kind").select(interval, *times, "missing", "kind", "evidence")
 
 
 @kernel
