@@ -101,11 +101,6 @@ class Lake:
         """Length of a candle in minutes, in which forecasts count: 0 where it is shorter, or no whole number of them."""
         return self.interval_seconds // 60 if self.file.in_minutes else 0
 
-    @property
-    def horizon_steps(self) -> tuple[int, ...]:
-        """The horizons, in intervals."""
-        return tuple(minutes // self.interval_minutes for minutes in self.file.horizons)
-
     def guard(self) -> None:
         """Make sure that the lease is still held.
 
