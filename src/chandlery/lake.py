@@ -92,6 +92,11 @@ class Lake:
     token: LeaseToken | None = None
 
     @property
+    def keys(self) -> dict[str, object]:
+        """The partition keys that all objects of this lake's tables share."""
+        return {"exchange": self.file.exchange}
+
+    @property
     def interval_seconds(self) -> int:
         """Length of a candle."""
         return parse_interval(self.file.interval)
@@ -118,7 +123,7 @@ class Lake:
         Returns:
             open_time and prices, ascending; empty where there are none.
         """
-        keys = {"exchange": self.file.exchange, "symbol": symbol}
+        keys = {**self.keys, "symbol": symbol}
         first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms - 1))
         years: Sequence[int] = range(first.year, last.year + 1)  # asked for by name where they are few: a listing would cost a request more
         if not since_ms or until_ms == FAR_MS:

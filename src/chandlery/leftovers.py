@@ -60,7 +60,7 @@ def forget_forecasts(
     """
     years = {found.symbol: set(found.years) for found in predicted}
     first = int(day_name(span.since)[:4]) if span.resumed else 0
-    parts = list_partitions(lake.store, "forecasts", {"exchange": lake.file.exchange})
+    parts = list_partitions(lake.store, "forecasts", lake.keys)
     gone = [
         part
         for part in parts
@@ -80,7 +80,7 @@ def forget_gone(lake: Lake, symbols: frozenset[str]) -> int:
     Returns:
         The number of deleted objects.
     """
-    keys = {"exchange": lake.file.exchange}
+    keys = lake.keys
     tables = ("forecasts",) if symbols else ("forecasts", "scores", "models")
     parts = [(table, part) for table in tables for part in list_partitions(lake.store, table, keys)]
     gone = [partition_path(table, part) for table, part in parts if part.get("symbol") not in symbols]

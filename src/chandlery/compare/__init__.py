@@ -124,7 +124,7 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
         raise SettingsError(odd, "candles of whole minutes, which can be forecast", "compare on a lake of such candles")
     found = _load(settings, extension)
     forecasts = _choose(lake, found, wanted)
-    symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", {"exchange": lake.file.exchange})})
+    symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", lake.keys)})
     if missing := sorted(set(settings.symbols) - set(symbols)):
         raise SettingsError(f"no candles of {missing[0]} in {settings.lake.uri}", f"one of {', '.join(symbols[:50])}", "check --symbol")
     horizons = sorted({parse_minutes(text) for text in wanted.horizons}) or sorted(lake.file.horizons)

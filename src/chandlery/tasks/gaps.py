@@ -48,7 +48,7 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     lake, symbol = task.lake, task.symbol
     activity = read_activity(lake)
     assert activity is not None  # noqa: S101 - measure_all put it in this stage
-    keys = {"exchange": lake.file.exchange, "symbol": symbol}
+    keys = {**lake.keys, "symbol": symbol}
     held, content = lake.store.together(lambda: hold_ingested(lake, symbol), lambda: lake.get("gaps", keys))
     return symbol, lake.replace("gaps", keys, content, find_gaps(held.traded, lake.interval_seconds, activity))
 

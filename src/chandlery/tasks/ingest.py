@@ -123,7 +123,7 @@ class Publishing:
 
     def __init__(self, task: IngestTask, reading: Reading) -> None:
         self._task, self._reading, self._lake = task, reading, task.lake
-        self._keys: dict[str, Any] = {"exchange": task.lake.file.exchange, "symbol": task.symbol}
+        self._keys: dict[str, Any] = {**task.lake.keys, "symbol": task.symbol}
         self._days = DayBook(task.lake, reading.held)
         self._settling = Settling(reading.read, reading.kept, task.lake.file.exchange, by_month=reading.room.is_full)
         self._accounts: dict[str, dict[str, Any]] = {}

@@ -57,7 +57,7 @@ def mark_symbol(task: PastTask) -> Marked:
 
 def read_barriers(lake: Lake, symbol: str) -> Ints:
     """Return the gaps that no label of a symbol may cross, as steps, start and stop, (k, 2)."""
-    keys = {"exchange": lake.file.exchange, "symbol": symbol}
+    keys = {**lake.keys, "symbol": symbol}
     return barriers(lake.decode("gaps", keys, lake.get("gaps", keys)), lake.interval_seconds)
 
 
@@ -66,7 +66,7 @@ def hold_ingested(lake: Lake, symbol: str) -> Ingested:
     held = read_ingested(lake.store, symbol)
     if held is not None:
         return held
-    keys = {"exchange": lake.file.exchange, "symbol": symbol}
+    keys = {**lake.keys, "symbol": symbol}
     return rebuild_ingested(lake, symbol, lake.decode("ledger", keys, lake.get("ledger", keys)))
 
 

@@ -142,7 +142,7 @@ class SymbolRun:
 
     def keys(self, horizon_minutes: int, year: int) -> dict[str, Any]:
         """Return the partition keys of a horizon's forecasts of a year."""
-        return {"exchange": self.work.lake.file.exchange, "symbol": self.symbol, "horizon_minutes": horizon_minutes, "year": year}
+        return {**self.work.lake.keys, "symbol": self.symbol, "horizon_minutes": horizon_minutes, "year": year}
 
     def rows_before(self, horizon_minutes: int, year: int) -> int:
         """Return how many forecasts of a horizon and year were published before the span."""

@@ -97,7 +97,7 @@ class Reading:
 
     def __init__(self, task: IngestTask, files: ExitStack, room: Room) -> None:
         self.task, self.files, self.room = task, files, room
-        self._keys = {"exchange": task.lake.file.exchange, "symbol": task.symbol}
+        self._keys = {**task.lake.keys, "symbol": task.symbol}
         names, store = ("ledger", "rejects"), task.lake.store
         reads = [partial(task.lake.get, name, self._keys) for name in names]
         *contents, held = store.together(*reads, partial(read_ingested, store, task.symbol))

@@ -66,7 +66,7 @@ def score_lake(task: ScoreTask) -> int:
         StateLostError: The sums of a symbol, or a text of fits, are missing or damaged.
     """
     work, store = task.work, task.work.lake.store
-    keys = {"exchange": work.lake.file.exchange}
+    keys = work.lake.keys
     content = work.lake.get("scores", keys)
     held = work.lake.decode("scores", keys, content)
     fresh, frames = sorted(task.fresh), []
