@@ -21,7 +21,7 @@ from chandlery.tables import empty_frame, parse_partition
 SCALE = 2**20  # sums are of whole numbers of such parts
 SEED = 7
 MICROSECONDS = pl.Datetime("us", "UTC")  # DuckDB's only one with a time zone
-KEYS = {"exchange": pl.String, "symbol": pl.String, "horizon_minutes": pl.Int32, "year": pl.Int32}
+KEYS = {"exchange": pl.String, "interval": pl.String, "symbol": pl.String, "horizon_minutes": pl.Int32, "year": pl.Int32}
 Partition = tuple[str, ...]
 Answer = tuple[Any, ...]
 

@@ -1,7 +1,6 @@
 -- The lake's tables, for Athena: one statement at a time, with your bucket for crypto-lake. docs/reading.md says more.
 
 CREATE EXTERNAL TABLE IF NOT EXISTS candles (
-  `interval` string,
   `open_time` timestamp,
   `open` double,
   `high` double,
@@ -10,7 +9,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS candles (
   `volume` double,
   `source` string
 )
-PARTITIONED BY (`exchange` string, `symbol` string, `year` int)
+PARTITIONED BY (`exchange` string, `interval` string, `symbol` string, `year` int)
 STORED AS PARQUET
 LOCATION 's3://crypto-lake/candles/';
 
@@ -23,7 +22,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS rejects (
   `open_time` timestamp,
   `reasons` array<string>
 )
-PARTITIONED BY (`exchange` string, `symbol` string)
+PARTITIONED BY (`exchange` string, `interval` string, `symbol` string)
 STORED AS PARQUET
 LOCATION 's3://crypto-lake/rejects/';
 
@@ -50,28 +49,26 @@ CREATE EXTERNAL TABLE IF NOT EXISTS ledger (
   `refused_sha256` string,
   `refused_modified_at` timestamp
 )
-PARTITIONED BY (`exchange` string, `symbol` string)
+PARTITIONED BY (`exchange` string, `interval` string, `symbol` string)
 STORED AS PARQUET
 LOCATION 's3://crypto-lake/ledger/';
 
 MSCK REPAIR TABLE ledger;
 
 CREATE EXTERNAL TABLE IF NOT EXISTS gaps (
-  `interval` string,
   `start` timestamp,
   `end` timestamp,
   `missing` bigint,
   `kind` string,
   `evidence` string
 )
-PARTITIONED BY (`exchange` string, `symbol` string)
+PARTITIONED BY (`exchange` string, `interval` string, `symbol` string)
 STORED AS PARQUET
 LOCATION 's3://crypto-lake/gaps/';
 
 MSCK REPAIR TABLE gaps;
 
 CREATE EXTERNAL TABLE IF NOT EXISTS forecasts (
-  `interval` string,
   `issued_at` timestamp,
   `target_time` timestamp,
   `close` double,
@@ -88,7 +85,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS forecasts (
   `predicted_boosted` float,
   `predicted_blend` float
 )
-PARTITIONED BY (`exchange` string, `symbol` string, `horizon_minutes` int, `year` int)
+PARTITIONED BY (`exchange` string, `interval` string, `symbol` string, `horizon_minutes` int, `year` int)
 STORED AS PARQUET
 LOCATION 's3://crypto-lake/forecasts/';
 
@@ -96,7 +93,6 @@ MSCK REPAIR TABLE forecasts;
 
 CREATE EXTERNAL TABLE IF NOT EXISTS scores (
   `symbol` string,
-  `interval` string,
   `horizon_minutes` int,
   `model` string,
   `period` string,
@@ -115,14 +111,13 @@ CREATE EXTERNAL TABLE IF NOT EXISTS scores (
   `coverage_95` double,
   `verdict` string
 )
-PARTITIONED BY (`exchange` string)
+PARTITIONED BY (`exchange` string, `interval` string)
 STORED AS PARQUET
 LOCATION 's3://crypto-lake/scores/';
 
 MSCK REPAIR TABLE scores;
 
 CREATE EXTERNAL TABLE IF NOT EXISTS models (
-  `interval` string,
   `horizon_minutes` int,
   `model` string,
   `refit_at` timestamp,
@@ -134,7 +129,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS models (
   `seed` bigint,
   `artefact` string
 )
-PARTITIONED BY (`exchange` string)
+PARTITIONED BY (`exchange` string, `interval` string)
 STORED AS PARQUET
 LOCATION 's3://crypto-lake/models/';
 

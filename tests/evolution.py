@@ -24,7 +24,7 @@ YOUNG = {  # by table: columns that its old objects lack
     "scores": ["coverage_80", "verdict"],
     "models": ["features", "rows"],
 }
-KEYS = {"exchange": "bitfinex", "symbol": "BTCUSD", "horizon_minutes": 5}
+KEYS = {"exchange": "bitfinex", "interval": "1m", "symbol": "BTCUSD", "horizon_minutes": 5}
 VALUES: dict[type[pl.DataType], Any] = {
     pl.String: "a",
     pl.Boolean: True,

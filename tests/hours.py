@@ -16,6 +16,7 @@ from chandlery.pipeline import Options, RunReport, ingest, run
 
 START_MS = 1_538_352_000_000  # 2018-10-01: the first days end in January
 FIRST_DAY, LAST_DAY = 1, 110
+SERIES = "exchange=bitfinex/interval=60m"
 SETTINGS = {"horizons": ["1h", "4h"], "models": ["linear"], "min_train": "60d"}
 Values = Mapping[str, Any]
 
@@ -55,6 +56,11 @@ class Lake:
     @property
     def raw(self) -> Path:
         return self.source.folder
+
+    @property
+    def state(self) -> Path:
+        """The folder of the state of its series."""
+        return self.folder / "state" / SERIES
 
     def bring(
         self, stage: Callable[..., RunReport] = run, options: Options | None = None, **settings: Any

@@ -41,6 +41,9 @@ def rows_of(file: FileRows) -> pl.DataFrame:
     return file.accepted.take(file.accepted.months).sort("row")
 
 
+KEYS = {"exchange": "bitfinex", "interval": "1m", "symbol": "LTCUSD"}
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """One symbol's tables."""
@@ -50,9 +53,9 @@ class Cleaned:
     ledger: pl.DataFrame
 
 
-def settle(files: list[FileRows], kept: list[KeptFile], exchange: str = "bitfinex", *, by_month: bool = False) -> Cleaned:
+def settle(files: list[FileRows], kept: list[KeptFile], *, by_month: bool = False) -> Cleaned:
     """Settle all years of a symbol's files."""
-    settling = Settling(files, kept, exchange, by_month=by_month)
+    settling = Settling(files, kept, KEYS, by_month=by_month)
     frames = [frame for year in settling.years for frame in settling.settle_year(year)]
     empty = pl.DataFrame(schema={name: column.dtype for name, column in Candles.columns().items()})
     return Cleaned(pl.concat([empty, *frames]), *settling.account())

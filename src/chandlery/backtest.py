@@ -110,9 +110,7 @@ def to_forecasts(issues: Issues, horizon_minutes: int, interval_minutes: int, ac
         columns[f"upper_{level}"] = pl.Series(close32 * exp_each(middle + width)).fill_nan(None)
     for place, model in enumerate(models):
         columns[model_column(model)] = pl.Series(close32 * exp_each(served.calibrated[:, place] * scale)).fill_nan(None)
-    frame = pl.DataFrame(columns)
-    interval = pl.lit(f"{interval_minutes}m").alias("interval")
-    return frame.select(interval, pl.all())
+    return pl.DataFrame(columns)
 
 
 def slice_days(step: Ints, day_steps: int) -> list[slice]:

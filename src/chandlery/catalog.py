@@ -13,7 +13,7 @@ from chandlery.tables import list_partitions, partition_path
 __all__ = ["project_values", "register_partitions"]
 
 CREATED_AT_ONCE, DELETED_AT_ONCE = 100, 25  # as much as Glue takes
-LISTED = ("exchange", "symbol")  # partition keys whose values Athena cannot count up by itself
+LISTED = ("exchange", "interval", "symbol")  # partition keys whose values Athena cannot count up by itself
 
 
 def register_partitions(store: Store, database: str) -> int:

@@ -126,7 +126,10 @@ def _open_lake(settings: Settings) -> Store:
 
 def _read(settings: Settings) -> str:
     file = read_lake_file(_open_lake(settings))
-    return "empty" if file is None else f"{file.exchange}, {file.interval}, horizons {file.horizons}, models {', '.join(file.models)}"
+    if file is None:
+        return "empty"
+    told = [f"{each.name}: horizons {each.horizons}, models {', '.join(each.models)}" for each in file.series]
+    return "; ".join(told)
 
 
 def _find_newest(settings: Settings, until: dt.date) -> str:
@@ -135,7 +138,7 @@ def _find_newest(settings: Settings, until: dt.date) -> str:
     file, newest = read_lake_file(store), measure_table(store, "candles").last
     if file is None or newest is None:
         raise SettingsError(f"no candle at {store.uri}", f"candles until {until} 00:00 UTC", "run `chandlery ingest` first")
-    closes = newest + dt.timedelta(seconds=parse_interval(file.interval))
+    closes = newest + dt.timedelta(seconds=min(parse_interval(series.interval) for series in file.series))
     found = f"the newest candle closes at {closes:%Y-%m-%d %H:%M} UTC"
     if closes < dt.datetime.combine(until, dt.time(), dt.UTC):
         raise SettingsError(f"{found}, before {until}", "", "see whether the day's files have come to the source, then run `chandlery ingest`")

@@ -1,14 +1,13 @@
 """Rows of a symbol's files to candles, rejects and ledger. Law 1: every row is accounted for."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from chandlery.config import to_interval_text
 from chandlery.errors import ChandleryError, LawError
 from chandlery.schema import TIME, Candles, Ledger, Rejects
 from chandlery.sources.files import FileRows, RawFile
@@ -69,17 +68,14 @@ class Settling:
     Args:
         files: What was read, of one symbol.
         kept: Files that are gone from the source and not pruned.
-        exchange: Its name.
+        keys: Exchange, interval and symbol, which all of them share.
         by_month: Settle a month at a time, where a year's rows are too many.
     """
 
-    def __init__(self, files: Sequence[FileRows], kept: Sequence[KeptFile], exchange: str, *, by_month: bool = False) -> None:
+    def __init__(self, files: Sequence[FileRows], kept: Sequence[KeptFile], keys: Mapping[str, str], *, by_month: bool = False) -> None:
         self._versions = sorted([*map(_from_read, files), *map(_from_kept, kept)], key=lambda version: (version.modified_at, version.source))
         self._by_month = by_month
-        self._keys = {"exchange": exchange}
-        if self._versions:
-            self._keys["symbol"] = files[0].symbol if files else str(kept[0].ledger["symbol"][0])
-        self._interval = _find_interval(self._versions)
+        self._keys = keys
         self._places: dict[int, list[int]] = {}  # of the versions that have rows in a month
         for place, version in enumerate(self._versions):
             for month in version.rows.months:
@@ -114,7 +110,7 @@ class Settling:
                 held.setdefault(int(place), []).append(group)
         names = pl.Series([version.source for version in self._versions])
         named = stays.with_columns(source=names.gather(stays["file"]) if len(places) > 1 else pl.lit(names[places[0]]))
-        return _complete(named, Candles, **self._keys, interval=self._interval, year=pl.col("open_time").dt.year())
+        return _complete(named, Candles, **self._keys, year=pl.col("open_time").dt.year())
 
     def lost(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Yield source and rows of every file with rows that lost: row, open_time and values, by row."""
@@ -142,14 +138,13 @@ class Settling:
         return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), _complete(accounts, Ledger, **self._keys).sort("source")
 
 
-def refuse(raw: RawFile, error: ChandleryError, exchange: str, symbol: str = UNKNOWN, sha256: str | None = None) -> pl.DataFrame:
+def refuse(raw: RawFile, error: ChandleryError, keys: Mapping[str, str], sha256: str | None = None) -> pl.DataFrame:
     """Return the ledger's row of a file that was refused whole.
 
     Args:
         raw: The file.
         error: Why it was refused.
-        exchange: Its name.
-        symbol: Whose candles it would have held.
+        keys: Exchange, interval and symbol of the ledger that it stands in.
         sha256: Of its bytes, where they could be read.
     """
     row = {
@@ -158,7 +153,7 @@ def refuse(raw: RawFile, error: ChandleryError, exchange: str, symbol: str = UNK
         "rows_identical": 0, "rows_superseded": 0, "rows_rejected": 0, "present": True,
     }  # fmt: skip
     types = {name: dtype for name, dtype in _types(Ledger).items() if name in row}
-    return _complete(pl.DataFrame([row], schema=types), Ledger, exchange=exchange, symbol=symbol)
+    return _complete(pl.DataFrame([row], schema=types), Ledger, **keys)
 
 
 def _from_read(file: FileRows) -> _Version:
@@ -194,14 +189,6 @@ def _contest(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFra
     values = rows.select(NUMBERS).to_numpy()
     same = (values == values[winners]).all(axis=1)
     return rows.filter(last), rows.filter(~last & same), rows.filter(~last & ~same)
-
-
-def _find_interval(versions: Sequence[_Version]) -> str:
-    for version in versions:
-        if version.read is not None:
-            return to_interval_text(version.read.interval_seconds)
-    kept = [version.kept.candles for version in versions if version.kept is not None and version.kept.candles.height]
-    return str(kept[0]["interval"][0]) if kept else to_interval_text(60)
 
 
 def _refusals(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
@@ -263,7 +250,7 @@ def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, 
             "every row accounted for",
             hint,
         )
-    return {name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "symbol"}}
+    return {name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "interval", "symbol"}}
 
 
 def _moment(ms: int | None) -> dt.datetime | None:

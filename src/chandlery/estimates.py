@@ -2,7 +2,7 @@
 
 from chandlery.config import parse_interval
 from chandlery.grid import DAY_MS
-from chandlery.lake import LakeFile
+from chandlery.lake import Series
 from chandlery.state.records import Summary
 from chandlery.storage import Store
 
@@ -31,13 +31,13 @@ def seconds_per_day(interval_minutes: int) -> float:
     return PER_CANDLE * 1440 / max(interval_minutes, 1)
 
 
-def forecast_seconds(file: LakeFile, candles: float) -> float:
+def forecast_seconds(file: Series, candles: float) -> float:
     """Return what the forecast stage costs for so many candles."""
     costs = [PER_MILLION, *(OF_A_MODEL.get(name, OF_OWN) for name in file.models)]
     return candles / 1e6 * sum(once + len(file.horizons) * each for once, each in costs)
 
 
-def describe_whole(file: LakeFile, summary: Summary) -> str:
+def describe_whole(file: Series, summary: Summary) -> str:
     """Return in words what it costs to compute all forecasts of a lake again."""
     spans = [(held.first_day, held.newest_ms) for held in summary.symbols.values() if held.first_day is not None]
     days = sum(newest_ms // DAY_MS - first_day + 1 for first_day, newest_ms in spans)

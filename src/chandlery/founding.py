@@ -10,9 +10,8 @@ from msgspec.structs import asdict, replace
 from chandlery.config import ForecastSettings, Settings, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension
-from chandlery.lake import Extension, LakeFile
+from chandlery.lake import Extension, Series
 from chandlery.models import model_names
-from chandlery.schema import LAKE_FORMAT
 from chandlery.tasks.work import Rules
 
 __all__ = ["Founded", "make_rules", "propose", "reconcile"]
@@ -30,7 +29,7 @@ class Founded:
         changes: Which values differ from those in the lake, in words; empty if none does.
     """
 
-    file: LakeFile
+    file: Series
     extensions: tuple[str, ...]
     changes: str = ""
 
@@ -43,7 +42,7 @@ def propose(settings: Settings, interval: str) -> Founded:
     """
     wanted = read_settings(settings.forecast)
     wanted["models"] = wanted["models"] or model_names(settings.forecast.extensions)
-    file = LakeFile(LAKE_FORMAT, settings.source.exchange, interval, **wanted)
+    file = Series(settings.source.exchange, interval, **wanted)
     extensions = tuple(settings.forecast.extensions)
     check_horizons(file)
     check_models(file, extensions)
@@ -63,19 +62,17 @@ def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
 
 
 def reconcile(
-    file: LakeFile,
+    file: Series,
     settings: Settings,
-    recall: Callable[[], ForecastSettings],
     *,
     restate: bool,
-    describe_cost: Callable[[LakeFile], str],
+    describe_cost: Callable[[Series], str],
 ) -> Founded:
-    """Return the settings of a run on an existing lake: the lake's own values, or the run's where the lake has none.
+    """Return the settings of a run on an existing lake: the lake's own values, or the run's where `restate` is true.
 
     Args:
         file: The lake's `lake.json`.
         settings: Of the run. A setting that is not given is taken from the lake.
-        recall: Returns the settings of the run that computed the lake's forecasts, for what neither of them gives.
         restate: Whether a setting that differs replaces the lake's value.
         describe_cost: Returns in words what would be computed again.
 
@@ -89,12 +86,9 @@ def reconcile(
     wanted = read_settings(settings.forecast)
     wanted["models"] = wanted["models"] or file.models
     held = {name: getattr(file, name) for name in FIXED}
-    if any(held[name] is None and name not in given for name in FIXED):
-        wanted = read_settings(recall().model_copy(update={name: getattr(settings.forecast, name) for name in given}))
-        wanted["models"] = wanted["models"] or file.models
-    differs = [name for name in FIXED if name in given and held[name] is not None and compared(wanted[name]) != compared(held[name])]
+    differs = [name for name in FIXED if name in given and compared(wanted[name]) != compared(held[name])]
     changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]
-    now = {name: wanted[name] if name in differs or held[name] is None else held[name] for name in FIXED}
+    now = {name: wanted[name] if name in differs else held[name] for name in FIXED}
     if "extensions" in given and not all(map(is_there, now["extensions"])):
         now["extensions"] = wanted["extensions"]  # the same content, which has moved
     founded = replace(file, **now)
@@ -132,21 +126,21 @@ def show(value: Any) -> str:
     return f"{Path(value.name).name} {value.digest[:8]}" if isinstance(value, Extension) else str(value)
 
 
-def find_extensions(file: LakeFile) -> tuple[str, ...]:
+def find_extensions(file: Series) -> tuple[str, ...]:
     """Return the paths of the lake's user-defined files, which settings do not name.
 
     Raises:
         SettingsError: One is missing at its recorded path, or has changed.
     """
-    for extension in file.extensions or []:
+    for extension in file.extensions:
         if not is_there(extension):
             found = f"the lake's extension {extension.name} {'has changed' if Path(extension.name).is_file() else 'is missing'}"
             hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
-    return tuple(extension.name for extension in file.extensions or [])
+    return tuple(extension.name for extension in file.extensions)
 
 
-def check_horizons(file: LakeFile) -> None:
+def check_horizons(file: Series) -> None:
     """Check that every horizon is a multiple of the interval.
 
     Raises:
@@ -158,7 +152,7 @@ def check_horizons(file: LakeFile) -> None:
         raise SettingsError(found, "a multiple of the interval", f"set horizons to multiples of {file.interval}")
 
 
-def check_models(file: LakeFile, extensions: tuple[str, ...]) -> None:
+def check_models(file: Series, extensions: tuple[str, ...]) -> None:
     """Check that every model is registered.
 
     Raises:
@@ -173,7 +167,7 @@ def check_models(file: LakeFile, extensions: tuple[str, ...]) -> None:
         )
 
 
-def make_rules(file: LakeFile, symbols: list[str]) -> Rules:
+def make_rules(file: Series, symbols: list[str]) -> Rules:
     """Return the settings that forecasts depend on.
 
     Args:
@@ -181,13 +175,13 @@ def make_rules(file: LakeFile, symbols: list[str]) -> Rules:
         symbols: Those with candles. A single symbol has no market.
     """
     held = asdict(file)
-    references = tuple(name for name in held["references"] or [] if name in symbols) if len(symbols) > 1 else ()
+    references = tuple(name for name in held["references"] if name in symbols) if len(symbols) > 1 else ()
     return Rules(
         interval_minutes=parse_interval(file.interval) // 60,
         horizons=tuple(file.horizons),
         models=tuple(file.models),
         references=references,
-        min_train_days=-(-parse_minutes(file.min_train or "180d") // 1440),
-        seed=file.seed or 0,
-        extensions=tuple(extension.digest for extension in file.extensions or []),
+        min_train_days=-(-parse_minutes(file.min_train) // 1440),
+        seed=file.seed,
+        extensions=tuple(extension.digest for extension in file.extensions),
     )

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.config import to_interval_text
 from chandlery.grid import Floats, Ints, Traded, log1p_each
 from chandlery.jit import kernel
 from chandlery.schema import TIME
@@ -118,7 +117,7 @@ def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.D
     """Return a symbol's gaps, and its mere quiet as one row a year.
 
     Returns:
-        One row a gap, ascending: interval, start, end, missing, kind, evidence.
+        One row a gap, ascending: start, end, missing, kind, evidence.
 
     Args:
         traded: Its steps with a candle.
@@ -160,9 +159,8 @@ def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.D
 
 def _to_table(gaps: pl.DataFrame, interval_seconds: int) -> pl.DataFrame:
     """Return gaps whose start and end are counted in steps as the table has them."""
-    interval, milliseconds = pl.lit(to_interval_text(interval_seconds)).alias("interval"), interval_seconds * 1_000
-    times = [(pl.col(name) * milliseconds).cast(TIME) for name in ("start", "end")]
-    return gaps.sort("start", "kind").select(interval, *times, "missing", "kind", "evidence")
+    times = [(pl.col(name) * interval_seconds * 1_000).cast(TIME) for name in ("start", "end")]
+    return gaps.sort("start", "kind").select(*times, "missing", "kind", "evidence")
 
 
 @kernel

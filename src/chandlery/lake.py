@@ -25,7 +25,7 @@ from chandlery.tables import (
     write_partition,
 )
 
-__all__ = ["Extension", "Lake", "LakeFile", "open_lake", "read_lake_file"]
+__all__ = ["Extension", "Lake", "LakeFile", "Series", "choose_series", "open_lake", "read_lake_file"]
 
 EXCHANGE = re.compile(r"\w[\w.-]*")
 FAR_MS = 4_102_444_800_000  # 2100-01-01
@@ -44,32 +44,40 @@ class Extension(msgspec.Struct, frozen=True):
     digest: str
 
 
-class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What decides results: as the first run set it, until `--restate` sets it otherwise.
+class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What decides the results of one series: as its first run set it, until `--restate` sets it otherwise.
 
-    Fields that are null are those of a lake whose first run did not write them yet; the next run sets them.
+    A series is one exchange and one interval.
 
     Args:
-        format: Of the lake.
         exchange: Whose candles.
         interval: Length of a candle, as in 1m.
         horizons: In minutes, ascending.
         models: By name, in the order of their columns.
-        references: The market, leaders first; those that the lake has candles of are used.
+        references: The market, leaders first; those that the series has candles of are used.
         min_train: History of the pool before the first fit, as in 180d.
         seed: Of everything random.
         extensions: User-defined files, in order.
     """
 
-    format: int
     exchange: str
     interval: str
     horizons: list[int]
     models: list[str]
-    references: list[str] | None = None
-    min_train: str | None = None
-    seed: int | None = None
-    extensions: list[Extension] | None = None
+    references: list[str]
+    min_train: str
+    seed: int
+    extensions: list[Extension]
+
+    @property
+    def name(self) -> str:
+        """The name of the series, as in kraken/1m."""
+        return f"{self.exchange}/{self.interval}"
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The partition keys that all objects of the series share."""
+        return {"exchange": self.exchange, "interval": self.interval}
 
     @property
     def in_minutes(self) -> bool:
@@ -77,34 +85,46 @@ class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return parse_interval(self.interval) % 60 == 0
 
 
-@dataclass(frozen=True)
-class Lake:
-    """A lake, as tasks carry it: small, and the same in every process.
+class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of `lake.json`.
 
     Args:
-        store: Where it lies.
-        file: What is fixed.
+        format: Of the lake.
+        series: Each series of the lake with its own settings, by name.
+    """
+
+    format: int
+    series: list[Series]
+
+
+@dataclass(frozen=True)
+class Lake:
+    """One series of a lake, as tasks carry it: small, and the same in every process.
+
+    Args:
+        store: Where the lake lies.
+        series: What is fixed.
         token: The lease that writes need; null for readers.
     """
 
     store: Store
-    file: LakeFile
+    series: Series
     token: LeaseToken | None = None
 
     @property
-    def keys(self) -> dict[str, object]:
-        """The partition keys that all objects of this lake's tables share."""
-        return {"exchange": self.file.exchange}
+    def keys(self) -> dict[str, str]:
+        """The partition keys that all objects of the series share."""
+        return self.series.keys
 
     @property
     def interval_seconds(self) -> int:
         """Length of a candle."""
-        return parse_interval(self.file.interval)
+        return parse_interval(self.series.interval)
 
     @property
     def interval_minutes(self) -> int:
         """Length of a candle in minutes, in which forecasts count: 0 where it is shorter, or no whole number of them."""
-        return self.interval_seconds // 60 if self.file.in_minutes else 0
+        return self.interval_seconds // 60 if self.series.in_minutes else 0
 
     def guard(self) -> None:
         """Make sure that the lease is still held.
@@ -160,15 +180,16 @@ class Lake:
         return replace_partition(self.store, table, keys, held, frames, self.guard)
 
 
-def open_lake(uri: str, options: Mapping[str, str] | None = None) -> Lake:
-    """Return a lake for readers.
+def open_lake(uri: str, options: Mapping[str, str] | None = None, series: str = "") -> Lake:
+    """Return one series of a lake, for readers.
 
     Args:
-        uri: Where it lies; empty where nobody has said.
+        uri: Where the lake lies; empty where nobody has said.
         options: Of the object store, as in [storage].
+        series: Its name, as in kraken/1m; may be left out where the lake has one series.
 
     Raises:
-        SettingsError: No lake is named, or there is none.
+        SettingsError: No lake is named, there is none, or it has several series and none is named.
     """
     if not uri:
         raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
@@ -176,37 +197,78 @@ def open_lake(uri: str, options: Mapping[str, str] | None = None) -> Lake:
     file = read_lake_file(store)
     if file is None:
         raise no_lake(uri)
-    return Lake(store, file)
+    return Lake(store, choose_series(file, series))
+
+
+def choose_series(file: LakeFile, name: str = "") -> Series:
+    """Return the series of a name; where none is given, the only one that the lake has.
+
+    Raises:
+        SettingsError: The lake has no such series, or has several and none is named.
+    """
+    names = [series.name for series in file.series]
+    if name and name not in names:
+        raise SettingsError(f"series {name}", f"one of {', '.join(names)}", "check --series")
+    if not name and len(names) > 1:
+        raise SettingsError(f"a lake of {len(names)} series", "the name of one", f"give --series, one of {', '.join(names)}")
+    return file.series[names.index(name) if name else 0]
 
 
 def read_lake_file(store: Store) -> LakeFile | None:
     """Return what the lake fixes; None where there is no lake yet.
 
     Raises:
-        SettingsError: The file is there and is not one of ours, or of a later format.
+        SettingsError: The file is there and is not one of ours, or of another format.
     """
     content = store.get(LAKE_FILE)
     if content is None:
         if store.folders("candles/"):  # a second lake must not be made among the tables of the first
             found = f"{LAKE_FILE} is missing at {store.uri}, although there are tables"
-            raise SettingsError(found, "what the first run put there", "restore it from a copy or an older version, or choose another --lake")
+            raise SettingsError(
+                found,
+                "what the first run put there",
+                "restore it from a copy or an older version, or choose another --lake",
+            )
         return None
     try:
+        check_format(msgspec.json.decode(content, type=_Format).format, store.uri)
         file = msgspec.json.decode(content, type=LakeFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{LAKE_FILE} at {store.uri}: {error}", "a lake's own file", "restore it from the bucket's versions or a copy, or choose another --lake") from error
-    if file.format != LAKE_FORMAT:
-        raise SettingsError(f"lake format {file.format}", f"format {LAKE_FORMAT}", "use the chandlery that made it, or another --lake")
-    if fault := find_fault(file):
-        raise SettingsError(f"{LAKE_FILE} at {store.uri}: {fault}", "what a run has written", "restore the file: it is not to be edited by hand")
+        raise SettingsError(
+            f"{LAKE_FILE} at {store.uri}: {error}",
+            "a lake's own file",
+            "restore it from the bucket's versions or a copy, or choose another --lake",
+        ) from error
+    for fault in [find_fault(series) for series in file.series] or ["no series"]:
+        if fault:
+            found = f"{LAKE_FILE} at {store.uri}: {fault}"
+            raise SettingsError(found, "what a run has written", "restore the file: it is not to be edited by hand")
     return file
 
 
-def find_fault(file: LakeFile) -> str:
-    """Return what in a `lake.json` no run can have written; empty if all of it can be."""
+class _Format(msgspec.Struct):
+    format: int
+
+
+def check_format(number: int, uri: str) -> None:
+    """Check that this version of chandlery reads lakes of a format.
+
+    Raises:
+        SettingsError: It does not.
+    """
+    if number > LAKE_FORMAT:
+        hint = "install the chandlery that made it, or a newer one"
+        raise SettingsError(f"lake format {number} at {uri}", f"format {LAKE_FORMAT} at most", hint)
+    if number < LAKE_FORMAT:
+        hint = f"`chandlery migrate {uri} NEW` writes it to a new lake and leaves the old one as it is"
+        raise SettingsError(f"lake format {number} at {uri}", f"format {LAKE_FORMAT}", hint)
+
+
+def find_fault(file: Series) -> str:
+    """Return what in a series of a `lake.json` no run can have written; empty if all of it can be."""
     for name, parse in (("interval", parse_interval), ("min_train", parse_minutes)):
         try:
-            parse("1d" if getattr(file, name) is None else getattr(file, name))
+            parse(getattr(file, name))
         except SettingsError:
             return f"{name} {getattr(file, name)!r}"
     minutes = parse_interval(file.interval) / 60
@@ -217,6 +279,6 @@ def find_fault(file: LakeFile) -> str:
         return f"horizons {file.horizons}"
     if not file.models or len(set(file.models)) < len(file.models):
         return f"models {file.models}"
-    if file.seed is not None and not 0 <= file.seed < 2**31:
+    if not 0 <= file.seed < 2**31:
         return f"seed {file.seed}"
     return "" if EXCHANGE.fullmatch(file.exchange) else f"exchange {file.exchange!r}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from chandlery.lake import Lake
 from chandlery.state.checkpoints import Span
-from chandlery.state.paths import ALL, ARTEFACTS, BUCKETS, CHECKPOINTS, STATE, day_name, is_known
+from chandlery.state.paths import ALL, STATE, Paths, day_name, is_known
 from chandlery.tables import list_partitions, partition_path
 from chandlery.tasks.gather import Gathered
 from chandlery.tasks.predict import Predicted
@@ -26,12 +26,12 @@ __all__ = [
 def forget_buckets(work: Work, gathered: Sequence[Gathered]) -> None:
     """Delete training rows that this run did not gather, from the first bucket of the span on."""
     ranges = {found.symbol: (found.first, found.last) for found in gathered}
-    first = work.blocks()[0].bucket
+    first, paths = work.blocks()[0].bucket, Paths.of(work.lake)
     gone = []
-    for month in work.lake.store.folders(BUCKETS):
+    for month in work.lake.store.folders(paths.buckets):
         if month < first:
             continue
-        for entry in work.lake.store.list(f"{BUCKETS}{month}/"):
+        for entry in work.lake.store.list(f"{paths.buckets}{month}/"):
             earliest, latest = ranges.get(entry.path.rpartition("/")[2].removesuffix(".state"), ("", ""))
             if not earliest <= month <= latest:
                 gone.append(entry.path)
@@ -40,12 +40,12 @@ def forget_buckets(work: Work, gathered: Sequence[Gathered]) -> None:
 
 def forget_artefacts(work: Work, made: Sequence[str], symbols: Sequence[str]) -> None:
     """Delete fits that this run did not write, from the span's first year on, and those of symbols without candles."""
-    stays, folders = frozenset(made), {ALL, *symbols}
+    stays, folders, root = frozenset(made), {ALL, *symbols}, Paths.of(work.lake).artefacts
     since = day_name(work.span.since)[:4] if work.span.resumed else ""
     gone = [
         path
-        for path in (entry.path for entry in work.lake.store.list(ARTEFACTS))
-        if path.split("/")[1] not in folders or (path not in stays and path.removesuffix(".jsonl")[-4:] >= since)
+        for path in (entry.path for entry in work.lake.store.list(root))
+        if path.removeprefix(root).split("/")[0] not in folders or (path not in stays and path.removesuffix(".jsonl")[-4:] >= since)
     ]
     _delete(work.lake, gone)
 
@@ -90,9 +90,10 @@ def forget_gone(lake: Lake, symbols: frozenset[str]) -> int:
 
 def forget_checkpoints(lake: Lake, kept: Mapping[str, str]) -> None:
     """Delete all checkpoints but those to keep."""
-    for name in lake.store.folders(CHECKPOINTS):
+    root = Paths.of(lake).checkpoints
+    for name in lake.store.folders(root):
         if name not in kept:
-            _delete(lake, [entry.path for entry in lake.store.list(f"{CHECKPOINTS}{name}/")])
+            _delete(lake, [entry.path for entry in lake.store.list(f"{root}{name}/")])
 
 
 def forget_unknown(lake: Lake) -> None:

@@ -203,7 +203,7 @@ def _find_gaps(session: Session) -> None:
 
 def _forecast(session: Session) -> None:
     """Compute forecasts from the newest valid checkpoint on, or from an earlier one if state turns out to be lost."""
-    file = session.lake.file
+    file = session.lake.series
     if not file.in_minutes:
         session.tell(
             f"no forecasts: candles of {file.interval} are only ingested. Hint: forecasts need candles of whole minutes"

@@ -6,7 +6,7 @@ from chandlery.config import Settings, parse_interval
 from chandlery.estimates import forecast_seconds, raw_seconds
 from chandlery.founding import make_rules, propose
 from chandlery.grid import DAY_MS
-from chandlery.lake import LakeFile
+from chandlery.lake import Lake, Series
 from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, list_gone, read_checkpoints
 from chandlery.session import Options, Session
@@ -72,7 +72,8 @@ def _plan_pruning(session: Session, source: Source) -> list[Step]:
 
 def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, int]:
     """Return what ingest would do with a symbol, and the earliest time in its new and changed files."""
-    held = read_ingested(session.store, symbol)
+    file = session.lake_file
+    held = None if file is None else read_ingested(Lake(session.store, file), symbol)
     known = {record.source: record for record in held.files} if held else {}
     files = source.files[symbol]
     code = fingerprint(source.code)
@@ -134,7 +135,7 @@ def _plan_forecast(session: Session, source: Source, changes: dict[str, int]) ->
 
 
 def _plan_span(
-    session: Session, file: LakeFile, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]
+    session: Session, file: Series, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]
 ) -> Step:
     """Return from which day on forecasts would be computed: from the newest checkpoint before every change."""
     summary, lead = session.summary, make_rules(file, []).lead

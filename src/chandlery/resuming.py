@@ -160,7 +160,7 @@ def choose_start(session: Session, symbols: list[str]) -> Resumption:
         session: The run, which holds the lease.
         symbols: All symbols with candles, ascending.
     """
-    file, summary = session.lake.file, session.summary
+    file, summary = session.lake.series, session.summary
     rules = make_rules(file, symbols)
     base, code, held = forecast_base(session, rules), forecast_code(session, rules), read_checkpoints(summary)
     pasts = _mark(session, symbols, rules, held)

@@ -14,7 +14,6 @@ import polars as pl
 __all__ = [
     "COLUMN_ORDER",
     "GAP_KINDS",
-    "INTERVAL_KEYS",
     "LAKE_FILE",
     "LAKE_FORMAT",
     "MODEL_COLUMNS",
@@ -33,11 +32,10 @@ __all__ = [
 ]
 
 LAKE_FILE = "lake.json"  # what the first run fixed
-LAKE_FORMAT = 1
+LAKE_FORMAT = 2
 TIME = pl.Datetime("ms", "UTC")
 FIRST_CANDLE = dt.datetime(2009, 1, 3, tzinfo=dt.UTC)
 MODEL_COLUMNS = "predicted_"  # what their names begin with
-INTERVAL_KEYS = ("exchange", "symbol", "interval")
 COLUMN_ORDER = ("time", "open", "close", "high", "low", "volume")
 
 REASONS = {
@@ -65,7 +63,8 @@ def _time(description: str, *, nullable: bool = False, primary_key: bool = False
 
 
 class _Keyed(dy.Schema):
-    exchange = dy.String(primary_key=True, description="the exchange's name, lower case")
+    exchange = dy.String(primary_key=True, description="the exchange's name, lower case; unknown where nothing names it")
+    interval = dy.String(primary_key=True, description="length of a candle, as in 1m, 30m or 15s")
     symbol = dy.String(primary_key=True, regex="^[A-Z0-9]+$", description="upper-case A–Z0–9, base then quote")
 
 
@@ -73,7 +72,6 @@ class Candles(_Keyed):
     """A clean candle."""
 
     year = dy.Int32(description="calendar year of open_time, UTC")
-    interval = dy.String(primary_key=True, description="length of a candle, as in 1m, 30m or 15s")
     open_time = _time("when the candle opens; it is known at open_time + interval", primary_key=True)
     open = dy.Float64(min_exclusive=0, description="first price, in the quote currency")
     high = dy.Float64(min_exclusive=0, description="highest price, in the quote currency")
@@ -135,7 +133,6 @@ class Ledger(_Keyed):
 class Gaps(_Keyed):
     """A run of missing candles that is not mere quiet; quiet itself is one row a symbol and year."""
 
-    interval = dy.String(primary_key=True, description="length of a candle")
     start = _time("open_time of the first missing candle", primary_key=True)
     end = _time("open_time after the last missing candle (exclusive)")
     missing = dy.Int64(min=1, description="missing candles, in intervals")
@@ -152,7 +149,6 @@ class Forecasts(_Keyed):
 
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
     year = dy.Int32(description="calendar year of issued_at, UTC")
-    interval = dy.String(primary_key=True, description="length of a candle")
     issued_at = _time("close_time of the last candle used", primary_key=True)
     target_time = _time("issued_at + horizon")
     close = dy.Float64(min_exclusive=0, description="closing price at issue: the naive forecast")
@@ -169,7 +165,6 @@ class Forecasts(_Keyed):
 class Scores(_Keyed):
     """A model's record over a period, on issues whose actual_close is known."""
 
-    interval = dy.String(primary_key=True, description="length of a candle")
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
     model = dy.String(primary_key=True, description="naive, a model's name, blend, or served")
     period = dy.String(primary_key=True, regex=r"^(all|\d{4}|\d{4}-\d{2})$", description="all, a year or a month of issued_at, UTC")
@@ -192,8 +187,8 @@ class Scores(_Keyed):
 class Models(dy.Schema):
     """A fitted model; one fit serves every symbol, and may hold a part of each symbol's own."""
 
-    exchange = dy.String(primary_key=True, description="the exchange's name, lower case")
-    interval = dy.String(primary_key=True, description="length of a candle")
+    exchange = dy.String(primary_key=True, description="the exchange's name, lower case; unknown where nothing names it")
+    interval = dy.String(primary_key=True, description="length of a candle, as in 1m, 30m or 15s")
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
     model = dy.String(primary_key=True, description="the model's name")
     refit_at = _time("from when on it is used", primary_key=True)
@@ -226,13 +221,13 @@ class Table:
 TABLES = {
     table.name: table
     for table in (
-        Table("candles", Candles, ("exchange", "symbol", "year"), ("open_time",)),
-        Table("rejects", Rejects, ("exchange", "symbol"), ("source", "row")),
-        Table("ledger", Ledger, ("exchange", "symbol"), ("source",)),
-        Table("gaps", Gaps, ("exchange", "symbol"), ("start", "kind")),
-        Table("forecasts", Forecasts, ("exchange", "symbol", "horizon_minutes", "year"), ("issued_at",)),
-        Table("scores", Scores, ("exchange",), ("symbol", "horizon_minutes", "model", "period")),
-        Table("models", Models, ("exchange",), ("horizon_minutes", "model", "refit_at")),
+        Table("candles", Candles, ("exchange", "interval", "symbol", "year"), ("open_time",)),
+        Table("rejects", Rejects, ("exchange", "interval", "symbol"), ("source", "row")),
+        Table("ledger", Ledger, ("exchange", "interval", "symbol"), ("source",)),
+        Table("gaps", Gaps, ("exchange", "interval", "symbol"), ("start", "kind")),
+        Table("forecasts", Forecasts, ("exchange", "interval", "symbol", "horizon_minutes", "year"), ("issued_at",)),
+        Table("scores", Scores, ("exchange", "interval"), ("symbol", "horizon_minutes", "model", "period")),
+        Table("models", Models, ("exchange", "interval"), ("horizon_minutes", "model", "refit_at")),
     )
 }
 

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.config import to_minutes_text
 from chandlery.grid import DAY_MS, Floats, Ints
 from chandlery.jit import kernel
 
@@ -185,7 +184,7 @@ def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyp
     return i
 
 
-def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: int, interval_minutes: int) -> pl.DataFrame:
+def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: int) -> pl.DataFrame:
     """Return the scores of one symbol and horizon: each model, served and naive, by month, year and overall.
 
     Returns:
@@ -198,7 +197,7 @@ def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: 
         periods[str(month)] = [place]
     names = [*models, "served", "naive"]
     totals = np.stack([add_in_order(sums.sums[places]) for places in periods.values()]).reshape(-1, len(FIELDS))
-    keys = {"symbol": symbol, "interval": to_minutes_text(interval_minutes), "horizon_minutes": horizon_minutes}
+    keys = {"symbol": symbol, "horizon_minutes": horizon_minutes}
     rows = pl.DataFrame({"model": names * len(periods), "period": np.repeat(list(periods), len(names))}).with_columns(**{name: pl.lit(value) for name, value in keys.items()})
     scored = pl.DataFrame(measure(dict(zip(FIELDS, totals.T, strict=True)), rows["model"].to_numpy() == "naive"))
     counts = pl.col("n").cast(pl.Int64)

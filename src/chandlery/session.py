@@ -10,15 +10,15 @@ from typing import TypeVar
 
 import msgspec
 
-from chandlery.config import ForecastSettings, Settings
+from chandlery.config import Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.estimates import describe_whole, far_seconds
 from chandlery.founding import Founded, propose, reconcile
-from chandlery.lake import Lake, LakeFile, read_lake_file
+from chandlery.lake import Lake, LakeFile, Series, read_lake_file
 from chandlery.lease import hold_lease
 from chandlery.progress import Watch
-from chandlery.schema import LAKE_FILE
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import Summary, read_summary, write_summary
 from chandlery.storage import Store
@@ -104,30 +104,17 @@ class Session:
 
     def _read_founded(self) -> None:
         """Read `lake.json` and the summary; called again under the lease, since another run may have replaced both."""
-        self._stored = read_lake_file(self.store)
+        file = read_lake_file(self.store)
+        self._stored = None if file is None else file.series[0]
         self.summary = read_summary(self.store) if self._stored is not None else Summary(version=0)
         self._founded: Founded | None = None
         if self._stored is not None:
             self._founded = reconcile(
                 self._stored,
                 self.settings,
-                self._recall,
                 restate=self.options.restate,
                 describe_cost=lambda file: describe_whole(file, self.summary),
             )
-
-    def _recall(self) -> ForecastSettings:
-        """Return the settings of the newest run that computed forecasts, by its record; the present ones where there is none."""
-        for entry in reversed(self.store.list("runs/")):
-            try:
-                record = msgspec.json.decode(self.store.get(entry.path) or b"")
-                if any(stage["name"] == "forecast" and stage["computed"] for stage in record["report"]["stages"]):
-                    held = record["settings"]["forecast"]
-                    known = {name: held[name] for name in ForecastSettings.model_fields if name in held}
-                    return ForecastSettings(**known)
-            except (msgspec.DecodeError, KeyError, TypeError, ValueError):  # another's object, or of another form
-                continue
-        return self.settings.forecast
 
     @property
     def founded(self) -> Founded | None:
@@ -135,13 +122,13 @@ class Session:
         return self._founded
 
     @property
-    def lake_file(self) -> LakeFile | None:
+    def lake_file(self) -> Series | None:
         """The content of `lake.json` for this run; None before the lake exists."""
         return None if self._founded is None else self._founded.file
 
     @property
     def is_restated(self) -> bool:
-        """Whether `lake.json` has to be written: a value changed, or an older version did not write all of them."""
+        """Whether `lake.json` has to be written, since a value changed."""
         return self.lake_file != self._stored
 
     @property
@@ -161,7 +148,7 @@ class Session:
         if self._founded is None:
             return {}
         found: dict[str, list[int]] = {}
-        for part in list_partitions(self.store, "candles", {"exchange": self._founded.file.exchange}):
+        for part in list_partitions(self.store, "candles", self._founded.file.keys):
             found.setdefault(part["symbol"], []).append(int(part["year"]))
         return {symbol: sorted(years) for symbol, years in found.items()}
 
@@ -170,7 +157,7 @@ class Session:
         return (
             []
             if self._founded is None
-            else list_partitions(self.store, "forecasts", {"exchange": self._founded.file.exchange})
+            else list_partitions(self.store, "forecasts", self._founded.file.keys)
         )
 
     def keep(self, summary: Summary) -> None:
@@ -209,7 +196,7 @@ class Session:
         self._lake = Lake(self.store, founded.file, self._token)
         if founded.file != self._stored:
             self._lake.guard()
-            self.store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(founded.file)))
+            self.store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(LakeFile(LAKE_FORMAT, [founded.file]))))
             self._stored = founded.file
         if founded.changes:
             self.tell(f"the lake now has {founded.changes}")

@@ -192,7 +192,7 @@ def _list_known(session: Session, years: dict[str, list[int]]) -> set[str]:
     if not session.summary.version and session.lake_file is not None:
         known |= {
             part["symbol"]
-            for part in list_partitions(session.store, "ledger", {"exchange": session.lake_file.exchange})
+            for part in list_partitions(session.store, "ledger", session.lake_file.keys)
         }
     return known
 
@@ -216,7 +216,7 @@ def _recall_members(session: Session, path: str) -> list[str] | None:
     """Return the members of an archive that the ledger names, where the summary does not; None if it names none."""
     if session.lake_file is None or session.summary.version:
         return None
-    store, keys = session.store, {"exchange": session.lake_file.exchange}
+    store, keys = session.store, session.lake_file.keys
     parts = list_partitions(store, "ledger", keys)
     frames = [read_partition(store, "ledger", {**keys, "symbol": part["symbol"]}, ("source",)) for part in parts]
     names = [name for frame in frames if frame is not None for name in frame["source"]]

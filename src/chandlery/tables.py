@@ -94,8 +94,8 @@ def partition_path(table: str, keys: Mapping[str, object]) -> str:
     """Return where a partition's object stands.
 
     Example:
-        >>> partition_path("candles", {"exchange": "bitfinex", "symbol": "LTCUSD", "year": 2019})
-        'candles/exchange=bitfinex/symbol=LTCUSD/year=2019/part-0.parquet'
+        >>> partition_path("candles", {"exchange": "kraken", "interval": "1m", "symbol": "LTCUSD", "year": 2019})
+        'candles/exchange=kraken/interval=1m/symbol=LTCUSD/year=2019/part-0.parquet'
     """
     folders = [f"{name}={keys[name]}" for name in TABLES[table].partitions]
     return "/".join([table, *folders, OBJECT])

@@ -109,7 +109,7 @@ def test_file_that_changed_since_it_was_read_is_told():
 
 
 def test_refused_file_has_a_row_in_the_ledger():
-    ledger = refuse(raw_file(b"", "2019.csv"), SourceError("2019.csv is empty", "candles", "remove it"), "bitfinex")
+    ledger = refuse(raw_file(b"", "2019.csv"), SourceError("2019.csv is empty", "candles", "remove it"), {"exchange": "bitfinex", "interval": "1m", "symbol": UNKNOWN})
     Ledger.validate(ledger)
     assert ledger.select("symbol", "status", "problem", *COUNTS).row(0) == (UNKNOWN, "refused", "2019.csv is empty; expected candles. Hint: remove it", 0, 0, 0, 0, 0)
 

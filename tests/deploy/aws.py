@@ -78,7 +78,7 @@ class Cloud:
         for table in TABLES.values():
             keys = [{"Name": key, "Type": "string"} for key in table.partitions]
             parameters = {"projection.enabled": "true", **({"projection.symbol.type": "enum", "projection.symbol.values": "none"} if "symbol" in table.partitions else {})}
-            glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{lake}/{table.name}/", "Columns": [{"Name": "interval", "Type": "string"}]}})
+            glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{lake}/{table.name}/", "Columns": [{"Name": "source", "Type": "string"}]}})
         return name
 
     def jobs(self) -> list[Any]:

@@ -100,7 +100,7 @@ def test_an_object_that_differs_is_named(tmp_path: Path, capsys: pytest.CaptureF
     lake = make_sample_lake(tmp_path)
     ours = digest_objects(Store(str(lake)))
     assert {path.split("/")[0] for path in ours} == {"artefacts", "candles", "forecasts", "gaps", "lake.json", "ledger", "models", "rejects", "scores"}
-    changed, gone = "candles/exchange=bitfinex/symbol=BTCUSD/year=2019/part-0.parquet", "scores/exchange=bitfinex/part-0.parquet"
+    changed, gone = "candles/exchange=bitfinex/interval=1m/symbol=BTCUSD/year=2019/part-0.parquet", "scores/exchange=bitfinex/interval=1m/part-0.parquet"
     content = bytearray((lake / changed).read_bytes())
     content[len(content) // 2] ^= 1
     (lake / changed).write_bytes(content)

@@ -78,7 +78,7 @@ def test_symbol_and_horizon_choose_as_read_table_does(spark: SparkSession, sampl
 def test_only_the_chosen_partitions_are_read(spark: SparkSession, tmp_path: Path, sample_lake: Path) -> None:
     candles = chandlery.read_table(str(sample_lake), "candles", symbol="1E3USD")
     for symbol in ("AAAUSD", "BBBUSD"):
-        write_partition(Store(str(tmp_path)), "candles", {"exchange": "bitfinex", "symbol": symbol, "year": 2019}, [candles], lambda: None)
+        write_partition(Store(str(tmp_path)), "candles", {"exchange": "bitfinex", "interval": "1m", "symbol": symbol, "year": 2019}, [candles], lambda: None)
     next(tmp_path.rglob("symbol=BBBUSD/**/*.parquet")).write_bytes(b"no Parquet")
     assert read_table(spark, "candles", str(tmp_path), symbol="AAAUSD").count() == candles.height
 
@@ -117,7 +117,7 @@ def test_a_lake_that_is_not_there_is_told(spark: SparkSession, tmp_path: Path) -
 
 def test_a_folder_with_blanks_is_read(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample_lake: Path) -> None:
     expected = chandlery.read_table(str(sample_lake), "forecasts", symbol="BTCUSD", horizon_minutes=5)
-    target = tmp_path / "a lake, 100 %" / "forecasts" / "exchange=bitfinex" / "symbol=BTCUSD" / "horizon_minutes=5" / "year=2019" / "part-0.parquet"
+    target = tmp_path / "a lake, 100 %" / "forecasts" / "exchange=bitfinex" / "interval=1m" / "symbol=BTCUSD" / "horizon_minutes=5" / "year=2019" / "part-0.parquet"
     target.parent.mkdir(parents=True)
     target.write_bytes(encode([expected.drop("exchange", "symbol", "horizon_minutes", "year")]) or b"")
     monkeypatch.chdir(tmp_path)

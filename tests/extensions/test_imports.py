@@ -12,7 +12,7 @@ import pytest
 from chandlery import extensions
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension, extension_bundle, load_extensions
-from chandlery.lake import Lake, LakeFile
+from chandlery.lake import Lake, Series
 from chandlery.state.checkpoints import Span
 from chandlery.storage import Store
 from chandlery.tasks.work import Rules, Work
@@ -224,7 +224,7 @@ def test_a_module_that_failed_is_no_half_module_later(tmp_path: Path) -> None:
 
 
 def make_work(names: tuple[str, ...]) -> Work:
-    file = LakeFile(1, "bitfinex", "60m", [60], ["linear"])
+    file = Series("bitfinex", "60m", [60], ["linear"], [], "60d", 0, [])
     rules = Rules(60, (60,), ("linear",), (), 60, 0, tuple(digest_extension(name) for name in names))
     return Work(Lake(Store("memory"), file), Span(0, False, (), 0), rules, 0, names)
 

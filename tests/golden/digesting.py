@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from chandlery import pipeline
+from chandlery.lake import Lake, Series
 from chandlery.models import Sample, Sums
 from chandlery.state.arrays import get_arrays
 from chandlery.state.records import read_ingested
@@ -35,14 +36,14 @@ PARTS = tuple(
     (part, re.compile(pattern))
     for part, pattern in (
         ("", r"state/summary\.json|lake\.json|lease\.json|\.lease\.lock|runs/.*"),  # names, counts and fingerprints
-        ("", r"state/ingest/.* record"),  # with etags and fingerprints; digest_files takes the rest of it
-        ("ingest", r"(candles|rejects|ledger|state/ingest)/.*"),
-        ("gaps", r"gaps/.*|state/activity\.state .*"),
-        ("market", r"state/(market|checkpoints/[^/]+/market)/.*"),
-        ("sums of linear", r"state/(gather|checkpoints/[^/]+/gather)/.* (bucket/)?sums\.linear\..*"),
-        ("gather", r"state/(gather|checkpoints/[^/]+/gather)/.*"),
-        ("scores", r"(scores|models|state/scores)/.*|state/checkpoints/[^/]+/forecast/.* \d+/scores/.*"),
-        ("forecast", r"forecasts/.*|state/checkpoints/[^/]+/forecast/.*"),
+        ("", r"state/[^/]+/[^/]+/ingest/.* record"),  # with etags and fingerprints; digest_files takes the rest of it
+        ("ingest", r"(candles|rejects|ledger|state/[^/]+/[^/]+/ingest)/.*"),
+        ("gaps", r"gaps/.*|state/[^/]+/[^/]+/activity\.state .*"),
+        ("market", r"state/[^/]+/[^/]+/(market|checkpoints/[^/]+/market)/.*"),
+        ("sums of linear", r"state/[^/]+/[^/]+/(gather|checkpoints/[^/]+/gather)/.* (bucket/)?sums\.linear\..*"),
+        ("gather", r"state/[^/]+/[^/]+/(gather|checkpoints/[^/]+/gather)/.*"),
+        ("scores", r"(scores|models|state/[^/]+/[^/]+/scores)/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.* \d+/scores/.*"),
+        ("forecast", r"forecasts/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.*"),
     )
 )
 
@@ -133,7 +134,7 @@ def digest_lake(lake: Path, digests: Digests) -> None:
             digest_arrays(store, path, digests)
         elif part := part_of(path):
             digests.add(part, path, describe_table(lake / path))
-        if path.startswith("state/ingest/"):
+        if "/ingest/" in path and path.endswith(".state"):
             digest_files(store, path, digests)
 
 
@@ -160,7 +161,9 @@ def digest_arrays(store: Store, path: str, digests: Digests) -> None:
 
 def digest_files(store: Store, path: str, digests: Digests) -> None:
     """Add what ingest remembers of files, without their etags and without the version of the code."""
-    held = read_ingested(store, path.rpartition("/")[2].removesuffix(".state"))
+    _, exchange, interval, _, name = path.split("/")
+    series = Series(exchange.partition("=")[2], interval.partition("=")[2], [], [], [], "", 0, [])
+    held = read_ingested(Lake(store, series), name.removesuffix(".state"))
     assert held is not None, path
     files = [(f.source, f.size_bytes, f.first_ms, f.last_ms, f.problem, f.rejected_share) for f in held.files]
     digests.add("ingest", f"{path} files", files)

@@ -124,10 +124,10 @@ def test_a_run_that_prunes_and_one_that_does_not(lake: Lake, tmp_path: Path, at:
 
 
 def test_state_of_an_earlier_run_that_was_restored(lake: Lake, tmp_path: Path) -> None:
-    shutil.copytree(lake.folder / "state" / "ingest", tmp_path / "ingest")
+    shutil.copytree(lake.state / "ingest", tmp_path / "ingest")
     other = lake.put("BTCUSD", 85, 112, revision=1)
     lake.bring()
-    shutil.copytree(tmp_path / "ingest", lake.folder / "state" / "ingest", dirs_exist_ok=True)
+    shutil.copytree(tmp_path / "ingest", lake.state / "ingest", dirs_exist_ok=True)
     lake.source.remove(other)
     lake.bring()
     lake.put("BTCUSD", 100, 113, revision=2)
@@ -139,7 +139,7 @@ def test_state_of_an_earlier_run_that_was_restored(lake: Lake, tmp_path: Path) -
 @pytest.mark.parametrize("stage", ["ingest", "checkpoints/*/gather", "checkpoints/*/forecast", "scores"])
 def test_objects_of_two_symbols_that_were_exchanged(tmp_path: Path, stage: str) -> None:
     lake = start_lake(tmp_path)
-    for folder in sorted((lake.folder / "state").glob(stage)):
+    for folder in sorted(lake.state.glob(stage)):
         one, other = (folder / f"{symbol}.state" for symbol in ("BTCUSD", "ETHUSD"))
         held = one.read_bytes()
         one.write_bytes(other.read_bytes())

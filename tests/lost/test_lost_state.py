@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hours import LAST_DAY, Lake
+from hours import LAST_DAY, SERIES, Lake
 from uploads import BTC, UNSEEN, make_unseen, put_back, read
 
 from chandlery.errors import LawError, SettingsError
@@ -18,13 +18,13 @@ STAGES: dict[str, Callable[..., RunReport]] = {"ingest": ingest, "forecast": for
 LOST = [
     "state",
     "state/summary.json",
-    "state/ingest",
-    "state/ingest/BTCUSD.state",
-    "state/scores",
-    "state/checkpoints",
-    "state/gather",
-    "state/activity.state",
-    "artefacts/all",
+    f"state/{SERIES}/ingest",
+    f"state/{SERIES}/ingest/BTCUSD.state",
+    f"state/{SERIES}/scores",
+    f"state/{SERIES}/checkpoints",
+    f"state/{SERIES}/gather",
+    f"state/{SERIES}/activity.state",
+    f"artefacts/{SERIES}/all",
 ]
 
 
@@ -71,7 +71,7 @@ def test_an_append_to_what_is_left_ends_in_the_bytes_of_a_new_lake(
 
 @pytest.mark.parametrize("year", [2018, 2019])
 def test_candles_that_are_missing_are_read_again(lake: Lake, tmp_path: Path, year: int) -> None:
-    (path,) = lake.folder.glob(f"candles/*/symbol=BTCUSD/year={year}/*.parquet")
+    (path,) = lake.folder.glob(f"candles/*/*/symbol=BTCUSD/year={year}/*.parquet")
     path.unlink()
     report = lake.bring()
     assert any("objects of BTCUSD are missing" in note for note in report.notes)
@@ -86,7 +86,7 @@ def test_candles_that_are_missing_and_cannot_be_read_again_are_given_up_once(
     lake.put("BTCUSD", LAST_DAY, 114)
     make_unseen(lake, how)
     lake.bring()
-    (path,) = lake.folder.glob("candles/*/symbol=BTCUSD/year=2018/*.parquet")
+    (path,) = lake.folder.glob("candles/*/*/symbol=BTCUSD/year=2018/*.parquet")
     path.unlink()
     report = lake.bring()
     assert read(lake, "candles")["open_time"].dt.year().unique().to_list() == [2019]
@@ -101,7 +101,7 @@ def test_candles_that_are_missing_and_cannot_be_read_again_are_given_up_once(
 def test_a_file_that_overlaps_with_candles_that_are_lost_says_what_to_do(lake: Lake, tmp_path: Path, act: str) -> None:
     lake.source.remove(BTC)
     lake.bring()
-    shutil.rmtree(next(lake.folder.glob("candles/*/symbol=BTCUSD")) / "year=2018")
+    shutil.rmtree(next(lake.folder.glob("candles/*/*/symbol=BTCUSD")) / "year=2018")
     lake.put("BTCUSD", 85, 100, revision=1)
     with pytest.raises(LawError, match=r"2570 rows read.* upload it again, or .*--prune"):
         lake.bring()

@@ -93,7 +93,7 @@ def test_one_that_was_moved_can_be_named_where_it_is(lake: Lake, tmp_path: Path)
     lake.bring(forecast=given(moved))
     now = lake.objects()
     assert {path: now[path] for path in tables} == tables
-    assert json.loads(now["lake.json"])["extensions"][0]["name"] == str(moved)
+    assert json.loads(now["lake.json"])["series"][0]["extensions"][0]["name"] == str(moved)
     assert lake.bring().run_id is None
 
 

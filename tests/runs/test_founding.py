@@ -31,7 +31,7 @@ OTHERS: list[tuple[str, Any, tuple[str, str]]] = [
 
 
 def read_file(lake: Lake) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((lake.folder / "lake.json").read_text())
+    found: dict[str, Any] = json.loads((lake.folder / "lake.json").read_text())["series"][0]
     return found
 
 
@@ -170,59 +170,6 @@ def test_a_killed_restatement_goes_on_without_being_asked_for_again(tmp_path: Pa
     assert not other.compare(tmp_path / "new", forecast=now)
 
 
-# Lakes of earlier releases
-
-
-def make_old(lake: Lake) -> dict[str, Any]:
-    """Let a lake be as earlier releases left it: fewer fields in lake.json, and a summary of another version."""
-    held = read_file(lake)
-    old = {name: held[name] for name in ("format", "exchange", "interval", "horizons", "models")}
-    (lake.folder / "lake.json").write_text(json.dumps(old))
-    summary = json.loads((lake.folder / "state" / "summary.json").read_text())
-    (lake.folder / "state" / "summary.json").write_text(json.dumps({**summary, "version": summary["version"] - 1}))
-    (lake.folder / "state" / "traded").mkdir()
-    (lake.folder / "state" / "traded" / "BTCUSD.state").write_bytes(b"of another version")
-    return held
-
-
-def test_a_lake_of_an_earlier_release_goes_on_and_gets_the_fields_that_it_lacks(tmp_path: Path) -> None:
-    given = {**SETTINGS, "seed": 4}
-    lake = start_lake(tmp_path, forecast=given)
-    held = make_old(lake)
-    report = lake.bring()
-    assert report.exit_code == 0
-    assert any("of another version" in note for note in report.notes)
-    assert read_file(lake) == held
-    assert not lake.compare(tmp_path / "new")
-    assert not (lake.folder / "state" / "traded" / "BTCUSD.state").exists()
-    assert lake.bring(forecast={}).run_id is None
-
-
-def test_a_lake_of_an_earlier_release_takes_nothing_away_where_settings_are_not_given(tmp_path: Path) -> None:
-    """What its lake.json does not hold is taken from the record of the run that computed the forecasts."""
-    given = {**SETTINGS, "seed": 4, "references": ["ETHUSD"]}
-    lake = start_lake(tmp_path, forecast=given)
-    held = make_old(lake)
-    (lake.folder / "runs" / "99990101T000000Z-0.json").write_text("not a record")
-    lake.bring(forecast={})
-    assert read_file(lake) == held
-    assert not lake.compare(tmp_path / "new")
-
-
-def test_a_lake_of_an_earlier_release_takes_what_is_given(tmp_path: Path) -> None:
-    lake = start_lake(tmp_path)
-    make_old(lake)
-    lake.bring(forecast={"seed": 8})
-    assert not lake.compare(tmp_path / "new", forecast={**SETTINGS, "seed": 8})
-
-
-def test_what_an_earlier_release_fixed_still_holds(tmp_path: Path) -> None:
-    lake = start_lake(tmp_path)
-    make_old(lake)
-    with pytest.raises(SettingsError, match=r"horizons \[60\] instead of \[60, 240\]"):
-        lake.bring(forecast={**SETTINGS, "horizons": ["1h"]})
-
-
 FAULTS: list[tuple[str, Any]] = [
     ("horizons", []), ("horizons", [0]), ("horizons", [90]), ("horizons", [240, 60]), ("horizons", [2**70]),
     ("models", []), ("models", ["linear", "linear"]), ("seed", -1), ("seed", 2**80), ("min_train", ""),
@@ -233,7 +180,8 @@ FAULTS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("name", "value"), FAULTS)
 def test_a_value_that_no_run_can_have_written_is_refused(start: Lake, name: str, value: Any) -> None:
     held = (start.folder / "lake.json").read_text()
-    (start.folder / "lake.json").write_text(json.dumps({**json.loads(held), name: value}))
+    file = json.loads(held)
+    (start.folder / "lake.json").write_text(json.dumps({**file, "series": [{**file["series"][0], name: value}]}))
     before = start.objects()
     with pytest.raises(SettingsError, match=rf"lake\.json at .*: {name}"):
         start.bring(forecast={})
@@ -246,7 +194,7 @@ def test_a_model_that_is_named_twice_is_one(tmp_path: Path) -> None:
     assert read_file(lake)["models"] == ["linear"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 1, "exchange": "x", "shade": 1}', "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', '{"format": 2, "series": []}', '{"format": 2, "series": [], "shade": 1}', "\xff"])
 def test_another_file_of_that_name_is_refused(start: Lake, text: str) -> None:
     (start.folder / "lake.json").write_text(text, encoding="latin-1")
     before = start.objects()

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hours import LAST_DAY, SETTINGS, Lake, start_lake
+from hours import LAST_DAY, SERIES, SETTINGS, Lake, start_lake
 
 from chandlery.errors import SettingsError
 from chandlery.pipeline import Options, forecast, ingest, run
@@ -37,11 +37,11 @@ def test_checkpoints_of_many_days_do_not_pile_up(start: Lake) -> None:
         start.put("BTCUSD", day, day + 2)
         start.put("ETHUSD", day, day + 2)
         start.bring()
-    days = {path.split("/")[2] for path in names(start, "state/checkpoints/")}
+    days = {path.split("/")[4] for path in names(start, f"state/{SERIES}/checkpoints/")}
     assert "2019-01-01" in days
     assert 2 <= len(days) <= 1 + 2 * 2 + 2  # a half-year, two ages, the newest
     for day in days:  # each is whole
-        assert len(names(start, f"state/checkpoints/{day}/")) == 5
+        assert len(names(start, f"state/{SERIES}/checkpoints/{day}/")) == 5
 
 
 def test_what_this_version_knows_is_kept_and_what_another_left_goes_with_a_whole_computation(start: Lake) -> None:

@@ -88,12 +88,12 @@ def lost_summary(lake: Lake) -> None:
 
 
 def lost_candles(lake: Lake) -> None:
-    next(lake.folder.glob("candles/*/symbol=BTCUSD/year=2018/*.parquet")).unlink()
+    next(lake.folder.glob("candles/*/*/symbol=BTCUSD/year=2018/*.parquet")).unlink()
 
 
 def lost_forecast(lake: Lake) -> None:
     append_all(lake)
-    next(lake.folder.glob("forecasts/*/symbol=BTCUSD/*/year=2019/*.parquet")).unlink()
+    next(lake.folder.glob("forecasts/*/*/symbol=BTCUSD/*/year=2019/*.parquet")).unlink()
 
 
 def one_symbol(lake: Lake) -> None:

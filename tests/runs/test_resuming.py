@@ -15,7 +15,7 @@ def append(lake: Lake, day: int = LAST_DAY) -> None:
 
 
 def checkpoints(lake: Lake) -> list[Path]:
-    return sorted((lake.folder / "state" / "checkpoints").iterdir())
+    return sorted((lake.state / "checkpoints").iterdir())
 
 
 def test_an_append_resumes_at_the_newest_checkpoint(start: Lake) -> None:
@@ -40,7 +40,7 @@ def test_one_that_is_not_whole_is_left_for_the_one_before(start: Lake, tmp_path:
 
 
 def test_without_any_checkpoint_the_whole_past_is_computed(start: Lake, tmp_path: Path) -> None:
-    shutil.rmtree(start.folder / "state" / "checkpoints")
+    shutil.rmtree(start.state / "checkpoints")
     append(start)
     report = start.bring()
     assert "computing the whole past again" in report.notes[-1]
@@ -53,7 +53,7 @@ def test_a_restatement_says_why_everything_is_computed_again(start: Lake) -> Non
 
 
 def test_an_object_that_is_missing_from_the_forecasts_is_made_again(start: Lake, tmp_path: Path) -> None:
-    shutil.rmtree(next(start.folder.glob("forecasts/*/symbol=ETHUSD/horizon_minutes=60")))
+    shutil.rmtree(next(start.folder.glob("forecasts/*/*/symbol=ETHUSD/horizon_minutes=60")))
     append(start)
     assert any("missing" in note and "forecasts" in note for note in start.bring().notes)
     assert not start.compare(tmp_path / "new")

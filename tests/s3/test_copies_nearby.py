@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from s3_server import Server
 
-from chandlery.lake import Lake, LakeFile
+from chandlery.lake import Lake, Series
 from chandlery.lease import LeaseToken
-from chandlery.schema import LAKE_FORMAT
 from chandlery.state.arrays import put_arrays, view_arrays
 from chandlery.state.copies import FORGOTTEN_SECONDS, forget_copies, open_copies
 from chandlery.storage import Store
 
 PATH = "state/market/7.state"
-FILE = LakeFile(LAKE_FORMAT, "bitfinex", "1m", [30], ["linear"])
+FILE = Series("bitfinex", "1m", [30], ["linear"], [], "60d", 0, [])
 
 
 @pytest.fixture

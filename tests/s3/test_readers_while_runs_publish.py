@@ -26,8 +26,8 @@ def test_reads_while_runs_publish(admin: Server, tmp_path: Path) -> None:
 @pytest.fixture
 def recorder(sample_lake: Path) -> Iterator[Recorder]:
     """BTCUSD's candles of 2019 with a day less, put between 1 and 2, and whole, put between 5 and 6."""
-    path = "candles/exchange=unknown/symbol=BTCUSD/year=2019/part-0.parquet"
-    whole = pl.read_parquet(next((sample_lake / "candles").glob("*/symbol=BTCUSD/year=2019/*.parquet")), hive_partitioning=False)
+    path = "candles/exchange=unknown/interval=1m/symbol=BTCUSD/year=2019/part-0.parquet"
+    whole = pl.read_parquet(next((sample_lake / "candles").glob("*/*/symbol=BTCUSD/year=2019/*.parquet")), hive_partitioning=False)
     recorder = Recorder("http://127.0.0.1")
     contents = [encode([rows]) or b"" for rows in (whole[:-1440], whole)]
     recorder.versions[path] = [Version(began, began + 1, answers_of(path, content)) for began, content in zip((1.0, 5.0), contents, strict=True)]

@@ -27,7 +27,7 @@ def make_rows(count: int, horizon: int, *, thin: bool, seed: int = 0) -> ScoreRo
 
 
 def scores_of(rows: ScoreRows, horizon: int) -> pl.DataFrame:
-    return to_scores(sum_scores(start_sums(1), rows, horizon * MINUTE), ["linear"], "LTCUSD", horizon, 1)
+    return to_scores(sum_scores(start_sums(1), rows, horizon * MINUTE), ["linear"], "LTCUSD", horizon)
 
 
 def pick(scores: pl.DataFrame, model: str, period: str = "all") -> dict:

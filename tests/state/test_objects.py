@@ -10,12 +10,12 @@ import pytest
 
 from chandlery.errors import StateLostError
 from chandlery.grid import Traded
-from chandlery.lake import Lake, LakeFile
-from chandlery.state import fingerprints, paths
+from chandlery.lake import Lake, Series
+from chandlery.state import fingerprints
 from chandlery.state.arrays import get_arrays, put_arrays, view_arrays
 from chandlery.state.artefacts import Fitted, read_fits, write_fits
 from chandlery.state.fingerprints import describe_changes, fingerprint, name_code
-from chandlery.state.paths import is_known
+from chandlery.state.paths import SUMMARY, Paths, is_known
 from chandlery.state.records import (
     Archive,
     FileRecord,
@@ -57,6 +57,11 @@ def damage(store: Store, path: str, how: str) -> None:
     file.write_bytes(DAMAGE[how](file.read_bytes()))
 
 
+@pytest.fixture
+def lake(store: Store) -> Lake:
+    return Lake(store, Series("bitfinex", "60m", [60], ["linear"], [], "60d", 0, []))
+
+
 def make_ingested() -> Ingested:
     return Ingested(
         [FileRecord("a.csv", 10, "etag", 5, 1, 2), FileRecord("b.csv", 0, "", 6, problem="no file of candles")],
@@ -77,36 +82,36 @@ def assert_same(one: Ingested, other: Ingested | None) -> None:
     assert all(np.array_equal(other.lost[name], one.lost[name]) for name in one.lost)
 
 
-def test_what_is_ingested_is_read_as_it_was_put(store: Store) -> None:
+def test_what_is_ingested_is_read_as_it_was_put(lake: Lake) -> None:
     held = make_ingested()
-    write_ingested(store, "BTCUSD", held)
-    assert_same(held, read_ingested(store, "BTCUSD"))
-    assert read_ingested(store, "ETHUSD") is None
+    write_ingested(lake, "BTCUSD", held)
+    assert_same(held, read_ingested(lake, "BTCUSD"))
+    assert read_ingested(lake, "ETHUSD") is None
     empty = Ingested([], held.days[:0], held.digests[:0], Traded.of(np.empty(0, np.int64)), {})
-    write_ingested(store, "BTCUSD", empty)
-    assert_same(empty, read_ingested(store, "BTCUSD"))
+    write_ingested(lake, "BTCUSD", empty)
+    assert_same(empty, read_ingested(lake, "BTCUSD"))
     assert (hash_candles(empty), len(hash_candles(held))) == ("", 32)
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_a_damaged_record_counts_as_missing(store: Store, how: str) -> None:
-    write_ingested(store, "BTCUSD", make_ingested())
-    damage(store, paths.ingest_path("BTCUSD"), how)
-    assert read_ingested(store, "BTCUSD") is None
+def test_a_damaged_record_counts_as_missing(lake: Lake, how: str) -> None:
+    write_ingested(lake, "BTCUSD", make_ingested())
+    damage(lake.store, Paths.of(lake).ingest("BTCUSD"), how)
+    assert read_ingested(lake, "BTCUSD") is None
 
 
-def test_a_record_of_another_version_counts_as_missing(store: Store) -> None:
-    write_ingested(store, "BTCUSD", make_ingested())
-    arrays = get_arrays(store, paths.ingest_path("BTCUSD"))
+def test_a_record_of_another_version_counts_as_missing(lake: Lake) -> None:
+    write_ingested(lake, "BTCUSD", make_ingested())
+    arrays = get_arrays(lake.store, Paths.of(lake).ingest("BTCUSD"))
     assert arrays is not None
     record = msgspec.json.decode(arrays["record"].tobytes())
     for version in (record["version"] - 1, record["version"] + 1):
         text = msgspec.json.encode({**record, "version": version})
-        put_arrays(store, paths.ingest_path("BTCUSD"), {**arrays, "record": np.frombuffer(text, np.uint8)})
-        assert read_ingested(store, "BTCUSD") is None
+        put_arrays(lake.store, Paths.of(lake).ingest("BTCUSD"), {**arrays, "record": np.frombuffer(text, np.uint8)})
+        assert read_ingested(lake, "BTCUSD") is None
     del arrays["record"]
-    put_arrays(store, paths.ingest_path("BTCUSD"), arrays)
-    assert read_ingested(store, "BTCUSD") is None
+    put_arrays(lake.store, Paths.of(lake).ingest("BTCUSD"), arrays)
+    assert read_ingested(lake, "BTCUSD") is None
 
 
 def make_summary() -> Summary:
@@ -124,7 +129,7 @@ def test_a_summary_is_read_as_it_was_put(store: Store) -> None:
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_summary_counts_as_missing(store: Store, how: str) -> None:
     write_summary(store, make_summary())
-    damage(store, paths.SUMMARY, how)
+    damage(store, SUMMARY, how)
     found = read_summary(store)
     if how != "one bit":  # it is text, of which a letter may differ
         assert found == (Summary(version=3) if how == "JSON" else Summary(version=0))
@@ -133,9 +138,9 @@ def test_a_damaged_summary_counts_as_missing(store: Store, how: str) -> None:
 @pytest.mark.parametrize("version", [0, 1, 2, 4, None])
 def test_a_summary_of_another_version_counts_as_missing(store: Store, version: int | None) -> None:
     write_summary(store, make_summary())
-    held = msgspec.json.decode(store.get(paths.SUMMARY) or b"")
+    held = msgspec.json.decode(store.get(SUMMARY) or b"")
     held = {**held, "version": version} if version is not None else {**held, "version": "older"}
-    store.put(paths.SUMMARY, msgspec.json.encode(held))
+    store.put(SUMMARY, msgspec.json.encode(held))
     assert read_summary(store) == Summary(version=0)
 
 
@@ -183,29 +188,25 @@ def test_any_changed_byte_of_arrays_is_noticed(store: Store, place: int) -> None
 
 
 def test_every_path_that_is_given_is_known_and_no_other() -> None:
+    paths = Paths("exchange=kraken/interval=1m")
     given = [
-        paths.SUMMARY,
-        paths.ingest_path("LTCUSD"),
-        paths.activity_path(),
-        paths.bucket_path("2019-02", "LTCUSD"),
-        paths.market_path(17),
-        paths.scores_path("LTCUSD"),
-        *(paths.checkpoint_path(18_262, stage, "LTCUSD") for stage in ("gather", "forecast")),
-        paths.checkpoint_path(18_262, "market"),
+        SUMMARY,
+        paths.activity,
+        paths.ingest("LTCUSD"),
+        paths.bucket("2019-02", "LTCUSD"),
+        paths.market(17),
+        paths.scores("LTCUSD"),
+        *(paths.checkpoint(18_262, stage, "LTCUSD") for stage in ("gather", "forecast")),
+        paths.checkpoint(18_262, "market"),
     ]
     assert len(set(given)) == len(given)
     assert all(is_known(path) for path in given)
     assert not [path for path in given if is_known(f"{path}.old") or is_known(f"x{path}")]
-    for other in ("state/traded/A.state", "state/checkpoints/2019-01-01/A.state", "state/gather/2019-02/A/b.state"):
+    for other in ("state/ingest/A.state", f"{paths.state}traded/A.state", f"{paths.checkpoints}2019-01-01/A.state"):
         assert not is_known(other)
 
 
 # Artefacts
-
-
-@pytest.fixture
-def lake(store: Store) -> Lake:
-    return Lake(store, LakeFile(1, "bitfinex", "60m", [60], ["linear"]))
 
 
 def make_fit(refit_at: str = "2019-01-01") -> Fitted:
@@ -215,7 +216,7 @@ def make_fit(refit_at: str = "2019-01-01") -> Fitted:
 def test_fits_are_read_as_they_were_written(lake: Lake) -> None:
     fits = [make_fit(), make_fit("2019-02-01")]
     names = write_fits(lake, "sums-linear", "2019", [("all", fits), ("A", fits[:1]), ("B", [])])
-    assert names == [paths.artefact_path("sums-linear", "2019", symbol) for symbol in ("all", "A", "B")]
+    assert names == [Paths.of(lake).artefact("sums-linear", "2019", symbol) for symbol in ("all", "A", "B")]
     assert read_fits(lake, "sums-linear", "2019") == fits
     assert read_fits(lake, "sums-linear", "2019", "A") == fits[:1]
     assert read_fits(lake, "sums-linear", "2019", "B") == []

@@ -16,7 +16,7 @@ from chandlery.schema import LAKE_FILE, TABLES
 from chandlery.storage import Store
 from chandlery.tables import conform, encode, read_table, write_partition
 
-KEYS = {"exchange": "bitfinex", "symbol": "LTCUSD"}
+KEYS = {"exchange": "bitfinex", "interval": "1m", "symbol": "LTCUSD"}
 
 
 def ledger(rows: int) -> pl.DataFrame:
@@ -80,7 +80,7 @@ def candles_of(count: int) -> pl.DataFrame:
     """Return candles of a second each."""
     step = pl.int_range(count, eager=True)
     close = (step % 1_000 + 1).cast(pl.Float64)
-    return pl.DataFrame({"interval": ["1s"] * count, "open_time": (step * 1_000).cast(pl.Datetime("ms", "UTC")), "open": close, "high": close, "low": close, "close": close, "volume": close, "source": ["a"] * count})
+    return pl.DataFrame({"open_time": (step * 1_000).cast(pl.Datetime("ms", "UTC")), "open": close, "high": close, "low": close, "close": close, "volume": close, "source": ["a"] * count})
 
 
 @pytest.mark.parametrize("cuts", [[700, 5_000], [4_096, 8_192], [1, 2, 3]])

@@ -177,4 +177,4 @@ def add_symbol(cloud: Cloud, client: Any, database: str) -> None:
     table = cloud.admin.client("glue").get_table(DatabaseName=database, Name="candles")["Table"]
     known = table["Parameters"]["projection.symbol.values"].split(",")
     symbols = {*known, f"ADA{len(known)}USD", "NEWUSD"}  # one that nobody has added before
-    project_values(client, database, table, [{"exchange": "bitfinex", "symbol": symbol} for symbol in symbols])
+    project_values(client, database, table, [{"exchange": "bitfinex", "interval": "1m", "symbol": symbol} for symbol in symbols])

@@ -119,15 +119,15 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     """
     began, watch = time.perf_counter(), watch or Silent()
     lake = open_lake(settings.lake.uri, settings.storage)
-    if not lake.file.in_minutes:
-        odd = f"candles of {lake.file.interval} in {settings.lake.uri}"
+    if not lake.series.in_minutes:
+        odd = f"candles of {lake.series.interval} in {settings.lake.uri}"
         raise SettingsError(odd, "candles of whole minutes, which can be forecast", "compare on a lake of such candles")
     found = _load(settings, extension)
     forecasts = _choose(lake, found, wanted)
     symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", lake.keys)})
     if missing := sorted(set(settings.symbols) - set(symbols)):
         raise SettingsError(f"no candles of {missing[0]} in {settings.lake.uri}", f"one of {', '.join(symbols[:50])}", "check --symbol")
-    horizons = sorted({parse_minutes(text) for text in wanted.horizons}) or sorted(lake.file.horizons)
+    horizons = sorted({parse_minutes(text) for text in wanted.horizons}) or sorted(lake.series.horizons)
     period = _find_period(lake, settings, wanted)
     with tempfile.TemporaryDirectory(prefix="chandlery-compare-", ignore_cleanup_errors=True) as folder:
         plain = _settle(settings, lake, Path(folder), horizons, [name for name in forecasts if name not in {SERVED, BLEND}])
@@ -162,7 +162,7 @@ def _load(settings: Settings, extension: Path) -> _Extension:
 def _choose(lake: Lake, found: _Extension, wanted: Wanted) -> list[str]:
     """Return whose forecasts are held against each other; a model of the extension itself has no counterpart but naive."""
     registered = (*BUILT_IN, *(name for file in found.others for name in own_models(file)), *found.models)
-    known = [SERVED, BLEND, *dict.fromkeys((*lake.file.models, *registered))]
+    known = [SERVED, BLEND, *dict.fromkeys((*lake.series.models, *registered))]
     if unknown := [name for name in wanted.forecasts if name not in known]:
         raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(known)}", "check --model")
     return [name for name in dict.fromkeys(wanted.forecasts) if name not in found.models] or [BLEND if found.models else SERVED]
@@ -218,7 +218,7 @@ def next_fit(day: int) -> int:
 def _settle(settings: Settings, lake: Lake, folder: Path, horizons: list[int], models: list[str]) -> Settings:
     """Return the settings of both runs: those that were given, on this machine."""
     forecast = settings.forecast.model_copy(update={"horizons": [to_minutes_text(minutes) for minutes in horizons], "models": models})
-    source = SourceSettings(uri=str(folder / "raw"), exchange=lake.file.exchange)
+    source = SourceSettings(uri=str(folder / "raw"), exchange=lake.series.exchange)
     engine = EngineSettings(name="local", workers=settings.engine.workers)
     return settings.model_copy(update={"forecast": forecast, "source": source, "engine": engine, "storage": {}})
 
@@ -233,13 +233,13 @@ def _write_candles(lake: Lake, symbols: list[str], folder: Path, period: _Period
         if candles.height:
             name = f"{symbol}.csv"
             candles.select(pl.col("open_time").dt.epoch("ms").alias("time"), *COLUMNS[1:]).write_csv(raw / name)
-            held[symbol] = LayoutSettings(files=name, columns=COLUMNS, time_unit="ms", symbol=symbol, interval=lake.file.interval)
+            held[symbol] = LayoutSettings(files=name, columns=COLUMNS, time_unit="ms", symbol=symbol, interval=lake.series.interval)
     return held
 
 
 def _sides(plain: Settings, lake: Lake, found: _Extension) -> list[tuple[str, list[str], list[str]]]:
     """Return the two runs: name, extensions, models. With the extension first: where it leaks, that is told at once."""
-    models = plain.forecast.models or [name for name in lake.file.models if name not in found.models] or list(BUILT_IN)
+    models = plain.forecast.models or [name for name in lake.series.models if name not in found.models] or list(BUILT_IN)
     return [(WITH, [*found.others, found.path], [*models, *found.models]), (WITHOUT, list(found.others), models)]
 
 

@@ -54,7 +54,7 @@ def write_report(settings: Settings, output: str | Path, horizons: list[str] | N
     watch = watch or Silent()
     script = load_script()
     place = Output(output, settings.storage)
-    lake = open_lake(settings.lake.uri, settings.storage).file
+    lake = open_lake(settings.lake.uri, settings.storage).series
     overview = read_overview(settings, lake, choose_horizons(lake, horizons or []))
     watch.stage("report", len(overview.shown) * len(overview.horizons))
     found = [read_detail(settings, overview, symbol, watch.advance) for symbol in overview.shown]
@@ -81,7 +81,7 @@ def write_plot(settings: Settings, symbol: str, output: str | Path | None = None
     name = normalise_symbol(symbol)
     output = output or f"{name}.html"
     place = Output(output, settings.storage)
-    lake = open_lake(settings.lake.uri, settings.storage).file
+    lake = open_lake(settings.lake.uri, settings.storage).series
     chosen = choose_horizons(lake, horizons or [])
     pasts = {horizon: read_past(settings, name, horizon) for horizon in chosen}
     fan = read_fan(settings, name, pl.concat([newest_issue(rows, horizon) for horizon, rows in pasts.items()]), days)

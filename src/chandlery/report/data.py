@@ -8,7 +8,7 @@ import polars as pl
 
 from chandlery.config import Settings, parse_interval, parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
-from chandlery.lake import LakeFile, open_lake
+from chandlery.lake import Series, open_lake
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 from chandlery.tables import read_table
 
@@ -39,7 +39,7 @@ class Overview:
         models: One row a horizon and model: refits, refit_at, trained_until, rows and symbols (a count) of the newest fit.
     """
 
-    lake: LakeFile
+    lake: Series
     horizons: list[int]
     shown: list[str]
     symbols: pl.DataFrame
@@ -101,7 +101,7 @@ class Detail:
     fan: Fan
 
 
-def choose_horizons(lake: LakeFile, wanted: list[str]) -> list[int]:
+def choose_horizons(lake: Series, wanted: list[str]) -> list[int]:
     """Return the wanted horizons in minutes, ascending; all of the lake's where none is named.
 
     Raises:
@@ -114,7 +114,7 @@ def choose_horizons(lake: LakeFile, wanted: list[str]) -> list[int]:
     return chosen or sorted(lake.horizons)
 
 
-def read_overview(settings: Settings, lake: LakeFile, horizons: list[int]) -> Overview:
+def read_overview(settings: Settings, lake: Series, horizons: list[int]) -> Overview:
     """Return what is said of the whole lake.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from chandlery.lake import LakeFile
+from chandlery.lake import Series
 
 __all__ = ["count", "details", "escape", "figure", "only_for", "paragraph", "percent", "plus_minus", "table", "when", "why_no_forecasts"]
 
@@ -47,7 +47,7 @@ def when(time: dt.datetime | None) -> str:
     return DASH if time is None else f"{time:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
 
 
-def why_no_forecasts(lake: LakeFile) -> str:
+def why_no_forecasts(lake: Series) -> str:
     """Return why a lake has no forecasts."""
     if lake.in_minutes:
         return "There are no forecasts yet: chandlery forecast makes them, once there is enough history for a first fit."

@@ -1,5 +1,6 @@
 """The two formats of state: named arrays with a checksum, and typed structs as JSON."""
 
+import re
 from contextlib import suppress
 from mmap import mmap
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ __all__ = [
 Arrays = dict[str, np.ndarray[Any, Any]]
 Buffer = bytes | mmap
 VERSION = 3
+EXCHANGE = re.compile(r"exchange=[^/]+/")
 Remembered = TypeVar("Remembered", bound=msgspec.Struct)
 
 
@@ -105,8 +107,11 @@ def _read(content: Buffer, *, checked_as: str | None, writable: bool) -> Arrays 
 
 
 def _checksum(held: dict[str, Held], path: str) -> int:
-    """Return a checksum of an object's arrays and of its path: the object of another symbol is no whole one here."""
-    total = isal_zlib.crc32(path.encode())
+    """Return a checksum of an object's arrays and of its path: the object of another symbol is no whole one here.
+
+    The exchange is left out of the path, so that objects can be moved when its name becomes known.
+    """
+    total = isal_zlib.crc32(EXCHANGE.sub("", path).encode())
     for name, array in held.items():
         total = isal_zlib.crc32(array.content, isal_zlib.crc32(f"{name}{array.kind}{array.shape}".encode(), total))
     return int(total)

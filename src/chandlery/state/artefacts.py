@@ -13,7 +13,7 @@ from chandlery.errors import StateLostError
 from chandlery.lake import Lake
 from chandlery.models import Artefact
 from chandlery.state.arrays import view_bytes
-from chandlery.state.paths import ALL, artefact_path
+from chandlery.state.paths import ALL, Paths
 from chandlery.storage import Store
 
 __all__ = ["ALL", "Fitted", "read_fits", "write_fits"]
@@ -66,7 +66,7 @@ def read_fits(lake: Lake, fit: str, year: str, symbol: str = ALL, copies: Store 
     Raises:
         StateLostError: The artefact is missing or damaged.
     """
-    path = artefact_path(fit, year, symbol)
+    path = Paths.of(lake).artefact(fit, year, symbol)
     content = bytes(view_bytes(lake.store, path, copies) or b"")
     lines = content[: content.rfind(b"\n", 0, -1) + 1]
     try:
@@ -93,7 +93,7 @@ def write_fits(lake: Lake, fit: str, year: str, found: Iterable[tuple[str, list[
     def put(entry: tuple[str, list[Fitted]]) -> str:
         symbol, fits = entry
         lines = msgspec.json.Encoder().encode_lines(fits)
-        path = artefact_path(fit, year, symbol)
+        path = Paths.of(lake).artefact(fit, year, symbol)
         lake.guard()
         lake.store.put_changed(path, lines + msgspec.json.encode(Ending(isal_zlib.crc32(lines))) + b"\n")
         return path

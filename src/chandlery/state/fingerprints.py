@@ -15,13 +15,13 @@ from chandlery.libraries import minor_versions
 __all__ = ["FORECAST_STAGES", "INGEST_STAGES", "STAGES", "describe_changes", "fingerprint", "name_code"]
 
 STAGES = {
-    "ingest": 2,  # raw files to candles, rejects and ledger
-    "gaps": 2,
+    "ingest": 3,  # raw files to candles, rejects and ledger
+    "gaps": 3,
     "market": 2,
     "gather": 4,  # features, labels and the choice of training rows
     "fit": 2,  # training pools and fitting; each model also has a version of its own
-    "forecast": 6,  # predictions, the choice of what is served, and intervals
-    "scores": 2,
+    "forecast": 7,  # predictions, the choice of what is served, and intervals
+    "scores": 3,
 }
 INGEST_STAGES = ("ingest",)
 FORECAST_STAGES = ("gaps", "market", "gather", "fit", "forecast", "scores")

@@ -1,42 +1,25 @@
 """The paths of all state: no other module contains these names.
 
 One object holds the output of one task: of one symbol, stage and checkpoint. No object is written by two tasks.
+Exchange and interval come first in every path, as in those of the tables.
 """
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = [
-    "ALL",
-    "ARTEFACTS",
-    "BUCKETS",
-    "CHECKPOINTS",
-    "MARKET",
-    "STATE",
-    "SUMMARY",
-    "activity_path",
-    "artefact_path",
-    "bucket_path",
-    "checkpoint_folder",
-    "checkpoint_path",
-    "day_name",
-    "ingest_path",
-    "is_known",
-    "market_path",
-    "scores_path",
-]
+from chandlery.lake import Lake
+
+__all__ = ["ALL", "STATE", "SUMMARY", "Paths", "day_name", "is_known"]
 
 STATE = "state/"
 SUMMARY = "state/summary.json"
-CHECKPOINTS = "state/checkpoints/"
-BUCKETS = "state/gather/"
-MARKET = "state/market/"
-ARTEFACTS = "artefacts/"
 ALL = "all"  # in place of a symbol: what all symbols share
 KNOWN = re.compile(
-    r"state/(summary\.json|activity\.state|(ingest|scores|market)/[^/]+\.state|gather/\d{4}-\d\d/[^/]+\.state"
-    r"|checkpoints/\d{4}-\d\d-\d\d/(market|gather|forecast)/[^/]+\.state)"
+    r"state/(summary\.json|exchange=[^/]+/interval=[^/]+/"
+    r"(activity\.state|(ingest|scores|market)/[^/]+\.state|gather/\d{4}-\d\d/[^/]+\.state"
+    r"|checkpoints/\d{4}-\d\d-\d\d/(market|gather|forecast)/[^/]+\.state))"
 )
 
 
@@ -54,62 +37,84 @@ def is_known(path: str) -> bool:
     """Return whether a path below `STATE` is one that this version writes.
 
     Example:
-        >>> is_known("state/ingest/LTCUSD.state"), is_known("state/traded/LTCUSD.state")
+        >>> is_known("state/exchange=kraken/interval=1m/ingest/LTCUSD.state"), is_known("state/ingest/LTCUSD.state")
         (True, False)
     """
     return KNOWN.fullmatch(path) is not None
 
 
-def ingest_path(symbol: str) -> str:
-    """Return the path of what ingest stores for a symbol: its files, days and steps."""
-    return f"state/ingest/{symbol}.state"
+@dataclass(frozen=True)
+class Paths:
+    """The paths of the state of one series.
 
-
-def activity_path() -> str:
-    """Return the path of the number of symbols that traded at each step."""
-    return "state/activity.state"
-
-
-def bucket_path(month: str, symbol: str) -> str:
-    """Return the path of a symbol's training rows that no refit before a month may use.
+    Args:
+        series: The folders of the series, as in `exchange=kraken/interval=1m`.
 
     Example:
-        >>> bucket_path("2019-02", "LTCUSD")
-        'state/gather/2019-02/LTCUSD.state'
+        >>> paths = Paths("exchange=kraken/interval=1m")
+        >>> paths.checkpoint(18262, "gather", "LTCUSD")
+        'state/exchange=kraken/interval=1m/checkpoints/2020-01-01/gather/LTCUSD.state'
+        >>> paths.artefact("sample", "2019", "LTCUSD")
+        'artefacts/exchange=kraken/interval=1m/LTCUSD/sample-2019.jsonl'
     """
-    return f"{BUCKETS}{month}/{symbol}.state"
 
+    series: str
 
-def market_path(start: int) -> str:
-    """Return the path of the market for the block that starts at a step; it is deleted at the end of the run."""
-    return f"{MARKET}{start}.state"
+    @classmethod
+    def of(cls, lake: Lake) -> "Paths":
+        """Return the paths of the series that a lake is open for."""
+        return cls("/".join(f"{name}={value}" for name, value in lake.keys.items()))
 
+    @property
+    def state(self) -> str:
+        """The folder of all state of the series, artefacts apart."""
+        return f"{STATE}{self.series}/"
 
-def checkpoint_folder(day: int) -> str:
-    """Return the folder of all states as of the midnight that begins a day."""
-    return f"{CHECKPOINTS}{day_name(day)}/"
+    @property
+    def artefacts(self) -> str:
+        """The folder of all artefacts."""
+        return f"artefacts/{self.series}/"
 
+    @property
+    def buckets(self) -> str:
+        """The folder of all training rows."""
+        return f"{self.state}gather/"
 
-def checkpoint_path(day: int, stage: str, symbol: str = ALL) -> str:
-    """Return the path of a stage's state of a symbol, as of the midnight that begins a day.
+    @property
+    def checkpoints(self) -> str:
+        """The folder of all checkpoints."""
+        return f"{self.state}checkpoints/"
 
-    Example:
-        >>> checkpoint_path(18262, "gather", "LTCUSD")
-        'state/checkpoints/2020-01-01/gather/LTCUSD.state'
-    """
-    return f"{checkpoint_folder(day)}{stage}/{symbol}.state"
+    @property
+    def markets(self) -> str:
+        """The folder of the market's blocks."""
+        return f"{self.state}market/"
 
+    @property
+    def activity(self) -> str:
+        """The path of the number of symbols that traded at each step."""
+        return f"{self.state}activity.state"
 
-def scores_path(symbol: str) -> str:
-    """Return the path of the score sums of a symbol, for all horizons."""
-    return f"state/scores/{symbol}.state"
+    def ingest(self, symbol: str) -> str:
+        """Return the path of what ingest stores for a symbol: its files, days and steps."""
+        return f"{self.state}ingest/{symbol}.state"
 
+    def bucket(self, month: str, symbol: str) -> str:
+        """Return the path of a symbol's training rows that no refit before a month may use."""
+        return f"{self.buckets}{month}/{symbol}.state"
 
-def artefact_path(fit: str, year: str, symbol: str = ALL) -> str:
-    """Return the path of the fits of a year by one fit task: the common parts, or those of one symbol.
+    def market(self, start: int) -> str:
+        """Return the path of the market for the block that starts at a step; it is deleted at the end of the run."""
+        return f"{self.markets}{start}.state"
 
-    Example:
-        >>> artefact_path("sample", "2019"), artefact_path("sample", "2019", "LTCUSD")
-        ('artefacts/all/sample-2019.jsonl', 'artefacts/LTCUSD/sample-2019.jsonl')
-    """
-    return f"{ARTEFACTS}{symbol}/{fit}-{year}.jsonl"
+    def checkpoint(self, day: int, stage: str, symbol: str = ALL) -> str:
+        """Return the path of a stage's state of a symbol, as of the midnight that begins a day."""
+        return f"{self.checkpoints}{day_name(day)}/{stage}/{symbol}.state"
+
+    def scores(self, symbol: str) -> str:
+        """Return the path of the score sums of a symbol, for all horizons."""
+        return f"{self.state}scores/{symbol}.state"
+
+    def artefact(self, fit: str, year: str, symbol: str = ALL) -> str:
+        """Return the path of the fits of a year by one fit task: the common parts, or those of one symbol."""
+        return f"{self.artefacts}{symbol}/{fit}-{year}.jsonl"

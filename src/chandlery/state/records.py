@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chandlery.grid import Traded
+from chandlery.lake import Lake
 from chandlery.state.arrays import Arrays, get_arrays, get_struct, name_arrays, pick_arrays, put_arrays, put_struct
 from chandlery.state.fingerprints import fingerprint, name_code
-from chandlery.state.paths import SUMMARY, ingest_path
+from chandlery.state.paths import SUMMARY, Paths
 from chandlery.storage import Store
 
 __all__ = [
@@ -171,9 +172,9 @@ def write_summary(store: Store, summary: Summary) -> None:
     put_struct(store, SUMMARY, replace(summary, version=VERSION))
 
 
-def read_ingested(store: Store, symbol: str) -> Ingested | None:
+def read_ingested(lake: Lake, symbol: str) -> Ingested | None:
     """Return what ingest stored for a symbol; None if it is missing, damaged, or of another version."""
-    arrays = get_arrays(store, ingest_path(symbol))
+    arrays = get_arrays(lake.store, Paths.of(lake).ingest(symbol))
     if arrays is None or "record" not in arrays:
         return None
     try:
@@ -186,12 +187,12 @@ def read_ingested(store: Store, symbol: str) -> Ingested | None:
     return Ingested(record.files, arrays["days"], arrays["digests"], traded, pick_arrays("lost", arrays))
 
 
-def write_ingested(store: Store, symbol: str, held: Ingested) -> None:
+def write_ingested(lake: Lake, symbol: str, held: Ingested) -> None:
     """Put what ingest stores for a symbol."""
     record = np.frombuffer(msgspec.json.encode(_Record(held.files)), np.uint8)
     arrays: Arrays = {"record": record, "days": held.days, "digests": held.digests}
     put_arrays(
-        store,
-        ingest_path(symbol),
+        lake.store,
+        Paths.of(lake).ingest(symbol),
         arrays | name_arrays("traded", held.traded.to_arrays()) | name_arrays("lost", held.lost),
     )

@@ -12,7 +12,7 @@ from chandlery.leaks import check_learned, check_split
 from chandlery.memory import give_back_memory
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state.artefacts import ALL, Fitted, read_fits, write_fits
-from chandlery.state.paths import artefact_path, day_name
+from chandlery.state.paths import Paths, day_name
 from chandlery.tasks.gather import Gathered
 from chandlery.tasks.pools import Buckets, SamplePool, SumsPool
 from chandlery.tasks.work import Rules, Work, months_between
@@ -136,8 +136,8 @@ def list_unchanged(task: FitTask) -> tuple[str, ...]:
     held = read_fits(task.work.lake, task.fit, since[:4])
     if any(fitted.refit_at > since for fitted in held):
         return ()
-    symbols = sorted({symbol for fitted in held for symbol in fitted.own})
-    return tuple(artefact_path(task.fit, since[:4], symbol) for symbol in (ALL, *symbols))
+    symbols, paths = sorted({symbol for fitted in held for symbol in fitted.own}), Paths.of(task.work.lake)
+    return tuple(paths.artefact(task.fit, since[:4], symbol) for symbol in (ALL, *symbols))
 
 
 def read_earlier(task: FitTask) -> dict[str, dict[str, list[Fitted]]]:

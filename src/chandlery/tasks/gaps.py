@@ -6,7 +6,7 @@ from chandlery.gaps import Activity, combine_activity, find_gaps, measure_activi
 from chandlery.lake import Lake
 from chandlery.state.arrays import put_arrays, view_arrays
 from chandlery.state.copies import open_copies
-from chandlery.state.paths import activity_path
+from chandlery.state.paths import Paths
 from chandlery.tasks.past import hold_ingested
 
 __all__ = ["ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all", "read_activity"]
@@ -39,7 +39,7 @@ def measure_all(task: ActivityTask) -> int:
     held = task.lake.store.ask_ahead(lambda symbol: hold_ingested(task.lake, symbol).traded, task.symbols)
     activity = combine_activity((measure_activity(traded, task.lake.interval_seconds) for traded in held), task.lake.interval_seconds)
     task.lake.guard()
-    put_arrays(task.lake.store, activity_path(), activity.to_arrays())
+    put_arrays(task.lake.store, Paths.of(task.lake).activity, activity.to_arrays())
     return len(task.symbols)
 
 
@@ -55,5 +55,5 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
 
 def read_activity(lake: Lake) -> Activity | None:
     """Return when all symbols traded, as arrays that must not be changed; None where that is not remembered."""
-    arrays = view_arrays(lake.store, activity_path(), open_copies(lake))
+    arrays = view_arrays(lake.store, Paths.of(lake).activity, open_copies(lake))
     return None if arrays is None else Activity.from_arrays(arrays)

@@ -15,7 +15,7 @@ from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, Witness, compare
 from chandlery.models import Model, Sample, Sums, add_rows, open_models
 from chandlery.state.arrays import name_arrays, pick_arrays, put_arrays
-from chandlery.state.paths import bucket_path
+from chandlery.state.paths import Paths
 from chandlery.tasks.gate import SymbolGate, open_unseen
 from chandlery.tasks.passes import Passed, SymbolPass
 from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
@@ -225,4 +225,4 @@ class BucketWriter:
         if self._bucket is not None:
             self.last = self._bucket.name
             self._work.lake.guard()
-            put_arrays(self._work.lake.store, bucket_path(self._bucket.name, self._symbol), self._bucket.to_arrays())
+            put_arrays(self._work.lake.store, Paths.of(self._work.lake).bucket(self._bucket.name, self._symbol), self._bucket.to_arrays())

@@ -73,7 +73,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         publishing.publish()
     held = publishing.remember()
     task.lake.guard()
-    write_ingested(task.lake.store, task.symbol, held)
+    write_ingested(task.lake, task.symbol, held)
     years = list_years(held.days)
     if task.reread and (lost := sorted({*reading.years_before}.difference(years))):
         names = ", ".join(map(str, lost))
@@ -125,7 +125,7 @@ class Publishing:
         self._task, self._reading, self._lake = task, reading, task.lake
         self._keys: dict[str, Any] = {**task.lake.keys, "symbol": task.symbol}
         self._days = DayBook(task.lake, reading.held)
-        self._settling = Settling(reading.read, reading.kept, task.lake.file.exchange, by_month=reading.room.is_full)
+        self._settling = Settling(reading.read, reading.kept, self._keys, by_month=reading.room.is_full)
         self._accounts: dict[str, dict[str, Any]] = {}
         self.published = 0
         self.notes: list[str] = []

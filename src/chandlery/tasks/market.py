@@ -6,7 +6,7 @@ from itertools import groupby
 from chandlery.grid import CandleBlock, to_arrays, year_of
 from chandlery.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.state.arrays import put_arrays
-from chandlery.state.paths import ALL, MARKET, market_path
+from chandlery.state.paths import ALL, Paths
 from chandlery.tasks.gate import MarketGate
 from chandlery.tasks.work import Block, Work
 
@@ -21,10 +21,11 @@ def build_market(work: Work) -> int:
         LeaseHeldError: Another run has taken the lake.
         StateLostError: The state of the span's first day is missing or damaged.
     """
+    paths = Paths.of(work.lake)
 
     def put(built: tuple[Block, MarketBlock]) -> None:
         work.lake.guard()
-        put_arrays(work.lake.store, market_path(built[0].start), built[1].to_arrays())
+        put_arrays(work.lake.store, paths.market(built[0].start), built[1].to_arrays())
 
     return sum(1 for _ in work.lake.store.ask_ahead(put, run_blocks(work)))
 
@@ -57,4 +58,4 @@ def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[C
 def forget_market(work: Work) -> None:
     """Delete the market: every run makes that of its own span."""
     work.lake.guard()
-    work.lake.store.delete_all(entry.path for entry in work.lake.store.list(MARKET))
+    work.lake.store.delete_all(entry.path for entry in work.lake.store.list(Paths.of(work.lake).markets))

@@ -14,7 +14,7 @@ from chandlery.labels import label
 from chandlery.market import MarketBlock, start_block
 from chandlery.state.arrays import view_arrays
 from chandlery.state.copies import open_copies
-from chandlery.state.paths import market_path
+from chandlery.state.paths import Paths
 from chandlery.storage import Store
 from chandlery.tasks.past import read_barriers
 from chandlery.tasks.work import Arrays, Block, Work
@@ -116,7 +116,7 @@ def read_market(work: Work, copies: Store | None, block: Block) -> MarketBlock:
     """Return the market of a block's steps, as `build_market` wrote it in this run."""
     if not work.rules.references:
         return start_block(0, block.start, block.stop)
-    path = market_path(block.start)
+    path = Paths.of(work.lake).market(block.start)
     arrays = view_arrays(work.lake.store, path, copies)
     if arrays is None:
         raise StateLostError(path, work.span.since - 1)

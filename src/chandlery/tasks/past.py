@@ -42,11 +42,11 @@ class PastTask:
 def mark_symbol(task: PastTask) -> Marked:
     """Return the marks of a symbol's past; lost ingest state is rebuilt."""
     lake, symbol = task.lake, task.symbol
-    held, crossed = lake.store.together(lambda: read_ingested(lake.store, symbol), lambda: read_barriers(lake, symbol))
+    held, crossed = lake.store.together(lambda: read_ingested(lake, symbol), lambda: read_barriers(lake, symbol))
     if held is None:
         held = hold_ingested(lake, symbol)
         lake.guard()
-        write_ingested(lake.store, symbol, held)
+        write_ingested(lake, symbol, held)
     elif task.unfinished:
         held = look_again(lake, symbol, held)
     newest_ms = (held.traded.start + held.traded.flags.size) * lake.interval_seconds * 1_000
@@ -63,7 +63,7 @@ def read_barriers(lake: Lake, symbol: str) -> Ints:
 
 def hold_ingested(lake: Lake, symbol: str) -> Ingested:
     """Return what ingest remembers of a symbol; where it is lost, what the tables tell."""
-    held = read_ingested(lake.store, symbol)
+    held = read_ingested(lake, symbol)
     if held is not None:
         return held
     keys = {**lake.keys, "symbol": symbol}

@@ -9,7 +9,7 @@ from chandlery.errors import StateLostError
 from chandlery.leaks import TrainedOn
 from chandlery.models import Model, Sample, Sums, fading
 from chandlery.state.arrays import get_arrays
-from chandlery.state.paths import bucket_path
+from chandlery.state.paths import Paths
 from chandlery.tasks.gather import SAMPLE_ROWS, Gathered
 from chandlery.tasks.work import Arrays, Work
 
@@ -63,7 +63,7 @@ class Buckets:
         self.read = [bucket.take_lowest(quota(bucket.name)) for bucket in self.read if bucket.name > oldest]
 
     def _read(self, name: str, symbol: str) -> Arrays:
-        path = bucket_path(name, symbol)
+        path = Paths.of(self.work.lake).bucket(name, symbol)
         arrays = get_arrays(self.work.lake.store, path)
         if arrays is None:  # it holds rows of the month before its own, from an embargo before that month on
             raise StateLostError(path, int((np.datetime64(name, "M") - 1).astype("datetime64[D]").astype(int)) - self.work.rules.lead)

@@ -22,7 +22,7 @@ from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, star
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
-from chandlery.state.paths import artefact_path, day_name, scores_path
+from chandlery.state.paths import Paths, day_name
 from chandlery.tables import join_rows, partition_path
 from chandlery.tasks.fit import list_refits, name_fit
 from chandlery.tasks.gate import ModelGate, SymbolGate, hash_of
@@ -70,7 +70,7 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         for day, state in run.states.items():
             later(partial(work.save, day, "forecast", task.symbol, state))
         work.lake.guard()
-        later(partial(put_arrays, store, scores_path(task.symbol), sums))
+        later(partial(put_arrays, store, Paths.of(work.lake).scores(task.symbol), sums))
     return Predicted(task.symbol, run.years(), sum(run.puts))
 
 
@@ -227,7 +227,7 @@ class FitReader:
         missing = wanted.difference((fitted.model, fitted.horizon_minutes, fitted.refit_at) for fitted in found)
         if missing:
             year = min(refit_at for _, _, refit_at in missing)[:4]
-            raise StateLostError(artefact_path(name, year, self._symbol), int(np.datetime64(year, "D").astype(int)) - 1)
+            raise StateLostError(Paths.of(self._work.lake).artefact(name, year, self._symbol), int(np.datetime64(year, "D").astype(int)) - 1)
         return found
 
 

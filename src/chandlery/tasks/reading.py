@@ -100,7 +100,7 @@ class Reading:
         self._keys = {**task.lake.keys, "symbol": task.symbol}
         names, store = ("ledger", "rejects"), task.lake.store
         reads = [partial(task.lake.get, name, self._keys) for name in names]
-        *contents, held = store.together(*reads, partial(read_ingested, store, task.symbol))
+        *contents, held = store.together(*reads, partial(read_ingested, task.lake, task.symbol))
         self.tables = {name: (content, task.lake.decode(name, self._keys, content)) for name, content in zip(names, contents, strict=True)}
         self.told = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}  # as published
         self.held = self._hold(held)
@@ -214,7 +214,7 @@ class Reading:
             if rows.interval_seconds != task.lake.interval_seconds:
                 raise SourceError(
                     f"{file.source} holds candles of {to_interval_text(rows.interval_seconds)}",
-                    f"candles of {task.lake.file.interval}, the interval of the lake",
+                    f"candles of {task.lake.series.interval}, the interval of the lake",
                     "ingest it into another lake",
                 )
         except SourceError as error:
@@ -265,7 +265,7 @@ class Reading:
         is_in_force = known is not None and known.problem is None and is_same(known, file)
         if account is None or account["status"] != "read" or (self.task.restate and is_in_force):
             self._replace(file.source)
-            self.refused[file.source] = refuse(file, error, self.task.lake.file.exchange, self.task.symbol, sha256)
+            self.refused[file.source] = refuse(file, error, self._keys, sha256)
             return
         modified = f"{account['modified_at']:%Y-%m-%d %H:%M:%S} UTC"
         stays = f"the version of {modified}, sha256 {account['sha256'][:12]}…, stays in force"
@@ -299,7 +299,7 @@ class Reading:
 
     @cached_property
     def _candles(self) -> pl.DataFrame:
-        columns = ("open_time", "interval", "open", "high", "low", "close", "volume", "source")
+        columns = ("open_time", "open", "high", "low", "close", "volume", "source")
         return self.task.lake.read_candles(self.task.symbol, columns=columns)
 
     def _keep(self, source: str) -> KeptFile:

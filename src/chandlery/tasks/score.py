@@ -15,7 +15,7 @@ from chandlery.scores import ScoreSums, judge, to_scores
 from chandlery.served import BLEND
 from chandlery.state.arrays import get_arrays, pick_arrays
 from chandlery.state.artefacts import read_fits
-from chandlery.state.paths import artefact_path, scores_path
+from chandlery.state.paths import Paths
 from chandlery.tables import join_rows
 from chandlery.tasks.fit import list_refits, name_fit
 from chandlery.tasks.work import Arrays, Work
@@ -23,7 +23,6 @@ from chandlery.tasks.work import Arrays, Work
 __all__ = ["ScoreTask", "score_lake"]
 
 TYPES: dict[str, Any] = {
-    "interval": pl.String,
     "horizon_minutes": pl.Int32,
     "model": pl.String,
     "refit_at": pl.Int64,
@@ -66,14 +65,14 @@ def score_lake(task: ScoreTask) -> int:
         StateLostError: The sums of a symbol, or a text of fits, are missing or damaged.
     """
     work, store = task.work, task.work.lake.store
-    keys = work.lake.keys
+    keys, paths = work.lake.keys, Paths.of(work.lake)
     content = work.lake.get("scores", keys)
     held = work.lake.decode("scores", keys, content)
     fresh, frames = sorted(task.fresh), []
-    sums = store.ask_ahead(lambda symbol: get_arrays(store, scores_path(symbol)), fresh)
+    sums = store.ask_ahead(lambda symbol: get_arrays(store, paths.scores(symbol)), fresh)
     for symbol, arrays in zip(fresh, sums, strict=True):
         if arrays is None:
-            raise StateLostError(scores_path(symbol), work.span.since - 1)
+            raise StateLostError(paths.scores(symbol), work.span.since - 1)
         frames += score_symbol(work, symbol, arrays)
     gone = set(held["symbol"]) - set(task.symbols) if task.prune else set()
     table = TABLES["scores"]
@@ -90,7 +89,7 @@ def score_symbol(work: Work, symbol: str, arrays: Arrays) -> list[pl.DataFrame]:
     for horizon in work.rules.horizons:
         sums = pick_arrays(str(horizon), arrays)
         if sums and sums["months"].size:
-            found.append(to_scores(ScoreSums.from_arrays(sums), models, symbol, horizon, work.rules.interval_minutes))
+            found.append(to_scores(ScoreSums.from_arrays(sums), models, symbol, horizon))
     return found
 
 
@@ -108,7 +107,6 @@ def list_models(work: Work) -> pl.DataFrame:
             refit_ms = int(np.datetime64(fitted.refit_at, "ms").astype(np.int64))
             rows.append(
                 {
-                    "interval": work.lake.file.interval,
                     "horizon_minutes": fitted.horizon_minutes,
                     "model": fitted.model,
                     "refit_at": refit_ms,
@@ -118,7 +116,7 @@ def list_models(work: Work) -> pl.DataFrame:
                     "references": list(rules.references),
                     "features": fitted.features,
                     "seed": fitted.seed,
-                    "artefact": artefact_path(fit, fitted.refit_at[:4]),
+                    "artefact": Paths.of(work.lake).artefact(fit, fitted.refit_at[:4]),
                 }
             )
     found = pl.DataFrame(rows, schema=TYPES, orient="row").with_columns(pl.col("refit_at", "trained_until").cast(TIME))

@@ -14,7 +14,7 @@ from chandlery.grid import DAY_MS
 from chandlery.lake import Lake
 from chandlery.state.arrays import Arrays, get_arrays, put_arrays
 from chandlery.state.checkpoints import Span, lead_days
-from chandlery.state.paths import checkpoint_path
+from chandlery.state.paths import Paths
 
 __all__ = ["Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
@@ -122,7 +122,7 @@ class Work:
         Raises:
             StateLostError: It is missing or damaged.
         """
-        path = checkpoint_path(self.span.since, stage, symbol)
+        path = Paths.of(self.lake).checkpoint(self.span.since, stage, symbol)
         arrays = get_arrays(self.lake.store, path)
         if arrays is None:
             raise StateLostError(path, self.span.since - 1)
@@ -131,7 +131,7 @@ class Work:
     def save(self, day: int, stage: str, symbol: str, arrays: Arrays) -> None:
         """Put a stage's state of a symbol as of a day's midnight."""
         self.lake.guard()
-        put_arrays(self.lake.store, checkpoint_path(day, stage, symbol), arrays)
+        put_arrays(self.lake.store, Paths.of(self.lake).checkpoint(day, stage, symbol), arrays)
 
     def read_candles(self, symbol: str) -> pl.DataFrame:
         """Return a symbol's candles, from a little before the span where it was resumed."""

@@ -46,7 +46,8 @@ module "catalog" {
   source           = "../../modules/catalog"
   lake             = module.lake.this.bucket
   database         = replace(var.name, "-", "_")
-  exchange         = var.exchange
+  exchanges        = var.exchanges
+  intervals        = var.intervals
   symbols          = var.symbols
   horizons_minutes = var.horizons_minutes
 }

@@ -13,10 +13,16 @@ variable "region" {
   type        = string
 }
 
-variable "exchange" {
-  description = "The lake's exchange."
-  type        = string
-  default     = "bitfinex"
+variable "exchanges" {
+  description = "Exchanges that Athena sees before the first run."
+  type        = list(string)
+  default     = ["bitfinex"]
+}
+
+variable "intervals" {
+  description = "Intervals of candles that Athena sees before the first run."
+  type        = list(string)
+  default     = ["1m"]
 }
 
 variable "symbols" {

@@ -14,7 +14,8 @@ locals {
   step     = max([for step in range(1, 1 + min(1023, max(1, local.span))) : step if alltrue([for horizon in var.horizons_minutes : (horizon - local.shortest) % step == 0])]...)
 
   projections = {
-    exchange        = { type = "enum", values = var.exchange }
+    exchange        = { type = "enum", values = join(",", var.exchanges) }
+    interval        = { type = "enum", values = join(",", var.intervals) }
     symbol          = { type = "enum", values = join(",", var.symbols) }
     year            = { type = "integer", range = "${var.years[0]},${var.years[1]}" }
     horizon_minutes = { type = "integer", range = "${local.shortest},${local.shortest + local.span}", interval = tostring(local.step) }

@@ -14,9 +14,24 @@ variable "database" {
   }
 }
 
-variable "exchange" {
-  description = "The lake's exchange, as in lake.json."
-  type        = string
+variable "exchanges" {
+  description = "Exchanges that Athena sees at first; chandlery adds those of each run to the tables, and Terraform leaves these alone."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.exchanges) > 0 && alltrue([for exchange in var.exchanges : can(regex("^[a-z0-9_]+$", exchange))])
+    error_message = "found [${join(", ", var.exchanges)}], expected at least one exchange of a-z, 0-9 and _, as in bitfinex."
+  }
+}
+
+variable "intervals" {
+  description = "Intervals of candles that Athena sees at first, as in 1m; likewise."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.intervals) > 0 && alltrue([for interval in var.intervals : can(regex("^[0-9]+[sm]$", interval))])
+    error_message = "found [${join(", ", var.intervals)}], expected at least one interval in minutes or seconds, as in 1m, 60m or 15s."
+  }
 }
 
 variable "symbols" {

@@ -5,12 +5,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name     = "crypto"
-  region   = "eu-west-1"
-  lake     = "crypto-lake"
-  database = "crypto"
-  exchange = "bitfinex"
-  symbols  = ["BTCUSD"]
+  name      = "crypto"
+  region    = "eu-west-1"
+  lake      = "crypto-lake"
+  database  = "crypto"
+  exchanges = ["bitfinex"]
+  intervals = ["1m"]
+  symbols   = ["BTCUSD"]
 }
 
 run "a_bucket_is_private" {
@@ -61,6 +62,8 @@ run "tables_are_projected" {
       "projection.enabled"                  = "true"
       "projection.exchange.type"            = "enum"
       "projection.exchange.values"          = "bitfinex"
+      "projection.interval.type"            = "enum"
+      "projection.interval.values"          = "1m"
       "projection.symbol.type"              = "enum"
       "projection.symbol.values"            = "BTCUSD,ETHUSD"
       "projection.year.type"                = "integer"
@@ -72,7 +75,7 @@ run "tables_are_projected" {
     error_message = "forecasts' partitions are not projected as told"
   }
   assert {
-    condition     = { for name, value in aws_glue_catalog_table.this["scores"].parameters : name => value if startswith(name, "projection.") } == { "projection.enabled" = "true", "projection.exchange.type" = "enum", "projection.exchange.values" = "bitfinex" }
+    condition     = { for name, value in aws_glue_catalog_table.this["scores"].parameters : name => value if startswith(name, "projection.") } == { "projection.enabled" = "true", "projection.exchange.type" = "enum", "projection.exchange.values" = "bitfinex", "projection.interval.type" = "enum", "projection.interval.values" = "1m" }
     error_message = "scores have a partition key that they do not have"
   }
   assert {
