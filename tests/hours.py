@@ -16,7 +16,7 @@ from chandlery.pipeline import Options, RunReport, ingest, run
 
 START_MS = 1_538_352_000_000  # 2018-10-01: the first days end in January
 FIRST_DAY, LAST_DAY = 1, 110
-SERIES = "exchange=bitfinex/interval=60m"
+SERIES = "exchange=unknown/interval=60m"
 SETTINGS = {"horizons": ["1h", "4h"], "models": ["linear"], "min_train": "60d"}
 Values = Mapping[str, Any]
 

@@ -8,8 +8,10 @@ import polars as pl
 
 from chandlery.clean import KeptFile, Settling
 from chandlery.config import LayoutSettings, SourceSettings
+from chandlery.grid import Grid
 from chandlery.schema import Candles
-from chandlery.sources.files import FileRows, RawFile, read_file
+from chandlery.sources.files import FileRows, RawFile, peek_file, read_file
+from chandlery.sources.grids import Seen, decide_grids
 
 MODIFIED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 HEADER = b"time,open,close,high,low,volume\n"
@@ -22,10 +24,25 @@ def raw_file(content: bytes, source: str = "ltcusd.csv", **changes: object) -> R
 
 
 def read(content: bytes, source: str = "ltcusd.csv", *, seconds: int | None = 60, **changes: object) -> FileRows:
-    """Read a file made in memory; `layout` sets one by hand, other names change the RawFile."""
+    """Read a file made in memory; `layout` sets one by hand, other names change the RawFile.
+
+    Without `seconds` the interval is that of the file alone.
+    """
     layout, room = changes.pop("layout", None), changes.pop("room", None)
     settings = SourceSettings(layout=[LayoutSettings(**layout)] if layout else [], **changes.pop("settings", {}))
-    return read_file(io.BytesIO(content), raw_file(content, source, **changes), settings, seconds, room)
+    raw = raw_file(content, source, **changes)
+    grid = find_grid(content, raw, settings) if seconds is None or (layout or {}).get("interval") else Grid(seconds)
+    return read_file(io.BytesIO(content), raw, settings, grid, room)
+
+
+def find_grid(content: bytes, raw: RawFile, settings: SourceSettings) -> Grid:
+    """Return the grid of a file, by itself; raises why there is none."""
+    peek = peek_file(io.BytesIO(content), raw, settings)
+    decided = decide_grids({raw.source: Seen(peek.times, peek.given)}, [])[raw.source]
+    if decided.error is not None:
+        raise decided.error
+    assert decided.grid is not None
+    return decided.grid
 
 
 def line(step: int, *, price: float = 10.0, volume: float = 1.5) -> bytes:

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.features import FeatureRows
-from chandlery.grid import Ints, exp_each
+from chandlery.grid import Grid, Ints, exp_each
 from chandlery.models import Artefact, Model
 from chandlery.schema import TIME, model_column
 from chandlery.served import Served
@@ -35,10 +35,14 @@ class Fits:
     artefacts: Sequence[Artefact]
     parts: Sequence[tuple[str, ...] | None]
 
-    def newest_before(self, open_ms: int) -> Artefact | None:
-        """Return the fit in use for candles that open at a moment; None before the first."""
-        place = int(np.searchsorted(self.refit_ms, open_ms, side="right")) - 1
-        return self.artefacts[place] if place >= 0 else None
+    def count_before(self, close_ms: int) -> int:
+        """Return how many fits are older than what is issued at a moment; a fit knows what is issued at its own."""
+        return int(np.searchsorted(self.refit_ms, close_ms, side="left"))
+
+    def newest_before(self, close_ms: int) -> Artefact | None:
+        """Return the fit in use for candles that close at a moment; None before the first."""
+        count = self.count_before(close_ms)
+        return self.artefacts[count - 1] if count else None
 
 
 @dataclass(frozen=True)
@@ -56,24 +60,26 @@ class Issues:
     sigma: NDArray[np.float64]
 
 
-def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, interval_minutes: int) -> NDArray[np.float32]:
+def predict_rows(
+    fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, grid: Grid
+) -> NDArray[np.float32]:
     """Return raw predictions in units of sigma·√horizon, (rows, fits); NaN where not fitted or not ready.
 
     Args:
         fits: One a model and horizon; fits of one model stand together, so that its inputs are made once.
         names: The features, in order.
         rows: Of one block, in which no refit lies.
-        interval_minutes: Length of a step.
+        grid: The lake's.
     """
     if rows.step.size == 0:
         return np.empty((0, len(fits)), np.float32)
-    open_ms, day_steps = int(rows.step[0]) * interval_minutes * 60_000, 1440 // interval_minutes
+    close_ms = grid.close_ms(int(rows.step[0]))
     predictions = np.full((rows.step.size, len(fits)), np.nan, np.float32)
-    days = slice_days(rows.step, day_steps)
+    days = slice_days(rows.step, grid)
     design: NDArray[np.float32] = rows.values
     designed_for = ""
     for place, fit in enumerate(fits):
-        artefact = fit.newest_before(open_ms)
+        artefact = fit.newest_before(close_ms)
         if artefact is None:
             continue
         if designed_for != fit.model.name:
@@ -84,13 +90,20 @@ def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows
     return predictions
 
 
-def to_forecasts(issues: Issues, horizon_minutes: int, interval_minutes: int, actual: NDArray[np.float64], served: Served, models: Sequence[str]) -> pl.DataFrame:
+def to_forecasts(
+    issues: Issues,
+    horizon_minutes: int,
+    grid: Grid,
+    actual: NDArray[np.float64],
+    served: Served,
+    models: Sequence[str],
+) -> pl.DataFrame:
     """Return the forecasts of one symbol and horizon, as the lake writes them, without partition keys.
 
     Returns:
         One row a moment of issue, ascending.
     """
-    scale = (issues.sigma * np.sqrt(horizon_minutes / interval_minutes)).astype(np.float32)
+    scale = (issues.sigma * np.sqrt(grid.count(horizon_minutes))).astype(np.float32)
     close, close32 = issues.close, issues.close.astype(np.float32)
     naive = served.served_by < 0
     predicted = np.where(naive, close, close * exp_each(served.served.astype(np.float64) * scale))
@@ -113,7 +126,7 @@ def to_forecasts(issues: Issues, horizon_minutes: int, interval_minutes: int, ac
     return pl.DataFrame(columns)
 
 
-def slice_days(step: Ints, day_steps: int) -> list[slice]:
+def slice_days(step: Ints, grid: Grid) -> list[slice]:
     """Return the rows of each UTC day: models predict a day at a time, for sums depend on how many rows there are."""
-    edges = [0, *(np.flatnonzero(np.diff(step // day_steps)) + 1).tolist(), step.size]
+    edges = [0, *(np.flatnonzero(np.diff(grid.days_of(step))) + 1).tolist(), step.size]
     return [slice(first, last) for first, last in pairwise(edges)]

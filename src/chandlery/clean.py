@@ -15,9 +15,8 @@ from chandlery.sources.parse import NUMBERS
 from chandlery.sources.rows import MonthRows
 from chandlery.sources.rules import REASON_LIST
 
-__all__ = ["UNKNOWN", "KeptFile", "Settling", "refuse"]
+__all__ = ["KeptFile", "Settling", "refuse"]
 
-UNKNOWN = "UNKNOWN"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 

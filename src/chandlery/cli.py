@@ -328,10 +328,10 @@ def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("
 
 
 def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None) -> Settings:
-    from chandlery.lake import open_lake  # noqa: PLC0415
+    from chandlery.lake import find_lake_file  # noqa: PLC0415
 
     settings = _settings(config, lake_uri=lake, symbols_=symbol)
-    open_lake(settings.lake.uri, settings.storage)
+    find_lake_file(settings.lake.uri, settings.storage)
     return settings
 
 

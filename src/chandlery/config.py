@@ -4,6 +4,7 @@ The environment's names are `CHANDLERY_` + section + `__` + setting, as in
 `CHANDLERY_LAKE__URI`. Credentials are no settings: they come from the cloud SDK's own chain.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -18,11 +19,21 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from chandlery.errors import SettingsError
 
-__all__ = ["Settings", "load_settings", "normalise_symbol", "parse_interval", "parse_minutes", "to_interval_text", "to_minutes_text"]
+__all__ = [
+    "Settings",
+    "load_settings",
+    "normalise_symbol",
+    "parse_interval",
+    "parse_minutes",
+    "round_up_minutes",
+    "to_interval_text",
+    "to_minutes_text",
+]
 
 LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
 REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()
+MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
 SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
 
 
@@ -31,12 +42,15 @@ def parse_minutes(text: str) -> int:
     """Return the minutes that a duration such as `30m`, `2h` or `180d` means.
 
     Raises:
-        SettingsError: The text is no whole number of at least one, followed by m, h, d or w.
+        SettingsError: The text is no whole number of at least one, followed by m, h, d or w, or it means months.
 
     Example:
         >>> parse_minutes("2h")
         120
     """
+    if MONTHS.fullmatch(text):
+        found = f"duration {text!r}: months differ in length, and are not supported"
+        raise SettingsError(found, "minutes, hours, days or weeks", "write m for minutes; write 4w or 30d for about a month")
     match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
     minutes = int(match[1]) * MINUTES[match[2]] if match else 0
     if not 0 < minutes <= LONGEST:
@@ -77,6 +91,17 @@ def to_interval_text(seconds: int) -> str:
         ('15s', '60m')
     """
     return f"{seconds}s" if seconds % 60 else to_minutes_text(seconds // 60)
+
+
+def round_up_minutes(minutes: int, interval_seconds: int) -> int:
+    """Return the smallest number of minutes that is a multiple of an interval and not less than `minutes`.
+
+    Example:
+        >>> [round_up_minutes(30, seconds) for seconds in (7, 45, 60, 420, 604_800)]
+        [35, 30, 30, 35, 10080]
+    """
+    unit = math.lcm(interval_seconds, 60) // 60
+    return -(-minutes // unit) * unit
 
 
 def normalise_symbol(text: str) -> str:
@@ -170,12 +195,17 @@ class LayoutSettings(_Section):
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
     symbol: Symbol | None = Field(None, description="the symbol, where the file's name does not tell")
     interval: Interval | None = Field(None, description="the interval, where the spacing does not tell, as in 1m or 15s")
+    exchange: str | None = Field(None, pattern=r"^[a-z0-9_]+$", description="the exchange, where it is not that of the other files")
 
 
 class ReadingSettings(_Section):
     """How raw files are read: all that ingest knows of the settings."""
 
-    exchange: str = Field("bitfinex", pattern=r"^[a-z0-9_]+$", description="the exchange's name, as the lake writes it")
+    exchange: str = Field(
+        "",
+        pattern=r"^[a-z0-9_]*$",
+        description="the exchange's name, as the lake writes it; empty: that of the lake if it has one exchange, otherwise unknown",
+    )
     max_rejected_share: float = Field(0.05, ge=0, le=1, description="a file with a greater share of refused rows makes a run end with exit code 3")
     max_json_bytes: int = Field(2_000_000_000, ge=1, description="a single JSON document above this size is refused")
     layout: list[LayoutSettings] = Field([], description="layouts set by hand, the first match holds")
@@ -203,12 +233,28 @@ class LakeSettings(_Section):
 class ForecastSettings(_Section):
     """What is forecast, by which models, with which market."""
 
-    horizons: list[Duration] = Field(["30m"], min_length=1, description="how far ahead; multiples of the interval")
+    horizons: list[Duration] = Field(
+        [],
+        description="how far ahead, in whole minutes and multiples of the interval; empty: those of the lake, in a new "
+        "lake the smallest multiple of the interval that is at least 30 minutes",
+    )
     models: list[str] = Field([], description="in order; empty: those of the lake, in a new lake all that are registered")
     references: list[Symbol] = Field(REFERENCES, description="the market, leaders first, as the lake writes symbols: a fixed list, not chosen with hindsight; missing ones are null, and if all are missing there is no market")
     min_train: Duration = Field("180d", description="history of the pool before the first fit")
     extensions: list[ExtensionFile] = Field([], description="Python files that register features or models of one's own")
     seed: int = Field(0, ge=0, lt=2**31, description="the seed of everything random")
+
+
+class SeriesSettings(ForecastSettings):
+    """What is forecast of one series, an exchange and an interval; what is not set here is taken from [forecast]."""
+
+    exchange: str = Field("unknown", pattern=r"^[a-z0-9_]+$", description="the exchange")
+    interval: Interval = Field(description="length of a candle, as in 1m or 1h")
+
+    @property
+    def name(self) -> str:
+        """The name of the series, as in kraken/60m."""
+        return f"{self.exchange}/{to_interval_text(parse_interval(self.interval))}"
 
 
 class EngineSettings(_Section):
@@ -243,7 +289,21 @@ class Settings(BaseSettings):
     forecast: ForecastSettings = ForecastSettings()
     engine: EngineSettings = EngineSettings()
     submit: SubmitSettings = SubmitSettings()
+    series: list[SeriesSettings] = Field([], description="settings of single series, which take the place of those in [forecast]")
+    chosen_series: list[str] = Field([], description="limits what is forecast to some series, as in kraken/1m")
     symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
+
+    def forecast_of(self, series: str) -> ForecastSettings:
+        """Return what is set for a series, by name: in its own section, otherwise in [forecast].
+
+        Whether a setting is given, as `model_fields_set` says, holds for both together.
+        """
+        given = {name: getattr(self.forecast, name) for name in self.forecast.model_fields_set}
+        for section in self.series:
+            if section.name == series:
+                own = section.model_fields_set - {"exchange", "interval"}
+                given |= {name: getattr(section, name) for name in own}
+        return ForecastSettings(**given)
 
     @classmethod
     def settings_customise_sources(

@@ -1,9 +1,8 @@
 """Rough costs in CPU seconds: for plans, for the order of tasks, and for whether to start processes."""
 
-from chandlery.config import parse_interval
-from chandlery.grid import DAY_MS
+from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
 from chandlery.lake import Series
-from chandlery.state.records import Summary
+from chandlery.state.records import SeriesSummary
 from chandlery.storage import Store
 
 __all__ = ["describe_whole", "far_seconds", "forecast_seconds", "raw_seconds", "seconds_per_day"]
@@ -26,9 +25,9 @@ def far_seconds(store: Store) -> float:
     return 0.0 if store.is_local else PER_FAR_TASK
 
 
-def seconds_per_day(interval_minutes: int) -> float:
+def seconds_per_day(grid: Grid) -> float:
     """Return what a stage costs for one symbol's day of candles."""
-    return PER_CANDLE * 1440 / max(interval_minutes, 1)
+    return PER_CANDLE * DAY_SECONDS / grid.seconds
 
 
 def forecast_seconds(file: Series, candles: float) -> float:
@@ -37,9 +36,9 @@ def forecast_seconds(file: Series, candles: float) -> float:
     return candles / 1e6 * sum(once + len(file.horizons) * each for once, each in costs)
 
 
-def describe_whole(file: Series, summary: Summary) -> str:
+def describe_whole(file: Series, summary: SeriesSummary) -> str:
     """Return in words what it costs to compute all forecasts of a lake again."""
     spans = [(held.first_day, held.newest_ms) for held in summary.symbols.values() if held.first_day is not None]
     days = sum(newest_ms // DAY_MS - first_day + 1 for first_day, newest_ms in spans)
-    seconds = forecast_seconds(file, days * 86_400 / parse_interval(file.interval))
+    seconds = forecast_seconds(file, days * DAY_SECONDS / file.grid.seconds)
     return f"all forecasts, scores and models are computed again, {days:,} days of candles, about {seconds:,.0f} CPU-s"

@@ -1,21 +1,32 @@
 """The settings that decide results: set by a lake's first run, kept by every later one, changed only by `--restate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from chandlery.config import ForecastSettings, Settings, parse_interval, parse_minutes
+from chandlery.config import (
+    ForecastSettings,
+    Settings,
+    parse_interval,
+    parse_minutes,
+    round_up_minutes,
+    to_interval_text,
+    to_minutes_text,
+)
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension
-from chandlery.lake import Extension, Series
+from chandlery.grid import Grid
+from chandlery.lake import UNNAMED, Extension, Series
 from chandlery.models import model_names
 from chandlery.tasks.work import Rules
 
-__all__ = ["Founded", "make_rules", "propose", "reconcile"]
+__all__ = ["Founded", "check_exchange", "make_rules", "propose", "reconcile"]
 
+DEFAULT_HORIZON = 30  # minutes, or the next multiple of the interval
+LEAST_REACH = 60  # likewise
 FIXED = ("horizons", "models", "references", "min_train", "seed", "extensions")
 
 
@@ -24,29 +35,46 @@ class Founded:
     """The settings that decide results, as a run uses them.
 
     Args:
-        file: The content of the lake's `lake.json` during this run.
-        extensions: Paths of the user-defined files, in the order of `file.extensions`.
+        series: What `lake.json` has of the series during this run.
+        extensions: Paths of the user-defined files, in the order of `series.extensions`.
         changes: Which values differ from those in the lake, in words; empty if none does.
     """
 
-    file: Series
+    series: Series
     extensions: tuple[str, ...]
     changes: str = ""
 
 
-def propose(settings: Settings, interval: str) -> Founded:
-    """Return what the settings give for a new lake.
+def propose(settings: Settings, exchange: str, grid: Grid) -> Founded:
+    """Return what the settings give for a new series.
 
     Raises:
         SettingsError: A horizon is no multiple of the interval, or a model is not known.
     """
-    wanted = read_settings(settings.forecast)
-    wanted["models"] = wanted["models"] or model_names(settings.forecast.extensions)
-    file = Series(settings.source.exchange, interval, **wanted)
-    extensions = tuple(settings.forecast.extensions)
-    check_horizons(file)
-    check_models(file, extensions)
-    return Founded(file, extensions)
+    interval = to_interval_text(grid.seconds)
+    forecast = settings.forecast_of(f"{exchange}/{interval}")
+    wanted = read_settings(forecast)
+    wanted["horizons"] = wanted["horizons"] or [round_up_minutes(DEFAULT_HORIZON, grid.seconds)]
+    wanted["models"] = wanted["models"] or model_names(forecast.extensions)
+    reach = choose_reach(wanted["horizons"], grid.seconds)
+    series = Series(exchange, interval, **wanted, reach=reach, offset=grid.offset)
+    extensions = tuple(forecast.extensions)
+    check_horizons(series)
+    check_models(series, extensions)
+    return Founded(series, extensions)
+
+
+def choose_reach(horizons: list[int], interval_seconds: int) -> int:
+    """Return the longest label of a lake that is founded with some horizons: the longest of them, or an hour.
+
+    It decides which rows may train, and how long before a fit they end, so that another horizon within the reach
+    changes neither.
+
+    Example:
+        >>> choose_reach([1, 30], 60), choose_reach([1440], 60), choose_reach([35], 420)
+        (60, 1440, 63)
+    """
+    return round_up_minutes(max(*horizons, LEAST_REACH), interval_seconds)
 
 
 def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
@@ -62,16 +90,16 @@ def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
 
 
 def reconcile(
-    file: Series,
+    series: Series,
     settings: Settings,
     *,
     restate: bool,
     describe_cost: Callable[[Series], str],
 ) -> Founded:
-    """Return the settings of a run on an existing lake: the lake's own values, or the run's where `restate` is true.
+    """Return the settings of a run on an existing series: its own values, or the run's where `restate` is true.
 
     Args:
-        file: The lake's `lake.json`.
+        series: As `lake.json` has it.
         settings: Of the run. A setting that is not given is taken from the lake.
         restate: Whether a setting that differs replaces the lake's value.
         describe_cost: Returns in words what would be computed again.
@@ -79,27 +107,42 @@ def reconcile(
     Raises:
         SettingsError: A setting differs from the lake's and `restate` is false, or an extension is missing or changed.
     """
-    if "exchange" in settings.source.model_fields_set and settings.source.exchange != file.exchange:
-        found = f"exchange {settings.source.exchange!r} for a lake of {file.exchange!r}"
-        raise SettingsError(found, "the exchange of the lake", "leave [source] exchange out, or write to a new --lake")
-    given = settings.forecast.model_fields_set
-    wanted = read_settings(settings.forecast)
-    wanted["models"] = wanted["models"] or file.models
-    held = {name: getattr(file, name) for name in FIXED}
+    forecast = settings.forecast_of(series.name)
+    given = forecast.model_fields_set
+    wanted = read_settings(forecast)
+    wanted["horizons"] = wanted["horizons"] or series.horizons
+    wanted["models"] = wanted["models"] or series.models
+    held = {name: getattr(series, name) for name in FIXED}
     differs = [name for name in FIXED if name in given and compared(wanted[name]) != compared(held[name])]
     changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]
     now = {name: wanted[name] if name in differs else held[name] for name in FIXED}
     if "extensions" in given and not all(map(is_there, now["extensions"])):
         now["extensions"] = wanted["extensions"]  # the same content, which has moved
-    founded = replace(file, **now)
-    extensions = tuple(settings.forecast.extensions) if "extensions" in given else find_extensions(founded)
+    reach = choose_reach(now["horizons"], series.grid.seconds) if "horizons" in differs else series.reach
+    founded = replace(series, **now, reach=reach)
+    extensions = tuple(forecast.extensions) if "extensions" in given else find_extensions(founded)
     if changes:
         check_horizons(founded)
         check_models(founded, extensions)
     if changes and not restate:
         hint = f"leave it out to keep the lake's value, or give --restate: {describe_cost(founded)}"
-        raise SettingsError(f"[forecast] {'; '.join(changes)}", "the value that the lake has", hint)
+        found = f"[forecast] {'; '.join(changes)} for {series.name}"
+        raise SettingsError(found, "the value that the lake has", hint)
     return Founded(founded, extensions, "; ".join(changes))
+
+
+def check_exchange(settings: Settings, series: Sequence[Series]) -> None:
+    """Check that the settings do not name an exchange whose candles the lake has under no name already.
+
+    Raises:
+        SettingsError: They do: the same candles would come to the lake a second time.
+    """
+    held = {each.exchange for each in series}
+    named = {settings.source.exchange, *(layout.exchange for layout in settings.source.layout)} - {"", None}
+    if UNNAMED in held and (new := sorted(str(name) for name in named - held)):
+        found = f"exchange {new[0]} for a lake whose candles belong to no named exchange"
+        hint = f"`chandlery migrate --exchange {new[0]}` gives them this name and computes nothing; or choose another --lake"
+        raise SettingsError(found, "the exchange of the lake", hint)
 
 
 def compared(value: Any) -> Any:
@@ -134,7 +177,8 @@ def find_extensions(file: Series) -> tuple[str, ...]:
     """
     for extension in file.extensions:
         if not is_there(extension):
-            found = f"the lake's extension {extension.name} {'has changed' if Path(extension.name).is_file() else 'is missing'}"
+            what = "has changed" if Path(extension.name).is_file() else "is missing"
+            found = f"the lake's extension {extension.name} {what}"
             hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
     return tuple(extension.name for extension in file.extensions)
@@ -149,7 +193,8 @@ def check_horizons(file: Series) -> None:
     seconds = parse_interval(file.interval)
     if odd := [horizon for horizon in file.horizons if horizon * 60 % seconds]:
         found = f"horizon {odd[0]}m with candles of {file.interval}"
-        raise SettingsError(found, "a multiple of the interval", f"set horizons to multiples of {file.interval}")
+        nearest = to_minutes_text(round_up_minutes(odd[0], seconds))
+        raise SettingsError(found, "whole minutes and a multiple of the interval", f"set {nearest}, for example")
 
 
 def check_models(file: Series, extensions: tuple[str, ...]) -> None:
@@ -177,8 +222,10 @@ def make_rules(file: Series, symbols: list[str]) -> Rules:
     held = asdict(file)
     references = tuple(name for name in held["references"] if name in symbols) if len(symbols) > 1 else ()
     return Rules(
-        interval_minutes=parse_interval(file.interval) // 60,
+        interval_seconds=file.grid.seconds,
+        offset=file.offset,
         horizons=tuple(file.horizons),
+        reach=file.reach,
         models=tuple(file.models),
         references=references,
         min_train_days=-(-parse_minutes(file.min_train) // 1440),

@@ -3,6 +3,10 @@
 A symbol's habit is the share of steps that it traded in the 7 days before a run; the chance that it
 stayed quiet for the whole run by mere habit is P = (1 − share)^missing. Everything is known at the
 end of the run: shares are of the days before it, and others count as listed by having traded then.
+
+A day is here the whole number of steps that fit into one, counted from the first step of the grid: 1,440 steps of a
+minute, 205 of 7 minutes (5 minutes less than a day), and a single step of half a day and longer, so that the habit
+of daily, 3-day and weekly candles is that of 7 candles.
 """
 
 from collections.abc import Iterable
@@ -13,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.grid import Floats, Ints, Traded, log1p_each
+from chandlery.grid import DAY_SECONDS, Floats, Grid, Ints, Traded, log1p_each
 from chandlery.jit import kernel
 from chandlery.schema import TIME
 
@@ -30,7 +34,7 @@ class Activity:
     """When symbols traded: additive over symbols.
 
     Args:
-        start: First step, at a midnight.
+        start: First step, the first of a day.
         traded: How many symbols traded at each step, uint16 (steps,).
         listed: How many traded in the 7 days before each day, (days,).
         log_quiet: Sum over these of log(1 − share of steps traded in those 7 days), (days,).
@@ -43,7 +47,8 @@ class Activity:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays."""
-        return {"start": np.array(self.start), "traded": self.traded, "listed": self.listed, "log_quiet": self.log_quiet}
+        days = {"listed": self.listed, "log_quiet": self.log_quiet}
+        return {"start": np.array(self.start), "traded": self.traded, **days}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Activity":
@@ -56,22 +61,28 @@ class Activity:
         return cls(0, np.zeros(0, np.uint16), np.zeros(0, np.int64), np.zeros(0))
 
 
-def count_day_steps(interval_seconds: int) -> int:
-    """Return the steps that count as a day: one where a candle is longer than that, so that its habit is of 7 steps."""
-    return max(1, 86_400 // interval_seconds)
+def count_day_steps(grid: Grid) -> int:
+    """Return the steps that count as a day: as many as fit into one, and at least one.
+
+    Example:
+        >>> [count_day_steps(Grid(seconds)) for seconds in (60, 420, 86_400, 604_800)]
+        [1440, 205, 1, 1]
+    """
+    return max(1, DAY_SECONDS // grid.seconds)
 
 
-def measure_activity(traded: Traded, interval_seconds: int) -> Activity:
+def measure_activity(traded: Traded, grid: Grid) -> Activity:
     """Return one symbol's activity, from its first day to a week after its last.
 
     Args:
         traded: Its steps with a candle.
-        interval_seconds: Length of a step.
+        grid: The lake's.
     """
-    day_steps = count_day_steps(interval_seconds)
+    day_steps = count_day_steps(grid)
     if traded.flags.size == 0:
         return Activity.nothing()
-    first_day, last_day = traded.start // day_steps, (traded.start + traded.flags.size - 1) // day_steps + HABIT_DAYS + 1
+    first_day = traded.start // day_steps
+    last_day = (traded.start + traded.flags.size - 1) // day_steps + HABIT_DAYS + 1
     days = last_day - first_day + 1
     start = first_day * day_steps
     each = np.zeros(days * day_steps, np.uint16)
@@ -84,9 +95,9 @@ def measure_activity(traded: Traded, interval_seconds: int) -> Activity:
     return Activity(start, each, (count > 0).astype(np.int64), log1p_each(-share))
 
 
-def combine_activity(parts: Iterable[Activity], interval_seconds: int) -> Activity:
+def combine_activity(parts: Iterable[Activity], grid: Grid) -> Activity:
     """Return the activity of all symbols together; one is held at a time."""
-    total, day_steps = Activity.nothing(), count_day_steps(interval_seconds)
+    total, day_steps = Activity.nothing(), count_day_steps(grid)
     for part in parts:
         if part.traded.size == 0:
             continue
@@ -105,15 +116,17 @@ def _widen(total: Activity, part: Activity, day_steps: int) -> Activity:
     start, stop = min(first for first, _ in spans), max(last for _, last in spans)
     if (start, stop) == spans[0] and len(spans) > 1:
         return total
-    wide = Activity(start, np.zeros(stop - start, np.uint16), np.zeros((stop - start) // day_steps, np.int64), np.zeros((stop - start) // day_steps))
+    days = (stop - start) // day_steps
+    wide = Activity(start, np.zeros(stop - start, np.uint16), np.zeros(days, np.int64), np.zeros(days))
     if total.traded.size:
-        first = (total.start - start) // day_steps
         wide.traded[total.start - start : total.start - start + total.traded.size] = total.traded
-        wide.listed[first : first + total.listed.size], wide.log_quiet[first : first + total.listed.size] = total.listed, total.log_quiet
+        first = (total.start - start) // day_steps
+        held = slice(first, first + total.listed.size)
+        wide.listed[held], wide.log_quiet[held] = total.listed, total.log_quiet
     return wide
 
 
-def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.DataFrame:
+def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
     """Return a symbol's gaps, and its mere quiet as one row a year.
 
     Returns:
@@ -121,13 +134,14 @@ def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.D
 
     Args:
         traded: Its steps with a candle.
-        interval_seconds: Length of a step.
+        grid: The lake's.
         activity: Of all symbols, this one too.
     """
-    day_steps = count_day_steps(interval_seconds)
-    own = measure_activity(traded, interval_seconds)
+    day_steps = count_day_steps(grid)
+    own = measure_activity(traded, grid)
     flags = traded.flags
-    start, stop = (traded.start + np.flatnonzero(ends) + 1 for ends in (flags[:-1] & ~flags[1:], flags[1:] & ~flags[:-1]))
+    ends = flags[:-1] & ~flags[1:], flags[1:] & ~flags[:-1]
+    start, stop = (traded.start + np.flatnonzero(each) + 1 for each in ends)
     missing = stop - start
     span = np.clip(start - traded.start, 1, HABIT_DAYS * day_steps)
     count = count_before(flags, start - traded.start, span)
@@ -150,16 +164,16 @@ def find_gaps(traded: Traded, interval_seconds: int, activity: Activity) -> pl.D
         {"start": start[chosen], "end": stop[chosen], "missing": missing[chosen], "kind": kind[chosen].astype(object)},
         schema={"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String},
     )
-    before = f"{HABIT_DAYS} {'days' if interval_seconds <= 86_400 else 'steps'}"
+    before = f"{HABIT_DAYS} {'days' if day_steps > 1 or grid.seconds == DAY_SECONDS else 'steps'}"
     words = [_describe(before, share[k], log_p[k], int(others[k]), int(heard[k])) for k in chosen]
     gaps = gaps.with_columns(pl.Series("evidence", words, pl.String))
-    quiet = _sum_quiet(start[kind == ""], missing[kind == ""], traded, interval_seconds)
-    return _to_table(pl.concat([gaps, quiet]), interval_seconds)
+    quiet = _sum_quiet(start[kind == ""], missing[kind == ""], traded, grid)
+    return _to_table(pl.concat([gaps, quiet]), grid)
 
 
-def _to_table(gaps: pl.DataFrame, interval_seconds: int) -> pl.DataFrame:
+def _to_table(gaps: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     """Return gaps whose start and end are counted in steps as the table has them."""
-    times = [(pl.col(name) * interval_seconds * 1_000).cast(TIME) for name in ("start", "end")]
+    times = [(pl.col(name) * grid.step_ms + grid.offset * 1_000).cast(TIME) for name in ("start", "end")]
     return gaps.sort("start", "kind").select(*times, "missing", "kind", "evidence")
 
 
@@ -189,11 +203,11 @@ def count_heard(traded, start, stop):  # type: ignore[no-untyped-def]  # pragma:
     return heard
 
 
-def barriers(gaps: pl.DataFrame, interval_seconds: int) -> Ints:
+def barriers(gaps: pl.DataFrame, grid: Grid) -> Ints:
     """Return the steps that no label may cross: start and stop of every gap that is not mere quiet, (k, 2)."""
     real = gaps.filter(pl.col("kind") != "no_trade").sort("start")
-    milliseconds = interval_seconds * 1_000
-    return np.column_stack([real[name].dt.epoch("ms").to_numpy() // milliseconds for name in ("start", "end")]).astype(np.int64)
+    times = [real[name].dt.epoch("ms").to_numpy() for name in ("start", "end")]
+    return np.column_stack([grid.steps_of(ms) for ms in times]).astype(np.int64)
 
 
 def _describe(before: str, share: float, log_p: float, others: int, heard: int) -> str:
@@ -202,18 +216,19 @@ def _describe(before: str, share: float, log_p: float, others: int, heard: int) 
     return f"{habit}; chance of mere quiet {chance}; {others} others listed, {heard} candles of theirs"
 
 
-def _sum_quiet(start: Ints, missing: Ints, traded: Traded, interval_seconds: int) -> pl.DataFrame:
+def _sum_quiet(start: Ints, missing: Ints, traded: Traded, grid: Grid) -> pl.DataFrame:
     """Return one row a year: the year's part of the quiet runs that begin in it."""
     schema = {"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String, "evidence": pl.String}
     if start.size == 0:
         return pl.DataFrame(schema=schema)
-    seconds = np.datetime64(0, "s") + start * interval_seconds
-    years = seconds.astype("datetime64[Y]").astype(int)
+    years = grid.open_ms(start).astype("datetime64[ms]").astype("datetime64[Y]").astype(int)
     rows = []
     for year in np.unique(years):
         chosen = years == year
         first, last = int(start[chosen][0]), int((start + missing)[chosen][-1])
         runs, total = int(chosen.sum()), int(missing[chosen].sum())
         candles = int(traded.flags[first - traded.start : last - traded.start].sum())
-        rows.append((first, last, total, "no_trade", f"{runs} quiet runs, the longest of {int(missing[chosen].max())} steps, between {candles} candles"))
+        longest = int(missing[chosen].max())
+        evidence = f"{runs} quiet runs, the longest of {longest} steps, between {candles} candles"
+        rows.append((first, last, total, "no_trade", evidence))
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -11,12 +11,96 @@ from numpy.typing import NDArray
 
 from chandlery.jit import kernel
 
-__all__ = ["DAY_MS", "CandleArrays", "CandleBlock", "Floats", "Ints", "Singles", "Traded", "cut_year", "exp_each", "fill_dense", "log1p_each", "log_each", "to_arrays", "year_edges", "year_of"]
+__all__ = [
+    "DAY_MS",
+    "DAY_SECONDS",
+    "CandleArrays",
+    "CandleBlock",
+    "Floats",
+    "Grid",
+    "Ints",
+    "Singles",
+    "Traded",
+    "cut_year",
+    "exp_each",
+    "fill_dense",
+    "log1p_each",
+    "log_each",
+    "to_arrays",
+    "year_edges",
+    "year_of",
+]
 
 DAY_MS = 86_400_000
+DAY_SECONDS = 86_400
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Whole = TypeVar("Whole", int, Ints)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The moments at which the candles of a lake open: one every `seconds`, from `offset` seconds after 1970 on.
+
+    Step s opens at offset + s · seconds and closes when step s + 1 opens; a candle is known when it closes. A step
+    need not lie within one UTC day: a candle of a week lies in seven of them. Whatever is cut at midnights therefore
+    goes by the close: the steps before a midnight are those that have closed by then, and the day of a step is the
+    UTC day in which it closes, where a close at midnight belongs to the day that ends.
+
+    Args:
+        seconds: Length of a step.
+        offset: Seconds after 1970-01-01 00:00 UTC at which a step opens, less than `seconds`. 1970 began on a
+            Thursday: weeks that open on Monday have an offset of 4 days, 345,600.
+
+    Example:
+        >>> mondays = Grid(604_800, 345_600)
+        >>> np.datetime64(mondays.open_ms(2556), "ms").item().strftime("%a %Y-%m-%d")
+        'Mon 2018-12-31'
+        >>> mondays.step_at(17_897), mondays.step_at(17_903), mondays.step_at(17_904)  # 2019-01-01, 01-07 and 01-08
+        (2556, 2557, 2557)
+    """
+
+    seconds: int
+    offset: int = 0
+
+    @property
+    def step_ms(self) -> int:
+        """Length of a step in milliseconds."""
+        return self.seconds * 1_000
+
+    @property
+    def minutes(self) -> float:
+        """Length of a step in minutes; a whole number where the interval is one."""
+        return self.seconds / 60
+
+    def steps_of(self, ms: Whole) -> Whole:
+        """Return the steps in which some moments lie."""
+        return (ms - self.offset * 1_000) // self.step_ms
+
+    def first_at(self, ms: int) -> int:
+        """Return the first step that opens at a moment or later."""
+        return -((self.offset * 1_000 - ms) // self.step_ms)
+
+    def open_ms(self, step: Whole) -> Whole:
+        """Return when steps open."""
+        return step * self.step_ms + self.offset * 1_000
+
+    def close_ms(self, step: Whole) -> Whole:
+        """Return when steps close, which is when their candles are known."""
+        return step * self.step_ms + (self.offset + self.seconds) * 1_000
+
+    def step_at(self, day: int) -> int:
+        """Return the first step that has not closed yet at the midnight that begins a UTC day."""
+        return self.steps_of(day * DAY_MS)
+
+    def days_of(self, step: Whole) -> Whole:
+        """Return the UTC days, counted from 1970, in which steps close; step_at(day) is the first step of a day."""
+        return (self.close_ms(step) - 1) // DAY_MS
+
+    def count(self, minutes: int) -> int:
+        """Return how many steps some minutes are, of which each horizon is a whole number."""
+        return minutes * 60 // self.seconds
 
 
 @dataclass(frozen=True)
@@ -60,7 +144,7 @@ class CandleArrays:
         return CandleBlock(start, stop, self.step[first:last], self.prices[:, first:last])
 
 
-def to_arrays(candles: pl.DataFrame, interval_minutes: int) -> CandleArrays:
+def to_arrays(candles: pl.DataFrame, grid: Grid) -> CandleArrays:
     """Return a frame of candles as arrays.
 
     Reads:
@@ -68,7 +152,8 @@ def to_arrays(candles: pl.DataFrame, interval_minutes: int) -> CandleArrays:
     """
     step, prices = np.empty(candles.height, np.int64), np.empty((5, candles.height))
     _fill(step, candles["open_time"].dt.epoch("ms"))
-    step //= interval_minutes * 60_000
+    step -= grid.offset * 1_000  # in place: there are millions
+    step //= grid.step_ms
     for place, name in enumerate(("open", "high", "low", "close", "volume")):
         _fill(prices[place], candles[name])
     return CandleArrays(step, prices)
@@ -115,7 +200,7 @@ class Traded:
 
     Args:
         start: The first of them.
-        flags: Whether there is one, of every step from the first to the last, bool (n,); empty where there is none at all.
+        flags: Whether there is one, of every step from the first to the last, bool (n,); empty where there is none.
     """
 
     start: int
@@ -154,7 +239,8 @@ class Traded:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return it as named arrays, a bit a step."""
-        return {"first_step": np.array(self.start), "count": np.array(self.flags.size), "traded": np.packbits(self.flags)}
+        flags = np.packbits(self.flags)
+        return {"first_step": np.array(self.start), "count": np.array(self.flags.size), "traded": flags}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Traded":

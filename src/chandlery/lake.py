@@ -11,6 +11,7 @@ import polars as pl
 
 from chandlery.config import LONGEST, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
+from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, TABLES, Candles
 from chandlery.storage import Store
@@ -25,7 +26,7 @@ from chandlery.tables import (
     write_partition,
 )
 
-__all__ = ["Extension", "Lake", "LakeFile", "Series", "choose_series", "open_lake", "read_lake_file"]
+__all__ = ["UNASSIGNED", "UNNAMED", "Extension", "Lake", "LakeFile", "Series", "choose_series", "find_lake_file", "open_lake", "read_lake_file"]
 
 EXCHANGE = re.compile(r"\w[\w.-]*")
 FAR_MS = 4_102_444_800_000  # 2100-01-01
@@ -52,12 +53,15 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         exchange: Whose candles.
         interval: Length of a candle, as in 1m.
+        offset: Seconds after 1970-01-01 00:00 UTC at which a candle opens, less than the interval; see `grid.Grid`.
+        reach: The longest label, in minutes: a row trains once the close so much later is known, whatever the horizons.
         horizons: In minutes, ascending.
         models: By name, in the order of their columns.
         references: The market, leaders first; those that the series has candles of are used.
         min_train: History of the pool before the first fit, as in 180d.
         seed: Of everything random.
         extensions: User-defined files, in order.
+        offset: Seconds after 1970-01-01 00:00 UTC at which a candle opens, less than the interval; see `grid.Grid`.
     """
 
     exchange: str
@@ -68,6 +72,8 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_train: str
     seed: int
     extensions: list[Extension]
+    reach: int
+    offset: int = 0
 
     @property
     def name(self) -> str:
@@ -80,9 +86,13 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {"exchange": self.exchange, "interval": self.interval}
 
     @property
-    def in_minutes(self) -> bool:
-        """Whether candles last whole minutes: others are ingested, and not forecast."""
-        return parse_interval(self.interval) % 60 == 0
+    def grid(self) -> Grid:
+        """When the candles open."""
+        return Grid(parse_interval(self.interval), self.offset)
+
+
+UNNAMED = "unknown"  # the exchange of files where nothing names it
+UNASSIGNED = Series(UNNAMED, "unknown", [], [], [], "", 0, [], 0)  # of files whose symbol or interval is not known
 
 
 class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,14 +127,14 @@ class Lake:
         return self.series.keys
 
     @property
-    def interval_seconds(self) -> int:
-        """Length of a candle."""
-        return parse_interval(self.series.interval)
+    def grid(self) -> Grid:
+        """When the candles open."""
+        return self.series.grid
 
     @property
-    def interval_minutes(self) -> int:
-        """Length of a candle in minutes, in which forecasts count: 0 where it is shorter, or no whole number of them."""
-        return self.interval_seconds // 60 if self.series.in_minutes else 0
+    def interval_seconds(self) -> int:
+        """Length of a candle."""
+        return self.grid.seconds
 
     def guard(self) -> None:
         """Make sure that the lease is still held.
@@ -191,13 +201,21 @@ def open_lake(uri: str, options: Mapping[str, str] | None = None, series: str = 
     Raises:
         SettingsError: No lake is named, there is none, or it has several series and none is named.
     """
+    return Lake(Store(uri, options), choose_series(find_lake_file(uri, options), series))
+
+
+def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFile:
+    """Return the content of `lake.json`, for readers.
+
+    Raises:
+        SettingsError: No lake is named, or there is none.
+    """
     if not uri:
         raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
-    store = Store(uri, options)
-    file = read_lake_file(store)
+    file = read_lake_file(Store(uri, options))
     if file is None:
         raise no_lake(uri)
-    return Lake(store, choose_series(file, series))
+    return file
 
 
 def choose_series(file: LakeFile, name: str = "") -> Series:
@@ -207,6 +225,8 @@ def choose_series(file: LakeFile, name: str = "") -> Series:
         SettingsError: The lake has no such series, or has several and none is named.
     """
     names = [series.name for series in file.series]
+    if not names:
+        raise SettingsError("a lake without candles", "a series", 'see `chandlery query "FROM ledger"` for what was refused')
     if name and name not in names:
         raise SettingsError(f"series {name}", f"one of {', '.join(names)}", "check --series")
     if not name and len(names) > 1:
@@ -239,7 +259,7 @@ def read_lake_file(store: Store) -> LakeFile | None:
             "a lake's own file",
             "restore it from the bucket's versions or a copy, or choose another --lake",
         ) from error
-    for fault in [find_fault(series) for series in file.series] or ["no series"]:
+    for fault in [find_fault(series) for series in file.series]:
         if fault:
             found = f"{LAKE_FILE} at {store.uri}: {fault}"
             raise SettingsError(found, "what a run has written", "restore the file: it is not to be edited by hand")
@@ -271,14 +291,16 @@ def find_fault(file: Series) -> str:
             parse(getattr(file, name))
         except SettingsError:
             return f"{name} {getattr(file, name)!r}"
-    minutes = parse_interval(file.interval) / 60
-    whole = file.in_minutes and any(horizon % minutes for horizon in file.horizons)
-    if not file.horizons or min(file.horizons) < 1 or max(file.horizons) > LONGEST or whole:
-        return f"horizons {file.horizons}"
-    if file.horizons != sorted(set(file.horizons)):
-        return f"horizons {file.horizons}"
-    if not file.models or len(set(file.models)) < len(file.models):
-        return f"models {file.models}"
-    if not 0 <= file.seed < 2**31:
-        return f"seed {file.seed}"
-    return "" if EXCHANGE.fullmatch(file.exchange) else f"exchange {file.exchange!r}"
+    seconds, horizons = file.grid.seconds, file.horizons
+    within = bool(horizons) and min(horizons) >= 1 and max(horizons) <= LONGEST
+    possible = {
+        "offset": 0 <= file.offset < seconds,
+        "horizons": within and not any(minutes * 60 % seconds for minutes in horizons),
+        "reach": file.reach * 60 % seconds == 0 and file.reach >= max(horizons, default=0),
+        "models": bool(file.models) and len(set(file.models)) == len(file.models),
+        "seed": 0 <= file.seed < 2**31,
+        "exchange": EXCHANGE.fullmatch(file.exchange) is not None,
+    }
+    if horizons != sorted(set(horizons)):
+        possible["horizons"] = False
+    return next((f"{name} {getattr(file, name)!r}" for name, holds in possible.items() if not holds), "")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
+from chandlery.grid import CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
 from chandlery.jit import kernel
 
 __all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "decay", "run_market", "signed_log", "start_block", "start_market"]
@@ -82,12 +82,12 @@ class MarketBlock:
         return cls(int(arrays["start"]), *(arrays[name] for name in ("leaders", "log_close", "sigma", "signals", "index")))
 
 
-def start_market(references: tuple[str, ...], interval_minutes: int) -> MarketState:
+def start_market(references: tuple[str, ...], grid: Grid) -> MarketState:
     """Return the state before the first candle."""
     history = np.full((len(references), 6, LOOKBACK), np.nan)
     history[:, 4:] = 0.0
     averages = np.zeros((len(references), 3))
-    averages[:, :2] = 1e-6 * interval_minutes
+    averages[:, :2] = 1e-6 * grid.minutes
     return MarketState(history, averages)
 
 
@@ -104,7 +104,9 @@ def start_block(leaders: int, start: int, stop: int) -> MarketBlock:
     )
 
 
-def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop: int, interval_minutes: int) -> tuple[MarketBlock, MarketState]:
+def run_market(
+    state: MarketState, candles: list[CandleBlock], start: int, stop: int, grid: Grid
+) -> tuple[MarketBlock, MarketState]:
     """Return the market of steps [start, stop) and the state after them.
 
     Args:
@@ -112,7 +114,7 @@ def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop:
         candles: The references' candles of these steps, leaders first; empty where a reference is missing.
         start: First step.
         stop: Step after the last.
-        interval_minutes: Of the lake.
+        grid: The lake's.
     """
     count, steps = len(candles), stop - start
     leaders = min(MOST_LEADERS, count)
@@ -125,7 +127,7 @@ def run_market(state: MarketState, candles: list[CandleBlock], start: int, stop:
             continue  # not listed yet
         dense = fill_dense(history[place], start, stop, piece.step, piece.prices)
         own = (block.log_close, block.sigma, block.signals) if place < leaders else spare
-        _add_reference(dense, averages[place], own, place if place < leaders else 0, index, float(interval_minutes))
+        _add_reference(dense, averages[place], own, place if place < leaders else 0, index, grid.minutes)
         history[place] = dense[:, steps:]
     for whole, rest in SPLIT.items():
         index[rest] = index[whole] - index[whole].astype(np.float32)

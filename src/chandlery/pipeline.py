@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from chandlery.catalog import register_partitions
 from chandlery.config import Settings
 from chandlery.errors import ChandleryError, SettingsError
-from chandlery.estimates import describe_whole, raw_seconds
-from chandlery.features import plan_features
+from chandlery.estimates import describe_whole
+from chandlery.features import plan_features, warm_up_steps
+from chandlery.ingesting import ingest_files, report_refusals
 from chandlery.leftovers import (
     forget_artefacts,
     forget_buckets,
@@ -31,15 +32,12 @@ from chandlery.plan import Plan, Step, plan
 from chandlery.progress import Silent, Watch
 from chandlery.resuming import Resumption, choose_start, complete_summary, is_forecast, list_gone
 from chandlery.schema import TABLES
-from chandlery.session import Options, RunReport, Session, Stage
-from chandlery.state.fingerprints import describe_changes
-from chandlery.state.paths import SUMMARY
+from chandlery.session import Options, RunReport, SeriesRun, Session, Stage
 from chandlery.state.records import candles_fingerprint, gaps_fingerprint
-from chandlery.survey import Source, survey_source
+from chandlery.survey import survey_source
 from chandlery.tasks.fit import fit_models, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import Gathered, gather_symbol
-from chandlery.tasks.ingest import UNKNOWN, ingest_symbol
 from chandlery.tasks.market import build_market, forget_market
 from chandlery.tasks.predict import predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
@@ -79,13 +77,13 @@ def _carry_out(
     stages: list[Callable[[Session], None]], settings: Settings, options: Options | None, watch: Watch | None
 ) -> RunReport:
     session = Session(settings, options or Options(), watch or Silent())
-    if _ingest not in stages and session.lake_file is None:
+    if _ingest not in stages and session.is_new:
         raise SettingsError(
             f"no lake at {session.store.uri}", "a lake with candles", "run `chandlery ingest` first, or check --lake"
         )
     session.only = frozenset(settings.symbols if stages == [_ingest] else ())
-    if stages == [_forecast] and (missing := sorted(set(settings.symbols) - set(years := session.list_years()))):
-        raise SettingsError(f"no candles of {missing[0]}", f"one of {', '.join(sorted(years)[:50])}", "check --symbol, or ingest its files")
+    if stages == [_forecast]:
+        _check_symbols(session)
     if _is_up_to_date(session, stages):
         _register(session)
         return session.report
@@ -105,210 +103,181 @@ def _carry_out(
     return session.report
 
 
+def _check_symbols(session: Session) -> None:
+    """Check that the symbols that the settings name have candles in a series to forecast.
+
+    Raises:
+        SettingsError: One has none.
+    """
+    known = sorted({symbol for run in session.chosen for symbol in run.list_years()} if session.settings.symbols else ())
+    if missing := sorted(set(session.settings.symbols).difference(known)):
+        hint = "check --symbol, or ingest its files"
+        raise SettingsError(f"no candles of {missing[0]}", f"one of {', '.join(known[:50])}", hint)
+
+
 def _tell_of_models(session: Session) -> None:
-    if file := session.lake_file:
-        others = [name for name in model_names(session.extensions) if name not in {*BUILT_IN, *file.models}]
+    for run in session.series.values():
+        held = run.series.models
+        others = [name for name in model_names(run.extensions) if name not in {*BUILT_IN, *held}]
         if others:
-            found = f"model {others[0]!r} is registered, but the models of this lake are {', '.join(file.models)}"
-            session.tell(f"{found}. Hint: add it to [forecast] models and give --restate")
+            found = f"model {others[0]!r} is registered, but the models of this lake are {', '.join(held)}"
+            run.tell(f"{found}. Hint: add it to [forecast] models and give --restate")
 
 
 def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) -> bool:
     """Return whether nothing has changed since the last completed run, from a few listings and two small objects."""
     # A missing source raises here, before anything is written.
     source = survey_source(session) if _ingest in stages else None
-    file, summary = session.lake_file, session.summary
-    if file is None or session.is_restated or (source is not None and source.pending()):
+    if session.is_new or session.is_restated or (source is not None and not source.is_up_to_date()):
         return False
-    if summary.gaps != gaps_fingerprint(summary):
-        return False
-    if _forecast in stages:
-        years = source.years if source else session.list_years()
-        if not is_forecast(session, years) or (session.options.prune and list_gone(session, years)):
+    years = source.years if source else session.list_years()
+    for run in session.series.values():
+        if run.summary.gaps != gaps_fingerprint(run.summary):
             return False
+    for run in session.chosen if _forecast in stages else ():
+        held = years.get(run.name, {})
+        if not is_forecast(run, held) or (session.options.prune and list_gone(run, held)):
+            return False
+    count = sum(len(run.summary.symbols) for run in session.series.values())
     for stage in stages:
-        session.report.stages.append(
-            Stage(stage.__name__.strip("_"), len(summary.symbols), 0, len(summary.symbols), 0.0)
-        )
-    _report_refusals(session)
+        session.report.stages.append(Stage(stage.__name__.strip("_"), count, 0, count, 0.0))
+    report_refusals(session)
     return True
 
 
-def _report_refusals(session: Session) -> None:
-    for held in session.summary.symbols.values():
-        for message in held.problems:
-            session.refuse(3, message)
-
-
 def _ingest(session: Session) -> None:
-    """Read the new and changed files of each symbol, then classify the gaps."""
-    source = survey_source(session)
-    session.found_lake(source.interval)
-    pending = source.pending()
-    _tell_of_reading(session, source, pending)
-    with session.stage("ingest", len(source.files), len(pending)):
-        costs = [raw_seconds(source.fresh_bytes(symbol)) for symbol in pending]
-        tasks = [source.task(symbol) for symbol in pending]
-        source.mark_begun(pending)
-        done = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
-    session.report.published += sum(result.published for result in done)
-    for note in chain.from_iterable(result.notes for result in done):
-        session.tell(note)
-    symbols = session.summary.symbols | {result.symbol: source.summarise(result) for result in done}
-    code = session.summary.code | {"ingest": source.code}
-    session.keep(replace(session.summary, symbols=dict(sorted(symbols.items())), archives=source.archives, code=code))
-    if held_back := sum(result.held_back for result in done):
-        found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
-        session.tell(f"{found}: the tables keep what was read. Hint: --restate reads such files again")
-    if files := sum(result.vanished[0] for result in done):
-        candles = sum(result.vanished[1] for result in done)
-        found = f"{files:,} file{'s are' if files > 1 else ' is'} gone from the source"
-        stays = f"their {candles:,} candles stay. Hint: --prune deletes them"
-        session.tell(f"{found}: their {candles:,} candles were deleted, as --prune asks" if session.options.prune else f"{found}: {stays}")
-    _report_refusals(session)
-    _find_gaps(session)
+    """Read the new and changed files of each symbol, then classify the gaps of each series."""
+    ingest_files(session, survey_source(session))
+    for run in session.series.values():
+        _find_gaps(run)
 
 
-def _tell_of_reading(session: Session, source: Source, pending: list[str]) -> None:
-    """Report why unchanged files are read again, and what that costs."""
-    before = session.summary.code.get("ingest", {})
-    if not before and source.years:
-        session.tell(f"{SUMMARY} is missing, damaged or of another version: all files are read again")
-    elif before and (changes := describe_changes(before, source.code)):
-        size = sum(file.size_bytes for symbol in pending for file in source.files[symbol])
-        cost = f"{size / 1e6:,.0f} MB, about {raw_seconds(size):,.0f} CPU-s"
-        session.tell(f"code or libraries changed ({changes}): all files are read again, {cost}")
-    for symbol in pending:
-        if source.has_lost(symbol):
-            session.tell(f"objects of {symbol} are missing from the table candles: all its files are read again")
-
-
-def _find_gaps(session: Session) -> None:
+def _find_gaps(run: SeriesRun) -> None:
     """Classify the gaps of all symbols if candles of any changed: the activity of others is part of the evidence."""
-    current = gaps_fingerprint(session.summary)
-    if session.summary.gaps == current:
+    current = gaps_fingerprint(run.summary)
+    if run.summary.gaps == current:
         return
-    symbols = sorted({*session.list_years(), *session.summary.symbols} - {UNKNOWN})
-    with session.stage("gaps", len(symbols), len(symbols)):
-        session.map(measure_all, [ActivityTask(session.lake, tuple(symbols))], [0.0], str)
-        done = session.map(
-            find_symbol_gaps,
-            [GapsTask(session.lake, symbol) for symbol in symbols],
-            [0.5] * len(symbols),
-            lambda found: found[0],
-        )
-    session.report.published += sum(changed for _, changed in done)
-    session.keep(replace(session.summary, gaps=current))
+    symbols = sorted({*run.list_years(), *run.summary.symbols})
+    with run.stage("gaps", len(symbols), len(symbols)):
+        run.session.map(measure_all, [ActivityTask(run.lake, tuple(symbols))], [0.0], str)
+        tasks = [GapsTask(run.lake, symbol) for symbol in symbols]
+        done = run.session.map(find_symbol_gaps, tasks, [0.5] * len(tasks), lambda found: found[0])
+    run.session.report.published += sum(changed for _, changed in done)
+    run.keep(replace(run.summary, gaps=current))
 
 
 def _forecast(session: Session) -> None:
+    """Bring the forecasts of every series, or of those that the settings name, up to date."""
+    _check_symbols(session)
+    for run in session.chosen:
+        _forecast_series(run)
+
+
+def _forecast_series(run: SeriesRun) -> None:
     """Compute forecasts from the newest valid checkpoint on, or from an earlier one if state turns out to be lost."""
-    file = session.lake.series
-    if not file.in_minutes:
-        session.tell(
-            f"no forecasts: candles of {file.interval} are only ingested. Hint: forecasts need candles of whole minutes"
-        )
+    file = run.series
+    years = run.list_years()
+    _forget_gone(run, years)
+    if not years or is_forecast(run, years):
         return
-    years = session.list_years()
-    _forget_gone(session, years)
-    if not years or is_forecast(session, years):
-        return
-    complete_summary(session, sorted(years))
-    _find_gaps(session)
-    resumption = choose_start(session, sorted(years))
+    complete_summary(run, sorted(years))
+    _find_gaps(run)
+    resumption = choose_start(run, sorted(years))
     if resumption.why:
-        session.tell(f"{resumption.why}: {describe_whole(file, session.summary)}")
-    while not resumption.try_to(lambda work: _compute(session, resumption, work)):
+        run.tell(f"{resumption.why}: {describe_whole(file, run.summary)}")
+    while not resumption.try_to(lambda work: _compute(run, resumption, work)):
         pass
 
 
-def _compute(session: Session, resumption: Resumption, work: Work) -> None:
+def _compute(run: SeriesRun, resumption: Resumption, work: Work) -> None:
     """Compute and publish everything from the first day of the span on.
 
     Raises:
         StateLostError: State or published rows that this run needs are missing or damaged.
     """
-    shown = _choose_shown(session, resumption.symbols)
+    shown = _choose_shown(run, resumption.symbols)
     # Later checkpoints and forecasts are about to be overwritten: a killed run must not leave them marked as valid.
-    session.keep(replace(session.summary, checkpoints=resumption.still_valid, forecast=""))
+    run.keep(replace(run.summary, checkpoints=resumption.still_valid, forecast=""))
     tasks = {symbol: SymbolTask(work, symbol, past.first_day) for symbol, past in resumption.pasts.items()}
     costs = resumption.costs
-    with session.stage("market", len(work.rules.references), min(1, len(work.rules.references))):
-        session.map(build_market, [work] if work.rules.references else [], [0.0] if work.rules.references else [], str)
-    with session.stage("gather", len(tasks), len(tasks)):
-        gathered = session.map(gather_symbol, list(tasks.values()), list(costs.values()), lambda found: found.symbol)
+    with run.stage("market", len(work.rules.references), min(1, len(work.rules.references))):
+        run.session.map(build_market, [work] if work.rules.references else [], [0.0] if work.rules.references else [], str)
+    with run.stage("gather", len(tasks), len(tasks)):
+        gathered = run.session.map(gather_symbol, list(tasks.values()), list(costs.values()), lambda found: found.symbol)
         forget_buckets(work, gathered)
-    _fit(session, work, gathered)
-    with session.stage("forecast", len(tasks), len(shown)):
-        done = session.map(
+    fits = _fit(run, work, gathered)
+    with run.stage("forecast", len(tasks), len(shown)):
+        done = run.session.map(
             predict_symbol,
             [tasks[symbol] for symbol in shown],
             [costs[symbol] for symbol in shown],
             lambda found: found.symbol,
         )
-        deleted, objects = forget_forecasts(session.lake, work.span, done, work.rules.horizons)
-    with session.stage("scores", 1, 1):
-        scores = ScoreTask(work, tuple(tasks), frozenset(shown), session.options.prune)
-        put = session.map(score_lake, [scores], [0.0], str)
-    session.report.published += sum(found.published for found in done) + deleted + sum(put)
+        deleted, objects = forget_forecasts(run.lake, work.span, done, work.rules.horizons)
+    if fits and not objects and not work.span.resumed:
+        run.tell(
+            "no forecasts yet: no model has rows enough to learn from, for the first "
+            f"{warm_up_steps(work.rules.grid)} candles of a symbol are none. Hint: add older candles"
+        )
+    with run.stage("scores", 1, 1):
+        scores = ScoreTask(work, tuple(tasks), frozenset(shown), run.session.options.prune)
+        put = run.session.map(score_lake, [scores], [0.0], str)
+    run.session.report.published += sum(found.published for found in done) + deleted + sum(put)
     forget_market(work)
     if len(shown) == len(tasks):
-        _remember(session, resumption, objects)
+        _remember(run, resumption, objects)
 
 
-def _fit(session: Session, work: Work, gathered: Sequence[Gathered]) -> None:
-    names = plan_features("", work.rules.interval_minutes, work.rules.references, work.extensions).names
+def _fit(run: SeriesRun, work: Work, gathered: Sequence[Gathered]) -> int:
+    """Fit the models, and return the number of tasks."""
+    names = plan_features("", work.rules.grid, work.rules.references, work.extensions).names
     fits = plan_fits(work, tuple(gathered), names)
     if not fits and not work.span.resumed:
-        session.tell(
+        run.tell(
             f"no forecasts yet: the first fit is in the first month after {work.rules.min_train_days}d of history. "
             "Hint: add older candles, or lower [forecast] min_train and give --restate"
         )
-    with session.stage("fit", len(fits), len(fits)):
-        made = session.map(fit_models, fits, [len(task.due) * 0.5 for task in fits], str)
+    with run.stage("fit", len(fits), len(fits)):
+        made = run.session.map(fit_models, fits, [len(task.due) * 0.5 for task in fits], str)
         forget_artefacts(work, list(chain.from_iterable(made)), [found.symbol for found in gathered])
+    return len(fits)
 
 
-def _choose_shown(session: Session, symbols: Sequence[str]) -> list[str]:
+def _choose_shown(run: SeriesRun, symbols: Sequence[str]) -> list[str]:
     """Return the symbols whose forecasts are published: all of them, or those that the settings name."""
-    wanted = session.settings.symbols
-    if shown := [symbol for symbol in symbols if not wanted or symbol in wanted]:
-        return shown
-    raise SettingsError(
-        f"no candles of {', '.join(wanted)}", f"one of {', '.join(symbols[:50])}", "check --symbol, or ingest its files"
-    )
+    wanted = run.session.settings.symbols
+    return [symbol for symbol in symbols if not wanted or symbol in wanted]
 
 
-def _remember(session: Session, resumption: Resumption, forecasts: int) -> None:
+def _remember(run: SeriesRun, resumption: Resumption, forecasts: int) -> None:
     """Record the checkpoints as valid and the forecasts as up to date, then delete state that is no longer needed."""
-    summary = session.summary
+    summary = run.summary
     checkpoints = resumption.all_checkpoints()
-    code = summary.code | {"forecast": resumption.code}
     done = replace(
         summary,
         checkpoints=checkpoints,
-        code=code,
+        code=resumption.code,
         forecast=candles_fingerprint(summary),
         base=resumption.base,
         forecasts=forecasts,
     )
-    session.keep(done)
-    forget_checkpoints(session.lake, checkpoints)
+    run.keep(done)
+    forget_checkpoints(run.lake, checkpoints)
     if not resumption.span.resumed:
-        forget_unknown(session.lake)
+        forget_unknown(run.lake)
 
 
-def _forget_gone(session: Session, years: dict[str, list[int]]) -> None:
+def _forget_gone(run: SeriesRun, years: dict[str, list[int]]) -> None:
     """Delete the forecasts of symbols without candles if pruning was requested; otherwise report them."""
-    gone = list_gone(session, years)
-    if gone and not session.options.prune:
+    gone = list_gone(run, years)
+    if gone and not run.session.options.prune:
         found = f"forecasts of {', '.join(gone[:10])} are kept, although the lake has no candles for them"
-        session.tell(f"{found}. Hint: --prune deletes them")
+        run.tell(f"{found}. Hint: --prune deletes them")
     elif gone:
-        session.report.published += forget_gone(session.lake, frozenset(years))
-        checkpoints = session.summary.checkpoints if years else {}  # should the same candles come back, they are forecast again
-        left = len(session.list_forecasts())
-        session.keep(replace(session.summary, forecast="", forecasts=left, checkpoints=checkpoints))  # scores are to be renewed
+        run.session.report.published += forget_gone(run.lake, frozenset(years))
+        checkpoints = run.summary.checkpoints if years else {}  # should the same candles come back, they are forecast again
+        left = len(run.list_forecasts())
+        run.keep(replace(run.summary, forecast="", forecasts=left, checkpoints=checkpoints))  # scores are to be renewed
 
 
 def _register(session: Session) -> None:

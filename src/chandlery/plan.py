@@ -1,25 +1,34 @@
 """What a run would do, in order, and why: nothing is written and no lease is taken."""
 
+from collections.abc import Mapping
+from contextlib import suppress
+
 import msgspec
 
-from chandlery.config import Settings, parse_interval
+from chandlery.config import Settings
+from chandlery.errors import SourceError
 from chandlery.estimates import forecast_seconds, raw_seconds
 from chandlery.founding import make_rules, propose
-from chandlery.grid import DAY_MS
-from chandlery.lake import Lake, Series
+from chandlery.grid import DAY_MS, DAY_SECONDS
+from chandlery.ingesting import choose_series, make_recognise_task, split_files
+from chandlery.lake import Series
 from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, list_gone, read_checkpoints
-from chandlery.session import Options, Session
+from chandlery.session import Options, SeriesRun, Session
+from chandlery.sources.files import RawFile, peek_file
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
-from chandlery.survey import Source, survey_source
-from chandlery.tasks.ingest import UNKNOWN
+from chandlery.survey import PairName, Source, survey_source
 from chandlery.tasks.reading import find_reading, is_current
+from chandlery.tasks.recognise import Assigned, recognise_files
 
 __all__ = ["Plan", "Step", "plan"]
 
 FORGOTTEN = "state is missing, damaged or of another version"
+RESTATEMENT = (
+    "older rows, a file written again or gone, a new symbol, settings, code or libraries changed: a restatement at most"
+)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -30,6 +39,7 @@ class Step(msgspec.Struct, frozen=True):
     what: str
     why: str
     cost: str
+    series: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -52,93 +62,137 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
     """
     session = Session(settings, options or Options(), Silent())
     source = survey_source(session)
-    steps, changes = [], {}
-    for symbol in source.pending():
-        step, first_ms = _plan_ingest(session, source, symbol)
-        steps.append(step)
-        if symbol != UNKNOWN:
-            changes[symbol] = first_ms
-    if steps or session.summary.gaps != gaps_fingerprint(session.summary):
-        steps.append(Step("gaps", "all", "classify gaps again", "candles may change", f"about {0.3 * len(source.files):.1f} CPU-s"))
-    return Plan(steps + _plan_forecast(session, source, changes) + _plan_pruning(session, source))
+    assigned = {pair: recognise_files(make_recognise_task(session, source, pair)) for pair in source.pending()}
+    steps, changes = _plan_reading(session, source, assigned)
+    for name, run in session.series.items():
+        if name in changes or run.summary.gaps != gaps_fingerprint(run.summary):
+            cost = f"about {0.3 * len(run.summary.symbols):.1f} CPU-s"
+            steps.append(Step("gaps", "all", "classify gaps again", "candles may change", cost, name))
+    for (exchange, _), grid in sorted(choose_series(assigned).items()):
+        series = propose(settings, exchange, grid).series
+        if series.name not in session.series:
+            steps.append(_plan_new(series))
+    for run in session.chosen:
+        steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
+    return Plan(steps)
 
 
-def _plan_pruning(session: Session, source: Source) -> list[Step]:
+def _plan_reading(
+    session: Session, source: Source, assigned: Mapping[PairName, Assigned]
+) -> tuple[list[Step], dict[str, dict[str, int]]]:
+    """Return what ingest would do, and from which time (ms) on candles change, by series and symbol."""
+    steps: list[Step] = []
+    changes: dict[str, dict[str, int]] = {}
+    for pair, found in assigned.items():
+        for name, files in split_files(source, pair, found).items():
+            step, first_ms = _plan_ingest(session, source, (name, pair.symbol), files)
+            steps.append(step)
+            changes.setdefault(name, {})[pair.symbol] = first_ms
+        if found.errors:
+            steps.append(_plan_refusal(pair.symbol, len(found.errors), "interval"))
+    if source.is_nameless_new:
+        steps.append(_plan_refusal("", len(source.nameless), "symbol"))
+    return steps, changes
+
+
+def _plan_refusal(symbol: str, count: int, what: str) -> Step:
+    return Step("ingest", symbol, f"refuse {count} file{'s' if count > 1 else ''}", f"their {what} is not known", "")
+
+
+def _plan_new(series: Series) -> Step:
+    """Return what the forecast stage would do with a series that the lake does not have yet."""
+    cost = f"grows with the candles: about {forecast_seconds(series, 1e6):.0f} CPU-s a million"
+    what = f"compute the whole past at {series.interval}"
+    return Step("forecast", "all", what, "the series is new", cost, series.name)
+
+
+def _plan_pruning(run: SeriesRun, source: Source) -> list[Step]:
     """Return which forecasts would be taken away: of symbols that have no candles already."""
-    if not session.options.prune or not (gone := list_gone(session, source.years)):
+    if not run.session.options.prune or not (gone := list_gone(run, source.years.get(run.name, {}))):
         return []
-    return [Step("forecast", symbol, "delete its forecasts", "no candles of it, and --prune", "") for symbol in gone]
+    why = "no candles of it, and --prune"
+    return [Step("forecast", symbol, "delete its forecasts", why, "", run.name) for symbol in gone]
 
 
-def _plan_ingest(session: Session, source: Source, symbol: str) -> tuple[Step, int]:
-    """Return what ingest would do with a symbol, and the earliest time in its new and changed files."""
-    file = session.lake_file
-    held = None if file is None else read_ingested(Lake(session.store, file), symbol)
+def _plan_ingest(session: Session, source: Source, place: tuple[str, str], files: list[RawFile]) -> tuple[Step, int]:
+    """Return what ingest would do with a symbol of a series, and the earliest time in its new and changed files.
+
+    Args:
+        session: The run.
+        source: Its files.
+        place: Name of the series, and the symbol.
+        files: Those of the symbol that belong to the series.
+    """
+    name, symbol = place
+    run = session.series.get(name)
+    held = None if run is None else read_ingested(run.lake, symbol)
     known = {record.source: record for record in held.files} if held else {}
-    files = source.files[symbol]
-    code = fingerprint(source.code)
-    fresh = [raw for raw in files if not is_current(known.get(raw.source), raw, code)]
-    if session.options.restate:
-        reading = session.settings.source.reading
-        fresh += [raw for raw in files if raw not in fresh and known[raw.source].reading != find_reading(reading, raw.source)]
-    if not known:
-        why = FORGOTTEN if symbol in source.years else "new symbol"
+    fresh = _list_fresh(session, source, known, files)
+    if run is None or not known:
+        why = FORGOTTEN if symbol in source.years.get(name, {}) else "new symbol"
     elif fresh:
         why = "new or changed files"
-    elif source.has_lost(symbol):
+    elif source.has_lost(run, symbol):
         why, fresh = "objects are missing from the table candles", list(files)
     else:
         why = "files are gone, or settings, code or libraries changed"
     megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
     cost = f"{megabytes:,.1f} MB, about {raw_seconds(round(megabytes * 1e6)):.1f} CPU-s"
-    seen = [peek.first_ms for raw in fresh if (peek := source.look(raw)) and peek.first_ms is not None]
-    return Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost), _find_first(
-        known, [raw.source for raw in fresh], seen
-    )
+    step = Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost, name)
+    return step, _find_first(known, [raw.source for raw in fresh], _peek_first(session, source, fresh))
 
 
-def _find_first(known: dict[str, FileRecord], fresh: list[str], seen: list[int]) -> int:
+def _list_fresh(
+    session: Session, source: Source, known: Mapping[str, FileRecord], files: list[RawFile]
+) -> list[RawFile]:
+    """Return the files that would be read: new and changed ones, and with --restate those read under other settings."""
+    code, reading = fingerprint(source.code), session.settings.source.reading
+    fresh = [raw for raw in files if not is_current(known.get(raw.source), raw, code)]
+    if session.options.restate:
+        others = [raw for raw in files if raw not in fresh]
+        fresh += [raw for raw in others if known[raw.source].reading != find_reading(reading, raw.source)]
+    return fresh
+
+
+def _peek_first(session: Session, source: Source, files: list[RawFile]) -> list[int]:
+    """Return the earliest time among the first rows of each file that can be read."""
+    found = []
+    for raw in files:
+        with suppress(SourceError, FileNotFoundError), source.store.open(raw.path, raw.size_bytes) as stream:
+            found.append(peek_file(stream, raw, session.settings.source).first_ms)
+    return [first_ms for first_ms in found if first_ms is not None]
+
+
+def _find_first(known: Mapping[str, FileRecord], fresh: list[str], seen: list[int]) -> int:
     """Return the earliest time that changes, from the first rows of new files and the known times of changed ones."""
     times = {source: record.first_ms for source, record in known.items() if record.first_ms is not None}
     return min(seen + [times[source] for source in fresh if source in times] or times.values(), default=0)
 
 
-def _plan_forecast(session: Session, source: Source, changes: dict[str, int]) -> list[Step]:
-    """Return what the forecast stage would do.
+def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> list[Step]:
+    """Return what the forecast stage would do with a series.
 
     Args:
-        session: The run.
-        source: Its files.
+        run: The series.
+        source: The files.
         changes: The time (ms) from which the candles of each symbol change.
     """
-    file, summary, interval = session.lake_file, session.summary, source.interval
-    if parse_interval(interval) % 60:
-        return []
-    if file is None:
-        cost = forecast_seconds(propose(session.settings, interval).file, 1e6)
-        what = f"compute the whole past at {interval}"
-        return [
-            Step(
-                "forecast", "all", what, "the lake is new", f"grows with the candles: about {cost:.0f} CPU-s a million"
-            )
-        ]
-    base = forecast_base(session, make_rules(file, sorted(source.years)))
+    summary, years = run.summary, source.years.get(run.name, {})
+    base = forecast_base(run, make_rules(run.series, sorted(years)))
     if not changes and (summary.forecast, summary.base) == (candles_fingerprint(summary), base):
         return []
     spans = {
         name: (held.first_day, held.newest_ms) for name, held in summary.symbols.items() if held.first_day is not None
     }
     if not spans:
-        why = FORGOTTEN if source.years else "no candles yet"
-        return [Step("forecast", "all", "compute the whole past", why, "grows with the candles")]
-    return [_plan_span(session, file, base, spans, changes)]
+        why = FORGOTTEN if years else "no candles yet"
+        return [Step("forecast", "all", "compute the whole past", why, "grows with the candles", run.name)]
+    return [_plan_span(run, base, spans, changes)]
 
 
-def _plan_span(
-    session: Session, file: Series, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]
-) -> Step:
+def _plan_span(run: SeriesRun, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
     """Return from which day on forecasts would be computed: from the newest checkpoint before every change."""
-    summary, lead = session.summary, make_rules(file, []).lead
+    summary, lead = run.summary, make_rules(run.series, []).lead
     newest = max(newest_ms for _, newest_ms in spans.values())
     earliest = min(changes.values(), default=newest) // DAY_MS
     held = read_checkpoints(summary) if summary.base == base else {}
@@ -147,11 +201,7 @@ def _plan_span(
     is_append = since is not None and all(
         name in spans and first_ms >= spans[name][1] for name, first_ms in changes.items()
     )
-    why = (
-        "newer rows: an append"
-        if is_append
-        else "older rows, a file written again or gone, a new symbol, settings, code or libraries changed: a restatement at most"
-    )
+    why = "newer rows: an append" if is_append else RESTATEMENT
     what = "compute the whole past" if since is None else f"compute from {day_name(since)} on, at least"
-    seconds = forecast_seconds(file, days * 86_400 / parse_interval(file.interval))
-    return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s")
+    seconds = forecast_seconds(run.series, days * DAY_SECONDS / run.series.grid.seconds)
+    return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s", run.name)

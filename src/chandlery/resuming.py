@@ -11,11 +11,11 @@ from chandlery.estimates import seconds_per_day
 from chandlery.founding import make_rules
 from chandlery.grid import DAY_MS
 from chandlery.models import open_models
-from chandlery.session import Session
+from chandlery.session import SeriesRun
 from chandlery.state.checkpoints import Marked, Span, choose_kept, combine_marks, plan_span, select_days
 from chandlery.state.fingerprints import FORECAST_STAGES, describe_changes, fingerprint, name_code
 from chandlery.state.paths import day_name
-from chandlery.state.records import Summary, SymbolSummary, candles_fingerprint
+from chandlery.state.records import SeriesSummary, SymbolSummary, candles_fingerprint
 from chandlery.tasks.past import PastTask, mark_symbol
 from chandlery.tasks.work import Rules, Work
 
@@ -31,43 +31,43 @@ __all__ = [
 ]
 
 
-def forecast_code(session: Session, rules: Rules) -> dict[str, str]:
+def forecast_code(run: SeriesRun, rules: Rules) -> dict[str, str]:
     """Return the versions of all code that forecasts depend on, by name."""
-    models = {model.name: model.algorithm for model in open_models(rules.models, session.extensions)}
+    models = {model.name: model.algorithm for model in open_models(rules.models, run.extensions)}
     return name_code(FORECAST_STAGES, models)
 
 
-def forecast_base(session: Session, rules: Rules) -> str:
+def forecast_base(run: SeriesRun, rules: Rules) -> str:
     """Return the hash of the settings, stage versions, extensions and libraries that forecasts depend on."""
-    return fingerprint(rules, forecast_code(session, rules))
+    return fingerprint(rules, forecast_code(run, rules))
 
 
-def is_forecast(session: Session, years: dict[str, list[int]]) -> bool:
+def is_forecast(run: SeriesRun, years: dict[str, list[int]]) -> bool:
     """Return whether forecasts are up to date with the candles.
 
     Args:
-        session: The run.
+        run: The series.
         years: Of which the table of candles has objects, by symbol.
     """
-    file, summary = session.lake_file, session.summary
-    if file is None or not file.in_minutes or not years:
+    summary = run.summary
+    if not years:
         return True
     if summary.forecast != candles_fingerprint(summary):
         return False
-    return summary.base == forecast_base(session, make_rules(file, sorted(years)))
+    return summary.base == forecast_base(run, make_rules(run.series, sorted(years)))
 
 
-def list_gone(session: Session, years: dict[str, list[int]]) -> list[str]:
+def list_gone(run: SeriesRun, years: dict[str, list[int]]) -> list[str]:
     """Return the symbols that have forecasts and no candles, ascending.
 
     Args:
-        session: The run.
+        run: The series.
         years: Of which the table of candles has objects, by symbol.
     """
-    return sorted({part["symbol"] for part in session.list_forecasts()}.difference(years))
+    return sorted({part["symbol"] for part in run.list_forecasts()}.difference(years))
 
 
-def read_checkpoints(summary: Summary) -> dict[int, str]:
+def read_checkpoints(summary: SeriesSummary) -> dict[int, str]:
     """Return the fingerprints of the checkpoints, by day since 1970."""
     return {int(np.datetime64(name, "D").astype(int)): known for name, known in summary.checkpoints.items()}
 
@@ -77,7 +77,7 @@ class Resumption:
     """Where a forecast run begins, and how that changes if state turns out to be lost.
 
     Args:
-        session: The run.
+        run: The series.
         rules: What decides results.
         pasts: Marks of each symbol's past, from which checkpoints are judged, by symbol.
         base: From `forecast_base`.
@@ -87,7 +87,7 @@ class Resumption:
         why: Why everything is computed again; empty if it is not.
     """
 
-    session: Session
+    run: SeriesRun
     rules: Rules
     pasts: dict[str, Marked]
     base: str
@@ -105,12 +105,12 @@ class Resumption:
     def work(self) -> Work:
         """What every task of the forecast stage receives."""
         first_day = min(past.first_day for past in self.pasts.values())
-        return Work(self.session.lake, self.span, self.rules, first_day, self.session.extensions)
+        return Work(self.run.lake, self.span, self.rules, first_day, self.run.extensions)
 
     @property
     def costs(self) -> dict[str, float]:
         """Rough CPU seconds of a stage, by symbol."""
-        each = seconds_per_day(self.rules.interval_minutes)
+        each = seconds_per_day(self.rules.grid)
         return {
             name: each * (past.newest_ms // DAY_MS - max(self.span.since, past.first_day))
             for name, past in self.pasts.items()
@@ -148,70 +148,70 @@ class Resumption:
                 if self.span.resumed
                 else "computing the whole past again"
             )
-            self.session.tell(f"{lost.found}: {where}")
+            self.run.tell(f"{lost.found}: {where}")
             return False
         return True
 
 
-def choose_start(session: Session, symbols: list[str]) -> Resumption:
+def choose_start(run: SeriesRun, symbols: list[str]) -> Resumption:
     """Return where a forecast run begins.
 
     Args:
-        session: The run, which holds the lease.
+        run: The series, in a run that holds the lease.
         symbols: All symbols with candles, ascending.
     """
-    file, summary = session.lake.series, session.summary
+    file, summary = run.series, run.summary
     rules = make_rules(file, symbols)
-    base, code, held = forecast_base(session, rules), forecast_code(session, rules), read_checkpoints(summary)
-    pasts = _mark(session, symbols, rules, held)
+    base, code, held = forecast_base(run, rules), forecast_code(run, rules), read_checkpoints(summary)
+    pasts = _mark(run, symbols, rules, held)
     why = ""
     if summary.base and summary.base != base:
-        changes = describe_changes(summary.code.get("forecast", {}), code)
+        changes = describe_changes(summary.code, code)
         why = (
             f"code, models or libraries changed ({changes})"
             if changes
             else "settings, extensions or the market's references changed"
         )
-    elif summary.forecasts > len(session.list_forecasts()):
+    elif summary.forecasts > len(run.list_forecasts()):
         held, why = {}, "objects are missing from the table forecasts"
-    return Resumption(session, rules, pasts, base, code, held, plan_span(base, pasts, rules.lead, held), why)
+    return Resumption(run, rules, pasts, base, code, held, plan_span(base, pasts, rules.lead, held), why)
 
 
-def complete_summary(session: Session, symbols: list[str]) -> None:
+def complete_summary(run: SeriesRun, symbols: list[str]) -> None:
     """Add the symbols that the summary lacks, or whose ingest did not end, from their tables; their files count as not read.
 
     Args:
-        session: The run, which holds the lease.
+        run: The series, in a run that holds the lease.
         symbols: All symbols with candles.
     """
-    held = session.summary.symbols
-    unknown = [symbol for symbol in symbols if not held.get(symbol, SymbolSummary("")).fingerprint]
+    held = run.summary.symbols
+    unknown = [symbol for symbol in symbols if not held.get(symbol, SymbolSummary(is_whole=False)).is_whole]
     if unknown:
-        found = _look(session, unknown, (), 0)
+        found = _look(run, unknown, (), 0)
         missing = {
             marked.symbol: replace(
-                held.get(marked.symbol, SymbolSummary("")),
+                held.get(marked.symbol, SymbolSummary(is_whole=False)),
                 candles=marked.candles,
                 first_day=marked.first_day,
                 newest_ms=marked.newest_ms,
             )
             for marked in found
         }
-        session.keep(replace(session.summary, symbols=dict(sorted((session.summary.symbols | missing).items()))))
+        run.keep(replace(run.summary, symbols=dict(sorted((run.summary.symbols | missing).items()))))
 
 
-def _look(session: Session, symbols: list[str], days: tuple[int, ...], lead: int) -> list[Marked]:
-    with session.stage("past", len(symbols), len(symbols)):
-        known = session.summary.symbols
-        begun = [symbol in known and not known[symbol].fingerprint for symbol in symbols]
+def _look(run: SeriesRun, symbols: list[str], days: tuple[int, ...], lead: int) -> list[Marked]:
+    with run.stage("past", len(symbols), len(symbols)):
+        known = run.summary.symbols
+        begun = [symbol in known and not known[symbol].is_whole for symbol in symbols]
         tasks = [
-            PastTask(session.lake, symbol, days, lead, unfinished)
+            PastTask(run.lake, symbol, days, lead, unfinished)
             for symbol, unfinished in zip(symbols, begun, strict=True)
         ]
-        return session.map(mark_symbol, tasks, [0.01] * len(tasks), lambda marked: marked.symbol)
+        return run.session.map(mark_symbol, tasks, [0.01] * len(tasks), lambda marked: marked.symbol)
 
 
-def _mark(session: Session, symbols: list[str], rules: Rules, held: dict[int, str]) -> dict[str, Marked]:
+def _mark(run: SeriesRun, symbols: list[str], rules: Rules, held: dict[int, str]) -> dict[str, Marked]:
     """Return the marks from which checkpoints are judged, by symbol.
 
     The days are chosen from the summary. If the candles contradict it, the symbols are marked again.
@@ -220,10 +220,10 @@ def _mark(session: Session, symbols: list[str], rules: Rules, held: dict[int, st
     def choose_days(spans: list[tuple[int, int]]) -> tuple[int, ...]:
         return select_days(min(first for first, _ in spans), [newest for _, newest in spans], rules.lead, held)
 
-    known = session.summary.symbols
+    known = run.summary.symbols
     days = choose_days([(known[symbol].first_day or 0, known[symbol].newest_ms) for symbol in symbols])
     while True:
-        found = _look(session, symbols, days, rules.lead)
+        found = _look(run, symbols, days, rules.lead)
         wanted = choose_days([(marked.first_day, marked.newest_ms) for marked in found])
         if set(wanted).issubset(days):
             return {marked.symbol: marked for marked in found}

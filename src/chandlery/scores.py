@@ -287,15 +287,27 @@ def adjust(p_values: Floats) -> Floats:
 
 
 def judge(scores: pl.DataFrame) -> pl.DataFrame:
-    """Return scores with verdicts on the rows over all time, at 5 % false discovery over all of them.
+    """Return scores with verdicts on the rows over all time, at 5 % false discovery over those of a horizon.
+
+    A horizon's verdicts do not depend on which other horizons the lake has.
 
     Reads:
-        model, period, dm_statistic, p_value of every symbol and horizon.
+        horizon_minutes, model, period, dm_statistic, p_value of every symbol and horizon.
     """
     judged = (pl.col("period") == "all") & (pl.col("model") != "naive")
     tested = scores.select(pl.when(judged).then(pl.col("p_value")).cast(pl.Float64).fill_null(np.nan))["p_value"].to_numpy()
-    found = pl.lit(pl.Series(adjust(tested) <= FALSE_DISCOVERY))
+    horizons = scores["horizon_minutes"].to_numpy()
+    passed = np.zeros(scores.height, np.bool_)
+    for horizon in np.unique(horizons):
+        rows = horizons == horizon
+        passed[rows] = adjust(tested[rows]) <= FALSE_DISCOVERY
+    found, sign = pl.lit(pl.Series(passed)), pl.col("dm_statistic")
     verdict = (
-        pl.when(judged & found & (pl.col("dm_statistic") > 0)).then(pl.lit("better")).when(judged & found & (pl.col("dm_statistic") < 0)).then(pl.lit("worse")).when(judged).then(pl.lit("no better"))
+        pl.when(judged & found & (sign > 0))
+        .then(pl.lit("better"))
+        .when(judged & found & (sign < 0))
+        .then(pl.lit("worse"))
+        .when(judged)
+        .then(pl.lit("no better"))
     )
     return scores.with_columns(verdict.alias("verdict"))

@@ -1,4 +1,4 @@
-"""One run: its settings, store, lease and engine, and the report of what it did."""
+"""One run: its settings, store, lease and engine, the series that it works on, and the report of what it did."""
 
 import datetime as dt
 import secrets
@@ -14,20 +14,22 @@ from chandlery.config import Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.estimates import describe_whole, far_seconds
-from chandlery.founding import Founded, propose, reconcile
-from chandlery.lake import Lake, LakeFile, Series, read_lake_file
-from chandlery.lease import hold_lease
+from chandlery.founding import Founded, check_exchange, propose, reconcile
+from chandlery.grid import Grid
+from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, read_lake_file
+from chandlery.lease import LeaseToken, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.state.copies import forget_copies
-from chandlery.state.records import Summary, read_summary, write_summary
+from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
 from chandlery.storage import Store
 from chandlery.tables import list_partitions
 
-__all__ = ["Options", "RunReport", "Session", "Stage"]
+__all__ = ["Options", "RunReport", "SeriesRun", "Session", "Stage"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Years = dict[str, list[int]]  # by symbol
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Stage(msgspec.Struct, frozen=True):
     computed: int
     up_to_date: int
     seconds: float
+    series: str = ""
 
 
 class RunReport(msgspec.Struct):
@@ -97,123 +100,125 @@ class Session:
         self.store = Store(settings.lake.uri, settings.storage)
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
-        self._lake: Lake | None = None
+        self.token: LeaseToken | None = None
         self._read_founded()
-        if self._founded is None:
+        if self._stored is None:
             self.store.list(LAKE_FILE)  # raises for a missing bucket, which some stores create on the first put
 
     def _read_founded(self) -> None:
         """Read `lake.json` and the summary; called again under the lease, since another run may have replaced both."""
-        file = read_lake_file(self.store)
-        self._stored = None if file is None else file.series[0]
+        self._stored = read_lake_file(self.store)
         self.summary = read_summary(self.store) if self._stored is not None else Summary(version=0)
-        self._founded: Founded | None = None
-        if self._stored is not None:
-            self._founded = reconcile(
-                self._stored,
-                self.settings,
-                restate=self.options.restate,
-                describe_cost=lambda file: describe_whole(file, self.summary),
+        self.series: dict[str, SeriesRun] = {}
+        for series in self._stored.series if self._stored is not None else ():
+            founded = reconcile(
+                series, self.settings, restate=self.options.restate, describe_cost=self._describe_cost
             )
+            self.series[series.name] = SeriesRun(self, founded)
+        check_exchange(self.settings, [run.series for run in self.series.values()])
+
+    def _describe_cost(self, series: Series) -> str:
+        return describe_whole(series, self.summary.series.get(series.name, SeriesSummary()))
 
     @property
-    def founded(self) -> Founded | None:
-        """The settings that decide results; None before the lake exists."""
-        return self._founded
-
-    @property
-    def lake_file(self) -> Series | None:
-        """The content of `lake.json` for this run; None before the lake exists."""
-        return None if self._founded is None else self._founded.file
+    def is_new(self) -> bool:
+        """Whether there is no lake yet."""
+        return self._stored is None
 
     @property
     def is_restated(self) -> bool:
         """Whether `lake.json` has to be written, since a value changed."""
-        return self.lake_file != self._stored
+        return self._stored is not None and self._stored.series != [run.series for run in self.series.values()]
 
     @property
-    def lake(self) -> Lake:
-        """The lake with the lease of this run."""
-        if self._lake is None:
-            raise SettingsError(f"no lake at {self.store.uri}", "a lake with candles", "run `chandlery ingest` first")
-        return self._lake
+    def chosen(self) -> list["SeriesRun"]:
+        """The series to forecast, in the order of `lake.json`: those that the settings name, or all.
 
-    @property
-    def extensions(self) -> tuple[str, ...]:
-        """Paths of the user-defined files."""
-        return () if self._founded is None else self._founded.extensions
+        Raises:
+            SettingsError: The lake has no series of a name.
+        """
+        wanted = self.settings.chosen_series
+        if missing := [name for name in wanted if name not in self.series]:
+            raise SettingsError(f"series {missing[0]}", f"one of {', '.join(self.series)}", "check --series")
+        return [run for name, run in self.series.items() if not wanted or name in wanted]
 
-    def list_years(self) -> dict[str, list[int]]:
-        """List the years for which the table of candles has an object, by symbol."""
-        if self._founded is None:
-            return {}
-        found: dict[str, list[int]] = {}
-        for part in list_partitions(self.store, "candles", self._founded.file.keys):
-            found.setdefault(part["symbol"], []).append(int(part["year"]))
-        return {symbol: sorted(years) for symbol, years in found.items()}
-
-    def list_forecasts(self) -> list[dict[str, str]]:
-        """List the partition keys of the table of forecasts."""
-        return (
-            []
-            if self._founded is None
-            else list_partitions(self.store, "forecasts", self._founded.file.keys)
-        )
+    def list_years(self) -> dict[str, Years]:
+        """List the years for which the table of candles has an object, by series and symbol."""
+        found: dict[str, Years] = {name: {} for name in self.series}
+        for part in list_partitions(self.store, "candles") if self.series else ():
+            years = found.setdefault(f"{part['exchange']}/{part['interval']}", {})
+            years.setdefault(part["symbol"], []).append(int(part["year"]))
+        return found
 
     def keep(self, summary: Summary) -> None:
         """Store the summary for later runs."""
-        self.lake.guard()
+        self.lake_of(None).guard()
         write_summary(self.store, summary)
         self.summary = summary
+
+    def lake_of(self, series: Series | None) -> Lake:
+        """Return the lake, opened for a series with the lease of this run."""
+        return Lake(self.store, series or UNASSIGNED, self.token)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lease of the lake, with the engine open."""
         lease = self.settings.lake.lease_seconds
         with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
-            self._token = token
+            self.token = token
             self._read_founded()
             self.store.sweep()
-            if self._founded is not None:
-                self._write_founded(self._founded)
+            if self.is_restated:
+                self._write_lake_file()
+            for run in self.series.values():
+                if run.founded.changes:
+                    self.tell(f"{run.name} now has {run.founded.changes}")
             self.report.run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             try:
                 yield
             finally:
                 forget_copies(token)
 
-    def found_lake(self, interval: str) -> None:
-        """Write `lake.json` with the settings of the first run; do nothing if the lake exists.
+    def found(self, wanted: dict[tuple[str, int], Grid]) -> None:
+        """Add series to the lake, with the settings of this run; those that it has already stay as they are.
+
+        Args:
+            wanted: When the candles of each new series open, by exchange and interval in seconds.
 
         Raises:
             SettingsError: A horizon is not a multiple of the interval, or a model is not registered.
         """
-        if self._founded is None:
-            self._founded = propose(self.settings, interval)
-            self._write_founded(self._founded)
+        new = [propose(self.settings, exchange, grid) for (exchange, _), grid in sorted(wanted.items())]
+        added = [founded for founded in new if founded.series.name not in self.series]
+        self.series |= {founded.series.name: SeriesRun(self, founded) for founded in added}
+        if added or self.is_new:
+            self._write_lake_file()
 
-    def _write_founded(self, founded: Founded) -> None:
-        self._lake = Lake(self.store, founded.file, self._token)
-        if founded.file != self._stored:
-            self._lake.guard()
-            self.store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(LakeFile(LAKE_FORMAT, [founded.file]))))
-            self._stored = founded.file
-        if founded.changes:
-            self.tell(f"the lake now has {founded.changes}")
+    def _write_lake_file(self) -> None:
+        file = LakeFile(LAKE_FORMAT, [run.series for run in self.series.values()])
+        self.lake_of(None).guard()
+        self.store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(file)))
+        self._stored = file
 
     @contextmanager
-    def stage(self, name: str, symbols: int, computed: int) -> Iterator[None]:
+    def stage(self, name: str, symbols: int, computed: int, series: str = "") -> Iterator[None]:
         """Report a stage to the watch, and record what it did."""
         began = time.perf_counter()
-        self.watch.stage(name, computed)
+        self.watch.stage(f"{name} {series}" if len(self.series) > 1 and series else name, computed)
         try:
             yield
         finally:
             self.watch.end()
         seconds = round(time.perf_counter() - began, 3)
-        self.report.stages.append(Stage(name, symbols, computed, symbols - computed, seconds))
+        self.report.stages.append(Stage(name, symbols, computed, symbols - computed, seconds, series))
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], costs: Sequence[float], label: Callable[[Result], str]) -> list[Result]:
+    def map(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        costs: Sequence[float],
+        label: Callable[[Result], str],
+    ) -> list[Result]:
         """Let the engine do the tasks, and tell the watch of each.
 
         Args:
@@ -221,9 +226,13 @@ class Session:
             tasks: What to call it on.
             costs: A rough guess of each task's CPU seconds; what waiting for a far store adds is added here.
             label: Returns the name of a result.
+
+        Returns:
+            The results, in the order of the tasks.
         """
         waiting = far_seconds(self.store)
-        return self.engine.map(function, tasks, [cost + waiting for cost in costs], lambda result: self.watch.advance(label(result)))
+        each = [cost + waiting for cost in costs]
+        return self.engine.map(function, tasks, each, lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
         """Report a refusal: the run continues, and ends with the gravest of its exit codes."""
@@ -241,3 +250,66 @@ class Session:
         if self.report.run_id is not None:
             record = {"settings": self.settings.model_dump(mode="json", exclude={"submit"}), "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))
+
+
+class SeriesRun:
+    """One series in a run: what every stage of it works on.
+
+    Args:
+        session: The run.
+        founded: The settings that decide the results of the series.
+    """
+
+    def __init__(self, session: Session, founded: Founded) -> None:
+        self.session, self.founded = session, founded
+
+    @property
+    def series(self) -> Series:
+        """What `lake.json` has of the series during this run."""
+        return self.founded.series
+
+    @property
+    def name(self) -> str:
+        """The name of the series."""
+        return self.series.name
+
+    @property
+    def lake(self) -> Lake:
+        """The lake, opened for the series with the lease of this run."""
+        return self.session.lake_of(self.series)
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Paths of the user-defined files."""
+        return self.founded.extensions
+
+    @property
+    def summary(self) -> SeriesSummary:
+        """The state of the series after the last run."""
+        return self.session.summary.series.get(self.name, SeriesSummary())
+
+    def keep(self, summary: SeriesSummary) -> None:
+        """Store the summary of the series for later runs."""
+        held = self.session.summary
+        self.session.keep(msgspec.structs.replace(held, series=held.series | {self.name: summary}))
+
+    def list_years(self) -> Years:
+        """List the years for which the table of candles has an object, by symbol."""
+        found: Years = {}
+        for part in list_partitions(self.session.store, "candles", self.series.keys):
+            found.setdefault(part["symbol"], []).append(int(part["year"]))
+        return {symbol: sorted(years) for symbol, years in found.items()}
+
+    def list_forecasts(self) -> list[dict[str, str]]:
+        """List the partition keys of the table of forecasts."""
+        return list_partitions(self.session.store, "forecasts", self.series.keys)
+
+    def tell(self, message: str) -> None:
+        """Report something that is not a fault, with the name of the series if there are several."""
+        self.session.tell(f"{self.name}: {message}" if len(self.session.series) > 1 else message)
+
+    @contextmanager
+    def stage(self, name: str, symbols: int, computed: int) -> Iterator[None]:
+        """Report a stage to the watch, and record what it did."""
+        with self.session.stage(name, symbols, computed, self.name):
+            yield

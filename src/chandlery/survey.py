@@ -1,49 +1,56 @@
 """What there is to ingest: the files of the source compared with the summary of the last run."""
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
-from msgspec.structs import replace
-
-from chandlery.config import to_interval_text
-from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
+from chandlery.errors import SettingsError, SourceError
+from chandlery.lake import UNNAMED
 from chandlery.listing import list_source, split_source
-from chandlery.session import Session
-from chandlery.sources.files import Peek, RawFile, list_members, peek_file
-from chandlery.sources.symbols import find_symbol
+from chandlery.session import SeriesRun, Session, Years
+from chandlery.sources.files import RawFile, list_members
+from chandlery.sources.symbols import find_symbol, match_layout
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Archive, SymbolSummary
 from chandlery.storage import Entry, Store
 from chandlery.tables import list_partitions, read_partition
-from chandlery.tasks.ingest import UNKNOWN, IngestResult, IngestTask
 
-__all__ = ["Source", "survey_source"]
+__all__ = ["NO_PAIR", "PairName", "Source", "survey_source"]
 
-LOOKED_AT = 5
-MOST_LOOKED_AT = 50
-DEFAULT_INTERVAL = "1m"
+
+class PairName(NamedTuple):
+    """A symbol of an exchange, whatever the intervals of its files."""
+
+    exchange: str
+    symbol: str
+
+    def __str__(self) -> str:
+        return f"{self.exchange}/{self.symbol}" if self.symbol else ""
+
+
+NO_PAIR = PairName("", "")  # of files whose symbol is not known
 
 
 @dataclass(frozen=True)
 class Source:
-    """The raw files of the source, by symbol.
+    """The raw files of the source, by exchange and symbol.
 
     Args:
         store: The store that holds them.
-        files: By symbol; an empty tuple for a symbol whose files are all gone.
+        files: By pair; an empty tuple for one whose files are all gone. Those whose symbol is not known are left out.
+        nameless: Files whose symbol is not known, with the reason.
         archives: The zip archives among them, by path.
-        years: Years for which the table of candles has objects, by symbol.
+        years: Years for which the table of candles has objects, by series and symbol.
         session: The run.
-        unassigned: Files whose symbol is not known.
     """
 
     store: Store
-    files: dict[str, tuple[RawFile, ...]]
+    files: dict[PairName, tuple[RawFile, ...]]
+    nameless: dict[RawFile, SourceError]
     archives: dict[str, Archive]
-    years: dict[str, list[int]]
+    years: dict[str, Years]
     session: Session
-    unassigned: frozenset[str]
 
     @cached_property
     def code(self) -> dict[str, str]:
@@ -51,103 +58,80 @@ class Source:
         return name_code(INGEST_STAGES)
 
     @cached_property
-    def interval(self) -> str:
-        """The interval of the lake; for a new lake, the most frequent one among the largest files."""
-        if self.session.lake_file is not None:
-            return self.session.lake_file.interval
-        votes: Counter[int] = Counter()
-        largest = sorted((file for files in self.files.values() for file in files), key=lambda file: -file.size_bytes)
-        for file in largest[:MOST_LOOKED_AT]:
-            if (peek := self.look(file)) and peek.interval_seconds:
-                votes[peek.interval_seconds] += 1
-            if votes.total() == LOOKED_AT:
-                break
-        if not votes:
-            return (
-                DEFAULT_INTERVAL  # files too small to show one are read on this; unreadable files are refused by name
-            )
-        return to_interval_text(min(votes, key=lambda seconds: (-votes[seconds], seconds)))
+    def _reading(self) -> dict[str, object]:
+        return self.session.settings.source.reading.model_dump(mode="json", exclude={"exchange"})
 
-    def look(self, file: RawFile) -> Peek | None:
-        """Return what the first rows of a file show; None if it cannot be read."""
-        try:
-            with self.store.open(file.path, file.size_bytes) as opened:
-                return peek_file(opened, file, self.session.settings.source)
-        except (SettingsError, StoreUnavailableError):
-            raise
-        except Exception:  # noqa: BLE001 - a file that cannot be opened is refused by name when it is read
-            return None
+    def fingerprint(self, files: Iterable[RawFile]) -> str:
+        """Return the hash of what the ingest of files rests on."""
+        listed = [(raw.source, raw.size_bytes, raw.etag, round(raw.modified_at.timestamp() * 1000)) for raw in files]
+        return fingerprint(self.code, self._reading, listed)
 
-    def fingerprint(self, symbol: str) -> str:
-        """Return the hash of what a symbol's ingest rests on."""
-        files = [(file.source, file.size_bytes, file.etag, round(file.modified_at.timestamp() * 1000)) for file in self.files[symbol]]
-        reading = self.session.settings.source.reading.model_dump(mode="json", exclude={"exchange"})  # that is the lake's
-        return fingerprint(self.code, self.interval, reading, files)
+    def runs_of(self, pair: PairName) -> list[SeriesRun]:
+        """Return the series of the lake that have a symbol."""
+        return [
+            run
+            for run in self.session.series.values()
+            if run.series.exchange == pair.exchange
+            and (pair.symbol in run.summary.symbols or pair.symbol in self.years.get(run.name, {}) or self._is_listed(run, pair.symbol))
+        ]
 
-    def has_lost(self, symbol: str) -> bool:
+    @cached_property
+    def _ledgers(self) -> set[tuple[str, str]]:
+        """Series and symbols that the table ledger has, where the summary does not tell."""
+        if self.session.summary.version or self.session.is_new:
+            return set()
+        parts = list_partitions(self.session.store, "ledger")
+        return {(f"{part['exchange']}/{part['interval']}", part["symbol"]) for part in parts}
+
+    def _is_listed(self, run: SeriesRun, symbol: str) -> bool:
+        return (run.name, symbol) in self._ledgers
+
+    def has_lost(self, run: SeriesRun, symbol: str) -> bool:
         """Return whether objects of a symbol's candles are missing that the last run published."""
-        held = self.session.summary.symbols.get(symbol)
-        return held is not None and not set(held.years).issubset(self.years.get(symbol, []))
+        held = run.summary.symbols.get(symbol)
+        return held is not None and not set(held.years).issubset(self.years.get(run.name, {}).get(symbol, []))
 
-    def pending(self) -> list[str]:
-        """Return the symbols that are not up to date."""
-        held, options = self.session.summary.symbols, self.session.options
+    def pending(self) -> list[PairName]:
+        """Return the pairs that are not up to date."""
+        known = self.session.summary.pairs
 
-        def is_pending(symbol: str) -> bool:
-            known = held.get(symbol)
-            if known is None or known.fingerprint != self.fingerprint(symbol) or self.has_lost(symbol):
+        def is_pending(pair: PairName) -> bool:
+            held = known.get(str(pair))
+            if held is None or held.fingerprint != self.fingerprint(self.files[pair]):
                 return True
-            return (options.prune and known.gone) or (options.restate and bool(known.held_back or known.problems))
+            if self.session.options.restate and held.unassigned:
+                return True
+            return any(self._wants_reading(run, pair.symbol) for run in self.runs_of(pair))
 
-        return [symbol for symbol in sorted(self.files) if is_pending(symbol)]
+        return [pair for pair in sorted(self.files) if is_pending(pair)]
 
-    def fresh_bytes(self, symbol: str) -> int:
-        """Return roughly how many bytes of a symbol have to be read: those of files newer than any known one."""
-        held = self.session.summary.symbols.get(symbol)
+    def _wants_reading(self, run: SeriesRun, symbol: str) -> bool:
+        held, options = run.summary.symbols.get(symbol, SymbolSummary(is_whole=False)), self.session.options
+        if not held.is_whole or self.has_lost(run, symbol):
+            return True
+        return (options.prune and held.gone) or (options.restate and bool(held.held_back or held.problems))
+
+    @cached_property
+    def is_nameless_new(self) -> bool:
+        """Whether the files whose symbol is not known differ from those of the last run."""
+        held = self.session.summary.pairs.get(str(NO_PAIR))
+        if held is None:
+            return bool(self.nameless)
+        return held.fingerprint != self.fingerprint(sorted(self.nameless, key=lambda raw: raw.source))
+
+    def is_up_to_date(self) -> bool:
+        """Return whether there is nothing to ingest."""
+        return not self.pending() and not self.is_nameless_new
+
+    def fresh_bytes(self, pair: PairName) -> int:
+        """Return roughly how many bytes of a pair have to be read: those of files newer than any known one."""
+        held = self.session.summary.pairs.get(str(pair))
         newest_ms = held.newest_file_ms if held and held.fingerprint else 0
-        return sum(file.size_bytes for file in self.files[symbol] if file.modified_at.timestamp() * 1000 > newest_ms)
-
-    def task(self, symbol: str) -> IngestTask:
-        """Return the task of a symbol that is not up to date."""
-        session = self.session
-        return IngestTask(
-            lake=session.lake,
-            source=self.store,
-            settings=session.settings.source.reading,
-            symbol=symbol,
-            files=self.files[symbol],
-            code=fingerprint(self.code),
-            prune=session.options.prune,
-            restate=session.options.restate,
-            reread=self.has_lost(symbol),
-            unassigned=self.unassigned if session.options.prune else frozenset(),
-            unfinished=symbol in session.summary.symbols and not session.summary.symbols[symbol].fingerprint,
-        )
-
-    def mark_begun(self, symbols: list[str]) -> None:
-        """Store that the ingest of these symbols has begun: if it is killed, they are not up to date whatever their files."""
-        held = self.session.summary.symbols
-        if begun := {symbol: replace(held[symbol], fingerprint="") for symbol in symbols if symbol in held}:
-            self.session.keep(replace(self.session.summary, symbols=held | begun))
-
-    def summarise(self, found: IngestResult) -> SymbolSummary:
-        """Return the summary of a symbol after its ingest."""
-        files = self.files[found.symbol]
-        return SymbolSummary(
-            fingerprint=self.fingerprint(found.symbol),
-            candles=found.candles,
-            first_day=found.first_day,
-            newest_ms=found.newest_ms,
-            years=found.years,
-            newest_file_ms=max((round(file.modified_at.timestamp() * 1000) for file in files), default=0),
-            problems=found.problems,
-            gone=found.gone,
-            held_back=found.held_back,
-        )
+        return sum(raw.size_bytes for raw in self.files[pair] if raw.modified_at.timestamp() * 1000 > newest_ms)
 
 
 def survey_source(session: Session) -> Source:
-    """List the source and find the symbol of each file.
+    """List the source and find exchange and symbol of each file.
 
     Raises:
         SettingsError: No source is named, it is empty, or the lake lies inside it.
@@ -163,38 +147,75 @@ def survey_source(session: Session) -> Source:
             found, "a lake outside the source", "choose another --lake, or name the raw files by a glob"
         )
     store = Store(folder, session.settings.storage)
-    files: dict[str, list[RawFile]] = {}
+    files, nameless, archives = _list_files(session, store, pattern)
+    if not files and not nameless:
+        raise SettingsError(f"no files at {uri}", "CSV or JSON files of candles", "check --source or [source] uri")
+    source = Source(store, {}, nameless, archives, session.list_years(), session)
+    for pair in _list_known(source):
+        files.setdefault(pair, [])  # all its files are gone
+    symbols = {pair.symbol for pair in files}
+    if missing := sorted(set(session.settings.symbols) - symbols):
+        raise SettingsError(
+            f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(symbols)[:50])}", "check --symbol"
+        )
+    if session.only:
+        files = {pair: found for pair, found in files.items() if pair.symbol in session.only}
+    source.files.update({pair: tuple(sorted(found, key=lambda raw: raw.source)) for pair, found in files.items()})
+    return source
+
+
+def _list_files(
+    session: Session, store: Store, pattern: str
+) -> tuple[dict[PairName, list[RawFile]], dict[RawFile, SourceError], dict[str, Archive]]:
+    """Return the files of the source by pair, those whose symbol is not known, and the zip archives among them."""
+    files: dict[PairName, list[RawFile]] = {}
+    nameless: dict[RawFile, SourceError] = {}
     archives: dict[str, Archive] = {}
     for entry in list_source(store, pattern):
         if entry.path.lower().endswith(".zip"):
             archives[entry.path] = _open_archive(session, store, entry)
         for raw in _expand(entry, archives.get(entry.path)):
-            files.setdefault(_symbol_of(session, raw), []).append(raw)
-    if not files:
-        raise SettingsError(f"no files at {uri}", "CSV or JSON files of candles", "check --source or [source] uri")
-    years = session.list_years()
-    for symbol in _list_known(session, years):
-        files.setdefault(symbol, [])  # all its files are gone
-    if missing := sorted(set(session.settings.symbols) - set(files)):
-        raise SettingsError(
-            f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(files)[:50])}", "check --symbol"
-        )
-    unassigned = frozenset(raw.source for raw in files.get(UNKNOWN, []))
-    if session.only:
-        files = {symbol: found for symbol, found in files.items() if symbol in session.only}
-    by_symbol = {symbol: tuple(sorted(found, key=lambda raw: raw.source)) for symbol, found in files.items()}
-    return Source(store, by_symbol, archives, years, session, unassigned)
+            try:
+                files.setdefault(_find_pair(session, raw), []).append(raw)
+            except SourceError as error:
+                nameless[raw] = error
+    return files, nameless, archives
 
 
-def _list_known(session: Session, years: dict[str, list[int]]) -> set[str]:
-    """Return the symbols in the summary and the table of candles, and in the ledger if the summary is lost."""
-    known = {*session.summary.symbols, *years}
-    if not session.summary.version and session.lake_file is not None:
-        known |= {
-            part["symbol"]
-            for part in list_partitions(session.store, "ledger", session.lake_file.keys)
-        }
-    return known
+def _list_known(source: Source) -> set[PairName]:
+    """Return the pairs that the lake knows of the exchanges that the settings speak of."""
+    session = source.session
+    exchanges = _list_exchanges(session)
+    known = {(name, symbol) for name, run in session.series.items() for symbol in run.summary.symbols}
+    known |= {(name, symbol) for name, symbols in source.years.items() for symbol in symbols}
+    known |= {place for place in source._ledgers if place[0] in session.series}  # noqa: SLF001 - one module
+    pairs = {PairName(session.series[name].series.exchange, symbol) for name, symbol in known if name in session.series}
+    pairs |= {PairName(*name.split("/")) for name in session.summary.pairs if name}
+    return {pair for pair in pairs if pair.exchange in exchanges}
+
+
+def _list_exchanges(session: Session) -> set[str]:
+    """Return the exchanges that files of the source may belong to."""
+    settings = session.settings.source
+    return {_default_exchange(session), *(layout.exchange for layout in settings.layout if layout.exchange)}
+
+
+def _default_exchange(session: Session) -> str:
+    """Return the exchange of files for which no layout names one."""
+    held = {run.series.exchange for run in session.series.values()}
+    return session.settings.source.exchange or (held.pop() if len(held) == 1 else UNNAMED)
+
+
+def _find_pair(session: Session, raw: RawFile) -> PairName:
+    """Return exchange and symbol of a file.
+
+    Raises:
+        SourceError: Its path names no symbol, or several.
+    """
+    settings = session.settings.source
+    by_hand = match_layout(raw.source, settings)
+    exchange = by_hand.exchange if by_hand and by_hand.exchange else _default_exchange(session)
+    return PairName(exchange, find_symbol(raw.source, settings))
 
 
 def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:
@@ -214,11 +235,10 @@ def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:
 
 def _recall_members(session: Session, path: str) -> list[str] | None:
     """Return the members of an archive that the ledger names, where the summary does not; None if it names none."""
-    if session.lake_file is None or session.summary.version:
+    if session.is_new or session.summary.version:
         return None
-    store, keys = session.store, session.lake_file.keys
-    parts = list_partitions(store, "ledger", keys)
-    frames = [read_partition(store, "ledger", {**keys, "symbol": part["symbol"]}, ("source",)) for part in parts]
+    store = session.store
+    frames = [read_partition(store, "ledger", part, ("source",)) for part in list_partitions(store, "ledger")]
     names = [name for frame in frames if frame is not None for name in frame["source"]]
     return sorted(name.removeprefix(f"{path}!") for name in names if name.startswith(f"{path}!")) or None
 
@@ -233,10 +253,3 @@ def _expand(entry: Entry, archive: Archive | None) -> list[RawFile]:
         RawFile(f"{entry.path}!{member}", entry.path, member, entry.size_bytes, entry.etag, modified)
         for member in archive.members
     ]
-
-
-def _symbol_of(session: Session, raw: RawFile) -> str:
-    try:
-        return find_symbol(raw.source, session.settings.source)
-    except SourceError:
-        return UNKNOWN

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from raw_files import HEADER, MODIFIED, START_MS, line, lines, raw_file, read, settle
 
-from chandlery.clean import UNKNOWN, KeptFile, refuse
+from chandlery.clean import KeptFile, refuse
 from chandlery.errors import LawError, SourceError, StoreUnavailableError
 from chandlery.schema import Candles, Ledger, Rejects
 
@@ -109,9 +109,9 @@ def test_file_that_changed_since_it_was_read_is_told():
 
 
 def test_refused_file_has_a_row_in_the_ledger():
-    ledger = refuse(raw_file(b"", "2019.csv"), SourceError("2019.csv is empty", "candles", "remove it"), {"exchange": "bitfinex", "interval": "1m", "symbol": UNKNOWN})
+    ledger = refuse(raw_file(b"", "2019.csv"), SourceError("2019.csv is empty", "candles", "remove it"), {"exchange": "bitfinex", "interval": "1m", "symbol": "UNKNOWN"})
     Ledger.validate(ledger)
-    assert ledger.select("symbol", "status", "problem", *COUNTS).row(0) == (UNKNOWN, "refused", "2019.csv is empty; expected candles. Hint: remove it", 0, 0, 0, 0, 0)
+    assert ledger.select("symbol", "status", "problem", *COUNTS).row(0) == ("UNKNOWN", "refused", "2019.csv is empty; expected candles. Hint: remove it", 0, 0, 0, 0, 0)
 
 
 def test_nothing_makes_empty_tables():

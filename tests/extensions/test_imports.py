@@ -224,8 +224,8 @@ def test_a_module_that_failed_is_no_half_module_later(tmp_path: Path) -> None:
 
 
 def make_work(names: tuple[str, ...]) -> Work:
-    file = Series("bitfinex", "60m", [60], ["linear"], [], "60d", 0, [])
-    rules = Rules(60, (60,), ("linear",), (), 60, 0, tuple(digest_extension(name) for name in names))
+    file = Series("bitfinex", "60m", [60], ["linear"], [], "60d", 0, [], 60)
+    rules = Rules(3600, 0, (60,), 60, ("linear",), (), 60, 0, tuple(digest_extension(name) for name in names))
     return Work(Lake(Store("memory"), file), Span(0, False, (), 0), rules, 0, names)
 
 
@@ -250,7 +250,8 @@ def test_work_carries_the_texts_to_a_process_without_the_files(tmp_path: Path) -
         "from chandlery.extensions import digest_extension, load_extensions\n"
         "assert tuple(map(digest_extension, work.extensions)) == work.rules.extensions\n"
         "from chandlery.features import plan_features\n"
-        "print(plan_features('', 60, (), work.extensions).names)\n"
+        "from chandlery.grid import Grid\n"
+        "print(plan_features('', Grid(3600), (), work.extensions).names)\n"
         "again = pickle.loads(pickle.dumps(work))\n"  # from there to a third process
         "assert (again.rules, again.extensions) == (work.rules, work.extensions)\n"
     )

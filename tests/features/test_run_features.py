@@ -9,10 +9,11 @@ from slow import Pair, slow_features
 
 from chandlery.features import BUILT_IN, FeatureRows, compute_own, plan_features, run_features, start_features
 from chandlery.features.registry import Feature, OwnFeature
-from chandlery.grid import CandleArrays, CandleBlock, to_arrays
+from chandlery.grid import CandleArrays, CandleBlock, Grid, to_arrays
 from chandlery.market import MarketBlock, run_market, start_market
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 
+MINUTES = Grid(60)
 REFERENCES = ("BTCUSD", "MISSING", "ETHUSD", "LTCUSD", "EOSUSD")
 LENGTH = 6_000
 
@@ -27,7 +28,7 @@ def shift(arrays: CandleArrays, start: int, first: int = 0) -> CandleArrays:
 def made() -> dict[str, CandleArrays]:
     """Sample pairs; EOS is listed late."""
     files = write_sample(SamplePlan(SAMPLE_SYMBOLS[:5], days=5, seed=2))
-    arrays = {file.name[:6].upper(): to_arrays(file.candles, 1) for file in files}
+    arrays = {file.name[:6].upper(): to_arrays(file.candles, MINUTES) for file in files}
     start = min(int(found.step[0]) for found in arrays.values())
     return {name: shift(found, start, 2_000 if name == "EOSUSD" else 0) for name, found in arrays.items()}
 
@@ -39,14 +40,14 @@ def real(shared: Path) -> dict[str, CandleArrays]:
     for name in ("LTCUSD", "BTCUSD", "EOSUSD"):
         text = pl.read_csv(shared / "bitfinex" / f"{name.lower()}.csv.gz")
         candles = text.with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")).alias("open_time"))
-        found[name] = shift(to_arrays(candles, 1), 25_300_000)
+        found[name] = shift(to_arrays(candles, MINUTES), 25_300_000)
     return found
 
 
 def run(pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int = LENGTH) -> tuple[FeatureRows, tuple[str, ...]]:
     """Return a symbol's rows from blocks that begin at the cuts, with candles before a step alone."""
-    plan = plan_features(symbol, 1, REFERENCES)
-    state, market_state = start_features(plan), start_market(REFERENCES, 1)
+    plan = plan_features(symbol, MINUTES, REFERENCES)
+    state, market_state = start_features(plan), start_market(REFERENCES, MINUTES)
     parts = []
     for start, stop in zip(cuts, [*cuts[1:], LENGTH], strict=True):
 
@@ -56,7 +57,7 @@ def run(pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int
 
         nothing = CandleBlock(start, stop, np.empty(0, np.int64), np.empty((5, 0)))
         blocks = [piece(name) if name in pairs else nothing for name in REFERENCES]
-        market, market_state = run_market(market_state, blocks, start, stop, 1)
+        market, market_state = run_market(market_state, blocks, start, stop, MINUTES)
         rows, state = run_features(plan, state, piece(symbol), MarketBlock.from_arrays(market.to_arrays()))
         parts.append(rows)
     fields = ("step", "close", "sigma", "weight", "ready", "values")

@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 from chandlery.gaps import barriers, combine_activity, find_gaps, measure_activity
-from chandlery.grid import Traded
+from chandlery.grid import Grid, Traded
 
 DAYS = 30
+MINUTES = Grid(60)
 START = 17_897 * 1440
 
 
@@ -25,8 +26,8 @@ def trade(share: float, missing: list[tuple[int, int]], seed: int) -> np.ndarray
 
 
 def gaps_of(own: np.ndarray, *others: np.ndarray) -> pl.DataFrame:
-    activity = combine_activity([measure_activity(Traded.of(steps), 60) for steps in (own, *others)], 60)
-    return find_gaps(Traded.of(own), 60, activity)
+    activity = combine_activity([measure_activity(Traded.of(steps), MINUTES) for steps in (own, *others)], MINUTES)
+    return find_gaps(Traded.of(own), MINUTES, activity)
 
 
 def kind_at(gaps: pl.DataFrame, step: int) -> str | None:
@@ -78,15 +79,15 @@ def test_kinds_rest_on_the_past_alone() -> None:
 
 def test_barriers_leave_mere_quiet_out() -> None:
     gaps = gaps_of(trade(0.7, [STRETCH], 1), trade(0.8, [], 2), trade(0.6, [], 3))
-    found = barriers(gaps, 60)
+    found = barriers(gaps, MINUTES)
     assert found.shape == (gaps.filter(pl.col("kind") != "no_trade").height, 2)
     assert [START + 20_000, START + 20_400] in found.tolist()
 
 
 def test_activity_adds_up_over_symbols_of_any_span() -> None:
     stretches = [(20_000, 22_000), (0, 1_500), (30_000, 40_000), (18_000, 31_000)]
-    parts = [measure_activity(Traded.of(START + np.arange(first, last, step)), 60) for step, (first, last) in enumerate(stretches, start=1)]
-    whole = combine_activity(parts, 60)
+    parts = [measure_activity(Traded.of(START + np.arange(first, last, step)), MINUTES) for step, (first, last) in enumerate(stretches, start=1)]
+    whole = combine_activity(parts, MINUTES)
     for name in ("traded", "listed", "log_quiet"):
         scale = 1 if name == "traded" else 1440
         expected = np.zeros(whole.traded.size // scale)
@@ -103,8 +104,8 @@ def test_the_long_holes_of_the_real_candles_are_found_and_labels_are_kept(shared
     for name in ("ltcusd", "btcusd", "eosusd"):
         text = pl.read_csv(shared / "bitfinex" / f"{name}.csv.gz", columns=["time"])
         steps[name] = text["time"].to_numpy() // 60_000
-    activity = combine_activity([measure_activity(Traded.of(found), 60) for found in steps.values()], 60)
-    gaps = find_gaps(Traded.of(steps["ltcusd"]), 60, activity)
+    activity = combine_activity([measure_activity(Traded.of(found), MINUTES) for found in steps.values()], MINUTES)
+    gaps = find_gaps(Traded.of(steps["ltcusd"]), MINUTES, activity)
     for moment in ("2014-12-01", "2015-05-15", "2016-05-01", "2016-08-06"):
         at = pl.lit(moment).str.to_datetime(time_unit="ms", time_zone="UTC")
         found = gaps.filter((pl.col("start") < at) & (pl.col("end") > at) & (pl.col("kind") != "no_trade"))

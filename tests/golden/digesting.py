@@ -162,7 +162,7 @@ def digest_arrays(store: Store, path: str, digests: Digests) -> None:
 def digest_files(store: Store, path: str, digests: Digests) -> None:
     """Add what ingest remembers of files, without their etags and without the version of the code."""
     _, exchange, interval, _, name = path.split("/")
-    series = Series(exchange.partition("=")[2], interval.partition("=")[2], [], [], [], "", 0, [])
+    series = Series(exchange.partition("=")[2], interval.partition("=")[2], [], [], [], "", 0, [], 0)
     held = read_ingested(Lake(store, series), name.removesuffix(".state"))
     assert held is not None, path
     files = [(f.source, f.size_bytes, f.first_ms, f.last_ms, f.problem, f.rejected_share) for f in held.files]

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from chandlery import backtest, features, gaps, market
+from chandlery.grid import Grid
 from chandlery.models import Sample, Sums
 from chandlery.state import paths
 from chandlery.tasks import gaps as gaps_task
@@ -81,12 +82,27 @@ def weigh_sample_by_outcome(patch: pytest.MonkeyPatch) -> None:
 
 def leave_out_losses(patch: pytest.MonkeyPatch) -> None:
     honest = gather.Bucket.add
-    patch.setattr(gather.Bucket, "add", lambda self, models, names, rows, target: honest(self, models, names, rows, np.where(target > 0, target, np.nan)))
+
+
+    def add(self: Any, models: Any, names: Any, rows: Any, target: Any, is_known: Any) -> int:
+        return honest(self, models, names, rows, target, is_known & (target > 0).all(axis=1))
+
+    patch.setattr(gather.Bucket, "add", add)
 
 
 def choose_rows_with_a_trade_after(patch: pytest.MonkeyPatch) -> None:
     honest = gather.trains
-    patch.setattr(gather, "trains", lambda symbol, steps, minutes: honest(symbol, steps, minutes) & np.append(np.diff(steps) == 1, False))
+
+
+    def followed(symbol: str, steps: Any, grid: Grid) -> Any:
+        return honest(symbol, steps, grid) & np.append(np.diff(steps) == 1, False)
+
+    patch.setattr(gather, "trains", followed)
+
+
+def train_before_the_reach(patch: pytest.MonkeyPatch) -> None:
+    nearest = property(lambda self: ~np.isnan(self.actual[:, 0]))
+    patch.setattr(passes.SymbolPass, "is_known", nearest)
 
 
 def market_ahead(after: int) -> Plant:
@@ -263,10 +279,10 @@ def publish_with_outcomes(patch: pytest.MonkeyPatch) -> None:
 def type_gaps_by_what_follows(patch: pytest.MonkeyPatch) -> None:
     honest = gaps.find_gaps
 
-    def typed(traded: Any, seconds: int, activity: Any) -> Any:
-        found = honest(traded, seconds, activity)
+    def typed(traded: Any, grid: Grid, activity: Any) -> Any:
+        found = honest(traded, grid, activity)
         steps = traded.start + np.flatnonzero(traded.flags)
-        after = found["end"].dt.epoch("ms").to_numpy() // (seconds * 1_000)
+        after = grid.steps_of(found["end"].dt.epoch("ms").to_numpy())
         followed = np.searchsorted(steps, after + 60) - np.searchsorted(steps, after) > 20
         return found.with_columns(kind=pl.when(pl.Series(followed)).then("kind").otherwise(pl.lit("no_trade")))
 
@@ -292,6 +308,7 @@ OWN = {
     "sample_drawn_by_outcome": Own(draw_by_outcome, "choice of rows of"),
     "sample_weighed_by_outcome": Own(weigh_sample_by_outcome, "sample weight of"),
     "losses_left_out": Own(leave_out_losses, "choice of rows of"),
+    "rows_before_the_reach": Own(train_before_the_reach, "choice of training rows of"),
     "rows_chosen_by_a_later_trade": Own(choose_rows_with_a_trade_after, "choice of rows of"),
     "market_with_later_candles": Own(market_ahead(0), "market index of"),
     "market_with_later_candles_at_the_end": Own(market_ahead(5), "market index of"),

@@ -50,15 +50,15 @@ def test_a_model_that_keeps_something_besides_its_artefact_is_named(raw: Path, t
 
 
 def test_no_row_trains_a_refit_it_could_not_be_known_at(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folds are purged: the newest row of a bucket, plus the longest horizon, lies before its refit."""
+    """The folds are purged: the newest row of a bucket, plus the reach of an hour, lies before its refit."""
     late: list[float] = []
     honest = gather.Bucket.add
 
-    def watched(self: Any, models: Any, names: Any, rows: Any, target: Any) -> int:
+    def watched(self: Any, models: Any, names: Any, rows: Any, target: Any, is_known: Any) -> int:
         refit_step = int(np.datetime64(f"{self.name}-01", "m").astype(int))
         if rows.step.size:
-            late.append(float(rows.step[-1] + 1 + 5 - refit_step))
-        return honest(self, models, names, rows, target)
+            late.append(float(rows.step[-1] + 1 + 60 - refit_step))
+        return honest(self, models, names, rows, target, is_known)
 
     monkeypatch.setattr(gather.Bucket, "add", watched)
     run_lake(raw, tmp_path / "lake")

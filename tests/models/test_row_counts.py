@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from chandlery.features import plan_features
-from chandlery.grid import Singles
+from chandlery.grid import Grid, Singles
 from chandlery.models import BUILT_IN, Artefact, Linear, Model, Sample, add_rows, open_models
 
-NAMES = plan_features("LTCUSD", 1, ("BTCUSD", "ETHUSD"), ()).names
+NAMES = plan_features("LTCUSD", Grid(60), ("BTCUSD", "ETHUSD"), ()).names
 ROWS = 131
 
 

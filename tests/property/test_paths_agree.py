@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from raw_files import HEADER, MODIFIED, START_MS, line, read, settle
 
+from chandlery.grid import Grid
 from chandlery.sources.layout import Layout
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines
 from chandlery.sources.rules import judge
@@ -30,7 +31,7 @@ plain_rows = st.tuples(times, *[numbers] * 5).map(",".join)
 
 def whole(batch: Batch) -> pl.DataFrame:
     fields = batch.fields.with_columns(row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    good, bad = judge(fields, 1, MODIFIED)
+    good, bad = judge(fields, Grid(1), MODIFIED)
     raw = batch.raw(bad["row"].to_numpy() - 1)
     return pl.concat([good, bad.with_columns(pl.Series("raw", raw, dtype=pl.String))], how="diagonal").sort("row")
 

@@ -51,16 +51,15 @@ def test_candles_of_seconds_are_told_in_seconds(tmp_path: Path) -> None:
     assert f"BTCUSD: {GAP + 1} candles missing in 1 gap, {(GAP + 1) / 90:.1f} % of the time" in text
     assert "minutes missing" not in text
     assert "2019-01-02 13:29:45" in text
-    assert "no forecasts; newest candle" in text
-    assert "There are no forecasts: candles of 15s are only ingested" in text
-    assert "forecasts yet" not in text
-    assert "No forecast has been scored yet" not in text
+    assert "forecasts 5m ahead by linear, tree, boosted; newest candle" in text
+    assert "There are no forecasts yet" in text
+    assert "No forecast has been scored yet" in text
     days = [cell for layer in figures_of(report)["gaps-BTCUSD"]["data"][1:] for row in layer["text"] for cell in row if cell]
     assert [day.split(" ", 1)[1].rpartition(" ")[0] for day in days] == [f"{(GAP + 1) * 15:,} s"]
     told = plot.read_text()
     assert "BTCUSD: candles of 225s" in told  # 9,000 in at most 600 bars
     assert "2 days up to 2019-01-02 13:29:45 UTC" in told
-    assert "There are no forecasts: candles of 15s" in told
+    assert "There are no forecasts yet" in told
 
 
 def test_a_few_candles_of_seconds_are_drawn_as_they_are(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_every_row_of_the_ledger_is_in_the_sums(lake: Path, page: Path) -> None:
         assert cells + '<td class="number">yes</td>' in text
     bars = figures_of(page)["rows"]
     for name in ("identical", "superseded", "rejected"):
-        assert trace(bars, name)["x"] == ledger.filter(pl.col("symbol") != "XRPUSD").group_by("symbol", maintain_order=True).agg(pl.col(f"rows_{name}").sum())[f"rows_{name}"].to_list()
+        assert trace(bars, name)["x"] == ledger.filter(pl.col("symbol") != "UNKNOWN").group_by("symbol", maintain_order=True).agg(pl.col(f"rows_{name}").sum())[f"rows_{name}"].to_list()
 
 
 def test_every_reason_is_counted(lake: Path, page: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_same_tables_give_the_same_bytes_on_any_number_of_threads(lake: Path
         done = chandlery("report", "--lake", lake, "--output", tmp_path / f"{threads}.html", "--json", POLARS_MAX_THREADS=threads)
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
-        assert (said["symbols"], said["left_out"], said["horizons"], said["size_bytes"]) == (["BTCUSD", "ETHUSD"], ["XRPUSD"], [1, 5], page.stat().st_size)
+        assert (said["symbols"], said["left_out"], said["horizons"], said["size_bytes"]) == (["BTCUSD", "ETHUSD"], ["UNKNOWN"], [1, 5], page.stat().st_size)
         assert (tmp_path / f"{threads}.html").read_bytes() == page.read_bytes()
 
 
@@ -196,11 +196,11 @@ def test_every_colour_is_one_of_the_page(page: Path) -> None:
 
 def test_only_what_is_asked_for_is_shown_in_detail(lake: Path, tmp_path: Path) -> None:
     done = write_report(settings_of(lake, "ETHUSD"), tmp_path / "one.html", ["5m"])
-    assert (done.symbols, done.left_out, done.horizons) == (["ETHUSD"], ["BTCUSD", "XRPUSD"], [5])
+    assert (done.symbols, done.left_out, done.horizons) == (["ETHUSD"], ["BTCUSD", "UNKNOWN"], [5])
     figures = figures_of(tmp_path / "one.html")
     assert {name.split("-")[1] for name in figures if "-" in name} == {"all", "ETHUSD"}
     assert figures["skill-ETHUSD"]["layout"]["xaxis"]["ticktext"] == ["5m"]
-    assert "In the tables and sums alone: BTCUSD, XRPUSD" in (tmp_path / "one.html").read_text()
+    assert "In the tables and sums alone: BTCUSD, UNKNOWN" in (tmp_path / "one.html").read_text()
 
 
 def test_a_lake_without_forecasts_says_so(young_lake: Path, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, t
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("report", "--symbol", "NOPEUSD"), "nothing is known of NOPEUSD; expected one of BTCUSD, ETHUSD, XRPUSD"),
+        (("report", "--symbol", "NOPEUSD"), "nothing is known of NOPEUSD; expected one of BTCUSD, ETHUSD, UNKNOWN"),
         (("report", "--horizon", "7m"), "horizon 7m; expected one of 1m, 5m"),
         (("report", "--horizon", "soon"), "duration 'soon'"),
         (("report", "--output", "nowhere/report.html"), "no folder nowhere"),

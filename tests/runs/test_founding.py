@@ -173,7 +173,8 @@ def test_a_killed_restatement_goes_on_without_being_asked_for_again(tmp_path: Pa
 FAULTS: list[tuple[str, Any]] = [
     ("horizons", []), ("horizons", [0]), ("horizons", [90]), ("horizons", [240, 60]), ("horizons", [2**70]),
     ("models", []), ("models", ["linear", "linear"]), ("seed", -1), ("seed", 2**80), ("min_train", ""),
-    ("interval", "7x"), ("exchange", "../x"), ("exchange", ""),
+    ("interval", "7x"), ("exchange", "../x"), ("exchange", ""), ("offset", -1), ("offset", 3_600), ("reach", 60),
+    ("reach", 250),
 ]  # fmt: skip
 
 

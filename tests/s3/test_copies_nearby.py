@@ -17,7 +17,7 @@ from chandlery.state.copies import FORGOTTEN_SECONDS, forget_copies, open_copies
 from chandlery.storage import Store
 
 PATH = "state/market/7.state"
-FILE = Series("bitfinex", "1m", [30], ["linear"], [], "60d", 0, [])
+FILE = Series("bitfinex", "1m", [30], ["linear"], [], "60d", 0, [], 60)
 
 
 @pytest.fixture

@@ -112,12 +112,32 @@ def test_verdicts_hold_false_discoveries_as_statsmodels_does() -> None:
     random = np.random.default_rng(5)
     count = 60
     p = np.concatenate([random.random(40), random.random(20) * 1e-3])
-    frame = pl.DataFrame({"model": ["linear"] * count, "period": ["all"] * count, "p_value": p, "dm_statistic": random.standard_normal(count)})
-    extra = pl.DataFrame({"model": ["naive", "linear"], "period": ["all", "2019"], "p_value": [None, 1e-9], "dm_statistic": [None, 5.0]})
-    verdicts = judge(pl.concat([frame, extra], how="vertical_relaxed"))["verdict"].to_list()
+    signs = random.standard_normal(count)
+    frame = pl.DataFrame({"model": ["linear"] * count, "period": ["all"] * count, "p_value": p, "dm_statistic": signs})
+    values = {"p_value": [None, 1e-9], "dm_statistic": [None, 5.0]}
+    extra = pl.DataFrame({"model": ["naive", "linear"], "period": ["all", "2019"], **values})
+    whole = pl.concat([frame, extra], how="vertical_relaxed").with_columns(horizon_minutes=pl.lit(1))
+    verdicts = judge(whole)["verdict"].to_list()
     rejected = multipletests(p, alpha=0.05, method="fdr_bh")[0]
     expected = ["no better" if not found else "better" if sign > 0 else "worse" for found, sign in zip(rejected, frame["dm_statistic"], strict=True)]
     assert verdicts == [*expected, None, None]
+
+
+def test_a_verdict_does_not_depend_on_other_horizons() -> None:
+    """At one minute 0.04 is one of one, and passes; beside the tests of an hour it would be the least of four."""
+    scores = pl.DataFrame(
+        {
+            "horizon_minutes": [1, 60, 60, 60, 60],
+            "model": ["linear", "linear", "tree", "blend", "served"],
+            "period": ["all"] * 5,
+            "p_value": [0.04, 0.9, 0.04, 0.02, 0.01],
+            "dm_statistic": [2.1, 0.1, -2.1, 2.4, 2.7],
+        }
+    )
+    verdicts = judge(scores)["verdict"].to_list()
+    # At an hour the limits are 0.0125, 0.025, 0.0375 and 0.05: the two least pass, 0.04 is above the third.
+    assert verdicts == ["better", "no better", "no better", "better", "better"]
+    assert judge(scores.filter(pl.col("horizon_minutes") == 1))["verdict"].to_list() == verdicts[:1]
 
 
 @pytest.mark.parametrize("horizon", [1, 5])

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from raw_files import HEADER, START_MS, line, lines, raw_file, read, rows_of
 
 from chandlery.config import SourceSettings
 from chandlery.errors import SourceError, StoreUnavailableError
+from chandlery.grid import Grid
 from chandlery.sources.files import list_members, read_file
 
 GOOD = HEADER + lines(200)
@@ -29,7 +31,7 @@ def test_compressed_files_are_told_by_their_first_bytes(squeeze):
     found = read(squeeze(GOOD), seconds=None)
     assert found.rows_read == 200
     assert rows_of(found).equals(rows_of(read(GOOD)))
-    assert found.interval_seconds == 60
+    assert found.grid.seconds == 60
 
 
 def test_hash_is_that_of_the_object():
@@ -109,24 +111,23 @@ def test_two_symbols_by_prices():
         read(HEADER + b"".join(line(step, price=10) + line(step, price=2000) for step in range(300)))
 
 
-def test_mixed_intervals(monkeypatch):
+def test_mixed_intervals():
     coarse = b"".join(line(20_000 - 20_000 % 30 + step * 30) for step in range(600))
     with pytest.raises(SourceError, match="mixes candles of 1m with candles of 30m"):
         read(HEADER + lines(3000) + coarse, seconds=None)
     with pytest.raises(SourceError, match="mixes candles of 1m with candles of 30m"):
+        read(HEADER + coarse + lines(400, first=50_001))
+    with pytest.raises(SourceError, match="1000 rows, 39% of them between candles of 30m"):
         read(HEADER + coarse + lines(400, first=50_001), seconds=None)
     by_hand = {"interval": "1m"}
     assert rows_of(read(HEADER + lines(3000) + coarse, layout=by_hand)).height == 3600
-    monkeypatch.setattr("chandlery.sources.spacing.SAMPLE", 600)  # the finer candles begin where the interval is settled already
     with pytest.raises(SourceError, match="between them"):
-        read(HEADER + coarse + lines(400, first=50_001), seconds=None)
+        read(HEADER + coarse + lines(400, first=50_001), seconds=1800)
 
 
-def test_interval_of_a_short_file_is_that_of_the_others():
+def test_interval_that_is_set_by_hand():
     content = HEADER + line(0) + line(30) + line(60)
-    assert read(content, seconds=None).interval_seconds == 1800
-    assert read(content, seconds=60).interval_seconds == 60
-    assert read(content, seconds=60, layout={"interval": "15m"}).interval_seconds == 900
+    assert read(content, seconds=60, layout={"interval": "15m"}).grid.seconds == 900
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "json", "ndjson"])
@@ -140,7 +141,7 @@ def test_raw_text_is_fetched_in_a_second_pass(form):
         texts = [json.dumps(dict(zip(names, (START_MS + step * 60_000, 1, 1, 1, 1, step), strict=True))) for step in range(50)]
         content = ("[" + ",\n".join(texts) + "]").encode() if form == "json" else "\n".join(texts).encode()
     stream = io.BytesIO(content)
-    found = read_file(stream, raw_file(content, f"ltcusd.{form}"), SourceSettings(), 60)
+    found = read_file(stream, raw_file(content, f"ltcusd.{form}"), SourceSettings(), Grid(60))
     assert found.fetch_raw(pl.Series([1, 17, 50])) == [texts[0], texts[16], texts[49]]
     assert found.fetch_raw(pl.Series([], dtype=pl.Int64)) == []
 
@@ -148,7 +149,7 @@ def test_raw_text_is_fetched_in_a_second_pass(form):
 @pytest.mark.parametrize("later", [GOOD.replace(b"7", b"8"), GOOD[:2000], b"<html>"])
 def test_a_file_that_is_written_over_between_its_readings_is_told(later):
     stream = io.BytesIO(GOOD)
-    found = read_file(stream, raw_file(GOOD), SourceSettings(), 60)
+    found = read_file(stream, raw_file(GOOD), SourceSettings(), Grid(60))
     stream.seek(0)
     stream.truncate()
     stream.write(later)
@@ -167,7 +168,7 @@ def test_one_odd_line_is_found_in_a_file_of_many_pieces(monkeypatch):
     monkeypatch.setattr("chandlery.sources.parse.PIECE_BYTES", 1000)
     content = HEADER + lines(500) + b"oops\n\n" + lines(500, first=500)
     stream = io.BytesIO(content)
-    found = read_file(stream, raw_file(content), SourceSettings(), 60)
+    found = read_file(stream, raw_file(content), SourceSettings(), Grid(60))
     assert found.rejects.select("row", "raw", "reasons").rows() == [(501, "oops", ["unparseable"])]
     assert rows_of(found)["row"].to_list() == [*range(1, 501), *range(502, 1002)]
     assert found.fetch_raw(pl.Series([500, 501, 502])) == [line(499, price=10 + 499 % 7).decode().rstrip(), "oops", line(500, price=10).decode().rstrip()]
@@ -180,15 +181,18 @@ def test_candles_of_seconds(seconds):
 
     content = HEADER + b"".join(second(step) for step in range(3000) if step % 11)
     found = read(content, seconds=None)
-    assert found.interval_seconds == seconds
+    assert found.grid.seconds == seconds
     assert found.rejects.is_empty()
     off_grid = read(content + f"{START_MS + 500},10,10.1,10.5,9.8,1\n".encode(), seconds=None)
     assert off_grid.rejects["reasons"].to_list() == [["off_grid_time"]]
 
 
-def test_interval_of_a_pair_that_seldom_trades():
-    steps = [step * 4 + (step % 3 == 0) for step in range(150)]
-    assert read(HEADER + b"".join(map(line, steps)), seconds=None).interval_seconds == 60
+def test_a_pair_that_seldom_trades_has_the_commonest_spacing_or_none():
+    steps = np.flatnonzero(np.random.default_rng(1).random(3_000) < 0.1).tolist()
+    assert read(HEADER + b"".join(map(line, steps)), seconds=None).grid.seconds == 60
+    steps = [step * 4 + (step % 3 == 0) for step in range(150)]  # never two minutes one after the other
+    with pytest.raises(SourceError, match=r"150 rows, 33% .* shows no interval.*layout"):
+        read(HEADER + b"".join(map(line, steps)), seconds=None)
 
 
 @pytest.mark.parametrize("quoted", [False, True])

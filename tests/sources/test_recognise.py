@@ -3,11 +3,12 @@ import json
 from pathlib import Path
 
 import pytest
-from raw_files import HEADER, START_MS, line, lines, raw_file, read, rows_of
+from raw_files import HEADER, START_MS, find_grid, line, lines, raw_file, read, rows_of
 
 from chandlery.config import SourceSettings
 from chandlery.errors import SourceError
-from chandlery.sources.files import peek_file, read_file
+from chandlery.grid import Grid
+from chandlery.sources.files import read_file
 
 LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "layouts"
 SEVEN = {  # file: rows, interval, first time, open, high, low, close, volume of the first row
@@ -30,9 +31,10 @@ def test_collectors_layouts_are_read_right(name):
     rows, interval, first, *values = SEVEN[name]
     raw = raw_file(path.read_bytes(), name, modified_at=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
     with path.open("rb") as stream:
-        found = read_file(stream, raw, SourceSettings())
-        assert peek_file(stream, raw, SourceSettings()).interval_seconds == 60 * interval
-    assert (found.rows_read, rows_of(found).height, found.interval_seconds) == (rows, rows, 60 * interval)
+        grid = find_grid(path.read_bytes(), raw, SourceSettings())
+        assert grid == Grid(60 * interval)
+        found = read_file(stream, raw, SourceSettings(), grid)
+    assert (found.rows_read, rows_of(found).height, found.grid.seconds) == (rows, rows, 60 * interval)
     time, *numbers = rows_of(found).select("open_time", "open", "high", "low", "close", "volume").row(0)
     assert f"{time:%Y-%m-%d %H:%M}" == first
     assert numbers == values
@@ -88,7 +90,7 @@ def test_epochs_in_every_unit(unit, factor):
     rows = [(round((START_MS + step * 60_000) * factor), 10, 10, 11, 9, 1) for step in range(120)]
     found = read(HEADER + "".join(",".join(map(str, row)) + "\n" for row in rows).encode(), seconds=None)
     assert rows_of(found)["open_time"].dt.epoch("ms").to_list() == [START_MS + step * 60_000 for step in range(120)]
-    assert found.interval_seconds == 60
+    assert found.grid.seconds == 60
     del unit
 
 

@@ -6,6 +6,7 @@ from polars.testing import assert_frame_equal
 from raw_files import raw_file, rows_of, settle
 
 from chandlery.config import SourceSettings
+from chandlery.grid import Grid
 from chandlery.schema import REASONS, Candles, Ledger, Rejects
 from chandlery.sources.files import read_file
 from chandlery.sources.sample import SamplePlan, write_sample
@@ -15,7 +16,7 @@ from chandlery.sources.sample import SamplePlan, write_sample
 def test_exactly_the_planted_rows_come_back_with_exactly_the_planted_reasons(form):
     met = set()
     for file in write_sample(SamplePlan(days=10, form=form, fault_share=0.02, seed=7)):
-        rows = read_file(io.BytesIO(file.content), raw_file(file.content, file.name), SourceSettings())
+        rows = read_file(io.BytesIO(file.content), raw_file(file.content, file.name), SourceSettings(), Grid(60))
         cleaned = settle([rows], [])
         Candles.validate(cleaned.candles)
         Rejects.validate(cleaned.rejects)
@@ -33,7 +34,7 @@ def test_exactly_the_planted_rows_come_back_with_exactly_the_planted_reasons(for
 
 def test_without_faults_nothing_is_rejected():
     for file in write_sample(SamplePlan(days=3)):
-        rows = read_file(io.BytesIO(file.content), raw_file(file.content, file.name), SourceSettings())
+        rows = read_file(io.BytesIO(file.content), raw_file(file.content, file.name), SourceSettings(), Grid(60))
         assert file.truth.height == rows.rejects.height == 0
         assert_frame_equal(rows_of(rows).drop("row"), file.candles)
 

@@ -9,6 +9,7 @@ from hours import START_MS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chandlery.grid import Grid
 from chandlery.state.checkpoints import (
     Marked,
     Past,
@@ -38,7 +39,7 @@ def make_past(**changes: object) -> Past:
 
 
 def mark(past: Past, day: int, lead: int = 1) -> str:
-    return mark_past(past, day, lead, 60)
+    return mark_past(past, day, lead, Grid(3600))
 
 
 def make_marked(symbol: str, past: Past, days: tuple[int, ...], lead: int = 1) -> Marked:
@@ -132,9 +133,9 @@ def test_a_daily_run_keeps_few_checkpoints() -> None:
         assert len(kept) <= 1 + 2 * 5 + 1  # the newest, two for each age, and the first of July
 
 
-@pytest.mark.parametrize(("horizons", "lead"), [((60,), 1), ((1440,), 1), ((1441,), 2), ((60, 10_080), 7)])
-def test_the_lead_is_the_longest_horizon_in_whole_days(horizons: tuple[int, ...], lead: int) -> None:
-    assert lead_days(horizons) == lead
+@pytest.mark.parametrize(("reach", "lead"), [(60, 1), (1440, 1), (1441, 2), (10_080, 7)])
+def test_the_lead_is_the_longest_label_in_whole_days(reach: int, lead: int) -> None:
+    assert lead_days(reach) == lead
 
 
 @pytest.mark.parametrize("column", ["open_time", "open", "high", "low", "close", "volume"])

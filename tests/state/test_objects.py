@@ -20,6 +20,8 @@ from chandlery.state.records import (
     Archive,
     FileRecord,
     Ingested,
+    Pair,
+    SeriesSummary,
     Summary,
     SymbolSummary,
     candles_fingerprint,
@@ -42,7 +44,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "last byte gone": lambda content: content[:-1],
     "one bit": lambda content: turn_bit(content, len(content) * 3 // 4),
     "something else": lambda _: b"<html>not this</html>",
-    "JSON": lambda _: b'{"version": 3}',
+    "JSON": lambda _: b'{"version": 4}',
     "bytes that are no text": lambda _: b"\xff\xfe" * 40,
 }  # fmt: skip
 
@@ -59,7 +61,7 @@ def damage(store: Store, path: str, how: str) -> None:
 
 @pytest.fixture
 def lake(store: Store) -> Lake:
-    return Lake(store, Series("bitfinex", "60m", [60], ["linear"], [], "60d", 0, []))
+    return Lake(store, Series("bitfinex", "60m", [60], ["linear"], [], "60d", 0, [], 60))
 
 
 def make_ingested() -> Ingested:
@@ -115,10 +117,11 @@ def test_a_record_of_another_version_counts_as_missing(lake: Lake) -> None:
 
 
 def make_summary() -> Summary:
-    symbols = {"BTCUSD": SymbolSummary("f", "c", 17_900, 5, [2019], 6, ["a problem"], gone=True, held_back=2)}
-    return Summary(
-        symbols, {"a.zip": Archive("e", ["x"])}, "g", "f", "b", {"ingest": {"a": "1"}}, {"2019-01-01": "m"}, 4
-    )
+    problems = ["a problem"]
+    held = SymbolSummary(True, "c", 17_900, 5, [2019], problems, gone=True, held_back=2)
+    series = SeriesSummary({"BTCUSD": held}, "g", "f", "b", {"a": "1"}, {"2019-01-01": "m"}, 4)
+    pairs = {"kraken/BTCUSD": Pair("p", 6, ["small.csv"])}
+    return Summary({"kraken/1m": series}, pairs, problems, {"a.zip": Archive("e", ["x"])}, {"b": "2"})
 
 
 def test_a_summary_is_read_as_it_was_put(store: Store) -> None:
@@ -132,10 +135,10 @@ def test_a_damaged_summary_counts_as_missing(store: Store, how: str) -> None:
     damage(store, SUMMARY, how)
     found = read_summary(store)
     if how != "one bit":  # it is text, of which a letter may differ
-        assert found == (Summary(version=3) if how == "JSON" else Summary(version=0))
+        assert found == (Summary(version=4) if how == "JSON" else Summary(version=0))
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 4, None])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 5, None])
 def test_a_summary_of_another_version_counts_as_missing(store: Store, version: int | None) -> None:
     write_summary(store, make_summary())
     held = msgspec.json.decode(store.get(SUMMARY) or b"")
@@ -145,9 +148,9 @@ def test_a_summary_of_another_version_counts_as_missing(store: Store, version: i
 
 
 def test_the_hash_of_all_candles_leaves_out_symbols_without_any() -> None:
-    one = Summary({"A": SymbolSummary("x", "1"), "B": SymbolSummary("y", "2")})
-    more = Summary({"B": SymbolSummary("y2", "2"), "UNKNOWN": SymbolSummary("z"), "A": SymbolSummary("x2", "1")})
-    swapped = Summary({"A": SymbolSummary("x", "2"), "B": SymbolSummary("y", "1")})
+    one = SeriesSummary({"A": SymbolSummary(True, "1"), "B": SymbolSummary(True, "2")})
+    more = SeriesSummary({"B": SymbolSummary(True, "2"), "C": SymbolSummary(True), "A": SymbolSummary(True, "1")})
+    swapped = SeriesSummary({"A": SymbolSummary(True, "2"), "B": SymbolSummary(True, "1")})
     assert candles_fingerprint(one) == candles_fingerprint(more)
     assert candles_fingerprint(one) != candles_fingerprint(swapped)
 

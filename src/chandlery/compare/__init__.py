@@ -119,9 +119,6 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     """
     began, watch = time.perf_counter(), watch or Silent()
     lake = open_lake(settings.lake.uri, settings.storage)
-    if not lake.series.in_minutes:
-        odd = f"candles of {lake.series.interval} in {settings.lake.uri}"
-        raise SettingsError(odd, "candles of whole minutes, which can be forecast", "compare on a lake of such candles")
     found = _load(settings, extension)
     forecasts = _choose(lake, found, wanted)
     symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", lake.keys)})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chandlery.errors import SettingsError
 from chandlery.features.kernel import EC_HALF_LIVES, FLOWS, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
 from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, feature, loaded_afresh, own_features
-from chandlery.grid import CandleBlock, Floats, Ints, Singles, fill_dense, log_each
+from chandlery.grid import DAY_SECONDS, CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
 from chandlery.market import MOST_LEADERS, MarketBlock
 
 __all__ = [
@@ -28,8 +28,12 @@ __all__ = [
     "plan_features",
     "run_features",
     "start_features",
+    "warm_up_steps",
 ]
 
+WARM_UP_STEPS = 1440  # the longest half-life of a feature
+WARM_UP_DAYS = 90  # of long candles: 1,440 daily ones would be four years
+LEAST_WARM_UP = 60  # steps, the longest window over the market
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,14 @@ class FeaturePlan:
 
     Args:
         symbol: Whose candles.
-        interval_minutes: Length of a step.
+        grid: The lake's.
         leaders: Places of the leaders among the references; −1 where there is none.
         is_reference: Whether the symbol is part of the index.
         own: Features of one's own.
     """
 
     symbol: str
-    interval_minutes: int
+    grid: Grid
     leaders: tuple[int, ...]
     is_reference: bool
     own: tuple[OwnFeature, ...] = ()
@@ -102,7 +106,7 @@ class FeatureRows:
         close: Its close, (n,).
         sigma: Volatility of one step, (n,).
         weight: sigma against a typical one, within 0.3 and 5, (n,).
-        ready: Whether there is a day of history before it, (n,).
+        ready: Whether there is history enough before it, as `warm_up_steps` says, (n,).
         values: The features, (n, features); NaN where a reference is not listed.
     """
 
@@ -114,14 +118,29 @@ class FeatureRows:
     values: Singles
 
 
-def plan_features(symbol: str, interval_minutes: int, references: Sequence[str], extensions: Sequence[str] = ()) -> FeaturePlan:
+def warm_up_steps(grid: Grid) -> int:
+    """Return after how many steps a symbol's rows are trained on and predicted.
+
+    These are 1,440 steps, as long as the longest half-life, but no more than 90 days, and at least 60 steps.
+
+    Example:
+        >>> [warm_up_steps(Grid(60 * minutes)) for minutes in (1, 60, 240, 1440, 10_080)]
+        [1440, 1440, 540, 90, 60]
+    """
+    return max(LEAST_WARM_UP, min(WARM_UP_STEPS, WARM_UP_DAYS * DAY_SECONDS // grid.seconds))
+
+
+def plan_features(
+    symbol: str, grid: Grid, references: Sequence[str], extensions: Sequence[str] = ()
+) -> FeaturePlan:
     """Return which features a symbol has.
 
     Raises:
         SettingsError: An extension cannot be loaded, or two features have one name.
     """
     leaders = [place for place, name in enumerate(references[:MOST_LEADERS]) if name != symbol][:LEADERS]
-    plan = FeaturePlan(symbol, interval_minutes, (*leaders, -1, -1, -1)[:LEADERS], symbol in references, own_features(extensions))
+    padded = (*leaders, -1, -1, -1)[:LEADERS]
+    plan = FeaturePlan(symbol, grid, padded, symbol in references, own_features(extensions))
     if len(set(plan.names)) < len(plan.names):
         twice = next(name for name in plan.names if plan.names.count(name) > 1)
         raise SettingsError(f"two features called {twice}", "a name for each", "rename the one in your extension")
@@ -133,7 +152,7 @@ def start_features(plan: FeaturePlan) -> FeatureState:
     history = np.full((6, plan.lookback), np.nan)
     history[4:] = 0.0
     scalars = np.zeros(SCALARS)
-    scalars[:2] = 1e-6 * plan.interval_minutes
+    scalars[:2] = 1e-6 * plan.grid.minutes
     return FeatureState(history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(FLOWS), scalars, np.zeros(EC_HALF_LIVES.size))
 
 
@@ -161,7 +180,8 @@ def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     values = np.empty((count, len(plan.names)), np.float32)
     rows = FeatureRows(block.step[chosen], np.empty(count), np.empty(count), np.empty(count, np.float32), np.empty(count, np.bool_), values)
     out = (rows.close, rows.sigma, rows.weight, rows.ready, values)
-    fill_rows(dense, logs, flows, flow_history, arrays, scalars, averages, float(plan.interval_minutes), chosen, out)
+    clock = (plan.grid.minutes, float(warm_up_steps(plan.grid)))
+    fill_rows(dense, logs, flows, flow_history, arrays, scalars, averages, clock, chosen, out)
     _fill_own(plan, dense, rows.step - block.start + plan.lookback, values)
     after = FeatureState(dense[:, steps:].copy(), arrays.leader_log[:, steps:].copy(), flow_history, scalars, averages)
     return rows, after

@@ -84,7 +84,7 @@ def window_sum(values, i, k):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 
 @kernel
-def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minutes, chosen, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, clock, chosen, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Take in every step, and fill close, sigma, weight, ready and features of the chosen ones among those traded.
 
     Args:
@@ -95,11 +95,12 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
         market: The market of the same steps.
         scalars: What is carried from step to step, changed in place.
         averages: d − EWM(d) for each of EC_HALF_LIVES, changed in place.
-        minutes: Length of a step.
+        clock: Length of a step in minutes, and the steps after which a row is ready.
         chosen: Which of the traded steps get a row.
         out: close, sigma, weight (n,), ready (n,), values (n, features).
     """
     closes, sigmas, weights, ready, values = out
+    minutes, warm_up = clock
     leader_log, leader_sigma, places, signals, index, is_reference = market
     keep, keep_fast, keep_day = decay(240.0), decay(30.0), decay(1440.0)
     limit, floor, floor_fast = 0.05 * np.sqrt(minutes), 1e-4 * np.sqrt(minutes), 1e-5 * np.sqrt(minutes)
@@ -167,7 +168,7 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, minut
             closes[row] = dense[3, i]
             sigmas[row] = sigma
             weights[row] = min(max(sigma / typical, 0.3), 5.0)
-            ready[row] = scalars[FIRST] > 1440.0
+            ready[row] = scalars[FIRST] > warm_up
             out_row = values[row]
             f = 0
             for j in range(OWN_RETURNS.size):

@@ -33,6 +33,9 @@ class Model(Protocol):
 
     Targets and predictions are log(price / close at issue) in units of sigma·√horizon.
 
+    A model may also have `least_rows`: with fewer rows it is not fitted, and predicts nothing. Without it, one row
+    is enough.
+
     Args:
         name: Names its column, `predicted_<name>`.
         algorithm: Raised when the model's results change.
@@ -220,6 +223,8 @@ def fading(bucket: str, later: str) -> float:
 def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Singles, day: Ints) -> Sums | None:
     """Return the sums with rows added: float32 within a UTC day, days added in order in float64.
 
+    The sums of a horizon do not depend on which other horizons there are: each is a product of its own.
+
     Args:
         sums: So far; None before the first row.
         design: Inputs, (n, d).
@@ -230,7 +235,7 @@ def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Single
     if design.shape[0] == 0:
         return sums
     root = np.sqrt(weight)[:, None]
-    scaled, aimed = design * root, target * root
+    scaled, aimed = design * root, np.asfortranarray(target * root)
     inputs, horizons = design.shape[1], target.shape[1]
     lower = np.zeros(inputs * (inputs + 1) // 2) if sums is None else sums.lower.copy()
     xty = np.zeros((inputs, horizons)) if sums is None else sums.xty.copy()
@@ -238,7 +243,8 @@ def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Single
     for first, last in itertools.pairwise(edges):
         rows = scaled[first:last]
         add_lower(lower, rows.T @ rows)
-        xty += rows.T @ aimed[first:last]
+        for horizon in range(horizons):
+            xty[:, horizon] += rows.T @ aimed[first:last, horizon]
     return Sums(lower, xty, (0 if sums is None else sums.rows) + design.shape[0])
 
 

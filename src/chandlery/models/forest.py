@@ -16,6 +16,7 @@ __all__ = ["Trees"]
 
 COLUMNS = ("feature", "threshold", "child", "null_left", "value", "root")
 MOST_OPEN = 16
+LEAST_IN_LEAF = 20  # rows, however few there are to learn from
 SMALL_LEAVES, MOST_LEAVES = 32, 64
 ALL_LEAVES = 2**64 - 1
 LANES = 128  # rows at a time: seven times as fast as 8, for their loops become whole vector instructions
@@ -186,6 +187,7 @@ class Trees:
         rounds: How many trees.
         own_rounds: How many more are grown for each symbol, on its rows alone and on what the others leave.
         most_rows: Grown on no more: those of the lowest keys.
+        least_rows: Not grown on fewer, of which no tree could make two leaves.
     """
 
     name: str
@@ -196,6 +198,7 @@ class Trees:
     rounds: int
     own_rounds: int = 0
     most_rows: int
+    least_rows: int = 2 * LEAST_IN_LEAF
 
     def __init__(self) -> None:
         self._forests = ForestCache()
@@ -214,7 +217,7 @@ class Trees:
         """Grow the trees."""
         assert isinstance(training, Sample)  # noqa: S101 - learns_from says so
         rows = training.take_lowest(self.most_rows)
-        least = min(self.settings["min_data_in_leaf"], max(20, rows.rows // 100))
+        least = min(self.settings["min_data_in_leaf"], max(LEAST_IN_LEAF, rows.rows // 100))
         settings = self.settings | FIXED | {"min_data_in_leaf": least, "seed": seed}
         return self._binned.grow(training.values, rows, self.weigh(rows.weight), settings, self.rounds, self.own_rounds)
 

@@ -11,7 +11,7 @@ from chandlery.lake import open_lake
 from chandlery.progress import Silent, Watch
 from chandlery.report.data import choose_horizons, newest_issue, read_detail, read_fan, read_overview, read_past
 from chandlery.report.figures import draw_plot
-from chandlery.report.markup import when, why_no_forecasts
+from chandlery.report.markup import NO_FORECASTS_YET, when
 from chandlery.report.output import Output
 from chandlery.report.page import load_script, render_plot, render_report
 
@@ -91,7 +91,7 @@ def write_plot(settings: Settings, symbol: str, output: str | Path | None = None
     newest = fan.near["open_time"][-1]
     span = f"{days} {'day' if days == 1 else 'days'} up to {when(newest)} UTC"
     caption = f"{name}: candles of {to_interval_text(fan.bar_seconds)}, {span}."
-    note = tell_plot(chosen[-1]) if fan.issues.height else why_no_forecasts(lake)
+    note = tell_plot(chosen[-1]) if fan.issues.height else NO_FORECASTS_YET
     page = render_plot(name, draw_plot(fan, past, chosen[-1]), caption, note, script)
     return Written(str(output), place.put(page), [name], [], chosen, newest.isoformat())
 

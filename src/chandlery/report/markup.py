@@ -8,9 +8,23 @@ from typing import Any
 
 import msgspec
 
-from chandlery.lake import Series
+__all__ = [
+    "NO_FORECASTS_YET",
+    "count",
+    "details",
+    "escape",
+    "figure",
+    "only_for",
+    "paragraph",
+    "percent",
+    "plus_minus",
+    "table",
+    "when",
+]
 
-__all__ = ["count", "details", "escape", "figure", "only_for", "paragraph", "percent", "plus_minus", "table", "when", "why_no_forecasts"]
+NO_FORECASTS_YET = (
+    "There are no forecasts yet: chandlery forecast makes them, once there is enough history for a first fit."
+)
 
 SHORT = 20  # letters of a cell that is not broken into lines
 DIGITS = 7  # that a number of a figure keeps
@@ -45,13 +59,6 @@ def plus_minus(share: float | None, error: float | None) -> str:
 def when(time: dt.datetime | None) -> str:
     """Return a moment in UTC, to the minute, or to the second where it is no whole minute; a dash where there is none."""
     return DASH if time is None else f"{time:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
-
-
-def why_no_forecasts(lake: Series) -> str:
-    """Return why a lake has no forecasts."""
-    if lake.in_minutes:
-        return "There are no forecasts yet: chandlery forecast makes them, once there is enough history for a first fit."
-    return f"There are no forecasts: candles of {lake.interval} are only ingested. Forecasts want candles of whole minutes."
 
 
 def paragraph(text: str, kind: str = "") -> str:

@@ -62,7 +62,7 @@ def introduce(overview: Overview, found: list[Detail]) -> str:
     newest = when(overview.newest)
     horizons = ", ".join(map(to_minutes_text, overview.horizons))
     models = escape(", ".join(overview.lake.models))
-    ahead = f"forecasts {horizons} ahead by {models}" if overview.lake.in_minutes else "no forecasts"
+    ahead = f"forecasts {horizons} ahead by {models}"
     symbols = f"{count(overview.symbols.height)} {'symbol' if overview.symbols.height == 1 else 'symbols'}"
     candles = f"Candles of {escape(overview.lake.interval)}, {symbols}"
     text = paragraph(f"{candles}, {ahead}; newest candle {newest} UTC.", "lead")
@@ -81,11 +81,9 @@ def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, 
     facts = [("candles", kept, f"of {read} rows read"), ("files refused", refused, f"of {files_read}")]
     served = overview.scores.filter((pl.col("model") == "served") & (pl.col("period") == "all"))
     if served.is_empty():
-        if not overview.lake.in_minutes:
-            return [*facts, ("forecasts", "none", "they want candles of whole minutes")]
         return [*facts, ("forecasts", "none yet", "they come with enough history")]
     better, worse = ((served["verdict"] == verdict).sum() for verdict in ("better", "worse"))
-    facts.append(("served better than naive", f"{better} of {served.height}", f"symbols × horizons, at 5 % false discovery; worse: {worse}"))
+    facts.append(("served better than naive", f"{better} of {served.height}", f"symbols × horizons, at 5 % false discovery within each horizon; worse: {worse}"))
     longest = overview.pooled.filter(pl.col("model") == "served").sort("horizon_minutes")
     for row in longest[[0, -1]].unique(maintain_order=True).iter_rows(named=True):
         spread = "" if row["error"] is None else f"± {row['error'] * 196:.2f} of naive's squared error"

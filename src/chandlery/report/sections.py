@@ -7,7 +7,7 @@ import polars as pl
 from chandlery.config import parse_interval, to_interval_text, to_minutes_text
 from chandlery.report import figures
 from chandlery.report.data import Detail, Overview
-from chandlery.report.markup import count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when, why_no_forecasts
+from chandlery.report.markup import NO_FORECASTS_YET, count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when
 from chandlery.report.measures import total
 from chandlery.schema import GAP_KINDS, REASONS
 
@@ -83,15 +83,10 @@ def lasting(time: dt.timedelta) -> str:
     return " ".join([f"{rest} min"] * (rest > 0 or not seconds) + [f"{seconds} s"] * (seconds > 0))
 
 
-def why_no_scores(overview: Overview) -> str:
-    """Return why nothing has been scored, as HTML."""
-    return NO_SCORES_YET if overview.lake.in_minutes else escape(why_no_forecasts(overview.lake))
-
-
 def show_skill(overview: Overview, found: list[Detail]) -> str:
     """Return section 3: skill against the price that stays."""
     if overview.scores.is_empty():
-        return paragraph(why_no_scores(overview), "lead")
+        return paragraph(NO_SCORES_YET, "lead")
     parts = [
         paragraph(
             "Skill is the share of naive's squared error that a model takes away: 0 is the price that stays where it is, above 0 is better, below 0 is worse; bars are 95 % intervals, and one that crosses the line at 0 proves nothing.",
@@ -133,7 +128,7 @@ def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
         statistic = "–" if row["dm_statistic"] is None else f"{row['dm_statistic']:.2f}"
         rows.append([to_minutes_text(row["horizon_minutes"]), row["model"], row["verdict"] or "–", plus_minus(row["skill"], row["error"]), statistic, p, percent(row["directional_accuracy"], 1), count(row["n"])])
     heads = ["horizon", "model", "against naive", "skill", "DM statistic", "p", "right direction", "forecasts"]
-    return table(heads, rows, f"Over all time; the verdict holds at 5 % false discovery over all of the {overview.lake.exchange} lake", words=3)
+    return table(heads, rows, f"Over all time; the verdict holds at 5 % false discovery over all of the horizon in the {overview.lake.exchange} lake", words=3)
 
 
 def tell_served(overview: Overview) -> str:
@@ -147,7 +142,7 @@ def tell_served(overview: Overview) -> str:
 def show_calibration(overview: Overview, found: list[Detail]) -> str:
     """Return section 4: whether what was said came, in the mean and in the spread."""
     if overview.scores.is_empty():
-        return paragraph(why_no_scores(overview), "lead")
+        return paragraph(NO_SCORES_YET, "lead")
     lead = "Forecasts are sorted by the move they predicted and cut into ten equal parts: a point on the dotted diagonal means that the move came, in the mean, just as large as predicted; points on the dashed line at 0 would mean that naive was right all along."
     rule = "Moves are in basis points (0.01 %). Only moments count when the blend was served, not naive, and only one in each span of a horizon, so that no two targets overlap; bars are 95 % intervals of the mean."
     parts = [paragraph(lead, "lead"), paragraph(rule)]
@@ -175,7 +170,7 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
     parts = [paragraph(lead, "lead")]
     for detail in found:
         if detail.fan.issues.is_empty():
-            why = escape(why_no_forecasts(overview.lake))
+            why = escape(NO_FORECASTS_YET)
             parts.append(only_for(detail.symbol, paragraph(f"{detail.symbol}: {why}")))
             continue
         newest = detail.fan.issues["issued_at"].max()
@@ -203,7 +198,7 @@ def tell_age(overview: Overview, detail: Detail) -> str:
 def explain_serving(overview: Overview, found: list[Detail]) -> str:
     """Return section 6: what is served and why."""
     if overview.scores.is_empty():
-        return paragraph(why_no_scores(overview), "lead")
+        return paragraph(NO_SCORES_YET, "lead")
     lead = "Each midnight, UTC, the models' weights in the blend are set anew from this symbol's own past forecasts. The blend is served where its record has beaten the price that stays by more than its own uncertainty over the long run and has not turned bad over the newest weeks; the price that stays is served elsewhere. In times of wild volatility it is served only while there is a record of such times that has not turned bad."
     parts = [paragraph(lead, "lead")]
     for detail in found:

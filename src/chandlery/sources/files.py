@@ -8,9 +8,11 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from chandlery.config import ReadingSettings, normalise_symbol, parse_interval
 from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
+from chandlery.grid import Grid
 from chandlery.schema import FIRST_CANDLE
 from chandlery.sources.documents import iter_elements
 from chandlery.sources.layout import Layout, recognise
@@ -18,7 +20,7 @@ from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_j
 from chandlery.sources.rows import MonthRows, Room
 from chandlery.sources.rules import DAY, REASON_LIST, judge
 from chandlery.sources.series import Series
-from chandlery.sources.spacing import MIN_CANDLES, find_interval
+from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, find_share
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, list_members, open_text
 from chandlery.sources.symbols import find_symbol, match_layout
 
@@ -53,16 +55,19 @@ class Peek:
     """What a file's first rows tell.
 
     Args:
-        symbol: Whose candles.
-        interval_seconds: Of the candles; None where they are too few to tell.
         layout_words: How it is laid out.
-        first_ms: The earliest time among them; None where none is readable.
+        times: Times that could be those of candles (ms), in the order of the file, int64 (n,).
+        given: The interval that is set by hand, in seconds; None where none is.
     """
 
-    symbol: str
-    interval_seconds: int | None
     layout_words: str
-    first_ms: int | None = None
+    times: NDArray[np.int64]
+    given: int | None = None
+
+    @property
+    def first_ms(self) -> int | None:
+        """The earliest of the times; None where there is none."""
+        return int(self.times.min()) if self.times.size else None
 
 
 @dataclass
@@ -73,7 +78,7 @@ class FileRows:
         raw: The file.
         symbol: Whose candles.
         layout_words: How it is laid out.
-        interval_seconds: Of the candles.
+        grid: When its candles open.
         sha256: Of the object's bytes.
         rows_read: Data rows in the file.
         accepted: row, open_time, open, high, low, close, volume of those that obey every rule.
@@ -83,7 +88,7 @@ class FileRows:
     raw: RawFile
     symbol: str
     layout_words: str
-    interval_seconds: int
+    grid: Grid
     sha256: str
     rows_read: int
     accepted: MonthRows
@@ -205,32 +210,29 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Peek
     head = next(text.chunks(4 * HEAD_BYTES), b"")
     layout = recognise(head[:HEAD_BYTES], raw.source, settings)
     by_hand = match_layout(raw.source, settings)
-    symbol = find_symbol(raw.source, settings)
-    if by_hand and by_hand.interval:
-        return Peek(symbol, parse_interval(by_hand.interval), layout.words)
     if layout.form == "document":
         elements = next(iter_elements(head, layout, raw.source, whole=False), b"")
         batch = parse_elements(elements, layout)
     else:
         batch = (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
-    times = _plausible(batch.fields, raw)
-    return Peek(symbol, find_interval(times) if len(times) >= MIN_CANDLES else None, layout.words, int(times.min()) if times.size else None)
+    given = parse_interval(by_hand.interval) if by_hand and by_hand.interval else None
+    return Peek(layout.words, _plausible(batch.fields, raw), given)
 
 
-def _plausible(fields: pl.DataFrame, raw: RawFile) -> np.ndarray:
+def _plausible(fields: pl.DataFrame, raw: RawFile) -> NDArray[np.int64]:
     """Return the times that could be those of candles."""
-    times = fields["time"].drop_nulls().to_numpy()
+    times: NDArray[np.int64] = fields["time"].drop_nulls().to_numpy()
     return times[(times >= FIRST_CANDLE.timestamp() * 1000) & (times <= (raw.modified_at + DAY).timestamp() * 1000)]
 
 
-def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, interval_seconds: int | None = None, room: Room | None = None) -> FileRows:
+def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, grid: Grid, room: Room | None = None) -> FileRows:
     """Return a file's rows, judged one by one.
 
     Args:
         stream: The object, seekable; left open, and needed open until the rows are settled.
         raw: What it is.
         settings: How to read it.
-        interval_seconds: What the other files of the source hold: used where this one has fewer than 100 candles.
+        grid: When its candles open.
         room: How much memory its rows may take, together with those of other files.
 
     Raises:
@@ -238,19 +240,17 @@ def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, interva
     """
     text = _Text(stream, raw, settings)
     by_hand = match_layout(raw.source, settings)
-    seconds = parse_interval(by_hand.interval) if by_hand and by_hand.interval else 0
     count, symbols = 0, set[str]()
     series: Series | None = None
     accepted = MonthRows(room)
     bad: list[pl.DataFrame] = []
     for batch in text.batches():
-        if not seconds:
-            times = _plausible(batch.fields, raw)
-            seconds = interval_seconds if interval_seconds and len(times) < MIN_CANDLES else find_interval(times) or interval_seconds or 60
-        series = series or Series(raw.source, seconds, settings.max_rejected_share, is_given=bool(by_hand and by_hand.interval))
+        if series is None:
+            _check_offset(_plausible(batch.fields, raw), grid, raw)
+        series = series or Series(raw.source, grid, settings.max_rejected_share, is_given=bool(by_hand and by_hand.interval))
         fields = batch.fields.with_columns(row=pl.int_range(count + 1, count + batch.fields.height + 1, dtype=pl.Int64))
         symbols = _gather_symbols(symbols, fields, raw)
-        good, refused = judge(fields, seconds, raw.modified_at)
+        good, refused = judge(fields, grid, raw.modified_at)
         series.add(good["open_time"].to_physical().to_numpy(), refused)
         accepted.add(good)
         if refused.height:
@@ -261,7 +261,19 @@ def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, interva
         raise SourceError(f"{raw.source} holds no row", "candles", "remove the file, or fetch it again")
     rejects = pl.concat(bad) if bad else pl.DataFrame(schema=REJECTS)
     series.check(count, accepted)
-    return FileRows(raw, find_symbol(raw.source, settings), text.layout.words, seconds, text.hashing.sha256(), count, accepted, rejects, text)
+    return FileRows(raw, find_symbol(raw.source, settings), text.layout.words, grid, text.hashing.sha256(), count, accepted, rejects, text)
+
+
+def _check_offset(times: NDArray[np.int64], grid: Grid, raw: RawFile) -> None:
+    """Check that candles of a file open where those of its series do.
+
+    Raises:
+        SourceError: Nearly all of them open at another time.
+    """
+    other = Grid(grid.seconds, find_offset(times, grid.seconds))
+    if other != grid and find_share(other, times) >= NEARLY_ALL:
+        found = f"{raw.source} holds candles of {describe_grid(other)}, and the series those of {describe_grid(grid)}"
+        raise SourceError(found, "candles of a series that open at the same times", "ingest it into another lake")
 
 
 def _gather_symbols(symbols: set[str], fields: pl.DataFrame, raw: RawFile) -> set[str]:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from chandlery.config import to_interval_text
 from chandlery.errors import SourceError
+from chandlery.grid import Grid
 from chandlery.sources.rows import MonthRows
 from chandlery.sources.spacing import MIN_CANDLES
 
@@ -20,13 +21,13 @@ class Series:
 
     Args:
         source: Its name.
-        interval_seconds: Of its candles.
+        grid: When its candles open.
         max_rejected_share: The share of rows that may be refused.
         is_given: Whether somebody has set the interval by hand.
     """
 
-    def __init__(self, source: str, interval_seconds: int, max_rejected_share: float, *, is_given: bool) -> None:
-        self._source, self._seconds, self._share, self._is_given = source, interval_seconds, max_rejected_share, is_given
+    def __init__(self, source: str, grid: Grid, max_rejected_share: float, *, is_given: bool) -> None:
+        self._source, self._grid, self._share, self._is_given = source, grid, max_rejected_share, is_given
         self._off_grid = 0
         self._seen = 0
         self._last = np.empty(0, np.int64)  # steps before the next
@@ -42,7 +43,7 @@ class Series:
         """
         if refused.height:
             self._off_grid += refused.filter(pl.col("reasons").list.contains("off_grid_time")).height
-        steps = np.concatenate([self._last, times // (self._seconds * 1_000)])
+        steps = np.concatenate([self._last, self._grid.steps_of(times)])
         self._ascends = self._ascends and bool((np.diff(steps[max(self._last.size - 1, 0) :]) > 0).all())
         if not self._is_given and self._mixed is None:
             self._mixed = self._find_other_interval(steps)
@@ -56,8 +57,8 @@ class Series:
             aligned = running[BLOCK:] - running[:-BLOCK]
             if (aligned > ALIGNED).any():
                 place = int(np.argmax(aligned > ALIGNED))
-                spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * self._seconds
-                own = to_interval_text(self._seconds)
+                spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * self._grid.seconds
+                own = to_interval_text(self._grid.seconds)
                 return SourceError(
                     f"{self._source} mixes candles of {own} with candles of {to_interval_text(spacing)} from about row {self._seen - self._last.size + place + 1}",
                     "one interval a file",
@@ -75,7 +76,7 @@ class Series:
         Raises:
             SourceError: It mixes intervals or symbols.
         """
-        own = to_interval_text(self._seconds)
+        own = to_interval_text(self._grid.seconds)
         if count >= MIN_CANDLES and self._off_grid > self._share * count and not self._is_given:
             raise SourceError(
                 f"{self._source} holds candles of {own}, and {self._off_grid} of {count} rows between them",

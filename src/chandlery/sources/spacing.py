@@ -1,44 +1,114 @@
-"""The interval of a file's candles, by how its times are spaced."""
+"""The interval of a file's candles and the grid that they open on, by how its times are spaced."""
+
+import datetime as dt
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MIN_CANDLES", "find_interval"]
+from chandlery.config import to_interval_text
+from chandlery.grid import Grid
 
-MIN_CANDLES = 100
-SECOND_MS, MINUTE_MS = 1_000, 60_000
-STANDARD = (1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 120, 180, 240, 360, 480, 720, 1440, 10_080)  # minutes
-SAMPLE = 50_000
+__all__ = ["MIN_CANDLES", "NEARLY_ALL", "Spacing", "describe_grid", "find_offset", "find_problem", "find_share", "measure_spacing"]
+
+MIN_CANDLES = 100  # of so many, a few that are off the grid are errors of the file and not evidence
+LEAST_SPACINGS = 3
 NEARLY_ALL = 0.9
+SECOND_MS = 1_000
+HOUR = 3_600
+LONGEST_SECONDS = 7 * 86_400
+SHORTEST_MONTH, LONGEST_MONTH = 28, 31
+DAY_SECONDS, DAY_MS = 86_400, 86_400_000
+SAMPLE = 50_000
 
 
-def find_interval(times: NDArray[np.int64]) -> int:
-    """Return the interval in seconds: the commonest spacing; where that does not fit the times, or they are few, the widest usual one that does; 0 where nothing tells.
+@dataclass(frozen=True)
+class Spacing:
+    """How times are spaced.
 
-    Intervals that are no whole minutes are only believed where many times are none.
+    Args:
+        grid: The commonest spacing and its offset; None where there are fewer than two times.
+        is_clear: Whether the times leave no doubt about it.
+        problem: What is wrong with this spacing, whatever else is known; empty if nothing is.
+    """
+
+    grid: Grid | None
+    is_clear: bool = False
+    problem: str = ""
+
+
+def measure_spacing(times: NDArray[np.int64]) -> Spacing:
+    """Return how times are spaced.
+
+    The commonest spacing is the interval; it is clear if at least 100 times lie on its grid but for a tenth, or if of
+    fewer times at least three spacings, and half of all, are equal to it and the others are multiples.
 
     Args:
         times: Milliseconds, in any order.
 
     Example:
-        >>> find_interval(np.arange(200) * 1_800_000), find_interval(np.arange(200) * 1_000)
-        (1800, 1)
+        >>> measure_spacing(np.arange(200) * 1_800_000)
+        Spacing(grid=Grid(seconds=1800, offset=0), is_clear=True, problem='')
     """
-    times = times[:SAMPLE]
-    if len(times) >= MIN_CANDLES and (times % MINUTE_MS == 0).mean() < NEARLY_ALL:
-        seconds = np.unique(times[times % SECOND_MS == 0]) // SECOND_MS
-        if len(seconds) > NEARLY_ALL * len(np.unique(times)) and (seconds % (commonest := find_commonest(seconds)) == 0).mean() > NEARLY_ALL:
-            return commonest
-    times = np.unique(times[times % MINUTE_MS == 0]) // MINUTE_MS
-    if len(times) < 2:  # noqa: PLR2004 - a spacing needs two
-        return 0
-    commonest = find_commonest(times)
-    if len(times) >= MIN_CANDLES and (times % commonest == 0).mean() > NEARLY_ALL:
-        return 60 * commonest
-    return 60 * max(minutes for minutes in STANDARD if minutes == 1 or (minutes <= commonest and (times % minutes == 0).mean() > NEARLY_ALL))
-
-
-def find_commonest(times: NDArray[np.int64]) -> int:
-    """Return the commonest spacing of ascending times; of several, the shortest."""
+    times = np.unique(times[:SAMPLE])
     spacings, counts = np.unique(np.diff(times), return_counts=True)
-    return int(spacings[np.argmax(counts)])
+    if not spacings.size:
+        return Spacing(None)
+    if times.size > LEAST_SPACINGS and np.median(np.diff(times)) > LONGEST_SECONDS * SECOND_MS:
+        return Spacing(None, problem=describe_long(float(np.median(np.diff(times))) / DAY_MS))
+    commonest, count = int(spacings[np.argmax(counts)]), int(counts.max())
+    is_regular = count >= LEAST_SPACINGS and 2 * count >= counts.sum()
+    if commonest % SECOND_MS:
+        problem = f"its times are {commonest} ms apart, which is no whole number of seconds" if is_regular else ""
+        return Spacing(None, problem=problem)
+    seconds = commonest // SECOND_MS
+    grid = Grid(seconds, find_offset(times, seconds))
+    few_agree = is_regular and bool((spacings % commonest == 0).all())
+    is_clear = find_share(grid, times) >= NEARLY_ALL if times.size >= MIN_CANDLES else few_agree
+    return Spacing(grid, is_clear, find_problem(grid) if is_clear else "")
+
+
+def describe_long(days: float) -> str:
+    """Return what is wrong with candles that last longer than a week."""
+    if SHORTEST_MONTH <= days <= LONGEST_MONTH:
+        return "its candles last a month, and months are not of equal length: they are not supported"
+    return f"its times are {days:g} days apart, and a week is the longest candle that is supported"
+
+
+def find_offset(times: NDArray[np.int64], seconds: int) -> int:
+    """Return how many seconds after a whole multiple of the interval most times lie; of several, the smallest.
+
+    Example:
+        >>> find_offset(np.array([345_600_000, 950_400_000]), 604_800)
+        345600
+    """
+    offsets, counts = np.unique(times % (seconds * SECOND_MS) // SECOND_MS, return_counts=True)
+    return int(offsets[np.argmax(counts)]) if offsets.size else 0
+
+
+def find_problem(grid: Grid) -> str:
+    """Return what is wrong with a grid; empty if nothing is."""
+    if grid.offset and grid.seconds < HOUR and HOUR % grid.seconds == 0:
+        return f"its times lie {grid.offset} s after each full {to_interval_text(grid.seconds)}, where no candle opens"
+    if grid.offset % 60:
+        return f"its times lie {grid.offset % 60} s after a full minute, so that they may be the ends of candles"
+    return ""
+
+
+def find_share(grid: Grid, times: NDArray[np.int64]) -> float:
+    """Return the share of times (ms) at which candles of a grid open; 0 where there are none."""
+    return float(((times - grid.offset * SECOND_MS) % grid.step_ms == 0).mean()) if times.size else 0.0
+
+
+def describe_grid(grid: Grid) -> str:
+    """Return a grid in words.
+
+    Example:
+        >>> describe_grid(Grid(60)), describe_grid(Grid(604_800, 345_600)), describe_grid(Grid(86_400, 18_000))
+        ('1m', '10080m that open on Monday', '1440m that open at 05:00')
+    """
+    opens = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=grid.offset)  # noqa: DTZ001 - in UTC, and only shown
+    clock = f" at {opens:%H:%M}" if grid.offset % DAY_SECONDS else ""
+    day = f" on {opens:%A}" if grid.seconds == LONGEST_SECONDS else ""
+    days = f" {grid.offset // DAY_SECONDS} days after the full interval" if grid.offset >= DAY_SECONDS and not day else ""
+    return to_interval_text(grid.seconds) + (f" that open{days}{day}{clock}" if grid.offset else "")

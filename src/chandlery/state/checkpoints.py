@@ -1,7 +1,7 @@
 """Where a forecast run can resume: at the newest checkpoint whose past is unchanged.
 
 A checkpoint at midnight *c* holds all states as of *c*. It depends on the candles before *c* plus one
-lead (the longest horizon in whole days: labels of rows before *c* reach that far), on the gaps that
+lead (the longest label in whole days: labels of rows before *c* reach that far), on the gaps that
 begin before then, and on whether the symbol has traded up to then, since a label is unknown until the
 newest candle of its symbol closes at or after the target. Its fingerprint is a hash of exactly these, so
 its validity is decided by content: new rows, changed rows and new symbols need no separate records.
@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.grid import DAY_MS
+from chandlery.grid import DAY_MS, Grid
 from chandlery.state.paths import day_name
 
 __all__ = [
@@ -72,7 +72,7 @@ class Marked:
     Args:
         symbol: The symbol.
         candles: Hash of its candles.
-        first_day: First UTC day with a candle, since 1970.
+        first_day: UTC day on which its first candle closes, since 1970.
         newest_ms: close_time of the newest candle.
         marks: From `mark_past`, by day of the checkpoint.
     """
@@ -101,14 +101,14 @@ class Span:
     stop_ms: int
 
 
-def lead_days(horizons: tuple[int, ...]) -> int:
-    """Return the longest of the horizons (minutes) in days, rounded up: the embargo before each fit.
+def lead_days(reach: int) -> int:
+    """Return the longest label (in minutes) in days, rounded up: the embargo before each fit.
 
     Example:
-        >>> lead_days((1, 60)), lead_days((2880,))
+        >>> lead_days(60), lead_days(2880)
         (1, 2)
     """
-    return -(-max(horizons) // 1440)
+    return -(-reach // 1440)
 
 
 def digest_days(candles: pl.DataFrame) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
@@ -131,14 +131,14 @@ def digest_days(candles: pl.DataFrame) -> tuple[NDArray[np.int32], NDArray[np.ui
     return days[firsts], np.add.reduceat(mixed, firsts) if times.size else mixed
 
 
-def mark_past(past: Past, day: int, lead: int, interval_minutes: int) -> str:
+def mark_past(past: Past, day: int, lead: int, grid: Grid) -> str:
     """Return the hash of what a symbol's states at a midnight depend on; empty if the symbol begins later.
 
     Args:
         past: Of the symbol.
         day: Of the checkpoint.
         lead: From `lead_days`.
-        interval_minutes: Length of a candle.
+        grid: The lake's.
     """
     edge = day + lead
     count = int(np.searchsorted(past.days, edge))
@@ -148,7 +148,7 @@ def mark_past(past: Past, day: int, lead: int, interval_minutes: int) -> str:
     digest = hashlib.blake2b(f"{day}:{lead}:{reaches}".encode(), digest_size=16)
     digest.update(past.days[:count].tobytes())
     digest.update(past.digests[:count].tobytes())
-    digest.update(past.barriers[past.barriers[:, 0] < edge * 1440 // interval_minutes].tobytes())
+    digest.update(past.barriers[past.barriers[:, 0] < grid.step_at(edge)].tobytes())
     return digest.hexdigest()
 
 
@@ -186,7 +186,7 @@ def select_days(first_day: int, newest: Iterable[int], lead: int, held: Iterable
     """Return the days to mark in every symbol's past: those of stored checkpoints, and of those that a run may make.
 
     Args:
-        first_day: The first with a candle of any symbol.
+        first_day: The first on which a candle of any symbol closes.
         newest: close_time of each symbol's newest candle, in ms.
         lead: From `lead_days`.
         held: Days of the stored checkpoints.

@@ -18,7 +18,7 @@ STAGES = {
     "ingest": 3,  # raw files to candles, rejects and ledger
     "gaps": 3,
     "market": 2,
-    "gather": 4,  # features, labels and the choice of training rows
+    "gather": 6,  # features, labels and the choice of training rows
     "fit": 2,  # training pools and fitting; each model also has a version of its own
     "forecast": 7,  # predictions, the choice of what is served, and intervals
     "scores": 3,

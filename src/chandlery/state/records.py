@@ -18,6 +18,8 @@ __all__ = [
     "Archive",
     "FileRecord",
     "Ingested",
+    "Pair",
+    "SeriesSummary",
     "Summary",
     "SymbolSummary",
     "candles_fingerprint",
@@ -29,7 +31,7 @@ __all__ = [
     "write_summary",
 ]
 
-VERSION = 3
+VERSION = 4
 
 
 class FileRecord(msgspec.Struct, frozen=True):
@@ -87,23 +89,21 @@ class SymbolSummary(msgspec.Struct, frozen=True):
     """What the driver needs to know of a symbol.
 
     Args:
-        fingerprint: Of its files, the settings and the code, as of its last ingest.
+        is_whole: Whether its last ingest came to its end.
         candles: Hash of its candles; empty if it has none.
         first_day: First UTC day with a candle, since 1970; None if it has none.
         newest_ms: close_time of its newest candle; 0 if it has none.
         years: Calendar years for which it has candles.
-        newest_file_ms: When the newest of its files was modified; newer files have to be read.
         problems: Why files were refused, as messages.
         gone: Whether it holds rows of files that are gone from the source.
         held_back: How many of its files were read under other settings.
     """
 
-    fingerprint: str
+    is_whole: bool
     candles: str = ""
     first_day: int | None = None
     newest_ms: int = 0
     years: list[int] = []
-    newest_file_ms: int = 0
     problems: list[str] = []
     gone: bool = False
     held_back: int = 0
@@ -116,29 +116,59 @@ class Archive(msgspec.Struct, frozen=True):
     members: list[str] | None
 
 
+class SeriesSummary(msgspec.Struct, frozen=True):
+    """What the driver needs to know of a series.
+
+    Args:
+        symbols: By symbol.
+        gaps: `gaps_fingerprint` of the published gaps.
+        forecast: `candles_fingerprint` of the published forecasts.
+        base: Hash of the settings, stage versions and libraries that the forecasts depend on.
+        code: Stage versions and libraries that they depend on, by name.
+        checkpoints: Fingerprint of each complete checkpoint, by the name of its day.
+        forecasts: How many objects the table of forecasts has.
+    """
+
+    symbols: dict[str, SymbolSummary] = {}
+    gaps: str = ""
+    forecast: str = ""
+    base: str = ""
+    code: dict[str, str] = {}
+    checkpoints: dict[str, str] = {}
+    forecasts: int = 0
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """What the driver needs to know of the files of one symbol of an exchange, whatever their intervals.
+
+    Args:
+        fingerprint: Of its files, the settings and the code, as of its last ingest; empty while that is under way.
+        newest_file_ms: When the newest of its files was modified; newer files have to be read.
+        unassigned: Files whose interval is not known, by source.
+    """
+
+    fingerprint: str
+    newest_file_ms: int = 0
+    unassigned: list[str] = []
+
+
 class Summary(msgspec.Struct, frozen=True):
     """The state of the lake after the last run: one small object that shows whether there is anything to do.
 
     Args:
-        symbols: By symbol.
+        series: By name of the series.
+        pairs: By exchange and symbol, as in kraken/LTCUSD; under the empty name, files whose symbol is not known.
+        unassigned: Why files that belong to no series are refused, as messages.
         archives: By path below the source.
-        gaps: `gaps_fingerprint` of the published gaps.
-        forecast: `candles_fingerprint` of the published forecasts.
-        base: Hash of the settings, stage versions and libraries that the forecasts depend on.
-        code: Stage versions and libraries by name, as of the last run of each stage.
-        checkpoints: Fingerprint of each complete checkpoint, by the name of its day.
-        forecasts: How many objects the table of forecasts has.
+        code: Stage versions and libraries that ingest depends on, by name.
         version: Of this format.
     """
 
-    symbols: dict[str, SymbolSummary] = {}
+    series: dict[str, SeriesSummary] = {}
+    pairs: dict[str, Pair] = {}
+    unassigned: list[str] = []
     archives: dict[str, Archive] = {}
-    gaps: str = ""
-    forecast: str = ""
-    base: str = ""
-    code: dict[str, dict[str, str]] = {}
-    checkpoints: dict[str, str] = {}
-    forecasts: int = 0
+    code: dict[str, str] = {}
     version: int = VERSION
 
 
@@ -151,12 +181,12 @@ def hash_candles(held: Ingested) -> str:
     )
 
 
-def candles_fingerprint(summary: Summary) -> str:
+def candles_fingerprint(summary: SeriesSummary) -> str:
     """Return the hash of the candles of all symbols together."""
     return fingerprint({symbol: held.candles for symbol, held in summary.symbols.items() if held.candles})
 
 
-def gaps_fingerprint(summary: Summary) -> str:
+def gaps_fingerprint(summary: SeriesSummary) -> str:
     """Return the hash of what gaps depend on: the candles of all symbols, and the code that classifies gaps."""
     return fingerprint(candles_fingerprint(summary), name_code(("gaps",)))
 

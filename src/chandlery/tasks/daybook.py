@@ -23,7 +23,7 @@ class DayBook:
     """
 
     def __init__(self, lake: Lake, held: Ingested) -> None:
-        self._step_ms, self._held = lake.interval_seconds * 1_000, held
+        self._grid, self._held = lake.grid, held
         self._years: list[int] = []
         self._days: list[np.ndarray] = []
         self._digests: list[np.ndarray] = []
@@ -37,7 +37,7 @@ class DayBook:
                 days, digests = digest_days(frame)
                 self._days.append(days)
                 self._digests.append(digests)
-                self._traded.append(Traded.of(frame["open_time"].dt.epoch("ms").to_numpy() // self._step_ms))
+                self._traded.append(Traded.of(self._grid.steps_of(frame["open_time"].dt.epoch("ms").to_numpy())))
             yield frame
 
     def remember(self, files: list[FileRecord], lost: Arrays) -> Ingested:
@@ -52,7 +52,7 @@ class DayBook:
         for year in self._years:
             stays[cut_year(held_days.astype(np.int64) * DAY_MS, year)] = False
             first, last = year_edges(year)
-            traded = traded.without(-(-first // self._step_ms), -(-last // self._step_ms))
+            traded = traded.without(self._grid.first_at(first), self._grid.first_at(last))
         days = np.concatenate([held_days[stays], *self._days])
         digests = np.concatenate([self._held.digests[stays], *self._digests])
         order = np.argsort(days, kind="stable")

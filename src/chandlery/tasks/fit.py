@@ -160,7 +160,10 @@ def read_earlier(task: FitTask) -> dict[str, dict[str, list[Fitted]]]:
 
 
 def fit_each(task: FitTask) -> Iterator[tuple[str, Fitted]]:
-    """Yield what each refit learns: what is common to all symbols, and what is learned of each alone, with its symbol."""
+    """Yield what each refit learns: what is common to all symbols, and what is learned of each alone, with its symbol.
+
+    A model that has too few rows to learn from is not fitted: it predicts nothing until a later refit.
+    """
     models = open_models(task.models, task.work.extensions)
     if not models:
         return
@@ -171,7 +174,7 @@ def fit_each(task: FitTask) -> Iterator[tuple[str, Fitted]]:
         pool.advance(refit)
         for model in models:
             training = pool.training(model) if model.name in names else None
-            if training is None:
+            if training is None or training.rows < getattr(model, "least_rows", 1):
                 continue
             check_split(model.name, refit, buckets.read, training)
             rows_of = training.rows_by_symbol()

@@ -37,7 +37,8 @@ class GapsTask:
 def measure_all(task: ActivityTask) -> int:
     """Put how many symbols traded at each step; return the number of symbols."""
     held = task.lake.store.ask_ahead(lambda symbol: hold_ingested(task.lake, symbol).traded, task.symbols)
-    activity = combine_activity((measure_activity(traded, task.lake.interval_seconds) for traded in held), task.lake.interval_seconds)
+    grid = task.lake.grid
+    activity = combine_activity((measure_activity(traded, grid) for traded in held), grid)
     task.lake.guard()
     put_arrays(task.lake.store, Paths.of(task.lake).activity, activity.to_arrays())
     return len(task.symbols)
@@ -50,7 +51,7 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     assert activity is not None  # noqa: S101 - measure_all put it in this stage
     keys = {**lake.keys, "symbol": symbol}
     held, content = lake.store.together(lambda: hold_ingested(lake, symbol), lambda: lake.get("gaps", keys))
-    return symbol, lake.replace("gaps", keys, content, find_gaps(held.traded, lake.interval_seconds, activity))
+    return symbol, lake.replace("gaps", keys, content, find_gaps(held.traded, lake.grid, activity))
 
 
 def read_activity(lake: Lake) -> Activity | None:

@@ -76,8 +76,8 @@ class MarketGate:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        starts = [block.start for block in work.blocks()]
-        self._starts = {*sorted(starts, key=lambda start: hash_of("market", start))[:BY_HASH], starts[-1]}
+        starts = [block.start for block in work.blocks() if block.start < block.stop]
+        self._starts = {*sorted(starts, key=lambda start: hash_of("market", start))[:BY_HASH], *starts[-1:]}
 
     def look(self, block: Block, before: MarketState, candles: list[CandleBlock], market: MarketBlock) -> None:
         """Compare a block's market with what comes out of its candles where each piece of them ends what is known.
@@ -85,15 +85,15 @@ class MarketGate:
         Raises:
             LawError: A value differs; it names the culprit.
         """
-        if block.start not in self._starts:
+        if block.start not in self._starts or block.start == block.stop:
             return
-        minutes, state, start = self._work.rules.interval_minutes, before, block.start
+        grid, state, start = self._work.rules.grid, before, block.start
         random = np.random.default_rng(hash_of("market", block.start))
-        for cut in np.unique(random.integers(block.start + 1, block.stop, CUTS)).tolist():
-            again, state = run_market(state, [cut_candles(piece, start, cut) for piece in candles], start, cut, minutes)
+        for cut in np.unique(random.integers(block.start + 1, block.stop, CUTS, endpoint=True)).tolist():
+            again, state = run_market(state, [cut_candles(piece, start, cut) for piece in candles], start, cut, grid)
             full = cut_market(market, start, cut)
             parts = [(f"market {name}", getattr(full, name), getattr(again, name)) for name in ("log_close", "sigma", "signals", "index")]
-            compare(Witness("all", cut * minutes * 60_000), parts)
+            compare(Witness("all", grid.open_ms(cut)), parts)
             start = cut
 
 
@@ -215,10 +215,10 @@ class SymbolGate:
         return dense
 
     def _witness(self, cut: int) -> Witness:
-        return Witness(self._symbol, cut * self._pass.work.rules.interval_minutes * 60_000)
+        return Witness(self._symbol, self._pass.work.rules.grid.open_ms(cut))
 
     def _look_at_labels(self, passed: Passed, target: NDArray[np.float32] | None) -> None:
-        """Look the labels of a block's rows up again."""
+        """Look the labels of a block's rows up again, and which of the rows may train."""
         rows, candles = passed.rows, self._pass.candles
         crossed = self._pass.barriers
         for place, horizon in enumerate(self._pass.work.rules.horizon_steps):
@@ -229,11 +229,19 @@ class SymbolGate:
             for found, wanted in pairs:
                 if not np.array_equal(found, wanted, equal_nan=True):
                     row = int(np.flatnonzero((found != wanted) & ~(np.isnan(found) & np.isnan(wanted)))[-1])
+                    issued = moment(self._witness(int(rows.step[row]) + 1).cut_ms)
+                    minutes = self._pass.work.rules.horizons[place]
                     raise LawError(
-                        f"label {self._pass.work.rules.horizons[place]}m of {self._symbol} issued at {moment(self._witness(int(rows.step[row]) + 1).cut_ms)} is {found[row]}",
-                        f"{wanted[row]}: the last close at the target time, where the target is past and no gap lies before it",
+                        f"label {minutes}m of {self._symbol} issued at {issued} is {found[row]}",
+                        f"{wanted[row]}: the last close at the target time, where the target is past and no gap lies "
+                        "before it",
                         "look for what shifts labels, or builds them across gaps; no forecasts were published",
                     )
+        if target is not None:
+            reach = self._pass.work.rules.reach_steps
+            known = np.isfinite(look_up_labels(candles.step, candles.close, passed.place, reach, crossed))
+            parts = [("choice of training rows", self._pass.is_known[passed.place], known)]
+            compare(self._witness(passed.block.stop), parts)
 
     def look_at_gaps(self) -> None:
         """Compare the gaps with what is found when a candle that ends one of them is the newest of all.
@@ -246,11 +254,11 @@ class SymbolGate:
         if measured is None or full.size == 0:
             return
         cut = int(full[hash_of(self._symbol, 0) % full.shape[0], 1]) + 1
-        known, seconds = step[: np.searchsorted(step, cut)], self._lake.interval_seconds
+        known, grid = step[: np.searchsorted(step, cut)], self._lake.grid
         activity = replace(measured, traded=measured.traded.copy())
         activity.traded[max(cut - activity.start, 0) :] = 0
         activity.traded.setflags(write=False)  # as what was read: kernels are compiled for one kind of array
-        again = barriers(find_gaps(Traded.of(known), seconds, activity), seconds)
+        again = barriers(find_gaps(Traded.of(known), grid, activity), grid)
         compare(self._witness(cut), [("gap kind", full[full[:, 1] < cut], again)])
 
 
@@ -274,30 +282,35 @@ class ModelGate:
             LawError: A model saw later rows, or is younger than what it predicts.
         """
         work, rows = self._pass.work, passed.rows
-        minutes = work.rules.interval_minutes
-        open_ms = passed.block.start * minutes * 60_000
-        known = [int(np.searchsorted(fit.refit_ms, open_ms, side="right")) for fit in self._fits]
+        if rows.step.size == 0:
+            return
+        grid = work.rules.grid
+        close_ms = grid.close_ms(passed.block.start)
+        known = [int(np.searchsorted(fit.refit_ms, close_ms, side="left")) for fit in self._fits]
         for fit, count in zip(self._fits, known, strict=True):
-            used, source = fit.newest_before(open_ms), fit.parts[count - 1] if count else None
-            where = f"split of model {fit.model.name}: {self._pass.symbol} at {moment(open_ms)} is predicted by"
+            used, source = fit.newest_before(close_ms), fit.parts[count - 1] if count else None
+            where = f"split of model {fit.model.name}: {self._pass.symbol} at {moment(close_ms)} is predicted by"
             if used is not (fit.artefacts[count - 1] if count else None):
                 raise LawError(f"{where} another fit", "the newest that is older", "look for what chooses fits by later ones")
             if source is not None and source != (wanted := (moment(int(fit.refit_ms[count - 1]))[:10], self._pass.symbol)):
                 raise LawError(f"{where} what was learned of {source[1]} at {source[0]}", f"of {wanted[1]} at {wanted[0]}", "look for what joins a fit's parts")
-        if passed.block.start not in self._starts or rows.step.size == 0:
+        if passed.block.start not in self._starts:
             return
         seed = hash_of(self._pass.symbol, passed.block.start)
-        ends = [(day.start, day.start + int(pick_rows(seed + place, rows.close[day], 2)[-(place % 2)])) for place, day in enumerate(slice_days(rows.step, work.steps(1)))]
+        ends = [
+            (day.start, day.start + int(pick_rows(seed + place, rows.close[day], 2)[-(place % 2)]))
+            for place, day in enumerate(slice_days(rows.step, grid))
+        ]
         at = np.concatenate([np.arange(first, end + 1) for first, end in ends])
         part = FeatureRows(*(getattr(rows, name)[at] for name in ("step", "close", "sigma", "weight", "ready", "values")))
         fits = [replace(fit, model=self._unseen[fit.model.name], refit_ms=fit.refit_ms[:count], artefacts=fit.artefacts[:count]) for fit, count in zip(self._fits, known, strict=True)]
         try:
-            again = predict_rows(fits, self._pass.plan.names, part, minutes)
+            again = predict_rows(fits, self._pass.plan.names, part, grid)
         except Exception as error:
             own = ", ".join(name for name in self._unseen if name not in BUILT_IN_MODELS)
             raise LawError(f"model {own} knows more than its artefact: loaded afresh, it fails with {error!r}", "the same predictions", KEEP_NOTHING) from error
         close = np.isclose(predictions[at], again, rtol=CLOSE, atol=CLOSE, equal_nan=True)
         if not close.all():
             row, place = np.argwhere(~close)[-1]
-            witness = Witness(self._pass.symbol, int(part.step[row] + 1) * minutes * 60_000)
+            witness = Witness(self._pass.symbol, grid.close_ms(int(part.step[row])))
             compare(witness, [(f"model {self._fits[place].model.name}", predictions[at][row : row + 1, place], again[row : row + 1, place])])

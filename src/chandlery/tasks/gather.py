@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.features import FeatureRows
+from chandlery.grid import Grid
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, Witness, compare
 from chandlery.models import Model, Sample, Sums, add_rows, open_models
@@ -54,9 +55,9 @@ def hash_rows(symbol: str, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
     return keys
 
 
-def trains(symbol: str, steps: NDArray[np.int64], interval_minutes: int) -> NDArray[np.bool_]:
+def trains(symbol: str, steps: NDArray[np.int64], grid: Grid) -> NDArray[np.bool_]:
     """Return which candles are trained on, by their hash: a share of those of short intervals, all of long ones."""
-    share = min(1.0, ROWS_PER_MINUTE * interval_minutes)
+    share = min(1.0, ROWS_PER_MINUTE * grid.minutes)
     highest = np.iinfo(np.uint64).max
     limit = np.uint64(share * 2**53) * np.uint64(2**11) if share < 1.0 else highest
     return hash_rows(symbol, steps) <= limit
@@ -73,8 +74,8 @@ def targets_of(symbol_pass: SymbolPass, passed: Passed) -> NDArray[np.float32]:
 class Bucket:
     """Sums for the models that learn from sums, and a sample of rows for the others."""
 
-    def __init__(self, name: str, symbol: str, day_steps: int, arrays: Arrays | None = None) -> None:
-        self.name, self.symbol, self.day_steps = name, symbol, day_steps
+    def __init__(self, name: str, symbol: str, grid: Grid, arrays: Arrays | None = None) -> None:
+        self.name, self.symbol, self.grid = name, symbol, grid
         self.sums: dict[str, Sums] = {}
         self.sample: Sample | None = None
         self.newest = -1  # step of the newest row used
@@ -84,12 +85,27 @@ class Bucket:
             self.sums = {name: sums for name in names if (sums := Sums.from_arrays(arrays, name))}
             self.sample = Sample.from_arrays(arrays) if "sample.key" in arrays else None
 
-    def add(self, models: list[Model], names: tuple[str, ...], rows: FeatureRows, target: NDArray[np.float32]) -> int:
-        """Add the rows whose every label is known; return their number."""
-        usable = rows.ready & np.isfinite(target).all(axis=1)
+    def add(
+        self,
+        models: list[Model],
+        names: tuple[str, ...],
+        rows: FeatureRows,
+        target: NDArray[np.float32],
+        is_known: NDArray[np.bool_],
+    ) -> int:
+        """Add the rows that are ready and whose every label is known; return their number.
+
+        Args:
+            models: Those that learn from the bucket.
+            names: The features, in order.
+            rows: Of one block.
+            target: Of these rows, (n, horizons).
+            is_known: Whether the label at the reach is known, and so those at all horizons, (n,).
+        """
+        usable = rows.ready & is_known
         values, target, weight = rows.values[usable], target[usable], rows.weight[usable]
         steps = rows.step[usable]
-        days = steps // self.day_steps
+        days = self.grid.days_of(steps)
         for model in models:
             if model.learns_from == "sums":
                 inputs = model.design(values, names)
@@ -122,7 +138,7 @@ def gather_symbol(task: SymbolTask) -> Gathered:
     symbol_pass, models = SymbolPass(work, symbol), open_models(work.rules.models, work.extensions)
 
     def choose(_: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return trains(symbol, steps, work.rules.interval_minutes)
+        return trains(symbol, steps, work.rules.grid)
 
     kept: Arrays = work.lake.store.together(
         lambda: work.restore("gather", symbol) if task.is_resumed else {}, lambda: symbol_pass.candles, lambda: symbol_pass.barriers
@@ -135,12 +151,12 @@ def gather_symbol(task: SymbolTask) -> Gathered:
         target = targets_of(symbol_pass, passed)
         gate.look(passed, target)
         before = dict(bucket.sums), bucket.sample
-        used = bucket.add(models, symbol_pass.plan.names, passed.rows, target)
+        used = bucket.add(models, symbol_pass.plan.names, passed.rows, target, symbol_pass.is_known[passed.place])
         if block.start in gate.starts:
             Fresh(symbol_pass, passed, target, unseen).check(before, bucket, used)
         if block.saves:
             state = name_arrays("features", passed.after.to_arrays()) | name_arrays("bucket", bucket.to_arrays())
-            work.save(work.day_of(block.stop), "gather", symbol, state | {"first": np.array(writer.first)})
+            work.save(block.day, "gather", symbol, state | {"first": np.array(writer.first)})
     writer.finish()
     return Gathered(symbol, writer.first, writer.last)
 
@@ -158,10 +174,10 @@ class Fresh:
     def __init__(self, symbol_pass: SymbolPass, passed: Passed, target: NDArray[np.float32], models: list[Model]) -> None:
         self._models = models
         self._pass, work, rows = symbol_pass, symbol_pass.work, passed.rows
-        self._witness = Witness(symbol_pass.symbol, passed.block.stop * work.rules.interval_minutes * 60_000)
-        usable = rows.ready & np.isfinite(target).all(axis=1)
+        self._witness = Witness(symbol_pass.symbol, work.rules.grid.open_ms(passed.block.stop))
+        usable = rows.ready & symbol_pass.is_known[passed.place]
         steps = rows.step[usable]
-        self._days = steps // work.steps(1)
+        self._days = work.rules.grid.days_of(steps)
         self._rows = Sample.of_one(rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, steps))
 
     def check(self, before: tuple[dict[str, Sums], Sample | None], bucket: Bucket, used: int) -> None:
@@ -210,13 +226,13 @@ class BucketWriter:
         self._work, self._symbol = work, symbol
         self.first, self.last = str(kept["first"]) if kept else "", ""
         arrays = pick_arrays("bucket", kept)
-        self._bucket = Bucket(str(arrays["bucket"]), symbol, work.steps(1), arrays) if arrays else None
+        self._bucket = Bucket(str(arrays["bucket"]), symbol, work.rules.grid, arrays) if arrays else None
 
     def turn_to(self, block: Block) -> Bucket:
         """Return the bucket of a block; the one before it is whole then."""
         if self._bucket is None or self._bucket.name != block.bucket:
             self.finish()
-            self._bucket = Bucket(block.bucket, self._symbol, self._work.steps(1))
+            self._bucket = Bucket(block.bucket, self._symbol, self._work.rules.grid)
             self.first = self.first or block.bucket
         return self._bucket
 

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chandlery.clean import UNKNOWN, Settling
+from chandlery.clean import Settling
 from chandlery.grid import year_of
 from chandlery.schema import TABLES
 from chandlery.sources.rows import Room
 from chandlery.state.records import FileRecord, Ingested, hash_candles, write_ingested
 from chandlery.tables import MOST_AT_ONCE, conform, damage_told, join_rows, partition_path, scan_content
 from chandlery.tasks.daybook import DayBook
-from chandlery.tasks.past import list_years
+from chandlery.tasks.past import list_years, measure_span
 from chandlery.tasks.reading import IngestTask, Reading, note_successors
 
-__all__ = ["UNKNOWN", "IngestResult", "IngestTask", "ingest_symbol"]
+__all__ = ["IngestResult", "IngestTask", "ingest_symbol"]
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class IngestResult:
     """What the ingest of a symbol did.
 
     Args:
+        series: Name of the series.
         symbol: The symbol.
         published: How many objects were put.
         candles: Hash of the candles; empty if there are none.
-        first_day: First UTC day with a candle, since 1970; None if there are none.
+        first_day: UTC day on which the first candle closes, since 1970; None if there are none.
         newest_ms: close_time of the newest candle; 0 if there are none.
         years: Calendar years with candles.
         problems: Why files were refused, as messages.
@@ -44,6 +45,7 @@ class IngestResult:
         notes: Messages that are not refusals.
     """
 
+    series: str
     symbol: str
     published: int
     candles: str
@@ -78,13 +80,13 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
     if task.reread and (lost := sorted({*reading.years_before}.difference(years))):
         names = ", ".join(map(str, lost))
         publishing.notes.append(f"candles of {task.symbol} of {names} are lost: no file of the source holds any")
-    traded = held.traded
-    newest_ms = (traded.start + traded.flags.size) * task.lake.interval_seconds * 1_000 if traded.flags.size else 0
+    first_day, newest_ms = measure_span(held, task.lake.grid) if held.days.size else (None, 0)
     return IngestResult(
+        task.lake.series.name,
         task.symbol,
         publishing.published,
         hash_candles(held),
-        int(held.days[0]) if held.days.size else None,
+        first_day,
         newest_ms,
         years,
         find_problems(task, held.files),

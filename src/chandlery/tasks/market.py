@@ -14,7 +14,7 @@ __all__ = ["build_market", "forget_market"]
 
 
 def build_market(work: Work) -> int:
-    """Write the market of every block of the span; return the number of blocks.
+    """Write the market of every block of the span that has steps; return the number of blocks.
 
     Raises:
         LawError: A value knew the future; it names the culprit.
@@ -31,27 +31,30 @@ def build_market(work: Work) -> int:
 
 
 def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
-    """Yield the market of each block, once the gate has seen it, and keep its states at the checkpoints."""
-    minutes, gate = work.rules.interval_minutes, MarketGate(work)
-    resumed = work.span.resumed
-    state = MarketState.from_arrays(work.restore("market", ALL)) if resumed else start_market(work.rules.references, minutes)
+    """Yield the market of each block that has steps, once the gate has seen it, and keep its states at the checkpoints.
+
+    Of long candles none may close between two midnights: such a block has a state, and no market.
+    """
+    grid, gate = work.rules.grid, MarketGate(work)
+    references, resumed = work.rules.references, work.span.resumed
+    state = MarketState.from_arrays(work.restore("market", ALL)) if resumed else start_market(references, grid)
     for block, pieces in read_blocks(work, work.blocks()):
         before = state
-        market, state = run_market(before, pieces, block.start, block.stop, minutes)
+        market, state = run_market(before, pieces, block.start, block.stop, grid)
         gate.look(block, before, pieces, market)
         if block.saves:
-            work.save(work.day_of(block.stop), "market", ALL, state.to_arrays())
-        yield block, market
+            work.save(block.day, "market", ALL, state.to_arrays())
+        if block.start < block.stop:
+            yield block, market
 
 
 def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[CandleBlock]]]:
     """Yield each block with the references' candles, of which a year is held at a time."""
-    minutes = work.rules.interval_minutes
-    step_ms = minutes * 60_000
-    for _, group in groupby(blocks, lambda block: year_of(block.start * step_ms)):
+    grid = work.rules.grid
+    for _, group in groupby(blocks, lambda block: year_of(grid.open_ms(block.start))):
         year = list(group)
-        first_ms, stop_ms = year[0].start * step_ms, year[-1].stop * step_ms
-        candles = [to_arrays(work.lake.read_candles(symbol, first_ms, stop_ms), minutes) for symbol in work.rules.references]
+        span = grid.open_ms(year[0].start), grid.open_ms(year[-1].stop)
+        candles = [to_arrays(work.lake.read_candles(symbol, *span), grid) for symbol in work.rules.references]
         yield from ((block, [arrays.cut(block.start, block.stop) for arrays in candles]) for block in year)
 
 

@@ -61,12 +61,12 @@ class SymbolPass:
     def plan(self) -> FeaturePlan:
         """What features there are, for this symbol."""
         rules = self.work.rules
-        return plan_features(self.symbol, rules.interval_minutes, rules.references, self.work.extensions)
+        return plan_features(self.symbol, rules.grid, rules.references, self.work.extensions)
 
     @cached_property
     def candles(self) -> CandleArrays:
         """Its candles, from one lead before the span."""
-        return to_arrays(self.work.read_candles(self.symbol), self.work.rules.interval_minutes)
+        return to_arrays(self.work.read_candles(self.symbol), self.work.rules.grid)
 
     @cached_property
     def barriers(self) -> Ints:
@@ -81,6 +81,21 @@ class SymbolPass:
         for place, horizon in enumerate(horizons):
             actual[:, place] = label(self.candles.step, self.candles.close, horizon, self.barriers)
         return actual
+
+    @cached_property
+    def is_known(self) -> NDArray[np.bool_]:
+        """Which candles may train: those whose label at the reach is known, (candles,).
+
+        Their labels at every horizon are then known too. A label is known where the symbol's newest candle closes at
+        its target or later and no barrier lies before the target; a horizon is no longer than the reach, so its target
+        comes no later, and no barrier lies before that one either.
+        """
+        rules = self.work.rules
+        if rules.reach == rules.horizons[-1]:
+            return ~np.isnan(self.actual[:, -1])
+        actual = label(self.candles.step, self.candles.close, rules.reach_steps, self.barriers)
+        is_known: NDArray[np.bool_] = ~np.isnan(actual)
+        return is_known
 
     def blocks(self, choose: Choose, kept: Arrays | None) -> Iterator[Passed]:
         """Yield each block's rows and its states, from the span's checkpoint or the first candle on.
@@ -109,12 +124,12 @@ class SymbolPass:
                 return
 
     def _saves_follow(self, block: Block) -> bool:
-        return any(self.work.steps(day) > block.stop for day in self.work.span.saves)
+        return any(day > block.day for day in self.work.span.saves)
 
 
 def read_market(work: Work, copies: Store | None, block: Block) -> MarketBlock:
     """Return the market of a block's steps, as `build_market` wrote it in this run."""
-    if not work.rules.references:
+    if not work.rules.references or block.start == block.stop:
         return start_block(0, block.start, block.stop)
     path = Paths.of(work.lake).market(block.start)
     arrays = view_arrays(work.lake.store, path, copies)

@@ -9,12 +9,22 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chandlery.gaps import barriers
-from chandlery.grid import Ints, Traded
+from chandlery.grid import Grid, Ints, Traded
 from chandlery.lake import Lake
 from chandlery.state.checkpoints import Marked, Past, digest_days, mark_past
 from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested, write_ingested
 
-__all__ = ["PastTask", "hold_ingested", "list_years", "look_again", "mark_symbol", "read_barriers", "rebuild_ingested", "to_known"]
+__all__ = [
+    "PastTask",
+    "hold_ingested",
+    "list_years",
+    "look_again",
+    "mark_symbol",
+    "measure_span",
+    "read_barriers",
+    "rebuild_ingested",
+    "to_known",
+]
 
 
 @dataclass(frozen=True)
@@ -49,16 +59,22 @@ def mark_symbol(task: PastTask) -> Marked:
         write_ingested(lake, symbol, held)
     elif task.unfinished:
         held = look_again(lake, symbol, held)
-    newest_ms = (held.traded.start + held.traded.flags.size) * lake.interval_seconds * 1_000
+    first_day, newest_ms = measure_span(held, lake.grid)
     past = Past(held.days, held.digests, crossed, newest_ms)
-    marks = {day: mark_past(past, day, task.lead, lake.interval_minutes) for day in task.days}
-    return Marked(symbol, hash_candles(held), int(held.days[0]), newest_ms, marks)
+    marks = {day: mark_past(past, day, task.lead, lake.grid) for day in task.days}
+    return Marked(symbol, hash_candles(held), first_day, newest_ms, marks)
+
+
+def measure_span(held: Ingested, grid: Grid) -> tuple[int, int]:
+    """Return the UTC day on which the first of a symbol's candles closes, since 1970, and when the newest does, in ms."""
+    traded = held.traded
+    return grid.days_of(traded.start), grid.open_ms(traded.start + traded.flags.size)
 
 
 def read_barriers(lake: Lake, symbol: str) -> Ints:
     """Return the gaps that no label of a symbol may cross, as steps, start and stop, (k, 2)."""
     keys = {**lake.keys, "symbol": symbol}
-    return barriers(lake.decode("gaps", keys, lake.get("gaps", keys)), lake.interval_seconds)
+    return barriers(lake.decode("gaps", keys, lake.get("gaps", keys)), lake.grid)
 
 
 def hold_ingested(lake: Lake, symbol: str) -> Ingested:
@@ -88,7 +104,7 @@ def rebuild_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame) -> Ingested:
 def look_again(lake: Lake, symbol: str, held: Ingested) -> Ingested:
     """Return what is remembered of a symbol's files, with the candles that the table has now."""
     candles = lake.read_candles(symbol)
-    steps = candles["open_time"].dt.epoch("ms").to_numpy() // (lake.interval_seconds * 1_000)
+    steps = lake.grid.steps_of(candles["open_time"].dt.epoch("ms").to_numpy())
     days, digests = digest_days(candles) if candles.height else (np.empty(0, np.int32), np.empty(0, np.uint64))
     return replace(held, days=days, digests=digests, traded=Traded.of(steps))
 

@@ -72,8 +72,7 @@ class Buckets:
     def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
         bucket, known_ms = str(arrays["bucket"]), None
         if "newest" in arrays:  # what an earlier version kept says nothing of it
-            known = int(arrays["newest"]) + 1 + max(self.work.rules.horizon_steps)
-            known_ms = known * self.work.rules.interval_minutes * 60_000
+            known_ms = self.work.rules.grid.close_ms(int(arrays["newest"]) + self.work.rules.reach_steps)
         if self.sums_of:
             sums = Sums.from_arrays(arrays, self.sums_of)
             return TrainedOn(bucket, symbol, known_ms, 0 if sums is None else sums.rows, totals=None if sums is None else sums.totals)

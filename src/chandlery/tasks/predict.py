@@ -113,8 +113,9 @@ class SymbolRun:
         fits: list[Fits] = found[1]
         self.states: dict[int, Arrays] = {day: {} for day in self.work.span.saves}
         self.puts: list[bool] = []  # whether each object that was written changed
-        step_ms, never = rules.interval_minutes * 60_000, np.iinfo(np.int64).max
-        first_step = min((int(fit.refit_ms[0]) // step_ms for fit in fits if fit.refit_ms.size), default=never)
+        grid, never = rules.grid, np.iinfo(np.int64).max
+        first_days = (int(fit.refit_ms[0]) // DAY_MS for fit in fits if fit.refit_ms.size)
+        first_step = min((grid.step_at(day) for day in first_days), default=never)
 
         def is_fitted(block: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
             return np.full(steps.size, block.start >= first_step)
@@ -122,20 +123,20 @@ class SymbolRun:
         gate = SymbolGate(self.symbol_pass, "forecast", is_fitted, first_step)
         models = ModelGate(self.symbol_pass, fits, gate.starts)
         places, sigmas = [], []
-        predictions = np.empty((self.symbol_pass.candles.step.size, len(fits)), np.float32)  # what is not filled takes no room
+        candles = self.symbol_pass.candles
+        predictions = np.empty((candles.step.size, len(fits)), np.float32)  # what is not filled takes no room
         count = 0
         for passed in self.symbol_pass.blocks(is_fitted, pick_arrays("features", self.kept) or None):
             places.append(passed.place)
             sigmas.append(passed.rows.sigma)
             begin, count = count, count + passed.place.size
-            predictions[begin:count] = predict_rows(fits, self.symbol_pass.plan.names, passed.rows, rules.interval_minutes)
+            predictions[begin:count] = predict_rows(fits, self.symbol_pass.plan.names, passed.rows, grid)
             gate.look(passed)
             models.look(passed, predictions[begin:count])
             if passed.block.saves:
-                self.states[self.work.day_of(passed.block.stop)] |= name_arrays("features", passed.after.to_arrays())
+                self.states[passed.block.day] |= name_arrays("features", passed.after.to_arrays())
         self.places = np.concatenate([np.empty(0, np.int64), *places])
-        candles = self.symbol_pass.candles
-        issued_ms = (candles.step[self.places] + 1) * step_ms
+        issued_ms = grid.close_ms(candles.step[self.places])
         self.issues = Issues(issued_ms, candles.close[self.places], np.concatenate([np.empty(0), *sigmas]))
         self.predictions = predictions[:count].reshape(-1, len(self.models), len(rules.horizons))
 
@@ -281,7 +282,7 @@ class HorizonRun:
 
     def _to_forecasts(self, issues: Issues, actual: NDArray[np.float64], served: Served) -> pl.DataFrame:
         names = [*(model.name for model in self.run.models), BLEND]
-        return to_forecasts(issues, self.horizon_minutes, self.work.rules.interval_minutes, actual, served, names)
+        return to_forecasts(issues, self.horizon_minutes, self.work.rules.grid, actual, served, names)
 
     def check(self, served: Served) -> None:
         """Let the leak gate serve rows again without the outcomes that were not known then: the first, some by a hash, and the last.

@@ -15,7 +15,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from chandlery.clean import KeptFile, refuse
-from chandlery.config import ReadingSettings, to_interval_text
+from chandlery.config import ReadingSettings
 from chandlery.errors import ChandleryError, SourceError
 from chandlery.lake import Lake
 from chandlery.schema import TIME
@@ -30,7 +30,7 @@ from chandlery.tasks.lost import from_arrays, to_arrays
 from chandlery.tasks.mending import is_accounted, mend_ledger
 from chandlery.tasks.past import list_years, look_again, rebuild_ingested, to_known
 
-__all__ = ["IngestTask", "Reading", "Successor", "find_reading", "is_current", "note_successors"]
+__all__ = ["IngestTask", "Reading", "Successor", "find_reading", "hash_file", "is_current", "note_successors"]
 
 HASHED_BYTES = 1024 * 1024  # at a time
 
@@ -43,14 +43,15 @@ class IngestTask:
         lake: Where to write.
         source: The store of the files.
         settings: How to read them.
-        symbol: The symbol; UNKNOWN for files whose names do not show one.
+        symbol: The symbol.
         files: All of them, sorted by `source`.
         code: Hash of the ingest stage's version and the libraries.
         prune: Whether the candles of files that are gone are deleted.
         restate: Whether files that were read under other settings are read again.
         reread: Whether all files are read again, because objects are missing from the table of candles.
         unfinished: Whether an earlier run began this task and did not end.
-        unassigned: Files in the source of no known symbol: where the lake knows one of them, it is not gone.
+        unassigned: Files in the source of no series: where this series knows one of them, it is not gone.
+        moved: Files in the source that now belong to another series, as `restate` asks.
     """
 
     lake: Lake
@@ -64,6 +65,7 @@ class IngestTask:
     reread: bool
     unfinished: bool = False
     unassigned: frozenset[str] = frozenset()
+    moved: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.symbol
@@ -112,7 +114,8 @@ class Reading:
         self._lost = from_arrays(self.held.lost)
         present = {file.source for file in task.files}
         self.gone = [record for record in self.held.files if record.source not in present]
-        self.pruned = {record.source for record in self.gone} - task.unassigned if task.prune else set()
+        self.pruned = {record.source for record in self.gone if task.prune or record.source in task.moved}
+        self.pruned -= task.unassigned
         noted = [self.accounts[record.source] for record in self.gone if record.source in self.accounts]
         self.vanished = [account for account in noted if account["present"] or account["source"] in self.pruned]
         self.read: list[FileRows] = []
@@ -210,13 +213,7 @@ class Reading:
         task = self.task
         try:
             stream = self.files.enter_context(task.source.open(file.path, file.size_bytes))
-            rows = read_file(stream, file, task.settings, task.lake.interval_seconds, self.room)
-            if rows.interval_seconds != task.lake.interval_seconds:
-                raise SourceError(
-                    f"{file.source} holds candles of {to_interval_text(rows.interval_seconds)}",
-                    f"candles of {task.lake.series.interval}, the interval of the lake",
-                    "ingest it into another lake",
-                )
+            rows = read_file(stream, file, task.settings, task.lake.grid, self.room)
         except SourceError as error:
             self._refuse(file, error)
             return
@@ -261,7 +258,7 @@ class Reading:
         With `restate`, a file that is itself the version in force loses its rows if the new settings refuse it.
         """
         account, known = self.accounts.get(file.source), self.known.get(file.source)
-        sha256 = self._hash(file)
+        sha256 = hash_file(self.task.source, file)
         is_in_force = known is not None and known.problem is None and is_same(known, file)
         if account is None or account["status"] != "read" or (self.task.restate and is_in_force):
             self._replace(file.source)
@@ -272,17 +269,6 @@ class Reading:
         etag = None if self.task.source.is_local else file.etag
         self.successors[file.source] = Successor(f"{error}; {stays}", etag, sha256, file.modified_at)
         self._in_force.add(file.source)
-
-    def _hash(self, file: RawFile) -> str | None:
-        """Return the SHA-256 of an object; None if it no longer exists."""
-        digest = hashlib.sha256()
-        try:
-            with self.task.source.open(file.path, file.size_bytes) as stream:
-                while part := stream.read(HASHED_BYTES):
-                    digest.update(part)
-        except FileNotFoundError:
-            return None
-        return digest.hexdigest()
 
     def _keep_overlapping(self) -> None:
         """Include the stored rows of versions in force that are not in the source, if they overlap with files read."""
@@ -342,6 +328,18 @@ class Reading:
         """Return the rows that another version replaced: new ones of files that took part, known ones of others."""
         stays = {source: rows for source, rows in self._lost.items() if source not in self.sources | self.pruned}
         return to_arrays(stays | dict(fresh))
+
+
+def hash_file(source: Store, file: RawFile) -> str | None:
+    """Return the SHA-256 of an object; None if it no longer exists."""
+    digest = hashlib.sha256()
+    try:
+        with source.open(file.path, file.size_bytes) as stream:
+            while part := stream.read(HASHED_BYTES):
+                digest.update(part)
+    except FileNotFoundError:
+        return None
+    return digest.hexdigest()
 
 
 def is_current(known: FileRecord | None, file: RawFile, code: str) -> bool:

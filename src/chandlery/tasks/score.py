@@ -110,7 +110,7 @@ def list_models(work: Work) -> pl.DataFrame:
                     "horizon_minutes": fitted.horizon_minutes,
                     "model": fitted.model,
                     "refit_at": refit_ms,
-                    "trained_until": refit_ms - rules.lead * DAY_MS + max(rules.horizons) * 60_000,
+                    "trained_until": refit_ms - rules.lead * DAY_MS + rules.reach * 60_000,
                     "rows": fitted.rows,
                     "symbols": fitted.symbols,
                     "references": list(rules.references),

@@ -10,7 +10,7 @@ import polars as pl
 
 from chandlery.errors import StateLostError
 from chandlery.extensions import Bundle, extension_bundle, keep_bundles
-from chandlery.grid import DAY_MS
+from chandlery.grid import DAY_MS, Grid
 from chandlery.lake import Lake
 from chandlery.state.arrays import Arrays, get_arrays, put_arrays
 from chandlery.state.checkpoints import Span, lead_days
@@ -18,13 +18,19 @@ from chandlery.state.paths import Paths
 
 __all__ = ["Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
+MINUTE_SECONDS = 60
+MONTH_DAYS = 31
+
 
 class Rules(msgspec.Struct, frozen=True):
     """All that forecasts read of the settings: their fingerprint is a hash of exactly this.
 
     Args:
-        interval_minutes: Length of a candle.
+        interval_seconds: Length of a candle.
+        offset: Seconds after 1970 at which a candle opens, less than its length.
         horizons: In minutes, ascending.
+        reach: The longest label in minutes, no less than the longest horizon: rows train whose close so much later is
+            known.
         models: By name, in the order of their columns.
         references: The market, leaders first: those of the lake's references that it has candles of.
         min_train_days: History of the pool before the first fit.
@@ -32,8 +38,10 @@ class Rules(msgspec.Struct, frozen=True):
         extensions: Digests of the user-defined files, in order.
     """
 
-    interval_minutes: int
+    interval_seconds: int
+    offset: int
     horizons: tuple[int, ...]
+    reach: int
     models: tuple[str, ...]
     references: tuple[str, ...]
     min_train_days: int
@@ -41,29 +49,41 @@ class Rules(msgspec.Struct, frozen=True):
     extensions: tuple[str, ...]
 
     @property
+    def grid(self) -> Grid:
+        """When the candles open."""
+        return Grid(self.interval_seconds, self.offset)
+
+    @property
     def horizon_steps(self) -> tuple[int, ...]:
         """The horizons, in intervals."""
-        return tuple(minutes // self.interval_minutes for minutes in self.horizons)
+        return tuple(self.grid.count(minutes) for minutes in self.horizons)
+
+    @property
+    def reach_steps(self) -> int:
+        """The reach, in intervals."""
+        return self.grid.count(self.reach)
 
     @property
     def lead(self) -> int:
         """The embargo before each fit, in days."""
-        return lead_days(self.horizons)
+        return lead_days(self.reach)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of whole days in one UTC month and in one bucket of training rows.
+    """The candles that close on some days of one UTC month and one bucket of training rows; long ones may be none.
 
     Args:
         start: First step.
         stop: Step after the last.
+        day: The day at whose first midnight it ends, since 1970.
         bucket: The first refit (a month) that may train on its rows: an embargo of one lead lies between.
         saves: Whether the states at its end are a checkpoint.
     """
 
     start: int
     stop: int
+    day: int
     bucket: str
     saves: bool
 
@@ -76,7 +96,7 @@ class Work:
         lake: Where to read and write.
         span: The stretch of time to compute.
         rules: What decides results.
-        first_day: First UTC day with a candle of any symbol, since 1970.
+        first_day: The UTC day on which the first candle of any symbol closes, since 1970.
         extensions: Paths of user-defined files with features and models, in the order of their digests.
     """
 
@@ -90,29 +110,29 @@ class Work:
         return "all symbols"
 
     def __getstate__(self) -> tuple[dict[str, object], dict[str, Bundle]]:
-        return vars(self), {name: extension_bundle(name) for name in self.extensions}  # another machine need not have the files
+        # Another machine need not have the files.
+        return vars(self), {name: extension_bundle(name) for name in self.extensions}
 
     def __setstate__(self, state: tuple[dict[str, object], dict[str, Bundle]]) -> None:
         fields, bundles = state
         vars(self).update(fields)
         keep_bundles(bundles)
 
-    def steps(self, day: int) -> int:
-        """Return the step that opens at a day's midnight."""
-        return day * 1440 // self.rules.interval_minutes
-
-    def day_of(self, step: int) -> int:
-        """Return the day at whose midnight a step opens."""
-        return step * self.rules.interval_minutes // 1440
-
     def blocks(self) -> list[Block]:
-        """Cut the span at months, at buckets and at checkpoints; the same for every symbol."""
-        lead, last = self.rules.lead, -(-self.span.stop_ms // DAY_MS)
+        """Cut the span at months, at buckets and at checkpoints; the same for every symbol.
+
+        Of candles shorter than a minute a month would be too much memory: there are as many steps in a block as a
+        month has minutes, or those of a day.
+        """
+        grid, lead, last = self.rules.grid, self.rules.lead, -(-self.span.stop_ms // DAY_MS)
         months = [int(np.datetime64(month, "D").astype(int)) for month in months_between(self.span.since, last)]
         edges = {*months, *(day - lead for day in months), *self.span.saves, self.span.since, last}
+        if grid.seconds < MINUTE_SECONDS:
+            most = max(1, MONTH_DAYS * grid.seconds // MINUTE_SECONDS)
+            edges |= {day for day in range(self.span.since, last) if day % most == 0}
         days = sorted(day for day in edges if self.span.since <= day <= last)
         return [
-            Block(self.steps(start), self.steps(stop), next_month(start + lead), stop in self.span.saves)
+            Block(grid.step_at(start), grid.step_at(stop), stop, next_month(start + lead), stop in self.span.saves)
             for start, stop in itertools.pairwise(days)
         ]
 
@@ -147,7 +167,7 @@ class SymbolTask:
     Args:
         work: What all symbols share.
         symbol: Which.
-        first_day: First UTC day with a candle of it, since 1970.
+        first_day: The UTC day on which its first candle closes, since 1970.
     """
 
     work: Work

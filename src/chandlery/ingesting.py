@@ -1,0 +1,263 @@
+"""The ingest of a run: which series the new files belong to, then a task a series and symbol."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+
+from msgspec.structs import replace
+
+from chandlery.config import to_interval_text
+from chandlery.estimates import raw_seconds
+from chandlery.grid import Grid
+from chandlery.lake import UNNAMED
+from chandlery.session import Session
+from chandlery.sources.files import RawFile
+from chandlery.state.fingerprints import describe_changes, fingerprint
+from chandlery.state.paths import SUMMARY
+from chandlery.state.records import Pair, SeriesSummary, SymbolSummary
+from chandlery.survey import NO_PAIR, PairName, Source
+from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
+from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
+from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
+
+__all__ = ["choose_series", "ingest_files", "make_recognise_task", "report_refusals", "split_files"]
+
+
+def ingest_files(session: Session, source: Source) -> None:
+    """Read the new and changed files of all pairs, and publish candles, rejects and ledger.
+
+    Args:
+        session: The run, which holds the lease.
+        source: Its files.
+    """
+    pending = source.pending()
+    tell_of_reading(session, source, pending)
+    assigned = recognise(session, source, pending)
+    found_series(session, assigned)
+    mark_begun(session, source, pending)
+    with session.stage("ingest", len(source.files), len(pending)):
+        tasks = [task for pair in pending for task in make_tasks(session, source, pair, assigned[pair])]
+        costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
+        done = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
+        messages = refuse_others(session, source, assigned)
+    session.report.published += sum(result.published for result in done)
+    remember(session, source, assigned, done, messages)
+    tell_of_results(session, done)
+    report_refusals(session)
+
+
+def make_recognise_task(session: Session, source: Source, pair: PairName) -> RecogniseTask:
+    """Return the task that finds the series of a pair's files."""
+    return RecogniseTask(
+        name=str(pair),
+        symbol=pair.symbol,
+        lakes=tuple(run.lake for run in source.runs_of(pair)),
+        source=source.store,
+        settings=session.settings.source.reading,
+        files=source.files[pair],
+        code=fingerprint(source.code),
+        restate=session.options.restate,
+    )
+
+
+def recognise(session: Session, source: Source, pending: Sequence[PairName]) -> dict[PairName, Assigned]:
+    """Return where the files of each pair belong."""
+    present = [pair for pair in pending if source.files[pair]]
+    tasks = [make_recognise_task(session, source, pair) for pair in present]
+    with session.stage("recognise", len(source.files), len(tasks)):
+        found = session.map(recognise_files, tasks, [0.01] * len(tasks), lambda assigned: assigned.name)
+    nothing = {pair: Assigned(str(pair), {}, {}) for pair in pending}
+    return nothing | dict(zip(present, found, strict=True))
+
+
+def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int], Grid]:
+    """Return the grid of each series that files belong to, by exchange and interval: that of most of the files."""
+    votes: dict[tuple[str, int], Counter[int]] = {}
+    for pair, found in assigned.items():
+        for grid in found.grids.values():
+            votes.setdefault((pair.exchange, grid.seconds), Counter())[grid.offset] += 1
+    return {
+        (exchange, seconds): Grid(seconds, min(offsets, key=lambda offset: (-offsets[offset], offset)))
+        for (exchange, seconds), offsets in votes.items()
+    }
+
+
+def found_series(session: Session, assigned: Mapping[PairName, Assigned]) -> None:
+    """Add the series that the lake does not have yet."""
+    before = set(session.series)
+    session.found(choose_series(assigned))
+    new = [run for name, run in session.series.items() if name not in before]
+    if any(run.series.exchange == UNNAMED for run in new) and not any(name.startswith(f"{UNNAMED}/") for name in before):
+        found = f"nothing names the exchange of the files: their candles stand under exchange={UNNAMED}"
+        session.tell(f"{found}. Hint: `chandlery migrate --exchange NAME` gives them a name later, and computes nothing")
+
+
+def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str, list[RawFile]]:
+    """Return the files of a pair by series; also those series whose files of it are all gone."""
+    found: dict[str, list[RawFile]] = {run.name: [] for run in source.runs_of(pair)}
+    for raw in source.files[pair]:
+        if grid := assigned.grids.get(raw.source):
+            found.setdefault(f"{pair.exchange}/{to_interval_text(grid.seconds)}", []).append(raw)
+    return found
+
+
+def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assigned) -> list[IngestTask]:
+    """Return the tasks of a pair, one a series."""
+    options, parts = session.options, split_files(source, pair, assigned)
+    elsewhere = frozenset([*assigned.errors, *(raw.source for raw in source.nameless)]) if options.prune else frozenset()
+    tasks = []
+    for name, files in parts.items():
+        run = session.series[name]
+        held = run.summary.symbols.get(pair.symbol)
+        others = (raw.source for other, raws in parts.items() if other != name for raw in raws)
+        task = IngestTask(
+            lake=run.lake,
+            source=source.store,
+            settings=session.settings.source.reading,
+            symbol=pair.symbol,
+            files=tuple(files),
+            code=fingerprint(source.code),
+            prune=options.prune,
+            restate=options.restate,
+            reread=source.has_lost(run, pair.symbol),
+            unfinished=held is not None and not held.is_whole,
+            unassigned=elsewhere,
+            moved=frozenset(others if options.restate else ()),
+        )
+        tasks.append(task)
+    return tasks
+
+
+def mark_begun(session: Session, source: Source, pending: Sequence[PairName]) -> None:
+    """Store that the ingest of these pairs has begun: if it is killed, they are not up to date whatever their files."""
+    summary = session.summary
+    pairs = {str(pair): replace(summary.pairs[str(pair)], fingerprint="") for pair in pending if str(pair) in summary.pairs}
+    series = dict(summary.series)
+    for pair in pending:
+        for run in source.runs_of(pair):
+            held = series.get(run.name, SeriesSummary())
+            if pair.symbol in held.symbols:
+                begun = {pair.symbol: replace(held.symbols[pair.symbol], is_whole=False)}
+                series[run.name] = replace(held, symbols=held.symbols | begun)
+    if pairs or series != summary.series:
+        session.keep(replace(summary, pairs=summary.pairs | pairs, series=series))
+
+
+def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, Assigned]) -> list[str]:
+    """Bring the ledger of files without a series up to date; return why they are refused, as messages."""
+    files = dict(source.nameless)
+    held = session.summary.pairs
+    waiting: list[RawFile] = []
+    for pair, raws in source.files.items():
+        known = set(held[str(pair)].unassigned) if pair not in assigned and str(pair) in held else set()
+        errors = assigned[pair].errors if pair in assigned else {}
+        files |= {raw: errors[raw.source] for raw in raws if raw.source in errors}
+        waiting += [raw for raw in raws if raw.source in known]
+    if not files and not waiting and not session.summary.unassigned and session.summary.version:
+        return []
+    unassigned = tuple(sorted([*files, *waiting], key=lambda raw: raw.source))
+    names = frozenset(raw.source for raw in unassigned)
+    task = UnassignedTask(
+        lake=session.lake_of(None),
+        source=source.store,
+        files=unassigned,
+        errors={raw.source: error for raw, error in files.items()},
+        assigned=frozenset(raw.source for raws in source.files.values() for raw in raws) - names,
+        prune=session.options.prune,
+        is_partial=bool(session.only),
+    )
+    ((messages, published),) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
+    session.report.published += published
+    return messages
+
+
+def remember(
+    session: Session,
+    source: Source,
+    assigned: Mapping[PairName, Assigned],
+    done: Iterable[IngestResult],
+    messages: list[str],
+) -> None:
+    """Store what the driver needs to know of the files and candles."""
+    summary = session.summary
+    series = dict(summary.series)
+    for result in done:
+        held = series.get(result.series, SeriesSummary())
+        symbols = held.symbols | {result.symbol: summarise(result)}
+        series[result.series] = replace(held, symbols=dict(sorted(symbols.items())))
+    pairs = {
+        str(pair): Pair(
+            fingerprint=source.fingerprint(source.files[pair]),
+            newest_file_ms=max((round(raw.modified_at.timestamp() * 1000) for raw in source.files[pair]), default=0),
+            unassigned=sorted(found.errors),
+        )
+        for pair, found in assigned.items()
+    }
+    nameless = sorted(source.nameless, key=lambda raw: raw.source)
+    if nameless or str(NO_PAIR) in summary.pairs:
+        pairs[str(NO_PAIR)] = Pair(source.fingerprint(nameless))
+    now = replace(
+        summary,
+        series=series,
+        pairs=dict(sorted((summary.pairs | pairs).items())),
+        unassigned=messages,
+        archives=source.archives,
+        code=source.code,
+    )
+    session.keep(now)
+
+
+def summarise(found: IngestResult) -> SymbolSummary:
+    """Return the summary of a symbol after its ingest."""
+    return SymbolSummary(
+        is_whole=True,
+        candles=found.candles,
+        first_day=found.first_day,
+        newest_ms=found.newest_ms,
+        years=found.years,
+        problems=found.problems,
+        gone=found.gone,
+        held_back=found.held_back,
+    )
+
+
+def tell_of_reading(session: Session, source: Source, pending: Sequence[PairName]) -> None:
+    """Report why unchanged files are read again, and what that costs."""
+    before = session.summary.code
+    if not before and any(source.years.values()):
+        session.tell(f"{SUMMARY} is missing, damaged or of another version: all files are read again")
+    elif before and (changes := describe_changes(before, source.code)):
+        size = sum(raw.size_bytes for pair in pending for raw in source.files[pair])
+        cost = f"{size / 1e6:,.0f} MB, about {raw_seconds(size):,.0f} CPU-s"
+        session.tell(f"code or libraries changed ({changes}): all files are read again, {cost}")
+    for pair in pending:
+        for run in source.runs_of(pair):
+            if source.has_lost(run, pair.symbol):
+                found = f"objects of {pair.symbol} are missing from the table candles"
+                run.tell(f"{found}: all its files are read again")
+
+
+def tell_of_results(session: Session, done: Sequence[IngestResult]) -> None:
+    """Report what became of files that are gone, or that were read under other settings."""
+    for note in chain.from_iterable(result.notes for result in done):
+        session.tell(note)
+    if held_back := sum(result.held_back for result in done):
+        found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
+        session.tell(f"{found}: the tables keep what was read. Hint: --restate reads such files again")
+    if files := sum(result.vanished[0] for result in done):
+        candles = sum(result.vanished[1] for result in done)
+        found = f"{files:,} file{'s are' if files > 1 else ' is'} gone from the source"
+        if session.options.prune:
+            session.tell(f"{found}: their {candles:,} candles were deleted, as --prune asks")
+        else:
+            session.tell(f"{found}: their {candles:,} candles stay. Hint: --prune deletes them")
+
+
+def report_refusals(session: Session) -> None:
+    """Report every file that is refused, also those of earlier runs."""
+    for run in session.series.values():
+        for held in run.summary.symbols.values():
+            for message in held.problems:
+                session.refuse(3, message)
+    for message in session.summary.unassigned:
+        session.refuse(3, message)

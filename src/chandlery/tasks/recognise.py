@@ -1,0 +1,126 @@
+"""The recognise task: which series each file of a symbol belongs to, before any of them is read whole."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chandlery.config import ReadingSettings
+from chandlery.errors import ChandleryError, SourceError
+from chandlery.grid import Grid
+from chandlery.lake import Lake
+from chandlery.sources.files import RawFile, peek_file
+from chandlery.sources.grids import Decided, Seen, decide_grids
+from chandlery.state.records import FileRecord, read_ingested
+from chandlery.storage import Store
+from chandlery.tasks.past import to_known
+from chandlery.tasks.reading import is_current
+
+__all__ = ["Assigned", "RecogniseTask", "recognise_files"]
+
+
+@dataclass(frozen=True)
+class RecogniseTask:
+    """The files of one symbol of an exchange that are in the source now.
+
+    Args:
+        name: Of exchange and symbol, as in kraken/LTCUSD.
+        symbol: The symbol.
+        lakes: The lake, opened for each series that has the symbol.
+        source: The store of the files.
+        settings: How to read them.
+        files: All of them.
+        code: Hash of the ingest stage's version and the libraries.
+        restate: Whether a file that is in the lake may be assigned to another series.
+    """
+
+    name: str
+    symbol: str
+    lakes: tuple[Lake, ...]
+    source: Store
+    settings: ReadingSettings
+    files: tuple[RawFile, ...]
+    code: str
+    restate: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Where the files of a symbol belong.
+
+    Args:
+        name: Of exchange and symbol.
+        grids: By source, the grid of each file whose interval is known.
+        errors: By source, why the interval of the others is not known.
+    """
+
+    name: str
+    grids: dict[str, Grid]
+    errors: dict[str, SourceError]
+
+
+def recognise_files(task: RecogniseTask) -> Assigned:
+    """Return where the files of a symbol belong: known files where they are, others by their first rows."""
+    grids: dict[str, Grid] = {}
+    known: dict[str, FileRecord] = {}
+    for lake in task.lakes:
+        for record in list_known(lake, task.symbol):
+            grids[record.source], known[record.source] = lake.grid, record
+    new = [file for file in task.files if is_open(file, known.get(file.source), task)]
+    seen = task.source.ask_ahead(lambda file: (file.source, look(task, file)), new)
+    decided = decide_grids(dict(seen), set(grids.values()))
+    return Assigned(task.name, *divide(task, grids, decided))
+
+
+def list_known(lake: Lake, symbol: str) -> list[FileRecord]:
+    """Return the files of a symbol that a series has; from the ledger if what ingest stored is lost."""
+    held = read_ingested(lake, symbol)
+    if held is not None:
+        return held.files
+    keys = {**lake.keys, "symbol": symbol}
+    return [to_known(row) for row in lake.decode("ledger", keys, lake.get("ledger", keys)).iter_rows(named=True)]
+
+
+def is_open(file: RawFile, known: FileRecord | None, task: RecogniseTask) -> bool:
+    """Return whether a file has to be looked at: it is new, or it changed and may be assigned anew."""
+    return known is None or (task.restate and not is_current(known, file, task.code))
+
+
+def divide(
+    task: RecogniseTask, grids: dict[str, Grid], decided: dict[str, Decided]
+) -> tuple[dict[str, Grid], dict[str, SourceError]]:
+    """Return the grids of files in the source, and the errors of those without one; a known file keeps its own."""
+    found: dict[str, Grid] = {}
+    errors: dict[str, SourceError] = {}
+    for file in task.files:
+        decision = decided.get(file.source)
+        if decision is not None and decision.grid is not None:
+            found[file.source] = decision.grid
+        elif file.source in grids:
+            found[file.source] = grids[file.source]
+        elif decision is not None and decision.error is not None:
+            errors[file.source] = decision.error
+    return found, errors
+
+
+def look(task: RecogniseTask, file: RawFile) -> Seen:
+    """Return what the first rows of a file show."""
+    nothing = np.empty(0, np.int64)
+    try:
+        with task.source.open(file.path, file.size_bytes) as stream:
+            peek = peek_file(stream, file, task.settings)
+    except SourceError as error:
+        return Seen(nothing, error=error)
+    except ChandleryError:
+        raise
+    except FileNotFoundError:
+        found = f"{file.source} was removed during the run, or this machine does not see it"
+        hint = "run again; `chandlery check` shows whether all processes see the source"
+        expected = "a file that stays where every process of the engine sees it"
+        return Seen(nothing, error=SourceError(found, expected, hint))
+    except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
+        found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
+        return Seen(nothing, error=SourceError(found, "a file of candles", "check the file, or exclude it by a glob"))
+    return Seen(peek.times, peek.given)
