@@ -32,7 +32,6 @@ __all__ = [
 
 LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
-REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()
 MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
 SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
 
@@ -239,7 +238,11 @@ class ForecastSettings(_Section):
         "lake the smallest multiple of the interval that is at least 30 minutes",
     )
     models: list[str] = Field([], description="in order; empty: those of the lake, in a new lake all that are registered")
-    references: list[Symbol] = Field(REFERENCES, description="the market, leaders first, as the lake writes symbols: a fixed list, not chosen with hindsight; missing ones are null, and if all are missing there is no market")
+    references: list[Symbol] = Field(
+        [],
+        description="the market, leaders first, as the lake writes symbols; empty: those of the lake, in a new series a "
+        "fixed list of nine coins in the quote that most of its symbols have; if it has candles of none there is no market",
+    )
     min_train: Duration = Field("180d", description="history of the pool before the first fit")
     extensions: list[ExtensionFile] = Field([], description="Python files that register features or models of one's own")
     seed: int = Field(0, ge=0, lt=2**31, description="the seed of everything random")

@@ -1,6 +1,6 @@
 """The settings that decide results: set by a lake's first run, kept by every later one, changed only by `--restate`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from chandlery.extensions import digest_extension
 from chandlery.grid import Grid
 from chandlery.lake import UNNAMED, Extension, Series
 from chandlery.models import model_names
+from chandlery.references import choose_references
 from chandlery.tasks.work import Rules
 
 __all__ = ["Founded", "check_exchange", "make_rules", "propose", "reconcile"]
 
 DEFAULT_HORIZON = 30  # minutes, or the next multiple of the interval
 LEAST_REACH = 60  # likewise
+CHOSEN = ("horizons", "models", "references")  # where the settings leave them empty
 FIXED = ("horizons", "models", "references", "min_train", "seed", "extensions")
 
 
@@ -45,17 +47,25 @@ class Founded:
     changes: str = ""
 
 
-def propose(settings: Settings, exchange: str, grid: Grid) -> Founded:
+def propose(settings: Settings, exchange: str, grid: Grid, symbols: Iterable[str], *, is_only: bool) -> Founded:
     """Return what the settings give for a new series.
+
+    Args:
+        settings: Of the run.
+        exchange: The exchange.
+        grid: When its candles open.
+        symbols: Those that the series begins with.
+        is_only: Whether the lake has no other series; see `read_settings`.
 
     Raises:
         SettingsError: A horizon is no multiple of the interval, or a model is not known.
     """
     interval = to_interval_text(grid.seconds)
     forecast = settings.forecast_of(f"{exchange}/{interval}")
-    wanted = read_settings(forecast)
+    wanted = read_settings(forecast, grid, is_only=is_only)
     wanted["horizons"] = wanted["horizons"] or [round_up_minutes(DEFAULT_HORIZON, grid.seconds)]
     wanted["models"] = wanted["models"] or model_names(forecast.extensions)
+    wanted["references"] = wanted["references"] or choose_references(symbols)
     reach = choose_reach(wanted["horizons"], grid.seconds)
     series = Series(exchange, interval, **wanted, reach=reach, offset=grid.offset)
     extensions = tuple(forecast.extensions)
@@ -77,10 +87,18 @@ def choose_reach(horizons: list[int], interval_seconds: int) -> int:
     return round_up_minutes(max(*horizons, LEAST_REACH), interval_seconds)
 
 
-def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
-    """Return the values of the settings that a lake fixes, in the form of `lake.json`."""
+def read_settings(forecast: ForecastSettings, grid: Grid, *, is_only: bool) -> dict[str, Any]:
+    """Return the values of the settings that a lake fixes, in the form of `lake.json`; empty ones are to be chosen.
+
+    Args:
+        forecast: The settings.
+        grid: When the candles of the series open.
+        is_only: Whether the lake has no other series. Otherwise horizons that are no multiples of the interval are
+            meant for the other series, and are left out.
+    """
+    horizons = sorted({parse_minutes(text) for text in forecast.horizons})
     return {
-        "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
+        "horizons": [minutes for minutes in horizons if is_only or minutes * 60 % grid.seconds == 0],
         "models": list(dict.fromkeys(forecast.models)),
         "references": list(dict.fromkeys(forecast.references)),
         "min_train": f"{-(-parse_minutes(forecast.min_train) // 1440)}d",
@@ -92,7 +110,9 @@ def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
 def reconcile(
     series: Series,
     settings: Settings,
+    symbols: Collection[str],
     *,
+    is_only: bool,
     restate: bool,
     describe_cost: Callable[[Series], str],
 ) -> Founded:
@@ -101,6 +121,8 @@ def reconcile(
     Args:
         series: As `lake.json` has it.
         settings: Of the run. A setting that is not given is taken from the lake.
+        symbols: Those of the series. With `restate`, references that are not given are chosen anew from them.
+        is_only: Whether the lake has no other series; see `read_settings`.
         restate: Whether a setting that differs replaces the lake's value.
         describe_cost: Returns in words what would be computed again.
 
@@ -109,9 +131,11 @@ def reconcile(
     """
     forecast = settings.forecast_of(series.name)
     given = forecast.model_fields_set
-    wanted = read_settings(forecast)
-    wanted["horizons"] = wanted["horizons"] or series.horizons
-    wanted["models"] = wanted["models"] or series.models
+    wanted = read_settings(forecast, series.grid, is_only=is_only)
+    if restate and symbols and not wanted["references"]:
+        wanted["references"], given = choose_references(symbols), given | {"references"}
+    for name in CHOSEN:
+        wanted[name] = wanted[name] or getattr(series, name)
     held = {name: getattr(series, name) for name in FIXED}
     differs = [name for name in FIXED if name in given and compared(wanted[name]) != compared(held[name])]
     changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]

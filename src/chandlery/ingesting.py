@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
+import msgspec
 from msgspec.structs import replace
 
-from chandlery.config import to_interval_text
 from chandlery.estimates import raw_seconds
 from chandlery.grid import Grid
 from chandlery.lake import UNNAMED
-from chandlery.session import Session
+from chandlery.references import choose_references
+from chandlery.session import Session, name_series
 from chandlery.sources.files import RawFile
 from chandlery.state.fingerprints import describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
@@ -43,6 +44,7 @@ def ingest_files(session: Session, source: Source) -> None:
     session.report.published += sum(result.published for result in done)
     remember(session, source, assigned, done, messages)
     tell_of_results(session, done)
+    tell_of_references(session)
     report_refusals(session)
 
 
@@ -70,24 +72,29 @@ def recognise(session: Session, source: Source, pending: Sequence[PairName]) -> 
     return nothing | dict(zip(present, found, strict=True))
 
 
-def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int], Grid]:
-    """Return the grid of each series that files belong to, by exchange and interval: that of most of the files."""
+def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int], tuple[Grid, set[str]]]:
+    """Return the grid and the symbols of each series that files belong to, by exchange and interval.
+
+    Of several grids with the same interval, it is that of most of the files.
+    """
     votes: dict[tuple[str, int], Counter[int]] = {}
+    symbols: dict[tuple[str, int], set[str]] = {}
     for pair, found in assigned.items():
         for grid in found.grids.values():
             votes.setdefault((pair.exchange, grid.seconds), Counter())[grid.offset] += 1
+            symbols.setdefault((pair.exchange, grid.seconds), set()).add(pair.symbol)
     return {
-        (exchange, seconds): Grid(seconds, min(offsets, key=lambda offset: (-offsets[offset], offset)))
-        for (exchange, seconds), offsets in votes.items()
+        key: (Grid(key[1], min(offsets, key=lambda offset: (-offsets[offset], offset))), symbols[key])
+        for key, offsets in votes.items()
     }
 
 
 def found_series(session: Session, assigned: Mapping[PairName, Assigned]) -> None:
     """Add the series that the lake does not have yet."""
-    before = set(session.series)
+    before = {run.series.exchange for run in session.series.values()}
     session.found(choose_series(assigned))
-    new = [run for name, run in session.series.items() if name not in before]
-    if any(run.series.exchange == UNNAMED for run in new) and not any(name.startswith(f"{UNNAMED}/") for name in before):
+    now = {run.series.exchange for run in session.series.values()}
+    if UNNAMED in now - before:
         found = f"nothing names the exchange of the files: their candles stand under exchange={UNNAMED}"
         session.tell(f"{found}. Hint: `chandlery migrate --exchange NAME` gives them a name later, and computes nothing")
 
@@ -97,7 +104,7 @@ def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str,
     found: dict[str, list[RawFile]] = {run.name: [] for run in source.runs_of(pair)}
     for raw in source.files[pair]:
         if grid := assigned.grids.get(raw.source):
-            found.setdefault(f"{pair.exchange}/{to_interval_text(grid.seconds)}", []).append(raw)
+            found.setdefault(name_series(pair.exchange, grid.seconds), []).append(raw)
     return found
 
 
@@ -251,6 +258,19 @@ def tell_of_results(session: Session, done: Sequence[IngestResult]) -> None:
             session.tell(f"{found}: their {candles:,} candles were deleted, as --prune asks")
         else:
             session.tell(f"{found}: their {candles:,} candles stay. Hint: --prune deletes them")
+
+
+def tell_of_references(session: Session) -> None:
+    """Report for each series with several symbols whose market is empty, or would now be chosen otherwise."""
+    for run in session.series.values():
+        symbols = [symbol for symbol, held in run.summary.symbols.items() if held.candles]
+        references, chosen = run.series.references, choose_references(symbols)
+        if len(symbols) <= 1 or session.settings.forecast_of(run.name).references or references == chosen:
+            continue
+        is_empty = not set(references).intersection(symbols)
+        found = "the market is empty: it has candles of none of" if is_empty else "the market would now be chosen otherwise than"
+        line = f"references = {msgspec.json.encode(chosen).decode()}"
+        run.tell(f"{found} {', '.join(references)}. Hint: set [forecast] {line}, or give --restate to take them")
 
 
 def report_refusals(session: Session) -> None:

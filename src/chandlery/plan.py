@@ -14,7 +14,7 @@ from chandlery.ingesting import choose_series, make_recognise_task, split_files
 from chandlery.lake import Series
 from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, list_gone, read_checkpoints
-from chandlery.session import Options, SeriesRun, Session
+from chandlery.session import Options, SeriesRun, Session, name_series
 from chandlery.sources.files import RawFile, peek_file
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
@@ -68,10 +68,13 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         if name in changes or run.summary.gaps != gaps_fingerprint(run.summary):
             cost = f"about {0.3 * len(run.summary.symbols):.1f} CPU-s"
             steps.append(Step("gaps", "all", "classify gaps again", "candles may change", cost, name))
-    for (exchange, _), grid in sorted(choose_series(assigned).items()):
-        series = propose(settings, exchange, grid).series
-        if series.name not in session.series:
-            steps.append(_plan_new(series))
+    chosen = choose_series(assigned)
+    new = {key: found for key, found in sorted(chosen.items()) if name_series(*key) not in session.series}
+    for (exchange, _), (grid, symbols) in new.items():
+        is_only = len(session.series) + len(new) == 1
+        series = propose(settings, exchange, grid, symbols, is_only=is_only).series
+        steps.append(Step("gaps", "all", "classify gaps", "the series is new", "", series.name))
+        steps.append(_plan_new(series))
     for run in session.chosen:
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
     return Plan(steps)

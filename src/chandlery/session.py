@@ -3,14 +3,14 @@
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
-from chandlery.config import Settings
+from chandlery.config import Settings, to_interval_text
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.estimates import describe_whole, far_seconds
@@ -25,7 +25,7 @@ from chandlery.state.records import SeriesSummary, Summary, read_summary, write_
 from chandlery.storage import Store
 from chandlery.tables import list_partitions
 
-__all__ = ["Options", "RunReport", "SeriesRun", "Session", "Stage"]
+__all__ = ["Options", "RunReport", "SeriesRun", "Session", "Stage", "name_series"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -110,9 +110,15 @@ class Session:
         self._stored = read_lake_file(self.store)
         self.summary = read_summary(self.store) if self._stored is not None else Summary(version=0)
         self.series: dict[str, SeriesRun] = {}
-        for series in self._stored.series if self._stored is not None else ():
+        stored = self._stored.series if self._stored is not None else []
+        for series in stored:
             founded = reconcile(
-                series, self.settings, restate=self.options.restate, describe_cost=self._describe_cost
+                series,
+                self.settings,
+                self.summary.series.get(series.name, SeriesSummary()).symbols,
+                is_only=len(stored) == 1,
+                restate=self.options.restate,
+                describe_cost=self._describe_cost,
             )
             self.series[series.name] = SeriesRun(self, founded)
         check_exchange(self.settings, [run.series for run in self.series.values()])
@@ -172,26 +178,28 @@ class Session:
                 self._write_lake_file()
             for run in self.series.values():
                 if run.founded.changes:
-                    self.tell(f"{run.name} now has {run.founded.changes}")
+                    run.tell(f"the lake now has {run.founded.changes}")
             self.report.run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             try:
                 yield
             finally:
                 forget_copies(token)
 
-    def found(self, wanted: dict[tuple[str, int], Grid]) -> None:
+    def found(self, wanted: Mapping[tuple[str, int], tuple[Grid, set[str]]]) -> None:
         """Add series to the lake, with the settings of this run; those that it has already stay as they are.
 
         Args:
-            wanted: When the candles of each new series open, by exchange and interval in seconds.
+            wanted: When the candles of each new series open, and its symbols, by exchange and interval in seconds.
 
         Raises:
             SettingsError: A horizon is not a multiple of the interval, or a model is not registered.
         """
-        new = [propose(self.settings, exchange, grid) for (exchange, _), grid in sorted(wanted.items())]
-        added = [founded for founded in new if founded.series.name not in self.series]
-        self.series |= {founded.series.name: SeriesRun(self, founded) for founded in added}
-        if added or self.is_new:
+        new = {key: found for key, found in sorted(wanted.items()) if name_series(*key) not in self.series}
+        is_only = len(self.series) + len(new) == 1
+        for (exchange, _), (grid, symbols) in new.items():
+            founded = propose(self.settings, exchange, grid, symbols, is_only=is_only)
+            self.series[founded.series.name] = SeriesRun(self, founded)
+        if new or self.is_new:
             self._write_lake_file()
 
     def _write_lake_file(self) -> None:
@@ -250,6 +258,16 @@ class Session:
         if self.report.run_id is not None:
             record = {"settings": self.settings.model_dump(mode="json", exclude={"submit"}), "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))
+
+
+def name_series(exchange: str, seconds: int) -> str:
+    """Return the name of a series.
+
+    Example:
+        >>> name_series("kraken", 3600)
+        'kraken/60m'
+    """
+    return f"{exchange}/{to_interval_text(seconds)}"
 
 
 class SeriesRun:

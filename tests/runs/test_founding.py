@@ -105,9 +105,9 @@ def test_all_differences_are_named_at_once(start: Lake) -> None:
 
 
 @pytest.mark.parametrize("options", [Options(), RESTATE])
-def test_a_lake_keeps_its_exchange(start: Lake, options: Options) -> None:
+def test_candles_without_an_exchange_do_not_come_a_second_time_under_its_name(start: Lake, options: Options) -> None:
     before = start.objects()
-    with pytest.raises(SettingsError, match=r"'kraken' for a lake of 'bitfinex'.* new --lake"):
+    with pytest.raises(SettingsError, match=r"exchange kraken for .* no named exchange.*migrate --exchange kraken"):
         start.bring(options=options, source={"exchange": "kraken"})
     assert start.objects() == before
 
@@ -195,7 +195,7 @@ def test_a_model_that_is_named_twice_is_one(tmp_path: Path) -> None:
     assert read_file(lake)["models"] == ["linear"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', '{"format": 2, "series": []}', '{"format": 2, "series": [], "shade": 1}', "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', '{"format": 2, "series": [], "shade": 1}', "\xff"])
 def test_another_file_of_that_name_is_refused(start: Lake, text: str) -> None:
     (start.folder / "lake.json").write_text(text, encoding="latin-1")
     before = start.objects()

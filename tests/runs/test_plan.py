@@ -121,7 +121,7 @@ def look(lake: Lake, settings: dict[str, Any]) -> tuple[set[str], set[str], set[
     assert lake.objects() == before
     ingested = {step.symbol for step in planned.steps if step.stage == "ingest"}
     taken = Session(make_settings(lake.raw, lake.folder, **settings), options, Silent())
-    pending = set(survey_source(taken).pending())
+    pending = {pair.symbol for pair in survey_source(taken).pending()}
     report = lake.bring(options=options, **settings)
     done = {stage.name for stage in report.stages if stage.computed}
     return {step.stage for step in planned.steps}, done & {"ingest", "gaps", "forecast"}, ingested, pending

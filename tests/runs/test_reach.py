@@ -21,11 +21,11 @@ def settings_of(**forecast: Any) -> Settings:
 
 
 def found(interval: str, **forecast: Any) -> Series:
-    return propose(settings_of(**forecast), "kraken", Grid(parse_interval(interval))).series
+    return propose(settings_of(**forecast), "kraken", Grid(parse_interval(interval)), (), is_only=True).series
 
 
 def go_on(series: Series, *, restate: bool = False, **forecast: Any) -> Founded:
-    return reconcile(series, settings_of(**forecast), restate=restate, describe_cost=lambda _: "all of it")
+    return reconcile(series, settings_of(**forecast), (), is_only=True, restate=restate, describe_cost=lambda _: "all of it")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from chandlery.config import LayoutSettings, ReadingSettings, normalise_symbol
 from chandlery.errors import SourceError
 
-__all__ = ["find_symbol", "match_layout"]
+__all__ = ["find_symbol", "match_layout", "split_pair"]
 
 QUOTE_WORDS = "USDT USDC TUSD BUSD FDUSD DAI USD EUROC EUR EURT GBP JPY CNHT CHT CNH TRY AUD CAD CHF MXNT BRL KRW UST BTC XBT ETH EOS XLM DUSK XAUT XAU MIM BNB"
 QUOTES = tuple(QUOTE_WORDS.split())
@@ -76,6 +76,18 @@ def _find_pairs(part: str) -> list[str]:
     bounded = [f"{base}{quote}" for base, quote in pairwise(words) if quote in QUOTES and not _is_pair(base)]
     whole = [word for word in words if _is_pair(word)]
     return sorted({normalise_symbol(pair) for pair in (*bounded, *whole)})
+
+
+def split_pair(symbol: str) -> tuple[str, str]:
+    """Return the base and the quote of a symbol; the quote is empty where no known one stands at its end.
+
+    Example:
+        >>> split_pair("BTCUSDT"), split_pair("LTC")
+        (('BTC', 'USDT'), ('LTC', ''))
+    """
+    found = [quote for quote in QUOTES if symbol.endswith(quote) and len(symbol) - len(quote) in BASE_LENGTHS]
+    quote = max(found, key=len, default="")
+    return symbol.removesuffix(quote), quote
 
 
 def _is_pair(word: str) -> bool:
