@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import msgspec
 
-from chandlery.config import Settings, parse_interval
+from chandlery.config import Settings
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.extents import measure_table
@@ -133,14 +133,16 @@ def _read(settings: Settings) -> str:
 
 
 def _find_newest(settings: Settings, until: dt.date) -> str:
-    """Make sure that the newest candle of all symbols closes at the beginning of a UTC day, or later."""
+    """Make sure that the newest candle of all symbols is the last that has closed when a UTC day begins, or later."""
     store = _open_lake(settings)
     file, newest = read_lake_file(store), measure_table(store, "candles").last
     if file is None or newest is None:
         raise SettingsError(f"no candle at {store.uri}", f"candles until {until} 00:00 UTC", "run `chandlery ingest` first")
-    closes = newest + dt.timedelta(seconds=min(parse_interval(series.interval) for series in file.series))
+    days = (until - dt.date(1970, 1, 1)).days
+    grid = max((series.grid for series in file.series), key=lambda grid: grid.seconds)
+    closes = newest + dt.timedelta(seconds=grid.seconds)
     found = f"the newest candle closes at {closes:%Y-%m-%d %H:%M} UTC"
-    if closes < dt.datetime.combine(until, dt.time(), dt.UTC):
+    if closes.timestamp() * 1_000 < grid.open_ms(grid.step_at(days)):
         raise SettingsError(f"{found}, before {until}", "", "see whether the day's files have come to the source, then run `chandlery ingest`")
     return found
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from grids import Series
 from lakes import START, run_lake, write_days
 from typer.testing import CliRunner, Result
 
@@ -53,3 +54,13 @@ def test_without_a_day_nothing_is_asked(lake: Path) -> None:
     done = CliRunner().invoke(app, ["check", "--source", str(lake.parent / "raw"), "--lake", str(lake)])
     assert done.exit_code == 0
     assert "fresh" not in done.stdout
+
+
+def test_a_week_that_has_not_closed_is_not_missing(tmp_path: Path) -> None:
+    """The newest of ten weeks from Monday, 2012-01-02, closes on 2012-03-12, the next one on the 19th."""
+    series = Series("1w", 604_800, dt.datetime(2012, 1, 2, tzinfo=dt.UTC), 10, 345_600)
+    series.write(tmp_path / "raw", "a", 0, 10)
+    series.run(tmp_path / "raw", tmp_path / "lake", models=["linear"])
+    assert check(tmp_path / "lake", "2012-03-12").exit_code == 0
+    assert check(tmp_path / "lake", "2012-03-18").exit_code == 0
+    assert check(tmp_path / "lake", "2012-03-19").exit_code != 0

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from grids import Series
 from lakes import run_lake, write_days
 
 from chandlery.compare import ALL, NAIVE, NO_DIFFERENCE, Comparison, Wanted, compare_extension
@@ -211,3 +212,13 @@ def test_json_is_an_error_text_too(tmp_path: Path) -> None:
     assert ended.returncode == 2
     with pytest.raises(json.JSONDecodeError):
         json.loads(ended.stdout)
+
+
+def test_a_lake_of_weeks_that_open_on_monday_is_compared_on_its_own_grid(tmp_path: Path) -> None:
+    series = Series("1w", 604_800, dt.datetime(2012, 1, 2, tzinfo=dt.UTC), 200, 345_600)
+    series.write(tmp_path / "raw", "a", 0, series.count)
+    series.run(tmp_path / "raw", tmp_path / "lake", models=["linear"], min_train="60d")
+    extension, wanted = write_feature(tmp_path, "noise", NOISE), Wanted(days=365, forecasts=["linear"])
+    found = ask(tmp_path / "lake", extension, wanted, min_train="700d")
+    assert found.rows[0].n == 52  # 53 weeks close on the newest day and within 364 before it; one has no outcome yet
+    assert {row.verdict for row in found.rows} == {NO_DIFFERENCE}

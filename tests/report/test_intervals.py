@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from grids import Series
 from pages import HORIZONS, figures_of, make_lake, settings_of
 
 from chandlery.config import to_interval_text
@@ -96,3 +97,19 @@ def test_every_command_reads_a_lake_of_seconds(tmp_path: Path) -> None:
         assert "duration '15s'" not in done.stderr
         if "--json" in words:
             assert json.loads(done.stdout)["newest"] == "2019-01-01T00:49:45+00:00"
+
+
+def test_weeks_that_open_on_monday_are_drawn_on_mondays(tmp_path: Path) -> None:
+    """Bars start where candles open, the report has forecasts, and of long candles it shows sixty."""
+    series = Series("1w", 604_800, dt.datetime(2012, 1, 2, tzinfo=dt.UTC), 200, 345_600)
+    series.write(tmp_path / "raw", "a", 0, series.count)
+    assert series.run(tmp_path / "raw", tmp_path / "lake", models=["linear"], min_train="60d").exit_code == 0
+    report, plot = tmp_path / "report.html", tmp_path / "plot.html"
+    write_report(settings_of(tmp_path / "lake"), report)
+    write_plot(settings_of(tmp_path / "lake"), "BTCUSD", plot)
+    candles = next(trace for trace in figures_of(plot)["plot"]["data"] if trace["type"] == "candlestick")
+    expected = [series.opens(place) for place in range(200 - 61, 200)]
+    assert [text[:10] for text in candles["x"]] == [f"{opened:%Y-%m-%d}" for opened in expected]
+    assert {opened.weekday() for opened in expected} == {0}
+    assert "420 days up to" in plot.read_text()
+    assert "The same on the last 420 days, candles of 10080m." in report.read_text()

@@ -53,6 +53,8 @@ def test_naive_is_counted_by_month() -> None:
 
 def test_bars_join_candles() -> None:
     candles = pl.DataFrame({"open_time": [at("2019-01-01T00:01"), at("2019-01-01T00:03"), at("2019-01-01T00:06")], "open": [1.0, 2.0, 3.0], "high": [5.0, 9.0, 4.0], "low": [1.0, 0.5, 3.0], "close": [2.0, 3.0, 4.0]})
+    later = resample(candles, at("2019-01-01"), 300, 120)  # of candles that open two minutes after
+    assert later["open_time"].to_list() == [at("2018-12-31T23:57"), at("2019-01-01T00:02")]
     assert resample(candles, at("2019-01-01"), 300).rows() == [(at("2019-01-01T00:00"), 1.0, 9.0, 0.5, 3.0), (at("2019-01-01T00:05"), 3.0, 4.0, 3.0, 4.0)]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from chandlery.compare.measures import ALL, NAIVE, NO_DIFFERENCE, SERVED, WITH, WITHOUT, Row, conclude, judge_rows, measure_forecasts
 from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings, parse_minutes, to_minutes_text
@@ -23,13 +24,16 @@ from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
 from chandlery.extents import measure_table
 from chandlery.features import own_features
-from chandlery.grid import DAY_MS
-from chandlery.lake import Lake, open_lake
+from chandlery.founding import propose
+from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
+from chandlery.lake import Lake, LakeFile, open_lake
 from chandlery.models import BUILT_IN, own_models
 from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.served import BLEND
 from chandlery.state.paths import day_name
+from chandlery.storage import Store
 from chandlery.tables import list_partitions
 from chandlery.tasks.work import months_between
 
@@ -131,7 +135,9 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
         held = _write_candles(lake, symbols, Path(folder), period)
         for name, extensions, models in _sides(plain, lake, found):
             watch.note(f"{name} {extension.name}:")
-            run(_side(plain, held, Path(folder) / name, extensions, models), watch=watch)
+            side = _side(plain, held, Path(folder) / name, extensions, models)
+            _found(side, lake)
+            run(side, watch=watch)
         kept = [(symbol, horizon) for horizon in horizons for symbol in settings.symbols or sorted(held)]
         rows, span = measure_forecasts(Path(folder), kept, (forecasts, found.models), period.scored * DAY_MS)
     rows = judge_rows(rows)
@@ -174,13 +180,14 @@ def _find_period(lake: Lake, settings: Settings, wanted: Wanted) -> _Period:
     held = measure_table(lake.store, "candles")
     if held.first is None or held.last is None:
         raise SettingsError(f"no candles in {settings.lake.uri}", "a lake with candles", "run `chandlery ingest` first")
-    first, stop = day_of(held.first), day_of(held.last) + 1
+    first, stop = find_day(lake.grid, held.first), find_day(lake.grid, held.last) + 1
     if wanted.until is not None:
         stop = min(stop, day_of(wanted.until) + 1)
     history = -(-parse_minutes(settings.forecast.min_train) // 1440)
     scored = stop - wanted.days
     fitted = int(np.datetime64(scored - WARM_DAYS, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int))
-    since = max(first, fitted - history)
+    wait = (lake.grid.seconds - 1) // DAY_SECONDS  # of a longer candle the first closes so many days later, at most
+    since = max(first, fitted - history - wait)
     months = months_between(since + history, stop - 1)
     if not months:
         due = next_fit(first + history)
@@ -200,6 +207,11 @@ def day_of(moment: dt.date) -> int:
         (18262, 18262)
     """
     return (dt.date(moment.year, moment.month, moment.day) - dt.date(1970, 1, 1)).days
+
+
+def find_day(grid: Grid, opened: dt.datetime) -> int:
+    """Return the UTC day, counted from 1970, in which a candle closes that opens at a moment."""
+    return grid.days_of(grid.steps_of(round(opened.timestamp() * 1_000)))
 
 
 def next_fit(day: int) -> int:
@@ -224,14 +236,23 @@ def _write_candles(lake: Lake, symbols: list[str], folder: Path, period: _Period
     """Write a CSV a symbol with its candles of the period; return how each is to be read."""
     raw = folder / "raw"
     raw.mkdir()
-    held = {}
+    held, grid = {}, lake.grid
+    since_ms, until_ms = (grid.open_ms(grid.step_at(day)) for day in (period.since, period.stop))
     for symbol in symbols:
-        candles = lake.read_candles(symbol, period.since * DAY_MS, period.stop * DAY_MS)
+        candles = lake.read_candles(symbol, since_ms, until_ms)
         if candles.height:
             name = f"{symbol}.csv"
             candles.select(pl.col("open_time").dt.epoch("ms").alias("time"), *COLUMNS[1:]).write_csv(raw / name)
             held[symbol] = LayoutSettings(files=name, columns=COLUMNS, time_unit="ms", symbol=symbol, interval=lake.series.interval)
     return held
+
+
+def _found(side: Settings, lake: Lake) -> None:
+    """Found the lake of a side on the grid of the lake that is compared, and with its reach where that is far enough."""
+    series, held = propose(side, lake.series.exchange, lake.grid, (), is_only=True).series, lake.series
+    reach = held.reach if held.reach >= max(series.horizons) else series.reach
+    series = replace(series, reach=reach, references=side.forecast.references or held.references)
+    Store(side.lake.uri).put(LAKE_FILE, msgspec.json.encode(LakeFile(LAKE_FORMAT, [series])))
 
 
 def _sides(plain: Settings, lake: Lake, found: _Extension) -> list[tuple[str, list[str], list[str]]]:

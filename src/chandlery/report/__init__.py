@@ -89,7 +89,7 @@ def write_plot(settings: Settings, symbol: str, output: str | Path | None = None
         raise SettingsError(f"no candles of {name}", "a symbol that has some", 'see `chandlery query "SELECT DISTINCT symbol FROM candles"`')
     past = pasts[chosen[-1]].filter(pl.col("target_time") >= fan.bars["open_time"][0])
     newest = fan.near["open_time"][-1]
-    span = f"{days} {'day' if days == 1 else 'days'} up to {when(newest)} UTC"
+    span = f"{fan.days} {'day' if fan.days == 1 else 'days'} up to {when(newest)} UTC"
     caption = f"{name}: candles of {to_interval_text(fan.bar_seconds)}, {span}."
     note = tell_plot(chosen[-1]) if fan.issues.height else NO_FORECASTS_YET
     page = render_plot(name, draw_plot(fan, past, chosen[-1]), caption, note, script)

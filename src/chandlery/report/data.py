@@ -8,6 +8,7 @@ import polars as pl
 
 from chandlery.config import Settings, parse_interval, parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
+from chandlery.grid import DAY_SECONDS
 from chandlery.lake import Series, open_lake
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 from chandlery.tables import read_table
@@ -70,12 +71,16 @@ class Fan:
         bar_seconds: Length of a bar.
         near: The last candles as they are, likewise: twice the longest horizon, 60 to 300 candles.
         issues: One row a horizon, the newest issue: horizon_minutes, MOVES and BANDS; by horizon.
+        days: How far back the bars go.
+        bar_offset: Seconds after 1970 at which a bar starts.
     """
 
     bars: pl.DataFrame
     bar_seconds: int
     near: pl.DataFrame
     issues: pl.DataFrame
+    days: int
+    bar_offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ def newest_issue(forecasts: pl.DataFrame, horizon_minutes: int) -> pl.DataFrame:
 
 
 def read_fan(settings: Settings, symbol: str, issues: pl.DataFrame, days: int) -> Fan:
-    """Return the newest forecasts on the candles of so many days before the newest.
+    """Return the newest forecasts on the candles of so many days before the newest, of days and longer on 60 at least.
 
     Args:
         settings: Where the lake is.
@@ -222,17 +227,21 @@ def read_fan(settings: Settings, symbol: str, issues: pl.DataFrame, days: int) -
         SettingsError: There is no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    length = open_lake(settings.lake.uri, settings.storage).interval_seconds
+    grid = open_lake(settings.lake.uri, settings.storage).grid
+    length = grid.seconds
+    if length >= DAY_SECONDS:
+        days = max(days, NEAR * length // DAY_SECONDS)
     columns = ["open_time", "open", "high", "low", "close"]
     candles = read_table(settings.lake.uri, "candles", symbol=symbol, columns=columns, options=settings.storage)
     newest = candles["open_time"].max()
     if not isinstance(newest, dt.datetime):
-        return Fan(candles, length, candles, issues.sort("horizon_minutes"))
+        return Fan(candles, length, candles, issues.sort("horizon_minutes"), days, grid.offset)
     since = newest - dt.timedelta(days=days)
-    span = (newest - max(since, candles["open_time"][0])) // dt.timedelta(seconds=1)  # less where the lake is young
+    oldest = max(since, candles["open_time"][0])  # later where the lake is young
+    span = (newest - oldest) // dt.timedelta(seconds=1)
     bar = length * max(1, -(-span // (length * (BARS if days == 1 else MOST_BARS))))
     longest = issues["horizon_minutes"].max()
     few = min(max(NEAR, 2 * 60 * longest // length), BARS) if isinstance(longest, int) else NEAR
     near = candles.filter(pl.col("open_time") > newest - dt.timedelta(seconds=few * length))
-    bars = resample(candles, since, bar)
-    return Fan(bars, bar, near, issues.sort("horizon_minutes"))
+    bars = resample(candles, since, bar, grid.offset)
+    return Fan(bars, bar, near, issues.sort("horizon_minutes"), days, grid.offset)

@@ -262,7 +262,7 @@ def draw_plot(fan: Fan, past: pl.DataFrame, horizon: int) -> Figure:
     Reads:
         target_time, predicted_close, lower_80, upper_80 of the past of one horizon, ascending.
     """
-    shown = thin(past.drop_nulls("lower_80"), fan.bar_seconds)
+    shown = thin(past.drop_nulls("lower_80"), fan.bar_seconds, fan.bar_offset)
     name, drawn = to_minutes_text(horizon), []
     for number, part in enumerate(cut_at_holes(shown, fan.bar_seconds)):
         times = to_text(part["target_time"])
@@ -272,9 +272,9 @@ def draw_plot(fan: Fan, past: pl.DataFrame, horizon: int) -> Figure:
     return {"data": [*drawn, draw_bars(fan.bars, fan.bar_seconds), *draw_issues(fan.issues)], "layout": layout}
 
 
-def thin(past: pl.DataFrame, seconds: int) -> pl.DataFrame:
+def thin(past: pl.DataFrame, seconds: int, offset: int) -> pl.DataFrame:
     """Return the last row of each bar."""
-    return past.group_by_dynamic("target_time", every=f"{seconds}s").agg(pl.col("lower_80", "upper_80").last())
+    return past.group_by_dynamic("target_time", every=f"{seconds}s", offset=f"{offset}s").agg(pl.col("lower_80", "upper_80").last())
 
 
 def cut_at_holes(rows: pl.DataFrame, seconds: int) -> list[pl.DataFrame]:

@@ -123,7 +123,7 @@ def share_naive(forecasts: pl.DataFrame) -> pl.DataFrame:
     return counts.sort("month").with_columns((pl.col("naive") / pl.col("n")).alias("share"))
 
 
-def resample(candles: pl.DataFrame, since: dt.datetime, seconds: int) -> pl.DataFrame:
+def resample(candles: pl.DataFrame, since: dt.datetime, seconds: int, offset: int = 0) -> pl.DataFrame:
     """Return the candles from a moment on, joined to bars of so many seconds.
 
     Reads:
@@ -131,9 +131,15 @@ def resample(candles: pl.DataFrame, since: dt.datetime, seconds: int) -> pl.Data
 
     Returns:
         One row a bar with at least one candle: the same columns, open_time at the bar's start.
+
+    Args:
+        candles: Of one symbol.
+        since: When the first of them may open.
+        seconds: Length of a bar.
+        offset: Seconds after 1970 at which a bar starts.
     """
     recent = candles.filter(pl.col("open_time") >= since)
-    bars = recent.group_by_dynamic("open_time", every=f"{seconds}s")
+    bars = recent.group_by_dynamic("open_time", every=f"{seconds}s", offset=f"{offset}s")
     return bars.agg(pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last())
 
 

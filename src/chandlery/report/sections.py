@@ -177,7 +177,9 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
         issued = when(newest if isinstance(newest, dt.datetime) else None)
         drawn = figures.draw_near(detail.fan, parse_interval(overview.lake.interval))
         near = figure(f"near-{detail.symbol}", drawn, f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}", 360)
-        day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), f"The same on the last day, candles of {to_interval_text(detail.fan.bar_seconds)}.", 360)
+        last = "day" if detail.fan.days == 1 else f"{detail.fan.days} days"
+        caption = f"The same on the last {last}, candles of {to_interval_text(detail.fan.bar_seconds)}."
+        day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), caption, 360)
         rows = []
         for row in detail.fan.issues.iter_rows(named=True):
             bands = [f"{row[f'lower_{level}']:.6g} – {row[f'upper_{level}']:.6g}" if row[f"lower_{level}"] is not None else "–" for level in (80, 95)]
