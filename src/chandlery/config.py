@@ -49,7 +49,8 @@ def parse_minutes(text: str) -> int:
     """
     if MONTHS.fullmatch(text):
         found = f"duration {text!r}: months differ in length, and are not supported"
-        raise SettingsError(found, "minutes, hours, days or weeks", "write m for minutes; write 4w or 30d for about a month")
+        hint = "write m for minutes; write 4w or 30d for about a month"
+        raise SettingsError(found, "minutes, hours, days or weeks", hint)
     match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
     minutes = int(match[1]) * MINUTES[match[2]] if match else 0
     if not 0 < minutes <= LONGEST:

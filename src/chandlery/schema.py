@@ -181,7 +181,12 @@ class Scores(_Keyed):
     p_value = dy.Float64(nullable=True, description="of dm_statistic, two-sided")
     coverage_80 = dy.Float64(nullable=True, description="share of actuals inside the 80 % interval; served only")
     coverage_95 = dy.Float64(nullable=True, description="share of actuals inside the 95 % interval; served only")
-    verdict = dy.Enum(["better", "no better", "worse"], nullable=True, description="at 5 % false discovery over all symbols and models of the horizon, period all; null for months and years, and for naive")
+    verdict = dy.Enum(
+        ["better", "no better", "worse"],
+        nullable=True,
+        description="at 5 % false discovery over all symbols and models of the horizon, period all; null for months and "
+        "years, and for naive",
+    )
 
 
 class Models(dy.Schema):

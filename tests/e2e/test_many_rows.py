@@ -45,7 +45,8 @@ def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_candles_of_seconds_are_ingested_and_forecast_once_there_are_enough(raw: Path, tmp_path: Path) -> None:
     report = run_lake(raw, tmp_path / "lake")
-    assert any("no forecasts yet: the first fit is in the first month after 10d of history" in note for note in report.notes)
+    told = "no forecasts yet: the first fit is in the first month after 10d of history"
+    assert any(note.startswith(told) for note in report.notes)
     candles = read_table(str(tmp_path / "lake"), "candles", symbol="ltcusd")
     assert candles["interval"].unique().to_list() == ["1s"]
     assert candles["open_time"].is_sorted()

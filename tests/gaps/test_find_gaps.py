@@ -86,7 +86,8 @@ def test_barriers_leave_mere_quiet_out() -> None:
 
 def test_activity_adds_up_over_symbols_of_any_span() -> None:
     stretches = [(20_000, 22_000), (0, 1_500), (30_000, 40_000), (18_000, 31_000)]
-    parts = [measure_activity(Traded.of(START + np.arange(first, last, step)), MINUTES) for step, (first, last) in enumerate(stretches, start=1)]
+    steps = [np.arange(first, last, step) for step, (first, last) in enumerate(stretches, start=1)]
+    parts = [measure_activity(Traded.of(START + found), MINUTES) for found in steps]
     whole = combine_activity(parts, MINUTES)
     for name in ("traded", "listed", "log_quiet"):
         scale = 1 if name == "traded" else 1440

@@ -1,4 +1,4 @@
-"""Gaps of candles that do not divide a day, last longer than one, or open at an odd hour: worked out with a calendar."""
+"""Gaps of candles that do not divide a day, are longer than one, or open at an odd hour: worked out by a calendar."""
 
 import datetime as dt
 
@@ -44,10 +44,10 @@ def test_a_gap_starts_and_ends_where_candles_would_have_opened(
     grid: Grid, first: str, place: int, missing: int, start: str, end: str
 ) -> None:
     own, whole = leave_out(grid, first, place, missing)
-    alone = gaps_of(grid, own, whole, whole)
-    assert alone.select("start", "end", "missing", "kind").rows() == [(moment(start), moment(end), missing, "hole")]
-    together = gaps_of(grid, own, own, own)
-    assert together.select("start", "end", "missing", "kind").rows() == [(moment(start), moment(end), missing, "outage")]
+    expected = moment(start), moment(end), missing
+    alone, together = gaps_of(grid, own, whole, whole), gaps_of(grid, own, own, own)
+    assert alone.select("start", "end", "missing", "kind").rows() == [(*expected, "hole")]
+    assert together.select("start", "end", "missing", "kind").rows() == [(*expected, "outage")]
     crossed = barriers(alone, grid)
     assert crossed.tolist() == [[own[place - 1] + 1, own[place]]]
 

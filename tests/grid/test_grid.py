@@ -71,7 +71,7 @@ def test_the_steps_of_a_day_are_those_between_two_midnights(grid: Grid) -> None:
 def test_candles_are_laid_out_on_steps_of_their_grid() -> None:
     opens = [dt.datetime(2018, 12, 31, tzinfo=dt.UTC), dt.datetime(2019, 1, 14, tzinfo=dt.UTC)]
     prices = {name: [1.0, 2.0] for name in ("open", "high", "low", "close", "volume")}
-    candles = pl.DataFrame({"open_time": opens, **prices}).with_columns(pl.col("open_time").cast(pl.Datetime("ms", "UTC")))
+    candles = pl.DataFrame({"open_time": pl.Series(opens).cast(pl.Datetime("ms", "UTC")), **prices})
     step = to_arrays(candles, MONDAYS).step
     assert step[1] - step[0] == 2
     assert MONDAYS.open_ms(step).tolist() == [ms("2018-12-31"), ms("2019-01-14")]

@@ -1,4 +1,4 @@
-"""Random histories of lakes of long and odd candles: listings, silences and uploads that come late, against a rebuild."""
+"""Random histories of lakes of long and odd candles: late listings, silences and late uploads, against a rebuild."""
 
 import datetime as dt
 from pathlib import Path

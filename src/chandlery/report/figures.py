@@ -274,7 +274,8 @@ def draw_plot(fan: Fan, past: pl.DataFrame, horizon: int) -> Figure:
 
 def thin(past: pl.DataFrame, seconds: int, offset: int) -> pl.DataFrame:
     """Return the last row of each bar."""
-    return past.group_by_dynamic("target_time", every=f"{seconds}s", offset=f"{offset}s").agg(pl.col("lower_80", "upper_80").last())
+    bars = past.group_by_dynamic("target_time", every=f"{seconds}s", offset=f"{offset}s")
+    return bars.agg(pl.col("lower_80", "upper_80").last())
 
 
 def cut_at_holes(rows: pl.DataFrame, seconds: int) -> list[pl.DataFrame]:

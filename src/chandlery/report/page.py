@@ -83,7 +83,8 @@ def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, 
     if served.is_empty():
         return [*facts, ("forecasts", "none yet", "they come with enough history")]
     better, worse = ((served["verdict"] == verdict).sum() for verdict in ("better", "worse"))
-    facts.append(("served better than naive", f"{better} of {served.height}", f"symbols × horizons, at 5 % false discovery within each horizon; worse: {worse}"))
+    told = f"symbols × horizons, at 5 % false discovery within each horizon; worse: {worse}"
+    facts.append(("served better than naive", f"{better} of {served.height}", told))
     longest = overview.pooled.filter(pl.col("model") == "served").sort("horizon_minutes")
     for row in longest[[0, -1]].unique(maintain_order=True).iter_rows(named=True):
         spread = "" if row["error"] is None else f"± {row['error'] * 196:.2f} of naive's squared error"

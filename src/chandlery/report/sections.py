@@ -7,7 +7,19 @@ import polars as pl
 from chandlery.config import parse_interval, to_interval_text, to_minutes_text
 from chandlery.report import figures
 from chandlery.report.data import Detail, Overview
-from chandlery.report.markup import NO_FORECASTS_YET, count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when
+from chandlery.report.markup import (
+    NO_FORECASTS_YET,
+    count,
+    details,
+    escape,
+    figure,
+    only_for,
+    paragraph,
+    percent,
+    plus_minus,
+    table,
+    when,
+)
 from chandlery.report.measures import total
 from chandlery.schema import GAP_KINDS, REASONS
 
@@ -128,7 +140,8 @@ def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
         statistic = "–" if row["dm_statistic"] is None else f"{row['dm_statistic']:.2f}"
         rows.append([to_minutes_text(row["horizon_minutes"]), row["model"], row["verdict"] or "–", plus_minus(row["skill"], row["error"]), statistic, p, percent(row["directional_accuracy"], 1), count(row["n"])])
     heads = ["horizon", "model", "against naive", "skill", "DM statistic", "p", "right direction", "forecasts"]
-    return table(heads, rows, f"Over all time; the verdict holds at 5 % false discovery over all of the horizon in the {overview.lake.exchange} lake", words=3)
+    scope = f"over all symbols and models of a horizon in the {overview.lake.exchange} lake"
+    return table(heads, rows, f"Over all time; the verdict holds at 5 % false discovery {scope}", words=3)
 
 
 def tell_served(overview: Overview) -> str:

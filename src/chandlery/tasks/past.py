@@ -66,7 +66,7 @@ def mark_symbol(task: PastTask) -> Marked:
 
 
 def measure_span(held: Ingested, grid: Grid) -> tuple[int, int]:
-    """Return the UTC day on which the first of a symbol's candles closes, since 1970, and when the newest does, in ms."""
+    """Return the UTC day, since 1970, on which a symbol's first candle closes, and when the newest one does, in ms."""
     traded = held.traded
     return grid.days_of(traded.start), grid.open_ms(traded.start + traded.flags.size)
 
