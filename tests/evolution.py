@@ -11,6 +11,7 @@ import dataframely as dy
 import polars as pl
 
 from chandlery.schema import TABLES, TIME
+from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import plain_type, write_partition
 
@@ -69,4 +70,4 @@ def put_row(store: Store, table: str, age: str, year: int, **models: float) -> N
         other = "symbol" if "symbol" in TABLES[table].partitions else "exchange"
         keys[other] = f"{KEYS[other]}{age}" if other == "exchange" else f"{age.upper()}USD"
     columns = {} if table != "forecasts" else models
-    write_partition(store, table, keys, [one_row(table, year, **columns)], lambda: None)
+    write_partition(Target(store, lambda: None), table, keys, [one_row(table, year, **columns)])

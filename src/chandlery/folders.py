@@ -1,10 +1,15 @@
-"""Folders on this machine that are a user's own: nobody else may have put what is read there."""
+"""Files that are replaced whole, and folders on this machine that are a user's own: nobody else may write there."""
 
+import contextlib
+import errno
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
-__all__ = ["choose_temporary", "make_own"]
+__all__ = ["choose_temporary", "make_own", "rename_file", "replace_file"]
+
+TRIES = 3
 
 
 def choose_temporary() -> Path:
@@ -19,3 +24,30 @@ def make_own(folder: Path) -> bool:
         return os.access(folder, os.W_OK) and {folder.parent.lstat().st_uid, folder.lstat().st_uid} == {os.getuid()}
     except OSError:
         return False
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there: it is the old one or the new one, never half."""
+    part = target.with_name(f"{target.name}#{secrets.randbelow(10**12)}")  # obstore's mark of an upload: no listing shows it
+    try:
+        for _ in range(TRIES):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process took the folder away while it was empty
+                part.write_bytes(content)
+                break
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def rename_file(source: Path, target: Path) -> None:
+    """Move a file over another one; by a copy where a folder of the lake lies on a file system of its own."""
+    source.stat()  # else a missing source would leave an empty folder behind
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        replace_file(target, source.read_bytes())

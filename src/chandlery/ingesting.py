@@ -15,21 +15,24 @@ from chandlery.session import Session, name_series
 from chandlery.sources.files import RawFile
 from chandlery.state.fingerprints import describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
-from chandlery.state.records import Pair, SeriesSummary, SymbolSummary
+from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary
 from chandlery.survey import NO_PAIR, PairName, Source
 from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
 from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
 from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
 
-__all__ = ["choose_series", "ingest_files", "make_recognise_task", "report_refusals", "split_files"]
+__all__ = ["choose_series", "ingest_files", "make_recognise_task", "report_refusals", "split_files", "tell_of_ingest"]
 
 
-def ingest_files(session: Session, source: Source) -> None:
-    """Read the new and changed files of all pairs, and publish candles, rejects and ledger.
+def ingest_files(session: Session, source: Source) -> tuple[Summary, list[IngestResult]]:
+    """Read the new and changed files of all pairs, and stage candles, rejects and ledger.
 
     Args:
         session: The run, which holds the lease.
         source: Its files.
+
+    Returns:
+        The summary to keep once all of it is published, and what became of each symbol of a series.
     """
     pending = source.pending()
     tell_of_reading(session, source, pending)
@@ -41,8 +44,11 @@ def ingest_files(session: Session, source: Source) -> None:
         costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
         done = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
         messages = refuse_others(session, source, assigned)
-    session.report.published += sum(result.published for result in done)
-    remember(session, source, assigned, done, messages)
+    return complete(session, source, assigned, done, messages), done
+
+
+def tell_of_ingest(session: Session, done: Sequence[IngestResult]) -> None:
+    """Report what came of the ingest, once all of it is published."""
     tell_of_results(session, done)
     tell_of_references(session)
     report_refusals(session)
@@ -173,19 +179,18 @@ def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, 
         prune=session.options.prune,
         is_partial=bool(session.only),
     )
-    ((messages, published),) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
-    session.report.published += published
+    (messages,) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
     return messages
 
 
-def remember(
+def complete(
     session: Session,
     source: Source,
     assigned: Mapping[PairName, Assigned],
     done: Iterable[IngestResult],
     messages: list[str],
-) -> None:
-    """Store what the driver needs to know of the files and candles."""
+) -> Summary:
+    """Return the summary with what the driver needs to know of the files and candles."""
     summary = session.summary
     series = dict(summary.series)
     for result in done:
@@ -203,7 +208,7 @@ def remember(
     nameless = sorted(source.nameless, key=lambda raw: raw.source)
     if nameless or str(NO_PAIR) in summary.pairs:
         pairs[str(NO_PAIR)] = Pair(source.fingerprint(nameless))
-    now = replace(
+    return replace(
         summary,
         series=series,
         pairs=dict(sorted((summary.pairs | pairs).items())),
@@ -211,7 +216,6 @@ def remember(
         archives=source.archives,
         code=source.code,
     )
-    session.keep(now)
 
 
 def summarise(found: IngestResult) -> SymbolSummary:

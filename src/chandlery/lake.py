@@ -14,6 +14,7 @@ from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, TABLES, Candles
+from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import (
     decode_partition,
@@ -115,11 +116,13 @@ class Lake:
         store: Where the lake lies.
         series: What is fixed.
         token: The lease that writes need; null for readers.
+        staging: Folder of the publication that tasks write for, ending with a slash; see `chandlery.publishing`.
     """
 
     store: Store
     series: Series
     token: LeaseToken | None = None
+    staging: str = ""
 
     @property
     def keys(self) -> dict[str, str]:
@@ -172,8 +175,9 @@ class Lake:
         return candles[int(low) : int(high)]
 
     def write(self, table: str, keys: Mapping[str, object], rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
-        """Publish one object of a table under the lease, at once or some rows at a time; true where its bytes were new."""
-        return write_partition(self.store, table, keys, [rows] if isinstance(rows, pl.DataFrame) else rows, self.guard)
+        """Stage one object of a table under the lease; return whether it differs from the published one."""
+        frames = [rows] if isinstance(rows, pl.DataFrame) else rows
+        return write_partition(self._target, table, keys, frames)
 
     def get(self, table: str, keys: Mapping[str, object]) -> bytes | None:
         """Return the bytes of one object of a table; None where there is none."""
@@ -185,9 +189,13 @@ class Lake:
         return empty_rows(TABLES[table]) if rows is None else rows
 
     def replace(self, table: str, keys: Mapping[str, object], held: bytes | None, rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
-        """Publish one object in place of the bytes that were read, as `write` does."""
+        """Stage one object in place of the bytes that were read, as `write` does."""
         frames = [rows] if isinstance(rows, pl.DataFrame) else rows
-        return replace_partition(self.store, table, keys, held, frames, self.guard)
+        return replace_partition(self._target, table, keys, held, frames)
+
+    @property
+    def _target(self) -> Target:
+        return Target(self.store, self.guard, self.staging)
 
 
 def open_lake(uri: str, options: Mapping[str, str] | None = None, series: str = "") -> Lake:

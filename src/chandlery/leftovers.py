@@ -1,5 +1,7 @@
 """Deletion of state and objects that are no longer needed: by the driver, after a stage has written everything.
 
+State is deleted here. Objects of tables are only named: a publication deletes them with what it puts.
+
 Tasks never delete, so a task that runs twice, ends late or is killed removes nothing.
 """
 
@@ -17,9 +19,9 @@ __all__ = [
     "forget_artefacts",
     "forget_buckets",
     "forget_checkpoints",
-    "forget_forecasts",
-    "forget_gone",
     "forget_unknown",
+    "list_gone_objects",
+    "list_replaced",
 ]
 
 
@@ -50,13 +52,13 @@ def forget_artefacts(work: Work, made: Sequence[str], symbols: Sequence[str]) ->
     _delete(work.lake, gone)
 
 
-def forget_forecasts(
+def list_replaced(
     lake: Lake, span: Span, predicted: Sequence[Predicted], horizons: Sequence[int]
-) -> tuple[int, int]:
-    """Delete forecasts that this run replaces: of years that now have none, or of horizons that the lake no longer has.
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Find forecasts to be deleted: of years that now have none, or of horizons that the lake no longer has.
 
     Returns:
-        The number of deleted objects, and the number of remaining ones.
+        The paths of all published forecasts, and those to be deleted.
     """
     years = {found.symbol: set(found.years) for found in predicted}
     first = int(day_name(span.since)[:4]) if span.resumed else 0
@@ -70,22 +72,21 @@ def forget_forecasts(
             or (int(part["year"]) >= first and int(part["year"]) not in years[part["symbol"]])
         )
     ]
-    _delete(lake, [partition_path("forecasts", part) for part in gone])
-    return len(gone), len(parts) - len(gone)
+    paths = (frozenset(partition_path("forecasts", part) for part in found) for found in (parts, gone))
+    return next(paths), next(paths)
 
 
-def forget_gone(lake: Lake, symbols: frozenset[str]) -> int:
-    """Delete the forecasts of symbols without candles, and scores and models if no symbol has any.
+def list_gone_objects(lake: Lake, symbols: frozenset[str]) -> frozenset[str]:
+    """Return the paths of the forecasts of symbols without candles, and of scores and models if no symbol has any.
 
-    Returns:
-        The number of deleted objects.
+    Args:
+        lake: Where to read.
+        symbols: Those with candles.
     """
     keys = lake.keys
     tables = ("forecasts",) if symbols else ("forecasts", "scores", "models")
     parts = [(table, part) for table in tables for part in list_partitions(lake.store, table, keys)]
-    gone = [partition_path(table, part) for table, part in parts if part.get("symbol") not in symbols]
-    _delete(lake, gone)
-    return len(gone)
+    return frozenset(partition_path(table, part) for table, part in parts if part.get("symbol") not in symbols)
 
 
 def forget_checkpoints(lake: Lake, kept: Mapping[str, str]) -> None:

@@ -1,8 +1,8 @@
 """The stages of a run in their order: read this module from top to bottom.
 
-    raw files ─► ingest: a task a symbol ─► candles, rejects, ledger ─► gaps
+    raw files ─► ingest: a task a symbol ─► candles, rejects, ledger ─► gaps ─► publish
     candles ─► past: where to resume ─► market ─► gather, with the leak gate: a task a symbol
-            ─► fit: a task a model or a year ─► forecast: a task a symbol ─► scores
+            ─► fit: a task a model or a year ─► forecast: a task a symbol ─► scores ─► publish
 
 Each stage compares the fingerprint of its inputs with that of the last run and does nothing where they are equal.
 """
@@ -18,28 +18,30 @@ from chandlery.config import Settings
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.estimates import describe_whole
 from chandlery.features import plan_features, warm_up_steps
-from chandlery.ingesting import ingest_files, report_refusals
+from chandlery.ingesting import ingest_files, report_refusals, tell_of_ingest
 from chandlery.leftovers import (
     forget_artefacts,
     forget_buckets,
     forget_checkpoints,
-    forget_forecasts,
-    forget_gone,
     forget_unknown,
+    list_gone_objects,
+    list_replaced,
 )
 from chandlery.models import BUILT_IN, model_names
 from chandlery.plan import Plan, Step, plan
 from chandlery.progress import Silent, Watch
+from chandlery.publishing import publish, settle
 from chandlery.resuming import Resumption, choose_start, complete_summary, is_forecast, list_gone
 from chandlery.schema import TABLES
 from chandlery.session import Options, RunReport, SeriesRun, Session, Stage
-from chandlery.state.records import candles_fingerprint, gaps_fingerprint
+from chandlery.staging import STAGING
+from chandlery.state.records import SeriesSummary, candles_fingerprint, gaps_fingerprint
 from chandlery.survey import survey_source
 from chandlery.tasks.fit import fit_models, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import Gathered, gather_symbol
 from chandlery.tasks.market import build_market, forget_market
-from chandlery.tasks.predict import predict_symbol
+from chandlery.tasks.predict import Predicted, predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
 from chandlery.tasks.work import SymbolTask, Work
 
@@ -90,6 +92,7 @@ def _carry_out(
     with session.held():
         _tell_of_models(session)
         try:
+            settle(session)
             for stage in (*stages, _register):
                 stage(session)
         except BaseException as error:
@@ -138,6 +141,8 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
         held = years.get(run.name, {})
         if not is_forecast(run, held) or (session.options.prune and list_gone(run, held)):
             return False
+    if session.store.list(STAGING):  # a run was killed: its publication is finished or swept under the lease
+        return False
     count = sum(len(run.summary.symbols) for run in session.series.values())
     for stage in stages:
         session.report.stages.append(Stage(stage.__name__.strip("_"), count, 0, count, 0.0))
@@ -146,24 +151,38 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
 
 
 def _ingest(session: Session) -> None:
-    """Read the new and changed files of each symbol, then classify the gaps of each series."""
-    ingest_files(session, survey_source(session))
-    for run in session.series.values():
-        _find_gaps(run)
+    """Read the new and changed files of each symbol, classify the gaps of each series, and publish both."""
+    source = survey_source(session)
+    coming, done = ingest_files(session, source)
+    series = dict(coming.series)
+    for name, run in session.series.items():
+        staged = frozenset(result.symbol for result in done if result.series == name)
+        series[name] = _find_gaps(run, series.get(name, SeriesSummary()), staged)
+    publish(session)
+    session.keep(replace(coming, series=series))
+    tell_of_ingest(session, done)
 
 
-def _find_gaps(run: SeriesRun) -> None:
-    """Classify the gaps of all symbols if candles of any changed: the activity of others is part of the evidence."""
-    current = gaps_fingerprint(run.summary)
-    if run.summary.gaps == current:
-        return
-    symbols = sorted({*run.list_years(), *run.summary.symbols})
+def _find_gaps(run: SeriesRun, summary: SeriesSummary, staged: frozenset[str] = frozenset()) -> SeriesSummary:
+    """Classify the gaps of all symbols if candles of any changed: the activity of others is part of the evidence.
+
+    Args:
+        run: The series.
+        summary: What is known of its candles, those to be published included.
+        staged: Symbols whose candles and ingest state are staged.
+
+    Returns:
+        The summary to keep once the gaps are published; the same if nothing changed.
+    """
+    current = gaps_fingerprint(summary)
+    if summary.gaps == current:
+        return summary
+    symbols = sorted({*run.list_years(), *summary.symbols})
     with run.stage("gaps", len(symbols), len(symbols)):
-        run.session.map(measure_all, [ActivityTask(run.lake, tuple(symbols))], [0.0], str)
-        tasks = [GapsTask(run.lake, symbol) for symbol in symbols]
-        done = run.session.map(find_symbol_gaps, tasks, [0.5] * len(tasks), lambda found: found[0])
-    run.session.report.published += sum(changed for _, changed in done)
-    run.keep(replace(run.summary, gaps=current))
+        run.session.map(measure_all, [ActivityTask(run.lake, tuple(symbols), staged)], [0.0], str)
+        tasks = [GapsTask(run.lake, symbol, symbol in staged) for symbol in symbols]
+        run.session.map(find_symbol_gaps, tasks, [0.5] * len(tasks), lambda found: found[0])
+    return replace(summary, gaps=current)
 
 
 def _forecast(session: Session) -> None:
@@ -175,22 +194,25 @@ def _forecast(session: Session) -> None:
 
 def _forecast_series(run: SeriesRun) -> None:
     """Compute forecasts from the newest valid checkpoint on, or from an earlier one if state turns out to be lost."""
-    file = run.series
     years = run.list_years()
-    _forget_gone(run, years)
+    gone = _find_gone(run, years)
+    if not years:
+        publish(run.session, gone)
     if not years or is_forecast(run, years):
         return
     complete_summary(run, sorted(years))
-    _find_gaps(run)
+    if (coming := _find_gaps(run, run.summary)) is not run.summary:
+        publish(run.session)  # gaps decide where labels end: tasks read the published ones
+        run.keep(coming)
     resumption = choose_start(run, sorted(years))
     if resumption.why:
-        run.tell(f"{resumption.why}: {describe_whole(file, run.summary)}")
-    while not resumption.try_to(lambda work: _compute(run, resumption, work)):
+        run.tell(f"{resumption.why}: {describe_whole(run.series, run.summary)}")
+    while not resumption.try_to(lambda work: _compute(run, resumption, work, gone)):
         pass
 
 
-def _compute(run: SeriesRun, resumption: Resumption, work: Work) -> None:
-    """Compute and publish everything from the first day of the span on.
+def _compute(run: SeriesRun, resumption: Resumption, work: Work, gone: frozenset[str]) -> None:
+    """Compute and publish everything from the first day of the span on; `gone` is deleted with it.
 
     Raises:
         StateLostError: State or published rows that this run needs are missing or damaged.
@@ -199,33 +221,38 @@ def _compute(run: SeriesRun, resumption: Resumption, work: Work) -> None:
     # Later checkpoints and forecasts are about to be overwritten: a killed run must not leave them marked as valid.
     run.keep(replace(run.summary, checkpoints=resumption.still_valid, forecast=""))
     tasks = {symbol: SymbolTask(work, symbol, past.first_day) for symbol, past in resumption.pasts.items()}
-    costs = resumption.costs
-    with run.stage("market", len(work.rules.references), min(1, len(work.rules.references))):
-        run.session.map(build_market, [work] if work.rules.references else [], [0.0] if work.rules.references else [], str)
+    costs, markets = resumption.costs, [work] if work.rules.references else []
+    with run.stage("market", len(work.rules.references), len(markets)):
+        run.session.map(build_market, markets, [0.0] * len(markets), str)
     with run.stage("gather", len(tasks), len(tasks)):
         gathered = run.session.map(gather_symbol, list(tasks.values()), list(costs.values()), lambda found: found.symbol)
         forget_buckets(work, gathered)
     fits = _fit(run, work, gathered)
     with run.stage("forecast", len(tasks), len(shown)):
-        done = run.session.map(
-            predict_symbol,
-            [tasks[symbol] for symbol in shown],
-            [costs[symbol] for symbol in shown],
-            lambda found: found.symbol,
-        )
-        deleted, objects = forget_forecasts(run.lake, work.span, done, work.rules.horizons)
+        chosen, each = [tasks[symbol] for symbol in shown], [costs[symbol] for symbol in shown]
+        done = run.session.map(predict_symbol, chosen, each, lambda found: found.symbol)
+    with run.stage("scores", 1, 1):
+        scores = ScoreTask(work, tuple(tasks), frozenset(shown), run.session.options.prune)
+        run.session.map(score_lake, [scores], [0.0], str)
+    objects = _publish_forecasts(run, work, done, gone)
     if fits and not objects and not work.span.resumed:
         run.tell(
             "no forecasts yet: no model has rows enough to learn from, for the first "
             f"{warm_up_steps(work.rules.grid)} candles of a symbol are none. Hint: add older candles"
         )
-    with run.stage("scores", 1, 1):
-        scores = ScoreTask(work, tuple(tasks), frozenset(shown), run.session.options.prune)
-        put = run.session.map(score_lake, [scores], [0.0], str)
-    run.session.report.published += sum(found.published for found in done) + deleted + sum(put)
     forget_market(work)
     if len(shown) == len(tasks):
         _remember(run, resumption, objects)
+
+
+def _publish_forecasts(run: SeriesRun, work: Work, done: Sequence[Predicted], gone: frozenset[str]) -> int:
+    """Publish forecasts, scores and models; return how many objects of forecasts there are then."""
+    held, replaced = list_replaced(run.lake, work.span, done, work.rules.horizons)
+    left = held - replaced - gone
+    if len(left) < run.summary.forecasts:  # a run that is killed now must not take the others for lost
+        run.keep(replace(run.summary, forecasts=len(left)))
+    published = publish(run.session, replaced | gone)
+    return len(left | {path for path in published.put if path.startswith("forecasts/")})
 
 
 def _fit(run: SeriesRun, work: Work, gathered: Sequence[Gathered]) -> int:
@@ -267,17 +294,18 @@ def _remember(run: SeriesRun, resumption: Resumption, forecasts: int) -> None:
         forget_unknown(run.lake)
 
 
-def _forget_gone(run: SeriesRun, years: dict[str, list[int]]) -> None:
-    """Delete the forecasts of symbols without candles if pruning was requested; otherwise report them."""
-    gone = list_gone(run, years)
-    if gone and not run.session.options.prune:
+def _find_gone(run: SeriesRun, years: dict[str, list[int]]) -> frozenset[str]:
+    """Return the paths to delete for symbols without candles if pruning was requested; otherwise report them."""
+    gone, prune = list_gone(run, years), run.session.options.prune
+    if gone and not prune:
         found = f"forecasts of {', '.join(gone[:10])} are kept, although the lake has no candles for them"
         run.tell(f"{found}. Hint: --prune deletes them")
-    elif gone:
-        run.session.report.published += forget_gone(run.lake, frozenset(years))
-        checkpoints = run.summary.checkpoints if years else {}  # should the same candles come back, they are forecast again
-        left = len(run.list_forecasts())
-        run.keep(replace(run.summary, forecast="", forecasts=left, checkpoints=checkpoints))  # scores are to be renewed
+    if not gone or not prune:
+        return frozenset()
+    checkpoints = run.summary.checkpoints if years else {}  # if the same candles return, they are forecast again
+    left = sum(part["symbol"] in years for part in run.list_forecasts())
+    run.keep(replace(run.summary, forecast="", forecasts=left, checkpoints=checkpoints))  # scores are renewed
+    return list_gone_objects(run.lake, frozenset(years))
 
 
 def _register(session: Session) -> None:

@@ -136,6 +136,7 @@ class Resumption:
         Raises:
             StateLostError: State is lost although everything was computed from the first candle on.
         """
+        self.run.session.stage_anew()  # what an attempt that was given up has staged is not published
         try:
             compute(self.work)
         except StateLostError as lost:

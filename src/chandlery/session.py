@@ -20,6 +20,7 @@ from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, read_lake_file
 from chandlery.lease import LeaseToken, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT
+from chandlery.staging import STAGING
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
 from chandlery.storage import Store
@@ -101,6 +102,8 @@ class Session:
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
         self.token: LeaseToken | None = None
+        self.staging = ""  # the folder in which tasks put objects of tables; empty without the lease
+        self._folders = 0  # how many such folders this run has begun
         self._read_founded()
         if self._stored is None:
             self.store.list(LAKE_FILE)  # raises for a missing bucket, which some stores create on the first put
@@ -156,15 +159,31 @@ class Session:
             years.setdefault(part["symbol"], []).append(int(part["year"]))
         return found
 
+    def guard(self) -> None:
+        """Make sure that the lease is still held.
+
+        Raises:
+            LeaseHeldError: It is not: another run has taken the lake.
+        """
+        self.lake_of(None).guard()
+
+    def stage_anew(self) -> None:
+        """Let the tasks of the lake from now on stage objects in a new folder.
+
+        What tasks of an earlier publication, or of an attempt that was given up, put late is then not part of the next.
+        """
+        self._folders += 1
+        self.staging = "" if self.token is None else f"{STAGING}{self.token.owner}-{self._folders}/"
+
     def keep(self, summary: Summary) -> None:
         """Store the summary for later runs."""
-        self.lake_of(None).guard()
+        self.guard()
         write_summary(self.store, summary)
         self.summary = summary
 
     def lake_of(self, series: Series | None) -> Lake:
         """Return the lake, opened for a series with the lease of this run."""
-        return Lake(self.store, series or UNASSIGNED, self.token)
+        return Lake(self.store, series or UNASSIGNED, self.token, self.staging)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -172,6 +191,7 @@ class Session:
         lease = self.settings.lake.lease_seconds
         with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
             self.token = token
+            self.stage_anew()
             self._read_founded()
             self.store.sweep()
             if self.is_restated:
@@ -204,7 +224,7 @@ class Session:
 
     def _write_lake_file(self) -> None:
         file = LakeFile(LAKE_FORMAT, [run.series for run in self.series.values()])
-        self.lake_of(None).guard()
+        self.guard()
         self.store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(file)))
         self._stored = file
 

@@ -11,6 +11,7 @@ import mmap
 import os
 import re
 import secrets
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,14 +25,14 @@ import obstore
 from obstore import exceptions as failures
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
+from chandlery.answers import explain_denial, explain_failure, plain_text
+from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.folders import rename_file, replace_file
 
 __all__ = ["Entry", "Store"]
 
 RETRIES = {"max_retries": 6, "retry_timeout": dt.timedelta(seconds=60), "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2}}
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
-SIGNATURES = re.compile(r"(Signature|Credential|Token|AccessKeyId)=[^&\s\"<]+|<AWSAccessKeyId>[^<]*", re.IGNORECASE)
-TRIES = 3
 PART = re.compile(r"#\d+$")
 SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
 AT_ONCE = 8  # questions to a store
@@ -112,7 +113,7 @@ class Store:
         try:
             return cast(ObjectStore, from_url(self.uri, config=config, client_options=flags, retry_config=RETRIES))  # type: ignore[call-overload]
         except failures.BaseError as error:
-            raise SettingsError(f"storage settings for {self.uri}: {_plain(error)}", "options of the object store", "see [storage]") from error
+            raise SettingsError(f"storage settings for {self.uri}: {plain_text(error)}", "options of the object store", "see [storage]") from error
 
     def list(self, prefix: str = "") -> list[Entry]:
         """Return the objects below a folder (or whose path is given), by path."""
@@ -185,7 +186,7 @@ class Store:
         """Put an object whole; a bucket remembers its media type, such as text/html, for browsers."""
         with self._translated("write", path):
             if self.is_local:
-                _replace_file(self.root / path, content)  # several times as fast as by way of obstore's threads
+                replace_file(self.root / path, content)  # several times as fast as by way of obstore's threads
             else:
                 obstore.put(self._objects, path, content, attributes={"Content-Type": media_type} if media_type else None, use_multipart=False)
 
@@ -212,10 +213,31 @@ class Store:
 
     def put_changed(self, path: str, content: bytes) -> bool:
         """Put an object unless it has these very bytes already; return whether it was put."""
-        there = self.head(path)
-        if there is not None and there.size_bytes == len(content) and self.get(path) == content:
+        if not self.differs(path, content):
             return False
         self.put(path, content)
+        return True
+
+    def differs(self, path: str, content: bytes | None) -> bool:
+        """Return whether an object has other bytes than these; None stands for no object."""
+        there = self.head(path)
+        if there is None or content is None:
+            return (there is None) != (content is None)
+        return there.size_bytes != len(content) or self.get(path) != content
+
+    def move(self, source: str, target: str) -> bool:
+        """Put an object in place of another, whole; return whether the source was there.
+
+        On a path it is renamed. In a bucket the store copies it, and the source stays until it is deleted.
+        """
+        try:
+            with self._translated("write", target):
+                if self.is_local:
+                    rename_file(self.root / source, self.root / target)
+                else:
+                    obstore.copy(self._objects, source, target)
+        except FileNotFoundError:
+            return False
         return True
 
     def delete(self, path: str) -> None:
@@ -235,6 +257,11 @@ class Store:
             with self._translated("delete", wanted[0]), contextlib.suppress(FileNotFoundError):
                 obstore.delete(self._objects, wanted)
 
+    def remove_folder(self, prefix: str) -> None:
+        """Remove a folder of a local store with all that is in it; buckets have no folders."""
+        if self.is_local:
+            shutil.rmtree(self.root / prefix, ignore_errors=True)
+
     def folders(self, prefix: str) -> tuple[str, ...]:
         """Return the names of the folders right below a prefix that ends with "/", sorted."""
         if self.is_local:
@@ -244,16 +271,18 @@ class Store:
             found = obstore.list_with_delimiter(self._objects, prefix.rstrip("/"))["common_prefixes"]
         return tuple(sorted(path.rstrip("/").rpartition("/")[2] for path in found))
 
-    def ask_ahead(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    def ask_ahead(
+        self, function: Callable[[Item], Answer], items: Iterable[Item], at_once: int = AT_ONCE
+    ) -> Iterator[Answer]:
         """Yield what a function that asks this store returns for each item, in order; where the store is far, threads ask for the next few meanwhile."""
         if self.is_local:
             yield from map(function, items)
             return
         asked: deque[Future[Answer]] = deque()
-        with ThreadPoolExecutor(AT_ONCE) as threads:
+        with ThreadPoolExecutor(at_once) as threads:
             for item in items:
                 asked.append(threads.submit(function, item))
-                if len(asked) > AT_ONCE:
+                if len(asked) > at_once:
                     yield asked.popleft().result()
             while asked:
                 yield asked.popleft().result()
@@ -302,49 +331,16 @@ class Store:
         try:
             yield
         except (FileNotFoundError, failures.NotFoundError) as error:
-            text = _plain(error)
+            text = plain_text(error)
             if "NoSuchBucket" in text or "bucket does not exist" in text.lower():
                 raise SettingsError(f"no bucket at {self.uri}", "a bucket that is there", "create it, or check the URI") from error
             raise FileNotFoundError(path) from error
         except (failures.AlreadyExistsError, failures.PreconditionError) as error:
             raise _ChangedError(path) from error
         except (failures.PermissionDeniedError, failures.UnauthenticatedError, PermissionError) as error:
-            raise self._denied(act, path, _plain(error)) from error
+            raise explain_denial(self.uri, act, path, plain_text(error)) from error
         except (failures.BaseError, OSError) as error:
-            raise self._explain(act, path, _plain(error)) from error
-
-    def _denied(self, act: str, path: str, text: str) -> SettingsError:
-        if "SignatureDoesNotMatch" in text or "InvalidAccessKeyId" in text:
-            return SettingsError(f"{self.uri} does not accept the credentials", "a key that the store knows", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role")
-        return SettingsError(f"no right to {act} {path or 'objects'} at {self.uri}", f"credentials that may {act} there", "check AWS_ACCESS_KEY_ID, the role and the bucket's policy")
-
-    def _explain(self, act: str, path: str, text: str) -> ChandleryError:
-        if "No space left" in text or "ENOSPC" in text:
-            return StoreUnavailableError(f"no room left at {self.uri} to {act} {path}", "free space", "make room and run again: nothing is lost")
-        if "Read-only file system" in text:
-            return SettingsError(f"{self.uri} cannot be written: its file system is read-only", "a folder that this user may write to", "choose another --lake")
-        if "403" in text or "AccessDenied" in text or "InvalidAccessKeyId" in text:
-            return self._denied(act, path, text)
-        if "NoSuchBucket" in text:
-            return SettingsError(f"no bucket at {self.uri}", "a bucket that is there", "create it, or check the URI")
-        if "redential" in text or "169.254" in text:
-            return SettingsError(f"no credentials for {self.uri}", "those of the cloud SDK's own chain", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role")
-        return StoreUnavailableError(f"{self.uri} did not {act} {path}: {text[:300]}", "an answer", "run again: nothing is lost")
-
-
-def _replace_file(target: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there: it is the old one or the new one, never half."""
-    part = target.with_name(f"{target.name}#{secrets.randbelow(10**12)}")  # obstore's mark of an upload: no listing shows it
-    try:
-        for _ in range(TRIES):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # another process took the folder away while it was empty
-                part.write_bytes(content)
-                break
-        part.replace(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+            raise explain_failure(self.uri, act, path, plain_text(error)) from error
 
 
 class _ChangedError(Exception):
@@ -380,8 +376,3 @@ class _Reader(io.RawIOBase):
 def _to_entry(meta: dict[str, object]) -> Entry:
     modified = cast(dt.datetime, meta["last_modified"])
     return Entry(str(meta["path"]), int(cast(int, meta["size"])), str(meta["e_tag"] or ""), modified)
-
-
-def _plain(error: BaseException) -> str:
-    """Return an error's text without signatures and with one line."""
-    return " ".join(SIGNATURES.sub("…", str(error)).split())

@@ -13,6 +13,7 @@ import polars as pl
 from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.schema import LAKE_FILE, MODEL_COLUMNS, TABLES, Table
+from chandlery.staging import Target
 from chandlery.storage import Entry, Store
 
 __all__ = [
@@ -106,50 +107,39 @@ def parse_partition(path: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in path.split("/") if "=" in part)
 
 
-def write_partition(
-    store: Store, table: str, keys: Mapping[str, object], frames: Iterable[pl.DataFrame], guard: Callable[[], None]
-) -> bool:
-    """Publish a partition, or take it away where it has no rows; return whether anything changed.
+def write_partition(target: Target, table: str, keys: Mapping[str, object], frames: Iterable[pl.DataFrame]) -> bool:
+    """Put a partition, or delete it if it has no rows; return whether it differs from the published one.
 
     Args:
-        store: The lake.
+        target: Where to put it.
         table: Name of the table.
         keys: Its partition keys.
         frames: All its rows, in the table's order; columns beside the schema's are models'.
-        guard: Called before the put; raises where this run may no longer write.
     """
     path = partition_path(table, keys)
     content = encode(conform(frame, TABLES[table]) for frame in frames if frame.height)
-    guard()
-    if content is None:
-        there = store.head(path) is not None
-        store.delete(path)
-        return there
-    return store.put_changed(path, content)
+    if not target.store.differs(path, content):
+        return False
+    target.put(path, content)
+    return True
 
 
 def replace_partition(
-    store: Store, table: str, keys: Mapping[str, object], held: bytes | None, frames: Iterable[pl.DataFrame], guard: Callable[[], None]
+    target: Target, table: str, keys: Mapping[str, object], held: bytes | None, frames: Iterable[pl.DataFrame]
 ) -> bool:
-    """Publish a partition whose present bytes are known, with one request; return whether anything changed.
+    """Put a partition whose published bytes are known, with one request; return whether it differs from them.
 
     Args:
-        store: The lake.
+        target: Where to put it.
         table: Name of the table.
         keys: Its partition keys.
         held: The bytes of the object; None where there is none.
         frames: As of `write_partition`.
-        guard: Likewise.
     """
-    path = partition_path(table, keys)
     content = encode(conform(frame, TABLES[table]) for frame in frames if frame.height)
     if content == held:
         return False
-    guard()
-    if content is None:
-        store.delete(path)
-    else:
-        store.put(path, content)
+    target.put(partition_path(table, keys), content)
     return True
 
 

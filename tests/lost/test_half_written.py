@@ -85,7 +85,7 @@ def test_a_record_that_cannot_be_put_does_not_hide_what_ended_the_run(
     put = Store.put
 
     def put_some(self: Store, path: str, content: bytes, media_type: str | None = None) -> None:
-        if path.startswith(("candles/", "runs/")):
+        if path.startswith("runs/") or "/candles/" in path:
             raise StoreUnavailableError(f"no room for {path}")
         put(self, path, content, media_type)
 

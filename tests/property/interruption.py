@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chandlery.storage import Store
@@ -36,10 +36,12 @@ class Kill:
     Args:
         at: At which write, from 1.
         applied: Whether that write still reaches the store.
+        names: The writes so far: the method, and the path if it is given one.
     """
 
     at: int
     applied: bool
+    names: list[str] = field(default_factory=list)
     writes: int = 0
     depth: int = 0
     dead: bool = False
@@ -79,6 +81,8 @@ def _mortal(kill: Kill, method: Callable[..., Any], *, counts: bool) -> Callable
             raise KilledError
         is_write = counts and kill.depth == 0  # a write that is made of others counts once
         kill.writes += is_write
+        if is_write:
+            kill.names.append(" ".join([method.__name__, *(found for found in args[1:2] if isinstance(found, str))]))
         is_last = is_write and kill.writes == kill.at
         if is_last and not kill.applied:
             kill.dead = True

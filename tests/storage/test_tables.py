@@ -13,8 +13,9 @@ import pytest
 from chandlery import tables
 from chandlery.errors import SettingsError
 from chandlery.schema import LAKE_FILE, TABLES
+from chandlery.staging import Target
 from chandlery.storage import Store
-from chandlery.tables import conform, encode, read_table, write_partition
+from chandlery.tables import conform, encode, partition_path, read_table, replace_partition, write_partition
 
 KEYS = {"exchange": "bitfinex", "interval": "1m", "symbol": "LTCUSD"}
 
@@ -28,18 +29,34 @@ def ledger(rows: int) -> pl.DataFrame:
 
 def test_equal_bytes_are_not_put_again(tmp_path: Path) -> None:
     store, calls = Store(str(tmp_path)), []
-    assert write_partition(store, "ledger", KEYS, [ledger(3)], lambda: calls.append(1))
+    assert write_partition(Target(store, lambda: calls.append(1)), "ledger", KEYS, [ledger(3)])
     stamp = next(tmp_path.rglob("*.parquet")).stat().st_mtime_ns
-    assert not write_partition(store, "ledger", KEYS, [ledger(3)], lambda: calls.append(1))
+    assert not write_partition(Target(store, lambda: calls.append(1)), "ledger", KEYS, [ledger(3)])
     assert next(tmp_path.rglob("*.parquet")).stat().st_mtime_ns == stamp
-    assert write_partition(store, "ledger", KEYS, [ledger(4)], lambda: calls.append(1))
-    assert len(calls) == 3
-    assert write_partition(store, "ledger", KEYS, [ledger(0)], lambda: calls.append(1))
+    assert write_partition(Target(store, lambda: calls.append(1)), "ledger", KEYS, [ledger(4)])
+    assert len(calls) == 2  # once a put
+    assert write_partition(Target(store, lambda: calls.append(1)), "ledger", KEYS, [ledger(0)])
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+def test_what_is_staged_changes_no_table(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    now, later = Target(store, lambda: None), Target(store, lambda: None, "_staging/one/")
+    path = partition_path("ledger", KEYS)
+    assert write_partition(now, "ledger", KEYS, [ledger(3)])
+    published = store.get(path)
+    assert not write_partition(later, "ledger", KEYS, [ledger(3)])  # as published: nothing is staged
+    assert not store.list("_staging/")
+    assert write_partition(later, "ledger", KEYS, [ledger(4)])
+    assert replace_partition(later, "ledger", KEYS, published, [ledger(4)])
+    assert store.get(path) == published
+    assert store.get(f"_staging/one/{path}") not in {None, b"", published}
+    assert write_partition(later, "ledger", KEYS, [ledger(0)])  # no rows: the object is to be deleted
+    assert (store.get(path), store.get(f"_staging/one/{path}")) == (published, b"")
+
+
 def test_partition_keys_come_back_as_columns(tmp_path: Path) -> None:
-    write_partition(Store(str(tmp_path)), "ledger", KEYS, [ledger(3)], lambda: None)
+    write_partition(Target(Store(str(tmp_path)), lambda: None), "ledger", KEYS, [ledger(3)])
     (tmp_path / LAKE_FILE).touch()
     found = read_table(str(tmp_path), "ledger", symbol="ltc/usd")
     assert found.columns == TABLES["ledger"].schema.column_names()
@@ -69,7 +86,7 @@ def test_bytes_do_not_follow_the_number_of_threads() -> None:
 
 
 def test_only_some_columns_are_the_same_rows(tmp_path: Path) -> None:
-    write_partition(Store(str(tmp_path)), "ledger", KEYS, [ledger(3)], lambda: None)
+    write_partition(Target(Store(str(tmp_path)), lambda: None), "ledger", KEYS, [ledger(3)])
     wanted = ["rows_read", "symbol"]
     assert read_table(str(tmp_path), "ledger", columns=wanted).equals(read_table(str(tmp_path), "ledger").select(wanted))
     with pytest.raises(SettingsError, match="column 'nothing' of ledger"):

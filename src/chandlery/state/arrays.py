@@ -54,18 +54,25 @@ def pick_arrays(group: str, arrays: Arrays) -> Arrays:
     return {name.removeprefix(f"{group}/"): array for name, array in arrays.items() if name.startswith(f"{group}/")}
 
 
-def put_arrays(store: Store, path: str, arrays: Arrays) -> None:
-    """Put named arrays of numbers or text as one object; arrays of Python objects are not supported."""
+def put_arrays(store: Store, path: str, arrays: Arrays, folder: str = "") -> None:
+    """Put named arrays of numbers or text as one object; arrays of Python objects are not supported.
+
+    Args:
+        store: Where to put them.
+        path: Where the object stands, or will stand once it is published.
+        arrays: By name.
+        folder: Where the object is put meanwhile, ending with a slash; by default it is put at its path.
+    """
     held = {
         name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         for name, array in arrays.items()
     }
-    store.put(path, msgspec.msgpack.encode((VERSION, _checksum(held, path), held)))
+    store.put(folder + path, msgspec.msgpack.encode((VERSION, _checksum(held, path), held)))
 
 
-def get_arrays(store: Store, path: str) -> Arrays | None:
-    """Return named arrays; None if the object is missing, damaged, or of another version."""
-    content = store.get(path)
+def get_arrays(store: Store, path: str, folder: str = "") -> Arrays | None:
+    """Return named arrays; None if the object is missing, damaged, or of another version; see `put_arrays`."""
+    content = store.get(folder + path)
     return None if content is None else _read(content, checked_as=path, writable=True)
 
 

@@ -202,9 +202,15 @@ def write_summary(store: Store, summary: Summary) -> None:
     put_struct(store, SUMMARY, replace(summary, version=VERSION))
 
 
-def read_ingested(lake: Lake, symbol: str) -> Ingested | None:
-    """Return what ingest stored for a symbol; None if it is missing, damaged, or of another version."""
-    arrays = get_arrays(lake.store, Paths.of(lake).ingest(symbol))
+def read_ingested(lake: Lake, symbol: str, folder: str = "") -> Ingested | None:
+    """Return what ingest stored for a symbol; None if it is missing, damaged, or of another version.
+
+    Args:
+        lake: The series.
+        symbol: The symbol.
+        folder: Where the object stands until it is published, ending with a slash; empty once it is.
+    """
+    arrays = get_arrays(lake.store, Paths.of(lake).ingest(symbol), folder)
     if arrays is None or "record" not in arrays:
         return None
     try:
@@ -217,12 +223,13 @@ def read_ingested(lake: Lake, symbol: str) -> Ingested | None:
     return Ingested(record.files, arrays["days"], arrays["digests"], traded, pick_arrays("lost", arrays))
 
 
-def write_ingested(lake: Lake, symbol: str, held: Ingested) -> None:
-    """Put what ingest stores for a symbol."""
+def write_ingested(lake: Lake, symbol: str, held: Ingested, folder: str = "") -> None:
+    """Put what ingest stores for a symbol, in a folder until it is published if one is given."""
     record = np.frombuffer(msgspec.json.encode(_Record(held.files)), np.uint8)
     arrays: Arrays = {"record": record, "days": held.days, "digests": held.digests}
     put_arrays(
         lake.store,
         Paths.of(lake).ingest(symbol),
         arrays | name_arrays("traded", held.traded.to_arrays()) | name_arrays("lost", held.lost),
+        folder,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from chandlery.gaps import Activity, combine_activity, find_gaps, measure_activity
+from chandlery.grid import Traded
 from chandlery.lake import Lake
 from chandlery.state.arrays import put_arrays, view_arrays
 from chandlery.state.copies import open_copies
@@ -14,10 +15,11 @@ __all__ = ["ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all", "read_
 
 @dataclass(frozen=True)
 class ActivityTask:
-    """All symbols, ascending."""
+    """All symbols, ascending, and those among them whose ingest state is staged and not yet published."""
 
     lake: Lake
     symbols: tuple[str, ...]
+    staged: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return "all symbols"
@@ -25,10 +27,11 @@ class ActivityTask:
 
 @dataclass(frozen=True)
 class GapsTask:
-    """One symbol."""
+    """One symbol, and whether its ingest state is staged and not yet published."""
 
     lake: Lake
     symbol: str
+    is_staged: bool = False
 
     def __str__(self) -> str:
         return self.symbol
@@ -36,25 +39,36 @@ class GapsTask:
 
 def measure_all(task: ActivityTask) -> int:
     """Put how many symbols traded at each step; return the number of symbols."""
-    held = task.lake.store.ask_ahead(lambda symbol: hold_ingested(task.lake, symbol).traded, task.symbols)
-    grid = task.lake.grid
+    lake, grid = task.lake, task.lake.grid
+
+    def read(symbol: str) -> Traded:
+        return hold_ingested(lake, symbol, is_staged=symbol in task.staged).traded
+
+    held = lake.store.ask_ahead(read, task.symbols)
     activity = combine_activity((measure_activity(traded, grid) for traded in held), grid)
-    task.lake.guard()
-    put_arrays(task.lake.store, Paths.of(task.lake).activity, activity.to_arrays())
+    lake.guard()
+    put_arrays(lake.store, Paths.of(lake).activity, activity.to_arrays(), lake.staging)
     return len(task.symbols)
 
 
 def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
-    """Publish a symbol's gaps; return its name and whether the table changed."""
+    """Stage a symbol's gaps; return its name and whether the table changes."""
     lake, symbol = task.lake, task.symbol
-    activity = read_activity(lake)
+    activity = read_activity(lake, lake.staging)
     assert activity is not None  # noqa: S101 - measure_all put it in this stage
     keys = {**lake.keys, "symbol": symbol}
-    held, content = lake.store.together(lambda: hold_ingested(lake, symbol), lambda: lake.get("gaps", keys))
+    held, content = lake.store.together(
+        lambda: hold_ingested(lake, symbol, is_staged=task.is_staged), lambda: lake.get("gaps", keys)
+    )
     return symbol, lake.replace("gaps", keys, content, find_gaps(held.traded, lake.grid, activity))
 
 
-def read_activity(lake: Lake) -> Activity | None:
-    """Return when all symbols traded, as arrays that must not be changed; None where that is not remembered."""
-    arrays = view_arrays(lake.store, Paths.of(lake).activity, open_copies(lake))
+def read_activity(lake: Lake, folder: str = "") -> Activity | None:
+    """Return when all symbols traded, as arrays that must not be changed; None where that is not remembered.
+
+    Args:
+        lake: Where to read.
+        folder: Where it stands until it is published, ending with a slash; empty once it is.
+    """
+    arrays = view_arrays(lake.store, folder + Paths.of(lake).activity, open_copies(lake))
     return None if arrays is None else Activity.from_arrays(arrays)

@@ -33,7 +33,6 @@ class IngestResult:
     Args:
         series: Name of the series.
         symbol: The symbol.
-        published: How many objects were put.
         candles: Hash of the candles; empty if there are none.
         first_day: UTC day on which the first candle closes, since 1970; None if there are none.
         newest_ms: close_time of the newest candle; 0 if there are none.
@@ -47,7 +46,6 @@ class IngestResult:
 
     series: str
     symbol: str
-    published: int
     candles: str
     first_day: int | None
     newest_ms: int
@@ -60,7 +58,7 @@ class IngestResult:
 
 
 def ingest_symbol(task: IngestTask) -> IngestResult:
-    """Read new and changed files, and publish the symbol's candles, rejects and ledger.
+    """Read new and changed files, and stage the symbol's candles, rejects, ledger and ingest state.
 
     Raises:
         LawError: Some rows of a file are not accounted for.
@@ -75,7 +73,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         publishing.publish()
     held = publishing.remember()
     task.lake.guard()
-    write_ingested(task.lake, task.symbol, held)
+    write_ingested(task.lake, task.symbol, held, task.lake.staging)
     years = list_years(held.days)
     if task.reread and (lost := sorted({*reading.years_before}.difference(years))):
         names = ", ".join(map(str, lost))
@@ -84,7 +82,6 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
     return IngestResult(
         task.lake.series.name,
         task.symbol,
-        publishing.published,
         hash_candles(held),
         first_day,
         newest_ms,
@@ -116,7 +113,7 @@ def find_problems(task: IngestTask, files: list[FileRecord]) -> list[str]:
 
 
 class Publishing:
-    """Publishes the tables of a symbol.
+    """Stages the tables of a symbol.
 
     Args:
         task: The symbol and the lake.
@@ -129,14 +126,13 @@ class Publishing:
         self._days = DayBook(task.lake, reading.held)
         self._settling = Settling(reading.read, reading.kept, self._keys, by_month=reading.room.is_full)
         self._accounts: dict[str, dict[str, Any]] = {}
-        self.published = 0
         self.notes: list[str] = []
 
     def publish(self) -> None:
-        """Put the objects that changed.
+        """Stage the objects that changed.
 
         Raises:
-            LawError: Some rows of a file are not accounted for. If all rows fit in memory, nothing has been put then.
+            LawError: Some rows of a file are not accounted for.
         """
         years = sorted(
             {year for first, last in self._reading.ranges for year in range(year_of(first), year_of(last) + 1)}
@@ -163,7 +159,7 @@ class Publishing:
             if content is not None:
                 stays = scan_content(content, "candles").filter(~pl.col("source").is_in(list(self._reading.sources)))
                 whole = join_year(stays, fresh, year)
-            self.published += self._lake.replace("candles", keys, content, self._days.watch(year, whole))
+            self._lake.replace("candles", keys, content, self._days.watch(year, whole))
 
     def _publish_rows(self, table: str, fresh: pl.DataFrame) -> None:
         content, held = self._reading.tables[table]
@@ -173,7 +169,7 @@ class Publishing:
         if table == "ledger":
             rows = self._mark_present(note_successors(rows, self._reading.successors))
         order = [name for name in ("source", "row") if name in rows.columns]
-        self.published += self._lake.replace(table, self._keys, content, rows.sort(order))
+        self._lake.replace(table, self._keys, content, rows.sort(order))
 
     def _complete_ledger(self, ledger: pl.DataFrame) -> pl.DataFrame:
         """Return the ledger rows of files that were read and of files that were refused; local files have no etag."""
@@ -196,7 +192,7 @@ class Publishing:
                 )
 
     def remember(self) -> Ingested:
-        """Return what to store for the symbol once all objects are put."""
+        """Return what to store for the symbol with these objects."""
         records = [self._reading.record(file, self._accounts) for file in self._task.files]
         gone = [record for record in self._reading.gone if record.source not in self._reading.pruned]
         return self._days.remember([*records, *gone], self._reading.join_lost(self._settling.lost()))

@@ -77,9 +77,15 @@ def read_barriers(lake: Lake, symbol: str) -> Ints:
     return barriers(lake.decode("gaps", keys, lake.get("gaps", keys)), lake.grid)
 
 
-def hold_ingested(lake: Lake, symbol: str) -> Ingested:
-    """Return what ingest remembers of a symbol; where it is lost, what the tables tell."""
-    held = read_ingested(lake, symbol)
+def hold_ingested(lake: Lake, symbol: str, *, is_staged: bool = False) -> Ingested:
+    """Return what ingest remembers of a symbol; where it is lost, what the tables tell.
+
+    Args:
+        lake: Where to read.
+        symbol: The symbol.
+        is_staged: Whether this run has ingested the symbol, and not published it yet.
+    """
+    held = read_ingested(lake, symbol, lake.staging if is_staged else "")
     if held is not None:
         return held
     keys = {**lake.keys, "symbol": symbol}

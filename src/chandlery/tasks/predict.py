@@ -43,16 +43,14 @@ class Predicted:
     Args:
         symbol: Whose.
         years: Of which it has forecasts, from the span's first year on.
-        published: Objects that were put.
     """
 
     symbol: str
     years: tuple[int, ...]
-    published: int
 
 
 def predict_symbol(task: SymbolTask) -> Predicted:
-    """Publish a symbol's forecasts from the span's first day on, and keep its score sums and its states at the checkpoints.
+    """Stage a symbol's forecasts from the span's first day on, and keep its score sums and its states at the checkpoints.
 
     Raises:
         LawError: A served forecast knew the future.
@@ -71,7 +69,7 @@ def predict_symbol(task: SymbolTask) -> Predicted:
             later(partial(work.save, day, "forecast", task.symbol, state))
         work.lake.guard()
         later(partial(put_arrays, store, Paths.of(work.lake).scores(task.symbol), sums))
-    return Predicted(task.symbol, run.years(), sum(run.puts))
+    return Predicted(task.symbol, run.years())
 
 
 def predict_horizon(run: "SymbolRun", horizon: int, held: bytes | None, later: Callable[[Callable[[], None]], None]) -> Arrays:
@@ -112,7 +110,6 @@ class SymbolRun:
         self.kept: Arrays = found[0]
         fits: list[Fits] = found[1]
         self.states: dict[int, Arrays] = {day: {} for day in self.work.span.saves}
-        self.puts: list[bool] = []  # whether each object that was written changed
         grid, never = rules.grid, np.iinfo(np.int64).max
         first_days = (int(fit.refit_ms[0]) // DAY_MS for fit in fits if fit.refit_ms.size)
         first_step = min((grid.step_at(day) for day in first_days), default=never)
@@ -348,8 +345,10 @@ class HorizonRun:
 
     def _put(self, keys: dict[str, Any], rows: pl.DataFrame, held: bytes | None) -> None:
         lake = self.work.lake
-        done = lake.write("forecasts", keys, rows) if held is None else lake.replace("forecasts", keys, held, rows)
-        self.run.puts.append(done)
+        if held is None:
+            lake.write("forecasts", keys, rows)
+        else:
+            lake.replace("forecasts", keys, held, rows)
 
     def keys(self, year: int) -> dict[str, Any]:
         """Return the partition keys of a year's forecasts."""

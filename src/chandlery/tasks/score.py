@@ -57,7 +57,7 @@ class ScoreTask:
 
 
 def score_lake(task: ScoreTask) -> int:
-    """Publish scores and models; return the number of objects put.
+    """Stage scores and models; return the number of objects that change.
 
     Scores of symbols that were not computed stay as they are: their sums may be of other models.
 

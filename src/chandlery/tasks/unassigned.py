@@ -46,13 +46,10 @@ class UnassignedTask:
         return "files of no series"
 
 
-def refuse_unassigned(task: UnassignedTask) -> tuple[list[str], int]:
-    """Bring the ledger of files without a series up to date.
+def refuse_unassigned(task: UnassignedTask) -> list[str]:
+    """Stage the ledger of files without a series; return why files are refused, as messages.
 
     A file that has found its series leaves this ledger. One that is gone stays in it, marked so.
-
-    Returns:
-        Why files are refused, as messages, and the number of objects that changed.
 
     Raises:
         LeaseHeldError: Another run has taken the lake.
@@ -75,9 +72,8 @@ def refuse_unassigned(task: UnassignedTask) -> tuple[list[str], int]:
     gone = () if task.is_partial else list(others)
     kept = held.filter(pl.col("source").is_in(stays)).with_columns(present=pl.col("present") & ~pl.col("source").is_in(gone))
     rows = join_rows("ledger", kept, *(conform_ledger(frame, task) for frame in fresh))
-    changed = lake.replace("ledger", keys, content, rows.sort("source"))
-    messages = [row["problem"] for row in rows.sort("source").iter_rows(named=True) if row["source"] in present]
-    return messages, int(changed)
+    lake.replace("ledger", keys, content, rows.sort("source"))
+    return [row["problem"] for row in rows.sort("source").iter_rows(named=True) if row["source"] in present]
 
 
 def is_told(known: dict[str, Any], file: RawFile, error: SourceError) -> bool:
