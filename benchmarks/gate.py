@@ -3,6 +3,7 @@
 import http.client
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 RAW, LAKE = "crypto-raw", "crypto-lake"
 OUTSIDE = ("state/", "runs/", "lease.json", ".lease.lock")  # law 5 does not speak of these
+STAGED, MANIFEST, COPIED, OTHER = "staged", "manifest", "copied", "other"  # kinds of puts
 
 
 class Gate(ThreadingHTTPServer):
@@ -39,23 +41,26 @@ class Gate(ThreadingHTTPServer):
             thread.join()
             self.server_close()
 
-    def watch(self, stop_at: int = 0, *, cut: bool = False) -> None:
+    def watch(self, stop_at: int = 0, kind: str = "", *, cut: bool = False) -> None:
         """Begin anew, for another run.
 
         Args:
             stop_at: The put to hold, by its number among the puts of tables, artefacts and lake.json; 0 for none.
+            kind: Count those of one kind alone: staged, manifest, copied or other.
             cut: Whether the other half of it never arrives.
         """
-        self.puts, self.held, self.cut, self._stop_at = 0, "", cut, stop_at
+        self.held, self.cut, self._stop_at, self._kind = "", cut, stop_at, kind
+        self.puts: Counter[str] = Counter()  # by kind
         self.began, self.reached, self.released, self.settled = (threading.Event() for _ in range(4))
 
-    def holds(self, path: str) -> bool:
+    def holds(self, request: "Requests") -> bool:
         """Note a put of which one half was sent; return whether it is the one to hold, once it was released."""
         self.began.set()
-        name = name_of(path)
+        name, kind = name_of(request.path), kind_of(request)
         with self._lock:
-            self.puts += bool(name)
-            if not name or self.puts != self._stop_at:
+            self.puts[kind] += bool(name)
+            counted = self.puts[self._kind] if self._kind else self.puts.total()
+            if not name or self._kind not in {"", kind} or counted != self._stop_at:
                 return False
         self.held = name
         self.reached.set()
@@ -76,6 +81,20 @@ def name_of(path: str) -> str:
     return name if bucket == LAKE and not name.startswith((*OUTSIDE, "_probe/")) else ""
 
 
+def source_of(request: "Requests") -> str:
+    """Return the name of the object that a request copies; empty if it copies none."""
+    return name_of(f"/{request.headers.get('x-amz-copy-source', '').lstrip('/')}")
+
+
+def kind_of(request: "Requests") -> str:
+    """Return the kind of a put: to staging, of a manifest, a copy to a final name, or any other."""
+    if source_of(request):
+        return COPIED
+    if not (name := name_of(request.path)).startswith("_staging/"):
+        return OTHER
+    return MANIFEST if name.endswith("/manifest.json") else STAGED
+
+
 class Requests(BaseHTTPRequestHandler):
     """Passes requests on to the S3 server, bodies in two halves."""
 
@@ -92,7 +111,7 @@ class Requests(BaseHTTPRequestHandler):
             for name, value in self.headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body[: size // 2])
-            is_held = self.command == "PUT" and gate.holds(self.path)
+            is_held = self.command == "PUT" and gate.holds(self)
             self.close_connection = len(body) < size or (is_held and gate.cut)  # its sender was killed
             if not self.close_connection:
                 connection.send(body[size // 2 :])

@@ -1,6 +1,7 @@
 """Runs on a real S3 server that are killed and run again: whether the lake ends in the same bytes, and whether it can be read all the while.
 
-Odd rounds are killed at a moment of the run, even rounds right at a put of an object of the lake.
+Odd rounds are killed at a moment of the run, even rounds right at a put of an object of the lake: in turn one to
+staging, of a manifest, a copy to a final name, or any other.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from chandlery import read_table
 from chandlery.query import query
 from chandlery.schema import LAKE_FILE
 from chandlery.storage import Store
-from gate import LAKE, OUTSIDE, RAW, Gate
+from gate import COPIED, LAKE, MANIFEST, OTHER, OUTSIDE, RAW, STAGED, Gate
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
@@ -35,6 +36,7 @@ SEED = 5
 SAMPLE = ("--symbols", "3", "--days", "55", "--faults", "0.02")  # about 200,000 rows
 SAMPLE_SETTINGS = '[lake]\nlease_seconds = 2\n[forecast]\nhorizons = ["1m", "5m", "15m", "30m", "60m"]\nmin_train = "10d"\n'  # enough fits to be worth a second process
 PATIENCE_SECONDS, PAUSE_SECONDS = 10, 0.02
+KINDS = (STAGED, MANIFEST, COPIED, OTHER)
 SHOWN = 5
 
 
@@ -168,7 +170,8 @@ class Trial:
         self.puts = gate.puts
         self.whole = objects(Store(lake, server.storage))
         self._reader = Reader(server.storage, lake)
-        print(f"{name}: an undisturbed run works {self.seconds:.1f} s, with {self.puts} puts of {len(self.whole)} objects", flush=True)
+        puts = ", ".join(f"{count} {kind}" for kind, count in self.puts.items())
+        print(f"{name}: an undisturbed run works {self.seconds:.1f} s; puts: {puts}; {len(self.whole)} objects", flush=True)
 
     def _lake(self, name: object) -> str:
         return f"s3://{LAKE}/{self.name}-{name}"
@@ -186,7 +189,7 @@ class Trial:
         """Kill a run into a new lake, run again, compare; print a line and return whether all of it went well."""
         began, lake, reader = time.perf_counter(), self._lake(number), self._reader
         store = Store(lake, self._server.storage)
-        moment, faults = self._kill(lake, is_at_put=number % 2 == 0)
+        moment, faults = self._kill(lake, "" if number % 2 else KINDS[number // 2 % len(KINDS)])
         there = len(objects(store))
         reader.reads, reader.filled, reader.faults = 0, 0, faults
         reader.read_all(lake)
@@ -202,13 +205,13 @@ class Trial:
         empty(store)
         return not faults
 
-    def _kill(self, lake: str, *, is_at_put: bool) -> tuple[str, list[str]]:
-        """Kill a run; return at what moment, and what was wrong with its end."""
-        gate = self._gate
+    def _kill(self, lake: str, kind: str) -> tuple[str, list[str]]:
+        """Kill a run at a put of a kind, or at any moment if none is given; return when, and what was wrong then."""
+        gate, is_at_put = self._gate, bool(kind)
         while True:
             cut, share = bool(self._random.integers(2)), float(self._random.random())
-            stop_at = int(self._random.integers(1, self.puts + 1)) if is_at_put else 0
-            gate.watch(stop_at, cut=cut)
+            stop_at = int(self._random.integers(1, self.puts[kind] + 1)) if is_at_put else 0
+            gate.watch(stop_at, kind, cut=cut)
             with self._running(lake) as process:
                 wait_for(gate.reached if is_at_put else gate.began, process)
                 began = time.perf_counter()
@@ -222,7 +225,8 @@ class Trial:
                     gate.settled.wait(PATIENCE_SECONDS)
                 told, faults = last_words(process)
             if process.returncode == -signal.SIGKILL:
-                at_put = f"at put {stop_at} of {self.puts}, {gate.held}, of which {'half' if cut else 'all'} arrived"
+                arrived = f"{gate.held}, of which {'half' if cut else 'all'} arrived"
+                at_put = f"at put {stop_at} of {self.puts[kind]} {kind}: {arrived}"
                 return at_put if is_at_put else f"after {worked:.1f} of {self.seconds:.1f} s", faults
             if process.returncode:
                 return "by nobody", [*faults, f"the run ended with {process.returncode} before it was killed: {told.strip()}"]

@@ -15,6 +15,7 @@ import io
 import json
 import pickle
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,12 +75,12 @@ class StageWatch:
 
     def __init__(self, proxy: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(proxy).netloc)
-        self._stage = ""
+        self._stage, self._began = "", 0.0
 
     def stage(self, name: str, total: int) -> None:
         """Name a stage."""
         del total
-        self._stage = name
+        self._stage, self._began = name, time.perf_counter()
         self._tell(name)
 
     def advance(self, label: str) -> None:
@@ -90,7 +91,9 @@ class StageWatch:
         print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Name what comes between this stage and the next one."""
+        """Name what comes between this stage and the next one; print how long a publishing phase took."""
+        if self._stage == "publish":
+            print(f"publish: {time.perf_counter() - self._began:.2f} s", file=sys.stderr, flush=True)
         self._tell(f"after {self._stage}")
 
     def _tell(self, name: str) -> None:

@@ -3,7 +3,8 @@
 Runs go through a gate that keeps what each version of each object has to answer, and when it came. Each read
 must find versions that were there between its beginning and its end; anything else is wrong.
 
-A plain scan that failed is tried once more when the run that goes on is over, and the next run waits for it:
+Objects get their final names in short phases, two a run: from the put of a manifest to the last copy. A try that fails
+must have met one. A plain scan that failed is tried once more when the run that goes on is over, and the next run waits for it:
 runs are a day apart where they are not tried out.
 """
 
@@ -36,7 +37,7 @@ from chandlery.errors import SettingsError
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import parse_partition
-from gate import LAKE, RAW, Gate, Requests, name_of
+from gate import LAKE, RAW, Gate, Requests, name_of, source_of
 from turns import Turns
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
@@ -92,6 +93,7 @@ class Read:
         answers: What was found of each partition; nothing where it failed for good.
         problems: Why tries failed.
         fault: What of the contract did not hold.
+        failures: When each try that failed began and ended.
     """
 
     way: str
@@ -101,6 +103,7 @@ class Read:
     answers: Mapping[Partition, Answer] | None = None
     problems: tuple[str, ...] = ()
     fault: str = ""
+    failures: tuple[tuple[float, float], ...] = ()
 
 
 class Recorder(Gate):
@@ -113,12 +116,25 @@ class Recorder(Gate):
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint)
         self.versions: dict[str, list[Version]] = defaultdict(list)
+        self._staged: dict[str, bytes] = {}  # objects that wait for their final names
+        self.phases: list[tuple[float, float]] = []  # of publishing: from the put of a manifest to the last copy
 
     def passed(self, request: Requests, body: bytes, status: int, began: float) -> None:
         """Keep a version."""
         ended, name = time.monotonic(), name_of(request.path)
+        if request.command == "PUT" and name.startswith("_staging/"):
+            self._staged[name] = body
+            if name.endswith("/manifest.json"):
+                self.phases.append((began, ended))
+        if source := source_of(request):
+            body = self._staged[source]
+            self.phases[-1] = self.phases[-1][0], max(ended, self.phases[-1][1])
         if request.command in {"PUT", "DELETE"} and status < 300 and name.startswith(tuple(f"{table}/" for table in TABLES_READ)):  # noqa: PLR2004 - done
             self.versions[name].append(Version(began, ended, answers_of(name, body) if request.command == "PUT" else {}))
+
+    def meets_phase(self, began: float, ended: float) -> bool:
+        """Return whether objects got their final names at some moment of [began, ended]."""
+        return any(first <= ended and began <= last for first, last in self.phases)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Tell: nobody is killed here."""
@@ -215,7 +231,8 @@ def read_once(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask, turns: Tu
         return first
     with turns.read_again():
         second = try_to_read(way, read, ask)
-    return replace(second, problems=first.problems + second.problems)
+    failures = first.failures + second.failures
+    return replace(second, problems=first.problems + second.problems, failures=failures)
 
 
 def try_to_read(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask) -> Read:
@@ -224,7 +241,8 @@ def try_to_read(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask) -> Read
     try:
         rows = read(ask)
     except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - failures are what is counted
-        return Read(way, ask, problems=(f"{type(error).__name__}: {error}",))
+        failures = ((began, time.monotonic()),)
+        return Read(way, ask, problems=(f"{type(error).__name__}: {error}",), failures=failures)
     return Read(way, ask, began, time.monotonic(), to_answers(ask, rows), (), find_fault(ask, rows, way))
 
 
@@ -274,6 +292,7 @@ class Tally:
         crossed: Those of them during which an object that they asked for was replaced.
         failed: Those that failed at first.
         lost: Those of them that failed again.
+        stray: Tries that failed although no object got its final name meanwhile.
         wrong: Those that found what was never there, or not as the contract says.
         problems: Why they failed, and how often.
         faults: What was wrong, or failed again, and how often.
@@ -283,6 +302,7 @@ class Tally:
     crossed: int = 0
     failed: int = 0
     lost: int = 0
+    stray: int = 0
     wrong: int = 0
     problems: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -305,7 +325,7 @@ class Tally:
 
     def holds(self, *, is_ours: bool) -> bool:
         """Return whether it is as it should be: nothing wrong, and nothing failed, or of plain scans nothing twice."""
-        return self.reads > 0 and not self.wrong and not (self.failed if is_ours else self.lost)
+        return self.reads > 0 and not self.wrong and not self.stray and not (self.failed if is_ours else self.lost)
 
 
 def judge(reads: list[Read], recorder: Recorder) -> dict[str, Tally]:
@@ -313,6 +333,7 @@ def judge(reads: list[Read], recorder: Recorder) -> dict[str, Tally]:
     tallies = {way: Tally() for way in WAYS}
     for read in reads:
         tallies[read.way].add(read, recorder.admissible(read))
+        tallies[read.way].stray += sum(not recorder.meets_phase(*moment) for moment in read.failures)
     return tallies
 
 
@@ -328,6 +349,8 @@ def read_while_publishing(folder: Path, server: Server, crowd: Crowd, runs: int,
                 with turns.run():
                     publisher.publish(number)
                 put.append(count_versions(recorder) - before)
+    seconds = sorted(ended - began for began, ended in recorder.phases)
+    print(f"{len(seconds)} publishing phases of {seconds[0]:.2f} to {seconds[-1]:.2f} s", flush=True)
     return judge(reads, recorder), put
 
 
@@ -348,7 +371,7 @@ def prove_readers(crowd: Crowd, runs: int) -> bool:
     print(f"{'ok  ' if results[0] else 'FAIL'} {runs} runs replaced objects of every table: {objects}; {seconds:.0f} s", flush=True)
     for way, tally in tallies.items():
         results.append(tally.holds(is_ours=WAYS[way].is_ours))
-        found = f"{tally.reads:,} reads, {tally.crossed:,} of them while an object of theirs was replaced; {tally.failed} failed, {tally.lost} of them again when retried; {tally.wrong} wrong"
+        found = f"{tally.reads:,} reads, {tally.crossed:,} of them while an object of theirs was replaced; {tally.failed} failed, {tally.lost} of them again when retried; {tally.stray} tries failed outside publishing; {tally.wrong} wrong"
         listed = [f"{count} x {what}" for told in (tally.faults, tally.problems) for what, count in told.most_common(SHOWN)]
         print(f"{'ok  ' if results[-1] else 'FAIL'} {way}: {found}" + "".join(f"\n     {line}" for line in listed), flush=True)
     return all(results)

@@ -23,6 +23,7 @@ NO_BODY = frozenset((204, 304))
 TABLES = ("candles", "rejects", "ledger", "gaps", "forecasts", "scores", "models")
 LEASE = ("lease.json", "_probe/")  # the probe tells the lease the store's clock
 STAGE = "/_stage/"
+STAGING = "_staging/"
 KEY = re.compile("<Key>(.*?)</Key>")
 POSTS = {"delete": "delete", "uploadId": "put", "uploads": "part"}  # the second makes an object of the parts
 
@@ -272,8 +273,9 @@ class Counted:
         return self.key.startswith(prefix)
 
     def rewrites_table(self, prefix: str) -> bool:
-        """Return whether it put an object of a table of the lake in a folder of the bucket."""
-        folder = self.key.removeprefix(prefix).partition("/")[0]
+        """Return whether it put an object of a table of the lake in a folder of the bucket, staged or under its name."""
+        name = self.key.removeprefix(prefix)
+        folder = (name.split("/", 2)[-1] if name.startswith(STAGING) else name).partition("/")[0]
         return self.kind in {"put", "copy"} and self.status in self.OK and self.is_below(prefix) and folder in TABLES
 
 

@@ -11,6 +11,7 @@ run with one more day of each symbol; the last one also on a local path. The raw
 - Requests of the lease (`lease.json`, and the probe of the store's clock) and further pages of a listing are shown
   apart. The limits of a run with nothing new and of the driver leave both out. The limit of a stage of an append
   includes them.
+- Each run prints how long its publishing phases took, the delay of each copy included.
 - The driver of an append may make a constant number of requests: as many as with 12 symbols, and a few more.
 """
 
