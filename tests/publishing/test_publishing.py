@@ -174,7 +174,7 @@ def test_a_task_that_runs_twice_or_late_changes_nothing(lake: Lake) -> None:
     store = Store(str(lake.folder))
     file, token = read_lake_file(store), LeaseToken((lake.folder / ".lease.lock").read_text())
     assert file is not None
-    hand = LakeInHand(store, file, token, folder)
+    hand = LakeInHand(store, file.series[0], token, folder)
     task = PublishTask(hand, folder, paths, ())
     publish_objects(task)
     once = tables(lake)
@@ -183,7 +183,7 @@ def test_a_task_that_runs_twice_or_late_changes_nothing(lake: Lake) -> None:
     lake.bring()
     after = tables(lake)
     token = LeaseToken((lake.folder / ".lease.lock").read_text())
-    hand = LakeInHand(store, file, token, folder)
+    hand = LakeInHand(store, file.series[0], token, folder)
     publish_objects(PublishTask(hand, folder, paths, ()))  # its objects are gone
     keys = {**hand.keys, "symbol": "BTCUSD"}
     assert hand.write("ledger", keys, hand.decode("ledger", keys, hand.get("ledger", keys))[:0])
