@@ -28,6 +28,7 @@ __all__ = ["Founded", "check_exchange", "make_rules", "propose", "reconcile"]
 
 DEFAULT_HORIZON = 30  # minutes, or the next multiple of the interval
 LEAST_REACH = 60  # likewise
+ADDED = ("models", "extensions")  # may be added at the end without a restatement
 CHOSEN = ("horizons", "models", "references")  # where the settings leave them empty
 FIXED = ("horizons", "models", "references", "min_train", "seed", "extensions")
 
@@ -138,17 +139,19 @@ def reconcile(
         wanted[name] = wanted[name] or getattr(series, name)
     held = {name: getattr(series, name) for name in FIXED}
     differs = [name for name in FIXED if name in given and compared(wanted[name]) != compared(held[name])]
+    added = [name for name in differs if only_adds(name, wanted[name], held[name], series.reach)]
     changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]
     now = {name: wanted[name] if name in differs else held[name] for name in FIXED}
     if "extensions" in given and not all(map(is_there, now["extensions"])):
         now["extensions"] = wanted["extensions"]  # the same content, which has moved
-    reach = choose_reach(now["horizons"], series.grid.seconds) if "horizons" in differs else series.reach
+    is_other = "horizons" in differs and "horizons" not in added
+    reach = choose_reach(now["horizons"], series.grid.seconds) if is_other else series.reach
     founded = replace(series, **now, reach=reach)
     extensions = tuple(forecast.extensions) if "extensions" in given else find_extensions(founded)
     if changes:
         check_horizons(founded)
         check_models(founded, extensions)
-    if changes and not restate:
+    if len(differs) > len(added) and not restate:
         hint = f"leave it out to keep the lake's value, or give --restate: {describe_cost(founded)}"
         found = f"[forecast] {'; '.join(changes)} for {series.name}"
         raise SettingsError(found, "the value that the lake has", hint)
@@ -167,6 +170,20 @@ def check_exchange(settings: Settings, series: Sequence[Series]) -> None:
         found = f"exchange {new[0]} for a lake whose candles belong to no named exchange"
         hint = f"`chandlery migrate --exchange {new[0]}` gives them this name and computes nothing; or choose another --lake"
         raise SettingsError(found, "the exchange of the lake", hint)
+
+
+def only_adds(name: str, wanted: list[Any], held: list[Any], reach: int) -> bool:
+    """Return whether a value adds to the lake's: horizons within the reach, or models and files after the others.
+
+    Args:
+        name: Of the setting.
+        wanted: The value of the run.
+        held: The value of the lake.
+        reach: Of the series, in minutes.
+    """
+    if name == "horizons":
+        return set(held) <= set(wanted) and max(wanted) <= reach
+    return name in ADDED and compared(wanted)[: len(held)] == compared(held)
 
 
 def compared(value: Any) -> Any:

@@ -9,15 +9,18 @@ Each stage compares the fingerprint of its inputs with that of the last run and 
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 
 from msgspec.structs import replace
 
+from chandlery.additions import describe_added, plan_steps
 from chandlery.catalog import register_partitions
 from chandlery.config import Settings
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.estimates import describe_whole
 from chandlery.features import plan_features, warm_up_steps
+from chandlery.founding import make_rules
 from chandlery.ingesting import ingest_files, report_refusals, tell_of_ingest
 from chandlery.leftovers import (
     forget_artefacts,
@@ -124,7 +127,7 @@ def _tell_of_models(session: Session) -> None:
         others = [name for name in model_names(run.extensions) if name not in {*BUILT_IN, *held}]
         if others:
             found = f"model {others[0]!r} is registered, but the models of this lake are {', '.join(held)}"
-            run.tell(f"{found}. Hint: add it to [forecast] models and give --restate")
+            run.tell(f"{found}. Hint: add it to [forecast] models")
 
 
 def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) -> bool:
@@ -204,14 +207,18 @@ def _forecast_series(run: SeriesRun) -> None:
     if (coming := _find_gaps(run, run.summary)) is not run.summary:
         publish(run.session)  # gaps decide where labels end: tasks read the published ones
         run.keep(coming)
-    resumption = choose_start(run, sorted(years))
-    if resumption.why:
-        run.tell(f"{resumption.why}: {describe_whole(run.series, run.summary)}")
-    while not resumption.try_to(lambda work: _compute(run, resumption, work, gone)):
-        pass
+    for step in plan_steps(run, make_rules(run.series, sorted(years))):
+        if step.added:
+            run.tell(describe_added(step.added, step.rules))
+        resumption = choose_start(run, sorted(years), step.rules, step.added)
+        if resumption.why:
+            run.tell(f"{resumption.why}: {describe_whole(run.series, run.summary)}")
+        compute = partial(_compute, run, resumption, gone)
+        while not resumption.try_to(compute):
+            pass
 
 
-def _compute(run: SeriesRun, resumption: Resumption, work: Work, gone: frozenset[str]) -> None:
+def _compute(run: SeriesRun, resumption: Resumption, gone: frozenset[str], work: Work) -> None:
     """Compute and publish everything from the first day of the span on; `gone` is deleted with it.
 
     Raises:
@@ -219,7 +226,8 @@ def _compute(run: SeriesRun, resumption: Resumption, work: Work, gone: frozenset
     """
     shown = _choose_shown(run, resumption.symbols)
     # Later checkpoints and forecasts are about to be overwritten: a killed run must not leave them marked as valid.
-    run.keep(replace(run.summary, checkpoints=resumption.still_valid, forecast=""))
+    base = "" if work.added else run.summary.base  # a killed addition is not gone on with: everything is computed then
+    run.keep(replace(run.summary, checkpoints=resumption.still_valid, forecast="", base=base))
     tasks = {symbol: SymbolTask(work, symbol, past.first_day) for symbol, past in resumption.pasts.items()}
     costs, markets = resumption.costs, [work] if work.rules.references else []
     with run.stage("market", len(work.rules.references), len(markets)):
@@ -229,7 +237,8 @@ def _compute(run: SeriesRun, resumption: Resumption, work: Work, gone: frozenset
         forget_buckets(work, gathered)
     fits = _fit(run, work, gathered)
     with run.stage("forecast", len(tasks), len(shown)):
-        chosen, each = [tasks[symbol] for symbol in shown], [costs[symbol] for symbol in shown]
+        narrow, each = work.narrow(), [costs[symbol] for symbol in shown]
+        chosen = [SymbolTask(narrow, symbol, resumption.pasts[symbol].first_day) for symbol in shown]
         done = run.session.map(predict_symbol, chosen, each, lambda found: found.symbol)
     with run.stage("scores", 1, 1):
         scores = ScoreTask(work, tuple(tasks), frozenset(shown), run.session.options.prune)
@@ -266,7 +275,8 @@ def _fit(run: SeriesRun, work: Work, gathered: Sequence[Gathered]) -> int:
         )
     with run.stage("fit", len(fits), len(fits)):
         made = run.session.map(fit_models, fits, [len(task.due) * 0.5 for task in fits], str)
-        forget_artefacts(work, list(chain.from_iterable(made)), [found.symbol for found in gathered])
+        if work.added is None:
+            forget_artefacts(work, list(chain.from_iterable(made)), [found.symbol for found in gathered])
     return len(fits)
 
 
@@ -287,6 +297,9 @@ def _remember(run: SeriesRun, resumption: Resumption, forecasts: int) -> None:
         forecast=candles_fingerprint(summary),
         base=resumption.base,
         forecasts=forecasts,
+        horizons=list(resumption.rules.horizons),
+        models=list(resumption.rules.models),
+        extensions=list(resumption.rules.extensions),
     )
     run.keep(done)
     forget_checkpoints(run.lake, checkpoints)

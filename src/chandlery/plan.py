@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import msgspec
+from msgspec.structs import replace
 
+from chandlery.additions import Step as Additional
+from chandlery.additions import describe_added, plan_steps
 from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.estimates import forecast_seconds, raw_seconds
@@ -181,7 +184,8 @@ def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> l
         changes: The time (ms) from which the candles of each symbol change.
     """
     summary, years = run.summary, source.years.get(run.name, {})
-    base = forecast_base(run, make_rules(run.series, sorted(years)))
+    rules = make_rules(run.series, sorted(years))
+    base = forecast_base(run, rules)
     if not changes and (summary.forecast, summary.base) == (candles_fingerprint(summary), base):
         return []
     spans = {
@@ -190,7 +194,18 @@ def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> l
     if not spans:
         why = FORGOTTEN if years else "no candles yet"
         return [Step("forecast", "all", "compute the whole past", why, "grows with the candles", run.name)]
-    return [_plan_span(run, base, spans, changes)]
+    return [_plan_step(run, step, spans, changes) for step in plan_steps(run, rules)]
+
+
+def _plan_step(run: SeriesRun, step: Additional, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
+    """Return what one computation of the forecast stage would do."""
+    if step.added is None:
+        return _plan_span(run, forecast_base(run, step.rules), spans, changes)
+    days = sum(newest_ms // DAY_MS - first_day for first_day, newest_ms in spans.values())
+    part = replace(run.series, horizons=list(step.added.horizons), models=list(step.added.models))
+    seconds = forecast_seconds(part, days * DAY_SECONDS / run.series.grid.seconds)
+    what, _, why = describe_added(step.added, step.rules).partition(": ")
+    return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s", run.name)
 
 
 def _plan_span(run: SeriesRun, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:

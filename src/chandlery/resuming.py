@@ -17,7 +17,7 @@ from chandlery.state.fingerprints import FORECAST_STAGES, describe_changes, fing
 from chandlery.state.paths import day_name
 from chandlery.state.records import SeriesSummary, SymbolSummary, candles_fingerprint
 from chandlery.tasks.past import PastTask, mark_symbol
-from chandlery.tasks.work import Rules, Work
+from chandlery.tasks.work import Added, Rules, Work
 
 __all__ = [
     "Resumption",
@@ -85,6 +85,7 @@ class Resumption:
         held: Fingerprints of the stored checkpoints, by day.
         span: The stretch of time to compute.
         why: Why everything is computed again; empty if it is not.
+        added: What alone is computed, from the first candle on; None where it is everything in the span.
     """
 
     run: SeriesRun
@@ -95,6 +96,7 @@ class Resumption:
     held: dict[int, str]
     span: Span
     why: str = ""
+    added: Added | None = None
 
     @property
     def symbols(self) -> list[str]:
@@ -105,7 +107,7 @@ class Resumption:
     def work(self) -> Work:
         """What every task of the forecast stage receives."""
         first_day = min(past.first_day for past in self.pasts.values())
-        return Work(self.run.lake, self.span, self.rules, first_day, self.run.extensions)
+        return Work(self.run.lake, self.span, self.rules, first_day, self.run.extensions, self.added)
 
     @property
     def costs(self) -> dict[str, float]:
@@ -140,8 +142,9 @@ class Resumption:
         try:
             compute(self.work)
         except StateLostError as lost:
-            if not self.span.resumed:
+            if not self.span.resumed and self.added is None:
                 raise
+            self.added = None
             self.held = {day: known for day, known in self.held.items() if day <= min(lost.day, self.span.since - 1)}
             self.span = plan_span(self.base, self.pasts, self.rules.lead, self.held)
             where = (
@@ -154,18 +157,23 @@ class Resumption:
         return True
 
 
-def choose_start(run: SeriesRun, symbols: list[str]) -> Resumption:
+def choose_start(run: SeriesRun, symbols: list[str], rules: Rules, added: Added | None = None) -> Resumption:
     """Return where a forecast run begins.
 
     Args:
         run: The series, in a run that holds the lease.
         symbols: All symbols with candles, ascending.
+        rules: What decides results.
+        added: What alone is computed; all checkpoints of what is finished are written anew then.
     """
-    file, summary = run.series, run.summary
-    rules = make_rules(file, symbols)
+    summary = run.summary
     base, code, held = forecast_base(run, rules), forecast_code(run, rules), read_checkpoints(summary)
     pasts = _mark(run, symbols, rules, held)
     why = ""
+    if added:
+        first, newest = min(past.first_day for past in pasts.values()), max(past.newest_ms for past in pasts.values())
+        span = Span(first, resumed=False, saves=tuple(sorted(day for day in held if day > first)), stop_ms=newest)
+        return Resumption(run, rules, pasts, base, code, {}, span, added=added)
     if summary.base and summary.base != base:
         changes = describe_changes(summary.code, code)
         why = (

@@ -127,6 +127,9 @@ class SeriesSummary(msgspec.Struct, frozen=True):
         code: Stage versions and libraries that they depend on, by name.
         checkpoints: Fingerprint of each complete checkpoint, by the name of its day.
         forecasts: How many objects the table of forecasts has.
+        horizons: Of the published forecasts, in minutes.
+        models: Of the published forecasts, in order.
+        extensions: Digests of the user-defined files that they depend on.
     """
 
     symbols: dict[str, SymbolSummary] = {}
@@ -136,6 +139,9 @@ class SeriesSummary(msgspec.Struct, frozen=True):
     code: dict[str, str] = {}
     checkpoints: dict[str, str] = {}
     forecasts: int = 0
+    horizons: list[int] = []
+    models: list[str] = []
+    extensions: list[str] = []
 
 
 class Pair(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ class FitTask:
         due: Months at whose first instant models are refitted, ascending, as in 2019-05, and their names.
         gathered: Whose rows they learn from, by symbol.
         names: The features, in order.
+        keeps: Whether fits of other models, or at other horizons, stay in the texts.
     """
 
     work: Work
@@ -42,6 +43,7 @@ class FitTask:
     due: Due
     gathered: tuple[Gathered, ...]
     names: tuple[str, ...]
+    keeps: bool = False
 
     def __str__(self) -> str:
         return f"{self.fit} of {self.years[0]}" + f" to {self.years[-1]}" * (len(self.years) > 1)
@@ -89,8 +91,10 @@ def plan_fits(work: Work, gathered: tuple[Gathered, ...], names: tuple[str, ...]
     stop_day = (span.stop_ms - 1) // 86_400_000  # a refit is made once there is a candle for it to forecast
     since = day_name(span.since)[:7] if span.resumed else ""
     groups: dict[str, list[Model]] = {}
-    for model in open_models(work.rules.models, work.extensions):
+    for model in open_models(work.fitted_models, work.extensions):
         groups.setdefault(name_fit(model), []).append(model)
+    others = [model for model in open_models(work.rules.models, work.extensions) if model.name not in work.fitted_models]
+    beside = {name_fit(model) for model in others}
     tasks = []
     for fit, models in groups.items():
         refits = list_refits(work.rules, work.first_day, stop_day, models)
@@ -100,7 +104,8 @@ def plan_fits(work: Work, gathered: tuple[Gathered, ...], names: tuple[str, ...]
         years = tuple(str(year) for year in range(int(first_year), int(day_name(stop_day)[:4]) + 1))
         for part in [years] if fit != SAMPLE else [(year,) for year in reversed(years)]:
             due = tuple((month, who) for month, who in refits if month > since and month[:4] in part)
-            tasks.append(FitTask(work, fit, part, due, gathered, names))
+            keeps = fit in beside or work.fitted_horizons != work.rules.horizons
+            tasks.append(FitTask(work, fit, part, due, gathered, names, keeps))
     return tasks
 
 
@@ -143,6 +148,8 @@ def list_unchanged(task: FitTask) -> tuple[str, ...]:
 def read_earlier(task: FitTask) -> dict[str, dict[str, list[Fitted]]]:
     """Return the fits that stay, by year and symbol: those from before the span; every year has a common text."""
     span, lake = task.work.span, task.work.lake
+    if task.keeps:
+        return {year: read_others(task, year) for year in task.years}
     texts: dict[str, dict[str, list[Fitted]]] = {year: {ALL: []} for year in task.years}
     since = day_name(span.since)
     year = since[:4]
@@ -157,6 +164,19 @@ def read_earlier(task: FitTask) -> dict[str, dict[str, list[Fitted]]]:
     own = lake.store.ask_ahead(lambda symbol: choose(read_fits(lake, task.fit, year, symbol)), symbols)
     texts[year] = {ALL: held, **dict(zip(symbols, own, strict=True))}
     return texts
+
+
+def read_others(task: FitTask, year: str) -> dict[str, list[Fitted]]:
+    """Return the fits of a year that are not made again, by symbol."""
+    lake, horizons, models = task.work.lake, task.work.fitted_horizons, task.work.fitted_models
+
+    def choose(fits: list[Fitted]) -> list[Fitted]:
+        return [fitted for fitted in fits if fitted.horizon_minutes not in horizons or fitted.model not in models]
+
+    held = choose(read_fits(lake, task.fit, year))
+    symbols = sorted({symbol for fitted in held for symbol in fitted.own})
+    own = lake.store.ask_ahead(lambda symbol: choose(read_fits(lake, task.fit, year, symbol)), symbols)
+    return {ALL: held, **dict(zip(symbols, own, strict=True))}
 
 
 def fit_each(task: FitTask) -> Iterator[tuple[str, Fitted]]:
@@ -178,7 +198,8 @@ def fit_each(task: FitTask) -> Iterator[tuple[str, Fitted]]:
                 continue
             check_split(model.name, refit, buckets.read, training)
             rows_of = training.rows_by_symbol()
-            for horizon, minutes in enumerate(task.work.rules.horizons):
+            for minutes in task.work.fitted_horizons:
+                horizon = task.work.rules.horizons.index(minutes)
                 parts = split_own(model.name, fit_one(task, refit, model, training.at(horizon)), pool.symbols)
                 common = partial(Fitted, model.name, minutes, f"{refit}-01", features=list(task.names), seed=task.work.rules.seed)
                 own = [symbol for symbol in parts if symbol != ALL]

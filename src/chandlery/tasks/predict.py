@@ -65,10 +65,12 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         for horizon, held in enumerate(run.read_held()):
             give_back_memory()  # else a horizon's arrays come to lie between what the one before has left
             sums |= predict_horizon(run, horizon, held, later)
+        paths = Paths.of(work.lake)
         for day, state in run.states.items():
-            later(partial(work.save, day, "forecast", task.symbol, state))
+            whole = work.join_held(paths.checkpoint(day, "forecast", task.symbol), state)
+            later(partial(work.save, day, "forecast", task.symbol, whole))
         work.lake.guard()
-        later(partial(put_arrays, store, Paths.of(work.lake).scores(task.symbol), sums))
+        later(partial(put_arrays, store, paths.scores(task.symbol), work.join_held(paths.scores(task.symbol), sums)))
     return Predicted(task.symbol, run.years())
 
 
@@ -184,7 +186,8 @@ class FitReader:
         for name in dict.fromkeys(name_fit(model) for model in models):
             members = [model.name for model in models if name_fit(model) == name]
             for fitted in self._read_common(name, members):
-                common[fitted.model, fitted.horizon_minutes].append(fitted)
+                if (fitted.model, fitted.horizon_minutes) in common:  # else of a horizon that is not computed
+                    common[fitted.model, fitted.horizon_minutes].append(fitted)
             for fitted in self._read_own(name, [fitted for member in members for minutes in rules.horizons for fitted in common[member, minutes]]):
                 own[fitted.model, fitted.horizon_minutes, fitted.refit_at] = fitted
         found = []

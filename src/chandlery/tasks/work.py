@@ -1,7 +1,7 @@
 """What every task of the forecast stage carries, and how time is cut for all of them alike."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import msgspec
@@ -16,7 +16,7 @@ from chandlery.state.arrays import Arrays, get_arrays, put_arrays
 from chandlery.state.checkpoints import Span, lead_days
 from chandlery.state.paths import Paths
 
-__all__ = ["Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
+__all__ = ["Added", "Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
 MINUTE_SECONDS = 60
 MONTH_DAYS = 31
@@ -89,6 +89,19 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Added:
+    """What is computed where a horizon or a model is added to finished forecasts; all else stays as it is.
+
+    Args:
+        horizons: Those at which forecasts are computed: the added ones, or all where a model is added.
+        models: Those that are fitted: all where a horizon is added, or the added ones.
+    """
+
+    horizons: tuple[int, ...]
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Work:
     """What every task of the forecast stage carries.
 
@@ -98,6 +111,7 @@ class Work:
         rules: What decides results.
         first_day: The UTC day on which the first candle of any symbol closes, since 1970.
         extensions: Paths of user-defined files with features and models, in the order of their digests.
+        added: What alone is computed; None where it is everything.
     """
 
     lake: Lake
@@ -105,6 +119,7 @@ class Work:
     rules: Rules
     first_day: int
     extensions: tuple[str, ...]
+    added: Added | None = None
 
     def __str__(self) -> str:
         return "all symbols"
@@ -117,6 +132,20 @@ class Work:
         fields, bundles = state
         vars(self).update(fields)
         keep_bundles(bundles)
+
+    @property
+    def fitted_horizons(self) -> tuple[int, ...]:
+        """The horizons at which models are fitted."""
+        return self.added.horizons if self.added else self.rules.horizons
+
+    @property
+    def fitted_models(self) -> tuple[str, ...]:
+        """The models that are fitted."""
+        return self.added.models if self.added else self.rules.models
+
+    def narrow(self) -> "Work":
+        """Return the work of tasks that compute each horizon by itself: with rules of those horizons alone."""
+        return replace(self, rules=msgspec.structs.replace(self.rules, horizons=self.fitted_horizons))
 
     def blocks(self) -> list[Block]:
         """Cut the span at months, at buckets and at checkpoints; the same for every symbol.
@@ -152,6 +181,20 @@ class Work:
         """Put a stage's state of a symbol as of a day's midnight."""
         self.lake.guard()
         put_arrays(self.lake.store, Paths.of(self.lake).checkpoint(day, stage, symbol), arrays)
+
+    def join_held(self, path: str, arrays: Arrays) -> Arrays:
+        """Return named arrays together with those of horizons that are not computed, which stay as they are stored.
+
+        Raises:
+            StateLostError: They are missing or damaged.
+        """
+        if self.added is None:
+            return arrays
+        held = get_arrays(self.lake.store, path)
+        if held is None:
+            raise StateLostError(path, self.span.since - 1)
+        mine = tuple(f"{minutes}/" for minutes in self.added.horizons)
+        return {name: array for name, array in held.items() if not name.startswith(mine)} | arrays
 
     def read_candles(self, symbol: str) -> pl.DataFrame:
         """Return a symbol's candles, from a little before the span where it was resumed."""
