@@ -19,6 +19,7 @@ from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, list_gone, read_checkpoints
 from chandlery.session import Options, SeriesRun, Session, name_series
 from chandlery.sources.files import RawFile, peek_file
+from chandlery.staging import STAGING
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
@@ -80,7 +81,15 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         steps.append(_plan_new(series))
     for run in session.chosen:
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
-    return Plan(steps)
+    return Plan(_plan_settling(session) + steps)
+
+
+def _plan_settling(session: Session) -> list[Step]:
+    """Return what would be done first about objects that a killed run has staged."""
+    if not session.store.list(STAGING):
+        return []
+    what = "finish the publication of a killed run if it has a manifest, and delete what is staged"
+    return [Step("publish", "all", what, f"there are objects under {STAGING}", "")]
 
 
 def _plan_reading(

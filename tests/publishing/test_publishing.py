@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hours import LAST_DAY, Lake, start_lake
+from hours import LAST_DAY, Lake, make_settings, start_lake
 from interruption import Kill, killed
 
 from chandlery.clean import Settling
@@ -15,7 +15,7 @@ from chandlery.errors import LawError
 from chandlery.lake import Lake as LakeInHand
 from chandlery.lake import read_lake_file
 from chandlery.lease import LeaseToken
-from chandlery.pipeline import Options, forecast, ingest, run
+from chandlery.pipeline import Options, forecast, ingest, plan, run
 from chandlery.query import query
 from chandlery.schema import TABLES
 from chandlery.staging import STAGING
@@ -158,9 +158,12 @@ def test_what_is_staged_without_a_manifest_is_swept_even_where_nothing_is_new(la
         path = lake.folder / STAGING / folder / next(iter(before))
         path.parent.mkdir(parents=True)
         path.write_bytes(b"of a run that was killed")
+    settings = make_settings(lake.raw, lake.folder)
+    assert [step.stage for step in plan(settings).steps] == ["publish"]
     report = lake.bring()
     assert report.run_id is not None
     assert report.published == 0
+    assert plan(settings).steps == []
     assert not (lake.folder / STAGING).exists()
     assert tables(lake) == before
     assert lake.bring().run_id is None
