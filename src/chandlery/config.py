@@ -7,8 +7,8 @@ The environment's names are `CHANDLERY_` + section + `__` + setting, as in
 import math
 import re
 import tomllib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ from chandlery.errors import SettingsError
 __all__ = [
     "Settings",
     "load_settings",
+    "normalise_series",
     "normalise_symbol",
     "parse_interval",
     "parse_minutes",
@@ -30,6 +31,7 @@ __all__ = [
     "to_minutes_text",
 ]
 
+UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files whose symbol or interval is not known
 LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
 MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
@@ -122,27 +124,35 @@ def normalise_symbol(text: str) -> str:
     return bare.upper()
 
 
-def _check_duration(text: str) -> str:
+def normalise_series(text: str) -> str:
+    """Return the name of a series as the lake writes it: exchange and interval, as in kraken/60m.
+
+    Raises:
+        SettingsError: The text is no exchange and interval with a slash between.
+
+    Example:
+        >>> normalise_series("kraken/1h"), normalise_series("unknown/unknown")
+        ('kraken/60m', 'unknown/unknown')
+    """
+    exchange, _, interval = (part.strip() for part in text.partition("/"))
+    expected, hint = "an exchange and an interval, as in kraken/1m", "`chandlery tables` lists the series of a lake"
+    if not re.fullmatch(r"[\w.-]+", exchange) or not interval:
+        raise SettingsError(f"series {text!r}", expected, hint)
+    if f"{exchange}/{interval}" == UNASSIGNED_NAME:
+        return UNASSIGNED_NAME
     try:
-        parse_minutes(text)
-    except SettingsError as error:  # pydantic collects ValueErrors into one report
-        raise ValueError(str(error)) from error
-    return text
+        return f"{exchange.lower()}/{to_interval_text(parse_interval(interval))}"
+    except SettingsError as error:
+        raise SettingsError(f"series {text!r}: {error.found}", expected, hint) from None
 
 
-def _check_interval(text: str) -> str:
+def _checked(parse: Callable[[str], object], text: str) -> str:
+    """Return a text as its parser writes it, or as it is; pydantic collects ValueErrors into one report."""
     try:
-        parse_interval(text)
+        found = parse(text)
     except SettingsError as error:
         raise ValueError(str(error)) from error
-    return text
-
-
-def _check_symbol(text: str) -> str:
-    try:
-        return normalise_symbol(text)
-    except SettingsError as error:
-        raise ValueError(str(error)) from error
+    return found if isinstance(found, str) else text
 
 
 def _anchor(path: str) -> str:
@@ -175,9 +185,10 @@ def _check_spark(options: dict[str, str]) -> dict[str, str]:
     return _check_no_secrets(options)
 
 
-Duration = Annotated[str, AfterValidator(_check_duration)]
-Interval = Annotated[str, AfterValidator(_check_interval)]
-Symbol = Annotated[str, AfterValidator(_check_symbol)]
+Duration = Annotated[str, AfterValidator(partial(_checked, parse_minutes))]
+Interval = Annotated[str, AfterValidator(partial(_checked, parse_interval))]
+Symbol = Annotated[str, AfterValidator(partial(_checked, normalise_symbol))]
+SeriesName = Annotated[str, AfterValidator(partial(_checked, normalise_series))]
 ExtensionFile = Annotated[str, AfterValidator(_anchor)]
 StorageOptions = Annotated[dict[str, str], AfterValidator(_check_no_secrets)]
 SparkOptions = Annotated[dict[str, str], BeforeValidator(_join_names), AfterValidator(_check_spark)]
@@ -294,7 +305,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     submit: SubmitSettings = SubmitSettings()
     series: list[SeriesSettings] = Field([], description="settings of single series, which take the place of those in [forecast]")
-    chosen_series: list[str] = Field([], description="limits what is forecast to some series, as in kraken/1m")
+    chosen_series: list[SeriesName] = Field([], description="limits what is forecast or read to some series, as in kraken/1m")
     symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
 
     def forecast_of(self, series: str) -> ForecastSettings:

@@ -18,10 +18,10 @@ try:
 except ImportError as error:
     raise ImportError(f"chandlery.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'") from None
 
-from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError
+from chandlery.filters import check_known, make_filter
 from chandlery.schema import LAKE_FILE, TABLES, Table
-from chandlery.tables import check_known, find_table, no_lake, own_columns, parse_partition, plain_type
+from chandlery.tables import find_table, no_lake, own_columns, parse_partition, plain_type
 
 __all__ = ["read_table"]
 
@@ -36,7 +36,15 @@ TYPES: dict[type[pl.DataType], DataType] = {
 }
 
 
-def read_table(session: SparkSession, table: str, lake: str, *, symbol: str | None = None, horizon_minutes: int | None = None) -> DataFrame:
+def read_table(
+    session: SparkSession,
+    table: str,
+    lake: str,
+    *,
+    series: str | None = None,
+    symbol: str | None = None,
+    horizon_minutes: int | None = None,
+) -> DataFrame:
     """Return a table as a DataFrame of the session, partition keys first; only what it is asked for is read.
 
     Times are instants (TIMESTAMP), shown in the session's time zone. Rows have no certain order. An object
@@ -48,27 +56,30 @@ def read_table(session: SparkSession, table: str, lake: str, *, symbol: str | No
     Args:
         session: Who reads, with its own credentials.
         table: One of candles, rejects, ledger, gaps, forecasts, scores, models.
-        lake: URI of the lake; a path is a folder that all executors see. s3:// stays s3://, as on EMR, unless the session knows s3a:// alone.
+        lake: URI of the lake; a path is a folder that all executors see. s3:// stays s3://, as on EMR, unless the
+            session knows s3a:// alone.
+        series: Only this exchange and interval, as in kraken/1m or kraken/1h; without it, those of all series.
         symbol: Only this one, in any spelling.
         horizon_minutes: Only this horizon.
 
     Raises:
-        SettingsError: There is no such lake, table or symbol, or the session cannot look at the lake.
+        SettingsError: There is no such lake, table, series or symbol, or the session cannot look at the lake.
     """
     declared, uri = find_table(table), locate(session, lake)
+    wanted = make_filter(series, symbol, horizon_minutes)
     rows = _scan(session, uri, declared)
     paths = rows.inputFiles()
     if not paths and not _exists(session, f"{uri}/{LAKE_FILE}"):
         raise no_lake(lake)
     if paths and declared is TABLES["forecasts"] and (own := _find_model_columns(session, uri, declared)):
         rows = _scan(session, uri, declared, own)
-    wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
-    if symbol and "symbol" in declared.partitions and wanted["symbol"] not in _symbols(paths):
-        known = {name for other in ("ledger", "candles") for name in _symbols(_scan(session, uri, find_table(other)).inputFiles())}
-        check_known(str(wanted["symbol"]), known, uri)
+    keys = {name: value for name, value in wanted.items() if name in declared.partitions}
+    if (series or symbol) and not any(keys.items() <= parse_partition(path).items() for path in paths):
+        listed = (_scan(session, uri, find_table(other)).inputFiles() for other in ("ledger", "candles"))
+        check_known(wanted, [parse_partition(path) for found in listed for path in found], uri)
     for name, value in wanted.items():
-        if value is not None and name in rows.columns:
-            rows = rows.where(sf.col(name) == value)
+        if name in rows.columns:
+            rows = rows.where(sf.col(name) == (int(value) if name == "horizon_minutes" else value))
     return rows
 
 
@@ -96,10 +107,6 @@ def _find_model_columns(session: SparkSession, uri: str, table: Table) -> list[S
     found = session.read.option("mergeSchema", "true").parquet(f"{uri}/{table.name}").schema.fields
     names = set(own_columns([field.name for field in found], table))
     return [field for field in found if field.name in names]
-
-
-def _symbols(paths: Sequence[str]) -> set[str]:
-    return {parse_partition(path)["symbol"] for path in paths}
 
 
 def to_spark(kind: pl.DataType) -> DataType:

@@ -10,8 +10,8 @@ from typing import TypeVar
 import dataframely as dy
 import polars as pl
 
-from chandlery.config import normalise_symbol
 from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.filters import check_known, make_filter
 from chandlery.schema import LAKE_FILE, MODEL_COLUMNS, TABLES, Table
 from chandlery.staging import Target
 from chandlery.storage import Entry, Store
@@ -253,6 +253,7 @@ def read_table(
     lake: str,
     table: str,
     *,
+    series: str | None = None,
     symbol: str | None = None,
     horizon_minutes: int | None = None,
     columns: Sequence[str] | None = None,
@@ -268,27 +269,29 @@ def read_table(
     Args:
         lake: URI of the lake.
         table: One of candles, rejects, ledger, gaps, forecasts, scores, models.
+        series: Only this exchange and interval, as in kraken/1m or kraken/1h; without it, those of all series.
         symbol: Only this one, in any spelling.
         horizon_minutes: Only this horizon.
         columns: Only these.
         options: Of the object store, as in [storage].
 
     Raises:
-        SettingsError: There is no such lake, table, column or symbol, or no right to read.
+        SettingsError: There is no such lake, table, series, symbol or column, or no right to read.
         StoreUnavailableError: The store did not answer.
     """
     declared, store = find_table(table), Store(lake, options)
-    wanted = {"symbol": normalise_symbol(symbol) if symbol else None, "horizon_minutes": horizon_minutes}
-    chosen = {name: str(value) for name, value in wanted.items() if value is not None and name in declared.partitions}
-    frames = read_pinned(store, table, lambda keys: all(keys[name] == value for name, value in chosen.items()))
+    wanted = make_filter(series, symbol, horizon_minutes)
+    chosen = {name: value for name, value in wanted.items() if name in declared.partitions}
+    frames = read_pinned(store, table, chosen)
     if not frames and store.head(LAKE_FILE) is None:
         raise no_lake(lake)
-    if symbol and not frames:
-        check_known(str(wanted["symbol"]), {keys["symbol"] for other in ("ledger", "candles") for keys in list_partitions(store, other)}, store.uri)
+    if not frames and (series or symbol):
+        known = [parts for other in ("ledger", "candles") for parts in list_partitions(store, other)]
+        check_known(wanted, known, store.uri)
     rows = join(frames, declared, {*columns, *wanted, *declared.sort} if columns else None)
     for name, value in wanted.items():
-        if value is not None and name not in chosen and name in rows.columns:
-            rows = rows.filter(pl.col(name) == value)
+        if name not in chosen and name in rows.columns:
+            rows = rows.filter(pl.col(name).cast(pl.String) == value)
     rows = rows.sort([*(name for name in declared.partitions if name != "year"), *declared.sort])
     if columns and (unknown := [name for name in columns if name not in rows.columns]):
         raise SettingsError(f"column {unknown[0]!r} of {table}", f"of {', '.join(rows.columns)}", "see docs/tables.md")
@@ -311,31 +314,24 @@ def find_table(name: str) -> Table:
     return TABLES[name]
 
 
-def check_known(symbol: str, known: set[str], lake: str) -> None:
-    """Make sure that a lake with symbols has one.
+def read_pinned(store: Store, table: str, keys: Mapping[str, str]) -> list[tuple[dict[str, str], bytes]]:
+    """Return the bytes of a table's objects that have some partition keys, each as of the etag that was listed.
 
-    Raises:
-        SettingsError: It has others.
-    """
-    if known and symbol not in known:
-        raise SettingsError(f"nothing is known of {symbol} in {lake}", f"one of {', '.join(sorted(known)[:50])}", "check its spelling")
-
-
-def read_pinned(store: Store, table: str, choose: Callable[[dict[str, str]], bool]) -> list[tuple[dict[str, str], bytes]]:
-    """Return the bytes of a table's chosen objects, each as of the etag that was listed; what is still as it was is not read again.
+    What is still as it was is not read again.
 
     Raises:
         StoreUnavailableError: Objects were replaced faster than they could be read.
     """
     held: dict[tuple[str, str], bytes | None] = {}
     for _ in range(TRIES):
-        entries = [(keys, entry) for entry in list_objects(store, table) if choose(keys := parse_partition(entry.path))]
+        listed = [(parse_partition(entry.path), entry) for entry in list_objects(store, table, keys)]
+        entries = [(parts, entry) for parts, entry in listed if keys.items() <= parts.items()]
         held = {place: held.get(place) for place in ((entry.path, entry.etag) for _, entry in entries)}
         missing = [place for place, content in held.items() if content is None]
         held.update(zip(missing, store.ask_ahead(lambda place: store.get_if_match(*place), missing), strict=True))
-        contents = [(keys, held[entry.path, entry.etag]) for keys, entry in entries]
+        contents = [(parts, held[entry.path, entry.etag]) for parts, entry in entries]
         if all(content is not None for _, content in contents):
-            return [(keys, content) for keys, content in contents if content is not None]
+            return [(parts, content) for parts, content in contents if content is not None]
     raise StoreUnavailableError(f"{table} is being replaced all the while", "a moment of rest", "run again")
 
 

@@ -1,0 +1,42 @@
+"""What readers ask for, as values of partition keys, and whether a lake can have it."""
+
+from collections.abc import Mapping, Sequence
+
+from chandlery.config import normalise_series, normalise_symbol
+from chandlery.errors import SettingsError
+
+__all__ = ["check_known", "make_filter"]
+
+
+def make_filter(series: str | None, symbol: str | None, horizon_minutes: int | None) -> dict[str, str]:
+    """Return what a reader asks for as values of partition keys.
+
+    Example:
+        >>> make_filter("kraken/1h", "ltc/usd", None)
+        {'exchange': 'kraken', 'interval': '60m', 'symbol': 'LTCUSD'}
+    """
+    wanted = dict(zip(("exchange", "interval"), normalise_series(series).split("/"), strict=True)) if series else {}
+    if symbol:
+        wanted["symbol"] = normalise_symbol(symbol)
+    return wanted if horizon_minutes is None else {**wanted, "horizon_minutes": str(horizon_minutes)}
+
+
+def check_known(wanted: Mapping[str, str], known: Sequence[Mapping[str, str]], lake: str) -> None:
+    """Check that a lake that has candles or files has those of a series or a symbol.
+
+    Args:
+        wanted: As `make_filter` gives it.
+        known: The partition keys of the ledger and the candles.
+        lake: URI of the lake.
+
+    Raises:
+        SettingsError: It has others.
+    """
+    series = {f"{parts['exchange']}/{parts['interval']}" for parts in known}
+    asked = f"{wanted['exchange']}/{wanted['interval']}" if "exchange" in wanted else ""
+    if series and asked and asked not in series:
+        raise SettingsError(f"no series {asked} in {lake}", f"one of {', '.join(sorted(series))}", "check its spelling")
+    symbols = {parts["symbol"] for parts in known if asked in {"", f"{parts['exchange']}/{parts['interval']}"}}
+    if symbols and (symbol := wanted.get("symbol", "")) and symbol not in symbols:
+        found = f"nothing is known of {symbol}{f' as {asked}' if asked else ''} in {lake}"
+        raise SettingsError(found, f"one of {', '.join(sorted(symbols)[:50])}", "check its spelling")
