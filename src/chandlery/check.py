@@ -14,7 +14,8 @@ from chandlery.config import Settings
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.extents import measure_table
-from chandlery.lake import read_lake_file
+from chandlery.grid import Grid
+from chandlery.lake import list_series, read_lake_file
 from chandlery.listing import list_source, split_source
 from chandlery.models import model_names
 from chandlery.storage import Entry, Store
@@ -22,6 +23,8 @@ from chandlery.storage import Entry, Store
 __all__ = ["Probe", "check"]
 
 FindFiles = Callable[[], tuple[Store, list[Entry]]]
+INGEST_FIRST = "run `chandlery ingest` first"
+LATE_HINT = "see whether the day's files have come to the source, then run `chandlery ingest`"
 PROBES = 4  # of the engine: enough to meet more than one executor
 
 
@@ -40,7 +43,7 @@ def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
 
     Args:
         settings: From `load_settings`.
-        until: The lake must have candles up to the beginning of this UTC day; not asked where it is left out.
+        until: Each series must have candles up to the beginning of this UTC day; not asked where it is left out.
     """
     find_files = cache(partial(_find_files, settings))  # a listing takes its time
     return [
@@ -128,23 +131,44 @@ def _read(settings: Settings) -> str:
     file = read_lake_file(_open_lake(settings))
     if file is None:
         return "empty"
-    told = [f"{each.name}: horizons {each.horizons}, models {', '.join(each.models)}" for each in file.series]
-    return "; ".join(told)
+    told = [f"{each.name}: horizons {each.horizons}, models {', '.join(each.models)}" for each in list_series(file)]
+    return "; ".join(told) or "no series yet: every file was refused"
 
 
 def _find_newest(settings: Settings, until: dt.date) -> str:
-    """Make sure that the newest candle of all symbols is the last that has closed when a UTC day begins, or later."""
-    store = _open_lake(settings)
-    file, newest = read_lake_file(store), measure_table(store, "candles").last
-    if file is None or newest is None:
-        raise SettingsError(f"no candle at {store.uri}", f"candles until {until} 00:00 UTC", "run `chandlery ingest` first")
-    days = (until - dt.date(1970, 1, 1)).days
-    grid = max((series.grid for series in file.series), key=lambda grid: grid.seconds)
-    closes = newest + dt.timedelta(seconds=grid.seconds)
-    found = f"the newest candle closes at {closes:%Y-%m-%d %H:%M} UTC"
-    if closes.timestamp() * 1_000 < grid.open_ms(grid.step_at(days)):
-        raise SettingsError(f"{found}, before {until}", "", "see whether the day's files have come to the source, then run `chandlery ingest`")
-    return found
+    """Check of each series that its newest candle closes at the beginning of a UTC day, or later.
+
+    Where no candle of a series closes at that moment, as with weeks, the last one before it is due.
+
+    Raises:
+        SettingsError: There is no candle, or candles that are due are missing.
+    """
+    store, moment = _open_lake(settings), dt.datetime.combine(until, dt.time(), dt.UTC)
+    file = read_lake_file(store)
+    if file is None or not file.series:
+        raise SettingsError(f"no candle at {store.uri}", f"candles until {until} 00:00 UTC", INGEST_FIRST)
+    told, late = [], []
+    for series in list_series(file):
+        newest = measure_table(store, "candles", series.keys).last
+        name = f"{series.name}: " if len(file.series) > 1 else ""
+        closes = newest + dt.timedelta(seconds=series.grid.seconds) if newest else None
+        told.append(f"{name}the newest candle closes at {closes:%Y-%m-%d %H:%M} UTC" if closes else f"{name}no candle")
+        if closes is None or closes < _find_due(series.grid, moment):
+            late.append(told[-1])
+    if late:
+        raise SettingsError(f"{'; '.join(late)}, before {until}", "", LATE_HINT)
+    return "; ".join(told)
+
+
+def _find_due(grid: Grid, moment: dt.datetime) -> dt.datetime:
+    """Return when the last candle closes that closes at a moment or before it.
+
+    Example:
+        >>> monday_weeks = Grid(604_800, 345_600)
+        >>> _find_due(monday_weeks, dt.datetime(2019, 1, 3, tzinfo=dt.UTC)).isoformat()
+        '2018-12-31T00:00:00+00:00'
+    """
+    return moment - dt.timedelta(seconds=(int(moment.timestamp()) - grid.offset) % grid.seconds)
 
 
 def _write(settings: Settings) -> str:

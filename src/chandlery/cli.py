@@ -30,10 +30,18 @@ app = typer.Typer(
     add_completion=False,
 )
 
+SERIES_HELP = "Only this exchange and interval, as in kraken/1m; repeatable. Without it, all series of the lake."
+ONE_SERIES_HELP = "Of this exchange and interval, as in kraken/1m. Without it, of the series with the most candles."
+COMPARED_HELP = "Of this exchange and interval, as in kraken/1m; needed where the lake has several series."
+EXPLAINED_HELP = "In any spelling: LTCUSD, ltc/usd. UNKNOWN stands for refused files that belong to no series."
+DAYS_HELP = "How many days of candles. Without it, 2, or as many as 60 candles need."
+
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")]
 Source = Annotated[str | None, typer.Option("--source", help="Raw files: a file, folder or glob; s3://, gs://, az:// or a path.")]
 LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake; s3://, gs://, az:// or a path.")]
 Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; the pool and the market stay whole.")]
+SeriesNames = Annotated[list[str] | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=SERIES_HELP)]
+OneSeries = Annotated[str | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=ONE_SERIES_HELP)]
 Horizons = Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, for a new lake or with --restate; repeatable.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for a new lake or with --restate; repeatable.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
@@ -59,13 +67,14 @@ def _root(*, version: Annotated[bool, typer.Option("--version", help="Print the 
 
 
 def _settings(config: Path | None, **flags: Any) -> Settings:
-    sections: dict[str, dict[str, Any]] = {}
+    sections: dict[str, Any] = {}
     for place, value in flags.items():
         section, _, name = place.partition("_")
-        if value:
+        if value and place in Settings.model_fields:
+            sections[place] = value
+        elif value:
             sections.setdefault(section, {})[name] = value
-    symbols = sections.pop("symbols", {}).get("")
-    return load_settings(config, {**sections, **({"symbols": symbols} if symbols else {})})
+    return load_settings(config, sections)
 
 
 def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
@@ -81,14 +90,18 @@ def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_js
 
 @app.command()
 def run(
-    config: Config = None, source: Source = None, lake: LakeUri = None, symbol: Symbols = None, horizon: Horizons = None, model: Models = None,
+    config: Config = None, source: Source = None, lake: LakeUri = None, symbol: Symbols = None,
+    series: SeriesNames = None, horizon: Horizons = None, model: Models = None,
     engine: Engine = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Bring the lake up to date: ingest, then forecast.
 
     Example: chandlery run --source s3://crypto-raw/ --lake s3://crypto-lake/ --horizon 30m
     """
-    settings = _settings(config, source_uri=source, lake_uri=lake, symbols_=symbol, forecast_horizons=horizon, forecast_models=model, engine_name=engine)
+    settings = _settings(
+        config, source_uri=source, lake_uri=lake, symbols=symbol, chosen_series=series, forecast_horizons=horizon,
+        forecast_models=model, engine_name=engine,
+    )  # fmt: skip
     _carry_out("run", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
@@ -101,27 +114,31 @@ def ingest(
 
     Example: chandlery ingest --source raw/ --lake lake/
     """
-    settings = _settings(config, source_uri=source, lake_uri=lake, symbols_=symbol, engine_name=engine)
+    settings = _settings(config, source_uri=source, lake_uri=lake, symbols=symbol, engine_name=engine)
     _carry_out("ingest", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 @app.command()
 def forecast(
-    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, horizon: Horizons = None, model: Models = None,
+    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, series: SeriesNames = None,
+    horizon: Horizons = None, model: Models = None,
     engine: Engine = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Bring forecasts, models and scores up to date with the candles.
 
     Example: chandlery forecast --lake lake/
     """
-    settings = _settings(config, lake_uri=lake, symbols_=symbol, forecast_horizons=horizon, forecast_models=model, engine_name=engine)
+    settings = _settings(
+        config, lake_uri=lake, symbols=symbol, chosen_series=series, forecast_horizons=horizon, forecast_models=model,
+        engine_name=engine,
+    )  # fmt: skip
     _carry_out("forecast", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 @app.command()
 def plan(
-    config: Config = None, source: Source = None, lake: LakeUri = None, horizon: Horizons = None, model: Models = None,
-    prune: Prune = False, restate: Restate = False, json: Json = False,
+    config: Config = None, source: Source = None, lake: LakeUri = None, series: SeriesNames = None,
+    horizon: Horizons = None, model: Models = None, prune: Prune = False, restate: Restate = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Say what a run would read, compute and write, and why; nothing is done.
 
@@ -129,7 +146,9 @@ def plan(
     """
     from chandlery import pipeline, show  # noqa: PLC0415
 
-    settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
+    settings = _settings(
+        config, source_uri=source, lake_uri=lake, chosen_series=series, forecast_horizons=horizon, forecast_models=model
+    )
     show.plan(pipeline.plan(settings, pipeline.Options(prune=prune, restate=restate)), as_json=json)
 
 
@@ -151,25 +170,30 @@ def check(
 
 
 @app.command()
-def tables(config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
-    """Say what the lake holds: objects and bytes of every table.
+def tables(config: Config = None, lake: LakeUri = None, series: SeriesNames = None, json: Json = False) -> None:
+    """Say what the lake holds: objects and bytes of every table, and of every series where there are several.
 
     Example: chandlery tables --lake lake/
     """
     from chandlery import show  # noqa: PLC0415
 
-    show.tables(_lake(config, lake), as_json=json)
+    show.tables(_settings(config, lake_uri=lake, chosen_series=series), as_json=json)
 
 
 @app.command()
-def scores(config: Config = None, lake: LakeUri = None, symbol: Symbols = None, period: Annotated[str, typer.Option(help="all, a year as in 2019, or a month as in 2019-05.")] = "all", json: Json = False) -> None:
+def scores(
+    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, series: SeriesNames = None,
+    period: Annotated[str, typer.Option(help="all, a year as in 2019, or a month as in 2019-05.")] = "all",
+    json: Json = False,
+) -> None:  # fmt: skip
     """Show how good the forecasts were, beside the price that stays.
 
     Example: chandlery scores --lake lake/ --symbol LTCUSD --period 2019
     """
     from chandlery import show  # noqa: PLC0415
 
-    show.scores(_lake(config, lake, symbol), period, as_json=json)
+    settings = _settings(config, lake_uri=lake, symbols=symbol, chosen_series=series)
+    show.scores(settings, period, as_json=json)
 
 
 @app.command()
@@ -179,46 +203,53 @@ def query(sql: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL."
     Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
     """
     from chandlery import show  # noqa: PLC0415
+    from chandlery.lake import find_lake_file  # noqa: PLC0415
     from chandlery.query import query as ask  # noqa: PLC0415
 
-    settings = _lake(config, lake)
+    settings = _settings(config, lake_uri=lake)
+    find_lake_file(settings.lake.uri, settings.storage)
     show.frame(ask(settings.lake.uri, sql, settings.storage), as_json=json)
 
 
 @app.command()
-def explain(symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")], row: Annotated[int | None, typer.Option(help="One row's number.")] = None, config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
-    """Say what became of a symbol's rows, and why rows were refused.
+def explain(
+    symbol: Annotated[str, typer.Argument(help=EXPLAINED_HELP)],
+    row: Annotated[int | None, typer.Option(help="One row's number.")] = None,
+    config: Config = None, lake: LakeUri = None, series: SeriesNames = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Say what became of a symbol's rows in every series, and why rows were refused.
 
     Example: chandlery explain LTCUSD --row 1203 --lake lake/
     """
     from chandlery import show  # noqa: PLC0415
 
-    show.explain(_lake(config, lake), symbol, row, as_json=json)
+    show.explain(_settings(config, lake_uri=lake, chosen_series=series), symbol, row, as_json=json)
 
 
 @app.command(name="report")
 def write_report(
-    config: Config = None, lake: LakeUri = None,
+    config: Config = None, lake: LakeUri = None, series: OneSeries = None,
     symbol: Annotated[list[str] | None, typer.Option("--symbol", help="Show this symbol in detail; repeatable. Without it, the 12 with the most candles.")] = None,
     horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
     output: Annotated[str, typer.Option(help="The page to write: a file, or an object, as in s3://bucket/report.html.")] = "report.html", json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Write the lake as one HTML page that works offline: rows, gaps, skill, calibration, the last forecasts, what is served and why.
+    """Write one series of the lake as an HTML page that works offline: rows, gaps, skill, calibration, the last forecasts, what is served and why.
 
     Example: chandlery report --lake lake/ --symbol LTCUSD --output report.html
     """
     from chandlery import report, show  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
 
-    settings = _settings(config, lake_uri=lake, symbols_=symbol)
+    settings = _settings(config, lake_uri=lake, symbols=symbol, chosen_series=[series] if series else None)
     show.written(report.write_report(settings, output, horizon, open_watch(quiet=quiet or json)), as_json=json)
 
 
 @app.command()
 def plot(
-    symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")], config: Config = None, lake: LakeUri = None,
+    symbol: Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")],
+    config: Config = None, lake: LakeUri = None, series: OneSeries = None,
     horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
-    days: Annotated[int, typer.Option(help="How many days of candles.", min=1, max=3660)] = 2,
+    days: Annotated[int | None, typer.Option(help=DAYS_HELP, min=1, max=3660)] = None,
     output: Annotated[str | None, typer.Option(help="The page to write, a file or an object; SYMBOL.html here, where none is named.")] = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write one picture of a symbol: its last candles, what had been forecast for them, and the newest forecasts.
@@ -227,12 +258,15 @@ def plot(
     """
     from chandlery import report, show  # noqa: PLC0415
 
-    show.written(report.write_plot(_settings(config, lake_uri=lake), symbol, output, horizon, days), as_json=json)
+    settings = _settings(config, lake_uri=lake, chosen_series=[series] if series else None)
+    show.written(report.write_plot(settings, symbol, output, horizon, days), as_json=json)
 
 
 @app.command()
 def compare(
-    extension: Annotated[Path, typer.Argument(help="A Python file that registers features or models.")], config: Config = None, lake: LakeUri = None,
+    extension: Annotated[Path, typer.Argument(help="A Python file that registers features or models.")],
+    config: Config = None, lake: LakeUri = None,
+    series: Annotated[str | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=COMPARED_HELP)] = None,
     symbol: Annotated[list[str] | None, typer.Option("--symbol", help="Compare on this symbol; repeatable. The pool and the market stay whole.")] = None,
     horizon: Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, as in 30m; repeatable. Without it, all of the lake's.")] = None,
     days: Annotated[int, typer.Option(help="How many days are scored.", min=1, max=3660)] = 365,
@@ -250,8 +284,10 @@ def compare(
     from chandlery.compare import Wanted, compare_extension  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
 
-    settings = _settings(config, lake_uri=lake, symbols_=symbol)
-    show.comparison(compare_extension(settings, extension, Wanted(horizon or (), days, until.date() if until else None, model or ()), open_watch(quiet=quiet or json)), as_json=json)
+    settings = _settings(config, lake_uri=lake, symbols=symbol, chosen_series=[series] if series else None)
+    wanted = Wanted(horizon or (), days, until.date() if until else None, model or ())
+    found = compare_extension(settings, extension, wanted, open_watch(quiet=quiet or json))
+    show.comparison(found, as_json=json)
 
 
 @app.command()
@@ -279,7 +315,8 @@ def parity(
 
 @app.command()
 def submit(
-    command: Annotated[str, typer.Argument(help="run, ingest, forecast, check or report.")], config: Config = None, source: Source = None, lake: LakeUri = None,
+    command: Annotated[str, typer.Argument(help="run, ingest, forecast, check or report.")],
+    config: Config = None, source: Source = None, lake: LakeUri = None, series: SeriesNames = None,
     horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, until: Until = None,
     output: Annotated[str | None, typer.Option(help="The page of a report: an object, as in s3://bucket/report.html; reports/report.html in the lake, where none is named.")] = None, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
@@ -293,7 +330,9 @@ def submit(
     from chandlery.submit import submit as send  # noqa: PLC0415
     from chandlery.submit import write_command  # noqa: PLC0415
 
-    settings = _settings(config, source_uri=source, lake_uri=lake, forecast_horizons=horizon, forecast_models=model)
+    settings = _settings(
+        config, source_uri=source, lake_uri=lake, chosen_series=series, forecast_horizons=horizon, forecast_models=model
+    )
     words = write_command(settings, command, until=f"{until:%Y-%m-%d}" if until else None, output=output, wait=wait, prune=prune, restate=restate, json=json, quiet=quiet)
     raise typer.Exit(send(settings, words, open_watch(quiet=quiet or json)))
 
@@ -325,14 +364,6 @@ def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("
     from chandlery import show  # noqa: PLC0415
 
     show.init(path, as_json=json)
-
-
-def _lake(config: Path | None, lake: str | None, symbol: list[str] | None = None) -> Settings:
-    from chandlery.lake import find_lake_file  # noqa: PLC0415
-
-    settings = _settings(config, lake_uri=lake, symbols_=symbol)
-    find_lake_file(settings.lake.uri, settings.storage)
-    return settings
 
 
 def main() -> None:

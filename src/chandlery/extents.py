@@ -1,13 +1,14 @@
 """How much a table holds, from the ends of its objects alone."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chandlery.schema import TABLES
-from chandlery.storage import Store
-from chandlery.tables import list_objects
+from chandlery.storage import Entry, Store
+from chandlery.tables import list_objects, parse_partition
 
-__all__ = ["Extent", "measure_table"]
+__all__ = ["Extent", "measure_series", "measure_table"]
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,37 @@ class Extent:
     modified_at: dt.datetime | None
 
 
-def measure_table(store: Store, table: str) -> Extent:
-    """Return how much a table holds, from the ends of its objects alone."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - of the commands this one alone needs it
+def measure_table(store: Store, table: str, keys: Mapping[str, object] | None = None) -> Extent:
+    """Return how much a table holds, from the ends of its objects alone; of those under the first few keys only."""
+    return _measure(store, table, list_objects(store, table, keys))
 
-    entries, rows, times = list_objects(store, table), 0, []
+
+def measure_series(store: Store, table: str) -> dict[str, Extent]:
+    """Return how much a table holds of each series, by name, as in kraken/1m."""
+    entries: dict[str, list[Entry]] = {}
+    for entry in list_objects(store, table):
+        keys = parse_partition(entry.path)
+        entries.setdefault(f"{keys['exchange']}/{keys['interval']}", []).append(entry)
+    return {name: _measure(store, table, found) for name, found in entries.items()}
+
+
+def _measure(store: Store, table: str, entries: list[Entry]) -> Extent:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - of the commands two alone need it
+
+    rows, times = 0, []
     for entry in entries:
         with store.open(entry.path) as file:
             footer = pq.read_metadata(file)
         rows += footer.num_rows
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)
-            columns = {group.column(place).path_in_schema: group.column(place).statistics for place in range(group.num_columns)}
+            columns = {
+                group.column(place).path_in_schema: group.column(place).statistics
+                for place in range(group.num_columns)
+            }
             found = columns.get(TABLES[table].sort[0])
             if found is not None and found.has_min_max and isinstance(found.min, dt.datetime):
                 times += [found.min, found.max]
+    size = sum(entry.size_bytes for entry in entries)
     modified = max((entry.modified_at for entry in entries), default=None)
-    return Extent(len(entries), sum(entry.size_bytes for entry in entries), rows, min(times, default=None), max(times, default=None), modified)
+    return Extent(len(entries), size, rows, min(times, default=None), max(times, default=None), modified)

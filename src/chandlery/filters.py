@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from chandlery.config import normalise_series, normalise_symbol
+from chandlery.config import UNASSIGNED_NAME, normalise_series, normalise_symbol
 from chandlery.errors import SettingsError
 
 __all__ = ["check_known", "make_filter"]
@@ -35,7 +35,8 @@ def check_known(wanted: Mapping[str, str], known: Sequence[Mapping[str, str]], l
     series = {f"{parts['exchange']}/{parts['interval']}" for parts in known}
     asked = f"{wanted['exchange']}/{wanted['interval']}" if "exchange" in wanted else ""
     if series and asked and asked not in series:
-        raise SettingsError(f"no series {asked} in {lake}", f"one of {', '.join(sorted(series))}", "check its spelling")
+        named = ", ".join(sorted(series - {UNASSIGNED_NAME} or series))
+        raise SettingsError(f"no series {asked} in {lake}", f"one of {named}", "check its spelling")
     symbols = {parts["symbol"] for parts in known if asked in {"", f"{parts['exchange']}/{parts['interval']}"}}
     if symbols and (symbol := wanted.get("symbol", "")) and symbol not in symbols:
         found = f"nothing is known of {symbol}{f' as {asked}' if asked else ''} in {lake}"

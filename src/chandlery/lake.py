@@ -27,7 +27,20 @@ from chandlery.tables import (
     write_partition,
 )
 
-__all__ = ["UNASSIGNED", "UNNAMED", "Extension", "Lake", "LakeFile", "Series", "choose_series", "find_lake_file", "open_lake", "read_lake_file"]
+__all__ = [
+    "UNASSIGNED",
+    "UNASSIGNED_KEYS",
+    "UNNAMED",
+    "Extension",
+    "Lake",
+    "LakeFile",
+    "Series",
+    "choose_series",
+    "find_lake_file",
+    "list_series",
+    "open_lake",
+    "read_lake_file",
+]
 
 EXCHANGE = re.compile(r"\w[\w.-]*")
 FAR_MS = 4_102_444_800_000  # 2100-01-01
@@ -94,6 +107,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 UNNAMED = "unknown"  # the exchange of files where nothing names it
 UNASSIGNED = Series(UNNAMED, "unknown", [], [], [], "", 0, [], 0)  # of files whose symbol or interval is not known
+UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": "UNKNOWN"}
 
 
 class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,18 +212,18 @@ class Lake:
         return Target(self.store, self.guard, self.staging)
 
 
-def open_lake(uri: str, options: Mapping[str, str] | None = None, series: str = "") -> Lake:
+def open_lake(uri: str, options: Mapping[str, str] | None = None, names: Sequence[str] = ()) -> Lake:
     """Return one series of a lake, for readers.
 
     Args:
         uri: Where the lake lies; empty where nobody has said.
         options: Of the object store, as in [storage].
-        series: Its name, as in kraken/1m; may be left out where the lake has one series.
+        names: Its name, as in kraken/1m; may be left out where the lake has one series.
 
     Raises:
-        SettingsError: No lake is named, there is none, or it has several series and none is named.
+        SettingsError: No lake is named, there is none, or it has several series and not one is named.
     """
-    return Lake(Store(uri, options), choose_series(find_lake_file(uri, options), series))
+    return Lake(Store(uri, options), choose_series(find_lake_file(uri, options), names))
 
 
 def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFile:
@@ -226,20 +240,33 @@ def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFi
     return file
 
 
-def choose_series(file: LakeFile, name: str = "") -> Series:
-    """Return the series of a name; where none is given, the only one that the lake has.
+def choose_series(file: LakeFile, names: Sequence[str] = ()) -> Series:
+    """Return the one series that is named; where none is named, the only one that the lake has.
 
     Raises:
-        SettingsError: The lake has no such series, or has several and none is named.
+        SettingsError: The lake has no such series, or several are left.
     """
-    names = [series.name for series in file.series]
-    if not names:
-        raise SettingsError("a lake without candles", "a series", 'see `chandlery query "FROM ledger"` for what was refused')
-    if name and name not in names:
-        raise SettingsError(f"series {name}", f"one of {', '.join(names)}", "check --series")
-    if not name and len(names) > 1:
-        raise SettingsError(f"a lake of {len(names)} series", "the name of one", f"give --series, one of {', '.join(names)}")
-    return file.series[names.index(name) if name else 0]
+    found = list_series(file, names)
+    if not found:
+        hint = 'see `chandlery query "FROM ledger"` for what was refused'
+        raise SettingsError("a lake without candles", "a series", hint)
+    if len(found) > 1:
+        listed = ", ".join(series.name for series in found)
+        raise SettingsError(f"{len(found)} series", "the name of one", f"give --series, one of {listed}")
+    return found[0]
+
+
+def list_series(file: LakeFile, names: Sequence[str] = ()) -> list[Series]:
+    """Return the series that are named, or all of the lake, by exchange and then by length of a candle.
+
+    Raises:
+        SettingsError: The lake has no series of a name.
+    """
+    found = {series.name: series for series in sorted(file.series, key=lambda one: (one.exchange, one.grid.seconds))}
+    for name in names:
+        if name not in found:
+            raise SettingsError(f"series {name}", f"one of {', '.join(found) or 'none: no file is read'}", "check --series")
+    return [series for name, series in found.items() if not names or name in names]
 
 
 def read_lake_file(store: Store) -> LakeFile | None:

@@ -15,7 +15,8 @@ from chandlery.check import Probe
 from chandlery.compare import Comparison
 from chandlery.config import Settings, normalise_symbol
 from chandlery.errors import SettingsError
-from chandlery.extents import measure_table
+from chandlery.extents import Extent, measure_series, measure_table
+from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
 from chandlery.parity import Receipt
 from chandlery.pipeline import Plan
 from chandlery.report import Written
@@ -29,6 +30,7 @@ __all__ = ["comparison", "explain", "frame", "init", "plan", "probes", "receipt"
 
 MOST_ROWS = 200
 FEW = 12
+NOTHING_HELD = Extent(0, 0, 0, None, None, None)
 YEAR = 4  # letters of a period that is a year
 
 
@@ -162,33 +164,53 @@ def probes(found: list[Probe], *, as_json: bool) -> None:
 
 
 def tables(settings: Settings, *, as_json: bool) -> None:
-    """Show how much each table holds."""
-    store = Store(settings.lake.uri, settings.storage)
-    rows = []
-    for name in TABLES:
-        extent = measure_table(store, name)
-        times = {"first": extent.first, "last": extent.last, "changed": extent.modified_at}
-        shown = {label: f"{time:%Y-%m-%d %H:%M}" if time else None for label, time in times.items()}
-        rows.append({"table": name, "rows": extent.rows, "objects": extent.objects, "bytes": extent.size_bytes, **shown})
+    """Show how much each table holds; of each series where the lake has several, or some are chosen."""
+    file = find_lake_file(settings.lake.uri, settings.storage)
+    store, chosen = Store(settings.lake.uri, settings.storage), settings.chosen_series
+    names = [series.name for series in list_series(file, chosen)]
+    rows: list[dict[str, Any]] = []
+    for table in TABLES:
+        if len(file.series) > 1 or chosen:
+            extents = measure_series(store, table)
+            others = [UNASSIGNED.name] if UNASSIGNED.name in extents and not chosen else []
+            for name in (*names, *others):
+                exchange, _, interval = name.partition("/")
+                keys = {"table": table, "exchange": exchange, "interval": interval}
+                rows.append({**keys, **_describe_extent(extents.get(name, NOTHING_HELD))})
+        else:
+            rows.append({"table": table, **_describe_extent(measure_table(store, table))})
     _print_json(rows) if as_json else _table(rows)
 
 
+def _describe_extent(extent: Extent) -> dict[str, Any]:
+    times = {"first": extent.first, "last": extent.last, "changed": extent.modified_at}
+    shown = {label: f"{time:%Y-%m-%d %H:%M}" if time else None for label, time in times.items()}
+    return {"rows": extent.rows, "objects": extent.objects, "bytes": extent.size_bytes, **shown}
+
+
 def scores(settings: Settings, period: str, *, as_json: bool) -> None:
-    """Show the scores of a period, beside naive."""
+    """Show the scores of a period, beside naive, by series, symbol, horizon and model."""
+    file = find_lake_file(settings.lake.uri, settings.storage)
     everything = read_table(settings.lake.uri, "scores", options=settings.storage)
-    found = everything.filter(pl.col("period") == period)
+    series = list_series(file, settings.chosen_series)
+    held = pl.concat([everything.head(0), *(everything.filter(**one.keys) for one in series)])
+    found = held.filter(pl.col("period") == period)
     if settings.symbols:
         found = found.filter(pl.col("symbol").is_in(settings.symbols))
     if found.is_empty():
-        raise SettingsError(f"no scores for {period}" + f" of {', '.join(settings.symbols)}" * bool(settings.symbols), _describe_scores(everything), "choose another --period or --symbol")
-    keys = ["symbol", "horizon_minutes", "n"]  # another n is a record over other rows: not beside naive's
+        wanted = f"no scores for {period}" + f" of {', '.join(settings.symbols)}" * bool(settings.symbols)
+        wanted += f" in {', '.join(settings.chosen_series)}" * bool(settings.chosen_series)
+        raise SettingsError(wanted, _describe_scores(held), "choose another --period, --symbol or --series")
+    keys = ["exchange", "interval", "symbol", "horizon_minutes", "n"]  # another n is a record over other rows
     naive = found.filter(pl.col("model") == "naive").select(*keys, pl.col("rmse").alias("naive_rmse"))
     found = found.join(naive, on=keys, how="left", maintain_order="left")
+    named = len(file.series) > 1
     if as_json:
         _print_json(found.to_dicts())
         return
     rows = [
         {
+            **({"series": f"{row['exchange']}/{row['interval']}"} if named else {}),
             "symbol": row["symbol"],
             "horizon": f"{row['horizon_minutes']}m",
             "model": row["model"],
@@ -228,24 +250,66 @@ def frame(found: pl.DataFrame, *, as_json: bool) -> None:
 
 
 def explain(settings: Settings, symbol: str, row: int | None, *, as_json: bool) -> None:
-    """Show what became of a symbol's rows."""
-    name = normalise_symbol(symbol)
-    ledger = read_table(settings.lake.uri, "ledger", symbol=name, options=settings.storage)
-    rejects = read_table(settings.lake.uri, "rejects", symbol=name, options=settings.storage)
-    if ledger.is_empty():
-        raise SettingsError(f"nothing is known of {name}", "a symbol of the lake", 'see `chandlery tables` and `chandlery query "SELECT DISTINCT symbol FROM ledger"`')
+    """Show what became of a symbol's rows, series by series, and whether there are files that belong to no series.
+
+    Raises:
+        SettingsError: The lake has no file of the symbol, or none in the series that are chosen.
+    """
+    name, uri, options = normalise_symbol(symbol), settings.lake.uri, settings.storage
+    series = list_series(find_lake_file(uri, options), settings.chosen_series)
+    unassigned = 0 if name == UNASSIGNED_KEYS["symbol"] else _count_unassigned(settings)
+    also = _tell_unassigned(unassigned, uri)
+    try:
+        ledger = read_table(uri, "ledger", symbol=name, options=options)
+    except SettingsError as error:
+        raise SettingsError(error.found, error.expected, "; ".join(filter(None, [error.hint, also]))) from None
+    rejects = read_table(uri, "rejects", symbol=name, options=options)
     if row is not None:
         rejects = rejects.filter(pl.col("row") == row)
+    shown = [*series, *([] if settings.chosen_series else [UNASSIGNED])]
+    parts = {one.name: (ledger.filter(**one.keys), rejects.filter(**one.keys)) for one in shown}
+    parts = {label: part for label, part in parts.items() if part[0].height}
+    if not parts:
+        wanted = f"{name} in {', '.join(settings.chosen_series)}" if settings.chosen_series else name
+        hint = 'see `chandlery query "SELECT DISTINCT exchange, interval, symbol FROM ledger"`'
+        hints = "; ".join(filter(None, [hint, also]))
+        raise SettingsError(f"nothing is known of {wanted}", "a symbol of the lake", hints)
     if as_json:
-        _print_json({"ledger": ledger.to_dicts(), "rejects": rejects.to_dicts()})
+        files, rows = (pl.concat([part[place] for part in parts.values()]).to_dicts() for place in (0, 1))
+        _print_json({"ledger": files, "rejects": rows, "files_without_series": unassigned})
         return
-    columns = ["source", "status", "rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected", "layout", "problem"]
-    _table(ledger.select(columns).to_dicts(), title=f"{name}: files")
+    for label, (held, refused) in parts.items():
+        _explain_series(f"{name}, {label}", held, refused, row)
+    if also:
+        print(also)
+
+
+def _explain_series(label: str, ledger: pl.DataFrame, rejects: pl.DataFrame, row: int | None) -> None:
+    counts = ["rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected"]
+    _table(ledger.select("source", "status", *counts, "layout", "problem").to_dicts(), title=f"{label}: files")
     if row is not None and rejects.is_empty():
-        print(f"row {row} was refused in no file of {name}: it is a candle, identical to one, or not there")
+        print(f"row {row} was refused in no file of {label}: it is a candle, identical to one, or not there")
         return
     shown = rejects.head(MOST_ROWS).with_columns(pl.col("reasons").list.join(", "))
-    _table(shown.select("source", "row", "open_time", "reasons", "raw").to_dicts(), title=f"{name}: {rejects.height:,} refused rows")
+    title = f"{label}: {rejects.height:,} refused rows"
+    _table(shown.select("source", "row", "open_time", "reasons", "raw").to_dicts(), title=title)
+
+
+def _count_unassigned(settings: Settings) -> int:
+    """Return how many refused files belong to no series."""
+    lake = Lake(Store(settings.lake.uri, settings.storage), UNASSIGNED)
+    return lake.decode("ledger", UNASSIGNED_KEYS, lake.get("ledger", UNASSIGNED_KEYS)).height
+
+
+def _tell_unassigned(count: int, uri: str) -> str:
+    """Return how many refused files belong to no series, and the command that lists them; empty if there is none."""
+    if not count:
+        return ""
+    files = "1 refused file belongs" if count == 1 else f"{count:,} refused files belong"
+    return (
+        f"{files} to no symbol and no series, since nothing says for certain what they are: "
+        f"`chandlery explain {UNASSIGNED_KEYS['symbol']} --lake {uri}` lists them"
+    )
 
 
 def sample(folder: Path, plan: tuple[int, int, float, int], *, as_json: bool) -> None:

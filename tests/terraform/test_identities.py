@@ -105,7 +105,7 @@ def test_chandlery_reads_for_an_analyst_what_it_reads_for_its_keeper(server: Ser
     for path in sorted(path for path in sample_lake.rglob("*") if path.is_file()):
         keeper.put(str(path.relative_to(sample_lake)), path.read_bytes())
     analyst = open_store(server, "analyst", "lake/")[0]
-    assert open_lake(analyst.uri, analyst.options).file == open_lake(keeper.uri, keeper.options).file
+    assert open_lake(analyst.uri, analyst.options).series == open_lake(keeper.uri, keeper.options).series
     for table in TABLES:
         rows = read_table(analyst.uri, table, options=analyst.options)
         assert rows.height

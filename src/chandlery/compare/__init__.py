@@ -111,18 +111,21 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     """Say whether an extension helps on some days of a lake.
 
     Args:
-        settings: The lake, and what its runs use; `symbols` limits what is compared, never the pool.
+        settings: The lake, the series where it has several, and what its runs use; `symbols` limits what is compared,
+            never the pool.
         extension: A Python file that registers features or models.
         wanted: What to compare.
         watch: Who is told; nobody where it is left out.
 
     Raises:
-        SettingsError: There is no lake, symbol, model or file of that name, the file registers nothing, or the days are too few.
+        SettingsError: There is no lake, series, symbol, model or file of that name, the lake has several series and
+            not one is chosen, the file registers nothing, or the days are too few.
         LawError: The extension knows the future.
         StoreUnavailableError: A store did not answer.
     """
     began, watch = time.perf_counter(), watch or Silent()
-    lake = open_lake(settings.lake.uri, settings.storage)
+    lake = open_lake(settings.lake.uri, settings.storage, settings.chosen_series)
+    settings = _settings_of(settings, lake)
     found = _load(settings, extension)
     forecasts = _choose(lake, found, wanted)
     symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", lake.keys)})
@@ -145,6 +148,12 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     first_day = dt.date.fromisoformat(day_name(period.since))
     seconds = round(time.perf_counter() - began, 1)
     return Comparison(str(extension), list(found.features), list(found.models), first_day, *span, rows, conclude(rows, extension.name), advice, seconds)
+
+
+def _settings_of(settings: Settings, lake: Lake) -> Settings:
+    """Return the settings with those of the series in hand as [forecast], for lakes that have this series alone."""
+    forecast = settings.forecast_of(lake.series.name)
+    return settings.model_copy(update={"forecast": forecast, "series": [], "chosen_series": []})
 
 
 def _load(settings: Settings, extension: Path) -> _Extension:
@@ -177,9 +186,10 @@ def _find_period(lake: Lake, settings: Settings, wanted: Wanted) -> _Period:
     Raises:
         SettingsError: The lake has no candles, or too few to fit on.
     """
-    held = measure_table(lake.store, "candles")
+    held = measure_table(lake.store, "candles", lake.keys)
     if held.first is None or held.last is None:
-        raise SettingsError(f"no candles in {settings.lake.uri}", "a lake with candles", "run `chandlery ingest` first")
+        found = f"no candles of {lake.series.name} in {settings.lake.uri}"
+        raise SettingsError(found, "a lake with candles", "run `chandlery ingest` first")
     first, stop = find_day(lake.grid, held.first), find_day(lake.grid, held.last) + 1
     if wanted.until is not None:
         stop = min(stop, day_of(wanted.until) + 1)

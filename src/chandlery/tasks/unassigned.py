@@ -8,16 +8,15 @@ import polars as pl
 
 from chandlery.clean import refuse
 from chandlery.errors import SourceError
-from chandlery.lake import UNASSIGNED, Lake
+from chandlery.lake import UNASSIGNED_KEYS, Lake
 from chandlery.schema import TABLES
 from chandlery.sources.files import RawFile
 from chandlery.storage import Store
 from chandlery.tables import conform, join_rows
 from chandlery.tasks.reading import hash_file
 
-__all__ = ["UNASSIGNED_KEYS", "UnassignedTask", "refuse_unassigned"]
+__all__ = ["UnassignedTask", "refuse_unassigned"]
 
-UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": "UNKNOWN"}
 
 
 @dataclass(frozen=True)
