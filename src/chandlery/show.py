@@ -91,7 +91,10 @@ def written(page: Written, *, as_json: bool) -> None:
         return
     print(f"wrote {page.path}, {page.size_bytes / 1e6:.1f} MB: {', '.join(page.symbols) or 'no symbol'}")
     if page.left_out:
-        print(f"in tables and sums alone: {', '.join(page.left_out[:FEW])}" + f" and {len(page.left_out) - FEW:,} more" * (len(page.left_out) > FEW) + "; --symbol chooses others")
+        more = f" and {len(page.left_out) - FEW:,} more" * (len(page.left_out) > FEW)
+        print(f"in tables and sums alone: {', '.join(page.left_out[:FEW])}{more}; --symbol chooses others")
+    if page.other_series:
+        print(f"of {page.series}; the lake also has {', '.join(page.other_series)}: --series chooses another")
 
 
 def comparison(found: Comparison, *, as_json: bool) -> None:
@@ -118,7 +121,8 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
         for row in found.rows
     ]
     period = f"{found.scored_from:%Y-%m-%d %H:%M} to {found.scored_until:%Y-%m-%d %H:%M}"
-    _table(rows, title=f"Forecasts issued {period}, from candles since {found.candles_from}; DM above 0 is better with it; p adjusted for {len(rows)} tests")
+    issued = f"Forecasts of {found.series} issued {period}, from candles since {found.candles_from}"
+    _table(rows, title=f"{issued}; DM above 0 is better with it; p adjusted for {len(rows)} tests")
     for sentence in found.conclusions:
         print(sentence)
     print(f"{found.advice}.")

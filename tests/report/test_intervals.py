@@ -58,7 +58,7 @@ def test_candles_of_seconds_are_told_in_seconds(tmp_path: Path) -> None:
     days = [cell for layer in figures_of(report)["gaps-BTCUSD"]["data"][1:] for row in layer["text"] for cell in row if cell]
     assert [day.split(" ", 1)[1].rpartition(" ")[0] for day in days] == [f"{(GAP + 1) * 15:,} s"]
     told = plot.read_text()
-    assert "BTCUSD: candles of 225s" in told  # 9,000 in at most 600 bars
+    assert "BTCUSD, unknown/15s: candles of 225s" in told  # 9,000 in at most 600 bars
     assert "2 days up to 2019-01-02 13:29:45 UTC" in told
     assert "There are no forecasts yet" in told
 

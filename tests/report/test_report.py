@@ -218,8 +218,11 @@ def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, t
     assert "Files refused whole: 1" in (tmp_path / "report.html").read_text()
     with pytest.raises(SettingsError, match="no candles of XRPUSD"):
         write_plot(settings_of(empty_lake), "XRPUSD", tmp_path / "plot.html")
-    write_report(settings_of(empty_lake, "XRPUSD"), tmp_path / "named.html")
-    assert "XRPUSD has no candles." in (tmp_path / "named.html").read_text()
+    with pytest.raises(SettingsError, match="nothing is known of XRPUSD; expected one of UNKNOWN"):
+        write_report(settings_of(empty_lake, "XRPUSD"), tmp_path / "named.html")
+    write_report(settings_of(empty_lake, "UNKNOWN"), tmp_path / "named.html")
+    assert "UNKNOWN has no candles." in (tmp_path / "named.html").read_text()
+    assert "No file has been read as candles" in (tmp_path / "named.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     Args:
         extension: The file.
+        series: The series that was forecast, as in kraken/1m.
         features: What it registers.
         models: Likewise.
         candles_from: First day of the candles that were taken.
@@ -77,6 +78,7 @@ class Comparison(msgspec.Struct, frozen=True):
     """
 
     extension: str
+    series: str
     features: list[str]
     models: list[str]
     candles_from: dt.date
@@ -147,7 +149,11 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     advice = "This period is spent: what is chosen because it looks well here looks better here than it is. Choose on one period, report another: --until DATE leaves the days after it unseen"
     first_day = dt.date.fromisoformat(day_name(period.since))
     seconds = round(time.perf_counter() - began, 1)
-    return Comparison(str(extension), list(found.features), list(found.models), first_day, *span, rows, conclude(rows, extension.name), advice, seconds)
+    registered = (list(found.features), list(found.models))
+    conclusions = conclude(rows, extension.name)
+    return Comparison(
+        str(extension), lake.series.name, *registered, first_day, *span, rows, conclusions, advice, seconds
+    )
 
 
 def _settings_of(settings: Settings, lake: Lake) -> Settings:

@@ -6,18 +6,32 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from chandlery.config import Settings, parse_interval, parse_minutes, to_minutes_text
+from chandlery.config import parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
-from chandlery.grid import DAY_SECONDS
-from chandlery.lake import Series, open_lake
+from chandlery.grid import Grid
+from chandlery.lake import Series
+from chandlery.report.choice import Shown
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
-from chandlery.tables import read_table
 
-__all__ = ["MOST_SYMBOLS", "Detail", "Fan", "Overview", "choose_horizons", "read_detail", "read_fan", "read_overview", "read_past"]
+__all__ = [
+    "DAY_SECONDS",
+    "MOST_SYMBOLS",
+    "NEAR",
+    "Detail",
+    "Fan",
+    "Overview",
+    "choose_horizons",
+    "newest_issue",
+    "read_detail",
+    "read_fan",
+    "read_overview",
+    "read_past",
+]
 
 MOST_SYMBOLS = 12  # in detail, where none is named
 NEAR = 60  # candles beside the fan, at least
 MOST_BARS = 600  # of several days
+DAY_SECONDS = 86_400
 BARS = 300  # of a day, at most: a page for people needs no more
 MOVES = ["issued_at", "target_time", "close", "actual_close", "predicted_close", "served_by"]
 BANDS = ["lower_80", "upper_80", "lower_95", "upper_95"]
@@ -26,10 +40,10 @@ COUNTS = ["rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_r
 
 @dataclass(frozen=True)
 class Overview:
-    """What is said of the whole lake.
+    """What is said of one series as a whole.
 
     Args:
-        lake: What its first run fixed.
+        page: The series that the page is of, and which others the lake has.
         horizons: Shown, in minutes, ascending.
         shown: Symbols shown in detail, by name.
         symbols: One row a symbol: files, refused, COUNTS, first_time and last_time of its candles (null where there are none), and missing, its missing candles but for mere quiet.
@@ -40,7 +54,7 @@ class Overview:
         models: One row a horizon and model: refits, refit_at, trained_until, rows and symbols (a count) of the newest fit.
     """
 
-    lake: Series
+    page: Shown
     horizons: list[int]
     shown: list[str]
     symbols: pl.DataFrame
@@ -51,14 +65,19 @@ class Overview:
     models: pl.DataFrame
 
     @property
+    def lake(self) -> Series:
+        """What `lake.json` has of the series."""
+        return self.page.series
+
+    @property
     def newest(self) -> dt.datetime | None:
-        """When the lake's newest candle opens; None where there is none."""
+        """When the newest candle of the series opens; None where there is none."""
         times = self.symbols["last_time"].drop_nulls().to_list()
         return max(times, default=None)
 
     @property
     def left_out(self) -> list[str]:
-        """Symbols that are in the lake and not shown in detail, by name."""
+        """Symbols that are in the series and not shown in detail, by name."""
         return sorted(set(self.symbols["symbol"]) - set(self.shown))
 
 
@@ -68,19 +87,26 @@ class Fan:
 
     Args:
         bars: open_time, open, high, low, close, ascending.
-        bar_seconds: Length of a bar.
+        grid: When a bar opens, and its length.
         near: The last candles as they are, likewise: twice the longest horizon, 60 to 300 candles.
         issues: One row a horizon, the newest issue: horizon_minutes, MOVES and BANDS; by horizon.
-        days: How far back the bars go.
-        bar_offset: Seconds after 1970 at which a bar starts.
     """
 
     bars: pl.DataFrame
-    bar_seconds: int
+    grid: Grid
     near: pl.DataFrame
     issues: pl.DataFrame
-    days: int
-    bar_offset: int = 0
+
+    @property
+    def bar_seconds(self) -> int:
+        """Length of a bar."""
+        return self.grid.seconds
+
+    @property
+    def span(self) -> dt.timedelta:
+        """From when the first bar opens to when the last one closes."""
+        times = self.bars["open_time"]
+        return times[-1] - times[0] + dt.timedelta(seconds=self.grid.seconds) if times.len() else dt.timedelta()
 
 
 @dataclass(frozen=True)
@@ -119,29 +145,34 @@ def choose_horizons(lake: Series, wanted: list[str]) -> list[int]:
     return chosen or sorted(lake.horizons)
 
 
-def read_overview(settings: Settings, lake: Series, horizons: list[int]) -> Overview:
-    """Return what is said of the whole lake.
+def read_overview(page: Shown, horizons: list[int], symbols: list[str]) -> Overview:
+    """Return what is said of a series as a whole, and of the refused files that belong to no series.
+
+    Args:
+        page: The series.
+        horizons: To show, in minutes.
+        symbols: To show in detail; those with the most candles where none is named.
 
     Raises:
-        SettingsError: A wanted symbol is not in the lake, or there is no right to read.
+        SettingsError: A wanted symbol is not in the series, or there is no right to read.
         StoreUnavailableError: The store did not answer.
     """
-
-    def read(table: str, columns: list[str]) -> pl.DataFrame:
-        return read_table(settings.lake.uri, table, columns=columns, options=settings.storage)
-
-    ledger = read("ledger", ["symbol", "source", "status", "problem", "first_time", "last_time", "present", *COUNTS])
-    gaps = read("gaps", ["symbol", "kind", "start", "end"]).filter(pl.col("kind") != "no_trade")
-    reasons = read("rejects", ["symbol", "reasons"]).explode("reasons").group_by("symbol", "reasons").agg(pl.len().cast(pl.Int64).alias("rows"))
-    scores = add_errors(read_table(settings.lake.uri, "scores", options=settings.storage).filter(pl.col("horizon_minutes").is_in(horizons)))
-    models = read("models", ["horizon_minutes", "model", "refit_at", "trained_until", "rows", "symbols"]).filter(pl.col("horizon_minutes").is_in(horizons))
-    newest = models.sort("refit_at").group_by("horizon_minutes", "model").agg(pl.len().cast(pl.Int64).alias("refits"), pl.all().last())
-    symbols = count_symbols(ledger, gaps, parse_interval(lake.interval))
+    columns = ["symbol", "source", "status", "problem", "first_time", "last_time", "present", *COUNTS]
+    ledger = page.read_files("ledger", columns)
+    gaps = page.read("gaps", ["symbol", "kind", "missing"]).filter(pl.col("kind") != "no_trade")
+    rejects = page.read_files("rejects", ["symbol", "reasons"]).explode("reasons")
+    reasons = rejects.group_by("symbol", "reasons").agg(pl.len().cast(pl.Int64).alias("rows"))
+    scores = add_errors(page.read("scores").filter(pl.col("horizon_minutes").is_in(horizons)))
+    fits = page.read("models", ["horizon_minutes", "model", "refit_at", "trained_until", "rows", "symbols"])
+    models = fits.filter(pl.col("horizon_minutes").is_in(horizons)).sort("refit_at")
+    counted = pl.len().cast(pl.Int64).alias("refits")
+    newest = models.group_by("horizon_minutes", "model").agg(counted, pl.all().last())
+    counts = count_symbols(ledger, gaps)
     return Overview(
-        lake=lake,
+        page=page,
         horizons=horizons,
-        shown=choose_symbols(symbols, settings.symbols),
-        symbols=symbols,
+        shown=choose_symbols(counts, symbols),
+        symbols=counts,
         refused=ledger.filter(pl.col("status") == "refused").select("symbol", "source", "problem", "present"),
         reasons=reasons.rename({"reasons": "reason"}).sort("symbol", "rows", "reason", descending=[False, True, False]),
         scores=scores,
@@ -150,13 +181,15 @@ def read_overview(settings: Settings, lake: Series, horizons: list[int]) -> Over
     )
 
 
-def count_symbols(ledger: pl.DataFrame, gaps: pl.DataFrame, interval_seconds: int) -> pl.DataFrame:
+def count_symbols(ledger: pl.DataFrame, gaps: pl.DataFrame) -> pl.DataFrame:
     """Return one row a symbol with its rows, files, times and missing candles, by name."""
     refused = (pl.col("status") == "refused").sum().cast(pl.Int64).alias("refused")
-    files = ledger.group_by("symbol").agg(pl.len().cast(pl.Int64).alias("files"), refused, *(pl.col(name).sum() for name in COUNTS), pl.col("first_time").min(), pl.col("last_time").max())
-    lasts = (pl.col("end") - pl.col("start")).sum().dt.total_seconds()
-    missing = gaps.group_by("symbol").agg((lasts // interval_seconds).alias("missing"))
-    return files.join(missing, on="symbol", how="left").with_columns(pl.col("missing").fill_null(0)).sort("symbol")
+    sums = [pl.col(name).sum() for name in COUNTS]
+    times = [pl.col("first_time").min(), pl.col("last_time").max()]
+    files = ledger.group_by("symbol").agg(pl.len().cast(pl.Int64).alias("files"), refused, *sums, *times)
+    missing = gaps.group_by("symbol").agg(pl.col("missing").sum())
+    counted = files.join(missing, on="symbol", how="left").with_columns(pl.col("missing").fill_null(0))
+    return counted.sort("symbol")
 
 
 def choose_symbols(symbols: pl.DataFrame, wanted: list[str]) -> list[str]:
@@ -168,45 +201,51 @@ def choose_symbols(symbols: pl.DataFrame, wanted: list[str]) -> list[str]:
     there = symbols["symbol"].to_list()
     for symbol in wanted:
         if symbol not in there:
-            some = ", ".join(there[:MOST_SYMBOLS]) + f" and {len(there) - MOST_SYMBOLS} more" * (len(there) > MOST_SYMBOLS)
-            raise SettingsError(f"nothing is known of {symbol}", f"one of {some}" if there else "a lake with candles", 'see `chandlery query "SELECT DISTINCT symbol FROM ledger"`')
+            more = f" and {len(there) - MOST_SYMBOLS} more" * (len(there) > MOST_SYMBOLS)
+            expected = f"one of {', '.join(there[:MOST_SYMBOLS])}{more}" if there else "a lake with candles"
+            hint = 'see `chandlery query "SELECT DISTINCT exchange, interval, symbol FROM ledger"`'
+            raise SettingsError(f"nothing is known of {symbol}", expected, hint)
     most = symbols.filter(pl.col("rows_kept") > 0).sort("rows_kept", "symbol", descending=[True, False]).head(MOST_SYMBOLS)
     return sorted(set(wanted)) or sorted(most["symbol"])
 
 
-def read_detail(settings: Settings, overview: Overview, symbol: str, advance: Callable[[str], None]) -> Detail:
+def read_detail(overview: Overview, symbol: str, advance: Callable[[str], None]) -> Detail:
     """Return what is said of one symbol.
 
     Args:
-        settings: Where the lake is.
-        overview: Of that lake.
-        symbol: One that it has.
+        overview: Of its series.
+        symbol: One that the series has.
         advance: Is told of each horizon that is read.
 
     Raises:
         SettingsError: There is no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    gaps = read_table(settings.lake.uri, "gaps", symbol=symbol, columns=["start", "end", "missing", "kind", "evidence"], options=settings.storage)
+    page = overview.page
+    gaps = page.read("gaps", ["start", "end", "missing", "kind", "evidence"], symbol=symbol)
     deciles, naive, issues = {}, {}, []
     for horizon in overview.horizons:
-        rows = read_past(settings, symbol, horizon)
-        deciles[horizon], naive[horizon] = find_deciles(rows, horizon), share_naive(rows)
+        rows = read_past(page, symbol, horizon)
+        deciles[horizon] = find_deciles(rows, horizon, page.series.offset)
+        naive[horizon] = share_naive(rows)
         issues.append(newest_issue(rows, horizon))
         advance(f"{symbol} {to_minutes_text(horizon)}")
     quiet = gaps.filter(pl.col("kind") == "no_trade").drop("kind")
     longest = gaps.filter(pl.col("kind") != "no_trade").sort("missing", "start", descending=[True, False])
-    return Detail(symbol, to_calendar(gaps), longest, quiet, deciles, naive, read_fan(settings, symbol, pl.concat(issues), days=1))
+    if not issues:  # of a lake whose files were all refused
+        issues = [newest_issue(page.read("forecasts", [*MOVES, *BANDS], symbol=symbol), 0)]
+    fan = read_fan(page, symbol, pl.concat(issues))
+    return Detail(symbol, to_calendar(gaps), longest, quiet, deciles, naive, fan)
 
 
-def read_past(settings: Settings, symbol: str, horizon_minutes: int) -> pl.DataFrame:
+def read_past(page: Shown, symbol: str, horizon_minutes: int) -> pl.DataFrame:
     """Return all that was forecast for a symbol and horizon: MOVES and BANDS, by time of issue.
 
     Raises:
         SettingsError: There is no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    return read_table(settings.lake.uri, "forecasts", symbol=symbol, horizon_minutes=horizon_minutes, columns=[*MOVES, *BANDS], options=settings.storage)
+    return page.read("forecasts", [*MOVES, *BANDS], symbol=symbol, horizon_minutes=horizon_minutes)
 
 
 def newest_issue(forecasts: pl.DataFrame, horizon_minutes: int) -> pl.DataFrame:
@@ -214,34 +253,32 @@ def newest_issue(forecasts: pl.DataFrame, horizon_minutes: int) -> pl.DataFrame:
     return forecasts.tail(1).select(pl.lit(horizon_minutes, pl.Int32).alias("horizon_minutes"), pl.all())
 
 
-def read_fan(settings: Settings, symbol: str, issues: pl.DataFrame, days: int) -> Fan:
-    """Return the newest forecasts on the candles of so many days before the newest, of days and longer on 60 at least.
+def read_fan(page: Shown, symbol: str, issues: pl.DataFrame, days: int | None = None) -> Fan:
+    """Return the newest forecasts on the newest candles of a symbol.
 
     Args:
-        settings: Where the lake is.
+        page: The series.
         symbol: In any spelling.
         issues: The newest of each horizon, as `Fan` holds them.
-        days: How far back the candles go.
+        days: How far back the candles go; where it is left out, a day or 300 candles, whichever is longer.
 
     Raises:
         SettingsError: There is no right to read.
         StoreUnavailableError: The store did not answer.
     """
-    grid = open_lake(settings.lake.uri, settings.storage).grid
-    length = grid.seconds
-    if length >= DAY_SECONDS:
-        days = max(days, NEAR * length // DAY_SECONDS)
-    columns = ["open_time", "open", "high", "low", "close"]
-    candles = read_table(settings.lake.uri, "candles", symbol=symbol, columns=columns, options=settings.storage)
-    newest = candles["open_time"].max()
+    candles = page.read("candles", ["open_time", "open", "high", "low", "close"], symbol=symbol)
+    newest, issues = candles["open_time"].max(), issues.sort("horizon_minutes")
     if not isinstance(newest, dt.datetime):
-        return Fan(candles, length, candles, issues.sort("horizon_minutes"), days, grid.offset)
-    since = newest - dt.timedelta(days=days)
-    oldest = max(since, candles["open_time"][0])  # later where the lake is young
-    span = (newest - oldest) // dt.timedelta(seconds=1)
-    bar = length * max(1, -(-span // (length * (BARS if days == 1 else MOST_BARS))))
+        return Fan(candles, Grid(DAY_SECONDS), candles, issues)
+    grid = page.series.grid
+    length = grid.seconds
+    since = newest - dt.timedelta(seconds=max(DAY_SECONDS, BARS * length))
+    if days is not None:
+        since = newest - dt.timedelta(days=days)
+    span = (newest - max(since, candles["open_time"][0])) // dt.timedelta(seconds=1)  # less where the lake is young
+    most = BARS if days in {None, 1} else MOST_BARS
+    bar = Grid(length * max(1, -(-span // (length * most))), grid.offset)
     longest = issues["horizon_minutes"].max()
     few = min(max(NEAR, 2 * 60 * longest // length), BARS) if isinstance(longest, int) else NEAR
     near = candles.filter(pl.col("open_time") > newest - dt.timedelta(seconds=few * length))
-    bars = resample(candles, since, bar, grid.offset)
-    return Fan(bars, bar, near, issues.sort("horizon_minutes"), days, grid.offset)
+    return Fan(resample(candles, since, bar), bar, near, issues)

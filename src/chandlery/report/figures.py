@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from chandlery.config import to_interval_text, to_minutes_text
+from chandlery.grid import Grid
 from chandlery.report.data import Detail, Fan, Overview
-from chandlery.report.measures import WIDE
+from chandlery.report.measures import WIDE, to_bar
 
 __all__ = ["Figure", "draw_calendar", "draw_coverage", "draw_day", "draw_deciles", "draw_months", "draw_naive", "draw_near", "draw_plot", "draw_rows", "draw_skill", "model_colour"]
 
@@ -262,7 +263,7 @@ def draw_plot(fan: Fan, past: pl.DataFrame, horizon: int) -> Figure:
     Reads:
         target_time, predicted_close, lower_80, upper_80 of the past of one horizon, ascending.
     """
-    shown = thin(past.drop_nulls("lower_80"), fan.bar_seconds, fan.bar_offset)
+    shown = thin(past.drop_nulls("lower_80"), fan.grid)
     name, drawn = to_minutes_text(horizon), []
     for number, part in enumerate(cut_at_holes(shown, fan.bar_seconds)):
         times = to_text(part["target_time"])
@@ -272,9 +273,9 @@ def draw_plot(fan: Fan, past: pl.DataFrame, horizon: int) -> Figure:
     return {"data": [*drawn, draw_bars(fan.bars, fan.bar_seconds), *draw_issues(fan.issues)], "layout": layout}
 
 
-def thin(past: pl.DataFrame, seconds: int, offset: int) -> pl.DataFrame:
+def thin(past: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     """Return the last row of each bar."""
-    bars = past.group_by_dynamic("target_time", every=f"{seconds}s", offset=f"{offset}s")
+    bars = past.group_by(to_bar("target_time", grid), maintain_order=True)
     return bars.agg(pl.col("lower_80", "upper_80").last())
 
 

@@ -6,7 +6,9 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-__all__ = ["WIDE", "add_errors", "find_deciles", "pool_skill", "resample", "share_naive", "to_calendar", "total"]
+from chandlery.grid import Grid
+
+__all__ = ["WIDE", "add_errors", "find_deciles", "pool_skill", "resample", "share_naive", "to_bar", "to_calendar", "total"]
 
 WIDE = 1.96  # standard errors on either side of a 95 % interval
 DECILES = 10
@@ -82,11 +84,11 @@ def to_calendar(gaps: pl.DataFrame) -> pl.DataFrame:
     return found.group_by("day", "kind").agg(pl.col("seconds").sum()).sort("day", "kind")
 
 
-def find_deciles(forecasts: pl.DataFrame, horizon_minutes: int) -> pl.DataFrame:
+def find_deciles(forecasts: pl.DataFrame, horizon_minutes: int, offset: int = 0) -> pl.DataFrame:
     """Return the mean actual move by tenth of the predicted move, over moments when a model was served.
 
-    Of the forecasts those count whose time of issue is a whole multiple of the horizon: their targets do not overlap,
-    the choice needs no chance, and the standard errors are honest.
+    Of the forecasts those count whose time of issue is a whole multiple of the horizon after the offset of the series,
+    in seconds: their targets do not overlap, the choice needs no chance, and the standard errors are honest.
 
     Reads:
         issued_at, close, actual_close, predicted_close, served_by of one symbol and horizon.
@@ -96,7 +98,7 @@ def find_deciles(forecasts: pl.DataFrame, horizon_minutes: int) -> pl.DataFrame:
         log(price / close); no row where fewer than 200 forecasts are left.
     """
     step = horizon_minutes * MINUTE_MS
-    apart = pl.col("issued_at").dt.epoch("ms") % step == 0
+    apart = (pl.col("issued_at").dt.epoch("ms") - 1_000 * offset) % step == 0
     rows = forecasts.filter(apart & pl.col("actual_close").is_not_null() & (pl.col("served_by") != "naive"))
     move = [(pl.col(name) / pl.col("close")).log().alias(short) * BASIS_POINTS for name, short in (("predicted_close", "predicted"), ("actual_close", "actual"))]
     moves = rows.select("issued_at", *move).sort("predicted", "issued_at")
@@ -123,24 +125,24 @@ def share_naive(forecasts: pl.DataFrame) -> pl.DataFrame:
     return counts.sort("month").with_columns((pl.col("naive") / pl.col("n")).alias("share"))
 
 
-def resample(candles: pl.DataFrame, since: dt.datetime, seconds: int, offset: int = 0) -> pl.DataFrame:
-    """Return the candles from a moment on, joined to bars of so many seconds.
+def resample(candles: pl.DataFrame, since: dt.datetime, grid: Grid) -> pl.DataFrame:
+    """Return the candles from a moment on, joined to bars of a grid.
 
     Reads:
         open_time, open, high, low, close, ascending.
 
     Returns:
         One row a bar with at least one candle: the same columns, open_time at the bar's start.
-
-    Args:
-        candles: Of one symbol.
-        since: When the first of them may open.
-        seconds: Length of a bar.
-        offset: Seconds after 1970 at which a bar starts.
     """
     recent = candles.filter(pl.col("open_time") >= since)
-    bars = recent.group_by_dynamic("open_time", every=f"{seconds}s", offset=f"{offset}s")
+    bars = recent.group_by(to_bar("open_time", grid), maintain_order=True)
     return bars.agg(pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last())
+
+
+def to_bar(name: str, grid: Grid) -> pl.Expr:
+    """Return the start of the bar that a time lies in; a week can open on any day."""
+    offset = pl.duration(seconds=grid.offset % grid.seconds)
+    return (pl.col(name) - offset).dt.truncate(f"{grid.seconds}s") + offset
 
 
 def total(numbers: pl.Series) -> float:

@@ -6,11 +6,14 @@ import polars as pl
 
 from chandlery.config import to_minutes_text
 from chandlery.errors import SettingsError
+from chandlery.lake import UNASSIGNED
+from chandlery.report.choice import tell_others
 from chandlery.report.data import Detail, Overview
 from chandlery.report.figures import Figure
 from chandlery.report.markup import count, escape, figure, paragraph, percent, when
 from chandlery.report.measures import total
 from chandlery.report.sections import SECTIONS
+from chandlery.sources.spacing import describe_grid
 
 __all__ = ["load_script", "render_plot", "render_report"]
 
@@ -37,15 +40,14 @@ def load_script() -> str:
 
 
 def render_report(overview: Overview, found: list[Detail], script: str) -> str:
-    """Return the page of a lake.
+    """Return the page of a series.
 
     Args:
-        overview: Of the whole lake.
+        overview: Of the whole series.
         found: Of each symbol that is shown in detail.
         script: As `load_script` gives it.
     """
-    exchange = escape(overview.lake.exchange)
-    title = f"{exchange}: candles and forecasts"
+    title = escape(f"{overview.page.words}: candles and forecasts")
     links = "".join(f'<li><a href="#{name}">{escape(short)}</a></li>' for name, short, _, _ in SECTIONS)
     names = "".join(f"<option>{escape(detail.symbol)}</option>" for detail in found)
     chooser = f'<label>Symbol <select id="symbol" autocomplete="off">{names}</select></label>' if found else ""
@@ -59,18 +61,24 @@ def render_report(overview: Overview, found: list[Detail], script: str) -> str:
 
 def introduce(overview: Overview, found: list[Detail]) -> str:
     """Return the head of the page: what it is about, the facts in brief, and what is left out."""
-    newest = when(overview.newest)
-    horizons = ", ".join(map(to_minutes_text, overview.horizons))
-    models = escape(", ".join(overview.lake.models))
-    ahead = f"forecasts {horizons} ahead by {models}"
-    symbols = f"{count(overview.symbols.height)} {'symbol' if overview.symbols.height == 1 else 'symbols'}"
-    candles = f"Candles of {escape(overview.lake.interval)}, {symbols}"
-    text = paragraph(f"{candles}, {ahead}; newest candle {newest} UTC.", "lead")
+    lake, symbols = overview.lake, overview.symbols
+    many = f"{count(symbols.height)} {'symbol' if symbols.height == 1 else 'symbols'}"
+    text = paragraph("No file has been read as candles: what was refused is listed below.", "lead")
+    if lake != UNASSIGNED:
+        horizons = ", ".join(map(to_minutes_text, overview.horizons))
+        ahead = f"forecasts {horizons} ahead by {escape(', '.join(lake.models))}"
+        candles = f"Candles of {escape(describe_grid(lake.grid))}, {many}"
+        text = paragraph(f"{candles}, {ahead}; newest candle {when(overview.newest)} UTC.", "lead")
+    if others := tell_others(overview.page):
+        text += paragraph(escape(others), "note")
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}<small>{rest}</small></dd></div>" for name, value, rest in tell_facts(overview, found))
     text += f'<dl class="facts">{cells}</dl>\n' + paragraph(WORDS)
     if overview.left_out:
-        named = escape(", ".join(overview.left_out[:MOST_NAMES])) + (f" and {count(len(overview.left_out) - MOST_NAMES)} more" if len(overview.left_out) > MOST_NAMES else "")
-        text += paragraph(f"In detail: {escape(', '.join(overview.shown)) or 'no symbol'}. In the tables and sums alone: {named}; <code>--symbol</code> chooses others.")
+        named = escape(", ".join(overview.left_out[:MOST_NAMES]))
+        more = f" and {count(len(overview.left_out) - MOST_NAMES)} more" * (len(overview.left_out) > MOST_NAMES)
+        shown = escape(", ".join(overview.shown)) or "no symbol"
+        alone = f"In the tables and sums alone: {named}{more}; <code>--symbol</code> chooses others."
+        text += paragraph(f"In detail: {shown}. {alone}")
     return text + "<noscript><p class=note>The figures need JavaScript, from this page alone; the tables do not.</p></noscript>\n"
 
 
@@ -100,18 +108,20 @@ def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, 
     return facts
 
 
-def render_plot(symbol: str, drawn: Figure, caption: str, note: str, script: str) -> str:
+def render_plot(title: str, drawn: Figure, caption: str, notes: list[str], script: str) -> str:
     """Return a page with one picture.
 
     Args:
-        symbol: Whose.
+        title: Of which symbol and series.
         drawn: The picture.
         caption: What it shows.
-        note: How to read it.
+        notes: How to read it, a paragraph each.
         script: As `load_script` gives it.
     """
-    body = f"<header><h1>{escape(symbol)}</h1></header>\n<main>{figure('plot', drawn, caption, 560)}{paragraph(escape(note))}</main>\n"
-    return assemble(escape(symbol), body, script, tools=True)
+    told = "".join(paragraph(escape(note)) for note in notes if note)
+    picture = figure("plot", drawn, caption, 560)
+    body = f"<header><h1>{escape(title)}</h1></header>\n<main>{picture}{told}</main>\n"
+    return assemble(escape(title), body, script, tools=True)
 
 
 def assemble(title: str, body: str, script: str, *, tools: bool) -> str:

@@ -4,22 +4,10 @@ import datetime as dt
 
 import polars as pl
 
-from chandlery.config import parse_interval, to_interval_text, to_minutes_text
+from chandlery.config import to_interval_text, to_minutes_text
 from chandlery.report import figures
 from chandlery.report.data import Detail, Overview
-from chandlery.report.markup import (
-    NO_FORECASTS_YET,
-    count,
-    details,
-    escape,
-    figure,
-    only_for,
-    paragraph,
-    percent,
-    plus_minus,
-    table,
-    when,
-)
+from chandlery.report.markup import NO_FORECASTS_YET, count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when
 from chandlery.report.measures import total
 from chandlery.schema import GAP_KINDS, REASONS
 
@@ -72,8 +60,10 @@ def show_gaps(overview: Overview, found: list[Detail]) -> str:
         if row["first_time"] is None:
             parts.append(only_for(detail.symbol, paragraph(f"{detail.symbol} has no candles.")))
             continue
-        calendar = figures.draw_calendar(detail.days, row["first_time"].date(), row["last_time"].date())
-        span = (row["last_time"] - row["first_time"]) / dt.timedelta(seconds=parse_interval(overview.lake.interval)) + 1
+        length = dt.timedelta(seconds=overview.lake.grid.seconds)
+        last = row["last_time"] + length - dt.timedelta(milliseconds=1)  # a week lasts beyond the day on which it opens
+        calendar = figures.draw_calendar(detail.days, row["first_time"].date(), last.date())
+        span = (row["last_time"] - row["first_time"]) / length + 1
         gone = f"{count(row['missing'])} {'candle' if row['missing'] == 1 else 'candles'}"
         gaps = f"{count(detail.gaps.height)} {'gap' if detail.gaps.height == 1 else 'gaps'}"
         share = percent(row["missing"] / span, 1)
@@ -140,8 +130,7 @@ def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
         statistic = "–" if row["dm_statistic"] is None else f"{row['dm_statistic']:.2f}"
         rows.append([to_minutes_text(row["horizon_minutes"]), row["model"], row["verdict"] or "–", plus_minus(row["skill"], row["error"]), statistic, p, percent(row["directional_accuracy"], 1), count(row["n"])])
     heads = ["horizon", "model", "against naive", "skill", "DM statistic", "p", "right direction", "forecasts"]
-    scope = f"over all symbols and models of a horizon in the {overview.lake.exchange} lake"
-    return table(heads, rows, f"Over all time; the verdict holds at 5 % false discovery {scope}", words=3)
+    return table(heads, rows, f"Over all time; the verdict holds at 5 % false discovery over all of the horizon in {overview.lake.name}", words=3)
 
 
 def tell_served(overview: Overview) -> str:
@@ -188,11 +177,11 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
             continue
         newest = detail.fan.issues["issued_at"].max()
         issued = when(newest if isinstance(newest, dt.datetime) else None)
-        drawn = figures.draw_near(detail.fan, parse_interval(overview.lake.interval))
-        near = figure(f"near-{detail.symbol}", drawn, f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}", 360)
-        last = "day" if detail.fan.days == 1 else f"{detail.fan.days} days"
-        caption = f"The same on the last {last}, candles of {to_interval_text(detail.fan.bar_seconds)}."
-        day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), caption, 360)
+        drawn = figures.draw_near(detail.fan, overview.lake.grid.seconds)
+        close_up = f"{detail.symbol}, forecast at {issued} UTC, close up.{tell_age(overview, detail)}"
+        near = figure(f"near-{detail.symbol}", drawn, close_up, 360)
+        wider = f"The same on {tell_span(detail)}, candles of {to_interval_text(detail.fan.bar_seconds)}."
+        day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), wider, 360)
         rows = []
         for row in detail.fan.issues.iter_rows(named=True):
             bands = [f"{row[f'lower_{level}']:.6g} – {row[f'upper_{level}']:.6g}" if row[f"lower_{level}"] is not None else "–" for level in (80, 95)]
@@ -200,6 +189,12 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
         told = table(["horizon", "target time", "by", "close at issue (naive)", "predicted", "80 %", "95 %"], rows, f"{detail.symbol}: the newest forecasts, in the quote currency", words=3)
         parts.append(only_for(detail.symbol, f'<div class="pair">{near}{day}</div>' + told))
     return "".join(parts) if found else paragraph(NOTHING)
+
+
+def tell_span(detail: Detail) -> str:
+    """Return what time the wider of the two pictures of a fan shows: a day, or as many as 300 candles need."""
+    days = detail.fan.span / dt.timedelta(days=1)
+    return "the last day" if days <= 1 else f"the last {days:,.0f} days"
 
 
 def tell_age(overview: Overview, detail: Detail) -> str:

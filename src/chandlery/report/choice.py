@@ -1,0 +1,106 @@
+"""Which series of a lake a page is of, and the reading of its tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from chandlery.config import Settings
+from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, Series, find_lake_file, list_series
+from chandlery.sources.spacing import describe_grid
+from chandlery.storage import Store
+from chandlery.tables import read_table
+
+__all__ = ["Shown", "choose_shown", "tell_others"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The series that a page is of.
+
+    Args:
+        uri: Of the lake.
+        options: Of the object store.
+        series: The series; `UNASSIGNED` where the lake has none, since all files were refused.
+        others: Names of the lake's other series.
+        is_chosen: Whether somebody has chosen the series, or the lake has no other.
+    """
+
+    uri: str
+    options: Mapping[str, str]
+    series: Series
+    others: list[str]
+    is_chosen: bool
+
+    @property
+    def words(self) -> str:
+        """The name of the series, and when its candles open where that is not at whole multiples of the interval."""
+        if self.series == UNASSIGNED:
+            return "no series"
+        return f"{self.series.exchange}/{describe_grid(self.series.grid)}"
+
+    def read(self, table: str, columns: Sequence[str] | None = None, **wanted: Any) -> pl.DataFrame:
+        """Return a table's rows of the series; `wanted` as of `read_table`.
+
+        Raises:
+            SettingsError: There is no right to read.
+            StoreUnavailableError: The store did not answer.
+        """
+        series = UNASSIGNED if wanted.get("symbol") == UNASSIGNED_KEYS["symbol"] else self.series
+        return read_table(self.uri, table, series=series.name, columns=columns, options=dict(self.options), **wanted)
+
+    def read_files(self, table: str, columns: list[str]) -> pl.DataFrame:
+        """Return rows of the ledger or of rejects: those of the series, and those of files that belong to no series.
+
+        Raises:
+            SettingsError: There is no right to read.
+            StoreUnavailableError: The store did not answer.
+        """
+        own = self.read(table, columns)
+        if self.series == UNASSIGNED:
+            return own
+        lake = Lake(Store(self.uri, dict(self.options)), UNASSIGNED)
+        rows = lake.decode(table, UNASSIGNED_KEYS, lake.get(table, UNASSIGNED_KEYS))
+        return pl.concat([own, rows.with_columns(symbol=pl.lit(UNASSIGNED_KEYS["symbol"])).select(columns)])
+
+
+def choose_shown(settings: Settings, symbols: Sequence[str] = ()) -> Shown:
+    """Return the series that a page is of: the chosen one, or of several the one with the most candles.
+
+    Args:
+        settings: Where the lake is, and the chosen series.
+        symbols: Only their candles count; those of all symbols where none is named.
+
+    Raises:
+        SettingsError: There is no lake, or no such series or symbol.
+        StoreUnavailableError: The store did not answer.
+    """
+    file = find_lake_file(settings.lake.uri, settings.storage)
+    found = list_series(file, settings.chosen_series) or [UNASSIGNED]
+    series = found[0]
+    if len(found) > 1:
+        kept = count_candles(settings, symbols)
+        series = max(found, key=lambda one: kept.get(one.name, 0))
+    others = [one.name for one in list_series(file) if one != series]
+    return Shown(settings.lake.uri, settings.storage, series, others, len(found) == 1)
+
+
+def count_candles(settings: Settings, symbols: Sequence[str]) -> dict[str, int]:
+    """Return how many rows of files became candles, by series."""
+    columns = ["exchange", "interval", "symbol", "rows_kept"]
+    one = symbols[0] if len(symbols) == 1 else None
+    ledger = read_table(settings.lake.uri, "ledger", symbol=one, columns=columns, options=settings.storage)
+    if symbols:
+        ledger = ledger.filter(pl.col("symbol").is_in(list(symbols)))
+    counts = ledger.group_by("exchange", "interval").agg(pl.col("rows_kept").sum())
+    return {f"{exchange}/{interval}": kept for exchange, interval, kept in counts.iter_rows()}
+
+
+def tell_others(shown: Shown) -> str:
+    """Return which other series the lake has and how to show them; empty where it has no other."""
+    if not shown.others:
+        return ""
+    why = "" if shown.is_chosen else ", the series with the most candles"
+    named = f"{shown.series.name}{why}; the lake also has {', '.join(shown.others)}"
+    return f"This page is of {named}. Option --series {shown.others[0]} shows the first of these."
