@@ -28,6 +28,17 @@ def sample_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_sample_lake(tmp_path_factory.mktemp("sample"))
 
 
+@pytest.fixture(scope="session")
+def several_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a lake of four series: two exchanges and three intervals."""
+    from several import make_several_lake  # noqa: PLC0415 - likewise
+
+    folder = tmp_path_factory.mktemp("several")
+    report = make_several_lake(folder)
+    assert report.exit_code == 3, report.messages  # for the one file that is none
+    return folder / "lake"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):

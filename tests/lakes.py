@@ -24,9 +24,18 @@ def span(bars):
 """
 
 
-def run_lake(source: str | Path, lake: str | Path, *, workers: int = 1, storage: dict[str, str] | None = None, options: Options | None = None, **forecast: Any) -> RunReport:
+def run_lake(
+    source: str | Path,
+    lake: str | Path,
+    *,
+    workers: int = 1,
+    storage: dict[str, str] | None = None,
+    options: Options | None = None,
+    exchange: str = "",
+    **forecast: Any,
+) -> RunReport:
     flags = {
-        "source": {"uri": str(source)},
+        "source": {"uri": str(source), "exchange": exchange},
         "lake": {"uri": str(lake), "lease_seconds": 2},
         "storage": storage or {},
         "forecast": {"horizons": ["1m", "5m"], "min_train": "10d", **forecast},
@@ -63,5 +72,6 @@ def make_sample_lake(folder: Path) -> Path:
     lines[100] = lines[100].replace(",109,", ",0.5,")
     lines[200] = "not a candle"
     (folder / "raw" / "1e3usd.csv").write_text("\n".join(["time,open,close,high,low,volume", *lines]))
-    run_lake(folder / "raw", folder / "lake", horizons=["5m", "30m"], models=["linear", "tree"])
+    forecast = {"horizons": ["5m", "30m"], "models": ["linear", "tree"]}
+    run_lake(folder / "raw", folder / "lake", exchange="bitfinex", **forecast)
     return folder / "lake"

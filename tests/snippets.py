@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 import chandlery
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reading.md").read_text(encoding="utf-8")
-WANTED: dict[str, dict[str, Any]] = {"candles": {"symbol": "BTCUSD"}, "forecasts": {"symbol": "BTCUSD", "horizon_minutes": 30}, "scores": {}, "ledger": {}}
+SERIES, HORIZON = "bitfinex/1m", 30  # of the page
 PLACE = re.compile(r'^lake = ("lake"  # or )?"s3://crypto-lake"$', re.MULTILINE)
 
 
@@ -20,18 +20,29 @@ def find_snippets(section: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", re.split(r"^## ", text, flags=re.MULTILINE)[0], flags=re.DOTALL)
 
 
-def run_snippet(snippet: str, lake: str, **names: object) -> dict[str, Any]:
-    """Run a block on a lake, and return its names."""
+def run_snippet(
+    snippet: str, lake: str, series: str = SERIES, horizon_minutes: int = HORIZON, **names: object
+) -> dict[str, Any]:
+    """Run a block on a lake, written for one of its series, and return its names."""
     assert PLACE.search(snippet)
-    exec(PLACE.sub(f"lake = {lake!r}", snippet), names)  # noqa: S102 - it is our own page
+    text = PLACE.sub(f"lake = {lake!r}", snippet)
+    exchange, _, interval = series.partition("/")
+    text = text.replace("bitfinex", exchange).replace("'1m'", f"'{interval}'")
+    text = text.replace('"1m"', f'"{interval}"').replace('/1m"', f'/{interval}"')
+    text = re.sub(r"(horizon_minutes\W+)30\b", rf"\g<1>{horizon_minutes}", text)
+    exec(text, names)  # noqa: S102 - it is our own page
     return names
 
 
-def read_wanted(lake: Path) -> dict[str, pl.DataFrame]:
-    """Return what every block has to read, by table."""
-    found = {table: chandlery.read_table(str(lake), table, **wanted) for table, wanted in WANTED.items()}
-    found |= {table: found[table].filter(pl.col("year") == 2019) for table in ("candles", "forecasts")}
-    found["scores"] = found["scores"].filter(pl.col("period") == "all")
+def read_wanted(lake: Path, series: str = SERIES, horizon_minutes: int = HORIZON) -> dict[str, pl.DataFrame]:
+    """Return what every block has to read, by table: all rows, filtered here."""
+    exchange, _, interval = series.partition("/")
+    found = {table: chandlery.read_table(str(lake), table) for table in ("candles", "forecasts", "scores", "ledger")}
+    of_series = {"exchange": exchange, "interval": interval}
+    pair = {**of_series, "symbol": "BTCUSD", "year": 2019}
+    found["candles"] = found["candles"].filter(**pair)
+    found["forecasts"] = found["forecasts"].filter(**pair, horizon_minutes=horizon_minutes)
+    found["scores"] = found["scores"].filter(**of_series, period="all")
     assert all(rows.height for rows in found.values())
     return found
 

@@ -1,5 +1,6 @@
 """The lake's partitions in AWS Glue, for engines that look there: Redshift, Athena, Spark by name."""
 
+import math
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ __all__ = ["project_values", "register_partitions"]
 
 CREATED_AT_ONCE, DELETED_AT_ONCE = 100, 25  # as much as Glue takes
 LISTED = ("exchange", "interval", "symbol")  # partition keys whose values Athena cannot count up by itself
+HORIZON_RANGE, HORIZON_STEP = (f"projection.horizon_minutes.{setting}" for setting in ("range", "interval"))
 
 
 def register_partitions(store: Store, database: str) -> int:
@@ -84,7 +86,7 @@ def _check(answer: Mapping[str, Any], name: str, harmless: str) -> None:
 
 
 def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: list[dict[str, str]]) -> None:
-    """Name the values of those partition keys that a projection counts up by name.
+    """Let Athena's projections of a table cover the partitions of all series: names one by one, horizons by a range.
 
     Args:
         glue: A client.
@@ -93,11 +95,34 @@ def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: li
         parts: Keys of its partitions.
     """
     known = table.get("Parameters", {})
-    wanted = {f"projection.{key}.values": ",".join(sorted({part[key] for part in parts})) for key in LISTED if f"projection.{key}.values" in known and parts}
+    wanted = {
+        f"projection.{key}.values": ",".join(sorted({part[key] for part in parts}))
+        for key in LISTED
+        if f"projection.{key}.values" in known and parts
+    }
+    if HORIZON_RANGE in known:
+        wanted |= project_horizons(known, {int(part["horizon_minutes"]) for part in parts})
     if wanted.items() <= known.items():
         return
     taken = ("Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "TableType")
-    glue.update_table(DatabaseName=database, TableInput={name: table[name] for name in taken if name in table} | {"Parameters": {**known, **wanted}})
+    described = {name: table[name] for name in taken if name in table}
+    glue.update_table(DatabaseName=database, TableInput=described | {"Parameters": {**known, **wanted}})
+
+
+def project_horizons(known: Mapping[str, str], horizons: set[int]) -> dict[str, str]:
+    """Return the range and the step of a projection that covers some horizons and what it covers already.
+
+    Example:
+        >>> held = {"projection.horizon_minutes.range": "30,240", "projection.horizon_minutes.interval": "30"}
+        >>> project_horizons(held, {60, 1440})
+        {'projection.horizon_minutes.range': '30,1440', 'projection.horizon_minutes.interval': '30'}
+    """
+    first, last = (int(end) for end in known[HORIZON_RANGE].split(","))
+    step = int(known.get(HORIZON_STEP, "1"))
+    everything = {first, last, *horizons}
+    ends = (min(everything), max(everything))
+    apart = [horizon - ends[0] for horizon in everything] + ([step] if last > first else [])
+    return {HORIZON_RANGE: f"{ends[0]},{ends[1]}", HORIZON_STEP: str(math.gcd(*apart) or 1)}
 
 
 def _cut(items: list[tuple[str, ...]], length: int) -> list[list[tuple[str, ...]]]:

@@ -10,6 +10,8 @@ import pyspark
 import pytest
 from polars.testing import assert_frame_equal
 from pyspark.sql import SparkSession
+from several import HORIZONS
+from several import SERIES as SEVERAL
 from snippets import PAGE, compare, find_snippets, read_wanted, run_snippet, to_polars
 
 import chandlery
@@ -48,6 +50,27 @@ def test_snippets_for_spark_read_what_read_table_reads(spark: SparkSession, samp
     finally:
         spark.conf.unset("spark.sql.sources.partitionColumnTypeInference.enabled")
     assert len(find_snippets("Spark")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("series", SEVERAL)
+@pytest.mark.parametrize("section", ["chandlery", "DuckDB", "Polars", "pandas"])
+def test_snippets_read_each_series_of_a_lake(several_lake: Path, section: str, series: str) -> None:
+    read = run_snippet(find_snippets(section)[0], str(several_lake), series, HORIZONS[series])
+    compare(read, read_wanted(several_lake, series, HORIZONS[series]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("series", SEVERAL)
+@pytest.mark.parametrize("number", [0, 1])
+def test_snippets_for_spark_read_each_series_of_a_lake(
+    spark: SparkSession, several_lake: Path, number: int, series: str
+) -> None:
+    try:
+        read = run_snippet(find_snippets("Spark")[number], str(several_lake), series, HORIZONS[series], spark=spark)
+        compare(read, read_wanted(several_lake, series, HORIZONS[series]))
+    finally:
+        spark.conf.unset("spark.sql.sources.partitionColumnTypeInference.enabled")
 
 
 def test_no_snippet_is_left_out() -> None:

@@ -5,6 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from chandlery.grid import Grid
 from chandlery.report.figures import cut_at_holes, cut_axis
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 
@@ -53,9 +54,26 @@ def test_naive_is_counted_by_month() -> None:
 
 def test_bars_join_candles() -> None:
     candles = pl.DataFrame({"open_time": [at("2019-01-01T00:01"), at("2019-01-01T00:03"), at("2019-01-01T00:06")], "open": [1.0, 2.0, 3.0], "high": [5.0, 9.0, 4.0], "low": [1.0, 0.5, 3.0], "close": [2.0, 3.0, 4.0]})
-    later = resample(candles, at("2019-01-01"), 300, 120)  # of candles that open two minutes after
-    assert later["open_time"].to_list() == [at("2018-12-31T23:57"), at("2019-01-01T00:02")]
-    assert resample(candles, at("2019-01-01"), 300).rows() == [(at("2019-01-01T00:00"), 1.0, 9.0, 0.5, 3.0), (at("2019-01-01T00:05"), 3.0, 4.0, 3.0, 4.0)]
+    assert resample(candles, at("2019-01-01"), Grid(300)).rows() == [(at("2019-01-01T00:00"), 1.0, 9.0, 0.5, 3.0), (at("2019-01-01T00:05"), 3.0, 4.0, 3.0, 4.0)]
+
+
+def test_bars_of_weeks_open_when_the_weeks_do() -> None:
+    mondays = [at("2018-12-31") + dt.timedelta(weeks=place) for place in range(4)]
+    prices = {name: [1.0, 2.0, 3.0, 4.0] for name in ("open", "high", "low", "close")}
+    candles = pl.DataFrame({"open_time": mondays, **prices})
+    weeks = Grid(604_800, 345_600)
+    assert resample(candles, at("2018-01-01"), weeks)["open_time"].to_list() == mondays
+    pairs = resample(candles, at("2018-01-01"), Grid(2 * weeks.seconds, weeks.offset))
+    assert all(time.weekday() == 0 for time in pairs["open_time"])
+    assert pairs["close"].to_list() in ([2.0, 4.0], [1.0, 3.0, 4.0])
+
+
+def test_tenths_count_forecasts_on_the_grid_of_the_series() -> None:
+    mondays = [at("2018-12-31") + dt.timedelta(weeks=place) for place in range(250)]
+    closes = {"close": 100.0, "actual_close": 101.0, "predicted_close": 100.5, "served_by": "blend"}
+    rows = pl.DataFrame({"issued_at": mondays}).with_columns(**{name: pl.lit(value) for name, value in closes.items()})
+    assert find_deciles(rows, 10_080).is_empty()
+    assert find_deciles(rows, 10_080, 345_600)["n"].sum() == 250
 
 
 def test_an_axis_is_cut_for_a_month_far_beyond_the_others() -> None:

@@ -32,7 +32,7 @@ variable "symbols" {
 }
 
 variable "horizons_minutes" {
-  description = "The lake's horizons."
+  description = "Horizons of all series that Athena sees before the first run."
   type        = list(number)
   default     = [30]
 }

@@ -77,6 +77,13 @@ resource "aws_glue_catalog_table" "this" {
   }
 
   lifecycle {
-    ignore_changes = [parameters["projection.symbol.values"]] # chandlery adds new symbols after a run
+    # After a run chandlery adds new exchanges, intervals and symbols, and widens the range to the horizons of all series.
+    ignore_changes = [
+      parameters["projection.exchange.values"],
+      parameters["projection.interval.values"],
+      parameters["projection.symbol.values"],
+      parameters["projection.horizon_minutes.range"],
+      parameters["projection.horizon_minutes.interval"],
+    ]
   }
 }

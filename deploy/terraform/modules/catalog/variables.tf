@@ -45,7 +45,7 @@ variable "symbols" {
 }
 
 variable "horizons_minutes" {
-  description = "The lake's horizons, as in lake.json."
+  description = "Horizons of all series of the lake, as in lake.json; chandlery adds those of each run to the tables."
   type        = list(number)
 
   validation {
