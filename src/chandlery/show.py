@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import msgspec
 import polars as pl
-import pydantic
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +24,7 @@ from chandlery.session import RunReport
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import read_table
+from chandlery.template import render_settings
 
 __all__ = ["comparison", "explain", "frame", "init", "plan", "probes", "receipt", "report", "sample", "scores", "tables", "written"]
 
@@ -362,18 +362,3 @@ def init(path: Path, *, as_json: bool) -> None:
         _print_json({"path": str(path)})
     else:
         print(f"wrote {path}")
-
-
-def render_settings() -> str:
-    """Return a chandlery.toml with every setting as a comment."""
-    lines = ["# chandlery.toml: the environment (CHANDLERY_LAKE__URI=…) wins over it, flags win over both.", "# Keys never stand here: they come from the cloud SDK's own chain.", ""]
-    for section, field in Settings.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
-            lines += [f"[{section}]  # {(kind.__doc__ or '').strip()}"]
-            for name, setting in kind.model_fields.items():
-                if name != "layout":
-                    lines.append(f"# {name} = {msgspec.json.encode(setting.default).decode()}  # {setting.description}")
-            lines.append("")
-    lines += ["[storage]  # options of the object store", '# endpoint_url = "http://127.0.0.1:8333"', '# region = "eu-central-1"', ""]
-    return "\n".join(lines)

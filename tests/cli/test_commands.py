@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from chandlery.config import ForecastSettings, load_settings
+
 ODD = {7: "[null,100,101,102,99,5]", 9: '["[/b]",100,101,102,99,5]', 11: '["[red]x",100,101,102,99,5]'}
 
 
@@ -105,6 +107,17 @@ def test_init_writes_settings_that_can_be_read(tmp_path: Path) -> None:
     assert set(tomllib.loads(path.read_text())) == {"source", "lake", "forecast", "engine", "submit", "storage"}
 
 
+def test_inits_settings_hold_when_their_marks_are_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "chandlery.toml"
+    assert chandlery("init", "--path", path).returncode == 0
+    lines = [line.removeprefix("# ") for line in path.read_text().splitlines()[2:]]
+    path.write_text("\n".join(lines))
+    settings = load_settings(path)
+    assert [(series.name, series.horizons) for series in settings.series] == [("unknown/1m", ["2h"])]
+    assert [(layout.symbol, layout.exchange) for layout in settings.source.layout] == [("LTCUSD", "kraken")]
+    assert settings.forecast == ForecastSettings()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -139,7 +152,7 @@ def test_ctrl_c_is_130_and_says_so(tmp_path: Path) -> None:
     program = [sys.executable, "-c", heard, "run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake")]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, process_group=0) as running:
         assert running.stderr
-        assert running.stderr.readline().startswith("ingest")  # a run is in hand
+        assert running.stderr.readline().startswith("recognise")  # a run is in hand
         os.kill(running.pid, signal.SIGINT)
         said = running.stderr.read()
     assert running.returncode == 130, said

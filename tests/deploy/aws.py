@@ -72,12 +72,18 @@ class Cloud:
         return subprocess.Popen(arguments, env={**os.environ, **self.environment(endpoint)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def make_database(self, name: str, lake: str) -> str:
-        """Make in Glue what deploy/terraform makes: a table each, with projected symbols; return its name."""
+        """Make in Glue what deploy/terraform makes: a table each, with projected partitions; return its name."""
         glue = self.client("glue")
         glue.create_database(DatabaseInput={"Name": name})
         for table in TABLES.values():
             keys = [{"Name": key, "Type": "string"} for key in table.partitions]
-            parameters = {"projection.enabled": "true", **({"projection.symbol.type": "enum", "projection.symbol.values": "none"} if "symbol" in table.partitions else {})}
+            named = [key for key in ("exchange", "interval", "symbol") if key in table.partitions]
+            parameters = {"projection.enabled": "true"}
+            for key in named:
+                parameters |= {f"projection.{key}.type": "enum", f"projection.{key}.values": "none"}
+            if "horizon_minutes" in table.partitions:
+                settings = {"type": "integer", "range": "15,60", "interval": "15"}
+                parameters |= {f"projection.horizon_minutes.{name}": value for name, value in settings.items()}
             glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{lake}/{table.name}/", "Columns": [{"Name": "source", "Type": "string"}]}})
         return name
 

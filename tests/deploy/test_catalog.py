@@ -48,8 +48,9 @@ def there(cloud: Cloud, table: str) -> dict[tuple[str, ...], str]:
     return {tuple(part[key] for key in TABLES[table].partitions): f"{LAKE}/{partition_path(table, part).rpartition('/')[0]}/" for part in parts}
 
 
-def symbols(glue: Any, database: str, table: str) -> str:
-    return str(glue.get_table(DatabaseName=database, Name=table)["Table"]["Parameters"]["projection.symbol.values"])
+def projected(glue: Any, database: str, table: str, setting: str) -> str:
+    """Return a setting of a table's projection, as in symbol.values."""
+    return str(glue.get_table(DatabaseName=database, Name=table)["Table"]["Parameters"][f"projection.{setting}"])
 
 
 def test_partitions_follow_the_lake(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
@@ -59,17 +60,22 @@ def test_partitions_follow_the_lake(cloud: Cloud, glue: Any, tmp_path: Path) -> 
     assert len(there(cloud, "candles")) == 2
     for table in TABLES:
         assert known(glue, database, table) == there(cloud, table)
-    assert symbols(glue, database, "candles") == "BTCUSD,ETHUSD"
+    assert projected(glue, database, "candles", "symbol.values") == "BTCUSD,ETHUSD"
+    for table in TABLES:
+        assert projected(glue, database, table, "exchange.values") in {"unknown", "none"}  # without partitions, as it was
+    assert projected(glue, database, "scores", "interval.values") == "1m"
+    horizons = [projected(glue, database, "forecasts", f"horizon_minutes.{name}") for name in ("range", "interval")]
+    assert horizons == ["1,60", "1"]
     assert bring_up_to_date(cloud, tmp_path, database).run_id is None
     write_days(tmp_path, 0, 40, symbols=3)
     bring_up_to_date(cloud, tmp_path, database)
-    assert symbols(glue, database, "forecasts") == "BTCUSD,ETHUSD,XRPUSD"
+    assert projected(glue, database, "forecasts", "symbol.values") == "BTCUSD,ETHUSD,XRPUSD"
     next(tmp_path.glob("*eth*")).unlink()
     bring_up_to_date(cloud, tmp_path, database, prune=True)
     assert len(there(cloud, "candles")) == 2
     for table in TABLES:
         assert known(glue, database, table) == there(cloud, table)
-    assert symbols(glue, database, "candles") == "BTCUSD,XRPUSD"
+    assert projected(glue, database, "candles", "symbol.values") == "BTCUSD,XRPUSD"
 
 
 def test_a_database_that_is_not_there_is_told_and_made_up_for(cloud: Cloud, glue: Any, tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ run "tables_are_projected" {
 }
 
 run "one_horizon_is_one_value" {
+  state_key = "one_horizon" # of tables that are there already, runs widen the range
   module {
     source = "../../modules/catalog"
   }
@@ -94,6 +95,26 @@ run "one_horizon_is_one_value" {
   assert {
     condition     = aws_glue_catalog_table.this["forecasts"].parameters["projection.horizon_minutes.range"] == "30,30"
     error_message = "a single horizon is not projected as itself"
+  }
+}
+
+run "horizons_of_all_series_are_projected" {
+  state_key = "several_series"
+  module {
+    source = "../../modules/catalog"
+  }
+  variables {
+    exchanges        = ["bitfinex", "kraken", "unknown"]
+    intervals        = ["1m", "240m", "10080m"]
+    horizons_minutes = [30, 240, 10080]
+  }
+  assert {
+    condition     = [for setting in ["range", "interval"] : aws_glue_catalog_table.this["forecasts"].parameters["projection.horizon_minutes.${setting}"]] == ["30,10080", "30"]
+    error_message = "the horizons of a series are not projected"
+  }
+  assert {
+    condition     = [for key in ["exchange", "interval"] : aws_glue_catalog_table.this["models"].parameters["projection.${key}.values"]] == ["bitfinex,kraken,unknown", "1m,240m,10080m"]
+    error_message = "a series is not projected"
   }
 }
 

@@ -1,0 +1,65 @@
+"""A chandlery.toml with every setting as a comment, written from the settings' own descriptions."""
+
+from typing import Any
+
+import msgspec
+import pydantic
+
+from chandlery.config import LayoutSettings, SeriesSettings, Settings
+
+__all__ = ["render_settings"]
+
+HEAD = """# chandlery.toml: the environment (CHANDLERY_LAKE__URI=…) wins over it, flags win over both.
+# Keys never stand here: they come from the cloud SDK's own chain.
+"""
+STORAGE = """[storage]  # options of the object store
+# endpoint_url = "http://127.0.0.1:8333"
+# region = "eu-central-1"
+"""
+EXAMPLES: dict[str, Any] = {  # of settings whose default says nothing
+    "columns": ["time", "open", "high", "low", "close", "volume"],
+    "time_unit": "ms",
+    "symbol": "LTCUSD",
+    "interval": "1m",
+    "exchange": "kraken",
+}
+OTHERS = '# horizons = ["2h"]  # and any other setting of [forecast]'
+
+
+def render_settings() -> str:
+    """Return a chandlery.toml with every setting as a comment.
+
+    Sections that can stand several times are comments as a whole, with examples in place of defaults.
+    """
+    lines = [HEAD]
+    for name in ("symbols", "chosen_series"):  # before the first section, as TOML wants them
+        field = Settings.model_fields[name]
+        lines.append(f"# {name} = {_to_toml(field.default)}  # {field.description}")
+    lines.append("")
+    for section, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+            lines += [f"[{section}]  # {(kind.__doc__ or '').strip()}"]
+            lines += [_describe(name, setting) for name, setting in kind.model_fields.items() if name != "layout"]
+            lines.append("")
+        if section == "source":
+            lines += [f"# [[source.layout]]  # {(LayoutSettings.__doc__ or '').strip()}"]
+            lines += [_describe(name, setting) for name, setting in LayoutSettings.model_fields.items()]
+            lines.append("")
+        if section == "forecast":
+            own = {name: SeriesSettings.model_fields[name] for name in ("exchange", "interval")}
+            lines += [f"# [[series]]  # {(SeriesSettings.__doc__ or '').strip()}"]
+            lines += [_describe(name, setting) for name, setting in own.items()]
+            lines += [OTHERS, ""]
+    return "\n".join([*lines, STORAGE])
+
+
+def _describe(name: str, setting: Any) -> str:
+    """Return a setting as a comment: its default, or an example where there is none."""
+    has_default = setting.default is not None and not setting.is_required()
+    return f"# {name} = {_to_toml(setting.default if has_default else EXAMPLES[name])}  # {setting.description}"
+
+
+def _to_toml(value: Any) -> str:
+    """Return a value as TOML writes it: texts, numbers and lists stand there as in JSON."""
+    return msgspec.json.encode(value).decode()
