@@ -34,6 +34,7 @@ SERIES_HELP = "Only this exchange and interval, as in kraken/1m; repeatable. Wit
 ONE_SERIES_HELP = "Of this exchange and interval, as in kraken/1m. Without it, of the series with the most candles."
 COMPARED_HELP = "Of this exchange and interval, as in kraken/1m; needed where the lake has several series."
 EXPLAINED_HELP = "In any spelling: LTCUSD, ltc/usd. UNKNOWN stands for refused files that belong to no series."
+UNTIL_HELP = "Each series must have candles up to the beginning of this UTC day, as in 2019-06-02."
 DAYS_HELP = "How many days of candles. Without it, 2, or as many as 60 candles need."
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")]
@@ -48,7 +49,7 @@ Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is 
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Drop the candles of files that are gone, and the forecasts of symbols without candles.")]
 Restate = Annotated[bool, typer.Option("--restate", help="Take settings that differ from the lake's, and compute again what rests on them.")]
-Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The lake must have candles up to the beginning of this UTC day, as in 2019-06-02.")]
+Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help=UNTIL_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 

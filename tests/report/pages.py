@@ -11,7 +11,7 @@ from chandlery.pipeline import ingest
 
 HOSTILE = "xrpusd<script>alert(1)<img src=x onerror=alert(2)>.csv"
 START = 1_546_300_800  # 2019-01-01; a Tuesday, and no whole multiple of 7 minutes or of a week
-HORIZONS = {15: "5m", 420: "7m", 86_400: "1d", 604_800: "1w"}  # of lakes of other intervals, in seconds
+HORIZONS = {1: "1m", 15: "5m", 420: "7m", 14_400: "4h", 86_400: "1d", 604_800: "1w"}  # by interval in seconds
 HELD = re.compile(r'<script type="application/json" data-for="([^"]+)">(.*?)</script>', re.DOTALL)
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from grids import Series
-from pages import HORIZONS, figures_of, make_lake, settings_of
+from pages import HORIZONS, figures_of, make_lake, settings_of, trace
 
 from chandlery.config import to_interval_text
 from chandlery.report import write_plot, write_report
 from chandlery.report.markup import when
 from chandlery.tables import read_table
 
+MONDAY = dt.datetime(2012, 1, 2)  # noqa: DTZ001 - in UTC, as pages write times
 GAP = 400  # of the candles below, so many in a row are missing
 
 
@@ -71,6 +72,52 @@ def test_a_few_candles_of_seconds_are_drawn_as_they_are(tmp_path: Path) -> None:
     assert len(candles["x"]) == 20
 
 
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a lake of weeks that open on Mondays, with forecasts and a gap."""
+    folder = tmp_path_factory.mktemp("weeks")
+    series = Series("1w", 604_800, MONDAY, 400, 345_600, quiet=(200, 230))
+    series.write(folder / "raw", "all", 0, 400)
+    done = series.run(folder / "raw", folder / "lake", models=["linear"], min_train="60d")
+    assert done.exit_code == 0, done.messages
+    return folder / "lake"
+
+
+@pytest.mark.slow
+def test_a_page_of_weeks_that_open_on_mondays(weeks: Path, tmp_path: Path) -> None:
+    done = write_report(settings_of(weeks), tmp_path / "report.html")
+    assert done.series == "bitfinex/10080m"
+    page, figures = (tmp_path / "report.html").read_text(), figures_of(tmp_path / "report.html")
+    assert "<h1>bitfinex/10080m that open on Monday: candles and forecasts</h1>" in page
+    assert "Candles of 10080m that open on Monday, 3 symbols, forecasts 10080m ahead by linear" in page
+    near = next(found for found in figures["near-BTCUSD"]["data"] if found["type"] == "candlestick")
+    wide = next(found for found in figures["day-BTCUSD"]["data"] if found["type"] == "candlestick")
+    assert (len(near["x"]), len(wide["x"])) == (60, 301)
+    for text in (*near["x"], *wide["x"]):
+        assert dt.datetime.fromisoformat(text).weekday() == 0
+    assert "The same on the last 2,107 days, candles of 10080m." in page
+    line = trace(figures["near-BTCUSD"], "predicted")["x"]
+    assert [dt.datetime.fromisoformat(time) for time in line] == [MONDAY + dt.timedelta(weeks=400 + k) for k in (0, 1)]
+    missing = [cell for layer in figures["gaps-XRPUSD"]["data"][1:] for row in layer["text"] for cell in row if cell]
+    assert len(missing) == 30 * 7
+    months = figures["gaps-XRPUSD"]["data"][0]["x"]
+    assert (months[0], months[-1]) == ("2012-01", "2019-09")
+    assert "too few forecasts by the blend for tenths" in page or "tenths-BTCUSD-10080" in figures
+
+
+@pytest.mark.slow
+def test_a_picture_of_weeks_shows_sixty(weeks: Path, tmp_path: Path) -> None:
+    write_plot(settings_of(weeks), "BTCUSD", tmp_path / "plot.html")
+    drawn = figures_of(tmp_path / "plot.html")["plot"]["data"]
+    candles = next(found for found in drawn if found["type"] == "candlestick")
+    assert len(candles["x"]) == 61
+    title = "BTCUSD, bitfinex/10080m that open on Monday"
+    told = (tmp_path / "plot.html").read_text()
+    assert f"{title}: candles of 10080m, 420 days up to 2019-08-26 UTC" in told.replace(" 00:00", "")
+    band = [found for found in drawn if found["name"].startswith("80 %, forecast 10080m before")]
+    assert all(dt.datetime.fromisoformat(time).weekday() == 0 for part in band for time in part["x"])
+
+
 @pytest.mark.slow
 def test_every_command_reads_a_lake_of_seconds(tmp_path: Path) -> None:
     lake = make_lake(tmp_path, 15, 200)
@@ -97,19 +144,3 @@ def test_every_command_reads_a_lake_of_seconds(tmp_path: Path) -> None:
         assert "duration '15s'" not in done.stderr
         if "--json" in words:
             assert json.loads(done.stdout)["newest"] == "2019-01-01T00:49:45+00:00"
-
-
-def test_weeks_that_open_on_monday_are_drawn_on_mondays(tmp_path: Path) -> None:
-    """Bars start where candles open, the report has forecasts, and of long candles it shows sixty."""
-    series = Series("1w", 604_800, dt.datetime(2012, 1, 2, tzinfo=dt.UTC), 200, 345_600)
-    series.write(tmp_path / "raw", "a", 0, series.count)
-    assert series.run(tmp_path / "raw", tmp_path / "lake", models=["linear"], min_train="60d").exit_code == 0
-    report, plot = tmp_path / "report.html", tmp_path / "plot.html"
-    write_report(settings_of(tmp_path / "lake"), report)
-    write_plot(settings_of(tmp_path / "lake"), "BTCUSD", plot)
-    candles = next(trace for trace in figures_of(plot)["plot"]["data"] if trace["type"] == "candlestick")
-    expected = [series.opens(place) for place in range(200 - 61, 200)]
-    assert [text[:10] for text in candles["x"]] == [f"{opened:%Y-%m-%d}" for opened in expected]
-    assert {opened.weekday() for opened in expected} == {0}
-    assert "420 days up to" in plot.read_text()
-    assert "The same on the last 420 days, candles of 10080m." in report.read_text()
