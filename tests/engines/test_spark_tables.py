@@ -13,7 +13,6 @@ import chandlery
 from chandlery.errors import SettingsError
 from chandlery.schema import LAKE_FILE, TABLES, TIME
 from chandlery.spark import locate, read_table
-from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import encode, write_partition
 
@@ -70,17 +69,17 @@ def test_plain_spark_reads_every_table_as_it_is(spark: SparkSession, sample_lake
 
 @pytest.mark.parametrize("table", ["candles", "forecasts", "scores", "ledger", "models"])
 def test_symbol_and_horizon_choose_as_read_table_does(spark: SparkSession, sample_lake: Path, table: str) -> None:
-    wanted = {"symbol": "btc/usd", "horizon_minutes": 5}
-    expected = chandlery.read_table(str(sample_lake), table, **wanted)
-    assert not expected.is_empty()
-    assert_frame_equal(to_polars(read_table(spark, table, str(sample_lake), **wanted), table), expected, check_exact=True)
+    for wanted in ({"symbol": "btc/usd", "horizon_minutes": 5}, {"series": "bitfinex/1min", "symbol": "btc/usd"}):
+        expected = chandlery.read_table(str(sample_lake), table, **wanted)
+        assert not expected.is_empty()
+        found = read_table(spark, table, str(sample_lake), **wanted)
+        assert_frame_equal(to_polars(found, table), expected, check_exact=True)
 
 
 def test_only_the_chosen_partitions_are_read(spark: SparkSession, tmp_path: Path, sample_lake: Path) -> None:
     candles = chandlery.read_table(str(sample_lake), "candles", symbol="1E3USD")
     for symbol in ("AAAUSD", "BBBUSD"):
-        keys = {"exchange": "bitfinex", "interval": "1m", "symbol": symbol, "year": 2019}
-        write_partition(Target(Store(str(tmp_path)), lambda: None), "candles", keys, [candles])
+        write_partition(Store(str(tmp_path)), "candles", {"exchange": "bitfinex", "interval": "1m", "symbol": symbol, "year": 2019}, [candles], lambda: None)
     next(tmp_path.rglob("symbol=BBBUSD/**/*.parquet")).write_bytes(b"no Parquet")
     assert read_table(spark, "candles", str(tmp_path), symbol="AAAUSD").count() == candles.height
 
@@ -88,7 +87,8 @@ def test_only_the_chosen_partitions_are_read(spark: SparkSession, tmp_path: Path
 def test_partition_keys_are_never_guessed(spark: SparkSession, tmp_path: Path, sample_lake: Path) -> None:
     candles = chandlery.read_table(str(sample_lake), "candles", symbol="1E3USD").drop("exchange", "symbol", "year")
     for symbol in ("1E3", "0042"):
-        write_partition(Target(Store(str(tmp_path)), lambda: None), "candles", {"exchange": "7", "symbol": symbol, "year": 2019}, [candles])
+        keys = {"exchange": "7", "interval": "1m", "symbol": symbol, "year": 2019}
+        write_partition(Store(str(tmp_path)), "candles", keys, [candles], lambda: None)
     guessed = dict(spark.read.parquet(f"{tmp_path}/candles").dtypes)
     assert guessed["exchange"] != "string" != guessed["symbol"], "what is guarded against"
     found = read_table(spark, "candles", str(tmp_path))
@@ -131,6 +131,8 @@ def test_wrong_words_are_told(spark: SparkSession, sample_lake: Path) -> None:
         read_table(spark, "candle", str(sample_lake))
     with pytest.raises(SettingsError, match=r"nothing is known of NOPEUSD in .*; expected one of 1E3USD, BTCUSD, ETHUSD"):
         read_table(spark, "candles", str(sample_lake), symbol="nope/usd")
+    with pytest.raises(SettingsError, match=r"no series kraken/60m in .*; expected one of bitfinex/1m"):
+        read_table(spark, "scores", str(sample_lake), series="kraken/1h")
     assert read_table(spark, "rejects", str(sample_lake), symbol="BTCUSD").count() == 0
     with pytest.raises(SettingsError, match=r'Spark cannot look at nofs://.*No FileSystem for scheme "nofs"'):
         read_table(spark, "candles", "nofs://bucket/lake")
