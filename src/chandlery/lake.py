@@ -277,7 +277,7 @@ def read_lake_file(store: Store) -> LakeFile | None:
     """
     content = store.get(LAKE_FILE)
     if content is None:
-        if store.folders("candles/"):  # a second lake must not be made among the tables of the first
+        if store.list("candles/"):  # a second lake must not be made among the tables of the first
             found = f"{LAKE_FILE} is missing at {store.uri}, although there are tables"
             raise SettingsError(
                 found,

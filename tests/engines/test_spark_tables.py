@@ -13,6 +13,7 @@ import chandlery
 from chandlery.errors import SettingsError
 from chandlery.schema import LAKE_FILE, TABLES, TIME
 from chandlery.spark import locate, read_table
+from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import encode, write_partition
 
@@ -79,7 +80,8 @@ def test_symbol_and_horizon_choose_as_read_table_does(spark: SparkSession, sampl
 def test_only_the_chosen_partitions_are_read(spark: SparkSession, tmp_path: Path, sample_lake: Path) -> None:
     candles = chandlery.read_table(str(sample_lake), "candles", symbol="1E3USD")
     for symbol in ("AAAUSD", "BBBUSD"):
-        write_partition(Store(str(tmp_path)), "candles", {"exchange": "bitfinex", "interval": "1m", "symbol": symbol, "year": 2019}, [candles], lambda: None)
+        keys = {"exchange": "bitfinex", "interval": "1m", "symbol": symbol, "year": 2019}
+        write_partition(Target(Store(str(tmp_path)), lambda: None), "candles", keys, [candles])
     next(tmp_path.rglob("symbol=BBBUSD/**/*.parquet")).write_bytes(b"no Parquet")
     assert read_table(spark, "candles", str(tmp_path), symbol="AAAUSD").count() == candles.height
 
@@ -88,7 +90,7 @@ def test_partition_keys_are_never_guessed(spark: SparkSession, tmp_path: Path, s
     candles = chandlery.read_table(str(sample_lake), "candles", symbol="1E3USD").drop("exchange", "symbol", "year")
     for symbol in ("1E3", "0042"):
         keys = {"exchange": "7", "interval": "1m", "symbol": symbol, "year": 2019}
-        write_partition(Store(str(tmp_path)), "candles", keys, [candles], lambda: None)
+        write_partition(Target(Store(str(tmp_path)), lambda: None), "candles", keys, [candles])
     guessed = dict(spark.read.parquet(f"{tmp_path}/candles").dtypes)
     assert guessed["exchange"] != "string" != guessed["symbol"], "what is guarded against"
     found = read_table(spark, "candles", str(tmp_path))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hours import LAST_DAY, SERIES, Lake
+from hours import LAST_DAY, SERIES, Lake, start_lake
 from uploads import BTC, UNSEEN, make_unseen, put_back, read
 
 from chandlery.errors import LawError, SettingsError
@@ -121,3 +121,14 @@ def test_a_lake_without_its_lake_json_is_not_founded_again(lake: Lake, stage: Ca
         lake.bring(stage)
     assert lake.objects() == before
 
+
+
+def test_folders_that_are_left_empty_are_no_tables(tmp_path: Path) -> None:
+    """Some stores, and file systems, keep the folders of objects that were deleted."""
+    lake = start_lake(tmp_path)
+    before = lake.objects()
+    for path in before:
+        (lake.folder / path).unlink()
+    assert (lake.folder / "candles").is_dir()
+    lake.bring()
+    assert not lake.compare(tmp_path / "new")
