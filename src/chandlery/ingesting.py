@@ -15,7 +15,7 @@ from chandlery.session import Session, name_series
 from chandlery.sources.files import RawFile
 from chandlery.state.fingerprints import describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
-from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary
+from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary, Unassigned
 from chandlery.survey import NO_PAIR, PairName, Source
 from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
 from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
@@ -38,13 +38,13 @@ def ingest_files(session: Session, source: Source) -> tuple[Summary, list[Ingest
     tell_of_reading(session, source, pending)
     assigned = recognise(session, source, pending)
     found_series(session, assigned)
+    tasks = [task for pair in pending for task in make_tasks(session, source, pair, assigned[pair])]
     mark_begun(session, source, pending)
     with session.stage("ingest", len(source.files), len(pending)):
-        tasks = [task for pair in pending for task in make_tasks(session, source, pair, assigned[pair])]
         costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
         done = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
-        messages = refuse_others(session, source, assigned)
-    return complete(session, source, assigned, done, messages), done
+        refused = refuse_others(session, source, assigned)
+    return complete(session, source, assigned, done, refused), done
 
 
 def tell_of_ingest(session: Session, done: Sequence[IngestResult]) -> None:
@@ -156,8 +156,8 @@ def mark_begun(session: Session, source: Source, pending: Sequence[PairName]) ->
         session.keep(replace(summary, pairs=summary.pairs | pairs, series=series))
 
 
-def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, Assigned]) -> list[str]:
-    """Bring the ledger of files without a series up to date; return why they are refused, as messages."""
+def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, Assigned]) -> Unassigned:
+    """Bring the ledger of files without a series up to date; return what the driver needs to know of it."""
     files = dict(source.nameless)
     held = session.summary.pairs
     waiting: list[RawFile] = []
@@ -166,8 +166,8 @@ def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, 
         errors = assigned[pair].errors if pair in assigned else {}
         files |= {raw: errors[raw.source] for raw in raws if raw.source in errors}
         waiting += [raw for raw in raws if raw.source in known]
-    if not files and not waiting and not session.summary.unassigned and session.summary.version:
-        return []
+    if not files and not waiting and session.summary.unassigned == Unassigned() and session.summary.version:
+        return Unassigned()
     unassigned = tuple(sorted([*files, *waiting], key=lambda raw: raw.source))
     names = frozenset(raw.source for raw in unassigned)
     task = UnassignedTask(
@@ -179,8 +179,8 @@ def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, 
         prune=session.options.prune,
         is_partial=bool(session.only),
     )
-    (messages,) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
-    return messages
+    (found,) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
+    return found
 
 
 def complete(
@@ -188,7 +188,7 @@ def complete(
     source: Source,
     assigned: Mapping[PairName, Assigned],
     done: Iterable[IngestResult],
-    messages: list[str],
+    refused: Unassigned,
 ) -> Summary:
     """Return the summary with what the driver needs to know of the files and candles."""
     summary = session.summary
@@ -212,7 +212,7 @@ def complete(
         summary,
         series=series,
         pairs=dict(sorted((summary.pairs | pairs).items())),
-        unassigned=messages,
+        unassigned=refused,
         archives=source.archives,
         code=source.code,
     )
@@ -283,5 +283,5 @@ def report_refusals(session: Session) -> None:
         for held in run.summary.symbols.values():
             for message in held.problems:
                 session.refuse(3, message)
-    for message in session.summary.unassigned:
+    for message in session.summary.unassigned.problems:
         session.refuse(3, message)

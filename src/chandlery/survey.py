@@ -121,7 +121,8 @@ class Source:
 
     def is_up_to_date(self) -> bool:
         """Return whether there is nothing to ingest."""
-        return not self.pending() and not self.is_nameless_new
+        has_gone = self.session.options.prune and self.session.summary.unassigned.gone
+        return not self.pending() and not self.is_nameless_new and not has_gone
 
     def fresh_bytes(self, pair: PairName) -> int:
         """Return roughly how many bytes of a pair have to be read: those of files newer than any known one."""

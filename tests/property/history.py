@@ -125,7 +125,7 @@ class _Player:
     def settings(self, source: Path, lake: Path, symbols: tuple[str, ...] = ()) -> Settings:
         history = self.history
         flags = {
-            "source": {"uri": str(source)},
+            "source": {"uri": str(source), "layout": [{"files": "*", "interval": "1h"}]},  # a thin pair shows none
             "lake": {"uri": str(lake)},
             "forecast": {
                 "horizons": list(history.horizons),

@@ -22,6 +22,8 @@ def find_differences(lake: Path, rebuilt: Path, unseen: dict[str, list[str]]) ->
         unseen: Files by symbol whose version in force is no longer in the source. Their own rows of ledger and rejects
             are left out: they say that the file is gone, or describe the refused successor.
     """
+    if unseen:  # some have no version in force: they belong to no series
+        unseen = unseen | {"UNKNOWN": [name for names in unseen.values() for name in names]}
     ours, theirs = (digest_objects(Store(str(folder))) for folder in (lake, rebuilt))
     paths = sorted(path for path in {*ours, *theirs} if ours.get(path) != theirs.get(path))
     paths = [path for path in paths if not _names_unseen(path, unseen)]

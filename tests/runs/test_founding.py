@@ -23,7 +23,7 @@ def {name}(bars):
 OTHERS: list[tuple[str, Any, tuple[str, str]]] = [
     ("horizons", ["1h"], ("[60]", "[60, 240]")),
     ("horizons", ["1h", "8h"], ("[60, 480]", "[60, 240]")),
-    ("models", ["linear", "tree"], ("[linear, tree]", "[linear]")),
+    ("models", ["tree"], ("[tree]", "[linear]")),
     ("references", ["BTCUSD"], ("references [BTCUSD]", "[BTCUSD, ETHUSD, XRPUSD")),
     ("min_train", "75d", ("75d", "60d")),
     ("seed", 3, ("seed 3", "0")),

@@ -73,9 +73,9 @@ def decide_alone(source: str, seen: Seen) -> Decided | None:
     if seen.given is not None:
         return Decided(Grid(seen.given, find_given_offset(seen.times, seen.given)))
     spacing = measure_spacing(seen.times)
-    if spacing.problem:
-        return Decided(None, complain(source, spacing.problem))
-    return Decided(spacing.grid) if spacing.is_clear else None
+    if not spacing.is_clear:
+        return None
+    return Decided(None, complain(source, spacing.problem)) if spacing.problem else Decided(spacing.grid)
 
 
 def find_given_offset(times: NDArray[np.int64], seconds: int) -> int:
@@ -122,7 +122,8 @@ def decide_together(source: str, seen: Seen, measured: Mapping[str, Spacing]) ->
     """Return the grid of a file that shows none by itself, from all files of its folder, or of its symbol."""
     spacing = measured.get(f"{folder_of(source)}/", measured.get(""))
     if spacing is None or spacing.grid is None:
-        return Decided(None, complain(source, f"the spacing of its times ({count(seen)}) shows no interval, nor do other files"))
+        found = f"the spacing of its times ({count(seen)}) shows no interval, nor do other files"
+        return Decided(None, complain(source, measure_spacing(seen.times).problem or found))
     if spacing.problem:
         return Decided(None, complain(source, spacing.problem))
     return choose_grid(source, seen, {spacing.grid}, set())

@@ -29,7 +29,7 @@ class Spacing:
     Args:
         grid: The commonest spacing and its offset; None where there are fewer than two times.
         is_clear: Whether the times leave no doubt about it.
-        problem: What is wrong with this spacing, whatever else is known; empty if nothing is.
+        problem: What is wrong with this spacing, where it is clear or nothing else is known; empty if nothing is.
     """
 
     grid: Grid | None

@@ -22,6 +22,7 @@ __all__ = [
     "SeriesSummary",
     "Summary",
     "SymbolSummary",
+    "Unassigned",
     "candles_fingerprint",
     "gaps_fingerprint",
     "hash_candles",
@@ -158,13 +159,25 @@ class Pair(msgspec.Struct, frozen=True):
     unassigned: list[str] = []
 
 
+class Unassigned(msgspec.Struct, frozen=True):
+    """What the driver needs to know of files that belong to no series.
+
+    Args:
+        problems: Why files in the source are refused, as messages.
+        gone: Whether the ledger names files that are gone from the source.
+    """
+
+    problems: list[str] = []
+    gone: bool = False
+
+
 class Summary(msgspec.Struct, frozen=True):
     """The state of the lake after the last run: one small object that shows whether there is anything to do.
 
     Args:
         series: By name of the series.
         pairs: By exchange and symbol, as in kraken/LTCUSD; under the empty name, files whose symbol is not known.
-        unassigned: Why files that belong to no series are refused, as messages.
+        unassigned: Of files that belong to no series.
         archives: By path below the source.
         code: Stage versions and libraries that ingest depends on, by name.
         version: Of this format.
@@ -172,7 +185,7 @@ class Summary(msgspec.Struct, frozen=True):
 
     series: dict[str, SeriesSummary] = {}
     pairs: dict[str, Pair] = {}
-    unassigned: list[str] = []
+    unassigned: Unassigned = Unassigned()
     archives: dict[str, Archive] = {}
     code: dict[str, str] = {}
     version: int = VERSION

@@ -11,6 +11,7 @@ from chandlery.errors import SourceError
 from chandlery.lake import UNASSIGNED_KEYS, Lake
 from chandlery.schema import TABLES
 from chandlery.sources.files import RawFile
+from chandlery.state.records import Unassigned
 from chandlery.storage import Store
 from chandlery.tables import conform, join_rows
 from chandlery.tasks.reading import hash_file
@@ -45,8 +46,8 @@ class UnassignedTask:
         return "files of no series"
 
 
-def refuse_unassigned(task: UnassignedTask) -> list[str]:
-    """Stage the ledger of files without a series; return why files are refused, as messages.
+def refuse_unassigned(task: UnassignedTask) -> Unassigned:
+    """Stage the ledger of files without a series; return what the driver needs to know of it.
 
     A file that has found its series leaves this ledger. One that is gone stays in it, marked so.
 
@@ -72,7 +73,9 @@ def refuse_unassigned(task: UnassignedTask) -> list[str]:
     kept = held.filter(pl.col("source").is_in(stays)).with_columns(present=pl.col("present") & ~pl.col("source").is_in(gone))
     rows = join_rows("ledger", kept, *(conform_ledger(frame, task) for frame in fresh))
     lake.replace("ledger", keys, content, rows.sort("source"))
-    return [row["problem"] for row in rows.sort("source").iter_rows(named=True) if row["source"] in present]
+    told_rows = list(rows.sort("source").iter_rows(named=True))
+    problems = [row["problem"] for row in told_rows if row["present"]]
+    return Unassigned(problems, gone=any(not row["present"] for row in told_rows))
 
 
 def is_told(known: dict[str, Any], file: RawFile, error: SourceError) -> bool:
