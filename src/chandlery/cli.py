@@ -234,7 +234,9 @@ def write_report(
     horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
     output: Annotated[str, typer.Option(help="The page to write: a file, or an object, as in s3://bucket/report.html.")] = "report.html", json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Write one series of the lake as an HTML page that works offline: rows, gaps, skill, calibration, the last forecasts, what is served and why.
+    """Write one series of the lake as an HTML page that works offline.
+
+    It shows rows, gaps, skill, calibration, the last forecasts, what is served and why.
 
     Example: chandlery report --lake lake/ --symbol LTCUSD --output report.html
     """

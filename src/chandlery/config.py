@@ -305,7 +305,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     submit: SubmitSettings = SubmitSettings()
     series: list[SeriesSettings] = Field([], description="settings of single series, which take the place of those in [forecast]")
-    chosen_series: list[SeriesName] = Field([], description="limits what is forecast or read to some series, as in kraken/1m")
+    chosen_series: list[SeriesName] = Field([], description="limits what is forecast and read to series, as in kraken/1m")
     symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
 
     def forecast_of(self, series: str) -> ForecastSettings:

@@ -75,7 +75,6 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         min_train: History of the pool before the first fit, as in 180d.
         seed: Of everything random.
         extensions: User-defined files, in order.
-        offset: Seconds after 1970-01-01 00:00 UTC at which a candle opens, less than the interval; see `grid.Grid`.
     """
 
     exchange: str
@@ -265,7 +264,8 @@ def list_series(file: LakeFile, names: Sequence[str] = ()) -> list[Series]:
     found = {series.name: series for series in sorted(file.series, key=lambda one: (one.exchange, one.grid.seconds))}
     for name in names:
         if name not in found:
-            raise SettingsError(f"series {name}", f"one of {', '.join(found) or 'none: no file is read'}", "check --series")
+            known = f"one of {', '.join(found)}" if found else "no name: the lake has no series yet"
+            raise SettingsError(f"series {name}", known, "check --series")
     return [series for name, series in found.items() if not names or name in names]
 
 

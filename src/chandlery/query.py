@@ -20,7 +20,8 @@ __all__ = ["query"]
 def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.DataFrame:
     """Return what a SELECT over the lake's tables gives; every table that it names is there as a view.
 
-    Objects are held as they are in the store, compressed; only what the statement needs of them is decoded.
+    Objects are held as they are in the store, compressed; only what the statement needs of them is decoded. The rows
+    of all series come, with exchange and interval as columns to filter by.
 
     Args:
         lake: URI of the lake.
@@ -44,7 +45,8 @@ def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.D
                     connection.register(table, open_dataset(store, table))
             return _to_frame(connection.sql(sql).to_arrow_table())
         except (duckdb.Error, pl.exceptions.PolarsError, pa.ArrowException) as error:
-            raise SettingsError(f"the query failed: {error}", f"a SELECT over {', '.join(TABLES)}", "docs/tables.md lists the columns") from None
+            hint = "docs/tables.md lists the columns; WHERE exchange = 'kraken' AND interval = '60m' takes one series"
+            raise SettingsError(f"the query failed: {error}", f"a SELECT over {', '.join(TABLES)}", hint) from None
 
 
 def _check_statement(sql: str) -> None:

@@ -1,4 +1,7 @@
-"""What people look at: one series of a lake as an HTML page, and one symbol as one picture, both made of the published tables alone."""
+"""What people look at: one series of a lake as an HTML page, and one symbol as one picture.
+
+Both are made of the published tables alone.
+"""
 
 from pathlib import Path
 

@@ -8,7 +8,17 @@ import polars as pl
 
 from chandlery.grid import Grid
 
-__all__ = ["WIDE", "add_errors", "find_deciles", "pool_skill", "resample", "share_naive", "to_bar", "to_calendar", "total"]
+__all__ = [
+    "WIDE",
+    "add_errors",
+    "find_deciles",
+    "pool_skill",
+    "resample",
+    "share_naive",
+    "to_bar",
+    "to_calendar",
+    "total",
+]
 
 WIDE = 1.96  # standard errors on either side of a 95 % interval
 DECILES = 10

@@ -130,7 +130,8 @@ def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
         statistic = "–" if row["dm_statistic"] is None else f"{row['dm_statistic']:.2f}"
         rows.append([to_minutes_text(row["horizon_minutes"]), row["model"], row["verdict"] or "–", plus_minus(row["skill"], row["error"]), statistic, p, percent(row["directional_accuracy"], 1), count(row["n"])])
     heads = ["horizon", "model", "against naive", "skill", "DM statistic", "p", "right direction", "forecasts"]
-    return table(heads, rows, f"Over all time; the verdict holds at 5 % false discovery over all of the horizon in {overview.lake.name}", words=3)
+    caption = f"Over all time; the verdict holds at 5 % false discovery over all of the horizon in {overview.lake.name}"
+    return table(heads, rows, caption, words=3)
 
 
 def tell_served(overview: Overview) -> str:
