@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from chandlery.config import Settings, load_settings
-from chandlery.errors import ChandleryError, gravest
+from chandlery.errors import ChandleryError, SettingsError, gravest
 
 __all__ = ["app", "main"]
 
@@ -338,6 +338,39 @@ def submit(
     )
     words = write_command(settings, command, until=f"{until:%Y-%m-%d}" if until else None, output=output, wait=wait, prune=prune, restate=restate, json=json, quiet=quiet)
     raise typer.Exit(send(settings, words, open_watch(quiet=quiet or json)))
+
+
+@app.command()
+def migrate(
+    old: Annotated[str | None, typer.Argument(help="A lake of format 1; it is only read.")] = None,
+    new: Annotated[str | None, typer.Argument(help="An empty folder or prefix for the new lake.")] = None,
+    exchange: Annotated[
+        str | None, typer.Option("--exchange", help="The name for the exchange of candles that came without one.")
+    ] = None,
+    config: Config = None, lake: LakeUri = None, json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Write a new lake from one of an earlier format; or, with --exchange, give a name to an exchange that had none.
+
+    Both can be cut off at any moment, and go on when they are called again.
+
+    Example: chandlery migrate s3://crypto-lake/ s3://crypto-lake-2/
+
+    Example: chandlery migrate --exchange kraken --lake s3://crypto-lake/
+    """
+    from chandlery import show  # noqa: PLC0415
+    from chandlery.migration import migrate_lake  # noqa: PLC0415
+    from chandlery.naming import name_exchange  # noqa: PLC0415
+    from chandlery.progress import open_watch  # noqa: PLC0415
+
+    settings, watch = _settings(config, lake_uri=lake), open_watch(quiet=quiet or json)
+    if exchange and not old:
+        show.named(name_exchange(settings, exchange, watch), as_json=json)
+    elif old and new and not exchange and not lake:
+        show.migrated(migrate_lake(settings, old, new, watch), as_json=json)
+    else:
+        given = " ".join(filter(None, [old, new, exchange and f"--exchange {exchange}", lake and f"--lake {lake}"]))
+        ways = "either two places, OLD and NEW, or --exchange NAME with --lake"
+        raise SettingsError(f"migrate {given or 'without arguments'}", ways, "see `chandlery migrate --help`")
 
 
 @app.command()

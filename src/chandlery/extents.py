@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from chandlery.schema import TABLES
 from chandlery.storage import Entry, Store
@@ -33,7 +34,13 @@ class Extent:
 
 
 def measure_table(store: Store, table: str, keys: Mapping[str, object] | None = None) -> Extent:
-    """Return how much a table holds, from the ends of its objects alone; of those under the first few keys only."""
+    """Return how much a table holds, from the ends of its objects alone.
+
+    Args:
+        store: The lake.
+        table: Name of the table.
+        keys: Only the objects under these first few partition keys.
+    """
     return _measure(store, table, list_objects(store, table, keys))
 
 
@@ -49,10 +56,12 @@ def measure_series(store: Store, table: str) -> dict[str, Extent]:
 def _measure(store: Store, table: str, entries: list[Entry]) -> Extent:
     import pyarrow.parquet as pq  # noqa: PLC0415 - of the commands two alone need it
 
-    rows, times = 0, []
-    for entry in entries:
+    def read_footer(entry: Entry) -> Any:
         with store.open(entry.path) as file:
-            footer = pq.read_metadata(file)
+            return pq.read_metadata(file)
+
+    rows, times = 0, []
+    for footer in store.ask_ahead(read_footer, entries):
         rows += footer.num_rows
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)

@@ -24,7 +24,7 @@ from chandlery.models import model_names
 from chandlery.references import choose_references
 from chandlery.tasks.work import Rules
 
-__all__ = ["Founded", "check_exchange", "make_rules", "propose", "reconcile"]
+__all__ = ["Founded", "check_exchange", "make_rules", "propose", "read_settings", "reconcile"]
 
 DEFAULT_HORIZON = 30  # minutes, or the next multiple of the interval
 LEAST_REACH = 60  # likewise

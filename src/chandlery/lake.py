@@ -13,7 +13,7 @@ from chandlery.config import LONGEST, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
-from chandlery.schema import LAKE_FILE, LAKE_FORMAT, TABLES, Candles
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles
 from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import (
@@ -34,12 +34,16 @@ __all__ = [
     "Extension",
     "Lake",
     "LakeFile",
+    "MigrationFile",
     "Series",
+    "check_format",
     "choose_series",
+    "find_fault",
     "find_lake_file",
     "list_series",
     "open_lake",
     "read_lake_file",
+    "write_lake_file",
 ]
 
 EXCHANGE = re.compile(r"\w[\w.-]*")
@@ -109,16 +113,33 @@ UNASSIGNED = Series(UNNAMED, "unknown", [], [], [], "", 0, [], 0)  # of files wh
 UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": "UNKNOWN"}
 
 
-class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The content of `lake.json`.
 
     Args:
         format: Of the lake.
         series: Each series of the lake with its own settings, by name.
+        naming: The exchange whose name the candles of no named exchange are being given; empty unless this has begun
+            and not ended. Their objects stand under either name then.
     """
 
     format: int
     series: list[Series]
+    naming: str = ""
+
+
+class MigrationFile(msgspec.Struct, frozen=True):
+    """The content of `migration.json`, which stands in a lake that is being written from one of an earlier format.
+
+    Args:
+        old: Where the earlier lake lies.
+        listing: Hash of its objects, as they are listed.
+        done: How many of its objects, in the order of their paths, stand in the new lake.
+    """
+
+    old: str
+    listing: str = ""
+    done: int = 0
 
 
 @dataclass(frozen=True)
@@ -277,6 +298,7 @@ def read_lake_file(store: Store) -> LakeFile | None:
     """
     content = store.get(LAKE_FILE)
     if content is None:
+        check_whole(store)
         if store.list("candles/"):  # a second lake must not be made among the tables of the first
             found = f"{LAKE_FILE} is missing at {store.uri}, although there are tables"
             raise SettingsError(
@@ -299,6 +321,28 @@ def read_lake_file(store: Store) -> LakeFile | None:
             found = f"{LAKE_FILE} at {store.uri}: {fault}"
             raise SettingsError(found, "what a run has written", "restore the file: it is not to be edited by hand")
     return file
+
+
+def write_lake_file(store: Store, file: LakeFile) -> None:
+    """Put what the lake fixes."""
+    store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(file)))
+
+
+def check_whole(store: Store) -> None:
+    """Check that no migration was cut off here.
+
+    Raises:
+        SettingsError: One was: what is there is not a lake yet.
+    """
+    content = store.get(MIGRATION_FILE)
+    if content is not None:
+        try:
+            old = msgspec.json.decode(content, type=MigrationFile).old
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            old = "OLD"
+        found = f"at {store.uri} there is half a lake: a migration of {old} was cut off, or is under way"
+        hint = f"`chandlery migrate {old} {store.uri}` goes on where it ended"
+        raise SettingsError(found, "a whole lake, or none", hint)
 
 
 class _Format(msgspec.Struct):

@@ -11,6 +11,7 @@ from chandlery.additions import describe_added, plan_steps
 from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.estimates import forecast_seconds, raw_seconds
+from chandlery.extents import measure_table
 from chandlery.founding import make_rules, propose
 from chandlery.grid import DAY_MS, DAY_SECONDS
 from chandlery.ingesting import choose_series, make_recognise_task, split_files
@@ -202,7 +203,8 @@ def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> l
     }
     if not spans:
         why = FORGOTTEN if years else "no candles yet"
-        return [Step("forecast", "all", "compute the whole past", why, "grows with the candles", run.name)]
+        cost = _estimate_whole(run) if years else "grows with the candles"
+        return [Step("forecast", "all", "compute the whole past", why, cost, run.name)]
     return [_plan_step(run, step, spans, changes) for step in plan_steps(run, rules)]
 
 
@@ -215,6 +217,12 @@ def _plan_step(run: SeriesRun, step: Additional, spans: dict[str, tuple[int, int
     seconds = forecast_seconds(part, days * DAY_SECONDS / run.series.grid.seconds)
     what, _, why = describe_added(step.added, step.rules).partition(": ")
     return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s", run.name)
+
+
+def _estimate_whole(run: SeriesRun) -> str:
+    """Return what it costs to compute all forecasts of a series of which nothing is remembered, as after a migration."""
+    candles = measure_table(run.session.store, "candles", run.series.keys).rows
+    return f"{candles:,} candles, about {forecast_seconds(run.series, candles):.1f} CPU-s"
 
 
 def _plan_span(run: SeriesRun, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:

@@ -16,6 +16,7 @@ __all__ = [
     "GAP_KINDS",
     "LAKE_FILE",
     "LAKE_FORMAT",
+    "MIGRATION_FILE",
     "MODEL_COLUMNS",
     "REASONS",
     "TABLES",
@@ -33,6 +34,7 @@ __all__ = [
 
 LAKE_FILE = "lake.json"  # what the first run fixed
 LAKE_FORMAT = 2
+MIGRATION_FILE = "migration.json"  # in place of the former while a lake is migrated to this place
 TIME = pl.Datetime("ms", "UTC")
 FIRST_CANDLE = dt.datetime(2009, 1, 3, tzinfo=dt.UTC)
 MODEL_COLUMNS = "predicted_"  # what their names begin with

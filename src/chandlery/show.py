@@ -16,6 +16,8 @@ from chandlery.config import Settings, normalise_symbol
 from chandlery.errors import SettingsError
 from chandlery.extents import Extent, measure_series, measure_table
 from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
+from chandlery.migration import Migrated
+from chandlery.naming import Named
 from chandlery.parity import Receipt
 from chandlery.pipeline import Plan
 from chandlery.report import Written
@@ -26,7 +28,22 @@ from chandlery.storage import Store
 from chandlery.tables import read_table
 from chandlery.template import render_settings
 
-__all__ = ["comparison", "explain", "frame", "init", "plan", "probes", "receipt", "report", "sample", "scores", "tables", "written"]
+__all__ = [
+    "comparison",
+    "explain",
+    "frame",
+    "init",
+    "migrated",
+    "named",
+    "plan",
+    "probes",
+    "receipt",
+    "report",
+    "sample",
+    "scores",
+    "tables",
+    "written",
+]
 
 MOST_ROWS = 200
 FEW = 12
@@ -82,6 +99,27 @@ def plan(found: Plan, *, as_json: bool) -> None:
         _table([msgspec.structs.asdict(step) for step in found.steps])
     else:
         print("everything is up to date")
+
+
+def migrated(done: Migrated, *, as_json: bool) -> None:
+    """Show what was migrated."""
+    if as_json:
+        _print_json(done)
+        return
+    again = f", {done.found:,} of them before" if done.found else ""
+    print(f"{done.objects:,} objects{again}, {done.size_bytes / 1e6:,.1f} MB in {done.seconds:.1f} s: {done.series} is at {done.new}")
+    for note in done.notes:
+        print(note)
+
+
+def named(done: Named, *, as_json: bool) -> None:
+    """Show what was given a name."""
+    if as_json:
+        _print_json(done)
+        return
+    print(f"{done.objects:,} objects in {done.seconds:.1f} s: {done.lake} has {', '.join(done.series)}")
+    for note in done.notes:
+        print(note)
 
 
 def written(page: Written, *, as_json: bool) -> None:
