@@ -53,7 +53,7 @@ UNKNOWN = "UNKNOWN"  # the symbol of files whose symbol is not known
 UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": UNKNOWN}
 REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()  # the market, where nothing tells
 OWN = ("lease.json", ".lease.lock", "_probe/", MIGRATION_FILE)  # objects that do not make a place full
-A_STRETCH = 32  # objects: so many are encoded again at most, for each time that it is cut off
+A_STRETCH = 16  # objects: so many are encoded again at most, for each time that it is cut off
 PIECE_ROWS = 1_000_000  # that are held together
 
 
