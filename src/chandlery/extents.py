@@ -65,10 +65,8 @@ def _measure(store: Store, table: str, entries: list[Entry]) -> Extent:
         rows += footer.num_rows
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)
-            columns = {
-                group.column(place).path_in_schema: group.column(place).statistics
-                for place in range(group.num_columns)
-            }
+            chunks = [group.column(place) for place in range(group.num_columns)]
+            columns = {chunk.path_in_schema: chunk.statistics for chunk in chunks}
             found = columns.get(TABLES[table].sort[0])
             if found is not None and found.has_min_max and isinstance(found.min, dt.datetime):
                 times += [found.min, found.max]

@@ -185,7 +185,7 @@ def check_old_format(content: bytes, uri: str) -> None:
 
 
 def recall(old: Store, grid: Grid) -> dict[str, Any]:
-    """Return the settings of the newest run that computed forecasts, by its record; the defaults where there is none."""
+    """Return the settings of the newest run that computed forecasts, by its record; defaults if there is none."""
     for entry in reversed(old.list("runs/")):
         try:
             record = msgspec.json.decode(old.get(entry.path) or b"")
@@ -195,7 +195,8 @@ def recall(old: Store, grid: Grid) -> dict[str, Any]:
             told = ForecastSettings(**{name: held[name] for name in ForecastSettings.model_fields if name in held})
         except (msgspec.DecodeError, KeyError, TypeError, ValueError):  # another's object, or of another form
             continue
-        return read_settings(told, grid, is_only=True) | ({} if "references" in held else {"references": REFERENCES})
+        references = {} if "references" in held else {"references": REFERENCES}
+        return read_settings(told, grid, is_only=True) | references
     return read_settings(ForecastSettings(), grid, is_only=True) | {"references": REFERENCES}
 
 
@@ -211,7 +212,8 @@ def find_progress(old: Store, new: Store) -> MigrationFile | None:
         if there:
             what = "a lake" if LAKE_FILE in there else f"{len(there):,} object{'s' if len(there) > 1 else ''}"
             found = f"{what} at {new.uri}, with {there[0]}"
-            raise SettingsError(found, "an empty place, or a migration of the same lake that was cut off", "name another NEW")
+            expected = "an empty place, or a migration of the same lake that was cut off"
+            raise SettingsError(found, expected, "name another NEW")
         return None
     try:
         progress = msgspec.json.decode(content, type=MigrationFile)
@@ -364,7 +366,7 @@ class Migration:
             return []
         found = self.old.ask_ahead(self._read_refused, ledgers)
         rows = pl.concat(found).sort("source", "present", "modified_at", descending=[False, True, True])
-        rows = rows.unique("source", keep="first", maintain_order=True)  # one file may have been told of under two symbols
+        rows = rows.unique("source", keep="first", maintain_order=True)  # a file may have been told of twice
         path = partition_path("ledger", UNASSIGNED_KEYS)
         self._put(path, encode([rows] if rows.height else []))
         return [path] if rows.height else []

@@ -120,7 +120,8 @@ def describe_settings(file: LakeFile, name: str) -> list[str]:
     """Return what the settings of later runs have to say."""
     notes = [f"sections [[series]] and --series call them {name}/… from now on"]
     if len({series.exchange for series in file.series}) > 1:
-        notes.append(f'the lake has several exchanges: set [source] exchange = "{name}" for files that nothing else names')
+        hint = f'set [source] exchange = "{name}" for files of which nothing else names it'
+        notes.append(f"the lake has several exchanges: {hint}")
     return notes
 
 

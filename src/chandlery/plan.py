@@ -220,7 +220,7 @@ def _plan_step(run: SeriesRun, step: Additional, spans: dict[str, tuple[int, int
 
 
 def _estimate_whole(run: SeriesRun) -> str:
-    """Return what it costs to compute all forecasts of a series of which nothing is remembered, as after a migration."""
+    """Return what it costs to compute all forecasts of a series without state, as after a migration."""
     candles = measure_table(run.session.store, "candles", run.series.keys).rows
     return f"{candles:,} candles, about {forecast_seconds(run.series, candles):.1f} CPU-s"
 

@@ -107,7 +107,8 @@ def migrated(done: Migrated, *, as_json: bool) -> None:
         _print_json(done)
         return
     again = f", {done.found:,} of them before" if done.found else ""
-    print(f"{done.objects:,} objects{again}, {done.size_bytes / 1e6:,.1f} MB in {done.seconds:.1f} s: {done.series} is at {done.new}")
+    megabytes = f"{done.size_bytes / 1e6:,.1f} MB"
+    print(f"{done.objects:,} objects{again}, {megabytes} in {done.seconds:.1f} s: {done.series} is at {done.new}")
     for note in done.notes:
         print(note)
 

@@ -17,11 +17,22 @@ from universe import Source
 OLD_CODE = "bd82211f9ee2d8b6f06a3be97d6d1d5ab2ae4a79"
 HOUSE = Path(__file__).parents[2]
 KEYS = {"exchange": "bitfinex", "interval": "60m"}
-SETTINGS = '[source]\nuri = "{raw}"\n[lake]\nuri = "{lake}"\n[forecast]\nhorizons = ["1h", "4h"]\nmodels = ["linear"]\nmin_train = "60d"\n[engine]\nworkers = 1\n'
+SETTINGS = """
+[source]
+uri = "{raw}"
+[lake]
+uri = "{lake}"
+[forecast]
+horizons = ["1h", "4h"]
+models = ["linear"]
+min_train = "60d"
+[engine]
+workers = 1
+"""
 
 
 def unpack_old_code(folder: Path) -> Path:
-    """Unpack the source of the last release with format 1; where the history does not reach so far, the test is skipped."""
+    """Unpack the last code with format 1; the test is skipped where the history does not reach so far."""
     found = subprocess.run(["git", "archive", OLD_CODE[:7], "src"], cwd=HOUSE, capture_output=True, check=False)
     if found.returncode:
         pytest.skip(f"the history of this clone does not have {OLD_CODE[:7]}, whose code wrote format 1")
@@ -35,7 +46,8 @@ def run_old_code(code: Path, raw: Path, lake: Path) -> None:
     config = lake.parent / f"{lake.name}.toml"
     config.write_text(SETTINGS.format(raw=raw, lake=lake))
     command = [sys.executable, "-m", "chandlery.cli", "run", "--config", str(config), "--quiet"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code)}, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode in {0, 3}, done.stderr  # 3: some input was refused, as it should be
 
 
