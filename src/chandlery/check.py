@@ -15,7 +15,7 @@ from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.extents import measure_table
 from chandlery.grid import Grid
-from chandlery.lake import list_series, read_lake_file
+from chandlery.lake import check_named, list_series, read_lake_file
 from chandlery.listing import list_source, split_source
 from chandlery.models import model_names
 from chandlery.storage import Entry, Store
@@ -128,9 +128,11 @@ def _open_lake(settings: Settings) -> Store:
 
 
 def _read(settings: Settings) -> str:
-    file = read_lake_file(_open_lake(settings))
+    store = _open_lake(settings)
+    file = read_lake_file(store)
     if file is None:
         return "empty"
+    check_named(file, store.uri)
     told = [f"{each.name}: horizons {each.horizons}, models {', '.join(each.models)}" for each in list_series(file)]
     return "; ".join(told) or "no series yet: every file was refused"
 

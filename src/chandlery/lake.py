@@ -37,6 +37,7 @@ __all__ = [
     "MigrationFile",
     "Series",
     "check_format",
+    "check_named",
     "choose_series",
     "find_fault",
     "find_lake_file",
@@ -343,6 +344,18 @@ def check_whole(store: Store) -> None:
         found = f"at {store.uri} there is half a lake: a migration of {old} was cut off, or is under way"
         hint = f"`chandlery migrate {old} {store.uri}` goes on where it ended"
         raise SettingsError(found, "a whole lake, or none", hint)
+
+
+def check_named(file: LakeFile, uri: str) -> None:
+    """Check that no exchange of a lake is half way to another name.
+
+    Raises:
+        SettingsError: One is: nothing may be written until that has ended.
+    """
+    if file.naming:
+        found = f"the candles of {uri} are half way to the exchange {file.naming}: that was cut off, or is under way"
+        hint = f"`chandlery migrate --exchange {file.naming}` ends it, and computes nothing"
+        raise SettingsError(found, "a lake whose objects stand under one name", hint)
 
 
 class _Format(msgspec.Struct):

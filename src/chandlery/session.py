@@ -16,7 +16,7 @@ from chandlery.errors import SettingsError, gravest
 from chandlery.estimates import describe_whole, far_seconds
 from chandlery.founding import Founded, check_exchange, propose, reconcile
 from chandlery.grid import Grid
-from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, read_lake_file, write_lake_file
+from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
 from chandlery.lease import LeaseToken, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT
@@ -111,11 +111,8 @@ class Session:
     def _read_founded(self) -> None:
         """Read `lake.json` and the summary; called again under the lease, since another run may have replaced both."""
         self._stored = read_lake_file(self.store)
-        if self._stored is not None and self._stored.naming:
-            name = self._stored.naming
-            found = f"the candles of {self.store.uri} are half way to the exchange {name}: giving it was cut off"
-            hint = f"`chandlery migrate --exchange {name}` ends it, and computes nothing"
-            raise SettingsError(found, "a lake whose objects stand under one name", hint)
+        if self._stored is not None:
+            check_named(self._stored, self.store.uri)
         self.summary = read_summary(self.store) if self._stored is not None else Summary(version=0)
         self.series: dict[str, SeriesRun] = {}
         stored = self._stored.series if self._stored is not None else []

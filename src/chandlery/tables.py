@@ -320,11 +320,14 @@ def read_pinned(store: Store, table: str, keys: Mapping[str, str]) -> list[tuple
     What is still as it was is not read again.
 
     Raises:
+        SettingsError: An object stands under the path of another format.
         StoreUnavailableError: Objects were replaced faster than they could be read.
     """
     held: dict[tuple[str, str], bytes | None] = {}
     for _ in range(TRIES):
-        listed = [(parse_partition(entry.path), entry) for entry in list_objects(store, table, keys)]
+        found = list_objects(store, table, keys)
+        check_partitions(store, table, found)
+        listed = [(parse_partition(entry.path), entry) for entry in found]
         entries = [(parts, entry) for parts, entry in listed if keys.items() <= parts.items()]
         held = {place: held.get(place) for place in ((entry.path, entry.etag) for _, entry in entries)}
         missing = [place for place, content in held.items() if content is None]
@@ -333,6 +336,20 @@ def read_pinned(store: Store, table: str, keys: Mapping[str, str]) -> list[tuple
         if all(content is not None for _, content in contents):
             return [(parts, content) for parts, content in contents if content is not None]
     raise StoreUnavailableError(f"{table} is being replaced all the while", "a moment of rest", "run again")
+
+
+def check_partitions(store: Store, table: str, entries: Iterable[Entry]) -> None:
+    """Make sure that the paths of a table's objects hold all partition keys.
+
+    Raises:
+        SettingsError: One does not, as in a lake of an earlier format.
+    """
+    partitions = TABLES[table].partitions
+    for entry in entries:
+        if missing := [name for name in partitions if f"/{name}=" not in entry.path]:
+            found = f"{entry.path} at {store.uri} names no {missing[0]}"
+            hint = f"a lake of format 1 is migrated by `chandlery migrate {store.uri} NEW`"
+            raise SettingsError(found, f"the partition keys {', '.join(partitions)}", hint)
 
 
 def join(parts: list[tuple[dict[str, str], bytes]], table: Table, wanted: set[str] | None = None) -> pl.DataFrame:

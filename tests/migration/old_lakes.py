@@ -14,7 +14,7 @@ import pytest
 from hours import LAST_DAY, put_days
 from universe import Source
 
-OLD_CODE = "bd82211f9ee2d8b6f06a3be97d6d1d5ab2ae4a79"
+OLD_CODE = "bd82211"  # the last commit that wrote format 1
 HOUSE = Path(__file__).parents[2]
 KEYS = {"exchange": "bitfinex", "interval": "60m"}
 SETTINGS = """
@@ -33,9 +33,9 @@ workers = 1
 
 def unpack_old_code(folder: Path) -> Path:
     """Unpack the last code with format 1; the test is skipped where the history does not reach so far."""
-    found = subprocess.run(["git", "archive", OLD_CODE[:7], "src"], cwd=HOUSE, capture_output=True, check=False)
+    found = subprocess.run(["git", "archive", OLD_CODE, "src"], cwd=HOUSE, capture_output=True, check=False)
     if found.returncode:
-        pytest.skip(f"the history of this clone does not have {OLD_CODE[:7]}, whose code wrote format 1")
+        pytest.skip(f"the history of this clone does not have {OLD_CODE}, whose code wrote format 1")
     with tarfile.open(fileobj=BytesIO(found.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return folder / "src"

@@ -25,7 +25,9 @@ from chandlery.errors import SettingsError
 from chandlery.migration import REFERENCES, Migrated, migrate_lake
 from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
+from chandlery.query import query
 from chandlery.schema import TABLES
+from chandlery.tables import read_table
 
 NEW_TABLES = [name for name in TABLES if name != "ledger"]
 UNASSIGNED = "ledger/exchange=unknown/interval=unknown/symbol=UNKNOWN/part-0.parquet"
@@ -232,6 +234,14 @@ def test_an_object_that_no_run_of_that_format_has_put(lakes: Path, tmp_path: Pat
     with pytest.raises(SettingsError, match=told[fault]):
         migrate(old, tmp_path / "new")
     assert not (tmp_path / "new" / "lake.json").exists()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_readers_refuse_the_earlier_format(lakes: Path, table: str) -> None:
+    with pytest.raises(SettingsError, match=r"names no interval.*chandlery migrate .* NEW"):
+        read_table(str(lakes / "old"), table)
+    with pytest.raises(SettingsError, match=r"names no interval.*chandlery migrate .* NEW"):
+        query(str(lakes / "old"), f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of our own
 
 
 def test_the_command_says_what_it_did(lakes: Path, tmp_path: Path) -> None:

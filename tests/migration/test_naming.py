@@ -99,6 +99,8 @@ def test_killed_at_any_moment_it_ends_in_the_same_bytes(
         if json.loads((lake / "lake.json").read_text()).get("naming"):
             with pytest.raises(SettingsError, match=r"half way to the exchange kraken.*migrate --exchange kraken"):
                 bring(lakes, lake)
+            checked = call("check", "--source", str(lakes / "raw"), "--lake", str(lake))
+            assert "FAIL lake: read" in checked.stdout
             with pytest.raises(SettingsError, match=r"half way to the exchange kraken.*end that first"):
                 give_name(lake, "binance")
         assert read_table(str(lake), "forecasts").drop("exchange").sort(order).equals(rows)
