@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from lakes import write_days
 
@@ -69,9 +70,11 @@ def test_the_run_ends_with_3_and_without_a_traceback(ran: tuple[Path, "subproces
 
 @pytest.mark.parametrize("name", list(BAD))
 def test_each_bad_file_is_refused_by_name(ran: tuple[Path, "subprocess.CompletedProcess[str]"], name: str) -> None:
-    ledger = read_table(str(ran[0] / "lake"), "ledger", symbol=SYMBOLS[name])
-    row = ledger.row(0, named=True)
+    file = f"{SYMBOLS[name]}.{name.partition('.')[2]}"
+    row = read_table(str(ran[0] / "lake"), "ledger").row(by_predicate=pl.col("source") == file, named=True)
     assert row["status"] == "refused"
+    is_known = name in {"mixed.csv", "two.csv"}  # the others show no interval, so they belong to no series
+    assert row["symbol"] == (SYMBOLS[name] if is_known else "UNKNOWN")
     assert re.search(BAD[name][1], row["problem"]), row["problem"]
     assert row["problem"] in ran[1].stdout
 
@@ -84,7 +87,8 @@ def test_rows_of_the_future_are_rejected_one_by_one(ran: tuple[Path, "subprocess
 
 
 def test_a_file_without_a_symbol_is_in_the_ledger(ran: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
-    assert read_table(str(ran[0] / "lake"), "ledger", symbol="UNKNOWN")["source"].to_list() == ["12345.csv"]
+    row = read_table(str(ran[0] / "lake"), "ledger").row(by_predicate=pl.col("source") == "12345.csv", named=True)
+    assert (row["exchange"], row["interval"], row["symbol"]) == ("unknown", "unknown", "UNKNOWN")
 
 
 def test_the_other_files_finish(ran: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
