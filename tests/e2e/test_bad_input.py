@@ -34,8 +34,9 @@ def csv(*lines: str) -> bytes:
 
 
 def broken_json() -> bytes:
-    one = '{"time": 1546300800000, "open": 1.0, "close": 1.0, "high": 1.0, "low": 1.0, "volume": 1.0}'
-    return ('{"results": [' + ",".join([one] * 999_999) + ', {"time": 15463 oops]}').encode()
+    prices = '"open": 1.0, "close": 1.0, "high": 1.0, "low": 1.0, "volume": 1.0'
+    some = ",".join(f'{{"time": {1546300800000 + 60_000 * minute}, {prices}}}' for minute in range(999))
+    return ('{"results": [' + ",".join([some] * 1_001) + ', {"time": 15463 oops]}').encode()
 
 
 BAD = {
@@ -73,7 +74,7 @@ def test_each_bad_file_is_refused_by_name(ran: tuple[Path, "subprocess.Completed
     file = f"{SYMBOLS[name]}.{name.partition('.')[2]}"
     row = read_table(str(ran[0] / "lake"), "ledger").row(by_predicate=pl.col("source") == file, named=True)
     assert row["status"] == "refused"
-    is_known = name in {"mixed.csv", "two.csv"}  # the others show no interval, so they belong to no series
+    is_known = name in {"million.json", "mixed.csv", "two.csv"}  # the others show no interval, so they belong to no series
     assert row["symbol"] == (SYMBOLS[name] if is_known else "UNKNOWN")
     assert re.search(BAD[name][1], row["problem"]), row["problem"]
     assert row["problem"] in ran[1].stdout
