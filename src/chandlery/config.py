@@ -81,7 +81,7 @@ def parse_interval(text: str) -> int:
         >>> parse_interval("15s"), parse_interval("30m")
         (15, 1800)
     """
-    match = re.fullmatch(r"\s*([1-9]\d?)\s*(s|sec)\s*", text)
+    match = re.fullmatch(r"\s*([1-9]\d{0,5})\s*(s|sec)\s*", text)
     return int(match[1]) if match else 60 * parse_minutes(text)
 
 

@@ -15,7 +15,7 @@ MIN_CANDLES = 100  # of so many, a few that are off the grid are errors of the f
 LEAST_SPACINGS = 3
 NEARLY_ALL = 0.9
 SECOND_MS = 1_000
-HOUR = 3_600
+MINUTE, HOUR = 60, 3_600
 LONGEST_SECONDS = 7 * 86_400
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
 DAY_SECONDS, DAY_MS = 86_400, 86_400_000
@@ -88,6 +88,8 @@ def find_offset(times: NDArray[np.int64], seconds: int) -> int:
 
 def find_problem(grid: Grid) -> str:
     """Return what is wrong with a grid; empty if nothing is."""
+    if grid.seconds % MINUTE and HOUR % grid.seconds:
+        return f"its times are {grid.seconds} s apart, which is neither whole minutes nor a part of an hour"
     if grid.offset and grid.seconds < HOUR and HOUR % grid.seconds == 0:
         return f"its times lie {grid.offset} s after each full {to_interval_text(grid.seconds)}, where no candle opens"
     if grid.offset % 60:
