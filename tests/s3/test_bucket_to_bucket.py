@@ -201,7 +201,7 @@ def test_a_read_while_an_object_is_replaced_is_never_mixed(admin: Server, tmp_pa
 def test_a_table_is_read_while_its_objects_are_replaced_one_after_another(admin: Server) -> None:
     """As a run does with many pairs: a reader of all of them meets a replaced one at every try."""
     store = Store(f"s3://crypto-lake/{secrets.token_hex(4)}", admin.storage)
-    keys = [{"exchange": "made_up", "symbol": f"PAIR{number:03}"} for number in range(150)]
+    keys = [{"exchange": "made_up", "interval": "1m", "symbol": f"PAIR{number:03}"} for number in range(150)]
     contents = [encode([pl.DataFrame({"source": [name]})]) or b"" for name in ("old", "new")]
     stop, turns = threading.Event(), cycle((content, key) for content in contents for key in keys)
 
