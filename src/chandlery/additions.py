@@ -15,11 +15,11 @@ from chandlery.session import SeriesRun
 from chandlery.state.records import candles_fingerprint
 from chandlery.tasks.work import Added, Rules
 
-__all__ = ["Step", "describe_added", "plan_steps"]
+__all__ = ["Computation", "describe_added", "plan_steps"]
 
 
 @dataclass(frozen=True)
-class Step:
+class Computation:
     """One of the computations by which forecasts come up to date.
 
     Args:
@@ -31,7 +31,7 @@ class Step:
     added: Added | None = None
 
 
-def plan_steps(run: SeriesRun, rules: Rules) -> list[Step]:
+def plan_steps(run: SeriesRun, rules: Rules) -> list[Computation]:
     """Return the computations by which the forecasts of a series come up to date, in order.
 
     Where only horizons or models were added since the forecasts were finished, what was finished comes up to date
@@ -50,14 +50,14 @@ def plan_steps(run: SeriesRun, rules: Rules) -> list[Step]:
     )
     is_known = bool(summary.base) and before != rules and only_adds(run, before, rules)
     if run.session.settings.symbols or not is_known or summary.base != forecast_base(run, before):
-        return [Step(rules)]
+        return [Computation(rules)]
     wider = replace(before, horizons=rules.horizons)
-    steps = [] if summary.forecast == candles_fingerprint(summary) else [Step(before)]
+    steps = [] if summary.forecast == candles_fingerprint(summary) else [Computation(before)]
     if wider != before:
         fresh = tuple(minutes for minutes in rules.horizons if minutes not in before.horizons)
-        steps.append(Step(wider, Added(fresh, before.models)))
+        steps.append(Computation(wider, Added(fresh, before.models)))
     if rules != wider:
-        steps.append(Step(rules, Added(rules.horizons, rules.models[len(before.models) :])))
+        steps.append(Computation(rules, Added(rules.horizons, rules.models[len(before.models) :])))
     return steps
 
 

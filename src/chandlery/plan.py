@@ -6,8 +6,7 @@ from contextlib import suppress
 import msgspec
 from msgspec.structs import replace
 
-from chandlery.additions import Step as Additional
-from chandlery.additions import describe_added, plan_steps
+from chandlery.additions import Computation, describe_added, plan_steps
 from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.estimates import forecast_seconds, raw_seconds
@@ -208,7 +207,7 @@ def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> l
     return [_plan_step(run, step, spans, changes) for step in plan_steps(run, rules)]
 
 
-def _plan_step(run: SeriesRun, step: Additional, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
+def _plan_step(run: SeriesRun, step: Computation, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
     """Return what one computation of the forecast stage would do."""
     if step.added is None:
         return _plan_span(run, forecast_base(run, step.rules), spans, changes)
