@@ -10,6 +10,8 @@ from typing import TypeVar
 import numpy as np
 from universe import REFUSED, SYMBOLS, THIN, Hours, Source, hours_of_trades
 
+from chandlery.config import parse_minutes
+
 Choice = TypeVar("Choice")
 EARLIEST = 24  # hour before which nothing is ever listed
 LATEST = 400 * 24
@@ -62,6 +64,8 @@ class World:
         lost: Which objects of the lake's state are deleted before the next run, as their first number and every how
             many further ones, 0 for none; None where all stay.
         may_shrink: Whether candles were taken away by a newer version of their file.
+        horizons: Of the settings, as text; more are added.
+        models: Likewise.
     """
 
     source: Source
@@ -69,6 +73,8 @@ class World:
     lives: dict[str, Life] = field(default_factory=dict)
     lost: tuple[int, int] | None = None
     may_shrink: bool = False
+    horizons: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
 
     def names(self, *states: str) -> list[str]:
         """Return the symbols in these states."""
@@ -285,6 +291,23 @@ def lose_object(world: World, step: Step) -> str:
     return "every third object of state/ is deleted" if step.variant % 2 else "an object of state/ is deleted"
 
 
+def widen(world: World, step: Step) -> str:
+    """Add a horizon within the reach of the first ones, or a model after the others."""
+    reach = max(map(parse_minutes, world.horizons))
+    fresh = [text for text in ("60m", "120m", "12h", "1d") if parse_minutes(text) < reach and text not in world.horizons]
+    if fresh and step.variant % 2:
+        world.horizons.append(fresh[step.which % len(fresh)])
+        return f"the horizon {world.horizons[-1]} is added"
+    if "tree" not in world.models:
+        world.models.append("tree")
+        return "the model tree is added"
+    return extend(world, step)
+
+
+def widen_and_extend(world: World, step: Step) -> str:
+    return f"{widen(world, step)}; {extend(world, step)}"
+
+
 def change_nothing(world: World, step: Step) -> str:
     del world, step
     return "nothing is new"
@@ -295,4 +318,5 @@ CHANGES: dict[str, Callable[[World, Step], str]] = {
     "return": come_back, "delist": delist, "late": come_late, "restate": restate, "overlap": overlap,
     "upload again": upload_again, "refuse": refuse, "repair": repair, "remove": remove,
     "lose state": lose_state, "lose object": lose_object, "nothing": change_nothing,
+    "widen": widen, "widen and extend": widen_and_extend,
 }  # fmt: skip

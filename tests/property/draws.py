@@ -16,7 +16,7 @@ SHARE_COMPARED = {"return": 0.5, "list": 0.3}  # before the end of the history; 
 WEIGHTS = {
     "extend": 4, "extend in place": 3, "list": 3, "silence": 6, "return": 2, "delist": 1, "late": 3, "restate": 5,
     "overlap": 3, "upload again": 1, "refuse": 3, "repair": 1, "remove": 4, "lose state": 2, "lose object": 3,
-    "nothing": 1,
+    "nothing": 1, "widen": 2, "widen and extend": 2,
 }  # fmt: skip
 FOLLOWERS = {"silence": "return", "refuse": "repair", "return": "extend", "list": "extend in place"}
 

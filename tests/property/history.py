@@ -102,7 +102,8 @@ class _Player:
         self.history, self.folder, self.played = history, folder, played
         start = dt.datetime(2018, 8, 1, tzinfo=dt.UTC) + dt.timedelta(days=history.day)
         self.source = Source(folder / "raw", history.seed, int(start.timestamp()) * 1000)
-        self.world = World(self.source, (40 + history.first_days) * 24)
+        hour = (40 + history.first_days) * 24
+        self.world = World(self.source, hour, horizons=list(history.horizons), models=list(history.models))
         self.lake = folder / "lake"
         self.known = {table: pl.DataFrame() for table in KEYS}
         self.is_whole = False
@@ -128,8 +129,8 @@ class _Player:
             "source": {"uri": str(source), "layout": [{"files": "*", "interval": "1h"}]},  # a thin pair shows none
             "lake": {"uri": str(lake)},
             "forecast": {
-                "horizons": list(history.horizons),
-                "models": list(history.models),
+                "horizons": self.world.horizons,
+                "models": self.world.models,
                 "min_train": history.min_train,
             },
             "engine": {"workers": 1},
