@@ -97,6 +97,18 @@ def test_candles_that_are_missing_and_cannot_be_read_again_are_given_up_once(
     assert not lake.compare(tmp_path / "new")
 
 
+def test_the_same_file_that_returns_after_its_candles_were_given_up_is_read_again(lake: Lake, tmp_path: Path) -> None:
+    aside = tmp_path / "aside"
+    (lake.raw / BTC).rename(aside)
+    lake.put("BTCUSD", LAST_DAY, 114)
+    lake.bring()
+    shutil.rmtree(next(lake.folder.glob("candles/*/*/symbol=BTCUSD/year=2018")))
+    assert any("candles of BTCUSD of 2018 are lost" in note for note in lake.bring().notes)
+    aside.rename(lake.raw / BTC)  # with the same etag and time as before
+    lake.bring()
+    assert not lake.compare(tmp_path / "new", unseen={})
+
+
 @pytest.mark.parametrize("act", ["upload again", "prune"])
 def test_a_file_that_overlaps_with_candles_that_are_lost_says_what_to_do(lake: Lake, tmp_path: Path, act: str) -> None:
     lake.source.remove(BTC)

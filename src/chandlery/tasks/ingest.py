@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from chandlery.clean import Settling
 from chandlery.grid import year_of
@@ -195,6 +196,8 @@ class Publishing:
         """Return what to store for the symbol with these objects."""
         records = [self._reading.record(file, self._accounts) for file in self._task.files]
         gone = [record for record in self._reading.gone if record.source not in self._reading.pruned]
+        if self._task.reread:  # candles of theirs may be lost: if the same files return, they are read again
+            gone = [replace(record, code="") for record in gone]
         return self._days.remember([*records, *gone], self._reading.join_lost(self._settling.lost()))
 
 
