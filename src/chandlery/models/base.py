@@ -266,9 +266,9 @@ def register(model: Model) -> Model:
 
 
 def model_names(extensions: Sequence[str]) -> list[str]:
-    """Return the names of all models, those of extension files last."""
+    """Return the names of the models, those of these extension files last; others' files may be loaded as well."""
     load_extensions(extensions)
-    return list(_models)
+    return [name for name in _models if _homes[name] in {"", *extensions}]
 
 
 def own_models(extension: str) -> list[str]:
