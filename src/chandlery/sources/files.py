@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.config import ReadingSettings, normalise_symbol, parse_interval
-from chandlery.errors import SettingsError, SourceError, StoreUnavailableError
+from chandlery.errors import ChandleryError, SettingsError, SourceError, StoreUnavailableError
 from chandlery.grid import Grid
 from chandlery.schema import FIRST_CANDLE
 from chandlery.sources.documents import iter_elements
@@ -24,7 +24,7 @@ from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, fi
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, list_members, open_text
 from chandlery.sources.symbols import find_symbol, match_layout
 
-__all__ = ["FileRows", "Peek", "RawFile", "list_members", "peek_file", "read_file"]
+__all__ = ["FileRows", "Peek", "RawFile", "explain_failure", "list_members", "peek_file", "read_file"]
 
 REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "raw": pl.String, "open_time": pl.Datetime("ms", "UTC"), "reasons": REASON_LIST}
 
@@ -293,3 +293,25 @@ def _gather_symbols(symbols: set[str], fields: pl.DataFrame, raw: RawFile) -> se
     if len(met) > 1:
         raise SourceError(f"{raw.source} holds the symbols {', '.join(sorted(met)[:5])}", "one symbol a file", "split the file by symbol")
     return met
+
+
+def explain_failure(file: RawFile, error: Exception) -> SourceError:
+    """Return why a file could not be read, as it is told to the user.
+
+    Args:
+        file: The file.
+        error: What reading it raised.
+
+    Raises:
+        ChandleryError: `error` itself, if it is one that does not concern the file alone.
+    """
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, ChandleryError):
+        raise error
+    if isinstance(error, FileNotFoundError):
+        found = f"{file.source} was removed during the run, or this machine does not see it"
+        hint = "run again; `chandlery check` shows whether all processes see the source"
+        return SourceError(found, "a file that stays where every process of the engine sees it", hint)
+    found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
+    return SourceError(found, "a file of candles", "check the file, or exclude it by a glob")

@@ -136,7 +136,7 @@ def folder_of(source: str) -> str:
         >>> folder_of("LTC/2019.csv"), folder_of("LTC/2019.zip!01.csv")
         ('LTC', 'LTC/2019.zip')
     """
-    return source.replace("!", "/").rpartition("/")[0] if "!" not in source else source.rpartition("!")[0]
+    return source.rpartition("!" if "!" in source else "/")[0]
 
 
 def count(seen: Seen) -> str:

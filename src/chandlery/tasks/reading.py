@@ -19,7 +19,7 @@ from chandlery.config import ReadingSettings
 from chandlery.errors import ChandleryError, SourceError
 from chandlery.lake import Lake
 from chandlery.schema import TIME
-from chandlery.sources.files import FileRows, RawFile, read_file
+from chandlery.sources.files import FileRows, RawFile, explain_failure, read_file
 from chandlery.sources.rows import Room
 from chandlery.sources.symbols import match_layout
 from chandlery.state.arrays import Arrays
@@ -214,19 +214,8 @@ class Reading:
         try:
             stream = self.files.enter_context(task.source.open(file.path, file.size_bytes))
             rows = read_file(stream, file, task.settings, task.lake.grid, self.room)
-        except SourceError as error:
-            self._refuse(file, error)
-            return
-        except FileNotFoundError:
-            found = f"{file.source} was removed during the run, or this machine does not see it"
-            hint = "run again; `chandlery check` shows whether all processes see the source"
-            self._refuse(file, SourceError(found, "a file that stays where every process of the engine sees it", hint))
-            return
-        except ChandleryError:
-            raise
         except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
-            found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
-            self._refuse(file, SourceError(found, "a file of candles", "check the file, or exclude it by a glob"))
+            self._refuse(file, explain_failure(file, error))
             return
         if self._is_spoilt(file, rows):
             found = f"{file.source}: {rows.rejects.height / rows.rows_read:.1%} of its rows were refused"

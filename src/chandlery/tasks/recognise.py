@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from chandlery.config import ReadingSettings
-from chandlery.errors import ChandleryError, SourceError
+from chandlery.errors import SourceError
 from chandlery.grid import Grid
 from chandlery.lake import Lake
-from chandlery.sources.files import RawFile, peek_file
+from chandlery.sources.files import RawFile, explain_failure, peek_file
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.state.records import FileRecord, read_ingested
 from chandlery.storage import Store
@@ -111,16 +111,6 @@ def look(task: RecogniseTask, file: RawFile) -> Seen:
     try:
         with task.source.open(file.path, file.size_bytes) as stream:
             peek = peek_file(stream, file, task.settings)
-    except SourceError as error:
-        return Seen(nothing, error=error)
-    except ChandleryError:
-        raise
-    except FileNotFoundError:
-        found = f"{file.source} was removed during the run, or this machine does not see it"
-        hint = "run again; `chandlery check` shows whether all processes see the source"
-        expected = "a file that stays where every process of the engine sees it"
-        return Seen(nothing, error=SourceError(found, expected, hint))
     except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
-        found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
-        return Seen(nothing, error=SourceError(found, "a file of candles", "check the file, or exclude it by a glob"))
+        return Seen(nothing, error=explain_failure(file, error))
     return Seen(peek.times, peek.given)
