@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from additions import prove_additions
 from bench import SHARED, run_chandlery
 from chandlery.storage import Store
 from histories import prove_histories
@@ -122,6 +123,7 @@ def prove_appends() -> bool:
 PARTS: dict[str, Callable[[], bool]] = {
     "tables": prove_six_pairs,
     "append": prove_appends,
+    "additions": prove_additions,
     "noise": prove_noise,
     "histories": partial(prove_histories, 300),
     "requests": prove_requests,
@@ -129,7 +131,7 @@ PARTS: dict[str, Callable[[], bool]] = {
     "spark": partial(prove_spark_kills, rounds=10),
     "readers": lambda: prove_readers(Crowd(), runs=20),
 }
-ON_REAL_CANDLES = {"tables", "append", "kills"}
+ON_REAL_CANDLES = {"tables", "append", "additions", "kills"}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chandlery.schema import TABLES
+from chandlery.schema import TABLES, series_name
 from chandlery.storage import Entry, Store
 from chandlery.tables import list_objects, parse_partition
 
@@ -49,7 +49,7 @@ def measure_series(store: Store, table: str) -> dict[str, Extent]:
     entries: dict[str, list[Entry]] = {}
     for entry in list_objects(store, table):
         keys = parse_partition(entry.path)
-        entries.setdefault(f"{keys['exchange']}/{keys['interval']}", []).append(entry)
+        entries.setdefault(series_name(keys), []).append(entry)
     return {name: _measure(store, table, found) for name, found in entries.items()}
 
 

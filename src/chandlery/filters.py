@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from chandlery.config import UNASSIGNED_NAME, normalise_series, normalise_symbol
 from chandlery.errors import SettingsError
+from chandlery.schema import series_name
 
 __all__ = ["check_known", "make_filter"]
 
@@ -32,12 +33,12 @@ def check_known(wanted: Mapping[str, str], known: Sequence[Mapping[str, str]], l
     Raises:
         SettingsError: It has others.
     """
-    series = {f"{parts['exchange']}/{parts['interval']}" for parts in known}
-    asked = f"{wanted['exchange']}/{wanted['interval']}" if "exchange" in wanted else ""
+    series = {series_name(parts) for parts in known}
+    asked = series_name(wanted) if "exchange" in wanted else ""
     if series and asked and asked not in series:
         named = ", ".join(sorted(series - {UNASSIGNED_NAME} or series))
         raise SettingsError(f"no series {asked} in {lake}", f"one of {named}", "check its spelling")
-    symbols = {parts["symbol"] for parts in known if asked in {"", f"{parts['exchange']}/{parts['interval']}"}}
+    symbols = {parts["symbol"] for parts in known if asked in {"", series_name(parts)}}
     if symbols and (symbol := wanted.get("symbol", "")) and symbol not in symbols:
         found = f"nothing is known of {symbol}{f' as {asked}' if asked else ''} in {lake}"
         raise SettingsError(found, f"one of {', '.join(sorted(symbols)[:50])}", "check its spelling")

@@ -145,15 +145,25 @@ def mark_begun(session: Session, source: Source, pending: Sequence[PairName]) ->
     """Store that the ingest of these pairs has begun: if it is killed, they are not up to date whatever their files."""
     summary = session.summary
     pairs = {str(pair): replace(summary.pairs[str(pair)], fingerprint="") for pair in pending if str(pair) in summary.pairs}
-    series = dict(summary.series)
+    begun: dict[str, dict[str, SymbolSummary]] = {}
     for pair in pending:
         for run in source.runs_of(pair):
-            held = series.get(run.name, SeriesSummary())
-            if pair.symbol in held.symbols:
-                begun = {pair.symbol: replace(held.symbols[pair.symbol], is_whole=False)}
-                series[run.name] = replace(held, symbols=held.symbols | begun)
-    if pairs or series != summary.series:
+            if held := run.summary.symbols.get(pair.symbol):
+                begun.setdefault(run.name, {})[pair.symbol] = replace(held, is_whole=False)
+    if pairs or begun:
+        series = put_symbols(summary.series, begun)
         session.keep(replace(summary, pairs=summary.pairs | pairs, series=series))
+
+
+def put_symbols(
+    series: Mapping[str, SeriesSummary], found: Mapping[str, Mapping[str, SymbolSummary]]
+) -> dict[str, SeriesSummary]:
+    """Return the summaries of all series with those of some symbols, by series, replaced or added."""
+    put = {}
+    for name, symbols in found.items():
+        held = series.get(name, SeriesSummary())
+        put[name] = replace(held, symbols=dict(sorted({**held.symbols, **symbols}.items())))
+    return {**series, **put}
 
 
 def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, Assigned]) -> Unassigned:
@@ -192,25 +202,23 @@ def complete(
 ) -> Summary:
     """Return the summary with what the driver needs to know of the files and candles."""
     summary = session.summary
-    series = dict(summary.series)
+    found: dict[str, dict[str, SymbolSummary]] = {}
     for result in done:
-        held = series.get(result.series, SeriesSummary())
-        symbols = held.symbols | {result.symbol: summarise(result)}
-        series[result.series] = replace(held, symbols=dict(sorted(symbols.items())))
+        found.setdefault(result.series, {})[result.symbol] = summarise(result)
     pairs = {
         str(pair): Pair(
             fingerprint=source.fingerprint(source.files[pair]),
             newest_file_ms=max((round(raw.modified_at.timestamp() * 1000) for raw in source.files[pair]), default=0),
-            unassigned=sorted(found.errors),
+            unassigned=sorted(each.errors),
         )
-        for pair, found in assigned.items()
+        for pair, each in assigned.items()
     }
     nameless = sorted(source.nameless, key=lambda raw: raw.source)
     if nameless or str(NO_PAIR) in summary.pairs:
         pairs[str(NO_PAIR)] = Pair(source.fingerprint(nameless))
     return replace(
         summary,
-        series=series,
+        series=put_symbols(summary.series, found),
         pairs=dict(sorted((summary.pairs | pairs).items())),
         unassigned=refused,
         archives=source.archives,

@@ -13,7 +13,7 @@ from chandlery.config import LONGEST, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
-from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles, series_name
 from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import (
@@ -96,7 +96,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def name(self) -> str:
         """The name of the series, as in kraken/1m."""
-        return f"{self.exchange}/{self.interval}"
+        return series_name(self.keys)
 
     @property
     def keys(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ never in the object; `read_table` puts them back as the first columns.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "Scores",
     "Table",
     "model_column",
+    "series_name",
 ]
 
 LAKE_FILE = "lake.json"  # what the first run fixed
@@ -237,6 +239,16 @@ TABLES = {
         Table("models", Models, ("exchange", "interval"), ("horizon_minutes", "model", "refit_at")),
     )
 }
+
+
+def series_name(keys: Mapping[str, Any]) -> str:
+    """Return the name of the series that partition keys, or a row of a table, belong to.
+
+    Example:
+        >>> series_name({"exchange": "kraken", "interval": "1m", "symbol": "XBTUSD"})
+        'kraken/1m'
+    """
+    return f"{keys['exchange']}/{keys['interval']}"
 
 
 def model_column(model: str) -> str:

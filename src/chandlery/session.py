@@ -19,7 +19,7 @@ from chandlery.grid import Grid
 from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
 from chandlery.lease import LeaseToken, hold_lease
 from chandlery.progress import Watch
-from chandlery.schema import LAKE_FILE, LAKE_FORMAT
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.staging import STAGING
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
@@ -157,7 +157,7 @@ class Session:
         """List the years for which the table of candles has an object, by series and symbol."""
         found: dict[str, Years] = {name: {} for name in self.series}
         for part in list_partitions(self.store, "candles") if self.series else ():
-            years = found.setdefault(f"{part['exchange']}/{part['interval']}", {})
+            years = found.setdefault(series_name(part), {})
             years.setdefault(part["symbol"], []).append(int(part["year"]))
         return found
 

@@ -21,7 +21,7 @@ from chandlery.naming import Named
 from chandlery.parity import Receipt
 from chandlery.pipeline import Plan
 from chandlery.report import Written
-from chandlery.schema import TABLES
+from chandlery.schema import TABLES, series_name
 from chandlery.session import RunReport
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
@@ -253,7 +253,7 @@ def scores(settings: Settings, period: str, *, as_json: bool) -> None:
         return
     rows = [
         {
-            **({"series": f"{row['exchange']}/{row['interval']}"} if named else {}),
+            **({"series": series_name(row)} if named else {}),
             "symbol": row["symbol"],
             "horizon": f"{row['horizon_minutes']}m",
             "model": row["model"],

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from chandlery.errors import SettingsError, SourceError
 from chandlery.lake import UNNAMED
 from chandlery.listing import list_source, split_source
+from chandlery.schema import series_name
 from chandlery.session import SeriesRun, Session, Years
 from chandlery.sources.files import RawFile, list_members
 from chandlery.sources.symbols import find_symbol, match_layout
@@ -71,9 +72,16 @@ class Source:
         return [
             run
             for run in self.session.series.values()
-            if run.series.exchange == pair.exchange
-            and (pair.symbol in run.summary.symbols or pair.symbol in self.years.get(run.name, {}) or self._is_listed(run, pair.symbol))
+            if run.series.exchange == pair.exchange and self._is_known(run, pair.symbol)
         ]
+
+    def _is_known(self, run: SeriesRun, symbol: str) -> bool:
+        """Return whether the summary, the candles or the ledger of a series have a symbol."""
+        return (
+            symbol in run.summary.symbols
+            or symbol in self.years.get(run.name, {})
+            or (run.name, symbol) in self._ledgers
+        )
 
     @cached_property
     def _ledgers(self) -> set[tuple[str, str]]:
@@ -81,10 +89,7 @@ class Source:
         if self.session.summary.version or self.session.is_new:
             return set()
         parts = list_partitions(self.session.store, "ledger")
-        return {(f"{part['exchange']}/{part['interval']}", part["symbol"]) for part in parts}
-
-    def _is_listed(self, run: SeriesRun, symbol: str) -> bool:
-        return (run.name, symbol) in self._ledgers
+        return {(series_name(part), part["symbol"]) for part in parts}
 
     def has_lost(self, run: SeriesRun, symbol: str) -> bool:
         """Return whether objects of a symbol's candles are missing that the last run published."""

@@ -113,7 +113,8 @@ def call_tool(name: str, *arguments: str) -> None:
     program = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if program is None:
         raise SettingsError(f"{name} is not installed", "the extra `aws`", "pip install 'chandlery[aws]'")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - its arguments are ours
+    environment = {"UV_SYSTEM_CERTS": "1"} | os.environ  # uv trusts the certificates that the machine trusts, as pip does
+    done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - its arguments are ours
     if done.returncode:
         raise SettingsError(f"{name} cannot make the archive: {' '.join(done.stderr.split())[-600:]}", "this interpreter and all packages of this environment at their versions", HINT)
 
