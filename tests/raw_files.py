@@ -38,7 +38,7 @@ def read(content: bytes, source: str = "ltcusd.csv", *, seconds: int | None = 60
 def find_grid(content: bytes, raw: RawFile, settings: SourceSettings) -> Grid:
     """Return the grid of a file, by itself; raises why there is none."""
     peek = peek_file(io.BytesIO(content), raw, settings)
-    decided = decide_grids({raw.source: Seen(peek.times, peek.given)}, [])[raw.source]
+    decided = decide_grids({raw.source: Seen(peek.times, peek.given)}, {})[raw.source]
     if decided.error is not None:
         raise decided.error
     assert decided.grid is not None

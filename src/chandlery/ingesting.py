@@ -7,6 +7,7 @@ from itertools import chain
 import msgspec
 from msgspec.structs import replace
 
+from chandlery.belonging import NO_PAIR, PairName, name_source
 from chandlery.estimates import raw_seconds
 from chandlery.grid import Grid
 from chandlery.lake import UNNAMED
@@ -16,7 +17,7 @@ from chandlery.sources.files import RawFile
 from chandlery.state.fingerprints import describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
 from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary, Unassigned
-from chandlery.survey import NO_PAIR, PairName, Source
+from chandlery.survey import Source
 from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
 from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
 from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
@@ -135,7 +136,7 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
             reread=source.has_lost(run, pair.symbol),
             unfinished=held is not None and not held.is_whole,
             unassigned=elsewhere,
-            moved=frozenset(others if options.restate else ()),
+            moved=frozenset(others if options.restate else ()) | source.belonging.left.get(pair, frozenset()),
         )
         tasks.append(task)
     return tasks
@@ -205,11 +206,13 @@ def complete(
     found: dict[str, dict[str, SymbolSummary]] = {}
     for result in done:
         found.setdefault(result.series, {})[result.symbol] = summarise(result)
+    here = name_source(source.store)
     pairs = {
         str(pair): Pair(
             fingerprint=source.fingerprint(source.files[pair]),
             newest_file_ms=max((round(raw.modified_at.timestamp() * 1000) for raw in source.files[pair]), default=0),
             unassigned=sorted(each.errors),
+            source=here,
         )
         for pair, each in assigned.items()
     }
@@ -217,7 +220,7 @@ def complete(
     if nameless or str(NO_PAIR) in summary.pairs:
         pairs[str(NO_PAIR)] = Pair(source.fingerprint(nameless))
     return replace(
-        summary,
+        source.belonging.remember(summary),
         series=put_symbols(summary.series, found),
         pairs=dict(sorted((summary.pairs | pairs).items())),
         unassigned=refused,
@@ -241,7 +244,12 @@ def summarise(found: IngestResult) -> SymbolSummary:
 
 
 def tell_of_reading(session: Session, source: Source, pending: Sequence[PairName]) -> None:
-    """Report why unchanged files are read again, and what that costs."""
+    """Report which files stay where the settings would not place them, and why unchanged files are read again."""
+    if stays := source.belonging.stays:
+        some, pair = min(stays.items())
+        count = f"{len(stays):,} file{'s' if len(stays) > 1 else ''}"
+        found = f"the settings would now place {count} elsewhere, such as {some}, which the lake has as {pair}: they stay"
+        session.tell(f"{found}. Hint: check [source] exchange and [[source.layout]]; --restate moves them")
     before = session.summary.code
     if not before and any(source.years.values()):
         session.tell(f"{SUMMARY} is missing, damaged or of another version: all files are read again")

@@ -205,4 +205,6 @@ class Renaming:
 
         series = {named(key): held for key, held in summary.series.items()}
         pairs = {named(key): held for key, held in summary.pairs.items()}
-        return replace(summary, series=series, pairs=dict(sorted(pairs.items())))
+        stays = {source: named(key) for source, key in summary.stays.items()}
+        # The settings still say what they said: the next run has to ask the ledger where files are.
+        return replace(summary, series=series, pairs=dict(sorted(pairs.items())), naming="", stays=stays)

@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from chandlery.additions import Computation, describe_added, plan_steps
+from chandlery.belonging import PairName
 from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.estimates import forecast_seconds, raw_seconds
@@ -23,7 +24,7 @@ from chandlery.staging import STAGING
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
-from chandlery.survey import PairName, Source, survey_source
+from chandlery.survey import Source, survey_source
 from chandlery.tasks.reading import find_reading, is_current
 from chandlery.tasks.recognise import Assigned, recognise_files
 

@@ -3,34 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
+from chandlery.belonging import NO_PAIR, Belonging, PairName, find_belonging, list_exchanges
 from chandlery.errors import SettingsError, SourceError
-from chandlery.lake import UNNAMED
 from chandlery.listing import list_source, split_source
 from chandlery.schema import series_name
 from chandlery.session import SeriesRun, Session, Years
 from chandlery.sources.files import RawFile, list_members
-from chandlery.sources.symbols import find_symbol, match_layout
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Archive, SymbolSummary
 from chandlery.storage import Entry, Store
 from chandlery.tables import list_partitions, read_partition
 
-__all__ = ["NO_PAIR", "PairName", "Source", "survey_source"]
-
-
-class PairName(NamedTuple):
-    """A symbol of an exchange, whatever the intervals of its files."""
-
-    exchange: str
-    symbol: str
-
-    def __str__(self) -> str:
-        return f"{self.exchange}/{self.symbol}" if self.symbol else ""
-
-
-NO_PAIR = PairName("", "")  # of files whose symbol is not known
+__all__ = ["Source", "survey_source"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +25,7 @@ class Source:
     Args:
         store: The store that holds them.
         files: By pair; an empty tuple for one whose files are all gone. Those whose symbol is not known are left out.
-        nameless: Files whose symbol is not known, with the reason.
+        belonging: Where the files belong, and which of them have no symbol.
         archives: The zip archives among them, by path.
         years: Years for which the table of candles has objects, by series and symbol.
         session: The run.
@@ -48,10 +33,15 @@ class Source:
 
     store: Store
     files: dict[PairName, tuple[RawFile, ...]]
-    nameless: dict[RawFile, SourceError]
+    belonging: Belonging
     archives: dict[str, Archive]
     years: dict[str, Years]
     session: Session
+
+    @property
+    def nameless(self) -> dict[RawFile, SourceError]:
+        """Files whose symbol is not known, with the reason."""
+        return self.belonging.nameless
 
     @cached_property
     def code(self) -> dict[str, str]:
@@ -127,7 +117,8 @@ class Source:
     def is_up_to_date(self) -> bool:
         """Return whether there is nothing to ingest."""
         has_gone = self.session.options.prune and self.session.summary.unassigned.gone
-        return not self.pending() and not self.is_nameless_new and not has_gone
+        is_settled = self.belonging.remember(self.session.summary) == self.session.summary
+        return is_settled and not self.pending() and not self.is_nameless_new and not has_gone
 
     def fresh_bytes(self, pair: PairName) -> int:
         """Return roughly how many bytes of a pair have to be read: those of files newer than any known one."""
@@ -153,11 +144,13 @@ def survey_source(session: Session) -> Source:
             found, "a lake outside the source", "choose another --lake, or name the raw files by a glob"
         )
     store = Store(folder, session.settings.storage)
-    files, nameless, archives = _list_files(session, store, pattern)
-    if not files and not nameless:
+    raws, archives = _list_files(session, store, pattern)
+    if not raws:
         raise SettingsError(f"no files at {uri}", "CSV or JSON files of candles", "check --source or [source] uri")
-    source = Source(store, {}, nameless, archives, session.list_years(), session)
-    for pair in _list_known(source):
+    belonging = find_belonging(session, store, raws)
+    files = dict(belonging.files)
+    source = Source(store, {}, belonging, archives, session.list_years(), session)
+    for pair in _list_known(source) | belonging.left.keys():
         files.setdefault(pair, [])  # all its files are gone
     symbols = {pair.symbol for pair in files}
     if missing := sorted(set(session.settings.symbols) - symbols):
@@ -170,58 +163,27 @@ def survey_source(session: Session) -> Source:
     return source
 
 
-def _list_files(
-    session: Session, store: Store, pattern: str
-) -> tuple[dict[PairName, list[RawFile]], dict[RawFile, SourceError], dict[str, Archive]]:
-    """Return the files of the source by pair, those whose symbol is not known, and the zip archives among them."""
-    files: dict[PairName, list[RawFile]] = {}
-    nameless: dict[RawFile, SourceError] = {}
+def _list_files(session: Session, store: Store, pattern: str) -> tuple[list[RawFile], dict[str, Archive]]:
+    """Return the files of the source, and the zip archives among them."""
+    files: list[RawFile] = []
     archives: dict[str, Archive] = {}
     for entry in list_source(store, pattern):
         if entry.path.lower().endswith(".zip"):
             archives[entry.path] = _open_archive(session, store, entry)
-        for raw in _expand(entry, archives.get(entry.path)):
-            try:
-                files.setdefault(_find_pair(session, raw), []).append(raw)
-            except SourceError as error:
-                nameless[raw] = error
-    return files, nameless, archives
+        files += _expand(entry, archives.get(entry.path))
+    return files, archives
 
 
 def _list_known(source: Source) -> set[PairName]:
     """Return the pairs that the lake knows of the exchanges that the settings speak of."""
     session = source.session
-    exchanges = _list_exchanges(session)
+    exchanges = list_exchanges(session)
     known = {(name, symbol) for name, run in session.series.items() for symbol in run.summary.symbols}
     known |= {(name, symbol) for name, symbols in source.years.items() for symbol in symbols}
     known |= {place for place in source._ledgers if place[0] in session.series}  # noqa: SLF001 - one module
     pairs = {PairName(session.series[name].series.exchange, symbol) for name, symbol in known if name in session.series}
     pairs |= {PairName(*name.split("/")) for name in session.summary.pairs if name}
     return {pair for pair in pairs if pair.exchange in exchanges}
-
-
-def _list_exchanges(session: Session) -> set[str]:
-    """Return the exchanges that files of the source may belong to."""
-    settings = session.settings.source
-    return {_default_exchange(session), *(layout.exchange for layout in settings.layout if layout.exchange)}
-
-
-def _default_exchange(session: Session) -> str:
-    """Return the exchange of files for which no layout names one."""
-    held = {run.series.exchange for run in session.series.values()}
-    return session.settings.source.exchange or (held.pop() if len(held) == 1 else UNNAMED)
-
-
-def _find_pair(session: Session, raw: RawFile) -> PairName:
-    """Return exchange and symbol of a file.
-
-    Raises:
-        SourceError: Its path names no symbol, or several.
-    """
-    settings = session.settings.source
-    by_hand = match_layout(raw.source, settings)
-    exchange = by_hand.exchange if by_hand and by_hand.exchange else _default_exchange(session)
-    return PairName(exchange, find_symbol(raw.source, settings))
 
 
 def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:

@@ -17,8 +17,8 @@ def every(spacing: int, count: int = 30, first: int = 0) -> Seen:
     return Seen(first + spacing * np.arange(count))
 
 
-def decide(seen: Seen, others: dict[str, Seen] | None = None, known: tuple[Grid, ...] = ()) -> Decided:
-    return decide_grids({"a/x.csv": seen, **(others or {})}, known)["a/x.csv"]
+def decide(seen: Seen, others: dict[str, Seen] | None = None, known: dict[str, Grid] | None = None) -> Decided:
+    return decide_grids({"a/x.csv": seen, **(others or {})}, known or {})["a/x.csv"]
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_months_of_the_calendar_are_refused_by_name() -> None:
 def test_a_file_of_few_rows_has_the_interval_of_the_others_or_none(count: int) -> None:
     few = every(24 * HOUR, count)
     assert decide(few, {"b/y.csv": HOURS}) == Decided(Grid(3_600))
-    assert decide(few, known=(Grid(3_600),)) == Decided(Grid(3_600))
+    assert decide(few, known={"b/y.csv": Grid(3_600)}) == Decided(Grid(3_600))
     assert decide(few).grid is None
     assert "shows no interval" in str(decide(few).error)
     off = Seen(few.times + 5 * MINUTE)
-    assert "do not fit candles of 60m" in str(decide(off, known=(Grid(3_600),)).error)
+    assert "do not fit candles of 60m" in str(decide(off, known={"b/y.csv": Grid(3_600)}).error)
 
 
 def test_of_two_intervals_that_of_the_folder_is_taken_and_without_one_none() -> None:
@@ -81,14 +81,20 @@ def test_of_two_intervals_that_of_the_folder_is_taken_and_without_one_none() -> 
     assert "fit candles of 1m and 60m" in str(decide(one, {"b/y.csv": HOURS, "c/z.csv": minutes}).error)
 
 
+def test_files_that_the_lake_has_tell_of_their_folder_as_new_ones_do() -> None:
+    known = {"a/y.csv": Grid(3_600), "b/z.csv": Grid(60)}
+    assert decide(every(DAY, 1), known=known) == Decided(Grid(3_600))
+    assert decide(every(DAY, 1), {"a/y.csv": HOURS}, {"b/z.csv": Grid(60)}) == Decided(Grid(3_600))
+
+
 def test_files_of_one_row_each_are_looked_at_together() -> None:
     files = {f"a/{day}.csv": every(DAY, 1, day * DAY) for day in range(5)}
-    assert set(decide_grids(files, ()).values()) == {Decided(Grid(86_400))}
+    assert set(decide_grids(files, {}).values()) == {Decided(Grid(86_400))}
 
 
 def test_a_silence_of_days_is_no_interval_where_others_show_one() -> None:
     thin = Seen(np.array([0, 8, 17, 25]) * DAY)
-    assert decide(thin, known=(Grid(3_600),)) == Decided(Grid(3_600))
+    assert decide(thin, known={"b/y.csv": Grid(3_600)}) == Decided(Grid(3_600))
     assert decide(thin).grid is None
 
 

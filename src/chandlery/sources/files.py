@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.config import ReadingSettings, normalise_symbol, parse_interval
+from chandlery.config import ReadingSettings, normalise_symbol, parse_interval, to_interval_text
 from chandlery.errors import ChandleryError, SettingsError, SourceError, StoreUnavailableError
 from chandlery.grid import Grid
 from chandlery.schema import FIRST_CANDLE
@@ -20,9 +20,9 @@ from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_j
 from chandlery.sources.rows import MonthRows, Room
 from chandlery.sources.rules import DAY, REASON_LIST, judge
 from chandlery.sources.series import Series
-from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, find_share
+from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, find_share, measure_spacing
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, list_members, open_text
-from chandlery.sources.symbols import find_symbol, match_layout
+from chandlery.sources.symbols import match_layout
 
 __all__ = ["FileRows", "Peek", "RawFile", "explain_failure", "list_members", "peek_file", "read_file"]
 
@@ -76,7 +76,6 @@ class FileRows:
 
     Args:
         raw: The file.
-        symbol: Whose candles.
         layout_words: How it is laid out.
         grid: When its candles open.
         sha256: Of the object's bytes.
@@ -86,7 +85,6 @@ class FileRows:
     """
 
     raw: RawFile
-    symbol: str
     layout_words: str
     grid: Grid
     sha256: str
@@ -209,14 +207,18 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Peek
     text = _Text(stream, raw, settings)
     head = next(text.chunks(4 * HEAD_BYTES), b"")
     layout = recognise(head[:HEAD_BYTES], raw.source, settings)
-    by_hand = match_layout(raw.source, settings)
     if layout.form == "document":
         elements = next(iter_elements(head, layout, raw.source, whole=False), b"")
         batch = parse_elements(elements, layout)
     else:
         batch = (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
-    given = parse_interval(by_hand.interval) if by_hand and by_hand.interval else None
-    return Peek(layout.words, _plausible(batch.fields, raw), given)
+    return Peek(layout.words, _plausible(batch.fields, raw), _given_seconds(raw.source, settings))
+
+
+def _given_seconds(source: str, settings: ReadingSettings) -> int | None:
+    """Return the interval that is set by hand for a file; None where none is."""
+    by_hand = match_layout(source, settings)
+    return parse_interval(by_hand.interval) if by_hand and by_hand.interval else None
 
 
 def _plausible(fields: pl.DataFrame, raw: RawFile) -> NDArray[np.int64]:
@@ -239,15 +241,15 @@ def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, grid: G
         SourceError: It is refused whole.
     """
     text = _Text(stream, raw, settings)
-    by_hand = match_layout(raw.source, settings)
+    given = _given_seconds(raw.source, settings)
     count, symbols = 0, set[str]()
     series: Series | None = None
     accepted = MonthRows(room)
     bad: list[pl.DataFrame] = []
     for batch in text.batches():
         if series is None:
-            _check_offset(_plausible(batch.fields, raw), grid, raw)
-        series = series or Series(raw.source, grid, settings.max_rejected_share, is_given=bool(by_hand and by_hand.interval))
+            _check_grid(_plausible(batch.fields, raw), given, grid, raw)
+        series = series or Series(raw.source, grid, settings.max_rejected_share, is_given=given is not None)
         fields = batch.fields.with_columns(row=pl.int_range(count + 1, count + batch.fields.height + 1, dtype=pl.Int64))
         symbols = _gather_symbols(symbols, fields, raw)
         good, refused = judge(fields, grid, raw.modified_at)
@@ -261,15 +263,22 @@ def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, grid: G
         raise SourceError(f"{raw.source} holds no row", "candles", "remove the file, or fetch it again")
     rejects = pl.concat(bad) if bad else pl.DataFrame(schema=REJECTS)
     series.check(count, accepted)
-    return FileRows(raw, find_symbol(raw.source, settings), text.layout.words, grid, text.hashing.sha256(), count, accepted, rejects, text)
+    return FileRows(raw, text.layout.words, grid, text.hashing.sha256(), count, accepted, rejects, text)
 
 
-def _check_offset(times: NDArray[np.int64], grid: Grid, raw: RawFile) -> None:
-    """Check that candles of a file open where those of its series do.
+def _check_grid(times: NDArray[np.int64], given: int | None, grid: Grid, raw: RawFile) -> None:
+    """Check that a file holds candles of its series: an upload may have replaced it by those of another.
 
     Raises:
-        SourceError: Nearly all of them open at another time.
+        SourceError: The interval that is set by hand, or that its times clearly show, is another one, or nearly all
+            of its candles open at another time.
     """
+    spacing = measure_spacing(times)
+    shown = given or (spacing.grid.seconds if spacing.is_clear and spacing.grid else grid.seconds)
+    if shown != grid.seconds:
+        is_set = f"{raw.source} is set to hold" if given else f"{raw.source} holds"
+        found = f"{is_set} candles of {to_interval_text(shown)}, and the lake has it among those of {describe_grid(grid)}"
+        raise SourceError(found, "candles of one interval under one name", "--restate moves it to their series")
     other = Grid(grid.seconds, find_offset(times, grid.seconds))
     if other != grid and find_share(other, times) >= NEARLY_ALL:
         found = f"{raw.source} holds candles of {describe_grid(other)}, and the series those of {describe_grid(grid)}"

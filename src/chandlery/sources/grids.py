@@ -1,6 +1,6 @@
 """To which interval each file of a symbol belongs: by its own times, or by those of the symbol's other files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,7 @@ class Decided:
     error: SourceError | None = None
 
 
-def decide_grids(files: Mapping[str, Seen], known: Iterable[Grid]) -> dict[str, Decided]:
+def decide_grids(files: Mapping[str, Seen], known: Mapping[str, Grid]) -> dict[str, Decided]:
     """Return the grid of each file of a symbol.
 
     The commonest spacing of a file's own times decides where it is clear. A file whose times leave it open, such as
@@ -50,18 +50,19 @@ def decide_grids(files: Mapping[str, Seen], known: Iterable[Grid]) -> dict[str, 
 
     Args:
         files: By source.
-        known: The grids of the files of the symbol that the lake has already.
+        known: The grids of the other files of the symbol, which the lake has already, by source.
     """
     alone = {source: decide_alone(source, seen) for source, seen in files.items()}
     found = {source: decided for source, decided in alone.items() if decided is not None}
     unclear = {source: files[source] for source in files if source not in found}
     clear = {source: decided.grid for source, decided in found.items() if decided.grid is not None}
-    grids = {*known, *clear.values()}
+    others = {**known, **clear}
+    grids = set(others.values())
     if not grids:
         together = measure_folders(unclear)
         return found | {source: decide_together(source, unclear[source], together) for source in unclear}
     for source, seen in unclear.items():
-        beside = {grid for other, grid in clear.items() if folder_of(other) == folder_of(source)}
+        beside = {grid for other, grid in others.items() if folder_of(other) == folder_of(source)}
         found[source] = choose_grid(source, seen, grids, beside)
     return found
 

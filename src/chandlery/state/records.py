@@ -152,11 +152,13 @@ class Pair(msgspec.Struct, frozen=True):
         fingerprint: Of its files, the settings and the code, as of its last ingest; empty while that is under way.
         newest_file_ms: When the newest of its files was modified; newer files have to be read.
         unassigned: Files whose interval is not known, by source.
+        source: Hash of where they were listed; empty where that is not known.
     """
 
     fingerprint: str
     newest_file_ms: int = 0
     unassigned: list[str] = []
+    source: str = ""
 
 
 class Unassigned(msgspec.Struct, frozen=True):
@@ -180,6 +182,9 @@ class Summary(msgspec.Struct, frozen=True):
         unassigned: Of files that belong to no series.
         archives: By path below the source.
         code: Stage versions and libraries that ingest depends on, by name.
+        naming: Hash of the settings that decide which pair a file belongs to; empty where files have to be compared
+            with the ledger.
+        stays: Files that those settings would place elsewhere, by source: the pair that they stay with.
         version: Of this format.
     """
 
@@ -188,6 +193,8 @@ class Summary(msgspec.Struct, frozen=True):
     unassigned: Unassigned = Unassigned()
     archives: dict[str, Archive] = {}
     code: dict[str, str] = {}
+    naming: str = ""
+    stays: dict[str, str] = {}
     version: int = VERSION
 
 

@@ -13,7 +13,7 @@ from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.state.records import FileRecord, read_ingested
 from chandlery.storage import Store
 from chandlery.tasks.past import to_known
-from chandlery.tasks.reading import is_current
+from chandlery.tasks.reading import find_reading, is_current
 
 __all__ = ["Assigned", "RecogniseTask", "recognise_files"]
 
@@ -69,8 +69,8 @@ def recognise_files(task: RecogniseTask) -> Assigned:
         for record in list_known(lake, task.symbol):
             grids[record.source], known[record.source] = lake.grid, record
     new = [file for file in task.files if is_open(file, known.get(file.source), task)]
-    seen = task.source.ask_ahead(lambda file: (file.source, look(task, file)), new)
-    decided = decide_grids(dict(seen), set(grids.values()))
+    seen = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file)), new))
+    decided = decide_grids(seen, {source: grid for source, grid in grids.items() if source not in seen})
     return Assigned(task.name, *divide(task, grids, decided))
 
 
@@ -84,8 +84,11 @@ def list_known(lake: Lake, symbol: str) -> list[FileRecord]:
 
 
 def is_open(file: RawFile, known: FileRecord | None, task: RecogniseTask) -> bool:
-    """Return whether a file has to be looked at: it is new, or it changed and may be assigned anew."""
-    return known is None or (task.restate and not is_current(known, file, task.code))
+    """Return whether a file has to be looked at: it is new, or it may be assigned anew since it will be read again."""
+    if known is None or not task.restate:
+        return known is None
+    is_settled = known.problem is None and known.reading == find_reading(task.settings, file.source)
+    return not is_settled or not is_current(known, file, task.code)
 
 
 def divide(
