@@ -252,7 +252,7 @@ def tell_of_reading(session: Session, source: Source, pending: Sequence[PairName
         session.tell(f"{found}. Hint: check [source] exchange and [[source.layout]]; --restate moves them")
     before = session.summary.code
     if not before and any(source.years.values()):
-        session.tell(f"{SUMMARY} is missing, damaged or of another version: all files are read again")
+        session.tell(f"{SUMMARY} is missing, damaged, of another version or older than the tables: all files are read again")
     elif before and (changes := describe_changes(before, source.code)):
         size = sum(raw.size_bytes for pair in pending for raw in source.files[pair])
         cost = f"{size / 1e6:,.0f} MB, about {raw_seconds(size):,.0f} CPU-s"

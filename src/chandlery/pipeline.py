@@ -96,6 +96,7 @@ def _carry_out(
         _tell_of_models(session)
         try:
             settle(session)
+            session.check_state()
             for stage in (*stages, _register):
                 stage(session)
         except BaseException as error:
@@ -226,8 +227,11 @@ def _compute(run: SeriesRun, resumption: Resumption, gone: frozenset[str], work:
     """
     shown = _choose_shown(run, resumption.symbols)
     # Later checkpoints and forecasts are about to be overwritten: a killed run must not leave them marked as valid.
-    base = "" if work.added else run.summary.base  # a killed addition is not gone on with: everything is computed then
-    run.keep(replace(run.summary, checkpoints=resumption.still_valid, forecast="", base=base))
+    # A killed addition is not gone on with, nor are forecasts of some symbols under new rules: all is computed then.
+    base = run.summary.base if run.summary.base == resumption.base and not work.added else ""
+    begun = replace(run.summary, checkpoints=resumption.still_valid, forecast="", base=base)
+    run.keep(begun, coming=run.session.staging)
+    run.session.note_change(run.session.staging)
     tasks = {symbol: SymbolTask(work, symbol, past.first_day) for symbol, past in resumption.pasts.items()}
     costs, markets = resumption.costs, [work] if work.rules.references else []
     with run.stage("market", len(work.rules.references), len(markets)):
@@ -256,7 +260,7 @@ def _compute(run: SeriesRun, resumption: Resumption, gone: frozenset[str], work:
 
 def _publish_forecasts(run: SeriesRun, work: Work, done: Sequence[Predicted], gone: frozenset[str]) -> int:
     """Publish forecasts, scores and models; return how many objects of forecasts there are then."""
-    held, replaced = list_replaced(run.lake, work.span, done, work.rules.horizons)
+    held, replaced = list_replaced(run.lake, work.span, done, run.series.horizons)
     left = held - replaced - gone
     if len(left) < run.summary.forecasts:  # a run that is killed now must not take the others for lost
         run.keep(replace(run.summary, forecasts=len(left)))

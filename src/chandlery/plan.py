@@ -30,7 +30,7 @@ from chandlery.tasks.recognise import Assigned, recognise_files
 
 __all__ = ["Plan", "Step", "plan"]
 
-FORGOTTEN = "state is missing, damaged or of another version"
+FORGOTTEN = "state is missing, damaged, of another version or older than the tables"
 RESTATEMENT = (
     "older rows, a file written again or gone, a new symbol, settings, code or libraries changed: a restatement at most"
 )

@@ -24,6 +24,10 @@ and is safe although tables follow later, because the summary says what of it co
   change: these are the same in the tables before and after the publication.
 - Score sums, training rows, the market and fits from the span on are computed by each run before it reads them.
 - Within a run nothing reads what is staged, except that gaps are found from the staged ingest state.
+
+**State of other tables**, restored from a copy that is older than them, must not count. So the last change is named
+beside the tables: a publication, or the computation of forecasts, which puts artefacts. The summary names those after
+which it holds: the last one, and before a change that one too.
 """
 
 from collections.abc import Iterable
@@ -80,7 +84,7 @@ def publish(session: Session, deleted: Iterable[str] = ()) -> Published:
     gone = {entry.path.removeprefix(folder) for entry in staged if not entry.size_bytes} | set(deleted)
     if put or gone:
         manifest = Manifest(put, sorted(gone))
-        session.guard()
+        session.keep(session.summary, coming=folder)
         session.store.put_if_absent(folder + MANIFEST, msgspec.json.encode(manifest))
         _finish(session, folder, manifest)
     _clear(session, [entry.path for entry in entries], [folder] if put or gone else [])
@@ -132,6 +136,7 @@ def _finish(session: Session, folder: str, manifest: Manifest) -> None:
         for tasks in filter(None, (first, then)):
             costs = [PER_OBJECT * (len(task.put) + len(task.deleted)) for task in tasks]
             session.map(publish_objects, tasks, costs, "{} objects".format)
+    session.note_change(folder)
     session.report.published += sum(not path.startswith(STATE) for path in (*manifest.put, *manifest.deleted))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from chandlery.config import Settings, to_interval_text
 from chandlery.engines import Engine, open_engine
@@ -20,7 +21,7 @@ from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read
 from chandlery.lease import LeaseToken, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
-from chandlery.staging import STAGING
+from chandlery.staging import CHANGED, STAGING
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
 from chandlery.storage import Store
@@ -113,7 +114,13 @@ class Session:
         self._stored = read_lake_file(self.store)
         if self._stored is not None:
             check_named(self._stored, self.store.uri)
-        self.summary = read_summary(self.store) if self._stored is not None else Summary(version=0)
+        self.summary, self.changed = Summary(version=0), ""
+        if self._stored is not None:
+            self.summary, named = self.store.together(
+                lambda: read_summary(self.store), lambda: self.store.get(CHANGED) or b""
+            )
+            self.changed = named.decode(errors="replace")
+        self.check_state()
         self.series: dict[str, SeriesRun] = {}
         stored = self._stored.series if self._stored is not None else []
         for series in stored:
@@ -177,11 +184,27 @@ class Session:
         self._folders += 1
         self.staging = "" if self.token is None else f"{STAGING}{self.token.owner}-{self._folders}/"
 
-    def keep(self, summary: Summary) -> None:
-        """Store the summary for later runs."""
+    def check_state(self) -> None:
+        """Take the summary for lost if it is that of other tables, as one that was restored from an old copy is."""
+        if self.changed and self.summary.version and self.changed not in self.summary.changes:
+            self.summary = Summary(version=0)
+
+    def keep(self, summary: Summary, coming: str = "") -> None:
+        """Store the summary for later runs.
+
+        Args:
+            summary: What there is to know.
+            coming: The change of tables or artefacts that is about to begin.
+        """
         self.guard()
-        write_summary(self.store, summary)
-        self.summary = summary
+        self.summary = replace(summary, changes=[name for name in (self.changed, coming) if name])
+        write_summary(self.store, self.summary)
+
+    def note_change(self, name: str) -> None:
+        """Name a change of tables or artefacts beside them; `keep` has told of it before."""
+        self.guard()
+        self.store.put(CHANGED, name.encode())
+        self.changed = name
 
     def lake_of(self, series: Series | None) -> Lake:
         """Return the lake, opened for a series with the lease of this run."""
@@ -328,10 +351,10 @@ class SeriesRun:
         """The state of the series after the last run."""
         return self.session.summary.series.get(self.name, SeriesSummary())
 
-    def keep(self, summary: SeriesSummary) -> None:
-        """Store the summary of the series for later runs."""
+    def keep(self, summary: SeriesSummary, coming: str = "") -> None:
+        """Store the summary of the series for later runs; takes what `Session.keep` does."""
         held = self.session.summary
-        self.session.keep(msgspec.structs.replace(held, series=held.series | {self.name: summary}))
+        self.session.keep(replace(held, series=held.series | {self.name: summary}), coming)
 
     def list_years(self) -> Years:
         """List the years for which the table of candles has an object, by symbol."""

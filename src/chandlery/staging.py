@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from chandlery.storage import Store
 
-__all__ = ["STAGING", "Target"]
+__all__ = ["CHANGED", "STAGING", "Target"]
 
 STAGING = "_staging/"
+CHANGED = "runs/changed.json"  # names the last change of tables or artefacts: state of others is known by it
 
 
 @dataclass(frozen=True)

@@ -190,5 +190,5 @@ def test_a_plan_after_state_is_lost_says_so(start: Lake) -> None:
     lost_state(start)
     steps = plan(make_settings(start.raw, start.folder)).steps
     assert {step.why for step in steps if step.stage in {"ingest", "forecast"}} == {
-        "state is missing, damaged or of another version"
+        "state is missing, damaged, of another version or older than the tables"
     }

@@ -185,6 +185,8 @@ class Summary(msgspec.Struct, frozen=True):
         naming: Hash of the settings that decide which pair a file belongs to; empty where files have to be compared
             with the ledger.
         stays: Files that those settings would place elsewhere, by source: the pair that they stay with.
+        changes: Names of the changes of tables and artefacts after which it holds: the last one, and the one that was
+            about to begin, if any.
         version: Of this format.
     """
 
@@ -195,6 +197,7 @@ class Summary(msgspec.Struct, frozen=True):
     code: dict[str, str] = {}
     naming: str = ""
     stays: dict[str, str] = {}
+    changes: list[str] = []
     version: int = VERSION
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from chandlery.clean import EPOCH
-from chandlery.state.records import Ingested
+from chandlery.state.records import FileRecord, Ingested
 from chandlery.tasks.past import to_known
 
 __all__ = ["is_accounted", "mend_ledger"]
@@ -12,10 +12,18 @@ HALF_WRITTEN = "a run was killed while it replaced this version: the counts are 
 
 
 def is_accounted(held: Ingested, ledger: pl.DataFrame) -> bool:
-    """Return whether what is remembered is of the same files as the ledger: state of an earlier run may have been restored."""
+    """Return whether what is remembered is of the same versions of files as the ledger.
+
+    State of an earlier run may have been restored. Of a file with a refused version both name that one in other ways.
+    """
     told = [to_known(row) for row in ledger.iter_rows(named=True)]
-    spans = ({(file.source, file.first_ms, file.last_ms) for file in files} for files in (told, held.files))
-    return next(spans) == next(spans)
+    return _list_versions(told) == _list_versions(held.files)
+
+
+def _list_versions(files: list[FileRecord]) -> set[tuple[object, ...]]:
+    return {
+        (file.source, file.first_ms, file.last_ms, None if file.problem else file.modified_ms) for file in files
+    }
 
 
 def mend_ledger(ledger: pl.DataFrame, candles: pl.DataFrame) -> pl.DataFrame:
