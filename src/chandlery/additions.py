@@ -1,8 +1,8 @@
 """Horizons and models that are added to finished forecasts, without computing again what stays as it is.
 
 A horizon within the reach changes no training row, and each horizon is fitted, served and scored by itself: only the
-added one is computed. An added model is fitted alone; all models predict again, since the blend and what is served
-depend on all of them.
+added one is computed. An added model is fitted alone, to rows that are there already where another model has learned
+from samples; all models predict again, since the blend and what is served depend on all of them.
 """
 
 from dataclasses import dataclass

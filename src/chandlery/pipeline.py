@@ -42,7 +42,7 @@ from chandlery.state.records import SeriesSummary, candles_fingerprint, gaps_fin
 from chandlery.survey import survey_source
 from chandlery.tasks.fit import fit_models, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
-from chandlery.tasks.gather import Gathered, gather_symbol
+from chandlery.tasks.gather import Gathered, gather_symbol, is_gathered, recall_gathered
 from chandlery.tasks.market import build_market, forget_market
 from chandlery.tasks.predict import Predicted, predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
@@ -236,9 +236,7 @@ def _compute(run: SeriesRun, resumption: Resumption, gone: frozenset[str], work:
     costs, markets = resumption.costs, [work] if work.rules.references else []
     with run.stage("market", len(work.rules.references), len(markets)):
         run.session.map(build_market, markets, [0.0] * len(markets), str)
-    with run.stage("gather", len(tasks), len(tasks)):
-        gathered = run.session.map(gather_symbol, list(tasks.values()), list(costs.values()), lambda found: found.symbol)
-        forget_buckets(work, gathered)
+    gathered = _gather(run, resumption, work, tasks)
     fits = _fit(run, work, gathered)
     with run.stage("forecast", len(tasks), len(shown)):
         narrow, each = work.narrow(), [costs[symbol] for symbol in shown]
@@ -256,6 +254,21 @@ def _compute(run: SeriesRun, resumption: Resumption, gone: frozenset[str], work:
     forget_market(work)
     if len(shown) == len(tasks):
         _remember(run, resumption, objects)
+
+
+def _gather(
+    run: SeriesRun, resumption: Resumption, work: Work, tasks: dict[str, SymbolTask]
+) -> Sequence[Gathered]:
+    """Gather the rows that models learn from; those that an earlier run has gathered are taken as they are."""
+    if is_gathered(work):
+        with run.stage("gather", len(tasks), 0):
+            pasts = resumption.pasts.items()
+            return [recall_gathered(work, symbol, past.first_day, past.newest_ms) for symbol, past in pasts]
+    with run.stage("gather", len(tasks), len(tasks)):
+        costs = list(resumption.costs.values())
+        gathered = run.session.map(gather_symbol, list(tasks.values()), costs, lambda found: found.symbol)
+        forget_buckets(work, gathered)
+    return gathered
 
 
 def _publish_forecasts(run: SeriesRun, work: Work, done: Sequence[Predicted], gone: frozenset[str]) -> int:

@@ -6,16 +6,19 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hours import LAST_DAY, SETTINGS, Lake, make_settings, start_lake
+from hours import FIRST_DAY, LAST_DAY, SETTINGS, Lake, make_settings, start_lake
 
 from chandlery.errors import SettingsError
 from chandlery.pipeline import plan
 from chandlery.tables import read_table
+from chandlery.tasks.gather import Gathered, gather_symbol, recall_gathered
+from chandlery.tasks.work import SymbolTask, Work
 
 pytestmark = pytest.mark.slow
 
 WIDER = {**SETTINGS, "horizons": ["1h", "2h", "4h"]}
 RICHER = {**SETTINGS, "models": ["linear", "tree"]}
+THREE = {**SETTINGS, "models": ["linear", "tree", "boosted"]}
 BOTH = {**WIDER, "models": ["linear", "tree", "boosted"]}
 OWN = """import numpy as np
 from chandlery import Model, register
@@ -132,6 +135,43 @@ def test_an_addition_to_lost_state_computes_everything(start: Lake, tmp_path: Pa
             file.unlink()
     start.bring(forecast=BOTH)
     assert not start.compare(tmp_path / "new", forecast=BOTH)
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Lake:
+    """A lake whose symbols begin and end at other times, and that has learned from samples."""
+    lake = start_lake(tmp_path, forecast=RICHER)
+    lake.put("LTCUSD", FIRST_DAY + 30, LAST_DAY - 20)
+    lake.put("BTCUSD", LAST_DAY, LAST_DAY + 40)
+    lake.bring()
+    lake.put("XRPUSD", LAST_DAY - 5, LAST_DAY + 45)
+    lake.bring()
+    return lake
+
+
+def test_an_added_model_learns_from_the_samples_that_are_there(
+    silent: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recalled = []
+
+    def recall_and_gather(work: Work, symbol: str, first_day: int, newest_ms: int) -> Gathered:
+        found = recall_gathered(work, symbol, first_day, newest_ms)
+        recalled.append((found, gather_symbol(SymbolTask(work, symbol, first_day))))
+        return found
+
+    monkeypatch.setattr("chandlery.pipeline.recall_gathered", recall_and_gather)
+    report = silent.bring(forecast=THREE)
+    assert [stage.computed for stage in report.stages if stage.name == "gather"] == [0]
+    assert len(recalled) == 4
+    assert all(found == gathered for found, gathered in recalled)
+    assert not silent.compare(tmp_path / "new", forecast=THREE)
+
+
+def test_samples_that_are_lost_are_gathered_again(silent: Lake, tmp_path: Path) -> None:
+    min((silent.state / "gather").glob("*/LTCUSD.state")).unlink()
+    report = silent.bring(forecast=THREE)
+    assert [stage.computed for stage in report.stages if stage.name == "gather"] == [0, 4]
+    assert not silent.compare(tmp_path / "new", forecast=THREE)
 
 
 def test_the_plan_names_what_is_added_and_its_cost(start: Lake) -> None:

@@ -21,7 +21,7 @@ from chandlery.tasks.gate import SymbolGate, open_unseen
 from chandlery.tasks.passes import Passed, SymbolPass
 from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
 
-__all__ = ["SAMPLE_ROWS", "Gathered", "gather_symbol", "targets_of"]
+__all__ = ["SAMPLE_ROWS", "Gathered", "gather_symbol", "is_gathered", "recall_gathered", "targets_of"]
 
 ROWS_PER_MINUTE = 0.25  # neighbouring minutes tell nearly the same: see docs/how_it_works.md for what the others would add
 SAMPLE_ROWS = 10_240  # a symbol and bucket: thinned as they fade, those of a year of six pairs make a pool of about 265,000
@@ -159,6 +159,33 @@ def gather_symbol(task: SymbolTask) -> Gathered:
             work.save(block.day, "gather", symbol, state | {"first": np.array(writer.first)})
     writer.finish()
     return Gathered(symbol, writer.first, writer.last)
+
+
+def is_gathered(work: Work) -> bool:
+    """Return whether the models that are added learn from rows that an earlier run has gathered for others."""
+    if work.added is None or work.added.horizons != work.rules.horizons:
+        return False
+    models = open_models(work.rules.models, work.extensions)
+    held = {model.learns_from for model in models if model.name not in work.added.models}
+    return held.issuperset({"sample"}) and all(
+        model.learns_from == "sample" for model in models if model.name in work.added.models
+    )
+
+
+def recall_gathered(work: Work, symbol: str, first_day: int, newest_ms: int) -> Gathered:
+    """Return what gathering a symbol from its first candle on would, where its buckets are there.
+
+    Args:
+        work: What is computed.
+        symbol: Whose.
+        first_day: The UTC day on which its first candle closes, since 1970.
+        newest_ms: When its newest candle closes.
+    """
+    blocks = [block for block in work.blocks() if block.day > first_day]
+    after = work.rules.grid.steps_of(newest_ms)  # the step after the newest candle
+    newest_save = max(work.span.saves, default=0)
+    last = next((block for block in blocks if block.stop >= after and block.day >= newest_save), blocks[-1])
+    return Gathered(symbol, blocks[0].bucket, last.bucket)
 
 
 class Fresh:
