@@ -118,7 +118,7 @@ def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str,
 def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assigned) -> list[IngestTask]:
     """Return the tasks of a pair, one a series."""
     options, parts = session.options, split_files(source, pair, assigned)
-    elsewhere = frozenset([*assigned.errors, *(raw.source for raw in source.nameless)]) if options.prune else frozenset()
+    refused = frozenset([*assigned.errors, *(raw.source for raw in source.nameless)])
     tasks = []
     for name, files in parts.items():
         run = session.series[name]
@@ -131,11 +131,11 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
             symbol=pair.symbol,
             files=tuple(files),
             code=fingerprint(source.code),
-            prune=options.prune,
+            prune=run.prunes(pair.symbol),
             restate=options.restate,
             reread=source.has_lost(run, pair.symbol),
             unfinished=held is not None and not held.is_whole,
-            unassigned=elsewhere,
+            unassigned=refused if options.prune else frozenset(),
             moved=frozenset(others if options.restate else ()) | source.belonging.left.get(pair, frozenset()),
         )
         tasks.append(task)
@@ -187,7 +187,7 @@ def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, 
         files=unassigned,
         errors={raw.source: error for raw, error in files.items()},
         assigned=frozenset(raw.source for raws in source.files.values() for raw in raws) - names,
-        prune=session.options.prune,
+        prune=session.prunes_all,
         is_partial=bool(session.only),
     )
     (found,) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
@@ -271,13 +271,13 @@ def tell_of_results(session: Session, done: Sequence[IngestResult]) -> None:
     if held_back := sum(result.held_back for result in done):
         found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
         session.tell(f"{found}: the tables keep what was read. Hint: --restate reads such files again")
-    if files := sum(result.vanished[0] for result in done):
-        candles = sum(result.vanished[1] for result in done)
-        found = f"{files:,} file{'s are' if files > 1 else ' is'} gone from the source"
-        if session.options.prune:
-            session.tell(f"{found}: their {candles:,} candles were deleted, as --prune asks")
-        else:
-            session.tell(f"{found}: their {candles:,} candles stay. Hint: --prune deletes them")
+    for is_pruned in (True, False):
+        chosen = [found for found in done if session.series[found.series].prunes(found.symbol) == is_pruned]
+        files, candles = (sum(found.vanished[place] for found in chosen) for place in (0, 1))
+        if files:
+            found = f"{files:,} file{'s are' if files > 1 else ' is'} gone from the source: their {candles:,} candles"
+            ending = "were deleted, as --prune asks" if is_pruned else "stay. Hint: --prune deletes them"
+            session.tell(f"{found} {ending}")
 
 
 def tell_of_references(session: Session) -> None:

@@ -77,11 +77,11 @@ def list_replaced(
 
 
 def list_gone_objects(lake: Lake, symbols: frozenset[str]) -> frozenset[str]:
-    """Return the paths of the forecasts of symbols without candles, and of scores and models if no symbol has any.
+    """Return the paths of the forecasts of all but some symbols, and of scores and models if there are none of these.
 
     Args:
         lake: Where to read.
-        symbols: Those with candles.
+        symbols: Those that stay.
     """
     keys = lake.keys
     tables = ("forecasts",) if symbols else ("forecasts", "scores", "models")

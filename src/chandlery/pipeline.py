@@ -143,7 +143,7 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
             return False
     for run in session.chosen if _forecast in stages else ():
         held = years.get(run.name, {})
-        if not is_forecast(run, held) or (session.options.prune and list_gone(run, held)):
+        if not is_forecast(run, held) or any(run.prunes(symbol) for symbol in list_gone(run, held)):
             return False
     if session.store.list(STAGING):  # a run was killed: its publication is finished or swept under the lease
         return False
@@ -243,7 +243,7 @@ def _compute(run: SeriesRun, resumption: Resumption, gone: frozenset[str], work:
         chosen = [SymbolTask(narrow, symbol, resumption.pasts[symbol].first_day) for symbol in shown]
         done = run.session.map(predict_symbol, chosen, each, lambda found: found.symbol)
     with run.stage("scores", 1, 1):
-        scores = ScoreTask(work, tuple(tasks), frozenset(shown), run.session.options.prune)
+        scores = ScoreTask(work, tuple(tasks), frozenset(shown), run.session.options.prune, run.session.named)
         run.session.map(score_lake, [scores], [0.0], str)
     objects = _publish_forecasts(run, work, done, gone)
     if fits and not objects and not work.span.resumed:
@@ -325,17 +325,19 @@ def _remember(run: SeriesRun, resumption: Resumption, forecasts: int) -> None:
 
 
 def _find_gone(run: SeriesRun, years: dict[str, list[int]]) -> frozenset[str]:
-    """Return the paths to delete for symbols without candles if pruning was requested; otherwise report them."""
-    gone, prune = list_gone(run, years), run.session.options.prune
-    if gone and not prune:
-        found = f"forecasts of {', '.join(gone[:10])} are kept, although the lake has no candles for them"
+    """Return the paths to delete for symbols without candles that are to be pruned; others are reported."""
+    gone = list_gone(run, years)
+    kept = [symbol for symbol in gone if not run.prunes(symbol)]
+    if kept:
+        found = f"forecasts of {', '.join(kept[:10])} are kept, although the lake has no candles for them"
         run.tell(f"{found}. Hint: --prune deletes them")
-    if not gone or not prune:
+    if len(kept) == len(gone):
         return frozenset()
     checkpoints = run.summary.checkpoints if years else {}  # if the same candles return, they are forecast again
-    left = sum(part["symbol"] in years for part in run.list_forecasts())
+    stays = frozenset([*years, *kept])
+    left = sum(part["symbol"] in stays for part in run.list_forecasts())
     run.keep(replace(run.summary, forecast="", forecasts=left, checkpoints=checkpoints))  # scores are renewed
-    return list_gone_objects(run.lake, frozenset(years))
+    return list_gone_objects(run.lake, stays)
 
 
 def _register(session: Session) -> None:

@@ -124,8 +124,7 @@ def _plan_new(series: Series) -> Step:
 
 def _plan_pruning(run: SeriesRun, source: Source) -> list[Step]:
     """Return which forecasts would be taken away: of symbols that have no candles already."""
-    if not run.session.options.prune or not (gone := list_gone(run, source.years.get(run.name, {}))):
-        return []
+    gone = [symbol for symbol in list_gone(run, source.years.get(run.name, {})) if run.prunes(symbol)]
     why = "no candles of it, and --prune"
     return [Step("forecast", symbol, "delete its forecasts", why, "", run.name) for symbol in gone]
 

@@ -149,6 +149,16 @@ class Session:
         return self._stored is not None and self._stored.series != [run.series for run in self.series.values()]
 
     @property
+    def named(self) -> frozenset[str]:
+        """The symbols that the settings name; empty means all."""
+        return frozenset(self.settings.symbols)
+
+    @property
+    def prunes_all(self) -> bool:
+        """Whether what is gone is deleted wherever it belongs."""
+        return self.options.prune and not self.named and not self.settings.chosen_series
+
+    @property
     def chosen(self) -> list["SeriesRun"]:
         """The series to forecast, in the order of `lake.json`: those that the settings name, or all.
 
@@ -355,6 +365,12 @@ class SeriesRun:
         """Store the summary of the series for later runs; takes what `Session.keep` does."""
         held = self.session.summary
         self.session.keep(replace(held, series=held.series | {self.name: summary}), coming)
+
+    def prunes(self, symbol: str) -> bool:
+        """Return whether what is gone of a symbol is deleted: of those that the settings name, or of all."""
+        session = self.session
+        is_named = not session.settings.chosen_series or self.name in session.settings.chosen_series
+        return session.options.prune and is_named and (not session.named or symbol in session.named)
 
     def list_years(self) -> Years:
         """List the years for which the table of candles has an object, by symbol."""

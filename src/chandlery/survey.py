@@ -104,7 +104,7 @@ class Source:
         held, options = run.summary.symbols.get(symbol, SymbolSummary(is_whole=False)), self.session.options
         if not held.is_whole or self.has_lost(run, symbol):
             return True
-        return (options.prune and held.gone) or (options.restate and bool(held.held_back or held.problems))
+        return (held.gone and run.prunes(symbol)) or (options.restate and bool(held.held_back or held.problems))
 
     @cached_property
     def is_nameless_new(self) -> bool:
@@ -116,7 +116,7 @@ class Source:
 
     def is_up_to_date(self) -> bool:
         """Return whether there is nothing to ingest."""
-        has_gone = self.session.options.prune and self.session.summary.unassigned.gone
+        has_gone = self.session.prunes_all and self.session.summary.unassigned.gone
         is_settled = self.belonging.remember(self.session.summary) == self.session.summary
         return is_settled and not self.pending() and not self.is_nameless_new and not has_gone
 

@@ -1,12 +1,13 @@
 """Forecasts of symbols without candles stay until they are pruned."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hours import Lake
+from hours import LAST_DAY, Lake
 from uploads import BTC, ETH, PRUNE, put_back, read
 
-from chandlery.pipeline import forecast, ingest
+from chandlery.pipeline import RunReport, forecast, ingest, run
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
@@ -54,4 +55,25 @@ def test_forecasts_of_a_lake_without_any_candles_stay_until_they_are_pruned(lake
     (lake.raw / "ltcusd_000.csv").unlink()
     del lake.source.files["ltcusd_000.csv"]
     lake.bring(options=PRUNE)
+    assert not lake.compare(tmp_path / "new")
+
+
+@pytest.mark.parametrize("stage", [run, ingest])
+def test_of_the_symbols_that_are_named_alone_something_is_pruned(
+    lake: Lake, tmp_path: Path, stage: Callable[..., RunReport]
+) -> None:
+    later = {name: lake.put(name, LAST_DAY, LAST_DAY + 9) for name in ("BTCUSD", "ETHUSD")}
+    lake.bring()
+    before = {table: read(lake, table, "ETHUSD") for table in ("candles", "ledger")}
+    for name in later.values():
+        lake.source.remove(name)
+    report = lake.bring(stage, PRUNE, symbols=("BTCUSD",))
+    assert any("were deleted" in note for note in report.notes)
+    now = {table: read(lake, table, "ETHUSD") for table in ("candles", "ledger")}
+    assert now["candles"].equals(before["candles"])
+    assert later["ETHUSD"] in now["ledger"]["source"]
+    assert later["BTCUSD"] not in read(lake, "ledger", "BTCUSD")["source"]
+    lake.bring(options=PRUNE)
+    for name in later.values():
+        del lake.source.files[name]
     assert not lake.compare(tmp_path / "new")

@@ -45,12 +45,14 @@ class ScoreTask:
         symbols: All with forecasts, ascending.
         fresh: Those whose forecasts this run has computed.
         prune: Whether scores of symbols without candles are dropped.
+        only: Symbols that may be dropped; empty means all.
     """
 
     work: Work
     symbols: tuple[str, ...]
     fresh: frozenset[str]
     prune: bool
+    only: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return "all symbols"
@@ -75,6 +77,7 @@ def score_lake(task: ScoreTask) -> int:
             raise StateLostError(paths.scores(symbol), work.span.since - 1)
         frames += score_symbol(work, symbol, arrays)
     gone = set(held["symbol"]) - set(task.symbols) if task.prune else set()
+    gone = gone & task.only if task.only else gone
     table = TABLES["scores"]
     scored = join_rows("scores", held.filter(~pl.col("symbol").is_in(task.fresh | gone)), *frames)
     if scored.height:
