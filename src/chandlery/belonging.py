@@ -4,12 +4,14 @@ A file that is in the lake stays where it is when settings change that decide wh
 once. Only a restatement moves it, and so does another version of the code, which reads all files again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.lake import UNNAMED
 from chandlery.session import Session
@@ -20,7 +22,7 @@ from chandlery.state.records import Summary
 from chandlery.storage import Store
 from chandlery.tables import list_partitions, read_partition
 
-__all__ = ["NO_PAIR", "Belonging", "PairName", "find_belonging", "list_exchanges", "name_source"]
+__all__ = ["NO_PAIR", "Belonging", "PairName", "find_belonging", "hash_naming", "list_exchanges", "name_source"]
 
 
 class PairName(NamedTuple):
@@ -59,6 +61,15 @@ class Belonging:
         stays = {source: str(pair) for source, pair in sorted(self.stays.items())}
         return replace(summary, naming=self.naming, stays=stays)
 
+    def settle(self, session: Session) -> "Belonging":
+        """Return it for the lake as it is once the run has added series: they may name the exchange of later files.
+
+        Where files had the only exchange of the lake, and it has another one now, the next run has to ask the ledger.
+        """
+        naming = hash_naming(session.settings, _held_exchanges(session))
+        is_known = self.naming == hash_naming(session.settings, frozenset())
+        return dataclasses.replace(self, naming=naming) if is_known else self
+
 
 def find_belonging(session: Session, store: Store, raws: Sequence[RawFile]) -> Belonging:
     """Return where files belong. Ledgers are read only where something changed that decides it.
@@ -69,7 +80,7 @@ def find_belonging(session: Session, store: Store, raws: Sequence[RawFile]) -> B
         raws: Its files.
     """
     named, nameless = _name_files(session, raws)
-    naming = _hash_naming(session)
+    naming = hash_naming(session.settings, _held_exchanges(session))
     places = {raw.source: pair for raw, pair in named.items()}
     sources = [*places, *(raw.source for raw in nameless)]
     stays = {source: PairName(*pair.split("/")) for source, pair in session.summary.stays.items()}
@@ -116,26 +127,34 @@ def name_source(store: Store) -> str:
 def list_exchanges(session: Session) -> set[str]:
     """Return the exchanges that files of the source may belong to."""
     settings = session.settings.source
-    return {_default_exchange(session), *(layout.exchange for layout in settings.layout if layout.exchange)}
+    return {_default_exchange(session.settings, _held_exchanges(session)), *(layout.exchange for layout in settings.layout if layout.exchange)}
 
 
-def _default_exchange(session: Session) -> str:
-    """Return the exchange of files for which no layout names one."""
-    held = {run.series.exchange for run in session.series.values()}
-    return session.settings.source.exchange or (held.pop() if len(held) == 1 else UNNAMED)
+def hash_naming(settings: Settings, exchanges: Collection[str]) -> str:
+    """Return the hash of what decides where a file belongs.
+
+    Args:
+        settings: The settings.
+        exchanges: Those that the lake has.
+    """
+    layouts = [(layout.files, layout.exchange, layout.symbol) for layout in settings.source.layout]
+    return fingerprint(_default_exchange(settings, exchanges), layouts)
 
 
-def _hash_naming(session: Session) -> str:
-    """Return the hash of the settings that decide where a file belongs."""
-    layouts = [(layout.files, layout.exchange, layout.symbol) for layout in session.settings.source.layout]
-    return fingerprint(_default_exchange(session), layouts)
+def _default_exchange(settings: Settings, exchanges: Collection[str]) -> str:
+    """Return the exchange of files for which no layout names one: of a lake with one exchange, that one."""
+    return settings.source.exchange or (next(iter(exchanges)) if len(exchanges) == 1 else UNNAMED)
+
+
+def _held_exchanges(session: Session) -> frozenset[str]:
+    return frozenset(run.series.exchange for run in session.series.values())
 
 
 def _name_files(
     session: Session, raws: Iterable[RawFile]
 ) -> tuple[dict[RawFile, PairName], dict[RawFile, SourceError]]:
     """Return exchange and symbol of each file by its path and the settings, and the errors of those without."""
-    settings, default = session.settings.source, _default_exchange(session)
+    settings, default = session.settings.source, _default_exchange(session.settings, _held_exchanges(session))
     named: dict[RawFile, PairName] = {}
     nameless: dict[RawFile, SourceError] = {}
     for raw in raws:

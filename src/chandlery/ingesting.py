@@ -220,7 +220,7 @@ def complete(
     if nameless or str(NO_PAIR) in summary.pairs:
         pairs[str(NO_PAIR)] = Pair(source.fingerprint(nameless))
     return replace(
-        source.belonging.remember(summary),
+        source.belonging.settle(session).remember(summary),
         series=put_symbols(summary.series, found),
         pairs=dict(sorted((summary.pairs | pairs).items())),
         unassigned=refused,

@@ -18,9 +18,10 @@ import msgspec
 import polars as pl
 from msgspec.structs import replace
 
+from chandlery.belonging import hash_naming
 from chandlery.config import Settings
 from chandlery.errors import SettingsError
-from chandlery.lake import UNASSIGNED, UNNAMED, LakeFile, find_lake_file, write_lake_file
+from chandlery.lake import UNASSIGNED, UNNAMED, LakeFile, Series, find_lake_file, write_lake_file
 from chandlery.lease import LeaseToken, check_lease, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import TABLES
@@ -83,8 +84,8 @@ def name_exchange(settings: Settings, name: str, watch: Watch) -> Named:
         renaming = Renaming(store, token, name, watch)
         renaming.write(replace(file, naming=name))
         objects = renaming.move_all()
-        renaming.write_summary()
         series = [replace(each, exchange=name) if each.exchange == UNNAMED else each for each in file.series]
+        renaming.write_summary(_find_naming(settings, file, series))
         renaming.write(LakeFile(file.format, series))
     names = [each.name for each in series if each.exchange == name]
     seconds = round(time.perf_counter() - began, 3)
@@ -114,6 +115,15 @@ def check_name(store: Store, file: LakeFile, name: str) -> None:
         found = f"a run on {store.uri} was ended while it published"
         hint = "`chandlery run`, with the settings of that run, finishes it; then give the name"
         raise SettingsError(found, "a lake whose last run has ended well", hint)
+
+
+def _find_naming(settings: Settings, file: LakeFile, series: list[Series]) -> dict[str, str]:
+    """Return what decides where files belong once a lake has one exchange: its name, by what did so before.
+
+    Of several exchanges, the settings still say what they said: the next run has to ask the ledger where files are.
+    """
+    before, now = ({each.exchange for each in found} for found in (file.series, series))
+    return {hash_naming(settings, before): hash_naming(settings, now)} if len(now) == 1 else {}
 
 
 def describe_settings(file: LakeFile, name: str) -> list[str]:
@@ -192,12 +202,18 @@ class Renaming:
         named = pl.when(pl.col("artefact").str.starts_with(before)).then(now + moved).otherwise("artefact")
         return encode([rows.with_columns(artefact=named)]) or content
 
-    def write_summary(self) -> None:
-        """Put the summary of the last run with the names that series and pairs have now."""
+    def write_summary(self, naming: dict[str, str]) -> None:
+        """Put the summary of the last run with the names that series and pairs have now.
+
+        Args:
+            naming: By the hash of what decided where files belong, that of what does now; others are not known.
+        """
         summary = read_summary(self.store)
         if summary.version:
             check_lease(self.store, self.token)
-            write_summary(self.store, self._rename_summary(summary))
+            naming = {**naming, **{known: known for known in naming.values()}}  # of one that was killed after this
+            renamed = self._rename_summary(summary)
+            write_summary(self.store, replace(renamed, naming=naming.get(summary.naming, "")))
 
     def _rename_summary(self, summary: Summary) -> Summary:
         def named(key: str) -> str:
@@ -206,5 +222,4 @@ class Renaming:
         series = {named(key): held for key, held in summary.series.items()}
         pairs = {named(key): held for key, held in summary.pairs.items()}
         stays = {source: named(key) for source, key in summary.stays.items()}
-        # The settings still say what they said: the next run has to ask the ledger where files are.
-        return replace(summary, series=series, pairs=dict(sorted(pairs.items())), naming="", stays=stays)
+        return replace(summary, series=series, pairs=dict(sorted(pairs.items())), stays=stays)
