@@ -28,6 +28,9 @@ from chandlery.spelling import (
 )
 
 __all__ = [
+    "FLAGS",
+    "SHARED",
+    "ForecastSettings",
     "Settings",
     "load_settings",
     "normalise_series",
@@ -39,6 +42,7 @@ __all__ = [
     "to_minutes_text",
 ]
 
+SHARED, SECTION, FLAGS = "[forecast]", "[[series]]", "the command line:"  # where settings of a series are given
 SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
 
 
@@ -189,7 +193,8 @@ class Settings(BaseSettings):
     """All settings of a run, checked and frozen.
 
     Raises:
-        SettingsError: By `load_settings`; a direct construction raises pydantic's own ValidationError.
+        SettingsError: By `load_settings`; a direct construction raises pydantic's own ValidationError where a single
+            setting is wrong.
     """
 
     model_config = SettingsConfigDict(env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True)
@@ -202,19 +207,53 @@ class Settings(BaseSettings):
     submit: SubmitSettings = SubmitSettings()
     series: list[SeriesSettings] = Field([], description="settings of single series, which take the place of those in [forecast]")
     chosen_series: list[SeriesName] = Field([], description="limits what is forecast and read to series, as in kraken/1m")
+    chosen_forecast: ForecastSettings = Field(
+        ForecastSettings(),
+        description="what flags say of `chosen_series`, in place of [[series]] and [forecast]; files have no such section",
+    )
     symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
 
-    def forecast_of(self, series: str) -> ForecastSettings:
-        """Return what is set for a series, by name: in its own section, otherwise in [forecast].
+    @pydantic.model_validator(mode="after")
+    def _check_sections(self) -> "Settings":
+        """Check that each series has one section, whose horizons are multiples of its interval.
 
-        Whether a setting is given, as `model_fields_set` says, holds for both together.
+        Raises:
+            SettingsError: There are two sections for a series, or a horizon of a section is no multiple.
         """
-        given = {name: getattr(self.forecast, name) for name in self.forecast.model_fields_set}
+        names = [section.name for section in self.series]
+        if twice := [name for name in names if names.count(name) > 1]:
+            hint = "put all settings of the series into one section"
+            raise SettingsError(f"{names.count(twice[0])} [[series]] sections for {twice[0]}", "one for a series", hint)
         for section in self.series:
-            if section.name == series:
-                own = section.model_fields_set - {"exchange", "interval"}
-                given |= {name: getattr(section, name) for name in own}
+            seconds = parse_interval(section.interval)
+            for text in section.horizons:
+                if parse_minutes(text) * 60 % seconds:
+                    found = f"horizon {text} in the [[series]] section of {section.name}"
+                    expected = f"whole minutes and a multiple of the interval, {to_interval_text(seconds)}"
+                    nearest = to_minutes_text(round_up_minutes(parse_minutes(text), seconds))
+                    raise SettingsError(found, expected, f"set {nearest}, for example, or leave it out")
+        return self
+
+    def forecast_of(self, series: str) -> ForecastSettings:
+        """Return what is set for a series, by name: by flags, in its own section, otherwise in [forecast].
+
+        Whether a setting is given, as `model_fields_set` says, holds for all of them together.
+        """
+        layers = self._layers_of(series)
+        names = ForecastSettings.model_fields
+        given = {name: getattr(layer, name) for _, layer in layers for name in names if name in layer.model_fields_set}
         return ForecastSettings(**given)
+
+    def origin_of(self, series: str, name: str) -> str:
+        """Return in words which of its places gives a setting of a series; empty where none does."""
+        found = [origin for origin, layer in self._layers_of(series) if name in layer.model_fields_set]
+        return found[-1] if found else ""
+
+    def _layers_of(self, series: str) -> list[tuple[str, ForecastSettings]]:
+        """Return the places that speak of a series, each above the one before it."""
+        own = [(SECTION, section) for section in self.series if section.name == series]
+        flags = [(FLAGS, self.chosen_forecast)] if series in self.chosen_series else []
+        return [(SHARED, self.forecast), *own, *flags]
 
     @classmethod
     def settings_customise_sources(
@@ -236,6 +275,8 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     Args:
         config: A TOML file; without it `chandlery.toml` in the working directory, where there is one.
         flags: What the command line says, nested by section; these win over the environment, which wins over the file.
+            What a layer says of [forecast] also wins over [[series]] sections of the layers below it. With
+            `chosen_series`, flags of [forecast] speak of these series alone.
 
     Raises:
         SettingsError: The file is missing or no TOML, or a setting is unknown or wrong; every fault is listed.
@@ -245,8 +286,8 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
         raise SettingsError(f"the environment: {error}", "a section and a setting, joined by two underscores; lists and tables as JSON", 'write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
-    for layer in (environment, flags or {}):
-        values = _overlay(values, layer)
+    values = _put_above(values, environment)
+    values = _put_above(values, _limit_flags(values, flags or {}))
     try:
         return Settings(**values)
     except pydantic.ValidationError as error:
@@ -267,10 +308,33 @@ def _read_toml(config: Path | None) -> dict[str, Any]:
 
 def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Return settings whose extensions are named from where the file stands."""
-    match values.get("forecast"):
-        case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
-            values["forecast"]["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
+    sections = values.get("series")
+    for section in [values.get("forecast"), *(sections if isinstance(sections, list) else [])]:
+        match section:
+            case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
+                section["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
     return values
+
+
+def _limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return flags of which those of [forecast] speak of the chosen series alone, where some are chosen."""
+    is_limited = bool(flags.get("chosen_series") or below.get("chosen_series")) and "series" not in flags
+    if not is_limited or not flags.get("forecast"):
+        return flags
+    return {("chosen_forecast" if name == "forecast" else name): value for name, value in flags.items()}
+
+
+def _put_above(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer of settings with another above it; what that says of [forecast] holds for all series."""
+    merged, said, sections = _overlay(below, above), above.get("forecast"), below.get("series")
+    if "series" not in above and isinstance(said, Mapping) and isinstance(sections, list):
+        merged["series"] = [
+            {name: value for name, value in section.items() if name not in said}
+            if isinstance(section, Mapping)
+            else section
+            for section in sections
+        ]
+    return merged
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
