@@ -152,8 +152,9 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
     # A missing source raises here, before anything is written.
     source = _survey(session) if _ingest in stages else None
     is_ingested = source is None or source.is_up_to_date()
-    if is_ingested:
-        session.check_given()  # no file founds another series: before anything is written
+    if is_ingested or (session.options.restate and session.is_restated):
+        # Before `lake.json` is written. Where new files may found series, `Session.found` checks it.
+        session.check_given()
     if session.is_new or session.is_restated or not is_ingested:
         return False
     years = source.years if source else session.list_years()

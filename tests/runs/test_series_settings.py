@@ -110,6 +110,20 @@ def test_a_layer_wins_over_the_sections_below_it(tmp_path: Path, monkeypatch: py
     assert limited.origin_of("kraken/60m", "horizons") == "the command line:"
 
 
+def test_a_submitted_job_knows_what_flags_say_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver takes all settings from its environment."""
+    config = write_config(tmp_path, forecast="seed = 2", sections=OWN.format("kraken", "1h", '["2h"]'))
+    given = load_settings(config, {"forecast": {"horizons": ["4h"]}, "chosen_series": ["kraken/1h", "kraken/4h"]})
+    for name, values in given.model_dump(mode="json", exclude_unset=True, exclude={"submit"}).items():
+        monkeypatch.setenv(f"CHANDLERY_{name.upper()}", json.dumps(values))
+    monkeypatch.chdir(tmp_path / "..")
+    found = load_settings()
+    assert found.chosen_series == ["kraken/60m", "kraken/240m"]
+    for series in ("kraken/60m", "kraken/240m", "bybit/60m"):
+        assert found.forecast_of(series) == given.forecast_of(series)
+        assert found.origin_of(series, "horizons") == given.origin_of(series, "horizons")
+
+
 @pytest.mark.slow
 def test_a_section_that_flags_add_to_is_added_to(held: Path) -> None:
     """Flags win over the section, as they do over [forecast]."""
@@ -174,6 +188,17 @@ def test_a_new_lake_refuses_a_horizon_that_fits_no_file(files: Path) -> None:
     for command in ("plan", "run"):
         assert "horizon 20m with candles of 15m, 240m" in str(fail(config, command, "--horizon", "20m"))
     assert not (files / "lake" / "lake.json").exists()
+
+
+@pytest.mark.slow
+def test_a_restatement_to_a_horizon_that_fits_nothing_stores_nothing(held: Path, tmp_path: Path) -> None:
+    """Also while new files wait, of which some may found series."""
+    shutil.copytree(held / "lake", tmp_path / "lake")
+    shutil.copytree(held / "raw", tmp_path / "raw")  # copied files are new versions
+    before = horizons_of(tmp_path / "lake")
+    words = ("--horizon", "1h", "--horizon", "25m", "--restate")
+    assert "horizon 25m with" in str(fail(write_config(tmp_path), "run", *words))
+    assert horizons_of(tmp_path / "lake") == before
 
 
 @pytest.mark.slow
