@@ -14,11 +14,13 @@ from chandlery.config import Settings
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.extents import measure_table
+from chandlery.founding import join_minutes
 from chandlery.grid import Grid
 from chandlery.lake import check_named, list_series, read_lake_file
 from chandlery.listing import list_source, split_source
 from chandlery.models import model_names
 from chandlery.storage import Entry, Store
+from chandlery.unmatched import name_unmatched_layouts, name_unmatched_sections
 
 __all__ = ["Probe", "check"]
 
@@ -76,7 +78,10 @@ def _list(settings: Settings, find_files: FindFiles) -> str:
         raise SettingsError(f"no files at {settings.source.uri}", "CSV or JSON files of candles", "check --source or [source] uri")
     with store.open(entries[0].path) as file:
         file.read(1)
-    return f"{len(entries):,} files, {sum(entry.size_bytes for entry in entries) / 1e6:,.1f} MB"
+    paths = [entry.path for entry in entries]
+    has_archives = any(path.lower().endswith(".zip") for path in paths)  # layouts may hold for members: not opened here
+    notes = [] if has_archives else name_unmatched_layouts(settings.source, paths)
+    return "; ".join([f"{len(entries):,} files, {sum(entry.size_bytes for entry in entries) / 1e6:,.1f} MB", *notes])
 
 
 def _work(settings: Settings, find_files: FindFiles) -> str:
@@ -133,8 +138,11 @@ def _read(settings: Settings) -> str:
     if file is None:
         return "empty"
     check_named(file, store.uri)
-    told = [f"{each.name}: horizons {each.horizons}, models {', '.join(each.models)}" for each in list_series(file)]
-    return "; ".join(told) or "no series yet: every file was refused"
+    told = [
+        f"{each.name}: horizons {join_minutes(each.horizons)}, models {', '.join(each.models)}"
+        for each in list_series(file)
+    ] or ["no series yet: every file was refused"]
+    return "; ".join(told + name_unmatched_sections(settings, [series.name for series in file.series]))
 
 
 def _find_newest(settings: Settings, until: dt.date) -> str:

@@ -31,6 +31,19 @@ app = typer.Typer(
 )
 
 SERIES_HELP = "Only this exchange and interval, as in kraken/1m; repeatable. Without it, all series of the lake."
+FORECAST_SERIES_HELP = (
+    "Forecast this exchange and interval alone, as in kraken/1m; repeatable. Without it, all series. `run` reads the files "
+    "of all series either way. --horizon, --model and --restate then speak of this series alone: the others keep what the "
+    "lake has."
+)
+HORIZON_HELP = (
+    "How far ahead, as in 30m; repeatable. It wins over the settings file. An existing lake adds a horizon within its reach "
+    "if its own horizons are named as well; other changes need --restate."
+)
+MODEL_HELP = (
+    "A model; repeatable. It wins over the settings file. An existing lake adds models that are named after its own; other "
+    "changes need --restate."
+)
 ONE_SERIES_HELP = "Of this exchange and interval, as in kraken/1m. Without it, of the series with the most candles."
 COMPARED_HELP = "Of this exchange and interval, as in kraken/1m; needed where the lake has several series."
 EXPLAINED_HELP = "In any spelling: LTCUSD, ltc/usd. UNKNOWN stands for refused files that belong to no series."
@@ -42,9 +55,10 @@ Source = Annotated[str | None, typer.Option("--source", help="Raw files: a file,
 LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake; s3://, gs://, az:// or a path.")]
 Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; the pool and the market stay whole.")]
 SeriesNames = Annotated[list[str] | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=SERIES_HELP)]
+ForecastSeries = Annotated[list[str] | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=FORECAST_SERIES_HELP)]
 OneSeries = Annotated[str | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=ONE_SERIES_HELP)]
-Horizons = Annotated[list[str] | None, typer.Option("--horizon", help="How far ahead, for a new lake or with --restate; repeatable.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="A model, for a new lake or with --restate; repeatable.")]
+Horizons = Annotated[list[str] | None, typer.Option("--horizon", help=HORIZON_HELP)]
+Models = Annotated[list[str] | None, typer.Option("--model", help=MODEL_HELP)]
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Drop the candles of files that are gone, and the forecasts of symbols without candles.")]
@@ -92,7 +106,7 @@ def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_js
 @app.command()
 def run(
     config: Config = None, source: Source = None, lake: LakeUri = None, symbol: Symbols = None,
-    series: SeriesNames = None, horizon: Horizons = None, model: Models = None,
+    series: ForecastSeries = None, horizon: Horizons = None, model: Models = None,
     engine: Engine = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Bring the lake up to date: ingest, then forecast.
@@ -121,7 +135,7 @@ def ingest(
 
 @app.command()
 def forecast(
-    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, series: SeriesNames = None,
+    config: Config = None, lake: LakeUri = None, symbol: Symbols = None, series: ForecastSeries = None,
     horizon: Horizons = None, model: Models = None,
     engine: Engine = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
@@ -138,7 +152,7 @@ def forecast(
 
 @app.command()
 def plan(
-    config: Config = None, source: Source = None, lake: LakeUri = None, series: SeriesNames = None,
+    config: Config = None, source: Source = None, lake: LakeUri = None, series: ForecastSeries = None,
     horizon: Horizons = None, model: Models = None, prune: Prune = False, restate: Restate = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Say what a run would read, compute and write, and why; nothing is done.
@@ -319,7 +333,7 @@ def parity(
 @app.command()
 def submit(
     command: Annotated[str, typer.Argument(help="run, ingest, forecast, check or report.")],
-    config: Config = None, source: Source = None, lake: LakeUri = None, series: SeriesNames = None,
+    config: Config = None, source: Source = None, lake: LakeUri = None, series: ForecastSeries = None,
     horizon: Horizons = None, model: Models = None, wait: Wait = False, prune: Prune = False, restate: Restate = False, until: Until = None,
     output: Annotated[str | None, typer.Option(help="The page of a report: an object, as in s3://bucket/report.html; reports/report.html in the lake, where none is named.")] = None, json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip

@@ -4,11 +4,10 @@ The environment's names are `CHANDLERY_` + section + `__` + setting, as in
 `CHANDLERY_LAKE__URI`. Credentials are no settings: they come from the cloud SDK's own chain.
 """
 
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,8 +17,20 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chandlery.errors import SettingsError
+from chandlery.spelling import (
+    normalise_series,
+    normalise_symbol,
+    parse_interval,
+    parse_minutes,
+    round_up_minutes,
+    to_interval_text,
+    to_minutes_text,
+)
 
 __all__ = [
+    "FLAGS",
+    "SHARED",
+    "ForecastSettings",
     "Settings",
     "load_settings",
     "normalise_series",
@@ -31,119 +42,8 @@ __all__ = [
     "to_minutes_text",
 ]
 
-UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files whose symbol or interval is not known
-LONGEST = 3660 * 1440
-MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
-MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
+SHARED, SECTION, FLAGS = "[forecast]", "[[series]]", "the command line:"  # where settings of a series are given
 SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
-
-
-@cache
-def parse_minutes(text: str) -> int:
-    """Return the minutes that a duration such as `30m`, `2h` or `180d` means.
-
-    Raises:
-        SettingsError: The text is no whole number of at least one, followed by m, h, d or w, or it means months.
-
-    Example:
-        >>> parse_minutes("2h")
-        120
-    """
-    if MONTHS.fullmatch(text):
-        found = f"duration {text!r}: months differ in length, and are not supported"
-        hint = "write m for minutes; write 4w or 30d for about a month"
-        raise SettingsError(found, "minutes, hours, days or weeks", hint)
-    match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
-    minutes = int(match[1]) * MINUTES[match[2]] if match else 0
-    if not 0 < minutes <= LONGEST:
-        raise SettingsError(f"duration {text!r}", "a number and m, h, d or w, of ten years at most", "write 30m, 2h or 180d")
-    return minutes
-
-
-def to_minutes_text(minutes: int) -> str:
-    """Return minutes in the form used for intervals: always in minutes, so that one length has one name.
-
-    Example:
-        >>> to_minutes_text(60)
-        '60m'
-    """
-    return f"{minutes}m"
-
-
-@cache
-def parse_interval(text: str) -> int:
-    """Return the seconds that the length of a candle means: as `parse_minutes`, and seconds as in `15s`.
-
-    Raises:
-        SettingsError: The text is no such length.
-
-    Example:
-        >>> parse_interval("15s"), parse_interval("30m")
-        (15, 1800)
-    """
-    match = re.fullmatch(r"\s*([1-9]\d{0,5})\s*(s|sec)\s*", text)
-    return int(match[1]) if match else 60 * parse_minutes(text)
-
-
-def to_interval_text(seconds: int) -> str:
-    """Return the length of a candle in the form that the lake uses: in minutes, where it is whole minutes.
-
-    Example:
-        >>> to_interval_text(15), to_interval_text(3600)
-        ('15s', '60m')
-    """
-    return f"{seconds}s" if seconds % 60 else to_minutes_text(seconds // 60)
-
-
-def round_up_minutes(minutes: int, interval_seconds: int) -> int:
-    """Return the smallest number of minutes that is a multiple of an interval and not less than `minutes`.
-
-    Example:
-        >>> [round_up_minutes(30, seconds) for seconds in (7, 45, 60, 420, 604_800)]
-        [35, 30, 30, 35, 10080]
-    """
-    unit = math.lcm(interval_seconds, 60) // 60
-    return -(-minutes // unit) * unit
-
-
-def normalise_symbol(text: str) -> str:
-    """Return a symbol as the lake writes it: upper-case A–Z0–9, without separators or Bitfinex's `t`.
-
-    Raises:
-        SettingsError: Nothing is left, or something other than letters, digits and `/:-_.` was met.
-
-    Example:
-        >>> [normalise_symbol(text) for text in ("ltc/usd", "tLTCUSD", "dusk:usd")]
-        ['LTCUSD', 'LTCUSD', 'DUSKUSD']
-    """
-    bare = re.sub(r"[/:\-_.\s]", "", text)
-    if re.fullmatch(r"t[A-Z0-9]{5,}", bare):
-        bare = bare[1:]
-    if not re.fullmatch(r"[A-Za-z0-9]+", bare):
-        raise SettingsError(f"symbol {text!r}", "letters and digits", "write it as LTCUSD or ltc/usd")
-    return bare.upper()
-
-
-def normalise_series(text: str) -> str:
-    """Return the name of a series as the lake writes it: exchange and interval, as in kraken/60m.
-
-    Raises:
-        SettingsError: The text is no exchange and interval with a slash between.
-
-    Example:
-        >>> normalise_series("kraken/1h"), normalise_series("unknown/unknown")
-        ('kraken/60m', 'unknown/unknown')
-    """
-    exchange, _, interval = (part.strip() for part in text.partition("/"))
-    expected, hint = "an exchange and an interval, as in kraken/1m", "`chandlery tables` lists the series of a lake"
-    if not re.fullmatch(r"[\w.-]+", exchange) or not interval:
-        raise SettingsError(f"series {text!r}", expected, hint)
-    if f"{exchange}/{interval}" == UNASSIGNED_NAME:
-        return UNASSIGNED_NAME
-    try:
-        return f"{exchange.lower()}/{to_interval_text(parse_interval(interval))}"
-    except SettingsError as error:
-        raise SettingsError(f"series {text!r}: {error.found}", expected, hint) from None
 
 
 def _checked(parse: Callable[[str], object], text: str) -> str:
@@ -293,7 +193,8 @@ class Settings(BaseSettings):
     """All settings of a run, checked and frozen.
 
     Raises:
-        SettingsError: By `load_settings`; a direct construction raises pydantic's own ValidationError.
+        SettingsError: By `load_settings`; a direct construction raises pydantic's own ValidationError where a single
+            setting is wrong.
     """
 
     model_config = SettingsConfigDict(env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True)
@@ -306,19 +207,53 @@ class Settings(BaseSettings):
     submit: SubmitSettings = SubmitSettings()
     series: list[SeriesSettings] = Field([], description="settings of single series, which take the place of those in [forecast]")
     chosen_series: list[SeriesName] = Field([], description="limits what is forecast and read to series, as in kraken/1m")
+    chosen_forecast: ForecastSettings = Field(
+        ForecastSettings(),
+        description="what flags say of `chosen_series`, in place of [[series]] and [forecast]; files have no such section",
+    )
     symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
 
-    def forecast_of(self, series: str) -> ForecastSettings:
-        """Return what is set for a series, by name: in its own section, otherwise in [forecast].
+    @pydantic.model_validator(mode="after")
+    def _check_sections(self) -> "Settings":
+        """Check that each series has one section, whose horizons are multiples of its interval.
 
-        Whether a setting is given, as `model_fields_set` says, holds for both together.
+        Raises:
+            SettingsError: There are two sections for a series, or a horizon of a section is no multiple.
         """
-        given = {name: getattr(self.forecast, name) for name in self.forecast.model_fields_set}
+        names = [section.name for section in self.series]
+        if twice := [name for name in names if names.count(name) > 1]:
+            hint = "put all settings of the series into one section"
+            raise SettingsError(f"{names.count(twice[0])} [[series]] sections for {twice[0]}", "one for a series", hint)
         for section in self.series:
-            if section.name == series:
-                own = section.model_fields_set - {"exchange", "interval"}
-                given |= {name: getattr(section, name) for name in own}
+            seconds = parse_interval(section.interval)
+            for text in section.horizons:
+                if parse_minutes(text) * 60 % seconds:
+                    found = f"horizon {text} in the [[series]] section of {section.name}"
+                    expected = f"whole minutes and a multiple of the interval, {to_interval_text(seconds)}"
+                    nearest = to_minutes_text(round_up_minutes(parse_minutes(text), seconds))
+                    raise SettingsError(found, expected, f"set {nearest}, for example, or leave it out")
+        return self
+
+    def forecast_of(self, series: str) -> ForecastSettings:
+        """Return what is set for a series, by name: by flags, in its own section, otherwise in [forecast].
+
+        Whether a setting is given, as `model_fields_set` says, holds for all of them together.
+        """
+        layers = self._layers_of(series)
+        names = ForecastSettings.model_fields
+        given = {name: getattr(layer, name) for _, layer in layers for name in names if name in layer.model_fields_set}
         return ForecastSettings(**given)
+
+    def origin_of(self, series: str, name: str) -> str:
+        """Return in words which of its places gives a setting of a series; empty where none does."""
+        found = [origin for origin, layer in self._layers_of(series) if name in layer.model_fields_set]
+        return found[-1] if found else ""
+
+    def _layers_of(self, series: str) -> list[tuple[str, ForecastSettings]]:
+        """Return the places that speak of a series, each above the one before it."""
+        own = [(SECTION, section) for section in self.series if section.name == series]
+        flags = [(FLAGS, self.chosen_forecast)] if series in self.chosen_series else []
+        return [(SHARED, self.forecast), *own, *flags]
 
     @classmethod
     def settings_customise_sources(
@@ -340,6 +275,8 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     Args:
         config: A TOML file; without it `chandlery.toml` in the working directory, where there is one.
         flags: What the command line says, nested by section; these win over the environment, which wins over the file.
+            What a layer says of [forecast] also wins over [[series]] sections of the layers below it. With
+            `chosen_series`, flags of [forecast] speak of these series alone.
 
     Raises:
         SettingsError: The file is missing or no TOML, or a setting is unknown or wrong; every fault is listed.
@@ -349,8 +286,8 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
         raise SettingsError(f"the environment: {error}", "a section and a setting, joined by two underscores; lists and tables as JSON", 'write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
-    for layer in (environment, flags or {}):
-        values = _overlay(values, layer)
+    values = _put_above(values, environment)
+    values = _put_above(values, _limit_flags(values, flags or {}))
     try:
         return Settings(**values)
     except pydantic.ValidationError as error:
@@ -371,10 +308,33 @@ def _read_toml(config: Path | None) -> dict[str, Any]:
 
 def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Return settings whose extensions are named from where the file stands."""
-    match values.get("forecast"):
-        case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
-            values["forecast"]["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
+    sections = values.get("series")
+    for section in [values.get("forecast"), *(sections if isinstance(sections, list) else [])]:
+        match section:
+            case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
+                section["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
     return values
+
+
+def _limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return flags of which those of [forecast] speak of the chosen series alone, where some are chosen."""
+    is_limited = bool(flags.get("chosen_series") or below.get("chosen_series")) and "series" not in flags
+    if not is_limited or not flags.get("forecast"):
+        return flags
+    return {("chosen_forecast" if name == "forecast" else name): value for name, value in flags.items()}
+
+
+def _put_above(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer of settings with another above it; what that says of [forecast] holds for all series."""
+    merged, said, sections = _overlay(below, above), above.get("forecast"), below.get("series")
+    if "series" not in above and isinstance(said, Mapping) and isinstance(sections, list):
+        merged["series"] = [
+            {name: value for name, value in section.items() if name not in said}
+            if isinstance(section, Mapping)
+            else section
+            for section in sections
+        ]
+    return merged
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

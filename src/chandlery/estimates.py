@@ -5,7 +5,7 @@ from chandlery.lake import Series
 from chandlery.state.records import SeriesSummary
 from chandlery.storage import Store
 
-__all__ = ["describe_whole", "far_seconds", "forecast_seconds", "raw_seconds", "seconds_per_day"]
+__all__ = ["describe_seconds", "describe_whole", "far_seconds", "forecast_seconds", "raw_seconds", "seconds_per_day"]
 
 PER_MEGABYTE = 0.02  # of raw text
 PER_MILLION = (0.5, 1.0)  # of the forecast stage, for a million candles: once, and for each horizon
@@ -36,9 +36,20 @@ def forecast_seconds(file: Series, candles: float) -> float:
     return candles / 1e6 * sum(once + len(file.horizons) * each for once, each in costs)
 
 
+def describe_seconds(seconds: float) -> str:
+    """Return a cost in words.
+
+    Example:
+        >>> describe_seconds(0.04), describe_seconds(1.26), describe_seconds(4321.0)
+        ('less than 1 CPU-s', 'about 1 CPU-s', 'about 4,321 CPU-s')
+    """
+    return f"about {seconds:,.0f} CPU-s" if seconds >= 1 else "less than 1 CPU-s"
+
+
 def describe_whole(file: Series, summary: SeriesSummary) -> str:
     """Return in words what it costs to compute all forecasts of a lake again."""
     spans = [(held.first_day, held.newest_ms) for held in summary.symbols.values() if held.first_day is not None]
     days = sum(newest_ms // DAY_MS - first_day + 1 for first_day, newest_ms in spans)
     seconds = forecast_seconds(file, days * DAY_SECONDS / file.grid.seconds)
-    return f"all forecasts, scores and models are computed again, {days:,} days of candles, about {seconds:,.0f} CPU-s"
+    cost = f"{days:,} days of candles, {describe_seconds(seconds)}"
+    return f"all forecasts, scores and models are computed again, {cost}"

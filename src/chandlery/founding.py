@@ -1,30 +1,33 @@
 """The settings that decide results: set by a lake's first run, kept by every later one, changed only by `--restate`."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from chandlery.config import (
-    ForecastSettings,
-    Settings,
-    parse_interval,
-    parse_minutes,
-    round_up_minutes,
-    to_interval_text,
-    to_minutes_text,
-)
+from chandlery.config import FLAGS, SHARED, ForecastSettings, Settings
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension
 from chandlery.grid import Grid
 from chandlery.lake import UNNAMED, Extension, Series
 from chandlery.models import model_names
 from chandlery.references import choose_references
+from chandlery.spelling import parse_minutes, round_up_minutes, to_interval_text, to_minutes_text
 from chandlery.tasks.work import Rules
 
-__all__ = ["Founded", "check_exchange", "make_rules", "propose", "read_settings", "reconcile"]
+__all__ = [
+    "Founded",
+    "check_exchange",
+    "check_horizons",
+    "join_minutes",
+    "make_rules",
+    "propose",
+    "read_settings",
+    "reconcile",
+]
 
 DEFAULT_HORIZON = 30  # minutes, or the next multiple of the interval
 LEAST_REACH = 60  # likewise
@@ -56,21 +59,23 @@ def propose(settings: Settings, exchange: str, grid: Grid, symbols: Iterable[str
         exchange: The exchange.
         grid: When its candles open.
         symbols: Those that the series begins with.
-        is_only: Whether the lake has no other series; see `read_settings`.
+        is_only: Whether the lake has no other series that horizons of [forecast] may be meant for.
 
     Raises:
         SettingsError: A horizon is no multiple of the interval, or a model is not known.
     """
     interval = to_interval_text(grid.seconds)
-    forecast = settings.forecast_of(f"{exchange}/{interval}")
-    wanted = read_settings(forecast, grid, is_only=is_only)
-    wanted["horizons"] = wanted["horizons"] or [round_up_minutes(DEFAULT_HORIZON, grid.seconds)]
+    name = f"{exchange}/{interval}"
+    if is_only:
+        check_horizons(settings, {name: grid})
+    forecast = settings.forecast_of(name)
+    wanted = read_settings(forecast)
+    wanted["horizons"] = keep_multiples(wanted["horizons"], grid) or [round_up_minutes(DEFAULT_HORIZON, grid.seconds)]
     wanted["models"] = wanted["models"] or model_names(forecast.extensions)
     wanted["references"] = wanted["references"] or choose_references(symbols)
     reach = choose_reach(wanted["horizons"], grid.seconds)
     series = Series(exchange, interval, **wanted, reach=reach, offset=grid.offset)
     extensions = tuple(forecast.extensions)
-    check_horizons(series)
     check_models(series, extensions)
     return Founded(series, extensions)
 
@@ -88,18 +93,10 @@ def choose_reach(horizons: list[int], interval_seconds: int) -> int:
     return round_up_minutes(max(*horizons, LEAST_REACH), interval_seconds)
 
 
-def read_settings(forecast: ForecastSettings, grid: Grid, *, is_only: bool) -> dict[str, Any]:
-    """Return the values of the settings that a lake fixes, in the form of `lake.json`; empty ones are to be chosen.
-
-    Args:
-        forecast: The settings.
-        grid: When the candles of the series open.
-        is_only: Whether the lake has no other series. Otherwise horizons that are no multiples of the interval are
-            meant for the other series, and are left out.
-    """
-    horizons = sorted({parse_minutes(text) for text in forecast.horizons})
+def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
+    """Return the values of the settings that a lake fixes, in the form of `lake.json`; empty ones are to be chosen."""
     return {
-        "horizons": [minutes for minutes in horizons if is_only or minutes * 60 % grid.seconds == 0],
+        "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
         "models": list(dict.fromkeys(forecast.models)),
         "references": list(dict.fromkeys(forecast.references)),
         "min_train": f"{-(-parse_minutes(forecast.min_train) // 1440)}d",
@@ -108,12 +105,49 @@ def read_settings(forecast: ForecastSettings, grid: Grid, *, is_only: bool) -> d
     }
 
 
+def keep_multiples(horizons: list[int], grid: Grid) -> list[int]:
+    """Return the horizons, in minutes, that are multiples of an interval.
+
+    What is left out is meant for other series: `check_horizons` refuses a horizon that is a multiple of no interval.
+    """
+    return [minutes for minutes in horizons if minutes * 60 % grid.seconds == 0]
+
+
+def check_horizons(settings: Settings, grids: Mapping[str, Grid]) -> None:
+    """Check that each horizon is a multiple of the interval of a series that it is given for.
+
+    Horizons of [forecast] are given for all series of the lake, those of flags for the chosen ones, where some are
+    chosen. Horizons of [[series]] sections were checked when the settings were loaded.
+
+    Args:
+        settings: Of the run.
+        grids: When candles open, of all series of the lake by name, those included that the run founds.
+
+    Raises:
+        SettingsError: One is a multiple of none.
+    """
+    chosen = {name: grid for name, grid in grids.items() if name in settings.chosen_series}
+    for origin, forecast, spoken in ((SHARED, settings.forecast, grids), (FLAGS, settings.chosen_forecast, chosen)):
+        if not any(settings.origin_of(name, "horizons") == origin for name in spoken):
+            continue  # every series has horizons of its own
+        for minutes in map(parse_minutes, forecast.horizons):
+            if not any(keep_multiples([minutes], grid) for grid in spoken.values()):
+                raise _refuse_horizon(minutes, sorted({grid.seconds for grid in spoken.values()}))
+
+
+def _refuse_horizon(minutes: int, intervals: list[int]) -> SettingsError:
+    """Return what to say of a horizon that is a multiple of no interval, in seconds."""
+    found = f"horizon {to_minutes_text(minutes)} with candles of {', '.join(map(to_interval_text, intervals))}"
+    expected = "whole minutes and a multiple of the interval" + " of one of them" * (len(intervals) > 1)
+    nearest = min(round_up_minutes(minutes, seconds) for seconds in intervals)
+    return SettingsError(found, expected, f"set {to_minutes_text(nearest)}, for example")
+
+
 def reconcile(
     series: Series,
     settings: Settings,
     symbols: Collection[str],
     *,
-    is_only: bool,
     restate: bool,
     describe_cost: Callable[[Series], str],
 ) -> Founded:
@@ -123,7 +157,6 @@ def reconcile(
         series: As `lake.json` has it.
         settings: Of the run. A setting that is not given is taken from the lake.
         symbols: Those of the series. With `restate`, references that are not given are chosen anew from them.
-        is_only: Whether the lake has no other series; see `read_settings`.
         restate: Whether a setting that differs replaces the lake's value.
         describe_cost: Returns in words what would be computed again.
 
@@ -132,7 +165,8 @@ def reconcile(
     """
     forecast = settings.forecast_of(series.name)
     given = forecast.model_fields_set
-    wanted = read_settings(forecast, series.grid, is_only=is_only)
+    wanted = read_settings(forecast)
+    wanted["horizons"] = keep_multiples(wanted["horizons"], series.grid)
     if restate and symbols and not wanted["references"]:
         wanted["references"], given = choose_references(symbols), given | {"references"}
     for name in CHOSEN:
@@ -140,7 +174,7 @@ def reconcile(
     held = {name: getattr(series, name) for name in FIXED}
     differs = [name for name in FIXED if name in given and compared(wanted[name]) != compared(held[name])]
     added = [name for name in differs if only_adds(name, wanted[name], held[name], series.reach)]
-    changes = [f"{name} {show(wanted[name])} instead of {show(held[name])}" for name in differs]
+    changes = {name: f"{name} {show(name, wanted[name])} instead of {show(name, held[name])}" for name in differs}
     now = {name: wanted[name] if name in differs else held[name] for name in FIXED}
     if "extensions" in given and not all(map(is_there, now["extensions"])):
         now["extensions"] = wanted["extensions"]  # the same content, which has moved
@@ -149,13 +183,16 @@ def reconcile(
     founded = replace(series, **now, reach=reach)
     extensions = tuple(forecast.extensions) if "extensions" in given else find_extensions(founded)
     if changes:
-        check_horizons(founded)
         check_models(founded, extensions)
-    if len(differs) > len(added) and not restate:
-        hint = f"leave it out to keep the lake's value, or give --restate: {describe_cost(founded)}"
-        found = f"[forecast] {'; '.join(changes)} for {series.name}"
-        raise SettingsError(found, "the value that the lake has", hint)
-    return Founded(founded, extensions, "; ".join(changes))
+    if (others := [name for name in differs if name not in added]) and not restate:
+        told = [
+            f"{place} {'; '.join(changes[name] for name in names)}"
+            for place, names in groupby(others, lambda name: settings.origin_of(series.name, name))
+        ]
+        ways = ["leave it out to keep the lake's value", *explain_additions(others, wanted, series)]
+        hint = f"{', or '.join(ways)}, or give --restate: {describe_cost(founded)}"
+        raise SettingsError(f"{'; '.join(told)} for {series.name}", "the value that the lake has", hint)
+    return Founded(founded, extensions, "; ".join(changes.values()))
 
 
 def check_exchange(settings: Settings, series: Sequence[Series]) -> None:
@@ -186,6 +223,28 @@ def only_adds(name: str, wanted: list[Any], held: list[Any], reach: int) -> bool
     return name in ADDED and compared(wanted)[: len(held)] == compared(held)
 
 
+def explain_additions(names: list[str], wanted: dict[str, Any], series: Series) -> list[str]:
+    """Return in words how what differs could be added instead, or why it cannot.
+
+    Args:
+        names: Of the settings that differ.
+        wanted: The values of the run, by name.
+        series: As `lake.json` has it.
+    """
+    ways = []
+    if "horizons" in names:
+        fresh = [minutes for minutes in wanted["horizons"] if minutes not in series.horizons]
+        lost = [minutes for minutes in series.horizons if minutes not in wanted["horizons"]]
+        if far := [minutes for minutes in fresh if minutes > series.reach]:
+            reach = to_minutes_text(series.reach)
+            ways.append(f"give horizons up to the reach of the series, {reach}, which {join_minutes(far)} exceeds")
+        elif fresh and lost:
+            ways.append(f"name {join_minutes(lost)} as well, which only adds {join_minutes(fresh)}")
+    if "models" in names and (fresh := [model for model in wanted["models"] if model not in series.models]):
+        ways.append(f"name {', '.join(series.models)} first, which only adds {', '.join(fresh)}")
+    return ways
+
+
 def compared(value: Any) -> Any:
     """Return the form in which a value is compared: extensions by content alone, not by path."""
     return (
@@ -198,16 +257,28 @@ def is_there(extension: Extension) -> bool:
     return Path(extension.name).is_file() and digest_extension(extension.name) == extension.digest
 
 
-def show(value: Any) -> str:
-    """Return a value in words.
+def show(name: str, value: Any) -> str:
+    """Return the value of a setting in words.
 
     Example:
-        >>> show([1, 60]), show([Extension("own.py", "0123456789abcdef")])
-        ('[1, 60]', '[own.py 01234567]')
+        >>> show("horizons", [1, 60]), show("extensions", [Extension("own.py", "0123456789abcdef")])
+        ('[1m, 60m]', '[own.py 01234567]')
     """
-    if isinstance(value, list):
-        return f"[{', '.join(show(item) for item in value)}]"
-    return f"{Path(value.name).name} {value.digest[:8]}" if isinstance(value, Extension) else str(value)
+    if name == "horizons":
+        return f"[{join_minutes(value)}]"
+    if name == "extensions":
+        return f"[{', '.join(f'{Path(each.name).name} {each.digest[:8]}' for each in value)}]"
+    return f"[{', '.join(value)}]" if isinstance(value, list) else str(value)
+
+
+def join_minutes(horizons: Iterable[int]) -> str:
+    """Return horizons in words.
+
+    Example:
+        >>> join_minutes([30, 480])
+        '30m, 480m'
+    """
+    return ", ".join(map(to_minutes_text, horizons))
 
 
 def find_extensions(file: Series) -> tuple[str, ...]:
@@ -223,19 +294,6 @@ def find_extensions(file: Series) -> tuple[str, ...]:
             hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
     return tuple(extension.name for extension in file.extensions)
-
-
-def check_horizons(file: Series) -> None:
-    """Check that every horizon is a multiple of the interval.
-
-    Raises:
-        SettingsError: One is not a multiple.
-    """
-    seconds = parse_interval(file.interval)
-    if odd := [horizon for horizon in file.horizons if horizon * 60 % seconds]:
-        found = f"horizon {odd[0]}m with candles of {file.interval}"
-        nearest = to_minutes_text(round_up_minutes(odd[0], seconds))
-        raise SettingsError(found, "whole minutes and a multiple of the interval", f"set {nearest}, for example")
 
 
 def check_models(file: Series, extensions: tuple[str, ...]) -> None:

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.config import LONGEST, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles, series_name
+from chandlery.spelling import LONGEST, parse_interval, parse_minutes
 from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import (

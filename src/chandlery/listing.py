@@ -34,7 +34,7 @@ def list_source(store: Store, pattern: str) -> list[Entry]:
         SettingsError: There is no such folder.
     """
     if store.is_local and not store.root.exists():
-        raise SettingsError(f"no folder {store.uri}", "a file, a folder or a glob", "check --source or [source] uri")
+        raise SettingsError(f"no folder {store.described}", "a file, a folder or a glob", "check --source or [source] uri")
     named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a listing knows folders, not one object
     entries = [named] if named else store.list()  # where there is none, the listing tells a missing bucket from a missing file
     visible = (entry for entry in entries if not any(part[:1] in {".", "_"} for part in entry.path.split("/")))

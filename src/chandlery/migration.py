@@ -26,7 +26,6 @@ from msgspec.structs import asdict, replace
 from chandlery.config import ForecastSettings, Settings, parse_interval, to_interval_text
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.founding import read_settings
-from chandlery.grid import Grid
 from chandlery.lake import (
     UNASSIGNED,
     Extension,
@@ -153,7 +152,7 @@ def read_old_series(old: Store) -> Series:
     seconds = parse_interval(file.interval)
     values = {name: value for name, value in asdict(file).items() if name != "format"}
     if any(value is None for value in values.values()):
-        recalled = recall(old, Grid(seconds))
+        recalled = recall(old)
         values = {name: recalled[name] if value is None else value for name, value in values.items()}
     values["interval"] = to_interval_text(seconds)
     series = Series(**values, reach=max(file.horizons, default=0))
@@ -184,7 +183,7 @@ def check_old_format(content: bytes, uri: str) -> None:
         raise SettingsError(f"lake format {number} at {uri}", f"format {FORMAT}", hint)
 
 
-def recall(old: Store, grid: Grid) -> dict[str, Any]:
+def recall(old: Store) -> dict[str, Any]:
     """Return the settings of the newest run that computed forecasts, by its record; defaults if there is none."""
     for entry in reversed(old.list("runs/")):
         try:
@@ -196,8 +195,8 @@ def recall(old: Store, grid: Grid) -> dict[str, Any]:
         except (msgspec.DecodeError, KeyError, TypeError, ValueError):  # another's object, or of another form
             continue
         references = {} if "references" in held else {"references": REFERENCES}
-        return read_settings(told, grid, is_only=True) | references
-    return read_settings(ForecastSettings(), grid, is_only=True) | {"references": REFERENCES}
+        return read_settings(told) | references
+    return read_settings(ForecastSettings()) | {"references": REFERENCES}
 
 
 def find_progress(old: Store, new: Store) -> MigrationFile | None:

@@ -39,7 +39,7 @@ from chandlery.schema import TABLES
 from chandlery.session import Options, RunReport, SeriesRun, Session, Stage
 from chandlery.staging import STAGING
 from chandlery.state.records import SeriesSummary, candles_fingerprint, gaps_fingerprint
-from chandlery.survey import survey_source
+from chandlery.survey import Source, survey_source
 from chandlery.tasks.fit import fit_models, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import Gathered, gather_symbol, is_gathered, recall_gathered
@@ -47,6 +47,7 @@ from chandlery.tasks.market import build_market, forget_market
 from chandlery.tasks.predict import Predicted, predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
 from chandlery.tasks.work import SymbolTask, Work
+from chandlery.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 
 __all__ = ["Options", "Plan", "RunReport", "Stage", "Step", "forecast", "ingest", "plan", "run"]
 
@@ -84,12 +85,14 @@ def _carry_out(
     session = Session(settings, options or Options(), watch or Silent())
     if _ingest not in stages and session.is_new:
         raise SettingsError(
-            f"no lake at {session.store.uri}", "a lake with candles", "run `chandlery ingest` first, or check --lake"
+            f"no lake at {session.store.described}", "a lake with candles", "run `chandlery ingest` first, or check --lake"
         )
     session.only = frozenset(settings.symbols if stages == [_ingest] else ())
+    session.forecasts = _forecast in stages
     if stages == [_forecast]:
         _check_symbols(session)
     if _is_up_to_date(session, stages):
+        _tell_of_sections(session)
         _register(session)
         return session.report
     with session.held():
@@ -97,7 +100,7 @@ def _carry_out(
         try:
             settle(session)
             session.check_state()
-            for stage in (*stages, _register):
+            for stage in (*stages, _tell_of_sections, _register):
                 stage(session)
         except BaseException as error:
             if isinstance(error, ChandleryError):
@@ -131,11 +134,29 @@ def _tell_of_models(session: Session) -> None:
             run.tell(f"{found}. Hint: add it to [forecast] models")
 
 
+def _tell_of_sections(session: Session) -> None:
+    for note in name_unmatched_sections(session.settings, session.series):
+        session.tell(note)
+
+
+def _survey(session: Session) -> Source:
+    """Survey the source, and report layouts that hold for none of its files."""
+    source = survey_source(session)
+    paths = list_paths(source)
+    for note in () if session.only else name_unmatched_layouts(session.settings.source, paths):
+        session.tell(note)
+    return source
+
+
 def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) -> bool:
     """Return whether nothing has changed since the last completed run, from a few listings and two small objects."""
     # A missing source raises here, before anything is written.
-    source = survey_source(session) if _ingest in stages else None
-    if session.is_new or session.is_restated or (source is not None and not source.is_up_to_date()):
+    source = _survey(session) if _ingest in stages else None
+    is_ingested = source is None or source.is_up_to_date()
+    if is_ingested or (session.options.restate and session.is_restated):
+        # Before `lake.json` is written. Where new files may found series, `Session.found` checks it.
+        session.check_given()
+    if session.is_new or session.is_restated or not is_ingested:
         return False
     years = source.years if source else session.list_years()
     for run in session.series.values():

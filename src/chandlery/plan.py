@@ -10,7 +10,7 @@ from chandlery.additions import Computation, describe_added, plan_steps
 from chandlery.belonging import PairName
 from chandlery.config import Settings
 from chandlery.errors import SourceError
-from chandlery.estimates import forecast_seconds, raw_seconds
+from chandlery.estimates import describe_seconds, forecast_seconds, raw_seconds
 from chandlery.extents import measure_table
 from chandlery.founding import make_rules, propose
 from chandlery.grid import DAY_MS, DAY_SECONDS
@@ -27,6 +27,7 @@ from chandlery.state.records import FileRecord, candles_fingerprint, gaps_finger
 from chandlery.survey import Source, survey_source
 from chandlery.tasks.reading import find_reading, is_current
 from chandlery.tasks.recognise import Assigned, recognise_files
+from chandlery.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 
 __all__ = ["Plan", "Step", "plan"]
 
@@ -48,10 +49,17 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a run would do, in order; empty where everything is up to date."""
+    """What a run would do.
+
+    Args:
+        steps: In order; empty where everything is up to date.
+        exit_code: 0.
+        notes: Other messages, such as which parts of the settings match nothing.
+    """
 
     steps: list[Step]
     exit_code: int = 0
+    notes: list[str] = []
 
 
 def plan(settings: Settings, options: Options | None = None) -> Plan:
@@ -71,18 +79,22 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
     steps, changes = _plan_reading(session, source, assigned)
     for name, run in session.series.items():
         if name in changes or run.summary.gaps != gaps_fingerprint(run.summary):
-            cost = f"about {0.3 * len(run.summary.symbols):.1f} CPU-s"
+            cost = describe_seconds(0.3 * len(run.summary.symbols))
             steps.append(Step("gaps", "all", "classify gaps again", "candles may change", cost, name))
     chosen = choose_series(assigned)
     new = {key: found for key, found in sorted(chosen.items()) if name_series(*key) not in session.series}
+    session.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
+    wanted = settings.chosen_series
     for (exchange, _), (grid, symbols) in new.items():
         is_only = len(session.series) + len(new) == 1
         series = propose(settings, exchange, grid, symbols, is_only=is_only).series
         steps.append(Step("gaps", "all", "classify gaps", "the series is new", "", series.name))
-        steps.append(_plan_new(series))
-    for run in session.chosen:
+        steps += [_plan_new(series)] if not wanted or series.name in wanted else []
+    for run in (run for name, run in session.series.items() if not wanted or name in wanted):
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
-    return Plan(_plan_settling(session) + steps)
+    known = [*session.series, *(name_series(*key) for key in new)]
+    notes = name_unmatched_layouts(settings.source, list_paths(source)) + name_unmatched_sections(settings, known)
+    return Plan(_plan_settling(session) + steps, notes=notes)
 
 
 def _plan_settling(session: Session) -> list[Step]:
@@ -117,7 +129,7 @@ def _plan_refusal(symbol: str, count: int, what: str) -> Step:
 
 def _plan_new(series: Series) -> Step:
     """Return what the forecast stage would do with a series that the lake does not have yet."""
-    cost = f"grows with the candles: about {forecast_seconds(series, 1e6):.0f} CPU-s a million"
+    cost = f"grows with the candles: {describe_seconds(forecast_seconds(series, 1e6))} a million"
     what = f"compute the whole past at {series.interval}"
     return Step("forecast", "all", what, "the series is new", cost, series.name)
 
@@ -152,7 +164,7 @@ def _plan_ingest(session: Session, source: Source, place: tuple[str, str], files
     else:
         why = "files are gone, or settings, code or libraries changed"
     megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
-    cost = f"{megabytes:,.1f} MB, about {raw_seconds(round(megabytes * 1e6)):.1f} CPU-s"
+    cost = f"{megabytes:,.1f} MB, {describe_seconds(raw_seconds(round(megabytes * 1e6)))}"
     step = Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost, name)
     return step, _find_first(known, [raw.source for raw in fresh], _peek_first(session, source, fresh))
 
@@ -215,13 +227,13 @@ def _plan_step(run: SeriesRun, step: Computation, spans: dict[str, tuple[int, in
     part = replace(run.series, horizons=list(step.added.horizons), models=list(step.added.models))
     seconds = forecast_seconds(part, days * DAY_SECONDS / run.series.grid.seconds)
     what, _, why = describe_added(step.added, step.rules).partition(": ")
-    return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s", run.name)
+    return Step("forecast", "all", what, why, f"{days:,} days of candles, {describe_seconds(seconds)}", run.name)
 
 
 def _estimate_whole(run: SeriesRun) -> str:
     """Return what it costs to compute all forecasts of a series without state, as after a migration."""
     candles = measure_table(run.session.store, "candles", run.series.keys).rows
-    return f"{candles:,} candles, about {forecast_seconds(run.series, candles):.1f} CPU-s"
+    return f"{candles:,} candles, {describe_seconds(forecast_seconds(run.series, candles))}"
 
 
 def _plan_span(run: SeriesRun, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
@@ -238,4 +250,4 @@ def _plan_span(run: SeriesRun, base: str, spans: dict[str, tuple[int, int]], cha
     why = "newer rows: an append" if is_append else RESTATEMENT
     what = "compute the whole past" if since is None else f"compute from {day_name(since)} on, at least"
     seconds = forecast_seconds(run.series, days * DAY_SECONDS / run.series.grid.seconds)
-    return Step("forecast", "all", what, why, f"{days:,} days of candles, about {seconds:.1f} CPU-s", run.name)
+    return Step("forecast", "all", what, why, f"{days:,} days of candles, {describe_seconds(seconds)}", run.name)

@@ -3,7 +3,7 @@
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,7 +15,7 @@ from chandlery.config import Settings, to_interval_text
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.estimates import describe_whole, far_seconds
-from chandlery.founding import Founded, check_exchange, propose, reconcile
+from chandlery.founding import Founded, check_exchange, check_horizons, propose, reconcile
 from chandlery.grid import Grid
 from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
 from chandlery.lease import LeaseToken, hold_lease
@@ -99,6 +99,7 @@ class Session:
             raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
         self.settings, self.options, self.watch = settings, options, watch
         self.only: frozenset[str] = frozenset()  # symbols to ingest; empty means all
+        self.forecasts = True  # whether the run computes forecasts, and so needs the chosen series
         self.store = Store(settings.lake.uri, settings.storage)
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
@@ -124,16 +125,20 @@ class Session:
         self.series: dict[str, SeriesRun] = {}
         stored = self._stored.series if self._stored is not None else []
         for series in stored:
-            founded = reconcile(
-                series,
-                self.settings,
-                self.summary.series.get(series.name, SeriesSummary()).symbols,
-                is_only=len(stored) == 1,
-                restate=self.options.restate,
-                describe_cost=self._describe_cost,
-            )
-            self.series[series.name] = SeriesRun(self, founded)
+            self.series[series.name] = SeriesRun(self, self._reconcile(series))
         check_exchange(self.settings, [run.series for run in self.series.values()])
+
+    def _reconcile(self, series: Series) -> Founded:
+        """Return the settings of an existing series; one that is not chosen is neither compared nor changed."""
+        if self.settings.chosen_series and series.name not in self.settings.chosen_series:
+            return Founded(series, ())  # nothing of it is forecast: its extensions are not needed
+        return reconcile(
+            series,
+            self.settings,
+            self.summary.series.get(series.name, SeriesSummary()).symbols,
+            restate=self.options.restate,
+            describe_cost=self._describe_cost,
+        )
 
     def _describe_cost(self, series: Series) -> str:
         return describe_whole(series, self.summary.series.get(series.name, SeriesSummary()))
@@ -166,9 +171,27 @@ class Session:
             SettingsError: The lake has no series of a name.
         """
         wanted = self.settings.chosen_series
-        if missing := [name for name in wanted if name not in self.series]:
-            raise SettingsError(f"series {missing[0]}", f"one of {', '.join(self.series)}", "check --series")
+        self._check_chosen(self.series)
         return [run for name, run in self.series.items() if not wanted or name in wanted]
+
+    def _check_chosen(self, known: Collection[str]) -> None:
+        if missing := [name for name in self.settings.chosen_series if name not in known]:
+            expected = f"one of {', '.join(known)}" if known else "no name: there is no series yet"
+            raise SettingsError(f"series {missing[0]}", expected, "check --series")
+
+    def check_given(self, new: Mapping[str, Grid] | None = None) -> None:
+        """Check what the settings say of series, once all of them are known.
+
+        Args:
+            new: When candles open, of the series that the run founds, by name.
+
+        Raises:
+            SettingsError: A chosen series is not there, or a horizon is a multiple of no interval that it is given for.
+        """
+        grids = {name: run.series.grid for name, run in self.series.items()} | dict(new or {})
+        if self.forecasts:
+            self._check_chosen(grids)
+        check_horizons(self.settings, grids)
 
     def list_years(self) -> dict[str, Years]:
         """List the years for which the table of candles has an object, by series and symbol."""
@@ -247,9 +270,11 @@ class Session:
             wanted: When the candles of each new series open, and its symbols, by exchange and interval in seconds.
 
         Raises:
-            SettingsError: A horizon is not a multiple of the interval, or a model is not registered.
+            SettingsError: A horizon is not a multiple of the interval, a model is not registered, or a chosen series is
+                neither in the lake nor new.
         """
         new = {key: found for key, found in sorted(wanted.items()) if name_series(*key) not in self.series}
+        self.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
         is_only = len(self.series) + len(new) == 1
         for (exchange, _), (grid, symbols) in new.items():
             founded = propose(self.settings, exchange, grid, symbols, is_only=is_only)

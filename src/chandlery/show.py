@@ -99,6 +99,8 @@ def plan(found: Plan, *, as_json: bool) -> None:
         _table([msgspec.structs.asdict(step) for step in found.steps])
     else:
         print("everything is up to date")
+    for note in () if as_json else found.notes:
+        print(note)
 
 
 def migrated(done: Migrated, *, as_json: bool) -> None:

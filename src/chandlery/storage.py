@@ -96,6 +96,11 @@ class Store:
         """Its URI in one spelling: two stores of one place have the same."""
         return str(self.root) if self.is_local else self.uri
 
+    @property
+    def described(self) -> str:
+        """Its URI as it was given, with the absolute path where it is relative: that depends on the working folder."""
+        return self.uri if self.uri == self.place or "://" in self.uri else f"{self.uri} ({self.place})"
+
     def sweep(self) -> None:
         """Remove what killed runs left half written; only for who holds the lake, and nothing on an object store, which keeps no halves."""
         if self.is_local and self.root.is_dir():

@@ -300,7 +300,7 @@ def read_table(
 
 def no_lake(uri: str) -> SettingsError:
     """Return what to say where a lake is read that is not there."""
-    return SettingsError(f"no lake at {uri}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
+    return SettingsError(f"no lake at {Store(uri).described}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
 
 
 def find_table(name: str) -> Table:

@@ -9,7 +9,7 @@ from chandlery.config import LayoutSettings, SeriesSettings, Settings
 
 __all__ = ["render_settings"]
 
-HEAD = """# chandlery.toml: the environment (CHANDLERY_LAKE__URI=…) wins over it, flags win over both.
+HEAD = """# chandlery.toml: the environment (CHANDLERY_LAKE__URI=…) wins over it, flags win over both, [[series]] included.
 # Keys never stand here: they come from the cloud SDK's own chain.
 """
 STORAGE = """[storage]  # options of the object store
@@ -38,6 +38,8 @@ def render_settings() -> str:
     lines.append("")
     for section, field in Settings.model_fields.items():
         kind = field.annotation
+        if section == "chosen_forecast":
+            continue  # flags alone
         if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
             lines += [f"[{section}]  # {(kind.__doc__ or '').strip()}"]
             lines += [_describe(name, setting) for name, setting in kind.model_fields.items() if name != "layout"]

@@ -189,7 +189,7 @@ def test_check_names_each_series_that_is_late(several_lake: Path, tmp_path: Path
     done = CliRunner().invoke(app, [*words, "--until", "2019-01-19"])
     assert done.exit_code == 0, done.output
     for name, horizon in HORIZONS.items():
-        assert f"{name}: horizons [{horizon}]" in done.stdout
+        assert f"{name}: horizons {horizon}m" in done.stdout
         assert f"{name}: the newest candle closes at 2019-01-19 00:00 UTC" in done.stdout
     shutil.rmtree(tmp_path / "lake" / "candles" / "exchange=kraken" / "interval=60m")
     for part in (tmp_path / "lake" / "candles" / "exchange=kraken" / "interval=240m").rglob("year=2019"):

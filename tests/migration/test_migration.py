@@ -78,7 +78,7 @@ def test_a_lake_that_the_earlier_code_made(tmp_path: Path) -> None:
     (tmp_path / "rebuilt").mkdir()
     shutil.copy(new / "lake.json", tmp_path / "rebuilt")
     steps = plan(make_settings(raw, new)).steps
-    assert [step.cost for step in steps if step.stage == "forecast"] == ["7,693 candles, about 0.0 CPU-s"]
+    assert [step.cost for step in steps if step.stage == "forecast"] == ["7,693 candles, less than 1 CPU-s"]
     assert run(make_settings(raw, new)).exit_code == 3
     assert content(tmp_path / "candles") == content(new / "candles")
     shutil.move(tmp_path / gone.name, gone)

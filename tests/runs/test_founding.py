@@ -21,8 +21,8 @@ def {name}(bars):
     return bars.high - bars.low
 """
 OTHERS: list[tuple[str, Any, tuple[str, str]]] = [
-    ("horizons", ["1h"], ("[60]", "[60, 240]")),
-    ("horizons", ["1h", "8h"], ("[60, 480]", "[60, 240]")),
+    ("horizons", ["1h"], ("[60m]", "[60m, 240m]")),
+    ("horizons", ["1h", "8h"], ("[60m, 480m]", "[60m, 240m]")),
     ("models", ["tree"], ("[tree]", "[linear]")),
     ("references", ["BTCUSD"], ("references [BTCUSD]", "[BTCUSD, ETHUSD, XRPUSD")),
     ("min_train", "75d", ("75d", "60d")),

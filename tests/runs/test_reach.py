@@ -25,7 +25,7 @@ def found(interval: str, **forecast: Any) -> Series:
 
 
 def go_on(series: Series, *, restate: bool = False, **forecast: Any) -> Founded:
-    return reconcile(series, settings_of(**forecast), (), is_only=True, restate=restate, describe_cost=lambda _: "all of it")
+    return reconcile(series, settings_of(**forecast), (), restate=restate, describe_cost=lambda _: "all of it")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_months_are_refused_by_name(text: str) -> None:
 
 def test_the_reach_stays_until_horizons_are_restated() -> None:
     file = found("1m", horizons=["1m"])
-    with pytest.raises(SettingsError, match=r"horizons \[120\] instead of \[1\]"):
+    with pytest.raises(SettingsError, match=r"horizons \[120m\] instead of \[1m\]"):
         go_on(file, horizons=["2h"])
     assert go_on(file, horizons=["2h"], restate=True).series.reach == 120
     assert go_on(file, seed=3, restate=True).series.reach == 60

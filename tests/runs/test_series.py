@@ -82,7 +82,7 @@ def test_a_section_of_its_own_restates_one_series(grown: Path, tmp_path: Path) -
     bring(folder)
     own = {"series": [{"exchange": "kraken", "interval": "1h", "horizons": ["2h"]}]}
     before = {series: tables_of(folder / "lake", series) for series in SERIES}
-    with pytest.raises(SettingsError, match=r"horizons \[120\] instead of \[60\] for kraken/60m"):
+    with pytest.raises(SettingsError, match=r"\[\[series\]\] horizons \[120m\] instead of \[60m\] for kraken/60m"):
         bring(folder, **own)
     assert bring(folder, Options(restate=True), **own).exit_code == 0
     after = {series: tables_of(folder / "lake", series) for series in SERIES}

@@ -1,0 +1,132 @@
+"""How durations, intervals, symbols and series are written: any spelling that is understood becomes one."""
+
+import math
+import re
+from functools import cache
+
+from chandlery.errors import SettingsError
+
+__all__ = [
+    "LONGEST",
+    "UNASSIGNED_NAME",
+    "normalise_series",
+    "normalise_symbol",
+    "parse_interval",
+    "parse_minutes",
+    "round_up_minutes",
+    "to_interval_text",
+    "to_minutes_text",
+]
+
+UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files whose symbol or interval is not known
+LONGEST = 3660 * 1440
+MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
+MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
+
+
+@cache
+def parse_minutes(text: str) -> int:
+    """Return the minutes that a duration such as `30m`, `2h` or `180d` means.
+
+    Raises:
+        SettingsError: The text is no whole number of at least one, followed by m, h, d or w, or it means months.
+
+    Example:
+        >>> parse_minutes("2h")
+        120
+    """
+    if MONTHS.fullmatch(text):
+        found = f"duration {text!r}: months differ in length, and are not supported"
+        hint = "write m for minutes; write 4w or 30d for about a month"
+        raise SettingsError(found, "minutes, hours, days or weeks", hint)
+    match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
+    minutes = int(match[1]) * MINUTES[match[2]] if match else 0
+    if not 0 < minutes <= LONGEST:
+        raise SettingsError(f"duration {text!r}", "a number and m, h, d or w, of ten years at most", "write 30m, 2h or 180d")
+    return minutes
+
+
+def to_minutes_text(minutes: int) -> str:
+    """Return minutes in the form used for intervals: always in minutes, so that one length has one name.
+
+    Example:
+        >>> to_minutes_text(60)
+        '60m'
+    """
+    return f"{minutes}m"
+
+
+@cache
+def parse_interval(text: str) -> int:
+    """Return the seconds that the length of a candle means: as `parse_minutes`, and seconds as in `15s`.
+
+    Raises:
+        SettingsError: The text is no such length.
+
+    Example:
+        >>> parse_interval("15s"), parse_interval("30m")
+        (15, 1800)
+    """
+    match = re.fullmatch(r"\s*([1-9]\d{0,5})\s*(s|sec)\s*", text)
+    return int(match[1]) if match else 60 * parse_minutes(text)
+
+
+def to_interval_text(seconds: int) -> str:
+    """Return the length of a candle in the form that the lake uses: in minutes, where it is whole minutes.
+
+    Example:
+        >>> to_interval_text(15), to_interval_text(3600)
+        ('15s', '60m')
+    """
+    return f"{seconds}s" if seconds % 60 else to_minutes_text(seconds // 60)
+
+
+def round_up_minutes(minutes: int, interval_seconds: int) -> int:
+    """Return the smallest number of minutes that is a multiple of an interval and not less than `minutes`.
+
+    Example:
+        >>> [round_up_minutes(30, seconds) for seconds in (7, 45, 60, 420, 604_800)]
+        [35, 30, 30, 35, 10080]
+    """
+    unit = math.lcm(interval_seconds, 60) // 60
+    return -(-minutes // unit) * unit
+
+
+def normalise_symbol(text: str) -> str:
+    """Return a symbol as the lake writes it: upper-case A–Z0–9, without separators or Bitfinex's `t`.
+
+    Raises:
+        SettingsError: Nothing is left, or something other than letters, digits and `/:-_.` was met.
+
+    Example:
+        >>> [normalise_symbol(text) for text in ("ltc/usd", "tLTCUSD", "dusk:usd")]
+        ['LTCUSD', 'LTCUSD', 'DUSKUSD']
+    """
+    bare = re.sub(r"[/:\-_.\s]", "", text)
+    if re.fullmatch(r"t[A-Z0-9]{5,}", bare):
+        bare = bare[1:]
+    if not re.fullmatch(r"[A-Za-z0-9]+", bare):
+        raise SettingsError(f"symbol {text!r}", "letters and digits", "write it as LTCUSD or ltc/usd")
+    return bare.upper()
+
+
+def normalise_series(text: str) -> str:
+    """Return the name of a series as the lake writes it: exchange and interval, as in kraken/60m.
+
+    Raises:
+        SettingsError: The text is no exchange and interval with a slash between.
+
+    Example:
+        >>> normalise_series("kraken/1h"), normalise_series("unknown/unknown")
+        ('kraken/60m', 'unknown/unknown')
+    """
+    exchange, _, interval = (part.strip() for part in text.partition("/"))
+    expected, hint = "an exchange and an interval, as in kraken/1m", "`chandlery tables` lists the series of a lake"
+    if not re.fullmatch(r"[\w.-]+", exchange) or not interval:
+        raise SettingsError(f"series {text!r}", expected, hint)
+    if f"{exchange}/{interval}" == UNASSIGNED_NAME:
+        return UNASSIGNED_NAME
+    try:
+        return f"{exchange.lower()}/{to_interval_text(parse_interval(interval))}"
+    except SettingsError as error:
+        raise SettingsError(f"series {text!r}: {error.found}", expected, hint) from None

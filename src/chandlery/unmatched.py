@@ -1,0 +1,46 @@
+"""Parts of the settings that match nothing: `[[series]]` sections without a series, layouts without a file."""
+
+from collections.abc import Collection, Iterable
+
+from chandlery.config import ReadingSettings, Settings
+from chandlery.sources.symbols import match_layout
+from chandlery.survey import Source
+
+__all__ = ["list_paths", "name_unmatched_layouts", "name_unmatched_sections"]
+
+
+def list_paths(source: Source) -> list[str]:
+    """Return the paths of all files of a source, as patterns of layouts see them."""
+    return [raw.source for raws in (*source.files.values(), source.nameless) for raw in raws]
+
+
+def name_unmatched_sections(settings: Settings, known: Collection[str]) -> list[str]:
+    """Return a sentence for each `[[series]]` section whose series is not known.
+
+    Args:
+        settings: Of the run.
+        known: Names of the series that the lake has, or will have.
+    """
+    names = [section.name for section in settings.series if section.name not in known]
+    there = f"the series are {', '.join(known)}" if known else "there is no series yet"
+    hint = "Hint: check its exchange and interval; it holds once files bring the series"
+    return [f"the [[series]] section of {name} matches no series: {there}. {hint}" for name in names]
+
+
+def name_unmatched_layouts(settings: ReadingSettings, paths: Iterable[str]) -> list[str]:
+    """Return a sentence for each layout that holds for no file.
+
+    Its pattern fits none, or an earlier layout holds for all that it fits.
+
+    Args:
+        settings: With the layouts.
+        paths: Those of the files below the source, `archive.zip!member` inside a zip.
+    """
+    unmatched = {id(layout): layout for layout in settings.layout}
+    for path in paths if unmatched else ():
+        layout = match_layout(path, settings)
+        if layout is not None and unmatched.pop(id(layout), None) is not None and not unmatched:
+            break
+    hint = "Hint: patterns are of the path below the source or the name of the file, and the first that fits holds"
+    patterns = [layout.files for layout in unmatched.values()]
+    return [f'the [[source.layout]] with files = "{pattern}" holds for no file. {hint}' for pattern in patterns]
