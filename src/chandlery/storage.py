@@ -25,7 +25,7 @@ import obstore
 from obstore import exceptions as failures
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from chandlery.answers import explain_denial, explain_failure, plain_text
+from chandlery.answers import explain_failure, is_without_bucket, plain_text
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.folders import rename_file, replace_file
 
@@ -331,16 +331,13 @@ class Store:
         try:
             yield
         except (FileNotFoundError, failures.NotFoundError) as error:
-            text = plain_text(error)
-            if "NoSuchBucket" in text or "bucket does not exist" in text.lower():
-                raise SettingsError(f"no bucket at {self.uri}", "a bucket that is there", "create it, or check the URI") from error
+            if is_without_bucket(error):
+                raise explain_failure(self.uri, act, path, error) from error
             raise FileNotFoundError(path) from error
         except (failures.AlreadyExistsError, failures.PreconditionError) as error:
             raise _ChangedError(path) from error
-        except (failures.PermissionDeniedError, failures.UnauthenticatedError, PermissionError) as error:
-            raise explain_denial(self.uri, act, path, plain_text(error)) from error
         except (failures.BaseError, OSError) as error:
-            raise explain_failure(self.uri, act, path, plain_text(error)) from error
+            raise explain_failure(self.uri, act, path, error) from error
 
 
 class _ChangedError(Exception):
