@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chandlery.errors import SettingsError
+from chandlery.masking import check_options, check_uri
 
 __all__ = [
     "Settings",
@@ -35,7 +36,6 @@ UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files wh
 LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
 MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
-SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
 
 
 @cache
@@ -160,13 +160,6 @@ def _anchor(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def _check_no_secrets(options: dict[str, str]) -> dict[str, str]:
-    if found := [name for name in options if SECRET.search(name)]:
-        text = f"{', '.join(found)}: keys never stand in settings; leave them to the environment or the machine's role"
-        raise ValueError(text)
-    return options
-
-
 def _join_names(options: object) -> object:
     """Return options by their whole names: TOML takes `spark.master = …` without quotes for a table in a table."""
     if not isinstance(options, dict):
@@ -182,7 +175,7 @@ def _check_spark(options: dict[str, str]) -> dict[str, str]:
     if odd := [name for name in options if not name.startswith("spark.")]:
         text = f"{odd[0]}: options of Spark begin with spark., as in spark.master"
         raise ValueError(text)
-    return _check_no_secrets(options)
+    return check_options(options)
 
 
 Duration = Annotated[str, AfterValidator(partial(_checked, parse_minutes))]
@@ -190,12 +183,14 @@ Interval = Annotated[str, AfterValidator(partial(_checked, parse_interval))]
 Symbol = Annotated[str, AfterValidator(partial(_checked, normalise_symbol))]
 SeriesName = Annotated[str, AfterValidator(partial(_checked, normalise_series))]
 ExtensionFile = Annotated[str, AfterValidator(_anchor)]
-StorageOptions = Annotated[dict[str, str], AfterValidator(_check_no_secrets)]
+StorageOptions = Annotated[dict[str, str], AfterValidator(check_options)]
 SparkOptions = Annotated[dict[str, str], BeforeValidator(_join_names), AfterValidator(_check_spark)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    _refuse_credentials = pydantic.field_validator("*")(check_uri)
 
 
 class LayoutSettings(_Section):

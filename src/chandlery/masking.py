@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 
-__all__ = ["MASK", "find_credentials", "find_secret_names", "mask", "mask_options"]
+__all__ = ["check_options", "check_uri", "find_credentials", "mask", "mask_options"]
 
 MASK = "…"
+LEAVE = "leave credentials to the environment or the machine's role"
 URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"'<>]+)")
 QUERY = re.compile(r"\?[\w%.-]+=")  # a lone ? is a wildcard in a source
 ASSIGNED = re.compile(
@@ -84,9 +85,26 @@ def find_credentials(uri: str) -> str:
     return "a query" if QUERY.search(met[2]) else ""
 
 
-def find_secret_names(options: Mapping[str, str]) -> list[str]:
-    """Return the names of options that carry credentials, and of those whose URL does."""
-    return [name for name, value in options.items() if SECRET.search(name) or _has_credentials(name, value)]
+def check_uri(value: object) -> object:
+    """Return a setting as it is.
+
+    Raises:
+        ValueError: It is a URI that may carry credentials.
+    """
+    if isinstance(value, str) and (part := find_credentials(value)):
+        raise ValueError(f"{mask(value)} has {part}: {LEAVE}")
+    return value
+
+
+def check_options(options: dict[str, str]) -> dict[str, str]:
+    """Return options as they are.
+
+    Raises:
+        ValueError: The name or the URL of one says that it carries credentials.
+    """
+    if found := [name for name, value in options.items() if SECRET.search(name) or _has_credentials(name, value)]:
+        raise ValueError(f"{', '.join(found)}: keys never stand in settings; {LEAVE}")
+    return options
 
 
 def _has_credentials(name: str, value: str) -> bool:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
-from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions as failures
@@ -28,6 +27,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from chandlery.answers import explain_failure, is_without_bucket, plain_text
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.folders import rename_file, replace_file
+from chandlery.masking import find_credentials
 
 __all__ = ["Entry", "Store"]
 
@@ -73,12 +73,16 @@ class Store:
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
         self.uri, self.options = uri.rstrip("/") if uri != "/" else uri, dict(options or {})
-        scheme = urlsplit(uri).scheme if "://" in uri else ""
+        if part := find_credentials(uri):
+            hint = "leave credentials to the environment or the machine's role"
+            raise SettingsError(f"{uri} has {part}", "a URI without credentials", hint)
+        scheme = uri.partition("://")[0].lower() if "://" in uri else ""
         if scheme and scheme not in {*SCHEMES, "file"}:
             raise SettingsError(f"{scheme}:// in {uri}", "a path, s3://, gs:// or az://", "check the URI")
         self.is_local = scheme in {"", "file"}
         if not self.is_local and (odd := set("#?%") & set(uri)):
-            raise SettingsError(f"{' '.join(sorted(odd))} in {uri}", "a URI without # ? %, which mean something else there", "give the bucket another prefix or name")
+            shown = re.sub(r"\?.*", "?…", uri)  # a query may be a signature
+            raise SettingsError(f"{' '.join(sorted(odd))} in {shown}", "a URI without # ? %, which mean something else there", "give the bucket another prefix or name")
 
     def __getstate__(self) -> tuple[str, dict[str, str]]:
         return self.place, self.options  # tasks may work in another folder, for another user
