@@ -220,9 +220,9 @@ def find_progress(old: Store, new: Store) -> MigrationFile | None:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "name another NEW, or delete what is there"
         raise SettingsError(f"{MIGRATION_FILE} at {new.uri}: {error}", "what a migration has put", hint) from error
-    if progress.old != old.place:
+    if Store(progress.old).place != old.place:
         found = f"at {new.uri} a migration of {progress.old} was cut off"
-        raise SettingsError(found, f"one of {old.place}", "name another NEW, or the same OLD")
+        raise SettingsError(found, f"one of {old.address}", "name another NEW, or the same OLD")
     return progress
 
 
@@ -279,7 +279,7 @@ class Migration:
             self._delete([MIGRATION_FILE])
             return entries, len(entries)
         if progress is None or progress.listing != listing:
-            progress = MigrationFile(self.old.place, listing)
+            progress = MigrationFile(self.old.address, listing)
         self._put(MIGRATION_FILE, msgspec.json.encode(progress))
         wanted = [target for entry in entries if (target := self._find_target(entry.path))]
         pending = [

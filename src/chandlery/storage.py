@@ -85,7 +85,7 @@ class Store:
             raise SettingsError(f"{' '.join(sorted(odd))} in {shown}", "a URI without # ? %, which mean something else there", "give the bucket another prefix or name")
 
     def __getstate__(self) -> tuple[str, dict[str, str]]:
-        return self.place, self.options  # tasks may work in another folder, for another user
+        return self.address, self.options  # tasks may work in another folder, for another user
 
     def __setstate__(self, state: tuple[str, dict[str, str]]) -> None:
         self.__init__(*state)  # type: ignore[misc]
@@ -96,9 +96,14 @@ class Store:
         return Path(self.uri.removeprefix("file://")).expanduser().absolute()
 
     @property
-    def place(self) -> str:
-        """Its URI in one spelling: two stores of one place have the same."""
+    def address(self) -> str:
+        """Its URI as tasks and records name it: a path from the root on, with links as they were given."""
         return str(self.root) if self.is_local else self.uri
+
+    @property
+    def place(self) -> str:
+        """Where it really lies, to be compared: links and `..` resolved, so that two stores of one place have the same."""
+        return os.path.realpath(self.root) if self.is_local else self.uri
 
     def sweep(self) -> None:
         """Remove what killed runs left half written; only for who holds the lake, and nothing on an object store, which keeps no halves."""
