@@ -6,7 +6,6 @@ The environment's names are `CHANDLERY_` + section + `__` + setting, as in
 
 import math
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chandlery.errors import SettingsError
+from chandlery.layers import overlay, read_toml
 from chandlery.masking import check_options, check_uri
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "to_minutes_text",
 ]
 
+UNASSIGNED_SYMBOL = "UNKNOWN"  # of refused files that belong to no series; no candle has it
 UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files whose symbol or interval is not known
 LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
@@ -124,6 +125,19 @@ def normalise_symbol(text: str) -> str:
     return bare.upper()
 
 
+def name_symbol(text: str) -> str:
+    """Return a symbol that is given to files, as `normalise_symbol` does.
+
+    Raises:
+        SettingsError: The text is no symbol, or the one of refused files.
+    """
+    symbol = normalise_symbol(text)
+    if symbol == UNASSIGNED_SYMBOL:
+        found = f"symbol {text!r}, which stands for refused files alone"
+        raise SettingsError(found, "the symbol of candles", "write it as LTCUSD or ltc/usd")
+    return symbol
+
+
 def normalise_series(text: str) -> str:
     """Return the name of a series as the lake writes it: exchange and interval, as in kraken/60m.
 
@@ -181,6 +195,7 @@ def _check_spark(options: dict[str, str]) -> dict[str, str]:
 Duration = Annotated[str, AfterValidator(partial(_checked, parse_minutes))]
 Interval = Annotated[str, AfterValidator(partial(_checked, parse_interval))]
 Symbol = Annotated[str, AfterValidator(partial(_checked, normalise_symbol))]
+GivenSymbol = Annotated[str, AfterValidator(partial(_checked, name_symbol))]
 SeriesName = Annotated[str, AfterValidator(partial(_checked, normalise_series))]
 ExtensionFile = Annotated[str, AfterValidator(_anchor)]
 StorageOptions = Annotated[dict[str, str], AfterValidator(check_options)]
@@ -199,7 +214,7 @@ class LayoutSettings(_Section):
     files: str = Field("*", description="which files this holds for, as a pattern on the path below the source")
     columns: list[str] | None = Field(None, description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" leaves one out')
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
-    symbol: Symbol | None = Field(None, description="the symbol, where the file's name does not tell")
+    symbol: GivenSymbol | None = Field(None, description="the symbol, where the file's name does not tell")
     interval: Interval | None = Field(None, description="the interval, where the spacing does not tell, as in 1m or 15s")
     exchange: str | None = Field(None, pattern=r"^[a-z0-9_]+$", description="the exchange, where it is not that of the other files")
 
@@ -339,45 +354,17 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     Raises:
         SettingsError: The file is missing or no TOML, or a setting is unknown or wrong; every fault is listed.
     """
-    values = _read_toml(config)
+    values = read_toml(config)
     try:
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
         raise SettingsError(f"the environment: {error}", "a section and a setting, joined by two underscores; lists and tables as JSON", 'write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
     for layer in (environment, flags or {}):
-        values = _overlay(values, layer)
+        values = overlay(values, layer)
     try:
         return Settings(**values)
     except pydantic.ValidationError as error:
         raise SettingsError(_describe(error), "the settings that `chandlery init` lists", "mend chandlery.toml, the environment or the flag") from None
-
-
-def _read_toml(config: Path | None) -> dict[str, Any]:
-    path = config or Path("chandlery.toml")
-    if config is None and not path.exists():
-        return {}
-    try:
-        return _beside(path, tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}", "a readable file", "check --config") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is no TOML: {error}", "TOML", "see `chandlery init`") from error
-
-
-def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Return settings whose extensions are named from where the file stands."""
-    match values.get("forecast"):
-        case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
-            values["forecast"]["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
-    return values
-
-
-def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for name, value in above.items():
-        under = merged.get(name)
-        merged[name] = _overlay(under, value) if isinstance(under, dict) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _describe(error: pydantic.ValidationError) -> str:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.config import LONGEST, parse_interval, parse_minutes
+from chandlery.config import LONGEST, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
@@ -111,7 +111,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 UNNAMED = "unknown"  # the exchange of files where nothing names it
 UNASSIGNED = Series(UNNAMED, "unknown", [], [], [], "", 0, [], 0)  # of files whose symbol or interval is not known
-UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": "UNKNOWN"}
+UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": UNASSIGNED_SYMBOL}
 
 
 class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -23,7 +23,7 @@ import msgspec
 import polars as pl
 from msgspec.structs import asdict, replace
 
-from chandlery.config import ForecastSettings, Settings, parse_interval, to_interval_text
+from chandlery.config import UNASSIGNED_SYMBOL, ForecastSettings, Settings, parse_interval, to_interval_text
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.founding import read_settings
 from chandlery.grid import Grid
@@ -49,7 +49,7 @@ from chandlery.tables import adapt, damage_told, encode, list_objects, no_lake, 
 __all__ = ["Migrated", "migrate_lake"]
 
 FORMAT = 1  # which is migrated
-UNKNOWN = "UNKNOWN"  # the symbol of files whose symbol is not known
+UNKNOWN = UNASSIGNED_SYMBOL  # the symbol of files whose symbol is not known
 UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": UNKNOWN}
 REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()  # the market, where nothing tells
 OWN = ("lease.json", ".lease.lock", "_probe/", MIGRATION_FILE)  # objects that do not make a place full

@@ -4,7 +4,7 @@ import fnmatch
 import re
 from itertools import pairwise
 
-from chandlery.config import LayoutSettings, ReadingSettings, normalise_symbol
+from chandlery.config import UNASSIGNED_SYMBOL, LayoutSettings, ReadingSettings, normalise_symbol
 from chandlery.errors import SourceError
 
 __all__ = ["find_symbol", "match_layout", "split_pair"]
@@ -97,4 +97,4 @@ def _is_pair(word: str) -> bool:
 def _find_lone(part: str) -> list[str]:
     """Return a lone coin without its quote: one word in capitals, as in bitfinex_LTC_30m.csv."""
     lone = [word for word in _words(part) if re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", word)]
-    return lone if len(lone) == 1 else []
+    return lone if len(lone) == 1 and lone[0] != UNASSIGNED_SYMBOL else []
