@@ -25,6 +25,7 @@ BODY_CODE = re.compile(r"<Code>(\w+)</Code>")
 DELETE_CODE = re.compile(r'^\s+code: "(\w+)",$', re.MULTILINE)
 OS_ERROR = re.compile(r"^\s+code: (\d+),$", re.MULTILINE)
 HOST = re.compile(r"^\s+uri: Some\(\n\s+(\S+),$", re.MULTILINE)
+NAME = re.compile(r'^\s+path: "/?(.*)",$', re.MULTILINE)
 VARIANT = re.compile(r"^\s+(?:\w+: )?([A-Z]\w+)(?: \{|\(|,)", re.MULTILINE)
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -93,8 +94,10 @@ def explain_failure(uri: str, act: str, path: str, error: Exception) -> Chandler
         error: What obstore or the operating system raised.
     """
     if isinstance(error, failures.InvalidPathError):
-        found = f"{uri} has an object whose name cannot be used: {plain_text(error)}"
-        return SettingsError(found, "names without line breaks, empty parts and bytes that are no UTF-8", "rename it")
+        name = NAME.search(str(error))
+        found = f"{uri} has an object whose name cannot be used: {name[1] if name else plain_text(error)}"
+        hint = "rename or remove it, or name a folder that does not hold it"
+        return SettingsError(found, "names without control characters and with UTF-8 alone", hint)
     answer = read_answer(error)
     if "://" not in uri or uri.startswith("file://"):
         return explain_file(uri, act, path, error, answer)

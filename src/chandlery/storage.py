@@ -181,6 +181,8 @@ class Store:
         Raises:
             FileNotFoundError: There is no such object.
         """
+        if path.endswith("/"):  # no object is called so
+            raise FileNotFoundError(path)
         if self.is_local:
             with self._translated("read", path):
                 return (self.root / path).open("rb")

@@ -33,12 +33,15 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
         settings: Where a symbol set by hand stands; it wins.
 
     Raises:
-        SourceError: No part of the path names a symbol, or one part names several.
+        SourceError: No part of the path names a symbol, or one part names several; or the path ends with "/", the mark
+            of what cannot be read.
 
     Example:
         >>> [find_symbol(path) for path in ("ltcusd.csv.gz", "LTC-USD/2019.csv", "x/BSV_1541600000000_USD.csv", "tLTCUSD-1m.json")]
         ['LTCUSD', 'LTCUSD', 'BSVUSD', 'LTCUSD']
     """
+    if source.endswith("/"):
+        raise _refuse_name(source.rstrip("/"))
     by_hand = match_layout(source, settings) if settings else None
     if by_hand and by_hand.symbol:
         return by_hand.symbol
@@ -51,6 +54,14 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
             if found:
                 raise _refuse(source, f"names {' and '.join(found)}")
     raise _refuse(source, "names no symbol")
+
+
+def _refuse_name(source: str) -> SourceError:
+    if "\\" in source:
+        found = f"the name {source} holds line breaks, other control characters or bytes that are no UTF-8"
+        return SourceError(found, "a name that every store can have", "rename the file")
+    found = f"{source} is a link that leads back to itself, to a folder above it or to a lake"
+    return SourceError(found, "a link to a file or to a folder of raw files", "remove the link, or leave it out by a glob")
 
 
 def _refuse(source: str, what: str) -> SourceError:
