@@ -53,6 +53,7 @@ UNKNOWN = UNASSIGNED_SYMBOL  # the symbol of files whose symbol is not known
 UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": UNKNOWN}
 REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()  # the market, where nothing tells
 OWN = ("lease.json", ".lease.lock", "_probe/", MIGRATION_FILE)  # objects that do not make a place full
+RESTORE = "restore it from the bucket's versions or a copy, and migrate again; without one, make a new lake by `run`"
 A_STRETCH = 16  # objects: so many are encoded again at most, for each time that it is cut off
 PIECE_ROWS = 1_000_000  # that are held together
 
@@ -334,7 +335,7 @@ class Migration:
     def _encode_object(self, entry: Entry) -> None:
         target = self._find_target(entry.path)
         if target:
-            with damage_told(self.old, entry.path):
+            with damage_told(self.old, entry.path, RESTORE):
                 rows = self._scan(entry)
                 if entry.path.startswith("ledger/"):
                     rows = rows.filter(pl.col("status") != "refused")
@@ -372,7 +373,7 @@ class Migration:
         return [path] if rows.height else []
 
     def _read_refused(self, entry: Entry) -> pl.DataFrame:
-        with damage_told(self.old, entry.path):
+        with damage_told(self.old, entry.path, RESTORE):
             return self._scan(entry).filter(pl.col("status") == "refused").collect()
 
     def _put(self, path: str, content: bytes | None) -> None:
