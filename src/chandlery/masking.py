@@ -8,6 +8,7 @@ __all__ = ["check_options", "check_uri", "find_credentials", "mask", "mask_optio
 MASK = "…"
 LEAVE = "leave credentials to the environment or the machine's role"
 URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"'<>]+)")
+IN_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(://?)([^\s\"'<>]+)")  # a path takes one of the slashes out of a URI
 QUERY = re.compile(r"\?[\w%.-]+=")  # a lone ? is a wildcard in a source
 ASSIGNED = re.compile(
     r"([\w.-]*(?:signature|credential|token|access_?key_?id|passw(?:or)?d|secret\w*|access_?key)|\b(?:sig|pwd))"
@@ -43,17 +44,17 @@ def mask(text: str) -> str:
         >>> mask("no answer from https://me:word@host/l?X-Amz-Signature=1f3a and s3://bucket/l")
         'no answer from https://…@host/l?… and s3://bucket/l'
     """
-    text = NAMED.sub(lambda met: f"{met[1] or met[2]}{MASK}", URI.sub(_mask_uri, text))
+    text = NAMED.sub(lambda met: f"{met[1] or met[2]}{MASK}", IN_TEXT.sub(_mask_uri, text))
     return ASSIGNED.sub(rf"\1\2{MASK}", text)
 
 
 def _mask_uri(met: re.Match[str]) -> str:
-    scheme, rest = met[1], met[2]
+    scheme, slashes, rest = met[1], met[2], met[3]
     end = _find_owner_end(scheme, rest)
     if end >= 0:
         rest = f"{MASK}{rest[end:]}"
     query = QUERY.search(rest)
-    return f"{scheme}://{rest[: query.start()] + '?' + MASK if query else rest}"
+    return f"{scheme}{slashes}{rest[: query.start()] + '?' + MASK if query else rest}"
 
 
 def _find_owner_end(scheme: str, rest: str) -> int:

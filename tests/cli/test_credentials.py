@@ -58,6 +58,8 @@ def test_a_uri_with_credentials_is_refused_and_not_shown(uri: str) -> None:
         ("report", "--lake", "lake", "--output", URIS[0]),
         ("parity", "--source", "raw", "--lake", URIS[1]),
         ("tables", "--lake", f"s3://bucket/l?{WORD}"),
+        ("run", "--config", URIS[0]),
+        ("init", "--path", URIS[0]),
     ],
 )
 def test_no_command_prints_credentials(arguments: tuple[str, ...], tmp_path: Path) -> None:
