@@ -7,15 +7,14 @@ __all__ = ["check_options", "check_uri", "find_credentials", "mask", "mask_optio
 
 MASK = "…"
 LEAVE = "leave credentials to the environment or the machine's role"
-URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"'<>]+)")
-IN_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(://?)([^\s\"'<>]+)")  # a path takes one of the slashes out of a URI
+URI = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s\"'<>]+)")
+IN_TEXT = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})(://?)([^\s\"'<>]+)")  # a path takes one of the slashes out of a URI
 QUERY = re.compile(r"\?[\w%.-]+=")  # a lone ? is a wildcard in a source
 ASSIGNED = re.compile(
-    r"([\w.-]*(?:signature|credential|token|access_?key_?id|passw(?:or)?d|secret\w*|access_?key)|\b(?:sig|pwd))"
-    r"(=)[^&\s\"<]+",
+    r"((?:signature|credential|token|passw(?:or)?d|secret\w{0,30}|access_?key(?:_?id)?|\bsig|\bpwd)=)[^&\s\"<]+",
     re.IGNORECASE,
 )
-NAMED = re.compile(r"(<AWSAccessKeyId>)[^<]*|(\bBearer\s+)\S+", re.IGNORECASE)
+NAMED = re.compile(r"(<AWSAccessKeyId>|\bBearer\s+|\bAuthorization:\s*Basic\s+)[^\s<]+", re.IGNORECASE)
 SECRET = re.compile(
     r"secret|passw|pwd|token|access[_.]?key|credential|account[_.]?key|sas|authorization|bearer|customer_key|private_?key|api_?key",
     re.IGNORECASE,
@@ -44,8 +43,8 @@ def mask(text: str) -> str:
         >>> mask("no answer from https://me:word@host/l?X-Amz-Signature=1f3a and s3://bucket/l")
         'no answer from https://…@host/l?… and s3://bucket/l'
     """
-    text = NAMED.sub(lambda met: f"{met[1] or met[2]}{MASK}", IN_TEXT.sub(_mask_uri, text))
-    return ASSIGNED.sub(rf"\1\2{MASK}", text)
+    text = NAMED.sub(rf"\1{MASK}", IN_TEXT.sub(_mask_uri, text))
+    return ASSIGNED.sub(rf"\1{MASK}", text)
 
 
 def _mask_uri(met: re.Match[str]) -> str:
