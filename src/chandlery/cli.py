@@ -15,6 +15,7 @@ import typer
 
 from chandlery.config import Settings, load_settings
 from chandlery.errors import ChandleryError, SettingsError, gravest
+from chandlery.masking import mask
 
 __all__ = ["app", "main"]
 
@@ -434,8 +435,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if os.environ.get("CHANDLERY_TRACEBACK"):
-            traceback.print_exc()
-        print(f"chandlery: unexpected {type(error).__name__}: {error}. Hint: set CHANDLERY_TRACEBACK=1 to see where, and report it", file=sys.stderr)
+            print(mask(traceback.format_exc()), file=sys.stderr)
+        print(f"chandlery: unexpected {type(error).__name__}: {mask(str(error))}. Hint: set CHANDLERY_TRACEBACK=1 to see where, and report it", file=sys.stderr)
         sys.exit(1)
 
 

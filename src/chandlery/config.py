@@ -4,8 +4,6 @@ The environment's names are `CHANDLERY_` + section + `__` + setting, as in
 `CHANDLERY_LAKE__URI`. Credentials are no settings: they come from the cloud SDK's own chain.
 """
 
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chandlery.errors import SettingsError
+from chandlery.layers import limit_flags, put_above, read_toml
+from chandlery.masking import check_options, check_uri
 from chandlery.spelling import (
+    name_symbol,
     normalise_series,
     normalise_symbol,
     parse_interval,
@@ -43,7 +44,6 @@ __all__ = [
 ]
 
 SHARED, SECTION, FLAGS = "[forecast]", "[[series]]", "the command line:"  # where settings of a series are given
-SECRET = re.compile(r"secret|password|token|access_?key|credential|account_?key|sas", re.IGNORECASE)
 
 
 def _checked(parse: Callable[[str], object], text: str) -> str:
@@ -58,13 +58,6 @@ def _checked(parse: Callable[[str], object], text: str) -> str:
 def _anchor(path: str) -> str:
     """Return a path from the root on: tasks may work in another folder, for another user."""
     return str(Path(path).expanduser().absolute())
-
-
-def _check_no_secrets(options: dict[str, str]) -> dict[str, str]:
-    if found := [name for name in options if SECRET.search(name)]:
-        text = f"{', '.join(found)}: keys never stand in settings; leave them to the environment or the machine's role"
-        raise ValueError(text)
-    return options
 
 
 def _join_names(options: object) -> object:
@@ -82,20 +75,23 @@ def _check_spark(options: dict[str, str]) -> dict[str, str]:
     if odd := [name for name in options if not name.startswith("spark.")]:
         text = f"{odd[0]}: options of Spark begin with spark., as in spark.master"
         raise ValueError(text)
-    return _check_no_secrets(options)
+    return check_options(options)
 
 
 Duration = Annotated[str, AfterValidator(partial(_checked, parse_minutes))]
 Interval = Annotated[str, AfterValidator(partial(_checked, parse_interval))]
 Symbol = Annotated[str, AfterValidator(partial(_checked, normalise_symbol))]
+GivenSymbol = Annotated[str, AfterValidator(partial(_checked, name_symbol))]
 SeriesName = Annotated[str, AfterValidator(partial(_checked, normalise_series))]
 ExtensionFile = Annotated[str, AfterValidator(_anchor)]
-StorageOptions = Annotated[dict[str, str], AfterValidator(_check_no_secrets)]
+StorageOptions = Annotated[dict[str, str], AfterValidator(check_options)]
 SparkOptions = Annotated[dict[str, str], BeforeValidator(_join_names), AfterValidator(_check_spark)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    _refuse_credentials = pydantic.field_validator("*")(check_uri)
 
 
 class LayoutSettings(_Section):
@@ -104,7 +100,7 @@ class LayoutSettings(_Section):
     files: str = Field("*", description="which files this holds for, as a pattern on the path below the source")
     columns: list[str] | None = Field(None, description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" leaves one out')
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
-    symbol: Symbol | None = Field(None, description="the symbol, where the file's name does not tell")
+    symbol: GivenSymbol | None = Field(None, description="the symbol, where the file's name does not tell")
     interval: Interval | None = Field(None, description="the interval, where the spacing does not tell, as in 1m or 15s")
     exchange: str | None = Field(None, pattern=r"^[a-z0-9_]+$", description="the exchange, where it is not that of the other files")
 
@@ -281,68 +277,17 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     Raises:
         SettingsError: The file is missing or no TOML, or a setting is unknown or wrong; every fault is listed.
     """
-    values = _read_toml(config)
+    values = read_toml(config)
     try:
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
         raise SettingsError(f"the environment: {error}", "a section and a setting, joined by two underscores; lists and tables as JSON", 'write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
-    values = _put_above(values, environment)
-    values = _put_above(values, _limit_flags(values, flags or {}))
+    values = put_above(values, environment)
+    values = put_above(values, limit_flags(values, flags or {}))
     try:
         return Settings(**values)
     except pydantic.ValidationError as error:
         raise SettingsError(_describe(error), "the settings that `chandlery init` lists", "mend chandlery.toml, the environment or the flag") from None
-
-
-def _read_toml(config: Path | None) -> dict[str, Any]:
-    path = config or Path("chandlery.toml")
-    if config is None and not path.exists():
-        return {}
-    try:
-        return _beside(path, tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}", "a readable file", "check --config") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is no TOML: {error}", "TOML", "see `chandlery init`") from error
-
-
-def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Return settings whose extensions are named from where the file stands."""
-    sections = values.get("series")
-    for section in [values.get("forecast"), *(sections if isinstance(sections, list) else [])]:
-        match section:
-            case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
-                section["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
-    return values
-
-
-def _limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return flags of which those of [forecast] speak of the chosen series alone, where some are chosen."""
-    is_limited = bool(flags.get("chosen_series") or below.get("chosen_series")) and "series" not in flags
-    if not is_limited or not flags.get("forecast"):
-        return flags
-    return {("chosen_forecast" if name == "forecast" else name): value for name, value in flags.items()}
-
-
-def _put_above(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a layer of settings with another above it; what that says of [forecast] holds for all series."""
-    merged, said, sections = _overlay(below, above), above.get("forecast"), below.get("series")
-    if "series" not in above and isinstance(said, Mapping) and isinstance(sections, list):
-        merged["series"] = [
-            {name: value for name, value in section.items() if name not in said}
-            if isinstance(section, Mapping)
-            else section
-            for section in sections
-        ]
-    return merged
-
-
-def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for name, value in above.items():
-        under = merged.get(name)
-        merged[name] = _overlay(under, value) if isinstance(under, dict) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _describe(error: pydantic.ValidationError) -> str:

@@ -13,6 +13,8 @@ ChandleryError                 what was found, what was expected, what to do
 
 from typing import ClassVar
 
+from chandlery.masking import mask
+
 __all__ = [
     "ChandleryError",
     "LawError",
@@ -30,7 +32,7 @@ GRAVITY = (1, 4, 2, 3, 5, 6)
 
 
 class ChandleryError(Exception):
-    """An error that a person can act on.
+    """An error that a person can act on; its texts pass the one function that takes credentials out.
 
     Args:
         found: What was met, with names and numbers.
@@ -45,6 +47,7 @@ class ChandleryError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, found: str, expected: str = "", hint: str = "") -> None:
+        found, expected, hint = mask(found), mask(expected), mask(hint)
         super().__init__(found, expected, hint)  # the arguments make it picklable between workers
         self.found, self.expected, self.hint = found, expected, hint
 

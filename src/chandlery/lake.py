@@ -13,7 +13,7 @@ from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles, series_name
-from chandlery.spelling import LONGEST, parse_interval, parse_minutes
+from chandlery.spelling import LONGEST, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
 from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import (
@@ -111,7 +111,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 UNNAMED = "unknown"  # the exchange of files where nothing names it
 UNASSIGNED = Series(UNNAMED, "unknown", [], [], [], "", 0, [], 0)  # of files whose symbol or interval is not known
-UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": "UNKNOWN"}
+UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": UNASSIGNED_SYMBOL}
 
 
 class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

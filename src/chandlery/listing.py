@@ -1,13 +1,23 @@
 """The raw files of a source: a folder, a file or a glob, in a bucket or on a path."""
 
+import datetime as dt
+import errno
 import fnmatch
+import os
 import re
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from chandlery.answers import explain_failure
 from chandlery.errors import SettingsError
-from chandlery.storage import Entry, Store
+from chandlery.schema import LAKE_FILE
+from chandlery.storage import PART, Entry, Store
 
 __all__ = ["list_source", "split_source"]
+
+HIDDEN = {".", "_"}  # first letters
+ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # of a name that no store can have: control characters, no UTF-8
 
 
 def split_source(uri: str) -> tuple[str, str]:
@@ -30,15 +40,79 @@ def split_source(uri: str) -> tuple[str, str]:
 def list_source(store: Store, pattern: str) -> list[Entry]:
     """Return the files of a source, by path; hidden ones (a part begins with . or _) are left out.
 
+    On a path, what cannot be read is there too, so that it can be refused alone: its path ends with "/".
+
     Raises:
-        SettingsError: There is no such folder.
+        SettingsError: There is no such folder, or a bucket has an object whose name cannot be used.
     """
     if store.is_local and not store.root.exists():
         raise SettingsError(f"no folder {store.described}", "a file, a folder or a glob", "check --source or [source] uri")
     named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a listing knows folders, not one object
-    entries = [named] if named else store.list()  # where there is none, the listing tells a missing bucket from a missing file
-    visible = (entry for entry in entries if not any(part[:1] in {".", "_"} for part in entry.path.split("/")))
-    return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path, pattern)]
+    entries = [named] if named else _list_folder(store)
+    visible = (entry for entry in entries if not any(part[:1] in HIDDEN for part in entry.path.split("/")))
+    return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path.rstrip("/"), pattern)]
+
+
+def _list_folder(store: Store) -> list[Entry]:
+    """Return the files below a folder, by path, as the store would list them if each could be read."""
+    if not store.is_local:
+        return store.list()  # which tells a missing bucket from a missing file
+    try:
+        return sorted(_walk(store.root), key=lambda entry: entry.path)
+    except OSError as error:
+        path = os.path.relpath(error.filename, store.root) if isinstance(error.filename, str) else ""
+        raise explain_failure(store.uri, "list", path, error) from error
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    top = root.stat()
+    folders = [(str(root), "", frozenset({(top.st_dev, top.st_ino)}))]
+    while folders:
+        folder, prefix, above = folders.pop()
+        for item in _scan(folder):
+            name, found = f"{prefix}{item.name}", _follow(item)
+            if found is None or item.name[:1] in HIDDEN or PART.search(item.name):
+                continue
+            place = (found.st_dev, found.st_ino)
+            if stat.S_ISLNK(found.st_mode) or place in above or _is_linked_lake(item):
+                yield _to_entry(f"{name}/", found)
+            elif stat.S_ISDIR(found.st_mode):
+                folders.append((item.path, f"{name}/", above | {place}))
+            elif stat.S_ISREG(found.st_mode):
+                yield _to_entry(f"{name}/" if ODD.search(name) else name, found)
+
+
+def _scan(folder: str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as items:
+            return list(items)
+    except FileNotFoundError:  # removed meanwhile
+        return []
+
+
+def _follow(item: "os.DirEntry[str]") -> os.stat_result | None:
+    """Return what a name leads to: a link itself, if it leads back to itself; None if it leads to nothing."""
+    try:
+        return item.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return item.stat(follow_symlinks=False)
+
+
+def _is_linked_lake(item: "os.DirEntry[str]") -> bool:
+    return item.is_symlink() and Path(item.path, LAKE_FILE).is_file()
+
+
+def _to_entry(path: str, found: os.stat_result) -> Entry:
+    """Return a file as obstore does, etag included."""
+    shown = ODD.sub(lambda met: "".join(f"\\x{byte:02x}" for byte in os.fsencode(met[0])), path)
+    microseconds = found.st_mtime_ns // 1000
+    etag = f'"{found.st_ino:x}-{max(0, microseconds):x}-{found.st_size:x}"'
+    modified = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=microseconds)
+    return Entry(shown, found.st_size, etag, modified)
 
 
 def _matches(path: str, pattern: str) -> bool:

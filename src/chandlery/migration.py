@@ -39,6 +39,7 @@ from chandlery.lake import (
 from chandlery.lease import LeaseToken, check_lease, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES
+from chandlery.spelling import UNASSIGNED_SYMBOL
 from chandlery.staging import Target
 from chandlery.state.fingerprints import STAGES, describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
@@ -48,10 +49,11 @@ from chandlery.tables import adapt, damage_told, encode, list_objects, no_lake, 
 __all__ = ["Migrated", "migrate_lake"]
 
 FORMAT = 1  # which is migrated
-UNKNOWN = "UNKNOWN"  # the symbol of files whose symbol is not known
+UNKNOWN = UNASSIGNED_SYMBOL  # the symbol of files whose symbol is not known
 UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": UNKNOWN}
 REFERENCES = "BTCUSD ETHUSD XRPUSD EOSUSD LTCUSD NEOUSD IOTUSD ETCUSD XMRUSD".split()  # the market, where nothing tells
 OWN = ("lease.json", ".lease.lock", "_probe/", MIGRATION_FILE)  # objects that do not make a place full
+RESTORE = "restore it from the bucket's versions or a copy, and migrate again; without one, make a new lake by `run`"
 A_STRETCH = 16  # objects: so many are encoded again at most, for each time that it is cut off
 PIECE_ROWS = 1_000_000  # that are held together
 
@@ -219,9 +221,9 @@ def find_progress(old: Store, new: Store) -> MigrationFile | None:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "name another NEW, or delete what is there"
         raise SettingsError(f"{MIGRATION_FILE} at {new.uri}: {error}", "what a migration has put", hint) from error
-    if progress.old != old.place:
+    if Store(progress.old).place != old.place:
         found = f"at {new.uri} a migration of {progress.old} was cut off"
-        raise SettingsError(found, f"one of {old.place}", "name another NEW, or the same OLD")
+        raise SettingsError(found, f"one of {old.address}", "name another NEW, or the same OLD")
     return progress
 
 
@@ -278,7 +280,7 @@ class Migration:
             self._delete([MIGRATION_FILE])
             return entries, len(entries)
         if progress is None or progress.listing != listing:
-            progress = MigrationFile(self.old.place, listing)
+            progress = MigrationFile(self.old.address, listing)
         self._put(MIGRATION_FILE, msgspec.json.encode(progress))
         wanted = [target for entry in entries if (target := self._find_target(entry.path))]
         pending = [
@@ -333,7 +335,7 @@ class Migration:
     def _encode_object(self, entry: Entry) -> None:
         target = self._find_target(entry.path)
         if target:
-            with damage_told(self.old, entry.path):
+            with damage_told(self.old, entry.path, RESTORE):
                 rows = self._scan(entry)
                 if entry.path.startswith("ledger/"):
                     rows = rows.filter(pl.col("status") != "refused")
@@ -371,7 +373,7 @@ class Migration:
         return [path] if rows.height else []
 
     def _read_refused(self, entry: Entry) -> pl.DataFrame:
-        with damage_told(self.old, entry.path):
+        with damage_told(self.old, entry.path, RESTORE):
             return self._scan(entry).filter(pl.col("status") == "refused").collect()
 
     def _put(self, path: str, content: bytes | None) -> None:

@@ -19,6 +19,7 @@ from chandlery.founding import Founded, check_exchange, check_horizons, propose,
 from chandlery.grid import Grid
 from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
 from chandlery.lease import LeaseToken, hold_lease
+from chandlery.masking import mask_options
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.staging import CHANGED, STAGING
@@ -334,9 +335,12 @@ class Session:
         self.watch.note(message)
 
     def write_record(self) -> None:
-        """Put the record of this run under runs/."""
+        """Put the record of this run under runs/; of options it has the values of those alone that are harmless."""
         if self.report.run_id is not None:
-            record = {"settings": self.settings.model_dump(mode="json", exclude={"submit"}), "report": self.report}
+            settings = self.settings.model_dump(mode="json", exclude={"submit"})
+            settings["storage"] = mask_options(self.settings.storage)
+            settings["engine"]["spark"] = mask_options(self.settings.engine.spark)
+            record = {"settings": settings, "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))
 
 

@@ -9,6 +9,8 @@ from chandlery.errors import SettingsError
 __all__ = [
     "LONGEST",
     "UNASSIGNED_NAME",
+    "UNASSIGNED_SYMBOL",
+    "name_symbol",
     "normalise_series",
     "normalise_symbol",
     "parse_interval",
@@ -18,6 +20,7 @@ __all__ = [
     "to_minutes_text",
 ]
 
+UNASSIGNED_SYMBOL = "UNKNOWN"  # of refused files that belong to no series; no candle has it
 UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files whose symbol or interval is not known
 LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
@@ -108,6 +111,19 @@ def normalise_symbol(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]+", bare):
         raise SettingsError(f"symbol {text!r}", "letters and digits", "write it as LTCUSD or ltc/usd")
     return bare.upper()
+
+
+def name_symbol(text: str) -> str:
+    """Return a symbol that is given to files, as `normalise_symbol` does.
+
+    Raises:
+        SettingsError: The text is no symbol, or the one of refused files.
+    """
+    symbol = normalise_symbol(text)
+    if symbol == UNASSIGNED_SYMBOL:
+        found = f"symbol {text!r}, which stands for refused files alone"
+        raise SettingsError(found, "the symbol of candles", "write it as LTCUSD or ltc/usd")
+    return symbol
 
 
 def normalise_series(text: str) -> str:

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
-from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions as failures
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from chandlery.answers import explain_denial, explain_failure, plain_text
+from chandlery.answers import explain_failure, is_without_bucket, plain_text
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.folders import rename_file, replace_file
+from chandlery.masking import find_credentials
 
 __all__ = ["Entry", "Store"]
 
@@ -73,15 +73,19 @@ class Store:
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
         self.uri, self.options = uri.rstrip("/") if uri != "/" else uri, dict(options or {})
-        scheme = urlsplit(uri).scheme if "://" in uri else ""
+        if part := find_credentials(uri):
+            hint = "leave credentials to the environment or the machine's role"
+            raise SettingsError(f"{uri} has {part}", "a URI without credentials", hint)
+        scheme = uri.partition("://")[0].lower() if "://" in uri else ""
         if scheme and scheme not in {*SCHEMES, "file"}:
             raise SettingsError(f"{scheme}:// in {uri}", "a path, s3://, gs:// or az://", "check the URI")
         self.is_local = scheme in {"", "file"}
         if not self.is_local and (odd := set("#?%") & set(uri)):
-            raise SettingsError(f"{' '.join(sorted(odd))} in {uri}", "a URI without # ? %, which mean something else there", "give the bucket another prefix or name")
+            shown = re.sub(r"\?.*", "?…", uri)  # a query may be a signature
+            raise SettingsError(f"{' '.join(sorted(odd))} in {shown}", "a URI without # ? %, which mean something else there", "give the bucket another prefix or name")
 
     def __getstate__(self) -> tuple[str, dict[str, str]]:
-        return self.place, self.options  # tasks may work in another folder, for another user
+        return self.address, self.options  # tasks may work in another folder, for another user
 
     def __setstate__(self, state: tuple[str, dict[str, str]]) -> None:
         self.__init__(*state)  # type: ignore[misc]
@@ -92,14 +96,19 @@ class Store:
         return Path(self.uri.removeprefix("file://")).expanduser().absolute()
 
     @property
-    def place(self) -> str:
-        """Its URI in one spelling: two stores of one place have the same."""
+    def address(self) -> str:
+        """Its URI as tasks and records name it: a path from the root on, with links as they were given."""
         return str(self.root) if self.is_local else self.uri
 
     @property
     def described(self) -> str:
         """Its URI as it was given, with the absolute path where it is relative: that depends on the working folder."""
-        return self.uri if self.uri == self.place or "://" in self.uri else f"{self.uri} ({self.place})"
+        return self.uri if self.uri == self.address or "://" in self.uri else f"{self.uri} ({self.address})"
+
+    @property
+    def place(self) -> str:
+        """Where it really lies, to be compared: links and `..` resolved, so that two stores of one place have the same."""
+        return os.path.realpath(self.root) if self.is_local else self.uri
 
     def sweep(self) -> None:
         """Remove what killed runs left half written; only for who holds the lake, and nothing on an object store, which keeps no halves."""
@@ -177,6 +186,8 @@ class Store:
         Raises:
             FileNotFoundError: There is no such object.
         """
+        if path.endswith("/"):  # no object is called so
+            raise FileNotFoundError(path)
         if self.is_local:
             with self._translated("read", path):
                 return (self.root / path).open("rb")
@@ -336,16 +347,13 @@ class Store:
         try:
             yield
         except (FileNotFoundError, failures.NotFoundError) as error:
-            text = plain_text(error)
-            if "NoSuchBucket" in text or "bucket does not exist" in text.lower():
-                raise SettingsError(f"no bucket at {self.uri}", "a bucket that is there", "create it, or check the URI") from error
+            if is_without_bucket(error):
+                raise explain_failure(self.uri, act, path, error) from error
             raise FileNotFoundError(path) from error
         except (failures.AlreadyExistsError, failures.PreconditionError) as error:
             raise _ChangedError(path) from error
-        except (failures.PermissionDeniedError, failures.UnauthenticatedError, PermissionError) as error:
-            raise explain_denial(self.uri, act, path, plain_text(error)) from error
         except (failures.BaseError, OSError) as error:
-            raise explain_failure(self.uri, act, path, plain_text(error)) from error
+            raise explain_failure(self.uri, act, path, error) from error
 
 
 class _ChangedError(Exception):

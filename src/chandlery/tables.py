@@ -40,6 +40,7 @@ ROW_GROUP = 131_072
 MOST_AT_ONCE = 1_000_000  # rows of an object that are held together: a year of minutes has half as many
 PIECE_ROWS = 8 * ROW_GROUP  # of larger ones
 TRIES = 20
+REBUILD = "delete it and the folder state/, and run again: docs/operations.md says what is rebuilt"
 Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
 
@@ -212,8 +213,13 @@ def object_types(table: Table) -> dict[str, pl.DataType]:
 
 
 @contextmanager
-def damage_told(store: Store, path: str) -> Iterator[None]:
+def damage_told(store: Store, path: str, hint: str = REBUILD) -> Iterator[None]:
     """Decode an object within, and say what to do where it is damaged.
+
+    Args:
+        store: That has it.
+        path: The object.
+        hint: What to do.
 
     Raises:
         SettingsError: It is.
@@ -221,7 +227,7 @@ def damage_told(store: Store, path: str) -> Iterator[None]:
     try:
         yield
     except pl.exceptions.ComputeError as error:
-        raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", "delete it and the folder state/, and run again: docs/operations.md says what is rebuilt") from error
+        raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", hint) from error
 
 
 def scan_content(content: bytes, table: str) -> pl.LazyFrame:

@@ -219,7 +219,7 @@ def test_places_that_it_refuses(lakes: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("fault", ["interval", "exchange", "bytes"])
+@pytest.mark.parametrize("fault", ["interval", "exchange", "bytes", "no bytes", "half"])
 def test_an_object_that_no_run_of_that_format_has_put(lakes: Path, tmp_path: Path, fault: str) -> None:
     old = tmp_path / "old"
     shutil.copytree(lakes / "old", old)
@@ -229,10 +229,13 @@ def test_an_object_that_no_run_of_that_format_has_put(lakes: Path, tmp_path: Pat
     elif fault == "exchange":
         (old / "candles" / "exchange=bitfinex").rename(old / "candles" / "exchange=kraken")
     else:
-        path.write_bytes(b"PAR1")
-    told = {"interval": "holds 30m", "exchange": "lake of bitfinex", "bytes": "no whole Parquet"}
-    with pytest.raises(SettingsError, match=told[fault]):
+        whole = path.read_bytes()
+        path.write_bytes({"bytes": b"PAR1", "no bytes": b"", "half": whole[: len(whole) // 2]}[fault])
+    told = {"interval": "holds 30m", "exchange": "lake of bitfinex"}
+    with pytest.raises(SettingsError, match=told.get(fault, "no whole Parquet")) as met:
         migrate(old, tmp_path / "new")
+    assert fault in told or met.value.hint.startswith("restore it")  # the old lake is only read
+    assert "state/" not in met.value.hint
     assert not (tmp_path / "new" / "lake.json").exists()
 
 

@@ -1,5 +1,6 @@
 """One object as a source, and what is said where it or its bucket is missing."""
 
+import boto3
 import pytest
 from s3_server import Server
 
@@ -23,3 +24,15 @@ def test_one_object_is_a_source(admin: Server) -> None:
 def test_one_object_of_a_missing_bucket(admin: Server) -> None:
     with pytest.raises(SettingsError, match="no-such-bucket"):
         found("s3://no-such-bucket/LTCUSD.csv", admin)
+
+
+@pytest.mark.parametrize("name", ["ltc\nusd.csv", "ltc\x7fusd.csv"])
+def test_an_object_whose_name_cannot_be_used_is_named_and_not_worth_running_again(admin: Server, name: str) -> None:
+    client = boto3.client("s3", endpoint_url=admin.endpoint, region_name="us-east-1")
+    client.put_object(Bucket="crypto-raw", Key=f"odd/{name}", Body=b"x")
+    try:
+        with pytest.raises(SettingsError, match=r"ltc\S{1,6}usd\.csv") as met:
+            found("s3://crypto-raw/odd/", admin)
+        assert "rename or remove it" in met.value.hint
+    finally:
+        client.delete_object(Bucket="crypto-raw", Key=f"odd/{name}")

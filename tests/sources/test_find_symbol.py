@@ -1,4 +1,5 @@
 import pytest
+from pydantic import ValidationError
 
 from chandlery.config import LayoutSettings, SourceSettings
 from chandlery.errors import SourceError
@@ -31,7 +32,7 @@ def test_path_names_symbol(source, symbol):
     assert find_symbol(source) == symbol
 
 
-@pytest.mark.parametrize("source", ["2019.csv", "candles.csv", "btcusd_ltcusd.csv", "part-0.json"])
+@pytest.mark.parametrize("source", ["2019.csv", "candles.csv", "btcusd_ltcusd.csv", "part-0.json", "UNKNOWN.csv", "symbol=UNKNOWN/1.csv"])
 def test_path_that_does_not_tell_is_refused_with_what_to_set(source):
     with pytest.raises(SourceError) as caught:
         find_symbol(source)
@@ -41,3 +42,14 @@ def test_path_that_does_not_tell_is_refused_with_what_to_set(source):
 def test_symbol_set_by_hand_wins():
     settings = SourceSettings(layout=[LayoutSettings(files="2019*.csv", symbol="ltc/usd")])
     assert find_symbol("raw/2019-01.csv", settings) == "LTCUSD"
+
+
+@pytest.mark.parametrize("text", ["UNKNOWN", "unknown", "un-known"])
+def test_the_symbol_of_refused_files_is_given_to_no_file(text):
+    with pytest.raises(ValidationError, match="stands for refused files alone"):
+        LayoutSettings(symbol=text)
+
+
+def test_a_name_beside_that_of_refused_files_still_tells():
+    assert find_symbol("LTC/UNKNOWN.csv") == "LTC"
+    assert find_symbol("UNKNOWN/ltcusd.csv") == "LTCUSD"

@@ -212,7 +212,25 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Peek
         batch = parse_elements(elements, layout)
     else:
         batch = (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
-    return Peek(layout.words, _plausible(batch.fields, raw), _given_seconds(raw.source, settings))
+    given, times = _given_seconds(raw.source, settings), _plausible(batch.fields, raw)
+    if given is None and not times.size:
+        _check_closed(batch.fields, raw)
+    return Peek(layout.words, times, given)
+
+
+def _check_closed(fields: pl.DataFrame, raw: RawFile) -> None:
+    """Check that a file without plausible times is not one that was written before its candles had closed.
+
+    Raises:
+        SourceError: It was.
+    """
+    later = fields.filter(pl.col("time") > (raw.modified_at + DAY).timestamp() * 1000).height
+    if later:
+        written = f"{raw.modified_at:%Y-%m-%d %H:%M:%S} UTC"
+        found = f"{raw.source}: {later:,} of its first {fields.height:,} rows had not closed (not_closed) at {written}"
+        found = f"{found}, when the file was written by the store's clock, and no other row has a time of candles"
+        hint = "if that time is wrong, upload or touch the file; if theirs is, set time_unit in [[source.layout]]"
+        raise SourceError(found, "candles that had closed when their file was written", hint)
 
 
 def _given_seconds(source: str, settings: ReadingSettings) -> int | None:

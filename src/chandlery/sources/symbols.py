@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from chandlery.config import LayoutSettings, ReadingSettings, normalise_symbol
 from chandlery.errors import SourceError
+from chandlery.spelling import UNASSIGNED_SYMBOL
 
 __all__ = ["find_symbol", "match_layout", "split_pair"]
 
@@ -33,12 +34,15 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
         settings: Where a symbol set by hand stands; it wins.
 
     Raises:
-        SourceError: No part of the path names a symbol, or one part names several.
+        SourceError: No part of the path names a symbol, or one part names several; or the path ends with "/", the mark
+            of what cannot be read.
 
     Example:
         >>> [find_symbol(path) for path in ("ltcusd.csv.gz", "LTC-USD/2019.csv", "x/BSV_1541600000000_USD.csv", "tLTCUSD-1m.json")]
         ['LTCUSD', 'LTCUSD', 'BSVUSD', 'LTCUSD']
     """
+    if source.endswith("/"):
+        raise _refuse_name(source.rstrip("/"))
     by_hand = match_layout(source, settings) if settings else None
     if by_hand and by_hand.symbol:
         return by_hand.symbol
@@ -51,6 +55,14 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
             if found:
                 raise _refuse(source, f"names {' and '.join(found)}")
     raise _refuse(source, "names no symbol")
+
+
+def _refuse_name(source: str) -> SourceError:
+    if "\\" in source:
+        found = f"the name {source} holds line breaks, other control characters or bytes that are no UTF-8"
+        return SourceError(found, "a name that every store can have", "rename the file")
+    found = f"{source} is a link that leads back to itself, to a folder above it or to a lake"
+    return SourceError(found, "a link to a file or to a folder of raw files", "remove the link, or leave it out by a glob")
 
 
 def _refuse(source: str, what: str) -> SourceError:
@@ -97,4 +109,4 @@ def _is_pair(word: str) -> bool:
 def _find_lone(part: str) -> list[str]:
     """Return a lone coin without its quote: one word in capitals, as in bitfinex_LTC_30m.csv."""
     lone = [word for word in _words(part) if re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", word)]
-    return lone if len(lone) == 1 else []
+    return lone if len(lone) == 1 and lone[0] != UNASSIGNED_SYMBOL else []
