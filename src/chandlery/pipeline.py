@@ -35,8 +35,9 @@ from chandlery.plan import Plan, Step, plan
 from chandlery.progress import Silent, Watch
 from chandlery.publishing import publish, settle
 from chandlery.resuming import Resumption, choose_start, complete_summary, is_forecast, list_gone
+from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import TABLES
-from chandlery.session import Options, RunReport, SeriesRun, Session, Stage
+from chandlery.session import SeriesRun, Session
 from chandlery.staging import STAGING
 from chandlery.state.records import SeriesSummary, candles_fingerprint, gaps_fingerprint
 from chandlery.survey import Source, survey_source

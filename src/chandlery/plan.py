@@ -18,7 +18,8 @@ from chandlery.ingesting import choose_series, make_recognise_task, split_files
 from chandlery.lake import Series
 from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, list_gone, read_checkpoints
-from chandlery.session import Options, SeriesRun, Session, name_series
+from chandlery.run_report import Options
+from chandlery.session import SeriesRun, Session, name_series
 from chandlery.sources.files import RawFile, peek_file
 from chandlery.staging import STAGING
 from chandlery.state.fingerprints import fingerprint

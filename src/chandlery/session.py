@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +20,7 @@ from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read
 from chandlery.lease import LeaseToken, hold_lease
 from chandlery.masking import mask_options
 from chandlery.progress import Watch
+from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.staging import CHANGED, STAGING
 from chandlery.state.copies import forget_copies
@@ -28,59 +28,11 @@ from chandlery.state.records import SeriesSummary, Summary, read_summary, write_
 from chandlery.storage import Store
 from chandlery.tables import list_partitions
 
-__all__ = ["Options", "RunReport", "SeriesRun", "Session", "Stage", "name_series"]
+__all__ = ["SeriesRun", "Session", "name_series"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Years = dict[str, list[int]]  # by symbol
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of one run, as given on the command line.
-
-    Args:
-        prune: Delete the candles of files that are gone from the source, and the forecasts of symbols without candles.
-        wait: Wait until another run has ended, however long that takes, instead of for a limited time.
-        restate: Store settings that differ from the lake's, and read files again that were read under other settings.
-    """
-
-    prune: bool = False
-    wait: bool = False
-    restate: bool = False
-
-
-class Stage(msgspec.Struct, frozen=True):
-    """What a stage did."""
-
-    name: str
-    symbols: int
-    computed: int
-    up_to_date: int
-    seconds: float
-    series: str = ""
-
-
-class RunReport(msgspec.Struct):
-    """What a run did.
-
-    Args:
-        lake: URI of the lake.
-        exit_code: 0 done, 3 some input was refused, and so on: `chandlery.errors` lists them.
-        stages: In order.
-        messages: Refusals and errors, with what to do.
-        notes: Other messages, such as why something is computed again.
-        published: How many objects of tables were put or deleted.
-        run_id: Name of the run's record under runs/; None if everything was up to date.
-    """
-
-    lake: str
-    exit_code: int = 0
-    stages: list[Stage] = []
-    messages: list[str] = []
-    notes: list[str] = []
-    published: int = 0
-    run_id: str | None = None
 
 
 class Session:

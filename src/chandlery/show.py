@@ -21,8 +21,8 @@ from chandlery.naming import Named
 from chandlery.parity import Receipt
 from chandlery.pipeline import Plan
 from chandlery.report import Written
+from chandlery.run_report import RunReport
 from chandlery.schema import TABLES, series_name
-from chandlery.session import RunReport
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 from chandlery.tables import read_table
