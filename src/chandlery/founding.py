@@ -195,14 +195,20 @@ def reconcile(
     return Founded(founded, extensions, "; ".join(changes.values()))
 
 
-def check_exchange(settings: Settings, series: Sequence[Series]) -> None:
+def check_exchange(settings: Settings, series: Sequence[Series], *, is_remembered: bool) -> None:
     """Check that the settings do not name an exchange whose candles the lake has under no name already.
+
+    Args:
+        settings: The settings.
+        series: Those of the lake.
+        is_remembered: Whether state tells which files the lake has: then a layout names the exchange of new ones alone.
 
     Raises:
         SettingsError: They do: the same candles would come to the lake a second time.
     """
     held = {each.exchange for each in series}
-    named = {settings.source.exchange, *(layout.exchange for layout in settings.source.layout)} - {"", None}
+    layouts = () if is_remembered else settings.source.layout
+    named = {settings.source.exchange, *(layout.exchange for layout in layouts)} - {"", None}
     if UNNAMED in held and (new := sorted(str(name) for name in named - held)):
         found = f"exchange {new[0]} for a lake whose candles belong to no named exchange"
         hint = f"`chandlery migrate --exchange {new[0]}` gives them this name and computes nothing; or choose another --lake"

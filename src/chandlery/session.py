@@ -79,7 +79,8 @@ class Session:
         stored = self._stored.series if self._stored is not None else []
         for series in stored:
             self.series[series.name] = SeriesRun(self, self._reconcile(series))
-        check_exchange(self.settings, [run.series for run in self.series.values()])
+        is_remembered = any(pair.source for pair in self.summary.pairs.values())
+        check_exchange(self.settings, [run.series for run in self.series.values()], is_remembered=is_remembered)
 
     def _reconcile(self, series: Series) -> Founded:
         """Return the settings of an existing series; one that is not chosen is neither compared nor changed."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from universe import Source
 
 from chandlery.config import Settings, load_settings
+from chandlery.errors import SettingsError
 from chandlery.naming import name_exchange
 from chandlery.pipeline import Options, RunReport, ingest
 from chandlery.progress import Silent
@@ -152,6 +153,27 @@ def test_files_of_two_sources_may_have_the_same_names(tmp_path: Path) -> None:
     assert sorted(one.places()["BTCUSD.csv"]) == [("bybit", "BTCUSD", True), ("kraken", "BTCUSD", True)]
     prices = one.prices()
     assert prices["kraken", "BTCUSD"] > prices["bybit", "BTCUSD"]
+
+
+def test_a_lake_without_an_exchange_takes_new_files_of_one(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    files.put("BTCUSD.csv", "BTCUSD")
+    files.bring()
+    files.put("kraken/ETHUSD.csv", "ETHUSD")
+    both = [{"files": "kraken/*", "exchange": "kraken"}, {"files": "*", "exchange": "bitfinex"}]
+    found = files.bring(layout=both)
+    assert found.exit_code == 0
+    assert any("BTCUSD.csv" in note and "they stay" in note for note in found.notes)
+    here = {"BTCUSD.csv": [("unknown", "BTCUSD", True)], "kraken/ETHUSD.csv": [("kraken", "ETHUSD", True)]}
+    assert files.places() == here
+    with pytest.raises(SettingsError, match="migrate --exchange bitfinex"):
+        files.bring(exchange="bitfinex")
+    shutil.rmtree(files.lake / "state")
+    with pytest.raises(SettingsError, match="migrate --exchange bitfinex"):
+        files.bring(layout=both)
+    name_exchange(files.settings(), "bitfinex", Silent())
+    assert files.bring(layout=both).exit_code == 0
+    assert files.places() == {**here, "BTCUSD.csv": [("bitfinex", "BTCUSD", True)]}
 
 
 def test_files_that_were_given_a_name_are_not_read_again_under_none(tmp_path: Path) -> None:
