@@ -128,6 +128,7 @@ def explain_answer(uri: str, act: str, path: str, error: Exception, answer: Answ
 def explain_file(uri: str, act: str, path: str, error: Exception, answer: Answer) -> ChandleryError:
     """Return the error of a folder; takes what `explain_answer` does."""
     number = answer.number or (errno.EACCES if isinstance(error, failures.PermissionDeniedError) else 0)
+    number = errno.ELOOP if "Loop" in answer.variants else number  # a link to a folder above it
     if number in FULL:
         found = f"no room left at {uri} to {act} {path}"
         return StoreUnavailableError(found, "free space", "make room and run again: nothing is lost")

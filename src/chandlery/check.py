@@ -123,7 +123,8 @@ def _look(view: _View) -> str:
 def _find_files(settings: Settings) -> tuple[Store, list[Entry]]:
     folder, pattern = split_source(settings.source.uri)
     store = Store(folder, settings.storage)
-    return store, [entry for entry in list_source(store, pattern) if not entry.path.endswith("/")]  # a run refuses others
+    entries = list_source(store, pattern)
+    return store, [entry for entry in entries if not entry.path.endswith("/")]  # a run refuses the others by name
 
 
 def _open_lake(settings: Settings) -> Store:

@@ -436,7 +436,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if os.environ.get("CHANDLERY_TRACEBACK"):
             print(mask(traceback.format_exc()), file=sys.stderr)
-        print(f"chandlery: unexpected {type(error).__name__}: {mask(str(error))}. Hint: set CHANDLERY_TRACEBACK=1 to see where, and report it", file=sys.stderr)
+        hint = "set CHANDLERY_TRACEBACK=1 to see where, and report it"
+        print(f"chandlery: unexpected {type(error).__name__}: {mask(str(error))}. Hint: {hint}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -89,7 +89,7 @@ SparkOptions = Annotated[dict[str, str], BeforeValidator(_join_names), AfterVali
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
 
     _refuse_credentials = pydantic.field_validator("*")(check_uri)
 
@@ -193,7 +193,9 @@ class Settings(BaseSettings):
             setting is wrong.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()

@@ -8,7 +8,7 @@ __all__ = ["check_options", "check_uri", "find_credentials", "mask", "mask_optio
 MASK = "…"
 LEAVE = "leave credentials to the environment or the machine's role"
 URI = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s\"'<>]+)")
-IN_TEXT = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})(://?)([^\s\"'<>]+)")  # a path takes one of the slashes out of a URI
+IN_TEXT = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})(://?)([^\s\"'<>]+)")  # a path has one slash less
 QUERY = re.compile(r"\?[\w%.-]+=")  # a lone ? is a wildcard in a source
 ASSIGNED = re.compile(
     r"((?:signature|credential|token|passw(?:or)?d|secret\w{0,30}|access_?key(?:_?id)?|\bsig|\bpwd)=)[^&\s\"<]+",
@@ -16,7 +16,7 @@ ASSIGNED = re.compile(
 )
 NAMED = re.compile(r"(<AWSAccessKeyId>|\bBearer\s+|\bAuthorization:\s*Basic\s+)[^\s<]+", re.IGNORECASE)
 SECRET = re.compile(
-    r"secret|passw|pwd|token|access[_.]?key|credential|account[_.]?key|sas|authorization|bearer|customer_key|private_?key|api_?key",
+    r"secret|passw|pwd|token|credential|sas|authorization|bearer|(access|account)[_.]?key|(customer|private|api)_?key",
     re.IGNORECASE,
 )
 OWNER_IN_AUTHORITY = {"abfs", "abfss"}  # abfss://container@account.dfs.core.windows.net/ names no user

@@ -82,7 +82,9 @@ class Store:
         self.is_local = scheme in {"", "file"}
         if not self.is_local and (odd := set("#?%") & set(uri)):
             shown = re.sub(r"\?.*", "?…", uri)  # a query may be a signature
-            raise SettingsError(f"{' '.join(sorted(odd))} in {shown}", "a URI without # ? %, which mean something else there", "give the bucket another prefix or name")
+            expected = "a URI without # ? %, which mean something else there"
+            hint = "give the bucket another prefix or name"
+            raise SettingsError(f"{' '.join(sorted(odd))} in {shown}", expected, hint)
 
     def __getstate__(self) -> tuple[str, dict[str, str]]:
         return self.address, self.options  # tasks may work in another folder, for another user
@@ -107,7 +109,7 @@ class Store:
 
     @property
     def place(self) -> str:
-        """Where it really lies, to be compared: links and `..` resolved, so that two stores of one place have the same."""
+        """Where it really lies: with links and `..` resolved, so that two stores of one place have the same."""
         return os.path.realpath(self.root) if self.is_local else self.uri
 
     def sweep(self) -> None:

@@ -227,7 +227,8 @@ def damage_told(store: Store, path: str, hint: str = REBUILD) -> Iterator[None]:
     try:
         yield
     except pl.exceptions.ComputeError as error:
-        raise SettingsError(f"{path} at {store.uri} is no whole Parquet object: {error}", "what a run put there", hint) from error
+        found = f"{path} at {store.uri} is no whole Parquet object: {error}"
+        raise SettingsError(found, "what a run put there", hint) from error
 
 
 def scan_content(content: bytes, table: str) -> pl.LazyFrame:

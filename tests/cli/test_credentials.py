@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from chandlery.config import load_settings
+from chandlery.config import Settings, load_settings
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.masking import find_credentials, mask
 from chandlery.pipeline import Options, ingest
@@ -41,6 +42,9 @@ def test_a_uri_with_credentials_is_refused_and_not_shown(uri: str) -> None:
         with pytest.raises(SettingsError) as met:
             load_settings(None, section)
         assert WORD not in str(met.value)
+        with pytest.raises(ValidationError) as wrong:
+            Settings(**section)
+        assert WORD not in str(wrong.value)
     with pytest.raises(SettingsError) as met:
         Store(uri)
     assert WORD not in str(met.value)

@@ -100,3 +100,10 @@ def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "403").mkdir()
     with pytest.raises(SettingsError, match="Is a directory"):
         Store(str(tmp_path)).get("403")
+
+
+@pytest.mark.parametrize("target", [".", "loop"])
+def test_a_lake_with_a_link_that_leads_back(tmp_path: Path, target: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / target)
+    with pytest.raises(SettingsError, match="Too many levels of symbolic links"):
+        Store(str(tmp_path)).list()

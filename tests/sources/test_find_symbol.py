@@ -32,7 +32,9 @@ def test_path_names_symbol(source, symbol):
     assert find_symbol(source) == symbol
 
 
-@pytest.mark.parametrize("source", ["2019.csv", "candles.csv", "btcusd_ltcusd.csv", "part-0.json", "UNKNOWN.csv", "symbol=UNKNOWN/1.csv"])
+@pytest.mark.parametrize(
+    "source", ["2019.csv", "candles.csv", "btcusd_ltcusd.csv", "part-0.json", "UNKNOWN.csv", "symbol=UNKNOWN/1.csv"]
+)
 def test_path_that_does_not_tell_is_refused_with_what_to_set(source):
     with pytest.raises(SourceError) as caught:
         find_symbol(source)

@@ -15,7 +15,8 @@ from chandlery.pipeline import Options, ingest
 @pytest.mark.parametrize("year", [1960, 1970, 2018])
 def test_a_file_that_is_older_than_its_candles(year: int) -> None:
     modified = dt.datetime(year, 1, 1, tzinfo=dt.UTC)
-    with pytest.raises(SourceError, match=rf"200 of its first 200 rows had not closed \(not_closed\) at {year}-01-01") as met:
+    told = rf"200 of its first 200 rows had not closed \(not_closed\) at {year}-01-01"
+    with pytest.raises(SourceError, match=told) as met:
         read(HEADER + lines(200), seconds=None, modified_at=modified)
     assert "touch" in met.value.hint
     assert "interval" not in str(met.value)

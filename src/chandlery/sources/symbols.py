@@ -62,7 +62,7 @@ def _refuse_name(source: str) -> SourceError:
         found = f"the name {source} holds line breaks, other control characters or bytes that are no UTF-8"
         return SourceError(found, "a name that every store can have", "rename the file")
     found = f"{source} is a link that leads back to itself, to a folder above it or to a lake"
-    return SourceError(found, "a link to a file or to a folder of raw files", "remove the link, or leave it out by a glob")
+    return SourceError(found, "a link to raw files", "remove the link, or leave it out by a glob")
 
 
 def _refuse(source: str, what: str) -> SourceError:
