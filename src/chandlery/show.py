@@ -162,7 +162,7 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
     period = f"{found.scored_from:%Y-%m-%d %H:%M} to {found.scored_until:%Y-%m-%d %H:%M}"
     issued = f"Forecasts of {found.series} issued {period}, from candles since {found.candles_from}"
     _table(rows, title=f"{issued}; DM above 0 is better with it; p adjusted for {len(rows)} tests")
-    for sentence in found.conclusions:
+    for sentence in [*found.conclusions, *found.notes]:
         print(sentence)
     print(f"{found.advice}.")
     print(f"{found.seconds:.0f} s")
