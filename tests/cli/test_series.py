@@ -177,7 +177,7 @@ def test_a_plot_is_of_the_series_with_the_most_candles_of_its_symbol(call: Call,
     assert read_json(call("plot", "BTCUSD", "--json"))["series"] == LARGEST
     assert read_json(call("plot", "ETHUSD", "--json"))["series"] == "kraken/60m"
     assert read_json(call("plot", "BTCUSD", "--series", "kraken/4h", "--json"))["series"] == "kraken/240m"
-    page = (tmp_path / "BTCUSD.html").read_text()
+    page = (tmp_path / "BTCUSD_kraken_240m.html").read_text()
     assert "BTCUSD, kraken/240m: candles of 240m, 10 days up to 2019-01-18 20:00 UTC" in page
     assert isinstance(call("plot", "ETHUSD", "--series", "kraken/4h").exception, SettingsError)
 
@@ -248,3 +248,21 @@ def test_nonsense_is_one_text_and_exit_2(several_lake: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert told in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_pictures_of_one_symbol_stand_beside_each_other(call: Call, tmp_path: Path) -> None:
+    for chosen in ((), ("--series", "kraken/1h"), ("--series", "kraken/4h")):
+        assert call("plot", "BTCUSD", *chosen).exit_code == 0
+    assert {path.name for path in tmp_path.glob("*.html")} == {
+        "BTCUSD.html", "BTCUSD_kraken_240m.html", "BTCUSD_kraken_60m.html",
+    }  # fmt: skip
+
+
+def test_a_run_names_the_series_of_each_stage(tmp_path: Path) -> None:
+    for series in ("kraken/60m", "kraken/240m"):
+        write_candles(tmp_path / "raw", series, "BTCUSD", 0, DAYS)
+    done = CliRunner().invoke(app, ["run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake"), "--model", "linear"])
+    assert done.exit_code == 0, done.output
+    for stage in ("gaps", "fit", "scores"):
+        lines = [line for line in done.stdout.splitlines() if line.startswith(stage)]
+        assert [line.split()[-1] for line in lines] == ["unknown/60m", "unknown/240m"]
