@@ -3,10 +3,11 @@
 import datetime as dt
 import secrets
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 
 import msgspec
 
@@ -41,21 +42,38 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
-    """Probe the source, the lake, the models and the engine; nothing is left behind.
+    """Probe the source, the lake, the models and the engine; nothing is left behind, and no folder of a new lake.
 
     Args:
         settings: From `load_settings`.
         until: Each series must have candles up to the beginning of this UTC day; not asked where it is left out.
     """
     find_files = cache(partial(_find_files, settings))  # a listing takes its time
-    return [
-        _probe("source", lambda: _list(settings, find_files)),
-        _probe("lake: read", lambda: _read(settings)),
-        _probe("lake: write", lambda: _write(settings)),
-        _probe("models", lambda: ", ".join(settings.forecast.models or model_names(settings.forecast.extensions))),
-        _probe("engine", lambda: _work(settings, find_files)),
-        *([] if until is None else [_probe("fresh", lambda: _find_newest(settings, until))]),
-    ]
+    with _leave_no_folder(settings):
+        return [
+            _probe("source", lambda: _list(settings, find_files)),
+            _probe("lake: read", lambda: _read(settings)),
+            _probe("lake: write", lambda: _write(settings)),
+            _probe("models", lambda: ", ".join(settings.forecast.models or model_names(settings.forecast.extensions))),
+            _probe("engine", lambda: _work(settings, find_files)),
+            *([] if until is None else [_probe("fresh", lambda: _find_newest(settings, until))]),
+        ]
+
+
+@contextmanager
+def _leave_no_folder(settings: Settings) -> Iterator[None]:
+    """Delete the folders that probes make of a lake that is not there yet, with those above it."""
+    made: list[Path] = []
+    with suppress(ChandleryError):  # what is wrong with the lake's URI, its own probes tell
+        store = _open_lake(settings)
+        made = [path for path in (store.root, *store.root.parents) if not path.exists()] if store.is_local else []
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # somebody else has put something there
+            for path in made:
+                if path.exists():
+                    path.rmdir()
 
 
 def _probe(name: str, look: Callable[[], str]) -> Probe:
@@ -137,7 +155,7 @@ def _read(settings: Settings) -> str:
     store = _open_lake(settings)
     file = read_lake_file(store)
     if file is None:
-        return "empty"
+        return f"there is no lake at {store.uri} yet: `chandlery run` makes one"
     check_named(file, store.uri)
     told = [
         f"{each.name}: horizons {join_minutes(each.horizons)}, models {', '.join(each.models)}"

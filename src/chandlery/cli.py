@@ -62,7 +62,7 @@ Horizons = Annotated[list[str] | None, typer.Option("--horizon", help=HORIZON_HE
 Models = Annotated[list[str] | None, typer.Option("--model", help=MODEL_HELP)]
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Drop the candles of files that are gone, and the forecasts of symbols without candles.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Drop the candles of files that are gone, and the forecasts of symbols without candles: of all symbols and series, or of those that are named.")]
 Restate = Annotated[bool, typer.Option("--restate", help="Take settings that differ from the lake's, and compute again what rests on them.")]
 Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help=UNTIL_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -268,7 +268,7 @@ def plot(
     config: Config = None, lake: LakeUri = None, series: OneSeries = None,
     horizon: Annotated[list[str] | None, typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's.")] = None,
     days: Annotated[int | None, typer.Option(help=DAYS_HELP, min=1, max=3660)] = None,
-    output: Annotated[str | None, typer.Option(help="The page to write, a file or an object; SYMBOL.html here, where none is named.")] = None, json: Json = False,
+    output: Annotated[str | None, typer.Option(help="The page to write, a file or an object; SYMBOL.html here, with the name of a chosen series in it if there are several, where none is named.")] = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write one picture of a symbol: its last candles, what had been forecast for them, and the newest forecasts.
 

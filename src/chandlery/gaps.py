@@ -145,8 +145,7 @@ def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
     missing = stop - start
     span = np.clip(start - traded.start, 1, HABIT_DAYS * day_steps)
     count = count_before(flags, start - traded.start, span)
-    share = np.minimum(count / span, 1 - 1 / (span + 1))
-    log_p = missing * log1p_each(-share)
+    log_p = missing * log1p_each(-np.minimum(count / span, 1 - 1 / (span + 1)))
     day = start // day_steps - activity.start // day_steps
     own_day = start // day_steps - own.start // day_steps
     others = activity.listed[day] - own.listed[own_day]
@@ -154,18 +153,26 @@ def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
     heard = count_heard(activity.traded, start - activity.start, stop - activity.start)
     improbable, doubtful = np.log(IMPROBABLE), np.log(DOUBTFUL)
     silent = (others >= LEAST_OTHERS) & (heard == 0)
+    is_outage = silent & (log_all < improbable)
     kind = np.select(
-        [silent & (log_all < improbable), log_p < improbable, (log_p < doubtful) | (silent & (log_all < doubtful))],
+        [is_outage, log_p < improbable, (log_p < doubtful) | (silent & (log_all < doubtful))],
         ["outage", "hole", "unknown"],
         "",
     )
+    is_together = is_outage | (log_p >= doubtful)  # the kind rests on the quiet of all listed symbols
     chosen = np.flatnonzero(kind != "")
     gaps = pl.DataFrame(
         {"start": start[chosen], "end": stop[chosen], "missing": missing[chosen], "kind": kind[chosen].astype(object)},
         schema={"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String},
     )
-    before = f"{HABIT_DAYS} {'days' if day_steps > 1 or grid.seconds == DAY_SECONDS else 'steps'}"
-    words = [_describe(before, share[k], log_p[k], int(others[k]), int(heard[k])) for k in chosen]
+    unit = "days" if day_steps > 1 or grid.seconds == DAY_SECONDS else "steps"
+    whole = HABIT_DAYS * day_steps
+    words = [
+        f"{_describe_habit(int(count[k]), int(span[k]), whole, unit)}; "
+        f"{_describe_chance(log_all[k] if is_together[k] else log_p[k], together=bool(is_together[k]))}; "
+        f"{others[k]} others listed, {heard[k]} candles of theirs"
+        for k in chosen
+    ]
     gaps = gaps.with_columns(pl.Series("evidence", words, pl.String))
     quiet = _sum_quiet(start[kind == ""], missing[kind == ""], traded, grid)
     return _to_table(pl.concat([gaps, quiet]), grid)
@@ -210,10 +217,24 @@ def barriers(gaps: pl.DataFrame, grid: Grid) -> Ints:
     return np.column_stack([grid.steps_of(ms) for ms in times]).astype(np.int64)
 
 
-def _describe(before: str, share: float, log_p: float, others: int, heard: int) -> str:
-    chance = f"1e{log_p / np.log(10):.1f}"
-    habit = f"traded {share * 100:.1f} % of the steps of the {before} before"
-    return f"{habit}; chance of mere quiet {chance}; {others} others listed, {heard} candles of theirs"
+def _describe_habit(count: int, span: int, whole: int, unit: str) -> str:
+    """Return in words how many of the steps before a run were traded.
+
+    Args:
+        count: How many.
+        span: Of how many: fewer than `whole` since the first candle of a symbol.
+        whole: Steps of 7 days.
+        unit: What 7 of are the whole: days, or steps.
+    """
+    full = f"the steps of the {HABIT_DAYS} days before" if unit == "days" else f"the {HABIT_DAYS} steps before"
+    before = full if span == whole else f"the {span:,} steps since the first candle"
+    return f"traded {count / span * 100:.1f} % of {before}"
+
+
+def _describe_chance(log_p: float, *, together: bool) -> str:
+    """Return in words the chance that decided the kind."""
+    whose = "mere quiet of it and the others at once" if together else "mere quiet"
+    return f"chance of {whose} 1e{log_p / np.log(10):.1f}"
 
 
 def _sum_quiet(start: Ints, missing: Ints, traded: Traded, grid: Grid) -> pl.DataFrame:

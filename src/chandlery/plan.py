@@ -33,6 +33,8 @@ from chandlery.unmatched import list_paths, name_unmatched_layouts, name_unmatch
 __all__ = ["Plan", "Step", "plan"]
 
 FORGOTTEN = "state is missing, damaged, of another version or older than the tables"
+IDLE = "other files of it, or settings of [source], changed: its candles stay"
+NEVER_FORECAST = "never forecast: the whole past"
 RESTATEMENT = (
     "older rows, a file written again or gone, a new symbol, settings, code or libraries changed: a restatement at most"
 )
@@ -116,12 +118,13 @@ def _plan_reading(
         for name, files in split_files(source, pair, found).items():
             step, first_ms = _plan_ingest(session, source, (name, pair.symbol), files)
             steps.append(step)
-            changes.setdefault(name, {})[pair.symbol] = first_ms
+            if first_ms is not None:
+                changes.setdefault(name, {})[pair.symbol] = first_ms
         if found.errors:
             steps.append(_plan_refusal(pair.symbol, len(found.errors), "interval"))
     if source.is_nameless_new:
         steps.append(_plan_refusal("", len(source.nameless), "symbol"))
-    return steps, changes
+    return _join_idle(steps), changes
 
 
 def _plan_refusal(symbol: str, count: int, what: str) -> Step:
@@ -131,8 +134,13 @@ def _plan_refusal(symbol: str, count: int, what: str) -> Step:
 def _plan_new(series: Series) -> Step:
     """Return what the forecast stage would do with a series that the lake does not have yet."""
     cost = f"grows with the candles: {describe_seconds(forecast_seconds(series, 1e6))} a million"
-    what = f"compute the whole past at {series.interval}"
-    return Step("forecast", "all", what, "the series is new", cost, series.name)
+    return Step("forecast", "all", _describe_whole(series), "the series is new", cost, series.name)
+
+
+def _describe_whole(series: Series) -> str:
+    """Return in words what is computed of a series that has no forecasts."""
+    horizons = ", ".join(f"{minutes}m" for minutes in series.horizons)
+    return f"compute the whole past of {series.name}: horizons {horizons}; models {', '.join(series.models)}"
 
 
 def _plan_pruning(run: SeriesRun, source: Source) -> list[Step]:
@@ -142,44 +150,99 @@ def _plan_pruning(run: SeriesRun, source: Source) -> list[Step]:
     return [Step("forecast", symbol, "delete its forecasts", why, "", run.name) for symbol in gone]
 
 
-def _plan_ingest(session: Session, source: Source, place: tuple[str, str], files: list[RawFile]) -> tuple[Step, int]:
-    """Return what ingest would do with a symbol of a series, and the earliest time in its new and changed files.
+def _plan_ingest(
+    session: Session, source: Source, place: tuple[str, str], files: list[RawFile]
+) -> tuple[Step, int | None]:
+    """Return what ingest would do with a symbol of a series, and from which time on its candles may change.
 
     Args:
         session: The run.
         source: Its files.
         place: Name of the series, and the symbol.
         files: Those of the symbol that belong to the series.
+
+    Returns:
+        The step, and the earliest time in its new and changed files; None where its candles stay as they are.
     """
     name, symbol = place
     run = session.series.get(name)
     held = None if run is None else read_ingested(run.lake, symbol)
     known = {record.source: record for record in held.files} if held else {}
     fresh = _list_fresh(session, source, known, files)
+    gone = sorted(known.keys() - {raw.source for raw in files})
+    removed = [] if run is None else _list_removed(run, source, symbol, gone)
+    why, may_change = "", True
     if run is None or not known:
         why = FORGOTTEN if symbol in source.years.get(name, {}) else "new symbol"
     elif fresh:
         why = "new or changed files"
     elif source.has_lost(run, symbol):
         why, fresh = "objects are missing from the table candles", list(files)
+    elif removed:
+        why = f"the candles of {_count_files(len(removed))} are removed"
+    elif symbol not in run.summary.symbols:
+        why = FORGOTTEN
+    elif not run.summary.symbols[symbol].is_whole:
+        why = "its last ingest did not come to its end"
     else:
-        why = "files are gone, or settings, code or libraries changed"
+        why, may_change = f"{_count_files(len(gone))} gone: its candles stay" if gone else IDLE, False
     megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
     cost = f"{megabytes:,.1f} MB, {describe_seconds(raw_seconds(round(megabytes * 1e6)))}"
     step = Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost, name)
-    return step, _find_first(known, [raw.source for raw in fresh], _peek_first(session, source, fresh))
+    if not may_change:
+        return step, None
+    return step, _find_first(known, [*removed, *(raw.source for raw in fresh)], _peek_first(session, source, fresh))
+
+
+def _count_files(count: int) -> str:
+    """Return a number of files in words."""
+    return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+def _list_removed(run: SeriesRun, source: Source, symbol: str, gone: list[str]) -> list[str]:
+    """Return the files that are gone from a symbol of a series, and whose candles the run would remove.
+
+    With --prune these are files that are gone from the source, and with --restate files that belong to another series.
+    """
+    present = {raw.source for pair, files in source.files.items() if pair.symbol == symbol for raw in files}
+    is_restated, is_pruned = run.session.options.restate, run.prunes(symbol)
+    return [name for name in gone if (is_restated if name in present else is_pruned)]
+
+
+def _join_idle(steps: list[Step]) -> list[Step]:
+    """Return the steps with those that neither read a file nor change a candle joined, one a series."""
+    idle: dict[str, list[str]] = {}
+    for step in steps:
+        if step.why == IDLE:
+            idle.setdefault(step.series, []).append(step.symbol)
+    joined = []
+    for step in steps:
+        if step.why != IDLE:
+            joined.append(step)
+        elif symbols := idle.pop(step.series, []):
+            joined.append(replace(step, symbol=", ".join(symbols), what="read no file", cost=""))
+    return joined
 
 
 def _list_fresh(
     session: Session, source: Source, known: Mapping[str, FileRecord], files: list[RawFile]
 ) -> list[RawFile]:
-    """Return the files that would be read: new and changed ones, and with --restate those read under other settings."""
-    code, reading = fingerprint(source.code), session.settings.source.reading
-    fresh = [raw for raw in files if not is_current(known.get(raw.source), raw, code)]
-    if session.options.restate:
-        others = [raw for raw in files if raw not in fresh]
-        fresh += [raw for raw in others if known[raw.source].reading != find_reading(reading, raw.source)]
-    return fresh
+    """Return the files that would be read: new and changed ones, and refused ones under other settings.
+
+    With --restate, refused ones in any case, and all that were read under other settings.
+    """
+    code, reading, is_restated = fingerprint(source.code), session.settings.source.reading, session.options.restate
+
+    def has_to_be_read(raw: RawFile) -> bool:
+        record = known.get(raw.source)
+        if record is None or not is_current(record, raw, code):
+            return True
+        is_refused = record.problem is not None
+        if is_refused and is_restated:
+            return True
+        return (is_refused or is_restated) and record.reading != find_reading(reading, raw.source)
+
+    return [raw for raw in files if has_to_be_read(raw)]
 
 
 def _peek_first(session: Session, source: Source, files: list[RawFile]) -> list[int]:
@@ -248,7 +311,9 @@ def _plan_span(run: SeriesRun, base: str, spans: dict[str, tuple[int, int]], cha
     is_append = since is not None and all(
         name in spans and first_ms >= spans[name][1] for name, first_ms in changes.items()
     )
-    why = "newer rows: an append" if is_append else RESTATEMENT
-    what = "compute the whole past" if since is None else f"compute from {day_name(since)} on, at least"
+    is_new = since is None and not summary.base and not run.list_forecasts()
+    why = "newer rows: an append" if is_append else NEVER_FORECAST if is_new else RESTATEMENT
+    what = f"compute from {day_name(since)} on, at least" if since is not None else "compute the whole past"
+    what = _describe_whole(run.series) if is_new else what
     seconds = forecast_seconds(run.series, days * DAY_SECONDS / run.series.grid.seconds)
     return Step("forecast", "all", what, why, f"{days:,} days of candles, {describe_seconds(seconds)}", run.name)

@@ -55,7 +55,8 @@ REASONS = {
     "superseded": "another version of the same candle stays: the one of the later-modified file, then the greater source, then the later row",
 }
 GAP_KINDS = {
-    "outage": "at least two other listed symbols, and none of them traded",
+    "outage": "at least two other symbols are listed, none of them traded, and that all of them were quiet at once is "
+    "improbable (P < 1e-6 by the traded shares of this symbol and of the others in the 7 days before)",
     "hole": "improbable for this symbol's own habit (P < 1e-6 by the traded share of the 7 days before), and no outage: others traded, or fewer than two are listed",
     "unknown": "neither clearly an outage nor clearly a hole, and too improbable to be mere quiet",
     "no_trade": "mere quiet: one row a symbol and year with its counts",
@@ -141,7 +142,11 @@ class Gaps(_Keyed):
     end = _time("open_time after the last missing candle (exclusive)")
     missing = dy.Int64(min=1, description="missing candles, in intervals")
     kind = dy.Enum(list(GAP_KINDS), primary_key=True, description="what it is taken for")
-    evidence = dy.String(description="the numbers that the kind rests on")
+    evidence = dy.String(
+        description="the numbers that the kind rests on: the share of steps traded before; the chance of mere quiet, "
+        "of an outage that of all listed symbols at once (a share counts as n / (n + 1) of n steps at most); how many "
+        "others were listed, and their candles",
+    )
 
 
 class Forecasts(_Keyed):
@@ -160,7 +165,11 @@ class Forecasts(_Keyed):
     predicted_close = dy.Float64(min_exclusive=0, description="what is served; exactly close where naive is served")
     served_by = dy.String(description="blend, or naive where the blend has not earned it")
     error_pct = dy.Float32(nullable=True, description="(actual - predicted) / actual x 100, in percent; null where actual_close is")
-    lower_80 = dy.Float32(nullable=True, description="lower bound of the 80 % interval; null before there are residuals")
+    lower_80 = dy.Float32(
+        nullable=True,
+        description="lower bound of the 80 % interval; null until 1,000 outcomes of served forecasts of the symbol "
+        "at the horizon are known: 17 hours of minutes, 42 days of hours, 2.7 years of days, 19 years of weeks",
+    )
     upper_80 = dy.Float32(nullable=True, description="upper bound of the 80 % interval")
     lower_95 = dy.Float32(nullable=True, description="lower bound of the 95 % interval")
     upper_95 = dy.Float32(nullable=True, description="upper bound of the 95 % interval")

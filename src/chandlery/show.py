@@ -81,9 +81,10 @@ def report(result: RunReport, *, as_json: bool) -> None:
     if as_json:
         _print_json(result)
         return
+    named = len({stage.series for stage in result.stages if stage.series}) > 1
     for stage in result.stages:
         done = f"{stage.computed} computed" if stage.computed else "up to date" if stage.up_to_date else "nothing to do"
-        print(f"{stage.name:<10} {done:<14} {stage.seconds:8.1f} s")
+        print(f"{stage.name:<10} {done:<14} {stage.seconds:8.1f} s  {stage.series if named else ''}".rstrip())
     for note in result.notes:
         print(note)
     for message in result.messages:
@@ -164,7 +165,7 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
     period = f"{found.scored_from:%Y-%m-%d %H:%M} to {found.scored_until:%Y-%m-%d %H:%M}"
     issued = f"Forecasts of {found.series} issued {period}, from candles since {found.candles_from}"
     _table(rows, title=f"{issued}; DM above 0 is better with it; p adjusted for {len(rows)} tests")
-    for sentence in found.conclusions:
+    for sentence in [*found.conclusions, *found.notes]:
         print(sentence)
     print(f"{found.advice}.")
     print(f"{found.seconds:.0f} s")

@@ -23,6 +23,9 @@ EXAMPLES: dict[str, Any] = {  # of settings whose default says nothing
     "interval": "1m",
     "exchange": "kraken",
 }
+FIRST_HOLDS = (
+    "The first layout that matches a file holds alone: put that of one file before that of many, and set all in it."
+)
 OTHERS = '# horizons = ["2h"]  # and any other setting of [forecast]'
 
 
@@ -45,7 +48,7 @@ def render_settings() -> str:
             lines += [_describe(name, setting) for name, setting in kind.model_fields.items() if name != "layout"]
             lines.append("")
         if section == "source":
-            lines += [f"# [[source.layout]]  # {(LayoutSettings.__doc__ or '').strip()}"]
+            lines += [f"# [[source.layout]]  # {(LayoutSettings.__doc__ or '').strip()} {FIRST_HOLDS}"]
             lines += [_describe(name, setting) for name, setting in LayoutSettings.model_fields.items()]
             lines.append("")
         if section == "forecast":

@@ -64,3 +64,14 @@ def test_a_week_that_has_not_closed_is_not_missing(tmp_path: Path) -> None:
     assert check(tmp_path / "lake", "2012-03-12").exit_code == 0
     assert check(tmp_path / "lake", "2012-03-18").exit_code == 0
     assert check(tmp_path / "lake", "2012-03-19").exit_code != 0
+
+
+def test_a_check_of_a_lake_that_is_not_there_says_so_and_makes_none(lake: Path, tmp_path: Path) -> None:
+    wanted = ["check", "--source", str(lake.parent / "raw"), "--lake", str(tmp_path / "new" / "nolake")]
+    done = CliRunner().invoke(app, wanted)
+    assert done.exit_code == 0, done.stdout
+    assert f"there is no lake at {tmp_path / 'new' / 'nolake'} yet: `chandlery run` makes one" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new").mkdir()
+    assert CliRunner().invoke(app, wanted).exit_code == 0
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new"]

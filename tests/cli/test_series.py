@@ -58,7 +58,9 @@ def test_read_table_reads_one_series_or_all(several_lake: Path, table: str) -> N
     for series in SERIES:
         exchange, _, interval = series.partition("/")
         part = read_table(str(several_lake), table, series=series)
-        assert_frame_equal(part, everything.filter(exchange=exchange, interval=interval))
+        same = everything.filter(exchange=exchange, interval=interval)
+        assert all(same[name].is_null().all() for name in set(same.columns) - set(part.columns))  # of others' models
+        assert_frame_equal(part, same.select(part.columns))
         parts.append(part.height)
     assert sum(parts) == everything.filter(pl.col("interval") != "unknown").height
 
@@ -177,7 +179,7 @@ def test_a_plot_is_of_the_series_with_the_most_candles_of_its_symbol(call: Call,
     assert read_json(call("plot", "BTCUSD", "--json"))["series"] == LARGEST
     assert read_json(call("plot", "ETHUSD", "--json"))["series"] == "kraken/60m"
     assert read_json(call("plot", "BTCUSD", "--series", "kraken/4h", "--json"))["series"] == "kraken/240m"
-    page = (tmp_path / "BTCUSD.html").read_text()
+    page = (tmp_path / "BTCUSD_kraken_240m.html").read_text()
     assert "BTCUSD, kraken/240m: candles of 240m, 10 days up to 2019-01-18 20:00 UTC" in page
     assert isinstance(call("plot", "ETHUSD", "--series", "kraken/4h").exception, SettingsError)
 
@@ -208,7 +210,7 @@ def test_compare_needs_the_name_of_one_series(call: Call, tmp_path: Path) -> Non
     (tmp_path / "chandlery.toml").write_text('[forecast]\nmin_train = "60d"\n')
     done = read_json(call("compare", "own.py", "--series", "kraken/1h", "--days", "10", "--json"))
     assert done["series"] == "kraken/60m"
-    assert {row["horizon_minutes"] for row in done["rows"]} == {60}
+    assert {row["horizon_minutes"] for row in done["rows"]} == {60, 240}
     assert {row["symbol"] for row in done["rows"]} == {"BTCUSD", "ETHUSD", "all"}
 
 
@@ -248,3 +250,21 @@ def test_nonsense_is_one_text_and_exit_2(several_lake: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert told in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_pictures_of_one_symbol_stand_beside_each_other(call: Call, tmp_path: Path) -> None:
+    for chosen in ((), ("--series", "kraken/1h"), ("--series", "kraken/4h")):
+        assert call("plot", "BTCUSD", *chosen).exit_code == 0
+    assert {path.name for path in tmp_path.glob("*.html")} == {
+        "BTCUSD.html", "BTCUSD_kraken_240m.html", "BTCUSD_kraken_60m.html",
+    }  # fmt: skip
+
+
+def test_a_run_names_the_series_of_each_stage(tmp_path: Path) -> None:
+    for series in ("kraken/60m", "kraken/240m"):
+        write_candles(tmp_path / "raw", series, "BTCUSD", 0, DAYS)
+    done = CliRunner().invoke(app, ["run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake"), "--model", "linear"])
+    assert done.exit_code == 0, done.output
+    for stage in ("gaps", "fit", "scores"):
+        lines = [line for line in done.stdout.splitlines() if line.startswith(stage)]
+        assert [line.split()[-1] for line in lines] == ["unknown/60m", "unknown/240m"]

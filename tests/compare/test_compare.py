@@ -16,9 +16,9 @@ import pytest
 from grids import Series
 from lakes import run_lake, write_days
 
-from chandlery.compare import ALL, NAIVE, NO_DIFFERENCE, Comparison, Wanted, compare_extension
+from chandlery.compare import ALL, NAIVE, NAIVE_SERVED, NO_DIFFERENCE, Comparison, Wanted, compare_extension
 from chandlery.config import load_settings
-from chandlery.errors import LawError
+from chandlery.errors import LawError, SettingsError
 from chandlery.models import base
 from chandlery.tables import read_table
 
@@ -214,11 +214,51 @@ def test_json_is_an_error_text_too(tmp_path: Path) -> None:
         json.loads(ended.stdout)
 
 
-def test_a_lake_of_weeks_that_open_on_monday_is_compared_on_its_own_grid(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weeks")
     series = Series("1w", 604_800, dt.datetime(2012, 1, 2, tzinfo=dt.UTC), 200, 345_600)
-    series.write(tmp_path / "raw", "a", 0, series.count)
-    series.run(tmp_path / "raw", tmp_path / "lake", models=["linear"], min_train="60d")
+    series.write(folder / "raw", "a", 0, series.count)
+    series.run(folder / "raw", folder / "lake", models=["linear"], min_train="60d")
+    return folder / "lake"
+
+
+def test_a_lake_of_weeks_that_open_on_monday_is_compared_on_its_own_grid(weeks: Path, tmp_path: Path) -> None:
     extension, wanted = write_feature(tmp_path, "noise", NOISE), Wanted(days=365, forecasts=["linear"])
-    found = ask(tmp_path / "lake", extension, wanted, min_train="700d")
+    found = ask(weeks, extension, wanted, min_train="700d")
     assert found.rows[0].n == 52  # 53 weeks close on the newest day and within 364 before it; one has no outcome yet
     assert {row.verdict for row in found.rows} == {NO_DIFFERENCE}
+
+
+@pytest.mark.parametrize(("days", "count"), [(365, 52), (100, 14)])
+def test_all_days_of_weeks_are_scored_after_a_min_train_shorter_than_the_first_candles_without_rows(
+    weeks: Path, tmp_path: Path, days: int, count: int
+) -> None:
+    extension = write_feature(tmp_path, "noise", NOISE)
+    found = ask(weeks, extension, Wanted(days=days, forecasts=["linear"]), min_train="180d")
+    assert found.rows[0].n == count
+    assert found.notes == []
+
+
+def test_fewer_days_than_were_asked_for_are_told(weeks: Path, tmp_path: Path) -> None:
+    extension = write_feature(tmp_path, "noise", NOISE)
+    found = ask(weeks, extension, Wanted(days=1_200, forecasts=["linear"]), min_train="180d")
+    days = (found.scored_until.date() - found.scored_from.date()).days
+    assert found.notes[0].startswith(f"{days + 7:,} days are scored, from {found.scored_from:%Y-%m-%d} on, of 1,200: ")
+    assert "the candles taken begin on 2012-01-08, and the others need them since 20" in found.notes[0]
+    assert "The first 60 candles of a symbol are neither learned from nor forecast" in found.notes[0]
+
+
+def test_where_nothing_can_be_scored_the_candles_that_are_needed_are_told(weeks: Path, tmp_path: Path) -> None:
+    extension = write_feature(tmp_path, "noise", NOISE)
+    with pytest.raises(SettingsError, match="no forecast of bitfinex/10080m whose outcome is known") as caught:
+        ask(weeks, extension, Wanted(days=100, until=dt.date(2013, 1, 31)), min_train="180d")
+    assert "candles since 2010-" in caught.value.expected
+    assert "the first 60 candles of a symbol" in caught.value.expected
+
+
+def test_naive_that_is_served_on_both_sides_is_no_comparison(weeks: Path, tmp_path: Path) -> None:
+    found = ask(weeks, write_feature(tmp_path, "noise", NOISE), Wanted(days=100), min_train="180d")
+    assert {row.verdict for row in found.rows} == {NAIVE_SERVED}
+    assert "naive was served throughout, without noise.py and with it" in found.conclusions[0]
+    assert "`--model blend`" in found.conclusions[0]

@@ -57,7 +57,7 @@ def test_the_habit_of_long_candles_is_that_of_seven() -> None:
     own, whole = leave_out(grid, first, place, missing)
     evidence = gaps_of(grid, own, whole, whole)["evidence"][0]
     # all seven traded, which counts as 7 of 8: (1/8)^10 is 9.3e-10
-    assert "traded 87.5 % of the steps of the 7 steps before; chance of mere quiet 1e-9.0" in evidence
+    assert "traded 100.0 % of the 7 steps before; chance of mere quiet 1e-9.0; " in evidence
     own, whole = leave_out(grid, first, place, 3)  # (1/8)^3 is 0.002
     assert gaps_of(grid, own, whole, whole)["kind"].to_list() == ["no_trade"]
 
@@ -66,7 +66,25 @@ def test_the_habit_of_seven_minutes_is_that_of_seven_days() -> None:
     grid, first, place, missing, *_ = CASES[5]
     own, whole = leave_out(grid, first, place, missing)
     evidence = gaps_of(grid, own, whole, whole)["evidence"][0]
-    assert "traded 99.9 % of the steps of the 7 days before" in evidence  # 1,435 steps, all of which traded
+    assert "traded 100.0 % of the steps of the 7 days before" in evidence  # 1,435 steps
+
+
+def test_the_chance_of_an_outage_is_that_of_all_listed_symbols_at_once() -> None:
+    grid, first, place, *_ = CASES[3]
+    own, _ = leave_out(grid, first, place, 5)  # (1/8)^5 is 3e-5 for one of them, and 2.8e-14 for three
+    gaps = gaps_of(grid, own, own, own)
+    assert gaps["kind"].to_list() == ["outage"]
+    assert gaps["evidence"][0] == (
+        "traded 100.0 % of the steps of the 7 days before; chance of mere quiet of it and the others at once 1e-13.5; "
+        "2 others listed, 0 candles of theirs"
+    )
+
+
+def test_the_habit_of_a_young_symbol_is_that_of_the_steps_since_its_first_candle() -> None:
+    grid, first, *_ = CASES[4]
+    own, whole = leave_out(grid, first, 12, 24)
+    evidence = gaps_of(grid, own, whole, whole)["evidence"][0]
+    assert evidence.startswith("traded 100.0 % of the 12 steps since the first candle; chance of mere quiet 1e-")
 
 
 def test_quiet_is_summed_by_the_year_in_which_candles_open() -> None:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hours import Lake
 from uploads import BTC, ETH, PRUNE, RESTATE, account, at, put_back, read, upload
@@ -229,3 +230,21 @@ def test_a_spoilt_archive_leaves_its_members_in_force(lake: Lake, state: str) ->
     os.utime(path, (lake.source.clock_s, lake.source.clock_s))
     assert lake.bring().exit_code == 0
     assert read_table(str(lake.folder), "candles").equals(candles)
+
+
+def test_a_shorter_version_tells_the_candles_that_the_ledger_counts(lake: Lake) -> None:
+    """Rows that are in a file twice are one candle: a version without the second of them has lost none."""
+    whole = pl.read_csv(lake.raw / BTC)
+    upload(lake, pl.concat([whole, whole[:5]]).write_csv().encode())
+    assert lake.bring().notes == []
+    before = account(lake)
+    assert before["rows_identical"] == 5
+    upload(lake, pl.concat([whole[:-11], whole[:3]]).write_csv().encode())
+    notes, now = lake.bring().notes, account(lake)
+    assert now["rows_kept"] == before["rows_kept"] - 11
+    assert notes[0] == (
+        f"{BTC} holds {now['rows_kept']:,} candles, its earlier version held {before['rows_kept']:,}: "
+        "the others were removed"
+    )
+    upload(lake, whole[:-11].write_csv().encode())
+    assert lake.bring().notes == []

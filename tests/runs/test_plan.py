@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
 from hours import LAST_DAY, SETTINGS, Lake, make_settings
 
@@ -16,6 +17,7 @@ from chandlery.survey import survey_source
 pytestmark = pytest.mark.slow
 
 Change = Callable[[Lake], dict[str, Any] | None]
+DECIDING = {"gaps", "forecast"}
 BTC, ETH = "btcusd_000.csv", "ethusd_000.csv"
 
 
@@ -101,15 +103,25 @@ def one_symbol(lake: Lake) -> None:
     lake.bring(symbols=("BTCUSD",))
 
 
+def refused_before(lake: Lake) -> dict[str, Any]:
+    """A version that was refused for its many bad rows is read again once more of them are allowed."""
+    candles = pl.read_csv(lake.raw / ETH)
+    candles.with_columns(high=pl.when(pl.int_range(pl.len()) > 2_000).then(pl.col("high")).otherwise(-1.0)).write_csv(
+        lake.raw / ETH
+    )
+    os.utime(lake.raw / ETH, (1_700_000_000, 1_700_000_000))
+    lake.bring()
+    return {"source": {"max_rejected_share": 1.0}}
+
+
 CHANGES: list[Change] = [
     nothing, append, append_all, late_file, restated_file, pruned_file, forecasts_to_prune, only_ingested,
-    restated_horizons, other_layout, other_exchange_not_given, lost_forecast, one_symbol,
+    restated_horizons, other_layout, other_exchange_not_given, lost_forecast, one_symbol, removed_file, refused_before,
 ]  # fmt: skip
 POSSIBLE: list[Change] = [
     lost_state,
     lost_summary,
     lost_candles,
-    removed_file,
 ]  # of which a plan cannot know that bytes will be equal
 
 
@@ -192,3 +204,31 @@ def test_a_plan_after_state_is_lost_says_so(start: Lake) -> None:
     assert {step.why for step in steps if step.stage in {"ingest", "forecast"}} == {
         "state is missing, damaged, of another version or older than the tables"
     }
+
+
+def write_one_row(lake: Lake) -> None:
+    """Upload a file of a symbol whose one row fits no candle of its other files."""
+    (lake.raw / "btcusd_one.csv").write_text("time,open,high,low,close,volume\n1551398461000,1,1,1,1,1\n")
+
+
+def test_a_plan_with_a_refused_file_beside_others_promises_no_more_than_the_refusal(start: Lake) -> None:
+    write_one_row(start)
+    steps = plan(make_settings(start.raw, start.folder)).steps
+    assert [(step.stage, step.symbol, step.what, step.why) for step in steps] == [
+        ("ingest", "BTCUSD", "read no file", "other files of it, or settings of [source], changed: its candles stay"),
+        ("ingest", "BTCUSD", "refuse 1 file", "their interval is not known"),
+    ]
+    assert not DECIDING & {stage.name for stage in start.bring().stages if stage.computed}
+
+
+def test_a_plan_after_a_change_of_layout_has_one_line_a_series(start: Lake) -> None:
+    other = {"layout": [{"files": "*.csv", "columns": ["time", "open", "high", "low", "close", "volume"]}]}
+    steps = plan(make_settings(start.raw, start.folder, source=other)).steps
+    assert [(step.stage, step.symbol, step.what) for step in steps] == [("ingest", "BTCUSD, ETHUSD", "read no file")]
+    assert not DECIDING & {stage.name for stage in start.bring(source=other).stages if stage.computed}
+
+
+def test_a_plan_says_that_the_candles_of_a_file_that_is_gone_stay(start: Lake) -> None:
+    removed_file(start)
+    (step,) = plan(make_settings(start.raw, start.folder)).steps
+    assert (step.symbol, step.what, step.why) == ("ETHUSD", "read 0 of 0 files", "1 file gone: its candles stay")

@@ -132,3 +132,19 @@ def test_a_file_that_finds_its_series_leaves_the_ledger_of_those_without(tmp_pat
     assert ledger.select("exchange", "interval", "symbol").unique().rows() == [("bitfinex", "60m", "LTCUSD")]
     assert ledger.filter(pl.col("source").str.ends_with("_a.csv"))["rows_kept"].item() == 1
     assert bring(tmp_path).run_id is None
+
+
+def test_a_plan_names_what_is_computed_of_series_that_were_never_forecast(tmp_path: Path) -> None:
+    write_raw(tmp_path / "raw")
+    (tmp_path / "raw" / "kraken" / "dogeusd.csv").unlink()
+    whole = {
+        "bitfinex/15m": "compute the whole past of bitfinex/15m: horizons 30m; models linear",
+        "kraken/240m": "compute the whole past of kraken/240m: horizons 240m; models linear",
+    }
+    steps = {step.series: step for step in plan(make_settings(tmp_path)).steps if step.stage == "forecast"}
+    assert {name: steps[name].what for name in whole} == whole
+    bring(tmp_path, chosen_series=["kraken/60m"])
+    steps = {step.series: step for step in plan(make_settings(tmp_path)).steps}
+    assert sorted(steps) == sorted(set(SERIES) - {"kraken/60m"})
+    assert {name: steps[name].what for name in whole} == whole
+    assert {step.why for step in steps.values()} == {"never forecast: the whole past"}

@@ -105,3 +105,11 @@ def test_an_interval_that_is_set_by_hand_holds() -> None:
 
 def test_grids_in_words() -> None:
     assert describe_grid(Grid(604_800, 345_600)) == "10080m that open on Monday"
+
+
+def test_the_hint_of_a_refused_file_says_where_its_layout_belongs() -> None:
+    error = decide(every(HOUR, 1)).error
+    assert error is not None
+    assert 'set [[source.layout]] files = "a/x.csv", interval = "…"' in error.hint
+    assert "before the other layouts" in error.hint
+    assert "the first layout that matches a file holds alone" in error.hint

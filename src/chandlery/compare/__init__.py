@@ -18,12 +18,24 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from chandlery.compare.measures import ALL, NAIVE, NO_DIFFERENCE, SERVED, WITH, WITHOUT, Row, conclude, judge_rows, measure_forecasts
+from chandlery.compare.measures import (
+    ALL,
+    NAIVE,
+    NAIVE_SERVED,
+    NO_DIFFERENCE,
+    SERVED,
+    WITH,
+    WITHOUT,
+    Row,
+    conclude,
+    judge_rows,
+    measure_forecasts,
+)
 from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings, parse_minutes, to_minutes_text
 from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
 from chandlery.extents import measure_table
-from chandlery.features import own_features
+from chandlery.features import own_features, warm_up_steps
 from chandlery.founding import propose
 from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
 from chandlery.lake import Lake, LakeFile, open_lake
@@ -37,7 +49,7 @@ from chandlery.storage import Store
 from chandlery.tables import list_partitions
 from chandlery.tasks.work import months_between
 
-__all__ = ["ALL", "NAIVE", "NO_DIFFERENCE", "WITHOUT", "Comparison", "Row", "Wanted", "compare_extension"]
+__all__ = ["ALL", "NAIVE", "NAIVE_SERVED", "NO_DIFFERENCE", "WITHOUT", "Comparison", "Row", "Wanted", "compare_extension"]
 
 WARM_DAYS = 30  # of forecasts before those that are scored: slopes, weights and the guard have a past by then
 COLUMNS = ["time", "open", "high", "low", "close", "volume"]
@@ -75,6 +87,7 @@ class Comparison(msgspec.Struct, frozen=True):
         conclusions: A sentence a horizon and forecast.
         advice: What the period is worth from now on.
         seconds: What it took.
+        notes: What else one has to know, such as that fewer days were scored than were asked for.
     """
 
     extension: str
@@ -88,6 +101,7 @@ class Comparison(msgspec.Struct, frozen=True):
     conclusions: list[str]
     advice: str
     seconds: float
+    notes: list[str] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -102,11 +116,21 @@ class _Extension:
 
 @dataclass(frozen=True)
 class _Period:
-    """Candles from one day on, forecasts scored from another, both up to a third that is left out; days since 1970."""
+    """Candles from one day on, forecasts scored from another, both up to a third that is left out; days since 1970.
+
+    Args:
+        since: The first day of candles that are taken.
+        scored: The first day that is scored, if there are forecasts by then.
+        stop: The day after the last.
+        asked: The first day that was asked for.
+        needed: From which day on candles are needed to score every day that was asked for.
+    """
 
     since: int
     scored: int
     stop: int
+    asked: int
+    needed: int
 
 
 def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch: Watch | None = None) -> Comparison:
@@ -134,7 +158,7 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     if missing := sorted(set(settings.symbols) - set(symbols)):
         raise SettingsError(f"no candles of {missing[0]} in {settings.lake.uri}", f"one of {', '.join(symbols[:50])}", "check --symbol")
     horizons = sorted({parse_minutes(text) for text in wanted.horizons}) or sorted(lake.series.horizons)
-    period = _find_period(lake, settings, wanted)
+    period = _find_period(lake, settings, wanted, horizons)
     with tempfile.TemporaryDirectory(prefix="chandlery-compare-", ignore_cleanup_errors=True) as folder:
         plain = _settle(settings, lake, Path(folder), horizons, [name for name in forecasts if name not in {SERVED, BLEND}])
         held = _write_candles(lake, symbols, Path(folder), period)
@@ -145,6 +169,8 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
             run(side, watch=watch)
         kept = [(symbol, horizon) for horizon in horizons for symbol in settings.symbols or sorted(held)]
         rows, span = measure_forecasts(Path(folder), kept, (forecasts, found.models), period.scored * DAY_MS)
+    if span is None:
+        raise _nothing_scored(lake, period)
     rows = judge_rows(rows)
     advice = "This period is spent: what is chosen because it looks well here looks better here than it is. Choose on one period, report another: --until DATE leaves the days after it unseen"
     first_day = dt.date.fromisoformat(day_name(period.since))
@@ -152,7 +178,16 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     registered = (list(found.features), list(found.models))
     conclusions = conclude(rows, extension.name)
     return Comparison(
-        str(extension), lake.series.name, *registered, first_day, *span, rows, conclusions, advice, seconds
+        str(extension),
+        lake.series.name,
+        *registered,
+        first_day,
+        *span,
+        rows,
+        conclusions,
+        advice,
+        seconds,
+        _tell_shortfall(lake, period, span[0]),
     )
 
 
@@ -186,7 +221,7 @@ def _choose(lake: Lake, found: _Extension, wanted: Wanted) -> list[str]:
     return [name for name in dict.fromkeys(wanted.forecasts) if name not in found.models] or [BLEND if found.models else SERVED]
 
 
-def _find_period(lake: Lake, settings: Settings, wanted: Wanted) -> _Period:
+def _find_period(lake: Lake, settings: Settings, wanted: Wanted, horizons: list[int]) -> _Period:
     """Return from when on candles are needed and forecasts are scored.
 
     Raises:
@@ -200,19 +235,63 @@ def _find_period(lake: Lake, settings: Settings, wanted: Wanted) -> _Period:
     if wanted.until is not None:
         stop = min(stop, day_of(wanted.until) + 1)
     history = -(-parse_minutes(settings.forecast.min_train) // 1440)
-    scored = stop - wanted.days
-    fitted = int(np.datetime64(scored - WARM_DAYS, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int))
+    asked = stop - wanted.days
+    fitted = int(np.datetime64(asked - WARM_DAYS, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int))
     wait = (lake.grid.seconds - 1) // DAY_SECONDS  # of a longer candle the first closes so many days later, at most
-    since = max(first, fitted - history - wait)
+    needed = fitted - history - wait - _count_untrained_days(lake, horizons)
+    since = max(first, needed)
     months = months_between(since + history, stop - 1)
     if not months:
         due = next_fit(first + history)
         raise SettingsError(
             f"{max(stop - first, 0):,} days of candles, {day_name(first)} to {day_name(stop - 1)}",
-            f"at least {due - first + 1:,}: models are first fitted on {day_name(due)}, the first month that begins after min_train, {history} days",
+            f"at least {due - first + 1:,}: models are first fitted on {day_name(due)}, the first month that begins "
+            f"after min_train, {history} days",
             "add candles, choose a later --until, or lower [forecast] min_train",
         )
-    return _Period(since, max(scored, int(np.datetime64(months[0], "D").astype(int))), stop)
+    return _Period(since, max(asked, int(np.datetime64(months[0], "D").astype(int))), stop, asked, needed)
+
+
+def _count_untrained_days(lake: Lake, horizons: list[int]) -> int:
+    """Return how many days of candles models learn nothing of: those before a symbol's first row, and the newest.
+
+    The first candles of a symbol give no rows, and a row is learned from once the label at the reach is known.
+    """
+    reach = max(lake.series.reach, *horizons) * 60
+    return -(-(warm_up_steps(lake.grid) * lake.grid.seconds + reach) // DAY_SECONDS)
+
+
+def _nothing_scored(lake: Lake, period: _Period) -> SettingsError:
+    """Return what to say where there is no forecast in the period whose outcome is known."""
+    found = (
+        f"no forecast of {lake.series.name} whose outcome is known, {day_name(period.asked)} to "
+        f"{day_name(period.stop - 1)}, from candles since {day_name(period.since)}"
+    )
+    if period.since <= period.needed:
+        return SettingsError(found, "at least one", "choose more --days, other --until, or another --symbol")
+    expected = f"candles since {day_name(period.needed)} to score all of these days: {_tell_wait(lake)}"
+    return SettingsError(found, expected, "add older candles, choose a later --until, or lower [forecast] min_train")
+
+
+def _tell_shortfall(lake: Lake, period: _Period, scored_from: dt.datetime) -> list[str]:
+    """Return a sentence that tells how many days were scored, where these are fewer than were asked for."""
+    step = -(-lake.grid.seconds // DAY_SECONDS)
+    begin = day_of(scored_from)
+    if begin - period.asked <= step:  # the first candle of the period closes within one step
+        return []
+    note = f"{period.stop - begin:,} days are scored, from {scored_from:%Y-%m-%d} on, of {period.stop - period.asked:,}"
+    if period.since <= period.needed:
+        return [f"{note}: there are no forecasts of the others."]
+    candles = f"the candles taken begin on {day_name(period.since)}, and the others need them since"
+    return [f"{note}: {candles} {day_name(period.needed)}. {_tell_wait(lake)[0].upper()}{_tell_wait(lake)[1:]}."]
+
+
+def _tell_wait(lake: Lake) -> str:
+    """Return why the first candles have no forecasts."""
+    return (
+        f"the first {warm_up_steps(lake.grid):,} candles of a symbol are neither learned from nor forecast, and models "
+        "are first fitted in a month that begins after min_train"
+    )
 
 
 def day_of(moment: dt.date) -> int:

@@ -8,16 +8,17 @@ import numpy as np
 import polars as pl
 
 from chandlery.config import to_minutes_text
-from chandlery.errors import SettingsError
 from chandlery.schema import model_column
 from chandlery.scores import FALSE_DISCOVERY, adjust, compare_losses
+from chandlery.served import BLEND
 from chandlery.tables import read_table
 
-__all__ = ["ALL", "NAIVE", "NO_DIFFERENCE", "SERVED", "WITH", "WITHOUT", "Row", "conclude", "judge_rows", "measure_forecasts"]
+__all__ = ["ALL", "NAIVE", "NAIVE_SERVED", "NO_DIFFERENCE", "SERVED", "WITH", "WITHOUT", "Row", "conclude", "judge_rows", "measure_forecasts"]
 
 ALL, SERVED, NAIVE = "all", "served", "naive"
 WITH, WITHOUT = "with", "without"
 NO_DIFFERENCE = "no difference that these data show"
+NAIVE_SERVED = "naive was served throughout"
 VERDICTS = {WITHOUT: ("helps", "makes it worse"), NAIVE: ("better than naive", "worse than naive")}
 
 
@@ -53,8 +54,14 @@ class Row(msgspec.Struct, frozen=True):
     verdict: str = NO_DIFFERENCE
 
 
-def measure_forecasts(folder: Path, kept: list[tuple[str, int]], names: tuple[list[str], tuple[str, ...]], since_ms: int) -> tuple[list[Row], tuple[dt.datetime, dt.datetime]]:
-    """Return the tests of each symbol and horizon, those of all symbols last, and the first and last issue."""
+def measure_forecasts(
+    folder: Path, kept: list[tuple[str, int]], names: tuple[list[str], tuple[str, ...]], since_ms: int
+) -> tuple[list[Row], tuple[dt.datetime, dt.datetime] | None]:
+    """Return the tests of each symbol and horizon, those of all symbols last, and the first and last issue.
+
+    Returns:
+        No test, and None for the issues, where no forecast has an outcome that is known.
+    """
     compared, own = names
     pairs = [*((name, WITHOUT) for name in compared), *((name, NAIVE) for name in own)]
     rows: list[Row] = []
@@ -70,7 +77,7 @@ def measure_forecasts(folder: Path, kept: list[tuple[str, int]], names: tuple[li
                 key = (horizon, name, against)
                 pools[key] = _pool(pools.get(key), losses)
     if not rows:
-        raise SettingsError("no forecast whose outcome is known", "at least one", "choose more --days, or add candles")
+        return [], None
     if len({symbol for symbol, _ in kept}) > 1:
         rows += [_test(pool, (horizon, ALL, name, against)) for (horizon, name, against), pool in pools.items()]
     order = {pair: place for place, pair in enumerate(pairs)}
@@ -132,9 +139,16 @@ def judge_rows(rows: list[Row]) -> list[Row]:
     judged = []
     for row, p_value in zip(rows, adjusted, strict=True):
         found = p_value <= FALSE_DISCOVERY and row.dm_statistic
-        verdict = VERDICTS[row.against][0 if row.dm_statistic and row.dm_statistic > 0 else 1] if found else NO_DIFFERENCE
+        verdict = NAIVE_SERVED if _is_naive_alone(row) else NO_DIFFERENCE
+        if found:
+            verdict = VERDICTS[row.against][0 if row.dm_statistic and row.dm_statistic > 0 else 1]
         judged.append(msgspec.structs.replace(row, adjusted_p_value=None if np.isnan(p_value) else float(p_value), verdict=verdict))
     return judged
+
+
+def _is_naive_alone(row: Row) -> bool:
+    """Return whether naive was served throughout on both sides, so that there is nothing else to compare."""
+    return row.forecast == SERVED and row.p_value is None and row.skill_without == row.skill_with == 0
 
 
 def conclude(rows: list[Row], extension: str) -> list[str]:
@@ -145,6 +159,12 @@ def conclude(rows: list[Row], extension: str) -> list[str]:
         if several and row.symbol != ALL:
             continue
         whose = f"{to_minutes_text(row.horizon_minutes)} ahead, {'all symbols' if several else row.symbol}"
+        if row.verdict == NAIVE_SERVED:
+            sentences.append(
+                f"{whose}: {NAIVE_SERVED}, without {extension} and with it, so nothing but naive was compared; "
+                f"`--model {BLEND}` compares what the models forecast"
+            )
+            continue
         what = f"{extension} {'makes ' * (row.verdict == NO_DIFFERENCE)}{row.verdict}"
         if row.against == NAIVE:
             what = f"{row.forecast} beside naive makes {NO_DIFFERENCE}" if row.verdict == NO_DIFFERENCE else f"{row.forecast} is {row.verdict}"

@@ -104,7 +104,8 @@ def write_plot(
     Args:
         settings: Where the lake is, and `chosen_series` to show: without one, that with the most candles of the symbol.
         symbol: In any spelling.
-        output: The file or the object to write; without one, SYMBOL.html here.
+        output: The file or the object to write; without one, SYMBOL.html here, and SYMBOL_EXCHANGE_INTERVAL.html where
+            one of several series is chosen, so that pictures of a symbol stand beside each other.
         horizons: Those of the newest forecasts, as in 30m; what had been forecast is of the longest. Without any, all
             of the series.
         days: How many days of candles; where it is left out, 2 or as many as 60 candles need.
@@ -116,9 +117,10 @@ def write_plot(
     """
     script = load_script()
     name = normalise_symbol(symbol)
-    output = output or f"{name}.html"
-    place = Output(output, settings.storage)
     page = choose_shown(settings, [name])
+    named = f"{name}/{page.series.name}".replace("/", "_") if page.is_chosen and page.others else name
+    output = output or f"{named}.html"
+    place = Output(output, settings.storage)
     chosen = choose_horizons(page.series, horizons or [])
     pasts = {horizon: read_past(page, name, horizon) for horizon in chosen}
     if not pasts:

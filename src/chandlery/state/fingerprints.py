@@ -16,7 +16,7 @@ __all__ = ["FORECAST_STAGES", "INGEST_STAGES", "STAGES", "describe_changes", "fi
 
 STAGES = {
     "ingest": 3,  # raw files to candles, rejects and ledger
-    "gaps": 3,
+    "gaps": 4,
     "market": 2,
     "gather": 6,  # features, labels and the choice of training rows
     "fit": 2,  # training pools and fitting; each model also has a version of its own

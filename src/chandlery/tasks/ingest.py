@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -183,13 +183,18 @@ class Publishing:
         return ledger.with_columns(present=~gone).filter(~pl.col("source").is_in(list(self._reading.pruned)))
 
     def _note_losses(self) -> None:
-        """Report files that hold fewer candles than their earlier version: the missing candles leave the table."""
+        """Report files that hold fewer candles than their earlier version: the missing candles leave the table.
+
+        A candle that another file holds as well is counted in one of the two. Therefore the accepted rows must have
+        become fewer too: those of a file that only gives way to another are as many as before.
+        """
         for rows in self._reading.read:
             source = rows.raw.source
-            before, now = (count_candles(accounts.get(source)) for accounts in (self._reading.told, self._accounts))
-            if now < before:
+            before, now = (count_rows(accounts.get(source)) for accounts in (self._reading.told, self._accounts))
+            if now.kept < before.kept and now.accepted < before.accepted:
                 self.notes.append(
-                    f"{source} holds {now:,} candles, its earlier version held {before:,}: the others were removed"
+                    f"{source} holds {now.kept:,} candles, its earlier version held {before.kept:,}: the others were "
+                    "removed"
                 )
 
     def remember(self) -> Ingested:
@@ -201,9 +206,24 @@ class Publishing:
         return self._days.remember([*records, *gone], self._reading.join_lost(self._settling.lost()))
 
 
-def count_candles(account: dict[str, Any] | None) -> int:
-    """Return how many candles a version of a file holds, by its row of the ledger; 0 without such a row."""
-    return 0 if account is None else int(account["rows_kept"] + account["rows_identical"] + account["rows_superseded"])
+class Counts(NamedTuple):
+    """Rows of a version of a file.
+
+    Args:
+        kept: Those that are candles in the table.
+        accepted: These, and those that are equal to a candle or gave way to another version of it.
+    """
+
+    kept: int
+    accepted: int
+
+
+def count_rows(account: dict[str, Any] | None) -> Counts:
+    """Return the rows of a version of a file, by its row of the ledger; none without such a row."""
+    if account is None:
+        return Counts(0, 0)
+    kept = int(account["rows_kept"])
+    return Counts(kept, kept + int(account["rows_identical"] + account["rows_superseded"]))
 
 
 def join_year(held: pl.LazyFrame, fresh: Iterable[pl.DataFrame], year: int) -> Iterator[pl.DataFrame]:
