@@ -11,6 +11,8 @@ from lakes import digests
 from chandlery.config import parse_minutes, to_interval_text
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3_600, 86_400
 
 

@@ -14,6 +14,8 @@ from chandlery.pipeline import Options, forecast, ingest, run
 from chandlery.storage import Store
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 BTC = "btcusd_000.csv"
 WRITES = pytest.mark.parametrize("at", range(2, 8))  # of the summary, two years of candles, rejects or ledger, and state
 

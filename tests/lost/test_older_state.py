@@ -13,6 +13,8 @@ from chandlery.publishing import publish
 from chandlery.session import Session
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 RESTATE = Options(restate=True)
 RICHER = {**SETTINGS, "models": ["linear", "tree"]}
 WIDER = {**RICHER, "horizons": ["1h", "2h", "4h"]}

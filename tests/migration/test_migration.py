@@ -29,6 +29,8 @@ from chandlery.query import query
 from chandlery.schema import TABLES
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 NEW_TABLES = [name for name in TABLES if name != "ledger"]
 UNASSIGNED = "ledger/exchange=unknown/interval=unknown/symbol=UNKNOWN/part-0.parquet"
 
@@ -57,7 +59,6 @@ def assert_same_rows(old: Path, new: Path) -> None:
     assert moved["source"].to_list() == before.filter(pl.col("status") == "refused")["source"].to_list()
 
 
-@pytest.mark.slow
 def test_a_lake_that_the_earlier_code_made(tmp_path: Path) -> None:
     """Row for row equal with two kills on the way; then a run makes it a lake as this code would have made it."""
     code, raw, old, new = unpack_old_code(tmp_path / "code"), tmp_path / "raw", tmp_path / "old", tmp_path / "new"
@@ -114,7 +115,6 @@ def test_a_run_goes_on_with_it(lakes: Path, tmp_path: Path) -> None:
     assert run(make_settings(lakes / "raw", tmp_path / "new", SETTINGS)).run_id is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_each_write_it_ends_in_the_same_bytes(lakes: Path, tmp_path: Path, when: str) -> None:
     """A run on what is left refuses, and names the command that goes on."""
@@ -132,7 +132,6 @@ def test_killed_at_each_write_it_ends_in_the_same_bytes(lakes: Path, tmp_path: P
     assert content(new) == content(tmp_path / "whole")
 
 
-@pytest.mark.slow
 def test_killed_at_its_last_writes_it_ends_in_the_same_bytes(lakes: Path, tmp_path: Path) -> None:
     migrate(lakes / "old", tmp_path / "whole")
     at, kills = 24, 0

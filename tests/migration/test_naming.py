@@ -18,6 +18,8 @@ from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 NAMED = {"exchange": "kraken"}
 
 
@@ -82,7 +84,6 @@ def test_an_append_goes_on_from_what_was_moved(lakes: Path, lake: Path, tmp_path
     assert not find_differences(lake, tmp_path / "new", {})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("first", [2, 12, 40, 90])
 def test_killed_at_any_moment_it_ends_in_the_same_bytes(

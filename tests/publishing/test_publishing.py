@@ -23,6 +23,8 @@ from chandlery.storage import Store
 from chandlery.tables import read_table
 from chandlery.tasks.publish import PublishTask, publish_objects
 
+pytestmark = pytest.mark.slow
+
 FIRST = ("candles", "gaps", "ledger", "rejects")
 LAST = ("forecasts", "models", "scores")
 MANIFEST = "manifest.json"
@@ -72,7 +74,6 @@ def choose(names: list[str]) -> list[int]:
     return [at + 1 for at in sorted(found)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("applied", [True, False])
 def test_a_run_killed_around_a_publication_ends_in_equal_bytes(lake: Lake, tmp_path: Path, *, applied: bool) -> None:
     prune, copy = Options(prune=True), tmp_path / "copy"

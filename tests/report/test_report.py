@@ -19,6 +19,8 @@ from chandlery.errors import SettingsError
 from chandlery.report import write_plot, write_report
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 
 def close(found: list[float], wanted: list[float], within: float = 1e-6) -> bool:
     """Return whether numbers are equal to the digits that a page keeps."""

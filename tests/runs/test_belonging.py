@@ -20,6 +20,8 @@ from chandlery.storage import Store
 from chandlery.survey import survey_source
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 FILES = {"kraken/BTCUSD.csv": "BTCUSD", "bybit/BTCUSD.csv": "BTCUSD", "bybit/one.csv": "ETHUSD"}
 LAYOUTS = [
     {"files": "bybit/one.csv", "exchange": "bybit", "symbol": "ETHUSD"},

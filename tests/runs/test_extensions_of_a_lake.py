@@ -11,6 +11,8 @@ from chandlery.errors import SettingsError
 from chandlery.pipeline import Options, forecast, ingest, run
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 FEATURE = """from chandlery import feature
 from helper import FACTOR
 

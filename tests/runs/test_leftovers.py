@@ -11,6 +11,8 @@ from chandlery.pipeline import Options, forecast, ingest, run
 from chandlery.state.paths import is_known
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 
 def names(lake: Lake, folder: str) -> set[str]:
     return {path for path in lake.objects() if path.startswith(folder)}

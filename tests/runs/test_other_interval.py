@@ -12,6 +12,8 @@ from chandlery.config import load_settings
 from chandlery.pipeline import Options, RunReport, ingest
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 START_MS, HOUR_MS = 1_538_352_000_000, 3_600_000  # 2018-10-01
 DAYS = 40
 

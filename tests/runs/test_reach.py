@@ -15,6 +15,8 @@ from chandlery.grid import Grid
 from chandlery.lake import Series
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 
 def settings_of(**forecast: Any) -> Settings:
     return load_settings(None, {"forecast": forecast})

@@ -8,6 +8,8 @@ from hours import LAST_DAY, SETTINGS, Lake
 
 from chandlery.pipeline import Options
 
+pytestmark = pytest.mark.slow
+
 
 def append(lake: Lake, day: int = LAST_DAY) -> None:
     for symbol in ("BTCUSD", "ETHUSD"):

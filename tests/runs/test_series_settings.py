@@ -13,6 +13,8 @@ from chandlery.cli import app
 from chandlery.config import load_settings
 from chandlery.errors import SettingsError
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS = "".join(f'[[source.layout]]\nfiles = "{each["files"]}"\nexchange = "{each["exchange"]}"\n' for each in LAYOUT)
 OWN = '[[series]]\nexchange = "{}"\ninterval = "{}"\nhorizons = {}\n'
 
@@ -124,7 +126,6 @@ def test_a_submitted_job_knows_what_flags_say_of_a_series(tmp_path: Path, monkey
         assert found.origin_of(series, "horizons") == given.origin_of(series, "horizons")
 
 
-@pytest.mark.slow
 def test_a_section_that_flags_add_to_is_added_to(held: Path) -> None:
     """Flags win over the section, as they do over [forecast]."""
     config = write_config(held, sections=OWN.format("kraken", "4h", '["4h"]'))
@@ -137,7 +138,6 @@ def test_a_section_that_flags_add_to_is_added_to(held: Path) -> None:
     assert models == {("bitfinex/15m", "model tree added")}
 
 
-@pytest.mark.slow
 def test_flags_with_series_speak_of_these_alone(held: Path, tmp_path: Path) -> None:
     config = write_config(held)
     told = str(fail(config, "plan", "--series", "bitfinex/15m", "--horizon", "15m"))
@@ -152,7 +152,6 @@ def test_flags_with_series_speak_of_these_alone(held: Path, tmp_path: Path) -> N
     assert horizons_of(tmp_path / "lake") == {name: [minutes] for name, minutes in now.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["plan", "run"])
 @pytest.mark.parametrize(
     ("words", "forecast", "told"),
@@ -174,7 +173,6 @@ def test_a_horizon_that_fits_no_series_that_it_is_given_for_is_refused(
         assert told in str(fail(write_config(held, forecast=forecast), "forecast", *words))
 
 
-@pytest.mark.slow
 def test_a_horizon_is_left_out_for_the_series_that_it_does_not_fit(held: Path) -> None:
     config = write_config(held)
     assert plan_steps(config, "--series", "kraken/4h", "--series", "bitfinex/15m", "--horizon", "30m") == set()
@@ -182,7 +180,6 @@ def test_a_horizon_is_left_out_for_the_series_that_it_does_not_fit(held: Path) -
     assert plan_steps(config, "--series", "kraken/4h") == set()
 
 
-@pytest.mark.slow
 def test_a_new_lake_refuses_a_horizon_that_fits_no_file(files: Path) -> None:
     config = write_config(files)
     for command in ("plan", "run"):
@@ -190,7 +187,6 @@ def test_a_new_lake_refuses_a_horizon_that_fits_no_file(files: Path) -> None:
     assert not (files / "lake" / "lake.json").exists()
 
 
-@pytest.mark.slow
 def test_a_restatement_to_a_horizon_that_fits_nothing_stores_nothing(held: Path, tmp_path: Path) -> None:
     """Also while new files wait, of which some may found series."""
     shutil.copytree(held / "lake", tmp_path / "lake")
@@ -201,7 +197,6 @@ def test_a_restatement_to_a_horizon_that_fits_nothing_stores_nothing(held: Path,
     assert horizons_of(tmp_path / "lake") == before
 
 
-@pytest.mark.slow
 def test_a_horizon_of_new_files_may_stand_in_forecast(tmp_path: Path) -> None:
     """It fits no series of the lake as it is, but one that the same run founds."""
     write_candles(tmp_path / "raw", "kraken/240m", "BTCUSD", 0, 80)
@@ -214,7 +209,6 @@ def test_a_horizon_of_new_files_may_stand_in_forecast(tmp_path: Path) -> None:
     assert horizons_of(tmp_path / "lake") == {"kraken/240m": [240], "bitfinex/15m": [15, 240]}
 
 
-@pytest.mark.slow
 def test_a_new_lake_is_planned_for_the_chosen_series(files: Path) -> None:
     config = write_config(files)
     steps = read_json(call(config, "plan", "--series", "kraken/4h", "--json"))["steps"]
@@ -222,7 +216,6 @@ def test_a_new_lake_is_planned_for_the_chosen_series(files: Path) -> None:
     assert {step["series"] for step in steps if step["stage"] == "forecast"} == {"kraken/240m"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_a_series_that_does_not_come_of_the_files_is_refused_before_anything_is_published(
     files: Path, command: str
@@ -233,7 +226,6 @@ def test_a_series_that_does_not_come_of_the_files_is_refused_before_anything_is_
     assert not (files / "lake" / "lake.json").exists()
 
 
-@pytest.mark.slow
 def test_ingest_needs_no_chosen_series(files: Path, tmp_path: Path) -> None:
     shutil.copytree(files / "raw", tmp_path / "raw")
     config = write_config(tmp_path)
@@ -242,7 +234,6 @@ def test_ingest_needs_no_chosen_series(files: Path, tmp_path: Path) -> None:
     assert "expected one of" in str(fail(config, "forecast"))
 
 
-@pytest.mark.slow
 def test_a_section_and_a_layout_that_match_nothing_are_noted(held: Path, files: Path) -> None:
     odd = '[[source.layout]]\nfiles = "krakn/*"\nexchange = "kraken"\n'
     config = write_config(held, sections=OWN.format("krakn", "4h", '["8h"]'), layouts=LAYOUTS + odd)
@@ -261,7 +252,6 @@ def test_a_section_and_a_layout_that_match_nothing_are_noted(held: Path, files: 
     assert [section in note for note in read_json(call(new, "plan", "--json"))["notes"]] == [True]
 
 
-@pytest.mark.slow
 def test_a_layout_behind_one_that_takes_all_its_files_is_noted(held: Path) -> None:
     layouts = '[[source.layout]]\nfiles = "*/60m/*"\nexchange = "bybit"\n'
     config = write_config(held, layouts=LAYOUTS + layouts)
@@ -269,7 +259,6 @@ def test_a_layout_behind_one_that_takes_all_its_files_is_noted(held: Path) -> No
     assert 'files = "*/60m/*" holds for no file' in note
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
@@ -288,7 +277,6 @@ def test_a_differing_setting_names_the_addition_that_is_possible(
     assert all(text in told for text in (*texts, "--restate: all forecasts", "CPU-s"))
 
 
-@pytest.mark.slow
 def test_a_differing_section_is_named_as_one(held: Path) -> None:
     config = write_config(held, forecast="seed = 0", sections=OWN.format("kraken", "4h", '["8h"]'))
     assert "[[series]] horizons [480m] instead of [240m] for kraken/240m" in str(fail(config, "run"))

@@ -10,6 +10,8 @@ from chandlery.errors import LeaseHeldError
 from chandlery.pipeline import run
 from chandlery.storage import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("method", "at"),
