@@ -13,6 +13,8 @@ import pytest
 
 from chandlery.config import ForecastSettings, load_settings
 
+pytestmark = pytest.mark.slow
+
 ODD = {7: "[null,100,101,102,99,5]", 9: '["[/b]",100,101,102,99,5]', 11: '["[red]x",100,101,102,99,5]'}
 
 
@@ -151,7 +153,6 @@ def test_a_wrong_word_is_one_text_and_exit_2(arguments: tuple[str, ...], words: 
     assert ended.stdout == ""
 
 
-@pytest.mark.slow
 def test_ctrl_c_is_130_and_says_so(tmp_path: Path) -> None:
     assert chandlery("sample", tmp_path / "raw", "--days", "90").returncode == 0
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.cli import main; main()"  # a shell's background job ignores it

@@ -15,6 +15,8 @@ from chandlery.masking import find_credentials, mask
 from chandlery.pipeline import Options, ingest
 from chandlery.storage import Store
 
+pytestmark = pytest.mark.slow
+
 WORD = "hUnTer-2"
 URIS = [
     f"s3://KEY:{WORD}@bucket/l",

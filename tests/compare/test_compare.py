@@ -22,6 +22,8 @@ from chandlery.errors import LawError, SettingsError
 from chandlery.models import base
 from chandlery.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 START_MS = 1_546_300_800_000
 ROOT = Path(__file__).parents[2]
 PARITY = "return np.where(np.floor(bars.volume) % 2 == 0, 1.0, -1.0)"
@@ -67,7 +69,6 @@ def ask(lake: Path, extension: Path, wanted: Wanted = Wanted(), symbols: tuple[s
     return compare_extension(load_settings(None, flags), extension, wanted)
 
 
-@pytest.mark.slow
 def test_a_feature_that_knows_something_helps(tmp_path: Path) -> None:
     write_parity(tmp_path / "raw")
     run_lake(tmp_path / "raw", tmp_path / "lake", horizons=["1m"], models=["linear"])
@@ -85,7 +86,6 @@ def test_a_feature_that_knows_something_helps(tmp_path: Path) -> None:
     assert "report another" in found.advice
 
 
-@pytest.mark.slow
 def test_noise_shows_no_difference_and_the_lake_stays_as_it_is(lake: Path, tmp_path: Path) -> None:
     before = contents(lake)
     found = ask(lake, write_feature(tmp_path, "noise", NOISE), Wanted(forecasts=["linear", "blend"]))
@@ -94,7 +94,6 @@ def test_noise_shows_no_difference_and_the_lake_stays_as_it_is(lake: Path, tmp_p
     assert contents(lake) == before
 
 
-@pytest.mark.slow
 def test_what_two_lakes_of_the_same_settings_say_is_what_the_lake_says(lake: Path, tmp_path: Path) -> None:
     """Without the extension, the numbers are the lake's own: the way through raw files changes no forecast."""
     found = ask(lake, write_feature(tmp_path, "still", "return np.zeros(bars.close.size)"), symbols=("ETHUSD",))
@@ -104,7 +103,6 @@ def test_what_two_lakes_of_the_same_settings_say_is_what_the_lake_says(lake: Pat
     assert found.rows[0].skill_without == pytest.approx(own["skill"], abs=1e-6)  # forecasts are published in seven digits
 
 
-@pytest.mark.slow
 def test_days_after_the_last_are_not_seen(lake: Path, tmp_path: Path) -> None:
     found = ask(lake, write_feature(tmp_path, "still", "return np.zeros(bars.close.size)"), Wanted(days=2, until=dt.date(2019, 2, 5)), symbols=("ETHUSD",))
     known = read_table(str(lake), "forecasts", symbol="ETHUSD").filter(pl.col("issued_at").is_between(pl.datetime(2019, 2, 4, time_zone="UTC"), pl.datetime(2019, 2, 6, time_zone="UTC"), closed="left"))
@@ -113,7 +111,6 @@ def test_days_after_the_last_are_not_seen(lake: Path, tmp_path: Path) -> None:
     assert found.rows[0].n == known["actual_close"].count()
 
 
-@pytest.mark.slow
 def test_a_leaking_feature_is_named(lake: Path, tmp_path: Path) -> None:
     with pytest.raises(LawError, match="feature leak of") as caught:
         ask(lake, write_feature(tmp_path, "leak", LEAK))
@@ -124,7 +121,6 @@ def blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
 
 
-@pytest.mark.slow
 def test_the_model_of_the_guide_is_held_against_the_blend_and_naive(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "_models", dict(base._models))
     path = tmp_path / "my_model.py"
@@ -139,7 +135,6 @@ def chandlery(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
     return subprocess.run([sys.executable, "-m", "chandlery.cli", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder)
 
 
-@pytest.mark.slow
 def test_the_commands_of_the_guide(lake: Path, tmp_path: Path) -> None:
     (tmp_path / "my_features.py").write_text(next(block for block in blocks() if "def own_r_7" in block))
     (tmp_path / "chandlery.toml").write_text(f'lake.uri = "{lake}"\nforecast.min_train = "10d"\n')
@@ -156,7 +151,6 @@ def test_the_commands_of_the_guide(lake: Path, tmp_path: Path) -> None:
     assert answer.scored_from < answer.scored_until
 
 
-@pytest.mark.slow
 def test_ctrl_c_and_a_leak_leave_nothing_behind(lake: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tmp"
     folder.mkdir()
@@ -178,7 +172,6 @@ def test_ctrl_c_and_a_leak_leave_nothing_behind(lake: Path, tmp_path: Path) -> N
     assert not list(folder.glob("chandlery-compare-*"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
