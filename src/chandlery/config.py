@@ -34,13 +34,6 @@ __all__ = [
     "ForecastSettings",
     "Settings",
     "load_settings",
-    "normalise_series",
-    "normalise_symbol",
-    "parse_interval",
-    "parse_minutes",
-    "round_up_minutes",
-    "to_interval_text",
-    "to_minutes_text",
 ]
 
 SHARED, SECTION, FLAGS = "[forecast]", "[[series]]", "the command line:"  # where settings of a series are given

@@ -23,7 +23,7 @@ import msgspec
 import polars as pl
 from msgspec.structs import asdict, replace
 
-from chandlery.config import ForecastSettings, Settings, parse_interval, to_interval_text
+from chandlery.config import ForecastSettings, Settings
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.founding import read_settings
 from chandlery.lake import (
@@ -39,7 +39,7 @@ from chandlery.lake import (
 from chandlery.lease import LeaseToken, check_lease, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES
-from chandlery.spelling import UNASSIGNED_SYMBOL
+from chandlery.spelling import UNASSIGNED_SYMBOL, parse_interval, to_interval_text
 from chandlery.staging import Target
 from chandlery.state.fingerprints import STAGES, describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from chandlery.config import Settings, to_interval_text
+from chandlery.config import Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.estimates import describe_whole, far_seconds
@@ -22,6 +22,7 @@ from chandlery.masking import mask_options
 from chandlery.progress import Watch
 from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
+from chandlery.spelling import to_interval_text
 from chandlery.staging import CHANGED, STAGING
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary

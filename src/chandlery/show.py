@@ -12,7 +12,7 @@ from rich.text import Text
 
 from chandlery.check import Probe
 from chandlery.compare import Comparison
-from chandlery.config import Settings, normalise_symbol
+from chandlery.config import Settings
 from chandlery.errors import SettingsError
 from chandlery.extents import Extent, measure_series, measure_table
 from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
@@ -24,6 +24,7 @@ from chandlery.report import Written
 from chandlery.run_report import RunReport
 from chandlery.schema import TABLES, series_name
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
+from chandlery.spelling import normalise_symbol
 from chandlery.storage import Store
 from chandlery.tables import read_table
 from chandlery.template import render_settings

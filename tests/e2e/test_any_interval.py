@@ -8,7 +8,7 @@ import pytest
 from grids import Series
 from lakes import digests
 
-from chandlery.config import parse_minutes, to_interval_text
+from chandlery.spelling import parse_minutes, to_interval_text
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow

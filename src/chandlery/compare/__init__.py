@@ -31,7 +31,7 @@ from chandlery.compare.measures import (
     judge_rows,
     measure_forecasts,
 )
-from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings, parse_minutes, to_minutes_text
+from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings
 from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
 from chandlery.extents import measure_table
@@ -44,6 +44,7 @@ from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.served import BLEND
+from chandlery.spelling import parse_minutes, to_minutes_text
 from chandlery.state.paths import day_name
 from chandlery.storage import Store
 from chandlery.tables import list_partitions

@@ -4,7 +4,6 @@ from importlib.resources import files
 
 import polars as pl
 
-from chandlery.config import to_minutes_text
 from chandlery.errors import SettingsError
 from chandlery.lake import UNASSIGNED
 from chandlery.report.choice import tell_others
@@ -14,6 +13,7 @@ from chandlery.report.markup import count, escape, figure, paragraph, percent, w
 from chandlery.report.measures import total
 from chandlery.report.sections import SECTIONS
 from chandlery.sources.spacing import describe_grid
+from chandlery.spelling import to_minutes_text
 
 __all__ = ["load_script", "render_plot", "render_report"]
 

@@ -4,11 +4,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.config import to_interval_text
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
 from chandlery.sources.rows import MonthRows
 from chandlery.sources.spacing import MIN_CANDLES
+from chandlery.spelling import to_interval_text
 
 __all__ = ["Series"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.config import to_interval_text
 from chandlery.grid import Grid
+from chandlery.spelling import to_interval_text
 
 __all__ = ["MIN_CANDLES", "NEARLY_ALL", "Spacing", "describe_grid", "find_offset", "find_problem", "find_share", "measure_spacing"]
 

@@ -10,7 +10,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
-from chandlery.config import to_minutes_text
 from chandlery.errors import StateLostError
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served, compare
@@ -19,6 +18,7 @@ from chandlery.models import OWN, open_models
 from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
+from chandlery.spelling import to_minutes_text
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
