@@ -50,6 +50,7 @@ class Addition:
 
 ADDITIONS = (
     Addition("horizon 15m", (MODELS, ("30m",)), ((), ("15m",)), kept="horizon_minutes=30/"),
+    Addition("model linear", (("tree", "boosted"), ("30m",)), (("linear",), ())),
     Addition("model tree", (("linear", "boosted"), ("30m",)), (("tree",), ())),
     Addition("model boosted", (("linear", "tree"), ("30m",)), (("boosted",), ())),
 )

@@ -176,7 +176,7 @@ def _list_elsewhere(
     """
     here = name_source(store)
     known = {name for name, pair in session.summary.pairs.items() if pair.source == here}
-    parts = [part for part in list_partitions(session.store, "ledger") if _pair_of(part) in known]
+    parts = [part for part in list_partitions(session.store, "ledger") if _pair_of(part) in known] if known else []
     columns = ("source", "status")
     frames = session.store.ask_ahead(lambda part: read_partition(session.store, "ledger", part, columns), parts)
     held: dict[str, set[PairName]] = {}
