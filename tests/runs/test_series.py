@@ -9,7 +9,7 @@ from rebuild import find_differences
 from several import DAYS, SERIES, make_settings, write_candles, write_raw
 
 from chandlery.errors import SettingsError
-from chandlery.pipeline import Options, plan, run
+from chandlery.pipeline import Options, ingest, plan, run
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
@@ -143,6 +143,7 @@ def test_a_plan_names_what_is_computed_of_series_that_were_never_forecast(tmp_pa
     }
     steps = {step.series: step for step in plan(make_settings(tmp_path)).steps if step.stage == "forecast"}
     assert {name: steps[name].what for name in whole} == whole
+    ingest(make_settings(tmp_path))
     bring(tmp_path, chosen_series=["kraken/60m"])
     steps = {step.series: step for step in plan(make_settings(tmp_path)).steps}
     assert sorted(steps) == sorted(set(SERIES) - {"kraken/60m"})

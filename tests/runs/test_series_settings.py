@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from several import FORECAST, HORIZONS, LAYOUT, make_several_lake, write_candles
+from several import FORECAST, LAYOUT, make_several_lake, write_candles
 from typer.testing import CliRunner, Result
 
 from chandlery.cli import app
@@ -148,8 +148,7 @@ def test_flags_with_series_speak_of_these_alone(held: Path, tmp_path: Path) -> N
     config = write_config(tmp_path, forecast='horizons = ["2h"]')  # none of the others has it
     done = call(config, "run", "--series", "kraken/4h", "--horizon", "8h", "--restate", "--json")
     assert done.exit_code == 3, done.exception  # kraken/dogeusd.csv
-    now = HORIZONS | {"kraken/240m": 480}
-    assert horizons_of(tmp_path / "lake") == {name: [minutes] for name, minutes in now.items()}
+    assert horizons_of(tmp_path / "lake") == horizons_of(held / "lake") | {"kraken/240m": [480]}
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
@@ -204,7 +203,7 @@ def test_a_horizon_of_new_files_may_stand_in_forecast(tmp_path: Path) -> None:
     assert call(write_config(tmp_path, forecast=forecast, layouts=LAYOUTS), "run").exit_code == 0
     write_candles(tmp_path / "raw", "bitfinex/15m", "BTCUSD", 0, 80)
     config = write_config(tmp_path, forecast=forecast + 'horizons = ["15m", "4h"]')
-    assert ("bitfinex/15m", "compute the whole past at 15m") in plan_steps(config)
+    assert ("bitfinex/15m", "compute the whole past of bitfinex/15m: horizons 15m, 240m; models linear") in plan_steps(config)
     assert call(config, "run").exit_code == 0
     assert horizons_of(tmp_path / "lake") == {"kraken/240m": [240], "bitfinex/15m": [15, 240]}
 
