@@ -69,55 +69,64 @@ class Forest(NamedTuple):
 def to_forest(artefact: Artefact) -> Forest:
     """Return plain columns as questions, a symbol's own trees after the others.
 
+    The columns hold each tree from its root on, and of each node the left branch before the right one. So leaves stand
+    from left to right, and those on the left of a node are the leaves between it and its right branch.
+
     Raises:
         SettingsError: A tree has more leaves than a word has bits.
     """
-    questions: list[tuple[int, np.float32, int, int, bool]] = []
-    values: list[float] = []
-    leaf: list[int] = []
-
-    def walk(trees: Artefact, node: int) -> None:
-        if trees["feature"][node] < 0:
-            values.append(trees["value"][node])
-            return
-        begin = len(values)
-        walk(trees, trees["child"][2 * node])
-        left = ((1 << (len(values) - begin)) - 1) << (begin - leaf[-1])
-        questions.append((trees["feature"][node], to_single(trees["threshold"][node]), len(leaf) - 1, ALL_LEAVES & ~left, not trees["null_left"][node]))
-        walk(trees, trees["child"][2 * node + 1])
-
-    for trees in (artefact, *([artefact[OWN]] if OWN in artefact else [])):
-        for root in trees["root"]:
-            leaf.append(len(values))
-            walk(trees, root)
-            if len(values) - leaf[-1] > MOST_LEAVES:
-                raise SettingsError(f"a tree of {len(values) - leaf[-1]} leaves", f"at most {MOST_LEAVES}", "lower num_leaves in the model's settings")
-    questions.sort(key=lambda question: question[:3])
-    features, thresholds, trees, masks, nulls = zip(*questions, strict=True) if questions else ((),) * 5
-    first = np.searchsorted(np.array(features, np.int64), np.arange(max(features, default=-1) + 2))
-    most = max(np.diff([*leaf, len(values)]), default=1)
-    word = np.uint32 if most <= SMALL_LEAVES else np.uint64
+    parts = [artefact, *([artefact[OWN]] if OWN in artefact else [])]
+    feature, threshold, null_left, value, root, right = join_columns(parts)
+    is_leaf = feature < 0
+    before: Ints = np.cumsum(is_leaf) - is_leaf  # leaves before each node
+    leaf: Ints = before[root]
+    sizes = np.diff([*leaf, np.count_nonzero(is_leaf)])
+    most = int(sizes.max(initial=1))
+    if most > MOST_LEAVES:
+        raise SettingsError(f"a tree of {most} leaves", f"at most {MOST_LEAVES}", "lower num_leaves in the model's settings")
+    at = np.flatnonzero(~is_leaf)
+    tree = np.searchsorted(root, at, side="right") - 1
+    begin: NDArray[np.uint64] = (before[at] - leaf[tree]).astype(np.uint64)
+    count: NDArray[np.uint64] = (before[right[at]] - before[at]).astype(np.uint64)
+    mask = ~(((np.uint64(1) << count) - np.uint64(1)) << begin)
+    single = to_singles(threshold[at])
+    order = np.lexsort((tree, single, feature[at]))
+    asked = feature[at][order]
     return Forest(
-        first,
-        np.array(thresholds, np.float32),
-        np.array(trees, np.int64),
-        np.array(masks, np.uint64).astype(word),
-        np.array(nulls, np.bool_),
-        np.array(values, np.float64),
-        np.array(leaf, np.int64),
+        np.searchsorted(asked, np.arange(asked.max(initial=-1) + 2)),
+        single[order],
+        tree[order],
+        mask[order].astype(np.uint32 if most <= SMALL_LEAVES else np.uint64),
+        ~null_left[at][order],
+        value[is_leaf],
+        leaf,
     )
 
 
-def to_single(threshold: float) -> np.float32:
-    """Return the greatest float32 that is not above a threshold.
+def join_columns(parts: Sequence[Artefact]) -> tuple[NDArray[Any], ...]:
+    """Return feature, threshold, null_left, value, root and right branch of the nodes of some artefacts, one after another."""
+    found: list[tuple[NDArray[Any], ...]] = []
+    start = 0
+    for part in parts:
+        feature = np.array(part["feature"], np.int64)
+        right = np.array(part["child"], np.int64)[1::2] + start
+        plain = (np.array(part[name], kind) for name, kind in (("threshold", np.float64), ("null_left", np.bool_), ("value", np.float64)))
+        found.append((feature, *plain, np.array(part["root"], np.int64) + start, right))
+        start += feature.size
+    return tuple(np.concatenate(columns) for columns in zip(*found, strict=True))
+
+
+def to_singles(thresholds: Floats) -> Singles:
+    """Return the greatest float32 that is not above each threshold.
 
     Example:
-        >>> float(to_single(0.1)) <= 0.1
+        >>> bool(to_singles(np.array([0.1]))[0] <= 0.1)
         True
     """
     with np.errstate(over="ignore", under="ignore"):
-        single = np.float32(threshold)
-        return np.nextafter(single, np.float32(-np.inf)) if float(single) > threshold else single
+        singles = thresholds.astype(np.float32)
+        found: Singles = np.where(singles > thresholds, np.nextafter(singles, np.float32(-np.inf)), singles)
+    return found
 
 
 class ForestCache:
