@@ -81,14 +81,13 @@ def find_belonging(session: Session, store: Store, raws: Sequence[RawFile]) -> B
     """
     named, nameless = _name_files(session, raws)
     naming = hash_naming(session.settings, _held_exchanges(session))
-    places = {raw.source: pair for raw, pair in named.items()}
-    sources = [*places, *(raw.source for raw in nameless)]
     stays = {source: PairName(*pair.split("/")) for source, pair in session.summary.stays.items()}
     left: dict[PairName, set[str]] = {}
     is_other, is_read_again = naming != session.summary.naming, session.summary.code != name_code(INGEST_STAGES)
     if session.options.restate or is_other or is_read_again:
-        for source, pair in _list_elsewhere(session, store, places, sources).items():
-            if _may_move(session, pair, places.get(source), is_settled=not is_other and source not in stays):
+        places = {raw.source: named.get(raw) for raw in raws}
+        for source, pair in _list_elsewhere(session, store, places).items():
+            if _may_move(session, pair, places[source], is_settled=not is_other and source not in stays):
                 left.setdefault(pair, set()).add(source)
                 stays.pop(source, None)
             else:
@@ -126,8 +125,8 @@ def name_source(store: Store) -> str:
 
 def list_exchanges(session: Session) -> set[str]:
     """Return the exchanges that files of the source may belong to."""
-    settings = session.settings.source
-    return {_default_exchange(session.settings, _held_exchanges(session)), *(layout.exchange for layout in settings.layout if layout.exchange)}
+    named = {layout.exchange for layout in session.settings.source.layout if layout.exchange}
+    return {*named, _default_exchange(session.settings, _held_exchanges(session))}
 
 
 def hash_naming(settings: Settings, exchanges: Collection[str]) -> str:
@@ -168,7 +167,7 @@ def _name_files(
 
 
 def _list_elsewhere(
-    session: Session, store: Store, places: Mapping[str, PairName], sources: Iterable[str]
+    session: Session, store: Store, places: Mapping[str, PairName | None]
 ) -> dict[str, PairName]:
     """Return the files that the ledger has under another pair than their path and the settings say, by source.
 
@@ -184,8 +183,8 @@ def _list_elsewhere(
         for source, status in () if frame is None else frame.iter_rows():
             if status == "read":
                 held.setdefault(source, set()).add(PairName(part["exchange"], part["symbol"]))
-    found = {source: held[source] for source in sources if source in held}
-    return {source: min(pairs) for source, pairs in found.items() if places.get(source) not in pairs}
+    elsewhere = (source for source, place in places.items() if source in held and place not in held[source])
+    return {source: min(held[source]) for source in elsewhere}
 
 
 def _pair_of(part: Mapping[str, str]) -> str:

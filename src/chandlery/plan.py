@@ -12,7 +12,7 @@ from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.estimates import describe_seconds, forecast_seconds, raw_seconds
 from chandlery.extents import measure_table
-from chandlery.founding import make_rules, propose
+from chandlery.founding import join_minutes, make_rules, propose
 from chandlery.grid import DAY_MS, DAY_SECONDS
 from chandlery.ingesting import choose_series, make_recognise_task, split_files
 from chandlery.lake import Series
@@ -87,13 +87,12 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
     chosen = choose_series(assigned)
     new = {key: found for key, found in sorted(chosen.items()) if name_series(*key) not in session.series}
     session.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
-    wanted = settings.chosen_series
     for (exchange, _), (grid, symbols) in new.items():
         is_only = len(session.series) + len(new) == 1
         series = propose(settings, exchange, grid, symbols, is_only=is_only).series
         steps.append(Step("gaps", "all", "classify gaps", "the series is new", "", series.name))
-        steps += [_plan_new(series)] if not wanted or series.name in wanted else []
-    for run in (run for name, run in session.series.items() if not wanted or name in wanted):
+        steps += [_plan_new(series)] if session.is_chosen(series.name) else []
+    for run in (run for name, run in session.series.items() if session.is_chosen(name)):
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
     known = [*session.series, *(name_series(*key) for key in new)]
     notes = name_unmatched_layouts(settings.source, list_paths(source)) + name_unmatched_sections(settings, known)
@@ -139,8 +138,8 @@ def _plan_new(series: Series) -> Step:
 
 def _describe_whole(series: Series) -> str:
     """Return in words what is computed of a series that has no forecasts."""
-    horizons = ", ".join(f"{minutes}m" for minutes in series.horizons)
-    return f"compute the whole past of {series.name}: horizons {horizons}; models {', '.join(series.models)}"
+    horizons, models = join_minutes(series.horizons), ", ".join(series.models)
+    return f"compute the whole past of {series.name}: horizons {horizons}; models {models}"
 
 
 def _plan_pruning(run: SeriesRun, source: Source) -> list[Step]:

@@ -84,7 +84,8 @@ def publish(session: Session, deleted: Iterable[str] = ()) -> Published:
     gone = {entry.path.removeprefix(folder) for entry in staged if not entry.size_bytes} | set(deleted)
     if put or gone:
         manifest = Manifest(put, sorted(gone))
-        session.keep(session.summary, coming=folder)
+        if session.summary.version:  # else there is none to be kept: an empty one must not count
+            session.keep(session.summary, coming=folder)
         session.store.put_if_absent(folder + MANIFEST, msgspec.json.encode(manifest))
         _finish(session, folder, manifest)
     _clear(session, [entry.path for entry in entries], [folder] if put or gone else [])

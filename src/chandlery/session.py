@@ -85,7 +85,7 @@ class Session:
 
     def _reconcile(self, series: Series) -> Founded:
         """Return the settings of an existing series; one that is not chosen is neither compared nor changed."""
-        if self.settings.chosen_series and series.name not in self.settings.chosen_series:
+        if not self.is_chosen(series.name):
             return Founded(series, ())  # nothing of it is forecast: its extensions are not needed
         return reconcile(
             series,
@@ -125,9 +125,12 @@ class Session:
         Raises:
             SettingsError: The lake has no series of a name.
         """
-        wanted = self.settings.chosen_series
         self._check_chosen(self.series)
-        return [run for name, run in self.series.items() if not wanted or name in wanted]
+        return [run for name, run in self.series.items() if self.is_chosen(name)]
+
+    def is_chosen(self, name: str) -> bool:
+        """Return whether the settings name a series, or none at all."""
+        return not self.settings.chosen_series or name in self.settings.chosen_series
 
     def _check_chosen(self, known: Collection[str]) -> None:
         if missing := [name for name in self.settings.chosen_series if name not in known]:
@@ -352,8 +355,8 @@ class SeriesRun:
     def prunes(self, symbol: str) -> bool:
         """Return whether what is gone of a symbol is deleted: of those that the settings name, or of all."""
         session = self.session
-        is_named = not session.settings.chosen_series or self.name in session.settings.chosen_series
-        return session.options.prune and is_named and (not session.named or symbol in session.named)
+        is_named = session.is_chosen(self.name) and (not session.named or symbol in session.named)
+        return session.options.prune and is_named
 
     def list_years(self) -> Years:
         """List the years for which the table of candles has an object, by symbol."""
