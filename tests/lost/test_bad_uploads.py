@@ -11,9 +11,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hours import Lake
+from interruption import Kill, killed
 from uploads import BTC, ETH, PRUNE, RESTATE, account, at, put_back, read, upload
 
-from chandlery.pipeline import Options
+from chandlery.pipeline import Options, ingest
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
@@ -230,6 +231,28 @@ def test_a_spoilt_archive_leaves_its_members_in_force(lake: Lake, state: str) ->
     os.utime(path, (lake.source.clock_s, lake.source.clock_s))
     assert lake.bring().exit_code == 0
     assert read_table(str(lake.folder), "candles").equals(candles)
+
+
+def test_a_spoilt_archive_stays_in_force_where_a_run_without_state_is_killed(lake: Lake, tmp_path: Path) -> None:
+    path, copied, undisturbed = zip_up(lake), tmp_path / "copied", Kill(0, applied=True)
+    candles = read_table(str(lake.folder), "candles")
+    path.write_bytes(path.read_bytes()[:2000])
+    os.utime(path, (lake.source.clock_s + 60,) * 2)
+    shutil.rmtree(lake.folder / "state")
+    shutil.copytree(lake.folder, copied)
+    with killed(undisturbed):
+        lake.bring(ingest)
+    assert any(name.startswith("put_if_absent _staging/") for name in undisturbed.names)
+    for at in range(1, len(undisturbed.names) + 1):
+        shutil.rmtree(lake.folder)
+        shutil.copytree(copied, lake.folder)
+        with killed(Kill(at, applied=True)):
+            lake.bring(ingest)
+        report = lake.bring(ingest)
+        told = [message for message in report.messages if "stays in force" in message]
+        assert (report.exit_code, len(told)) == (3, 2), undisturbed.names[at - 1]
+        assert read_table(str(lake.folder), "candles").equals(candles)
+        assert read_table(str(lake.folder), "ledger")["present"].all()
 
 
 def test_a_shorter_version_tells_the_candles_that_the_ledger_counts(lake: Lake) -> None:
