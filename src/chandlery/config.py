@@ -19,6 +19,7 @@ from chandlery.layers import limit_flags, put_above, read_toml
 from chandlery.masking import check_options, check_uri
 from chandlery.spelling import (
     name_symbol,
+    normalise_exchange,
     normalise_series,
     normalise_symbol,
     parse_interval,
@@ -73,6 +74,7 @@ def _check_spark(options: dict[str, str]) -> dict[str, str]:
 
 Duration = Annotated[str, AfterValidator(partial(_checked, parse_minutes))]
 Interval = Annotated[str, AfterValidator(partial(_checked, parse_interval))]
+Exchange = Annotated[str, AfterValidator(partial(_checked, normalise_exchange))]
 Symbol = Annotated[str, AfterValidator(partial(_checked, normalise_symbol))]
 GivenSymbol = Annotated[str, AfterValidator(partial(_checked, name_symbol))]
 SeriesName = Annotated[str, AfterValidator(partial(_checked, normalise_series))]
@@ -95,15 +97,14 @@ class LayoutSettings(_Section):
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
     symbol: GivenSymbol | None = Field(None, description="the symbol, where the file's name does not tell")
     interval: Interval | None = Field(None, description="the interval, where the spacing does not tell, as in 1m or 15s")
-    exchange: str | None = Field(None, pattern=r"^[a-z0-9_]+$", description="the exchange, where it is not that of the other files")
+    exchange: Exchange | None = Field(None, description="the exchange, where it is not that of the other files")
 
 
 class ReadingSettings(_Section):
     """How raw files are read: all that ingest knows of the settings."""
 
-    exchange: str = Field(
+    exchange: Annotated[str, AfterValidator(lambda text: text and _checked(normalise_exchange, text))] = Field(
         "",
-        pattern=r"^[a-z0-9_]*$",
         description="the exchange's name, as the lake writes it; empty: that of the lake if it has one exchange, otherwise unknown",
     )
     max_rejected_share: float = Field(0.05, ge=0, le=1, description="a file with a greater share of refused rows makes a run end with exit code 3")
@@ -152,7 +153,7 @@ class ForecastSettings(_Section):
 class SeriesSettings(ForecastSettings):
     """What is forecast of one series, an exchange and an interval; what is not set here is taken from [forecast]."""
 
-    exchange: str = Field("unknown", pattern=r"^[a-z0-9_]+$", description="the exchange")
+    exchange: Exchange = Field("unknown", description="the exchange")
     interval: Interval = Field(description="length of a candle, as in 1m or 1h")
 
     @property
@@ -282,13 +283,19 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     try:
         return Settings(**values)
     except pydantic.ValidationError as error:
-        raise SettingsError(_describe(error), "the settings that `chandlery init` lists", "mend chandlery.toml, the environment or the flag") from None
+        raise _describe(error) from None
 
 
-def _describe(error: pydantic.ValidationError) -> str:
-    faults = []
+def _describe(error: pydantic.ValidationError) -> SettingsError:
+    """Return all faults of the settings as one error; one that tells what was expected needs no more words."""
+    faults, refused = [], None
     for fault in error.errors(include_url=False, include_input=False):
         where = ".".join(str(part) for part in fault["loc"])
-        why = "there is no such setting" if fault["type"] == "extra_forbidden" else fault["msg"]
+        cause = fault.get("ctx", {}).get("error")
+        refused = cause.__cause__ if isinstance(cause, ValueError) else None
+        why = "there is no such setting" if fault["type"] == "extra_forbidden" else str(cause or fault["msg"])
         faults.append(f"{where}: {why}")
-    return "; ".join(faults)
+    if len(faults) == 1 and isinstance(refused, SettingsError):
+        return SettingsError(f"{where}: {refused.found}", refused.expected, refused.hint)
+    hint = "mend chandlery.toml, the environment or the flag"
+    return SettingsError("; ".join(faults), "the settings that `chandlery init` lists", hint)

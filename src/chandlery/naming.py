@@ -9,7 +9,6 @@ and name the command that ends it; readers find each row under one of the two na
 Files that belong to no series stay where they are, under `exchange=unknown/interval=unknown`.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from chandlery.lake import UNASSIGNED, UNNAMED, LakeFile, Series, find_lake_file
 from chandlery.lease import LeaseToken, check_lease, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import TABLES
+from chandlery.spelling import normalise_exchange
 from chandlery.staging import STAGING
 from chandlery.state.paths import Paths
 from chandlery.state.records import Summary, read_summary, write_summary
@@ -33,7 +33,6 @@ from chandlery.tables import damage_told, encode, scan_content
 
 __all__ = ["Named", "name_exchange"]
 
-NAME = re.compile(r"[a-z0-9_]+")
 AT_ONCE = 16  # copies: the store makes them, and this process waits
 A_STRETCH = 256  # objects: so many at most stand under both names at the same time, in a bucket
 ROOTS = (*(f"{table}/" for table in TABLES), "state/", "artefacts/")
@@ -64,7 +63,7 @@ def name_exchange(settings: Settings, name: str, watch: Watch) -> Named:
 
     Args:
         settings: The lake, options of its store and of its lease.
-        name: The exchange, in lower case.
+        name: The exchange.
         watch: Receives progress.
 
     Raises:
@@ -73,8 +72,8 @@ def name_exchange(settings: Settings, name: str, watch: Watch) -> Named:
         LeaseHeldError: A run holds the lake.
     """
     began = time.perf_counter()
-    if not NAME.fullmatch(name) or name == UNNAMED:
-        raise SettingsError(f"exchange {name!r}", f"a name of a–z, 0–9 and _, other than {UNNAMED}", "as in kraken")
+    if (name := normalise_exchange(name)) == UNNAMED:
+        raise SettingsError(f"exchange {name!r}, which stands for none", "the name of an exchange", "as in kraken")
     find_lake_file(settings.lake.uri, settings.storage)
     store = Store(settings.lake.uri, settings.storage)
     with hold_lease(store, settings.lake.lease_seconds, wait=False) as token:

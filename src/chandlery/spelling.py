@@ -11,6 +11,7 @@ __all__ = [
     "UNASSIGNED_NAME",
     "UNASSIGNED_SYMBOL",
     "name_symbol",
+    "normalise_exchange",
     "normalise_series",
     "normalise_symbol",
     "parse_interval",
@@ -126,6 +127,22 @@ def name_symbol(text: str) -> str:
     return symbol
 
 
+def normalise_exchange(text: str) -> str:
+    """Return the name of an exchange as the lake writes it: lower-case a–z, 0–9 and `_`.
+
+    Raises:
+        SettingsError: Something else was met, or nothing.
+
+    Example:
+        >>> normalise_exchange("Kraken")
+        'kraken'
+    """
+    name = text.strip().lower()
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise SettingsError(f"exchange {text!r}", "a name of a–z, 0–9 and _", "write it as kraken or binance_us")
+    return name
+
+
 def normalise_series(text: str) -> str:
     """Return the name of a series as the lake writes it: exchange and interval, as in kraken/60m.
 
@@ -138,11 +155,12 @@ def normalise_series(text: str) -> str:
     """
     exchange, _, interval = (part.strip() for part in text.partition("/"))
     expected, hint = "an exchange and an interval, as in kraken/1m", "`chandlery tables` lists the series of a lake"
-    if not re.fullmatch(r"[\w.-]+", exchange) or not interval:
+    if not interval:
         raise SettingsError(f"series {text!r}", expected, hint)
-    if f"{exchange}/{interval}" == UNASSIGNED_NAME:
-        return UNASSIGNED_NAME
     try:
-        return f"{exchange.lower()}/{to_interval_text(parse_interval(interval))}"
+        exchange = normalise_exchange(exchange)
+        if f"{exchange}/{interval}" == UNASSIGNED_NAME:
+            return UNASSIGNED_NAME
+        return f"{exchange}/{to_interval_text(parse_interval(interval))}"
     except SettingsError as error:
         raise SettingsError(f"series {text!r}: {error.found}", expected, hint) from None

@@ -112,6 +112,7 @@ def test_refused_again_on_every_run_until_it_is_mended(ran: tuple[Path, "subproc
         (["--horizon", "2m"], {}, "horizons"),
         (["--model", "linear"], {}, "models"),
         ([], {"CHANDLERY_SOURCE__EXCHANGE": "kraken"}, "exchange"),
+        ([], {"CHANDLERY_SOURCE__EXCHANGE": "my exchange"}, "source.exchange: exchange 'my exchange'; expected a name of"),
         (["--horizon", "90s"], {}, "duration '90s'"),
         (["--model", "crystal"], {}, "model 'crystal'"),
         ([], {"CHANDLERY_FORECAST__TYPO": "1"}, "forecast.typo: there is no such setting"),
@@ -130,6 +131,16 @@ def test_a_typo_in_the_file_is_told(tmp_path: Path) -> None:
     done = call("run", cwd=tmp_path)
     assert done.returncode == 2
     assert "source.uir: there is no such setting" in done.stderr
+
+
+def test_several_faults_are_told_together(tmp_path: Path) -> None:
+    layout = '[[source.layout]]\nsymbol = "BTC+USD"\nexchange = "my/exchange"\n[[series]]\nexchange = "a=b"\ninterval = "1h"\n'
+    (tmp_path / "chandlery.toml").write_text(layout)
+    done = call("run", cwd=tmp_path)
+    assert done.returncode == 2
+    for fault in ("source.layout.0.symbol: symbol 'BTC+USD'; expected", "source.layout.0.exchange: exchange 'my/exchange'; expected", "series.0.exchange: exchange 'a=b'; expected"):
+        assert fault in done.stderr
+    assert "pattern" not in done.stderr
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:

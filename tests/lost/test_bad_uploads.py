@@ -243,14 +243,14 @@ def test_a_spoilt_archive_stays_in_force_where_a_run_without_state_is_killed(lak
     with killed(undisturbed):
         lake.bring(ingest)
     assert any(name.startswith("put_if_absent _staging/") for name in undisturbed.names)
-    for at in range(1, len(undisturbed.names) + 1):
+    for last in range(1, len(undisturbed.names) + 1):
         shutil.rmtree(lake.folder)
         shutil.copytree(copied, lake.folder)
-        with killed(Kill(at, applied=True)):
+        with killed(Kill(last, applied=True)):
             lake.bring(ingest)
         report = lake.bring(ingest)
         told = [message for message in report.messages if "stays in force" in message]
-        assert (report.exit_code, len(told)) == (3, 2), undisturbed.names[at - 1]
+        assert (report.exit_code, len(told)) == (3, 2), undisturbed.names[last - 1]
         assert read_table(str(lake.folder), "candles").equals(candles)
         assert read_table(str(lake.folder), "ledger")["present"].all()
 

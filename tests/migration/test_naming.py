@@ -120,8 +120,10 @@ def test_names_that_it_refuses(lake: Path, tmp_path: Path) -> None:
         assert error.value.exit_code == 2
         assert list_paths(place) == before
 
-    for name in ("unknown", "Kraken", "kraken!", "a/b", "../x"):
+    for name in ("kraken!", "a/b", "../x", "my exchange", ""):
         refused("a name of a–z, 0–9 and _", name)
+    for name in ("unknown", "Unknown"):
+        refused("stands for none", name)
     refused("no lake at", place=tmp_path / "nothing")
     staged = lake / "_staging" / "someone-1" / "manifest.json"
     staged.parent.mkdir(parents=True)
@@ -136,7 +138,7 @@ def test_names_that_it_refuses(lake: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_it_did(lake: Path) -> None:
-    done = call("migrate", "--exchange", "kraken", "--lake", str(lake))
+    done = call("migrate", "--exchange", "Kraken", "--lake", str(lake))
     assert done.returncode == 0, done.stderr
     assert "has kraken/60m" in done.stdout
     again = call("migrate", "--exchange", "kraken", "--lake", str(lake), "--json")

@@ -96,7 +96,7 @@ def test_names_without_quotes_are_joined(tmp_path: Path) -> None:
 
 
 def test_options_that_are_none_of_sparks(tmp_path: Path) -> None:
-    assert "engine.spark: Value error, master: options of Spark begin with spark., as in spark.master" in told(tmp_path, 'master = "local[2]"')
+    assert "engine.spark: master: options of Spark begin with spark., as in spark.master" in told(tmp_path, 'master = "local[2]"')
 
 
 def test_yarn_without_its_settings(tmp_path: Path) -> None:
