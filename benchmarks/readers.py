@@ -386,7 +386,8 @@ def prove_readers(crowd: Crowd, runs: int, pace: float = PACE_SECONDS) -> bool:
         listed = [f"{count} x {what}" for told in (tally.faults, tally.problems) for what, count in told.most_common(SHOWN)]
         print(f"{'ok  ' if results[-1] else 'FAIL'} {way}: {found}" + "".join(f"\n     {line}" for line in listed), flush=True)
     plain = [tally for way, tally in tallies.items() if not WAYS[way].is_ours]
-    failed, share = sum(tally.failed for tally in plain), sum(tally.failed for tally in plain) / sum(tally.reads for tally in plain)
+    failed = sum(tally.failed for tally in plain)
+    share = failed / sum(tally.reads for tally in plain)
     results.append(share * FEWER <= FAILED_BEFORE)
     print(f"{'ok  ' if results[-1] else 'FAIL'} plain reads that failed: {10_000 * share:.0f} of 10,000, where it was {10_000 * FAILED_BEFORE:.0f}; {failed / runs:.1f} for each run", flush=True)
     return all(results)

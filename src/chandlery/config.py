@@ -287,15 +287,18 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
 
 
 def _describe(error: pydantic.ValidationError) -> SettingsError:
-    """Return all faults of the settings as one error; one that tells what was expected needs no more words."""
-    faults, refused = [], None
-    for fault in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in fault["loc"])
-        cause = fault.get("ctx", {}).get("error")
-        refused = cause.__cause__ if isinstance(cause, ValueError) else None
-        why = "there is no such setting" if fault["type"] == "extra_forbidden" else str(cause or fault["msg"])
-        faults.append(f"{where}: {why}")
-    if len(faults) == 1 and isinstance(refused, SettingsError):
-        return SettingsError(f"{where}: {refused.found}", refused.expected, refused.hint)
+    """Return all faults of the settings as one error."""
+    faults = [_to_error(fault) for fault in error.errors(include_url=False, include_input=False)]
+    if len(faults) == 1 and faults[0].expected:
+        return faults[0]
     hint = "mend chandlery.toml, the environment or the flag"
-    return SettingsError("; ".join(faults), "the settings that `chandlery init` lists", hint)
+    return SettingsError("; ".join(map(str, faults)), "the settings that `chandlery init` lists", hint)
+
+
+def _to_error(fault: Mapping[str, Any]) -> SettingsError:
+    """Return what is wrong with one setting; what is expected and a hint only if the parser of its text gave them."""
+    where, cause = ".".join(str(part) for part in fault["loc"]), fault.get("ctx", {}).get("error")
+    if isinstance(cause, ValueError) and isinstance(refused := cause.__cause__, SettingsError):
+        return SettingsError(f"{where}: {refused.found}", refused.expected, refused.hint)
+    why = "there is no such setting" if fault["type"] == "extra_forbidden" else str(cause or fault["msg"])
+    return SettingsError(f"{where}: {why}")

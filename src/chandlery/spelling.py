@@ -155,12 +155,11 @@ def normalise_series(text: str) -> str:
     """
     exchange, _, interval = (part.strip() for part in text.partition("/"))
     expected, hint = "an exchange and an interval, as in kraken/1m", "`chandlery tables` lists the series of a lake"
-    if not interval:
+    if not re.fullmatch(r"[\w.-]+", exchange) or not interval:  # all that lake.json may have, not only new names
         raise SettingsError(f"series {text!r}", expected, hint)
+    if f"{exchange}/{interval}" == UNASSIGNED_NAME:
+        return UNASSIGNED_NAME
     try:
-        exchange = normalise_exchange(exchange)
-        if f"{exchange}/{interval}" == UNASSIGNED_NAME:
-            return UNASSIGNED_NAME
-        return f"{exchange}/{to_interval_text(parse_interval(interval))}"
+        return f"{exchange.lower()}/{to_interval_text(parse_interval(interval))}"
     except SettingsError as error:
         raise SettingsError(f"series {text!r}: {error.found}", expected, hint) from None
