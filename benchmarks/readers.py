@@ -343,7 +343,7 @@ def judge(reads: list[Read], recorder: Recorder) -> dict[str, Tally]:
 
 
 def read_while_publishing(folder: Path, server: Server, crowd: Crowd, runs: int, minutes: int = 1, pace: float = 0) -> tuple[dict[str, Tally], list[Counter[str]]]:
-    """Let readers read while runs publish, each begun so many seconds after the one before.
+    """Let readers read while runs publish; runs begin at least `pace` seconds apart.
 
     Returns:
         What came of the reads, by way, and how many objects each run has put, by table.

@@ -84,7 +84,8 @@ def publish(session: Session, deleted: Iterable[str] = ()) -> Published:
     gone = {entry.path.removeprefix(folder) for entry in staged if not entry.size_bytes} | set(deleted)
     if put or gone:
         manifest = Manifest(put, sorted(gone))
-        if session.summary.version:  # else there is none to be kept: an empty one must not count
+        # An empty summary is not stored: the next run would trust it, and not look for files and symbols in the ledger.
+        if session.summary.version:
             session.keep(session.summary, coming=folder)
         session.store.put_if_absent(folder + MANIFEST, msgspec.json.encode(manifest))
         _finish(session, folder, manifest)

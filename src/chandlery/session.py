@@ -129,7 +129,7 @@ class Session:
         return [run for name, run in self.series.items() if self.is_chosen(name)]
 
     def is_chosen(self, name: str) -> bool:
-        """Return whether the settings name a series, or none at all."""
+        """Return whether a series is part of this run: the settings name it, or they name no series."""
         return not self.settings.chosen_series or name in self.settings.chosen_series
 
     def _check_chosen(self, known: Collection[str]) -> None:

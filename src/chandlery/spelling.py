@@ -131,7 +131,7 @@ def normalise_exchange(text: str) -> str:
     """Return the name of an exchange as the lake writes it: lower-case a–z, 0–9 and `_`.
 
     Raises:
-        SettingsError: Something else was met, or nothing.
+        SettingsError: The text is empty, or it has another character.
 
     Example:
         >>> normalise_exchange("Kraken")
