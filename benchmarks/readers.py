@@ -141,6 +141,10 @@ class Recorder(Gate):
         """Return whether objects got their final names at some moment of [began, ended]."""
         return any(first <= ended and began <= last for first, last in self.phases)
 
+    def precedes_phase(self, began: float, ended: float) -> bool:
+        """Return whether a publishing phase began within [began, ended]: no shorter phase would have spared that read."""
+        return any(began < first <= ended for first, _ in self.phases)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Tell: nobody is killed here."""
         ThreadingHTTPServer.handle_error(self, request, client_address)
@@ -296,6 +300,7 @@ class Tally:
         reads: Those begun.
         crossed: Those of them during which an object that they asked for was replaced.
         failed: Those that failed at first.
+        early: Those of them that were under way when the phase began.
         lost: Those of them that failed again.
         stray: Tries that failed although no object got its final name meanwhile.
         wrong: Those that found what was never there, or not as the contract says.
@@ -306,6 +311,7 @@ class Tally:
     reads: int = 0
     crossed: int = 0
     failed: int = 0
+    early: int = 0
     lost: int = 0
     stray: int = 0
     wrong: int = 0
@@ -339,6 +345,7 @@ def judge(reads: list[Read], recorder: Recorder) -> dict[str, Tally]:
     for read in reads:
         tallies[read.way].add(read, recorder.admissible(read))
         tallies[read.way].stray += sum(not recorder.meets_phase(*moment) for moment in read.failures)
+        tallies[read.way].early += bool(read.failures) and recorder.precedes_phase(*read.failures[0])
     return tallies
 
 
@@ -382,7 +389,7 @@ def prove_readers(crowd: Crowd, runs: int, pace: float = PACE_SECONDS) -> bool:
     print(f"{'ok  ' if results[0] else 'FAIL'} {runs} runs replaced objects of every table: {objects}; {seconds:.0f} s", flush=True)
     for way, tally in tallies.items():
         results.append(tally.holds(is_ours=WAYS[way].is_ours))
-        found = f"{tally.reads:,} reads, {tally.crossed:,} of them while an object of theirs was replaced; {tally.failed} failed, {tally.lost} of them again when retried; {tally.stray} tries failed outside publishing; {tally.wrong} wrong"
+        found = f"{tally.reads:,} reads, {tally.crossed:,} of them while an object of theirs was replaced; {tally.failed} failed, {tally.early} of them under way when the phase began, {tally.lost} again when retried; {tally.stray} tries failed outside publishing; {tally.wrong} wrong"
         listed = [f"{count} x {what}" for told in (tally.faults, tally.problems) for what, count in told.most_common(SHOWN)]
         print(f"{'ok  ' if results[-1] else 'FAIL'} {way}: {found}" + "".join(f"\n     {line}" for line in listed), flush=True)
     plain = [tally for way, tally in tallies.items() if not WAYS[way].is_ours]
