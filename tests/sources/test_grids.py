@@ -98,6 +98,27 @@ def test_a_silence_of_days_is_no_interval_where_others_show_one() -> None:
     assert decide(thin).grid is None
 
 
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.3, 0.9])
+@pytest.mark.parametrize("step", [MINUTE, 15 * MINUTE])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_pair_that_trades_seldom_shows_its_interval(share: float, step: int, seed: int) -> None:
+    apart = np.random.default_rng(seed).geometric(share, 2_500)  # steps from one trade to the next
+    assert decide(Seen(np.cumsum(apart) * step)) == Decided(Grid(step // SECOND))
+
+
+@pytest.mark.parametrize("shorter", [500, 900, 980])
+def test_candles_of_two_intervals_in_one_file_are_refused(shorter: int) -> None:
+    hours = np.arange(1_000) * HOUR
+    five = hours[-1] + np.arange(1, shorter) * 5 * MINUTE
+    assert "shows no interval" in str(decide(Seen(np.concatenate([hours, five]))).error)
+
+
+def test_rows_between_the_candles_are_not_taken_for_shorter_ones() -> None:
+    hours = np.cumsum(np.random.default_rng(1).geometric(0.1, 2_000)) * HOUR
+    stray = hours[:8] + MINUTE
+    assert decide(Seen(np.concatenate([hours, stray]))) == Decided(Grid(3_600))
+
+
 def test_an_interval_that_is_set_by_hand_holds() -> None:
     assert decide(Seen(HOURS.times, given=60)) == Decided(Grid(60))
     assert decide(Seen(np.arange(10) * 7 * DAY + MONDAY, given=604_800)) == Decided(Grid(604_800, 345_600))

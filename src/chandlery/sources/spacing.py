@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chandlery.grid import Grid
 from chandlery.spelling import to_interval_text
 
-__all__ = ["MIN_CANDLES", "NEARLY_ALL", "Spacing", "describe_grid", "find_offset", "find_problem", "find_share", "measure_spacing"]
+__all__ = ["MIN_CANDLES", "NEARLY_ALL", "Spacing", "describe_grid", "find_commonest", "find_offset", "find_problem", "find_share", "measure_spacing"]
 
 MIN_CANDLES = 100  # of so many, a few that are off the grid are errors of the file and not evidence
 LEAST_SPACINGS = 3
@@ -20,6 +20,8 @@ LONGEST_SECONDS = 7 * 86_400
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
 DAY_SECONDS, DAY_MS = 86_400, 86_400_000
 SAMPLE = 50_000
+CHANCE = 4  # standard errors of a count, within which two spacings are as common
+LEAST_AS_COMMON = 10  # times that a spacing occurs before it counts as common
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def measure_spacing(times: NDArray[np.int64]) -> Spacing:
     """Return how times are spaced.
 
     The commonest spacing is the interval; it is clear if at least 100 times lie on its grid but for a tenth, or if of
-    fewer times at least three spacings, and half of all, are equal to it and the others are multiples.
+    fewer times at least three spacings, and half of all, are equal to it and the others are multiples. Of spacings
+    that are as common but for chance it is the shortest.
 
     Args:
         times: Milliseconds, in any order.
@@ -56,7 +59,8 @@ def measure_spacing(times: NDArray[np.int64]) -> Spacing:
         return Spacing(None)
     if times.size > LEAST_SPACINGS and np.median(np.diff(times)) > LONGEST_SECONDS * SECOND_MS:
         return Spacing(None, problem=describe_long(float(np.median(np.diff(times))) / DAY_MS))
-    commonest, count = int(spacings[np.argmax(counts)]), int(counts.max())
+    place = find_commonest(counts)
+    commonest, count = int(spacings[place]), int(counts[place])
     is_regular = count >= LEAST_SPACINGS and 2 * count >= counts.sum()
     if commonest % SECOND_MS:
         problem = f"its times are {commonest} ms apart, which is no whole number of seconds" if is_regular else ""
@@ -66,6 +70,26 @@ def measure_spacing(times: NDArray[np.int64]) -> Spacing:
     few_agree = is_regular and bool((spacings % commonest == 0).all())
     is_clear = find_share(grid, times) >= NEARLY_ALL if times.size >= MIN_CANDLES else few_agree
     return Spacing(grid, is_clear, find_problem(grid) if is_clear else "")
+
+
+def find_commonest(counts: NDArray[np.int64]) -> int:
+    """Return the place of the commonest spacing; of those that are as common but for chance, of the shortest.
+
+    A pair that trades in one of twenty minutes has candles one, two, three and more minutes apart about as often:
+    which of these spacings occurs most is chance. Where one spacing makes up half of all, nothing is left to chance.
+
+    Args:
+        counts: How often each spacing occurs, from the shortest to the longest.
+
+    Example:
+        >>> find_commonest(np.array([130, 138, 121])), find_commonest(np.array([130, 900, 121]))
+        (0, 1)
+    """
+    most = int(counts.max())
+    if 2 * most >= counts.sum():
+        return int(np.argmax(counts))
+    as_common = (counts >= LEAST_AS_COMMON) & (counts >= most - CHANCE * np.sqrt(most))
+    return int(np.argmax(as_common if as_common.any() else counts == most))
 
 
 def describe_long(days: float) -> str:
