@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.jit import choose_folder
+from chandlery.machine.jit import choose_folder
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from chandlery.aws import open_client, translated
 from chandlery.errors import SettingsError, TransientError
+from chandlery.machine.aws import open_client, translated
 from chandlery.schema import TABLES
 from chandlery.storage import Store
 from chandlery.tables import list_partitions, partition_path

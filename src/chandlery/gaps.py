@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.grid import DAY_SECONDS, Floats, Grid, Ints, Traded, log1p_each
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 from chandlery.schema import TIME
 
 __all__ = ["Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 
 __all__ = [
     "DAY_MS",

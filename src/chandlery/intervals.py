@@ -7,7 +7,7 @@ Source:
 
 import numpy as np
 
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 
 __all__ = ["BINS", "LEAST_RESIDUALS", "add_residual", "fade_residuals", "quantile"]
 

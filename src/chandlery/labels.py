@@ -3,7 +3,7 @@
 import numpy as np
 
 from chandlery.grid import Floats, Ints, log_each
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 
 __all__ = ["TARGET_LIMIT", "label", "normalise"]
 

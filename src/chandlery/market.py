@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.grid import CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 
 __all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "decay", "run_market", "signed_log", "start_block", "start_market"]
 

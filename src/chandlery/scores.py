@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.grid import DAY_MS, Floats, Ints
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 
 __all__ = ["FALSE_DISCOVERY", "FIELDS", "ScoreRows", "ScoreSums", "adjust", "compare_losses", "judge", "start_sums", "sum_scores", "to_scores"]
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from chandlery.grid import DAY_MS, Floats, Ints, Singles
 from chandlery.intervals import BINS, add_residual, fade_residuals, quantile
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 
 __all__ = ["BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]
 

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from chandlery.engines.base import ONE_THREAD, call_task, costliest_first
 from chandlery.errors import TransientError
-from chandlery.memory import give_back_memory, keep_freed_memory
+from chandlery.machine.memory import give_back_memory, keep_freed_memory
 
 __all__ = ["LocalEngine"]
 

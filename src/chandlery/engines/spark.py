@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 
 from chandlery.engines.base import ONE_THREAD, call_task, costliest_first
 from chandlery.errors import ChandleryError, SettingsError, TransientError
-from chandlery.libraries import exact_versions
-from chandlery.memory import keep_freed_memory
+from chandlery.machine.libraries import exact_versions
+from chandlery.machine.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,7 @@ from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions, running_extension
 from chandlery.features.registry import loaded_afresh
 from chandlery.grid import Floats, Ints, Singles
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 
 __all__ = ["OWN", "Artefact", "Model", "Sample", "Sums", "add_rows", "fading", "model_names", "open_afresh", "open_models", "own_models", "register"]
 

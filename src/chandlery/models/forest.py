@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
 from chandlery.grid import Floats, Ints, Singles
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 from chandlery.models.base import OWN, Artefact, Sample, Sums
 
 __all__ = ["Trees"]

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from chandlery.grid import Singles
-from chandlery.jit import kernel
+from chandlery.machine.jit import kernel
 from chandlery.models.base import OWN, Artefact, Sample, Sums
 
 __all__ = ["Linear"]

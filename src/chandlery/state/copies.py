@@ -5,9 +5,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from chandlery.folders import choose_temporary, make_own
 from chandlery.lake import Lake
 from chandlery.lease import LeaseToken
+from chandlery.machine.folders import choose_temporary, make_own
 from chandlery.storage import Store
 
 __all__ = ["forget_copies", "open_copies"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chandlery.libraries import minor_versions
+from chandlery.machine.libraries import minor_versions
 
 __all__ = ["FORECAST_STAGES", "INGEST_STAGES", "STAGES", "describe_changes", "fingerprint", "name_code"]
 

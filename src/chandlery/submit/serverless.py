@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chandlery.aws import translated
 from chandlery.errors import SettingsError
+from chandlery.machine.aws import translated
 from chandlery.submit.job import LAST_LINE
 
 __all__ = ["NOTE", "Clients", "JobRun", "Order", "check_application", "start_job"]

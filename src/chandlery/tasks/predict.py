@@ -13,7 +13,7 @@ from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.errors import StateLostError
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.leaks import Witness, check_served, compare
-from chandlery.memory import give_back_memory
+from chandlery.machine.memory import give_back_memory
 from chandlery.models import OWN, open_models
 from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numba
 
-from chandlery.folders import choose_temporary, make_own
+from chandlery.machine.folders import choose_temporary, make_own
 
 __all__ = ["choose_folder", "kernel"]
 
