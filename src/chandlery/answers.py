@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from obstore import exceptions as failures
 
 from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
-from chandlery.masking import mask
+from chandlery.errors.masking import mask
 
 __all__ = ["explain_failure", "is_without_bucket", "plain_text"]
 

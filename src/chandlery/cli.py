@@ -15,7 +15,7 @@ import typer
 
 from chandlery.config import Settings, load_settings
 from chandlery.errors import ChandleryError, SettingsError, gravest
-from chandlery.masking import mask
+from chandlery.errors.masking import mask
 
 __all__ = ["app", "main"]
 

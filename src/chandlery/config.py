@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chandlery.errors import SettingsError
+from chandlery.errors.masking import check_options, check_uri
 from chandlery.layers import limit_flags, put_above, read_toml
-from chandlery.masking import check_options, check_uri
 from chandlery.spelling import (
     name_symbol,
     normalise_exchange,

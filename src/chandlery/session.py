@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from chandlery.config import Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
+from chandlery.errors.masking import mask_options
 from chandlery.estimates import describe_whole, far_seconds
 from chandlery.founding import Founded, check_exchange, check_horizons, propose, reconcile
 from chandlery.grid import Grid
 from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
 from chandlery.lease import LeaseToken, hold_lease
-from chandlery.masking import mask_options
 from chandlery.progress import Watch
 from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name

@@ -26,8 +26,8 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from chandlery.answers import explain_failure, is_without_bucket, plain_text
 from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.errors.masking import find_credentials
 from chandlery.machine.folders import rename_file, replace_file
-from chandlery.masking import find_credentials
 
 __all__ = ["Entry", "Store"]
 

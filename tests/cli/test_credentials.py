@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from chandlery.config import Settings, load_settings
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.masking import find_credentials, mask
+from chandlery.errors.masking import find_credentials, mask
 from chandlery.pipeline import Options, ingest
 from chandlery.storage import Store
 

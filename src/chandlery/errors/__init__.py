@@ -13,7 +13,7 @@ ChandleryError                 what was found, what was expected, what to do
 
 from typing import ClassVar
 
-from chandlery.masking import mask
+from chandlery.errors.masking import mask
 
 __all__ = [
     "ChandleryError",
