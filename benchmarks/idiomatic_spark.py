@@ -24,8 +24,8 @@ import polars as pl
 
 from bench import SHARED
 from chandlery import ingest, run
-from chandlery.config import load_settings
 from chandlery.engines.base import ONE_THREAD
+from chandlery.settings.model import load_settings
 from chandlery.storage import Store
 from kills import differences, objects
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chandlery.config import Settings, load_settings
 from chandlery.pipeline import RunReport, run
+from chandlery.settings.model import Settings, load_settings
 
 SYMBOLS = ("BTCUSD", "ETHUSD", "XRPUSD")
 

@@ -11,8 +11,8 @@ import numpy as np
 from rebuild import find_differences
 from universe import Source, hours_of_trades
 
-from chandlery.config import Settings, load_settings
 from chandlery.pipeline import Options, RunReport, ingest, run
+from chandlery.settings.model import Settings, load_settings
 
 START_MS = 1_538_352_000_000  # 2018-10-01: the first days end in January
 FIRST_DAY, LAST_DAY = 1, 110

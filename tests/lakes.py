@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.config import load_settings
 from chandlery.parity import digest_objects
 from chandlery.pipeline import Options, RunReport, run
 from chandlery.progress import Silent
+from chandlery.settings.model import load_settings
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from chandlery.storage import Store
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from chandlery.clean import KeptFile, Settling
-from chandlery.config import LayoutSettings, SourceSettings
 from chandlery.grid import Grid
 from chandlery.schema import Candles
+from chandlery.settings.model import LayoutSettings, SourceSettings
 from chandlery.sources.files import FileRows, RawFile, peek_file, read_file
 from chandlery.sources.grids import Seen, decide_grids
 

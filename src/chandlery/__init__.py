@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chandlery.config import Settings, load_settings
     from chandlery.errors import ChandleryError
     from chandlery.features import Bars, feature
     from chandlery.models import Model, register
     from chandlery.pipeline import Options, RunReport, forecast, ingest, plan, run
+    from chandlery.settings.model import Settings, load_settings
     from chandlery.tables import read_table
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 HOMES = {
-    "Settings": "config", "load_settings": "config", "ChandleryError": "errors", "Bars": "features", "feature": "features", "Model": "models",
+    "Settings": "settings.model", "load_settings": "settings.model", "ChandleryError": "errors", "Bars": "features", "feature": "features", "Model": "models",
     "register": "models", "Options": "session", "RunReport": "session", "forecast": "pipeline", "ingest": "pipeline", "plan": "pipeline",
     "run": "pipeline", "read_table": "tables",
 }  # fmt: skip

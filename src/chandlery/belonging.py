@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.lake import UNNAMED
 from chandlery.session import Session
+from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile
 from chandlery.sources.symbols import find_symbol, match_layout
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code

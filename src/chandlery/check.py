@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from chandlery.config import Settings
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.extents import measure_table
@@ -20,6 +19,7 @@ from chandlery.grid import Grid
 from chandlery.lake import check_named, list_series, read_lake_file
 from chandlery.listing import list_source, split_source
 from chandlery.models import model_names
+from chandlery.settings.model import Settings
 from chandlery.storage import Entry, Store
 from chandlery.unmatched import name_unmatched_layouts, name_unmatched_sections
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from chandlery.config import Settings, load_settings
 from chandlery.errors import ChandleryError, SettingsError, gravest
 from chandlery.errors.masking import mask
+from chandlery.settings.model import Settings, load_settings
 
 __all__ = ["app", "main"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from chandlery.errors import SettingsError
 from chandlery.schema import series_name
-from chandlery.spelling import UNASSIGNED_NAME, normalise_series, normalise_symbol
+from chandlery.units import UNASSIGNED_NAME, normalise_series, normalise_symbol
 
 __all__ = ["check_known", "make_filter"]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from chandlery.config import FLAGS, SHARED, ForecastSettings, Settings
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension
 from chandlery.grid import Grid
 from chandlery.lake import UNNAMED, Extension, Series
 from chandlery.models import model_names
 from chandlery.references import choose_references
-from chandlery.spelling import parse_minutes, round_up_minutes, to_interval_text, to_minutes_text
+from chandlery.settings.model import FLAGS, SHARED, ForecastSettings, Settings
 from chandlery.tasks.work import Rules
+from chandlery.units import parse_minutes, round_up_minutes, to_interval_text, to_minutes_text
 
 __all__ = [
     "Founded",

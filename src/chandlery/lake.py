@@ -13,7 +13,6 @@ from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lease import LeaseToken, check_lease
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles, series_name
-from chandlery.spelling import LONGEST, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
 from chandlery.staging import Target
 from chandlery.storage import Store
 from chandlery.tables import (
@@ -26,6 +25,7 @@ from chandlery.tables import (
     replace_partition,
     write_partition,
 )
+from chandlery.units import LONGEST, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
 
 __all__ = [
     "UNASSIGNED",

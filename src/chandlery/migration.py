@@ -23,7 +23,6 @@ import msgspec
 import polars as pl
 from msgspec.structs import asdict, replace
 
-from chandlery.config import ForecastSettings, Settings
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.founding import read_settings
 from chandlery.lake import (
@@ -39,12 +38,13 @@ from chandlery.lake import (
 from chandlery.lease import LeaseToken, check_lease, hold_lease
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES
-from chandlery.spelling import UNASSIGNED_SYMBOL, parse_interval, to_interval_text
+from chandlery.settings.model import ForecastSettings, Settings
 from chandlery.staging import Target
 from chandlery.state.fingerprints import STAGES, describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
 from chandlery.storage import Entry, Store
 from chandlery.tables import adapt, damage_told, encode, list_objects, no_lake, parse_partition, partition_path, scan
+from chandlery.units import UNASSIGNED_SYMBOL, parse_interval, to_interval_text
 
 __all__ = ["Migrated", "migrate_lake"]
 

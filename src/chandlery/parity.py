@@ -17,12 +17,12 @@ from itertools import groupby
 
 import msgspec
 
-from chandlery.config import Settings
 from chandlery.engines import open_engine
 from chandlery.engines.spark import describe_packages
 from chandlery.errors import LawError, SettingsError, gravest
 from chandlery.pipeline import RunReport, run
 from chandlery.progress import Silent, Watch
+from chandlery.settings.model import Settings
 from chandlery.storage import Store
 
 __all__ = ["Difference", "Receipt", "Side", "TableCount", "check_parity", "compare_lakes", "digest_objects"]

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from chandlery.additions import describe_added, plan_steps
 from chandlery.catalog import register_partitions
-from chandlery.config import Settings
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.estimates import describe_whole
 from chandlery.features import plan_features, warm_up_steps
@@ -38,6 +37,7 @@ from chandlery.resuming import Resumption, choose_start, complete_summary, is_fo
 from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import TABLES
 from chandlery.session import SeriesRun, Session
+from chandlery.settings.model import Settings
 from chandlery.staging import STAGING
 from chandlery.state.records import SeriesSummary, candles_fingerprint, gaps_fingerprint
 from chandlery.survey import Source, survey_source

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from chandlery.additions import Computation, describe_added, plan_steps
 from chandlery.belonging import PairName
-from chandlery.config import Settings
 from chandlery.errors import SourceError
 from chandlery.estimates import describe_seconds, forecast_seconds, raw_seconds
 from chandlery.extents import measure_table
@@ -20,6 +19,7 @@ from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, list_gone, read_checkpoints
 from chandlery.run_report import Options
 from chandlery.session import SeriesRun, Session, name_series
+from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile, peek_file
 from chandlery.staging import STAGING
 from chandlery.state.fingerprints import fingerprint

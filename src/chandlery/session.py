@@ -10,7 +10,6 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from chandlery.config import Settings
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.errors.masking import mask_options
@@ -22,12 +21,13 @@ from chandlery.lease import LeaseToken, hold_lease
 from chandlery.progress import Watch
 from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
-from chandlery.spelling import to_interval_text
+from chandlery.settings.model import Settings
 from chandlery.staging import CHANGED, STAGING
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
 from chandlery.storage import Store
 from chandlery.tables import list_partitions
+from chandlery.units import to_interval_text
 
 __all__ = ["SeriesRun", "Session", "name_series"]
 

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from chandlery.check import Probe
 from chandlery.compare import Comparison
-from chandlery.config import Settings
 from chandlery.errors import SettingsError
 from chandlery.extents import Extent, measure_series, measure_table
 from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
@@ -23,11 +22,12 @@ from chandlery.pipeline import Plan
 from chandlery.report import Written
 from chandlery.run_report import RunReport
 from chandlery.schema import TABLES, series_name
+from chandlery.settings.model import Settings
+from chandlery.settings.template import render_settings
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from chandlery.spelling import normalise_symbol
 from chandlery.storage import Store
 from chandlery.tables import read_table
-from chandlery.template import render_settings
+from chandlery.units import normalise_symbol
 
 __all__ = [
     "comparison",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from chandlery.config import ReadingSettings, Settings
+from chandlery.settings.model import ReadingSettings, Settings
 from chandlery.sources.symbols import match_layout
 from chandlery.survey import Source
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.config import ForecastSettings, load_settings
+from chandlery.settings.model import ForecastSettings, load_settings
 
 pytestmark = pytest.mark.slow
 

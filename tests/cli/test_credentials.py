@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from chandlery.config import Settings, load_settings
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.errors.masking import find_credentials, mask
 from chandlery.pipeline import Options, ingest
+from chandlery.settings.model import Settings, load_settings
 from chandlery.storage import Store
 
 pytestmark = pytest.mark.slow

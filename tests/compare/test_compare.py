@@ -17,9 +17,9 @@ from grids import Series
 from lakes import run_lake, write_days
 
 from chandlery.compare import ALL, NAIVE, NAIVE_SERVED, NO_DIFFERENCE, Comparison, Wanted, compare_extension
-from chandlery.config import load_settings
 from chandlery.errors import LawError, SettingsError
 from chandlery.models import base
+from chandlery.settings.model import load_settings
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow

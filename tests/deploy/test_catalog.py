@@ -7,10 +7,10 @@ import pytest
 from aws import REGION, Cloud
 from lakes import write_days
 
-from chandlery.config import load_settings
 from chandlery.errors import SettingsError
 from chandlery.pipeline import Options, RunReport, run
 from chandlery.schema import TABLES
+from chandlery.settings.model import load_settings
 from chandlery.storage import Store
 from chandlery.tables import list_partitions, partition_path
 

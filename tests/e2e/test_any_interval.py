@@ -8,8 +8,8 @@ import pytest
 from grids import Series
 from lakes import digests
 
-from chandlery.spelling import parse_minutes, to_interval_text
 from chandlery.tables import read_table
+from chandlery.units import parse_minutes, to_interval_text
 
 pytestmark = pytest.mark.slow
 

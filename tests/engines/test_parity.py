@@ -15,9 +15,9 @@ from lakes import make_sample_lake, write_days
 from pyspark.sql import SparkSession
 
 from chandlery import show
-from chandlery.config import Settings, load_settings
 from chandlery.errors import SettingsError
 from chandlery.parity import Difference, Receipt, Side, check_parity, compare_lakes, digest_objects
+from chandlery.settings.model import Settings, load_settings
 from chandlery.storage import Store
 
 PAIRS = ("ltcusd", "neousd")

@@ -20,13 +20,13 @@ from old_lakes import (
 from polars.testing import assert_frame_equal
 from rebuild import find_differences
 
-from chandlery.config import load_settings
 from chandlery.errors import SettingsError
 from chandlery.migration import REFERENCES, Migrated, migrate_lake
 from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
 from chandlery.query import query
 from chandlery.schema import TABLES
+from chandlery.settings.model import load_settings
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow

@@ -11,11 +11,11 @@ from hours import SETTINGS, make_settings
 from old_lakes import list_paths
 from rebuild import find_differences
 
-from chandlery.config import load_settings
 from chandlery.errors import SettingsError
 from chandlery.naming import Named, name_exchange
 from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
+from chandlery.settings.model import load_settings
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow

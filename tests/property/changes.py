@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from universe import REFUSED, SYMBOLS, THIN, Hours, Source, hours_of_trades
 
-from chandlery.spelling import parse_minutes
+from chandlery.units import parse_minutes
 
 Choice = TypeVar("Choice")
 EARLIEST = 24  # hour before which nothing is ever listed

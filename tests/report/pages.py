@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chandlery.config import Settings, load_settings
 from chandlery.pipeline import ingest
-from chandlery.spelling import to_interval_text
+from chandlery.settings.model import Settings, load_settings
+from chandlery.units import to_interval_text
 
 HOSTILE = "xrpusd<script>alert(1)<img src=x onerror=alert(2)>.csv"
 START = 1_546_300_800  # 2019-01-01; a Tuesday, and no whole multiple of 7 minutes or of a week

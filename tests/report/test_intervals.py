@@ -12,8 +12,8 @@ from pages import HORIZONS, figures_of, make_lake, settings_of, trace
 
 from chandlery.report import write_plot, write_report
 from chandlery.report.markup import when
-from chandlery.spelling import to_interval_text
 from chandlery.tables import read_table
+from chandlery.units import to_interval_text
 
 MONDAY = dt.datetime(2012, 1, 2)  # noqa: DTZ001 - in UTC, as pages write times
 GAP = 400  # of the candles below, so many in a row are missing

@@ -9,12 +9,12 @@ from hours import LAST_DAY, SETTINGS, START_MS, put_days
 from msgspec.structs import replace
 from universe import Source
 
-from chandlery.config import Settings, load_settings
 from chandlery.errors import SettingsError
 from chandlery.naming import name_exchange
 from chandlery.pipeline import Options, RunReport, ingest
 from chandlery.progress import Silent
 from chandlery.session import Session
+from chandlery.settings.model import Settings, load_settings
 from chandlery.state.records import read_summary, write_summary
 from chandlery.storage import Store
 from chandlery.survey import survey_source

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from rebuild import find_differences
 
-from chandlery.config import load_settings
 from chandlery.pipeline import Options, RunReport, ingest
+from chandlery.settings.model import load_settings
 from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow

@@ -5,13 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chandlery.config import load_settings
 from chandlery.errors import SettingsError
 from chandlery.lake import MigrationFile
 from chandlery.migration import find_progress, migrate_lake
 from chandlery.pipeline import Options, ingest
 from chandlery.progress import Silent
 from chandlery.schema import MIGRATION_FILE
+from chandlery.settings.model import load_settings
 from chandlery.storage import Store
 
 

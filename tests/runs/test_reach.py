@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 from grids import Series as Candles
 
-from chandlery.config import Settings, load_settings
 from chandlery.errors import SettingsError
 from chandlery.founding import Founded, make_rules, propose, reconcile
 from chandlery.grid import Grid
 from chandlery.lake import Series
-from chandlery.spelling import parse_interval
+from chandlery.settings.model import Settings, load_settings
 from chandlery.tables import read_table
+from chandlery.units import parse_interval
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from several import FORECAST, LAYOUT, make_several_lake, write_candles
 from typer.testing import CliRunner, Result
 
 from chandlery.cli import app
-from chandlery.config import load_settings
 from chandlery.errors import SettingsError
+from chandlery.settings.model import load_settings
 
 pytestmark = pytest.mark.slow
 

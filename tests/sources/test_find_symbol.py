@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from chandlery.config import LayoutSettings, SourceSettings
 from chandlery.errors import SourceError
+from chandlery.settings.model import LayoutSettings, SourceSettings
 from chandlery.sources.symbols import find_symbol
 
 

@@ -6,7 +6,7 @@ import pytest
 from chandlery.grid import Grid
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.sources.spacing import describe_grid
-from chandlery.spelling import parse_interval, to_interval_text
+from chandlery.units import parse_interval, to_interval_text
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 MONDAY = 4 * DAY  # 1970-01-05

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from raw_files import HEADER, START_MS, line, lines, raw_file, read, rows_of
 
-from chandlery.config import SourceSettings
 from chandlery.errors import SourceError, StoreUnavailableError
 from chandlery.grid import Grid
+from chandlery.settings.model import SourceSettings
 from chandlery.sources.files import list_members, read_file
 
 GOOD = HEADER + lines(200)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from raw_files import HEADER, START_MS, find_grid, line, lines, raw_file, read, rows_of
 
-from chandlery.config import SourceSettings
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
+from chandlery.settings.model import SourceSettings
 from chandlery.sources.files import read_file
 
 LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "layouts"

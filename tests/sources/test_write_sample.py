@@ -5,9 +5,9 @@ import pytest
 from polars.testing import assert_frame_equal
 from raw_files import raw_file, rows_of, settle
 
-from chandlery.config import SourceSettings
 from chandlery.grid import Grid
 from chandlery.schema import REASONS, Candles, Ledger, Rejects
+from chandlery.settings.model import SourceSettings
 from chandlery.sources.files import read_file
 from chandlery.sources.sample import SamplePlan, write_sample
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from raw_files import HEADER, lines, read
 
-from chandlery.config import load_settings
 from chandlery.errors import SourceError
 from chandlery.pipeline import Options, ingest
+from chandlery.settings.model import load_settings
 
 
 @pytest.mark.parametrize("year", [1960, 1970, 2018])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from chandlery.check import _look, _View
-from chandlery.config import load_settings
 from chandlery.errors import SettingsError
 from chandlery.lease import check_lease, hold_lease
+from chandlery.settings.model import load_settings
 from chandlery.storage import Store
 
 

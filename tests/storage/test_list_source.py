@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.config import LayoutSettings, SourceSettings, load_settings
 from chandlery.errors import SettingsError, SourceError
 from chandlery.listing import list_source, split_source
 from chandlery.pipeline import Options, ingest, plan
+from chandlery.settings.model import LayoutSettings, SourceSettings, load_settings
 from chandlery.sources.symbols import find_symbol
 from chandlery.storage import Store
 from chandlery.tables import read_table

@@ -31,7 +31,6 @@ from chandlery.compare.measures import (
     judge_rows,
     measure_forecasts,
 )
-from chandlery.config import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings
 from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
 from chandlery.extents import measure_table
@@ -44,11 +43,12 @@ from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.served import BLEND
-from chandlery.spelling import parse_minutes, to_minutes_text
+from chandlery.settings.model import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings
 from chandlery.state.paths import day_name
 from chandlery.storage import Store
 from chandlery.tables import list_partitions
 from chandlery.tasks.work import months_between
+from chandlery.units import parse_minutes, to_minutes_text
 
 __all__ = ["ALL", "NAIVE", "NAIVE_SERVED", "NO_DIFFERENCE", "WITHOUT", "Comparison", "Row", "Wanted", "compare_extension"]
 

@@ -10,8 +10,8 @@ import polars as pl
 from chandlery.schema import model_column
 from chandlery.scores import FALSE_DISCOVERY, adjust, compare_losses
 from chandlery.served import BLEND
-from chandlery.spelling import to_minutes_text
 from chandlery.tables import read_table
+from chandlery.units import to_minutes_text
 
 __all__ = ["ALL", "NAIVE", "NAIVE_SERVED", "NO_DIFFERENCE", "SERVED", "WITH", "WITHOUT", "Row", "conclude", "judge_rows", "measure_forecasts"]
 

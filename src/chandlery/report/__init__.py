@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from chandlery.config import Settings
 from chandlery.errors import SettingsError
 from chandlery.lake import UNASSIGNED
 from chandlery.progress import Silent, Watch
@@ -27,7 +26,8 @@ from chandlery.report.figures import draw_plot
 from chandlery.report.markup import NO_FORECASTS_YET, when
 from chandlery.report.output import Output
 from chandlery.report.page import load_script, render_plot, render_report
-from chandlery.spelling import normalise_symbol, to_interval_text, to_minutes_text
+from chandlery.settings.model import Settings
+from chandlery.units import normalise_symbol, to_interval_text, to_minutes_text
 
 __all__ = ["Written", "write_plot", "write_report"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.config import Settings
 from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, Series, find_lake_file, list_series
+from chandlery.settings.model import Settings
 from chandlery.sources.spacing import describe_grid
 from chandlery.storage import Store
 from chandlery.tables import read_table

@@ -11,7 +11,7 @@ from chandlery.grid import Grid
 from chandlery.lake import Series
 from chandlery.report.choice import Shown
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
-from chandlery.spelling import parse_minutes, to_minutes_text
+from chandlery.units import parse_minutes, to_minutes_text
 
 __all__ = [
     "DAY_SECONDS",

@@ -14,7 +14,7 @@ import polars as pl
 from chandlery.grid import Grid
 from chandlery.report.data import Detail, Fan, Overview
 from chandlery.report.measures import WIDE, to_bar
-from chandlery.spelling import to_interval_text, to_minutes_text
+from chandlery.units import to_interval_text, to_minutes_text
 
 __all__ = ["Figure", "draw_calendar", "draw_coverage", "draw_day", "draw_deciles", "draw_months", "draw_naive", "draw_near", "draw_plot", "draw_rows", "draw_skill", "model_colour"]
 

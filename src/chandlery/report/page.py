@@ -13,7 +13,7 @@ from chandlery.report.markup import count, escape, figure, paragraph, percent, w
 from chandlery.report.measures import total
 from chandlery.report.sections import SECTIONS
 from chandlery.sources.spacing import describe_grid
-from chandlery.spelling import to_minutes_text
+from chandlery.units import to_minutes_text
 
 __all__ = ["load_script", "render_plot", "render_report"]
 

@@ -9,7 +9,7 @@ from chandlery.report.data import Detail, Overview
 from chandlery.report.markup import NO_FORECASTS_YET, count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when
 from chandlery.report.measures import total
 from chandlery.schema import GAP_KINDS, REASONS
-from chandlery.spelling import to_interval_text, to_minutes_text
+from chandlery.units import to_interval_text, to_minutes_text
 
 __all__ = ["SECTIONS", "account_rows", "explain_serving", "show_calibration", "show_fans", "show_gaps", "show_skill"]
 

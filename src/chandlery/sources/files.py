@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.config import ReadingSettings
 from chandlery.errors import ChandleryError, SettingsError, SourceError, StoreUnavailableError
 from chandlery.grid import Grid
 from chandlery.schema import FIRST_CANDLE
+from chandlery.settings.model import ReadingSettings
 from chandlery.sources.documents import iter_elements
 from chandlery.sources.layout import Layout, recognise
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
@@ -23,7 +23,7 @@ from chandlery.sources.series import Series
 from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, find_share, measure_spacing
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, list_members, open_text
 from chandlery.sources.symbols import match_layout
-from chandlery.spelling import normalise_symbol, parse_interval, to_interval_text
+from chandlery.units import normalise_symbol, parse_interval, to_interval_text
 
 __all__ = ["FileRows", "Peek", "RawFile", "explain_failure", "list_members", "peek_file", "read_file"]
 

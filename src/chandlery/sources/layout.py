@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from chandlery.config import LayoutSettings, ReadingSettings
 from chandlery.errors import SourceError
+from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.columns import ROLES, Places, place_by_data, place_by_hand, place_by_name
 from chandlery.sources.symbols import match_layout
 from chandlery.sources.times import UNITS, find_time_unit

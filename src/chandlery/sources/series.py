@@ -8,7 +8,7 @@ from chandlery.errors import SourceError
 from chandlery.grid import Grid
 from chandlery.sources.rows import MonthRows
 from chandlery.sources.spacing import MIN_CANDLES
-from chandlery.spelling import to_interval_text
+from chandlery.units import to_interval_text
 
 __all__ = ["Series"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.grid import Grid
-from chandlery.spelling import to_interval_text
+from chandlery.units import to_interval_text
 
 __all__ = ["MIN_CANDLES", "NEARLY_ALL", "Spacing", "describe_grid", "find_commonest", "find_offset", "find_problem", "find_share", "measure_spacing"]
 

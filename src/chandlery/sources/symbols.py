@@ -4,9 +4,9 @@ import fnmatch
 import re
 from itertools import pairwise
 
-from chandlery.config import LayoutSettings, ReadingSettings
 from chandlery.errors import SourceError
-from chandlery.spelling import UNASSIGNED_SYMBOL, normalise_symbol
+from chandlery.settings.model import LayoutSettings, ReadingSettings
+from chandlery.units import UNASSIGNED_SYMBOL, normalise_symbol
 
 __all__ = ["find_symbol", "match_layout", "split_pair"]
 

@@ -18,7 +18,6 @@ from chandlery.models import OWN, open_models
 from chandlery.schema import TIME
 from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
-from chandlery.spelling import to_minutes_text
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
@@ -28,6 +27,7 @@ from chandlery.tasks.fit import list_refits, name_fit
 from chandlery.tasks.gate import ModelGate, SymbolGate, hash_of
 from chandlery.tasks.passes import SymbolPass
 from chandlery.tasks.work import Block, SymbolTask, Work
+from chandlery.units import to_minutes_text
 
 __all__ = ["Predicted", "predict_symbol"]
 

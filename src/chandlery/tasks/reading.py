@@ -15,10 +15,10 @@ import polars as pl
 from msgspec.structs import replace
 
 from chandlery.clean import KeptFile, refuse
-from chandlery.config import ReadingSettings
 from chandlery.errors import ChandleryError, SourceError
 from chandlery.lake import Lake
 from chandlery.schema import TIME
+from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import FileRows, RawFile, explain_failure, read_file
 from chandlery.sources.rows import Room
 from chandlery.sources.symbols import match_layout

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chandlery.config import ReadingSettings
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
 from chandlery.lake import Lake
+from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import RawFile, explain_failure, peek_file
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.state.records import FileRecord, read_ingested

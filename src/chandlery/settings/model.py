@@ -16,8 +16,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from chandlery.errors import SettingsError
 from chandlery.errors.masking import check_options, check_uri
-from chandlery.layers import limit_flags, put_above, read_toml
-from chandlery.spelling import (
+from chandlery.settings.layers import limit_flags, put_above, read_toml
+from chandlery.units import (
     name_symbol,
     normalise_exchange,
     normalise_series,

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pydantic
 
-from chandlery.config import LayoutSettings, SeriesSettings, Settings
+from chandlery.settings.model import LayoutSettings, SeriesSettings, Settings
 
 __all__ = ["render_settings"]
 
