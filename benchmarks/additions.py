@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 
 from bench import SHARED, measure, run_chandlery
+from chandlery.lake.store import Store
 from chandlery.schema import model_column
-from chandlery.storage import Store
 from kills import objects
 
 MODELS = ("linear", "tree", "boosted")

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from chandlery import read_table
-from chandlery.query import query
+from chandlery.lake.query import query
+from chandlery.lake.tables import empty_frame, parse_partition
 from chandlery.schema import MODEL_COLUMNS, TABLES, TIME
-from chandlery.tables import empty_frame, parse_partition
 
 SCALE = 2**20  # sums are of whole numbers of such parts
 SEED = 7

@@ -25,8 +25,8 @@ import polars as pl
 from bench import SHARED
 from chandlery import ingest, run
 from chandlery.engines.base import ONE_THREAD
+from chandlery.lake.store import Store
 from chandlery.settings.model import load_settings
-from chandlery.storage import Store
 from kills import differences, objects
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))

@@ -23,9 +23,9 @@ import polars as pl
 
 from bench import SHARED
 from chandlery import read_table
-from chandlery.query import query
+from chandlery.lake.query import query
+from chandlery.lake.store import Store
 from chandlery.schema import LAKE_FILE
-from chandlery.storage import Store
 from gate import COPIED, LAKE, MANIFEST, OTHER, OUTSIDE, RAW, STAGED, Gate
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))

@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 
 from chandlery import load_settings, run
 from chandlery.engines.local import LocalEngine
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 DRIVER, TASKS = "chandlery-driver", "chandlery-tasks"
 

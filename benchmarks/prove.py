@@ -14,7 +14,7 @@ import polars as pl
 
 from additions import prove_additions
 from bench import SHARED, run_chandlery
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 from histories import prove_histories
 from kills import objects, prove_kills
 from noise import prove_noise

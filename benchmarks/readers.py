@@ -37,9 +37,9 @@ import polars as pl
 
 from asks import ASKS, WAYS, Answer, Ask, Partition, answers_of, find_fault, to_answers
 from chandlery.errors import SettingsError
+from chandlery.lake.store import Store
+from chandlery.lake.tables import parse_partition
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from chandlery.storage import Store
-from chandlery.tables import parse_partition
 from gate import LAKE, RAW, Gate, Requests, name_of, source_of
 from turns import Turns
 

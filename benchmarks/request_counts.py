@@ -31,8 +31,8 @@ from pathlib import Path
 
 import polars as pl
 
+from chandlery.lake.store import Store
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from chandlery.storage import Store
 from gate import LAKE, RAW
 from marked_run import DRIVER
 from relay import Counted, CountingRelay

@@ -25,8 +25,8 @@ import polars as pl
 
 from bench import Cost, candles_of, measure
 from chandlery.engines.base import ONE_THREAD
+from chandlery.lake.store import Store
 from chandlery.sources.sample import SAMPLE_SYMBOLS
-from chandlery.storage import Store
 from kills import objects
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))

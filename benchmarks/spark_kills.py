@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 from gate import LAKE, RAW
 from kills import SAMPLE, SAMPLE_SETTINGS, differences, empty, objects, upload
 

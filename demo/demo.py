@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from s3_server import Server, s3_server
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 HERE = Path(__file__).resolve().parent
 DOWNLOADS = HERE.parent / ".venv" / "demo-candles"

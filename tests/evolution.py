@@ -10,10 +10,10 @@ from unittest import mock
 import dataframely as dy
 import polars as pl
 
+from chandlery.lake.staging import Target
+from chandlery.lake.store import Store
+from chandlery.lake.tables import plain_type, write_partition
 from chandlery.schema import TABLES, TIME
-from chandlery.staging import Target
-from chandlery.storage import Store
-from chandlery.tables import plain_type, write_partition
 
 RETIRED = "retired"
 YOUNG = {  # by table: columns that its old objects lack

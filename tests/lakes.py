@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from chandlery.lake.store import Store
 from chandlery.parity import digest_objects
 from chandlery.pipeline import Options, RunReport, run
 from chandlery.progress import Silent
 from chandlery.settings.model import load_settings
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from chandlery.storage import Store
 
 START = dt.datetime(2019, 1, 1, tzinfo=dt.UTC)
 SETTINGS = '[forecast]\nhorizons = ["1m", "5m"]\nmin_train = "10d"\n'

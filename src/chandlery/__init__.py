@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chandlery.errors import ChandleryError
     from chandlery.features import Bars, feature
+    from chandlery.lake.tables import read_table
     from chandlery.models import Model, register
     from chandlery.pipeline import Options, RunReport, forecast, ingest, plan, run
     from chandlery.settings.model import Settings, load_settings
-    from chandlery.tables import read_table
 
 __all__ = [
     "Bars", "ChandleryError", "Model", "Options", "RunReport", "Settings", "feature", "forecast", "ingest",
@@ -22,7 +22,7 @@ __all__ = [
 HOMES = {
     "Settings": "settings.model", "load_settings": "settings.model", "ChandleryError": "errors", "Bars": "features", "feature": "features", "Model": "models",
     "register": "models", "Options": "session", "RunReport": "session", "forecast": "pipeline", "ingest": "pipeline", "plan": "pipeline",
-    "run": "pipeline", "read_table": "tables",
+    "run": "pipeline", "read_table": "lake.tables",
 }  # fmt: skip
 
 

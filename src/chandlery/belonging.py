@@ -12,15 +12,15 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from chandlery.errors import SourceError
-from chandlery.lake import UNNAMED
+from chandlery.lake.lake_file import UNNAMED
+from chandlery.lake.store import Store
+from chandlery.lake.tables import list_partitions, read_partition
 from chandlery.session import Session
 from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile
 from chandlery.sources.symbols import find_symbol, match_layout
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Summary
-from chandlery.storage import Store
-from chandlery.tables import list_partitions, read_partition
 
 __all__ = ["NO_PAIR", "Belonging", "PairName", "find_belonging", "hash_naming", "list_exchanges", "name_source"]
 

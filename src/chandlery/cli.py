@@ -219,8 +219,8 @@ def query(sql: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL."
     Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
     """
     from chandlery import show  # noqa: PLC0415
-    from chandlery.lake import find_lake_file  # noqa: PLC0415
-    from chandlery.query import query as ask  # noqa: PLC0415
+    from chandlery.lake.lake_file import find_lake_file  # noqa: PLC0415
+    from chandlery.lake.query import query as ask  # noqa: PLC0415
 
     settings = _settings(config, lake_uri=lake)
     find_lake_file(settings.lake.uri, settings.storage)

@@ -11,7 +11,7 @@ import msgspec
 from chandlery import cli
 from chandlery.errors import SettingsError
 from chandlery.extensions import Bundle
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 from chandlery.submit.job import EXIT_CODE, JOB, LAST_LINE, Job
 
 __all__ = ["main"]

@@ -1,9 +1,9 @@
 """Rough costs in CPU seconds: for plans, for the order of tasks, and for whether to start processes."""
 
 from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
-from chandlery.lake import Series
+from chandlery.lake.lake_file import Series
+from chandlery.lake.store import Store
 from chandlery.state.records import SeriesSummary
-from chandlery.storage import Store
 
 __all__ = ["describe_seconds", "describe_whole", "far_seconds", "forecast_seconds", "raw_seconds", "seconds_per_day"]
 

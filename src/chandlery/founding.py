@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension
 from chandlery.grid import Grid
-from chandlery.lake import UNNAMED, Extension, Series
+from chandlery.lake.lake_file import UNNAMED, Extension, Series
 from chandlery.models import model_names
 from chandlery.references import choose_references
 from chandlery.settings.model import FLAGS, SHARED, ForecastSettings, Settings

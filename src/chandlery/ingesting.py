@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chandlery.belonging import NO_PAIR, PairName, name_source
 from chandlery.estimates import raw_seconds
 from chandlery.grid import Grid
-from chandlery.lake import UNNAMED
+from chandlery.lake.lake_file import UNNAMED
 from chandlery.references import choose_references
 from chandlery.session import Session, name_series
 from chandlery.sources.files import RawFile

@@ -7,10 +7,10 @@ Tasks never delete, so a task that runs twice, ends late or is killed removes no
 
 from collections.abc import Mapping, Sequence
 
-from chandlery.lake import Lake
+from chandlery.lake.lake_file import Lake
+from chandlery.lake.tables import list_partitions, partition_path
 from chandlery.state.checkpoints import Span
 from chandlery.state.paths import ALL, STATE, Paths, day_name, is_known
-from chandlery.tables import list_partitions, partition_path
 from chandlery.tasks.gather import Gathered
 from chandlery.tasks.predict import Predicted
 from chandlery.tasks.work import Work

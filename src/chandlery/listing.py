@@ -9,10 +9,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from chandlery.answers import explain_failure
 from chandlery.errors import SettingsError
+from chandlery.lake.answers import explain_failure
+from chandlery.lake.store import PART, Entry, Store
 from chandlery.schema import LAKE_FILE
-from chandlery.storage import PART, Entry, Store
 
 __all__ = ["list_source", "split_source"]
 

@@ -25,7 +25,7 @@ from msgspec.structs import asdict, replace
 
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.founding import read_settings
-from chandlery.lake import (
+from chandlery.lake.lake_file import (
     UNASSIGNED,
     Extension,
     LakeFile,
@@ -35,15 +35,15 @@ from chandlery.lake import (
     find_fault,
     write_lake_file,
 )
-from chandlery.lease import LeaseToken, check_lease, hold_lease
+from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
+from chandlery.lake.staging import Target
+from chandlery.lake.store import Entry, Store
+from chandlery.lake.tables import adapt, damage_told, encode, list_objects, no_lake, parse_partition, partition_path, scan
 from chandlery.progress import Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES
 from chandlery.settings.model import ForecastSettings, Settings
-from chandlery.staging import Target
 from chandlery.state.fingerprints import STAGES, describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
-from chandlery.storage import Entry, Store
-from chandlery.tables import adapt, damage_told, encode, list_objects, no_lake, parse_partition, partition_path, scan
 from chandlery.units import UNASSIGNED_SYMBOL, parse_interval, to_interval_text
 
 __all__ = ["Migrated", "migrate_lake"]

@@ -19,16 +19,16 @@ from msgspec.structs import replace
 
 from chandlery.belonging import hash_naming
 from chandlery.errors import SettingsError
-from chandlery.lake import UNASSIGNED, UNNAMED, LakeFile, Series, find_lake_file, write_lake_file
-from chandlery.lease import LeaseToken, check_lease, hold_lease
+from chandlery.lake.lake_file import UNASSIGNED, UNNAMED, LakeFile, Series, find_lake_file, write_lake_file
+from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
+from chandlery.lake.staging import STAGING
+from chandlery.lake.store import Store
+from chandlery.lake.tables import damage_told, encode, scan_content
 from chandlery.progress import Watch
 from chandlery.schema import TABLES
 from chandlery.settings.model import Settings
-from chandlery.staging import STAGING
 from chandlery.state.paths import Paths
 from chandlery.state.records import Summary, read_summary, write_summary
-from chandlery.storage import Store
-from chandlery.tables import damage_told, encode, scan_content
 from chandlery.units import normalise_exchange
 
 __all__ = ["Named", "name_exchange"]

@@ -15,12 +15,13 @@ from itertools import chain
 from msgspec.structs import replace
 
 from chandlery.additions import describe_added, plan_steps
-from chandlery.catalog import register_partitions
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.estimates import describe_whole
 from chandlery.features import plan_features, warm_up_steps
 from chandlery.founding import make_rules
 from chandlery.ingesting import ingest_files, report_refusals, tell_of_ingest
+from chandlery.lake.glue import register_partitions
+from chandlery.lake.staging import STAGING
 from chandlery.leftovers import (
     forget_artefacts,
     forget_buckets,
@@ -38,7 +39,6 @@ from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import TABLES
 from chandlery.session import SeriesRun, Session
 from chandlery.settings.model import Settings
-from chandlery.staging import STAGING
 from chandlery.state.records import SeriesSummary, candles_fingerprint, gaps_fingerprint
 from chandlery.survey import Source, survey_source
 from chandlery.tasks.fit import fit_models, plan_fits

@@ -10,18 +10,18 @@ from chandlery.additions import Computation, describe_added, plan_steps
 from chandlery.belonging import PairName
 from chandlery.errors import SourceError
 from chandlery.estimates import describe_seconds, forecast_seconds, raw_seconds
-from chandlery.extents import measure_table
 from chandlery.founding import join_minutes, make_rules, propose
 from chandlery.grid import DAY_MS, DAY_SECONDS
 from chandlery.ingesting import choose_series, make_recognise_task, split_files
-from chandlery.lake import Series
+from chandlery.lake.extents import measure_table
+from chandlery.lake.lake_file import Series
+from chandlery.lake.staging import STAGING
 from chandlery.progress import Silent
 from chandlery.resuming import forecast_base, list_gone, read_checkpoints
 from chandlery.run_report import Options
 from chandlery.session import SeriesRun, Session, name_series
 from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile, peek_file
-from chandlery.staging import STAGING
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested

@@ -36,8 +36,8 @@ from dataclasses import dataclass
 import msgspec
 
 from chandlery.errors import SettingsError
+from chandlery.lake.staging import STAGING
 from chandlery.session import Session
-from chandlery.staging import STAGING
 from chandlery.state.paths import STATE
 from chandlery.tasks.publish import PublishTask, publish_objects
 

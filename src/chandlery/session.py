@@ -16,17 +16,17 @@ from chandlery.errors.masking import mask_options
 from chandlery.estimates import describe_whole, far_seconds
 from chandlery.founding import Founded, check_exchange, check_horizons, propose, reconcile
 from chandlery.grid import Grid
-from chandlery.lake import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
-from chandlery.lease import LeaseToken, hold_lease
+from chandlery.lake.lake_file import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
+from chandlery.lake.lease import LeaseToken, hold_lease
+from chandlery.lake.staging import CHANGED, STAGING
+from chandlery.lake.store import Store
+from chandlery.lake.tables import list_partitions
 from chandlery.progress import Watch
 from chandlery.run_report import Options, RunReport, Stage
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.settings.model import Settings
-from chandlery.staging import CHANGED, STAGING
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
-from chandlery.storage import Store
-from chandlery.tables import list_partitions
 from chandlery.units import to_interval_text
 
 __all__ = ["SeriesRun", "Session", "name_series"]

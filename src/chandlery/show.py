@@ -13,8 +13,10 @@ from rich.text import Text
 from chandlery.check import Probe
 from chandlery.compare import Comparison
 from chandlery.errors import SettingsError
-from chandlery.extents import Extent, measure_series, measure_table
-from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
+from chandlery.lake.extents import Extent, measure_series, measure_table
+from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.migration import Migrated
 from chandlery.naming import Named
 from chandlery.parity import Receipt
@@ -25,8 +27,6 @@ from chandlery.schema import TABLES, series_name
 from chandlery.settings.model import Settings
 from chandlery.settings.template import render_settings
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from chandlery.storage import Store
-from chandlery.tables import read_table
 from chandlery.units import normalise_symbol
 
 __all__ = [

@@ -68,7 +68,7 @@ def test_a_query_prints_what_it_gives_and_nothing_else(lake: Path) -> None:
 def test_a_long_query_draws_no_bar_between_what_is_printed(lake: Path) -> None:
     """DuckDB would draw one where Python has no script, as in `python -c`."""
     sql = "SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar'"
-    code = f"from chandlery.query import query; print(query({str(lake)!r}, {sql!r}).item())"
+    code = f"from chandlery.lake.query import query; print(query({str(lake)!r}, {sql!r}).item())"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout == "false\n"
 

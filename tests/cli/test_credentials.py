@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.errors.masking import find_credentials, mask
+from chandlery.lake.store import Store
 from chandlery.pipeline import Options, ingest
 from chandlery.settings.model import Settings, load_settings
-from chandlery.storage import Store
 
 pytestmark = pytest.mark.slow
 

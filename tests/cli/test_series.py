@@ -18,10 +18,10 @@ from typer.testing import CliRunner, Result
 from chandlery import pipeline
 from chandlery.cli import app
 from chandlery.errors import SettingsError
-from chandlery.lake import UNASSIGNED_KEYS
-from chandlery.query import query
+from chandlery.lake.lake_file import UNASSIGNED_KEYS
+from chandlery.lake.query import query
+from chandlery.lake.tables import read_table
 from chandlery.schema import TABLES
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 UNKNOWN = UNASSIGNED_KEYS["symbol"]

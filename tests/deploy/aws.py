@@ -19,8 +19,8 @@ from moto.emrserverless import emrserverless_backends, models
 from moto.server import ThreadedMotoServer
 from s3_server import Server
 
+from chandlery.lake.store import Store
 from chandlery.schema import TABLES
-from chandlery.storage import Store
 from chandlery.submit.job import EXIT_CODE
 
 REGION = "us-east-1"

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "demo"))
 from aws import Cloud, open_cloud
 from s3_server import s3_server
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 collect_ignore = ["airflow_days.py"]  # it runs in Airflow's own environment
 BUCKETS = ("crypto-raw", "crypto-lake", "crypto-staging")

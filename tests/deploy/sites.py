@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 from lakes import digests
 
+from chandlery.lake.store import Store
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from chandlery.storage import Store
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-airflow" / "bin" / "python"

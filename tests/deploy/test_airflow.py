@@ -18,8 +18,8 @@ from aws import Cloud
 from planted_extensions import FEATURES, write_features
 from sites import ALL, DAY, ELEVENTH, PYTHON, ROOT, TENTH, TWELFTH, Site, write_program
 
-from chandlery.lease import hold_lease
-from chandlery.storage import Store
+from chandlery.lake.lease import hold_lease
+from chandlery.lake.store import Store
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

@@ -13,8 +13,8 @@ import pytest
 from planted_extensions import FEATURES, write_features
 from sites import ALL, DAY, DAYS, ELEVENTH, ROOT, TENTH, TWELFTH, Site, write_program
 
-from chandlery.lease import hold_lease
-from chandlery.storage import Store
+from chandlery.lake.lease import hold_lease
+from chandlery.lake.store import Store
 
 sys.path.insert(0, str(ROOT / "demo"))
 

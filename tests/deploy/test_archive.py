@@ -11,7 +11,7 @@ from lakes import OWN_FEATURE, digests, run_lake
 from spark_cluster import spark_cluster, spark_home
 from test_submit import end
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 pytestmark = [pytest.mark.spark, pytest.mark.s3, pytest.mark.slow, pytest.mark.full]
 

@@ -8,11 +8,11 @@ from aws import REGION, Cloud
 from lakes import write_days
 
 from chandlery.errors import SettingsError
+from chandlery.lake.store import Store
+from chandlery.lake.tables import list_partitions, partition_path
 from chandlery.pipeline import Options, RunReport, run
 from chandlery.schema import TABLES
 from chandlery.settings.model import load_settings
-from chandlery.storage import Store
-from chandlery.tables import list_partitions, partition_path
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 

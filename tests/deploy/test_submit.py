@@ -11,9 +11,9 @@ from aws import PATIENCE_SECONDS, REGION, ROLE, Cloud, held_back
 from lakes import OWN_FEATURE
 from proxy import busy_proxy
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.submit.job import LAST_LINE
-from chandlery.tables import read_table
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 

@@ -14,8 +14,8 @@ from lakes import digests
 from sites import DAYS, ROOT, TENTH, Site, write_program
 
 from chandlery.errors import LeaseHeldError, StoreUnavailableError
-from chandlery.lease import hold_lease
-from chandlery.storage import Store
+from chandlery.lake.lease import hold_lease
+from chandlery.lake.store import Store
 
 DEPLOY = ROOT / "deploy"
 UNITS = DEPLOY / "systemd"

@@ -8,8 +8,8 @@ import pytest
 from lakes import digests, run_lake, write_days
 
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from lakes import digests, run_lake, write_days
 
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from lakes import digests, run_lake
 
-from chandlery import tables
+from chandlery.lake import tables
+from chandlery.lake.tables import read_table
 from chandlery.sources import rows
-from chandlery.tables import read_table
 from chandlery.tasks import ingest as ingest_task
 
 pytestmark = pytest.mark.slow

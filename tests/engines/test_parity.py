@@ -16,9 +16,9 @@ from pyspark.sql import SparkSession
 
 from chandlery import show
 from chandlery.errors import SettingsError
+from chandlery.lake.store import Store
 from chandlery.parity import Difference, Receipt, Side, check_parity, compare_lakes, digest_objects
 from chandlery.settings.model import Settings, load_settings
-from chandlery.storage import Store
 
 PAIRS = ("ltcusd", "neousd")
 FOLLOWS_THE_ENGINE = """

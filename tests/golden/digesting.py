@@ -22,11 +22,11 @@ import numpy as np
 import polars as pl
 
 from chandlery import pipeline
-from chandlery.lake import Lake, Series
+from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.store import Store
 from chandlery.models import Sample, Sums
 from chandlery.state.arrays import get_arrays
 from chandlery.state.records import read_ingested
-from chandlery.storage import Store
 from chandlery.tasks import fit, predict
 
 __all__ = ["Digests", "Listener", "digest_lake", "hash_value"]

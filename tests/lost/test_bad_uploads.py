@@ -14,8 +14,8 @@ from hours import Lake
 from interruption import Kill, killed
 from uploads import BTC, ETH, PRUNE, RESTATE, account, at, put_back, read, upload
 
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, ingest
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

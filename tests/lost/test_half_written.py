@@ -10,9 +10,9 @@ from hours import Lake, start_lake
 from interruption import Kill, killed
 
 from chandlery.errors import StoreUnavailableError
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, forecast, ingest, run
-from chandlery.storage import Store
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

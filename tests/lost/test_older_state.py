@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from hours import SETTINGS, Lake
 
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, forecast, run
 from chandlery.publishing import publish
 from chandlery.session import Session
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import pytest
 from hours import LAST_DAY, Lake
 from uploads import BTC, ETH, PRUNE, put_back, read
 
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import RunReport, forecast, ingest, run
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

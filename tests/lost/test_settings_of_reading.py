@@ -11,8 +11,8 @@ from hours import LAST_DAY, Lake, put_days
 from universe import Source
 from uploads import BTC, PRUNE, RESTATE, account, read, upload
 
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

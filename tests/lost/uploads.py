@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from hours import Lake
 
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options
-from chandlery.tables import read_table
 
 PRUNE, RESTATE = Options(prune=True), Options(restate=True)
 BTC, ETH = "btcusd_000.csv", "ethusd_000.csv"

@@ -15,7 +15,7 @@ from typing import Any
 from interruption import public_methods, writing_methods
 
 from chandlery.cli import main
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 
 def mortal(method: Callable[..., Any], counter: Callable[[], int], at: int, *, after: bool) -> Callable[..., Any]:

@@ -21,13 +21,13 @@ from polars.testing import assert_frame_equal
 from rebuild import find_differences
 
 from chandlery.errors import SettingsError
+from chandlery.lake.query import query
+from chandlery.lake.tables import read_table
 from chandlery.migration import REFERENCES, Migrated, migrate_lake
 from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
-from chandlery.query import query
 from chandlery.schema import TABLES
 from chandlery.settings.model import load_settings
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

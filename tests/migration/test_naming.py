@@ -12,11 +12,11 @@ from old_lakes import list_paths
 from rebuild import find_differences
 
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import read_table
 from chandlery.naming import Named, name_exchange
 from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
 from chandlery.settings.model import load_settings
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import pytest
 from lakes import run_lake, write_days
 
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import read_table
 from chandlery.models import base
-from chandlery.tables import read_table
 
 OWN_MODEL = """
 import numpy as np

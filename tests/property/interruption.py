@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 READING = (
     "ask",

@@ -12,15 +12,15 @@ from interruption import Kill, killed
 
 from chandlery.clean import Settling
 from chandlery.errors import LawError
-from chandlery.lake import Lake as LakeInHand
-from chandlery.lake import read_lake_file
-from chandlery.lease import LeaseToken
+from chandlery.lake.lake_file import Lake as LakeInHand
+from chandlery.lake.lake_file import read_lake_file
+from chandlery.lake.lease import LeaseToken
+from chandlery.lake.query import query
+from chandlery.lake.staging import STAGING
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, forecast, ingest, plan, run
-from chandlery.query import query
 from chandlery.schema import TABLES
-from chandlery.staging import STAGING
-from chandlery.storage import Store
-from chandlery.tables import read_table
 from chandlery.tasks.publish import PublishTask, publish_objects
 
 pytestmark = pytest.mark.slow

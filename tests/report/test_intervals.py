@@ -10,9 +10,9 @@ import pytest
 from grids import Series
 from pages import HORIZONS, figures_of, make_lake, settings_of, trace
 
+from chandlery.lake.tables import read_table
 from chandlery.report import write_plot, write_report
 from chandlery.report.markup import when
-from chandlery.tables import read_table
 from chandlery.units import to_interval_text
 
 MONDAY = dt.datetime(2012, 1, 2)  # noqa: DTZ001 - in UTC, as pages write times

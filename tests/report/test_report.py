@@ -16,8 +16,8 @@ from pages import figures_of, settings_of, trace
 
 from chandlery.cli import main
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import read_table
 from chandlery.report import write_plot, write_report
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

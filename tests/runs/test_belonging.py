@@ -10,15 +10,15 @@ from msgspec.structs import replace
 from universe import Source
 
 from chandlery.errors import SettingsError
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.naming import name_exchange
 from chandlery.pipeline import Options, RunReport, ingest
 from chandlery.progress import Silent
 from chandlery.session import Session
 from chandlery.settings.model import Settings, load_settings
 from chandlery.state.records import read_summary, write_summary
-from chandlery.storage import Store
 from chandlery.survey import survey_source
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

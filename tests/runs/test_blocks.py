@@ -4,9 +4,9 @@ import datetime as dt
 from itertools import pairwise
 
 from chandlery.grid import Grid
-from chandlery.lake import Lake, Series
+from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.store import Store
 from chandlery.state.checkpoints import Span
-from chandlery.storage import Store
 from chandlery.tasks.work import Rules, Work
 
 DAY_SECONDS = 86_400

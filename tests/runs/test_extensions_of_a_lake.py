@@ -8,8 +8,8 @@ import pytest
 from hours import SETTINGS, Lake, start_lake
 
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, forecast, ingest, run
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ import pytest
 from hours import LAST_DAY, SERIES, SETTINGS, Lake, start_lake
 
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, forecast, ingest, run
 from chandlery.state.paths import is_known
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

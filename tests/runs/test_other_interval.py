@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from rebuild import find_differences
 
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, RunReport, ingest
 from chandlery.settings.model import load_settings
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from chandlery.errors import SettingsError
-from chandlery.lake import MigrationFile
+from chandlery.lake.lake_file import MigrationFile
+from chandlery.lake.store import Store
 from chandlery.migration import find_progress, migrate_lake
 from chandlery.pipeline import Options, ingest
 from chandlery.progress import Silent
 from chandlery.schema import MIGRATION_FILE
 from chandlery.settings.model import load_settings
-from chandlery.storage import Store
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from grids import Series as Candles
 from chandlery.errors import SettingsError
 from chandlery.founding import Founded, make_rules, propose, reconcile
 from chandlery.grid import Grid
-from chandlery.lake import Series
+from chandlery.lake.lake_file import Series
+from chandlery.lake.tables import read_table
 from chandlery.settings.model import Settings, load_settings
-from chandlery.tables import read_table
 from chandlery.units import parse_interval
 
 pytestmark = pytest.mark.slow

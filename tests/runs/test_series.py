@@ -9,8 +9,8 @@ from rebuild import find_differences
 from several import DAYS, SERIES, make_settings, write_candles, write_raw
 
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, ingest, plan, run
-from chandlery.tables import read_table
 
 pytestmark = pytest.mark.slow
 

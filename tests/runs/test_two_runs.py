@@ -7,8 +7,8 @@ import pytest
 from hours import make_settings, start_lake
 
 from chandlery.errors import LeaseHeldError
+from chandlery.lake.store import Store
 from chandlery.pipeline import run
-from chandlery.storage import Store
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ import pytest
 from proxy import busy_proxy
 from s3_server import Server
 
-from chandlery import storage
 from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
-from chandlery.storage import Store
+from chandlery.lake import store as storage
+from chandlery.lake.store import Store
 
 PLACES = ["s3://bucket/l", "s3://b403/l", "s3://bucket/run-403", "s3://my-credentials/l", "s3://b/169.254.169.254"]
 PLACES += ["s3://b/NoSuchBucket", "s3://b/AccessDenied", "s3://b/No space left", "s3://b/Read-only file system"]

@@ -18,11 +18,11 @@ from lakes import digests, run_lake, write_days
 from s3_server import Server
 
 from chandlery.errors import LeaseHeldError
-from chandlery.lease import check_lease, hold_lease
-from chandlery.query import query
+from chandlery.lake.lease import check_lease, hold_lease
+from chandlery.lake.query import query
+from chandlery.lake.store import Store
+from chandlery.lake.tables import encode, partition_path, read_table
 from chandlery.schema import LAKE_FILE
-from chandlery.storage import Store
-from chandlery.tables import encode, partition_path, read_table
 
 
 def upload(server: Server, folder: Path, prefix: str, pattern: str = "*") -> str:

@@ -7,7 +7,7 @@ from proxy import busy_proxy
 from s3_server import Server
 
 from chandlery.errors import StoreUnavailableError
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 
 def test_a_few_refusals_are_retried(admin: Server) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from s3_server import Server
 
-from chandlery.lake import Lake, Series
-from chandlery.lease import LeaseToken
+from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.lease import LeaseToken
+from chandlery.lake.store import Store
 from chandlery.state.arrays import put_arrays, view_arrays
 from chandlery.state.copies import FORGOTTEN_SECONDS, forget_copies, open_copies
-from chandlery.storage import Store
 
 PATH = "state/market/7.state"
 FILE = Series("bitfinex", "1m", [30], ["linear"], [], "60d", 0, [], 60)

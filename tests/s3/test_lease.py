@@ -15,8 +15,8 @@ from proxy import CUT, REFUSED, SILENT, lossy_proxy
 from s3_server import Server
 
 from chandlery.errors import LawError, LeaseHeldError, StoreUnavailableError
-from chandlery.lease import LeaseToken, check_lease, hold_lease
-from chandlery.storage import Store
+from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
+from chandlery.lake.store import Store
 
 pytestmark = pytest.mark.s3
 
@@ -187,8 +187,8 @@ def test_no_check_of_the_former_holder_passes_once_the_next_may_write(admin: Ser
 SUSPENDED = """
 import sys
 from chandlery.errors import LeaseHeldError
-from chandlery.lease import check_lease, hold_lease
-from chandlery.storage import Store
+from chandlery.lake.lease import check_lease, hold_lease
+from chandlery.lake.store import Store
 store = Store(sys.argv[1], {"endpoint_url": sys.argv[2], "region": "us-east-1", "allow_http": "true"})
 with hold_lease(store, 0.5, wait=False) as token:
     check_lease(store, token)

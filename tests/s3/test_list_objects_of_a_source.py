@@ -5,8 +5,8 @@ import pytest
 from s3_server import Server
 
 from chandlery.errors import SettingsError
+from chandlery.lake.store import Store
 from chandlery.listing import list_source, split_source
-from chandlery.storage import Store
 
 
 def found(uri: str, server: Server) -> list[str]:

@@ -10,12 +10,12 @@ from lakes import to_toml
 from old_lakes import list_paths, spread_refused, upload, write_by_hand
 from s3_server import Server
 
+from chandlery.lake.store import Store
 from chandlery.migration import migrate_lake
 from chandlery.naming import name_exchange
 from chandlery.pipeline import run
 from chandlery.progress import Silent
 from chandlery.settings.model import load_settings
-from chandlery.storage import Store
 
 LEASE = ("lease.json", ".lease.lock", "_probe/")
 

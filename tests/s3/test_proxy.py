@@ -10,8 +10,8 @@ import pytest
 from proxy import counting_proxy
 from s3_server import Server
 
-from chandlery.lease import check_lease, hold_lease
-from chandlery.storage import Store
+from chandlery.lake.lease import check_lease, hold_lease
+from chandlery.lake.store import Store
 from marked_run import DRIVER, TASKS, mark
 from relay import Counted
 

@@ -6,7 +6,7 @@ import pytest
 from s3_server import Server
 from snippets import compare, find_snippets, read_wanted, run_snippet
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 FOLDERS = ("candles", "forecasts", "scores", "ledger")
 

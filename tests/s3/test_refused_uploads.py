@@ -9,10 +9,10 @@ from hours import FIRST_DAY, LAST_DAY, START_MS, make_settings, put_days
 from s3_server import Server
 from universe import Source
 
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.pipeline import Options, run
 from chandlery.settings.model import Settings
-from chandlery.storage import Store
-from chandlery.tables import read_table
 
 
 @pytest.mark.slow

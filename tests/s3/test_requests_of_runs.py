@@ -12,8 +12,8 @@ import pytest
 from proxy import counting_proxy
 from s3_server import Server
 
+from chandlery.lake.store import Store
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from chandlery.storage import Store
 from marked_run import DRIVER, run_marked
 from relay import Counted
 

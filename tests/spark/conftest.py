@@ -13,7 +13,7 @@ from harbour import Harbour, environment
 from s3_server import s3_server
 from spark_cluster import spark_cluster
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 
 @pytest.fixture(scope="session")

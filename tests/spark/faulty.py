@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chandlery import cli, pipeline
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 from chandlery.tasks.gather import gather_symbol as gather
 from chandlery.tasks.ingest import ingest_symbol as ingest
 from chandlery.tasks.predict import predict_symbol as predict

@@ -10,7 +10,8 @@ import pytest
 
 from chandlery.errors import StateLostError
 from chandlery.grid import Traded
-from chandlery.lake import Lake, Series
+from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.store import Store
 from chandlery.state import fingerprints
 from chandlery.state.arrays import get_arrays, put_arrays, view_arrays
 from chandlery.state.artefacts import Fitted, read_fits, write_fits
@@ -32,7 +33,6 @@ from chandlery.state.records import (
     write_ingested,
     write_summary,
 )
-from chandlery.storage import Store
 
 
 def turn_bit(content: bytes, place: int) -> bytes:

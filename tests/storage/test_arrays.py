@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from chandlery.lake.store import Store
 from chandlery.state.arrays import get_arrays, get_struct, name_arrays, pick_arrays, put_arrays, put_struct, view_arrays
-from chandlery.storage import Store
 
 
 class Note(msgspec.Struct):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.storage import AT_ONCE, Store
+from chandlery.lake.store import AT_ONCE, Store
 
 FAR = Store("s3://bucket/lake")
 

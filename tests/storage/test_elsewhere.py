@@ -7,9 +7,9 @@ import pytest
 
 from chandlery.check import _look, _View
 from chandlery.errors import SettingsError
-from chandlery.lease import check_lease, hold_lease
+from chandlery.lake.lease import check_lease, hold_lease
+from chandlery.lake.store import Store
 from chandlery.settings.model import load_settings
-from chandlery.storage import Store
 
 
 @pytest.mark.parametrize("uri", ["lake", "~/lake", "./deep/../lake"])

@@ -9,13 +9,13 @@ from evolution import RETIRED, YOUNG, older_contract, one_row, put_old_and_new, 
 from lakes import run_lake, write_days
 from polars.testing import assert_frame_equal
 
-from chandlery import tables
-from chandlery.query import query
+from chandlery.lake import tables
+from chandlery.lake.query import query
+from chandlery.lake.store import Store
+from chandlery.lake.tables import empty_frame, join_rows, list_partitions, partition_path, read_partition, read_table, scan_content
 from chandlery.report import write_plot, write_report
 from chandlery.schema import LAKE_FILE, TABLES, TIME
 from chandlery.settings.model import load_settings
-from chandlery.storage import Store
-from chandlery.tables import empty_frame, join_rows, list_partitions, partition_path, read_partition, read_table, scan_content
 
 
 @pytest.fixture

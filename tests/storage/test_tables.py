@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from chandlery import tables
 from chandlery.errors import SettingsError
+from chandlery.lake import tables
+from chandlery.lake.staging import Target
+from chandlery.lake.store import Store
+from chandlery.lake.tables import conform, encode, partition_path, read_table, replace_partition, write_partition
 from chandlery.schema import LAKE_FILE, TABLES
-from chandlery.staging import Target
-from chandlery.storage import Store
-from chandlery.tables import conform, encode, partition_path, read_table, replace_partition, write_partition
 
 KEYS = {"exchange": "bitfinex", "interval": "1m", "symbol": "LTCUSD"}
 
@@ -75,7 +75,7 @@ def test_an_unknown_table_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_bytes_do_not_follow_the_number_of_threads() -> None:
     script = (
-        "import polars as pl, numpy as np, hashlib; from chandlery.tables import encode; "
+        "import polars as pl, numpy as np, hashlib; from chandlery.lake.tables import encode; "
         "r = np.random.default_rng(0); f = pl.DataFrame({'a': r.standard_normal(600_000), 'b': r.integers(0, 9, 600_000)}).filter(pl.col('b') < 8); "
         "print(hashlib.sha256(encode([f])).hexdigest())"
     )

@@ -10,7 +10,7 @@ from cloud import Cloud
 from moto_aws import Session
 from rights import ROOM, Cell
 
-from chandlery.catalog import project_values
+from chandlery.lake.glue import project_values
 
 REFUSED = re.compile(r"\bAccessDenied(Exception)?\b")  # the code, or in XML where the client expects JSON
 FAULT = 500

@@ -11,11 +11,11 @@ from rights import BUCKETS, Cell, list_objects
 from s3_server import Server, s3_server
 
 from chandlery.errors import SettingsError
-from chandlery.lake import open_lake
-from chandlery.query import query
+from chandlery.lake.lake_file import open_lake
+from chandlery.lake.query import query
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.schema import TABLES
-from chandlery.storage import Store
-from chandlery.tables import read_table
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 NAMES = {place: f"crypto-{place}" for place in BUCKETS}

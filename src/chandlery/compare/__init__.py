@@ -33,11 +33,13 @@ from chandlery.compare.measures import (
 )
 from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
-from chandlery.extents import measure_table
 from chandlery.features import own_features, warm_up_steps
 from chandlery.founding import propose
 from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
-from chandlery.lake import Lake, LakeFile, open_lake
+from chandlery.lake.extents import measure_table
+from chandlery.lake.lake_file import Lake, LakeFile, open_lake
+from chandlery.lake.store import Store
+from chandlery.lake.tables import list_partitions
 from chandlery.models import BUILT_IN, own_models
 from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
@@ -45,8 +47,6 @@ from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.served import BLEND
 from chandlery.settings.model import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings
 from chandlery.state.paths import day_name
-from chandlery.storage import Store
-from chandlery.tables import list_partitions
 from chandlery.tasks.work import months_between
 from chandlery.units import parse_minutes, to_minutes_text
 

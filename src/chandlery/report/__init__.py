@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from chandlery.errors import SettingsError
-from chandlery.lake import UNASSIGNED
+from chandlery.lake.lake_file import UNASSIGNED
 from chandlery.progress import Silent, Watch
 from chandlery.report.choice import Shown, choose_shown, tell_others
 from chandlery.report.data import (

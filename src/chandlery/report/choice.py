@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.lake import UNASSIGNED, UNASSIGNED_KEYS, Lake, Series, find_lake_file, list_series
+from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, Lake, Series, find_lake_file, list_series
+from chandlery.lake.store import Store
+from chandlery.lake.tables import read_table
 from chandlery.settings.model import Settings
 from chandlery.sources.spacing import describe_grid
-from chandlery.storage import Store
-from chandlery.tables import read_table
 
 __all__ = ["Shown", "choose_shown", "tell_others"]
 

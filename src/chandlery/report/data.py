@@ -8,7 +8,7 @@ import polars as pl
 
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
-from chandlery.lake import Series
+from chandlery.lake.lake_file import Series
 from chandlery.report.choice import Shown
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 from chandlery.units import parse_minutes, to_minutes_text

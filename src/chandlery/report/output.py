@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 __all__ = ["Output"]
 

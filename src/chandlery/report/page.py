@@ -5,7 +5,7 @@ from importlib.resources import files
 import polars as pl
 
 from chandlery.errors import SettingsError
-from chandlery.lake import UNASSIGNED
+from chandlery.lake.lake_file import UNASSIGNED
 from chandlery.report.choice import tell_others
 from chandlery.report.data import Detail, Overview
 from chandlery.report.figures import Figure

@@ -10,7 +10,7 @@ import numpy as np
 from isal import isal_zlib
 
 from chandlery.errors import ChandleryError
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 __all__ = [
     "Arrays",

@@ -10,11 +10,11 @@ import msgspec
 from isal import isal_zlib
 
 from chandlery.errors import StateLostError
-from chandlery.lake import Lake
+from chandlery.lake.lake_file import Lake
+from chandlery.lake.store import Store
 from chandlery.models import Artefact
 from chandlery.state.arrays import view_bytes
 from chandlery.state.paths import ALL, Paths
-from chandlery.storage import Store
 
 __all__ = ["ALL", "Fitted", "read_fits", "write_fits"]
 

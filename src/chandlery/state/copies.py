@@ -5,10 +5,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from chandlery.lake import Lake
-from chandlery.lease import LeaseToken
+from chandlery.lake.lake_file import Lake
+from chandlery.lake.lease import LeaseToken
+from chandlery.lake.store import Store
 from chandlery.machine.folders import choose_temporary, make_own
-from chandlery.storage import Store
 
 __all__ = ["forget_copies", "open_copies"]
 

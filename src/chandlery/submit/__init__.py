@@ -16,10 +16,10 @@ import msgspec
 
 from chandlery.errors import SettingsError, TransientError
 from chandlery.extensions import extension_bundle
+from chandlery.lake.store import Store
 from chandlery.machine.aws import open_client
 from chandlery.progress import Watch
 from chandlery.settings.model import Settings
-from chandlery.storage import Store
 from chandlery.submit.archive import NEWEST_LIBRARY, build_environment, find_library, name_environment
 from chandlery.submit.interrupts import Interrupts
 from chandlery.submit.job import EXIT_CODE, JOB, Job

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from chandlery.clean import Settling
 from chandlery.grid import year_of
+from chandlery.lake.tables import MOST_AT_ONCE, conform, damage_told, join_rows, partition_path, scan_content
 from chandlery.schema import TABLES
 from chandlery.sources.rows import Room
 from chandlery.state.records import FileRecord, Ingested, hash_candles, write_ingested
-from chandlery.tables import MOST_AT_ONCE, conform, damage_told, join_rows, partition_path, scan_content
 from chandlery.tasks.daybook import DayBook
 from chandlery.tasks.past import list_years, measure_span
 from chandlery.tasks.reading import IngestTask, Reading, note_successors

@@ -11,11 +11,11 @@ from chandlery.errors import StateLostError
 from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
 from chandlery.grid import CandleArrays, Ints, to_arrays
 from chandlery.labels import label
+from chandlery.lake.store import Store
 from chandlery.market import MarketBlock, start_block
 from chandlery.state.arrays import view_arrays
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths
-from chandlery.storage import Store
 from chandlery.tasks.past import read_barriers
 from chandlery.tasks.work import Arrays, Block, Work
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.errors import StateLostError
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
+from chandlery.lake.tables import join_rows, partition_path
 from chandlery.leaks import Witness, check_served, compare
 from chandlery.machine.memory import give_back_memory
 from chandlery.models import OWN, open_models
@@ -22,7 +23,6 @@ from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths, day_name
-from chandlery.tables import join_rows, partition_path
 from chandlery.tasks.fit import list_refits, name_fit
 from chandlery.tasks.gate import ModelGate, SymbolGate, hash_of
 from chandlery.tasks.passes import SymbolPass

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chandlery.lake import Lake
+from chandlery.lake.lake_file import Lake
 
 __all__ = ["PublishTask", "publish_objects"]
 

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from chandlery.clean import KeptFile, refuse
 from chandlery.errors import ChandleryError, SourceError
-from chandlery.lake import Lake
+from chandlery.lake.lake_file import Lake
+from chandlery.lake.store import Store
 from chandlery.schema import TIME
 from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import FileRows, RawFile, explain_failure, read_file
@@ -25,7 +26,6 @@ from chandlery.sources.symbols import match_layout
 from chandlery.state.arrays import Arrays
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested
-from chandlery.storage import Store
 from chandlery.tasks.lost import from_arrays, to_arrays
 from chandlery.tasks.mending import is_accounted, mend_ledger
 from chandlery.tasks.past import list_years, look_again, rebuild_ingested, to_known

@@ -6,12 +6,12 @@ import numpy as np
 
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
-from chandlery.lake import Lake
+from chandlery.lake.lake_file import Lake
+from chandlery.lake.store import Store
 from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import RawFile, explain_failure, peek_file
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.state.records import FileRecord, read_ingested
-from chandlery.storage import Store
 from chandlery.tasks.past import to_known
 from chandlery.tasks.reading import find_reading, is_current
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from chandlery.errors import StateLostError
 from chandlery.grid import DAY_MS
+from chandlery.lake.tables import join_rows
 from chandlery.models import open_models
 from chandlery.schema import TABLES, TIME
 from chandlery.scores import ScoreSums, judge, to_scores
@@ -16,7 +17,6 @@ from chandlery.served import BLEND
 from chandlery.state.arrays import get_arrays, pick_arrays
 from chandlery.state.artefacts import read_fits
 from chandlery.state.paths import Paths
-from chandlery.tables import join_rows
 from chandlery.tasks.fit import list_refits, name_fit
 from chandlery.tasks.work import Arrays, Work
 

@@ -8,12 +8,12 @@ import polars as pl
 
 from chandlery.clean import refuse
 from chandlery.errors import SourceError
-from chandlery.lake import UNASSIGNED_KEYS, Lake
+from chandlery.lake.lake_file import UNASSIGNED_KEYS, Lake
+from chandlery.lake.store import Store
+from chandlery.lake.tables import conform, join_rows
 from chandlery.schema import TABLES
 from chandlery.sources.files import RawFile
 from chandlery.state.records import Unassigned
-from chandlery.storage import Store
-from chandlery.tables import conform, join_rows
 from chandlery.tasks.reading import hash_file
 
 __all__ = ["UnassignedTask", "refuse_unassigned"]

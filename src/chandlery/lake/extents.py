@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chandlery.lake.store import Entry, Store
+from chandlery.lake.tables import list_objects, parse_partition
 from chandlery.schema import TABLES, series_name
-from chandlery.storage import Entry, Store
-from chandlery.tables import list_objects, parse_partition
 
 __all__ = ["Extent", "measure_series", "measure_table"]
 

@@ -9,7 +9,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 __all__ = ["CHANGED", "STAGING", "Target"]
 

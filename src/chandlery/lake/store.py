@@ -24,9 +24,9 @@ import obstore
 from obstore import exceptions as failures
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from chandlery.answers import explain_failure, is_without_bucket, plain_text
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.errors.masking import find_credentials
+from chandlery.lake.answers import explain_failure, is_without_bucket, plain_text
 from chandlery.machine.folders import rename_file, replace_file
 
 __all__ = ["Entry", "Store"]

@@ -11,10 +11,10 @@ import dataframely as dy
 import polars as pl
 
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.filters import check_known, make_filter
+from chandlery.lake.filters import check_known, make_filter
+from chandlery.lake.staging import Target
+from chandlery.lake.store import Entry, Store
 from chandlery.schema import LAKE_FILE, MODEL_COLUMNS, TABLES, Table
-from chandlery.staging import Target
-from chandlery.storage import Entry, Store
 
 __all__ = [
     "conform",

@@ -11,11 +11,10 @@ import polars as pl
 
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
-from chandlery.lease import LeaseToken, check_lease
-from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles, series_name
-from chandlery.staging import Target
-from chandlery.storage import Store
-from chandlery.tables import (
+from chandlery.lake.lease import LeaseToken, check_lease
+from chandlery.lake.staging import Target
+from chandlery.lake.store import Store
+from chandlery.lake.tables import (
     decode_partition,
     empty_rows,
     list_partitions,
@@ -25,6 +24,7 @@ from chandlery.tables import (
     replace_partition,
     write_partition,
 )
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles, series_name
 from chandlery.units import LONGEST, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
 
 __all__ = [

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import msgspec
 
 from chandlery.errors import LeaseHeldError, SettingsError, StoreUnavailableError, TransientError
-from chandlery.storage import Store
+from chandlery.lake.store import Store
 
 __all__ = ["LeaseToken", "check_lease", "hold_lease"]
 

@@ -16,12 +16,12 @@ try:
     from pyspark.sql import functions as sf
     from pyspark.sql.types import ArrayType, BooleanType, DataType, DoubleType, FloatType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
 except ImportError as error:
-    raise ImportError(f"chandlery.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'") from None
+    raise ImportError(f"chandlery.lake.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'") from None
 
 from chandlery.errors import SettingsError
-from chandlery.filters import check_known, make_filter
+from chandlery.lake.filters import check_known, make_filter
+from chandlery.lake.tables import find_table, no_lake, own_columns, parse_partition, plain_type
 from chandlery.schema import LAKE_FILE, TABLES, Table
-from chandlery.tables import find_table, no_lake, own_columns, parse_partition, plain_type
 
 __all__ = ["read_table"]
 

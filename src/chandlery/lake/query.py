@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from chandlery.errors import SettingsError
+from chandlery.lake.store import Store
+from chandlery.lake.tables import empty_frame, own_columns, plain_type, read_pinned
 from chandlery.schema import TABLES
-from chandlery.storage import Store
-from chandlery.tables import empty_frame, own_columns, plain_type, read_pinned
 
 __all__ = ["query"]
 

@@ -6,10 +6,10 @@ from itertools import islice
 from typing import Any
 
 from chandlery.errors import SettingsError, TransientError
+from chandlery.lake.store import Store
+from chandlery.lake.tables import list_partitions, partition_path
 from chandlery.machine.aws import open_client, translated
 from chandlery.schema import TABLES
-from chandlery.storage import Store
-from chandlery.tables import list_partitions, partition_path
 
 __all__ = ["project_values", "register_partitions"]
 
