@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from chandlery.clean import KeptFile, Settling
+from chandlery.candles.clean import KeptFile, Settling
 from chandlery.grid import Grid
 from chandlery.schema import Candles
 from chandlery.settings.model import LayoutSettings, SourceSettings

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from raw_files import HEADER, MODIFIED, START_MS, line, lines, raw_file, read, settle
 
-from chandlery.clean import KeptFile, refuse
+from chandlery.candles.clean import KeptFile, refuse
 from chandlery.errors import LawError, SourceError, StoreUnavailableError
 from chandlery.schema import Candles, Ledger, Rejects
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chandlery.gaps import barriers, combine_activity, find_gaps, measure_activity
+from chandlery.candles.gaps import barriers, combine_activity, find_gaps, measure_activity
 from chandlery.grid import Grid, Traded
 
 HOUR, DAY = 3_600, 86_400

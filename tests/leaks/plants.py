@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chandlery import backtest, features, gaps, market
+from chandlery import backtest, features, market
+from chandlery.candles import gaps
 from chandlery.grid import Grid
 from chandlery.models import Sample, Sums
 from chandlery.state import paths

@@ -10,7 +10,7 @@ import pytest
 from hours import LAST_DAY, Lake, make_settings, start_lake
 from interruption import Kill, killed
 
-from chandlery.clean import Settling
+from chandlery.candles.clean import Settling
 from chandlery.errors import LawError
 from chandlery.lake.lake_file import Lake as LakeInHand
 from chandlery.lake.lake_file import read_lake_file

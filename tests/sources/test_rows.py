@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from raw_files import HEADER, MODIFIED, line, read, settle
 
-from chandlery.clean import KeptFile
+from chandlery.candles.clean import KeptFile
 from chandlery.sources.files import FileRows
 from chandlery.sources.rows import MonthRows, Room
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.backtest import Fits, predict_rows, slice_days
+from chandlery.candles.gaps import barriers, find_gaps
 from chandlery.errors import LawError, SettingsError
 from chandlery.features import BUILT_IN, FeatureRows, compute_own, loaded_afresh, own_features, run_features
 from chandlery.features.registry import OwnFeature
-from chandlery.gaps import barriers, find_gaps
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, Traded, fill_dense
 from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from chandlery.clean import Settling
+from chandlery.candles.clean import Settling
 from chandlery.grid import year_of
 from chandlery.lake.tables import MOST_AT_ONCE, conform, damage_told, join_rows, partition_path, scan_content
 from chandlery.schema import TABLES

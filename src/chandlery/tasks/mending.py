@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from chandlery.clean import EPOCH
+from chandlery.candles.clean import EPOCH
 from chandlery.state.records import FileRecord, Ingested
 from chandlery.tasks.past import to_known
 

@@ -8,7 +8,7 @@ import polars as pl
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chandlery.gaps import barriers
+from chandlery.candles.gaps import barriers
 from chandlery.grid import Grid, Ints, Traded
 from chandlery.lake.lake_file import Lake
 from chandlery.state.checkpoints import Marked, Past, digest_days, mark_past

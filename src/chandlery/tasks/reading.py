@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 from msgspec.structs import replace
 
-from chandlery.clean import KeptFile, refuse
+from chandlery.candles.clean import KeptFile, refuse
 from chandlery.errors import ChandleryError, SourceError
 from chandlery.lake.lake_file import Lake
 from chandlery.lake.store import Store

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.clean import refuse
+from chandlery.candles.clean import refuse
 from chandlery.errors import SourceError
 from chandlery.lake.lake_file import UNASSIGNED_KEYS, Lake
 from chandlery.lake.store import Store
