@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chandlery.errors import ChandleryError
-    from chandlery.features import Bars, feature
+    from chandlery.features.registry import Bars, feature
     from chandlery.lake.tables import read_table
     from chandlery.models import Model, register
     from chandlery.pipeline import Options, RunReport, forecast, ingest, plan, run
@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 HOMES = {
-    "Settings": "settings.model", "load_settings": "settings.model", "ChandleryError": "errors", "Bars": "features", "feature": "features", "Model": "models",
+    "Settings": "settings.model", "load_settings": "settings.model", "ChandleryError": "errors", "Bars": "features.registry", "feature": "features.registry", "Model": "models",
     "register": "models", "Options": "session", "RunReport": "session", "forecast": "pipeline", "ingest": "pipeline", "plan": "pipeline",
     "run": "pipeline", "read_table": "lake.tables",
 }  # fmt: skip

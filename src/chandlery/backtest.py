@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.features import FeatureRows
+from chandlery.features.run import FeatureRows
 from chandlery.grid import Grid, Ints, exp_each
 from chandlery.models import Artefact, Model
 from chandlery.schema import TIME, model_column

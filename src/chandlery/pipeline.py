@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from chandlery.additions import describe_added, plan_steps
 from chandlery.errors import ChandleryError, SettingsError
 from chandlery.estimates import describe_whole
-from chandlery.features import plan_features, warm_up_steps
+from chandlery.features.run import plan_features, warm_up_steps
 from chandlery.founding import make_rules
 from chandlery.ingesting import ingest_files, report_refusals, tell_of_ingest
 from chandlery.lake.glue import register_partitions

@@ -249,7 +249,7 @@ def test_work_carries_the_texts_to_a_process_without_the_files(tmp_path: Path) -
         "work = pickle.load(open(sys.argv[1], 'rb'))\n"
         "from chandlery.extensions import digest_extension, load_extensions\n"
         "assert tuple(map(digest_extension, work.extensions)) == work.rules.extensions\n"
-        "from chandlery.features import plan_features\n"
+        "from chandlery.features.run import plan_features\n"
         "from chandlery.grid import Grid\n"
         "print(plan_features('', Grid(3600), (), work.extensions).names)\n"
         "again = pickle.loads(pickle.dumps(work))\n"  # from there to a third process

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from chandlery.backtest import Fits, slice_days
-from chandlery.features import FeatureRows, plan_features, run_features, start_features
+from chandlery.features.labels import label
+from chandlery.features.market import RETURNS, run_market, start_market
+from chandlery.features.run import FeatureRows, plan_features, run_features, start_features
 from chandlery.grid import CandleArrays, Grid, to_arrays
-from chandlery.labels import label
-from chandlery.market import RETURNS, run_market, start_market
 from chandlery.models import Linear
 
 HOUR, DAY = 3_600, 86_400

@@ -9,7 +9,7 @@ from lakes import run_lake
 from planted_extensions import write_features, write_model
 
 from chandlery.errors import LawError, SettingsError
-from chandlery.labels import label
+from chandlery.features.labels import label
 from chandlery.leaks import look_up_labels
 from chandlery.tasks import gather
 

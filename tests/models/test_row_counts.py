@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chandlery.features import plan_features
+from chandlery.features.run import plan_features
 from chandlery.grid import Grid, Singles
 from chandlery.models import BUILT_IN, Artefact, Linear, Model, Sample, add_rows, open_models
 

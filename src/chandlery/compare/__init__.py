@@ -33,7 +33,8 @@ from chandlery.compare.measures import (
 )
 from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
-from chandlery.features import own_features, warm_up_steps
+from chandlery.features.registry import own_features
+from chandlery.features.run import warm_up_steps
 from chandlery.founding import propose
 from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
 from chandlery.lake.extents import measure_table

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from chandlery.features import registry
+from chandlery.features.market import FLOW, MID, MOVE, R_5_REST, RETURNS, SQUARES, SQUARES_REST, clip, decay, signed_log
 from chandlery.features.registry import LEADER_HALF_LIVES, MARKET_HALF_LIVES, OWN_MEANS
 from chandlery.grid import Floats, Ints, Singles
 from chandlery.machine.jit import kernel
-from chandlery.market import FLOW, MID, MOVE, R_5_REST, RETURNS, SQUARES, SQUARES_REST, clip, decay, signed_log
 
 __all__ = ["EC_HALF_LIVES", "HISTORY", "SCALARS", "MarketArrays", "fill_rows"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chandlery import extensions as loading
+from chandlery.features.market import RETURNS
 from chandlery.grid import Floats
-from chandlery.market import RETURNS
 
 __all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "feature", "loaded_afresh", "own_features"]
 

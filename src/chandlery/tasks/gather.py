@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.features import FeatureRows
+from chandlery.features.labels import normalise
+from chandlery.features.run import FeatureRows
 from chandlery.grid import Grid
-from chandlery.labels import normalise
 from chandlery.leaks import CLOSE, Witness, compare
 from chandlery.models import Model, Sample, Sums, add_rows, open_models
 from chandlery.state.arrays import name_arrays, pick_arrays, put_arrays

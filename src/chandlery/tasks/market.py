@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import groupby
 
+from chandlery.features.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.grid import CandleBlock, to_arrays, year_of
-from chandlery.market import MarketBlock, MarketState, run_market, start_market
 from chandlery.state.arrays import put_arrays
 from chandlery.state.paths import ALL, Paths
 from chandlery.tasks.gate import MarketGate

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import StateLostError
-from chandlery.features import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
+from chandlery.features.labels import label
+from chandlery.features.market import MarketBlock, start_block
+from chandlery.features.run import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
 from chandlery.grid import CandleArrays, Ints, to_arrays
-from chandlery.labels import label
 from chandlery.lake.store import Store
-from chandlery.market import MarketBlock, start_block
 from chandlery.state.arrays import view_arrays
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths

@@ -1,0 +1,214 @@
+"""One pass over a symbol's candles in the order of time, with a small state: history, appends and live alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chandlery.errors import SettingsError
+from chandlery.features.kernel import EC_HALF_LIVES, FLOWS, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
+from chandlery.features.market import MOST_LEADERS, MarketBlock
+from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, own_features
+from chandlery.grid import DAY_SECONDS, CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
+
+__all__ = ["FeaturePlan", "FeatureRows", "FeatureState", "compute_own", "plan_features", "run_features", "start_features", "warm_up_steps"]
+
+WARM_UP_STEPS = 1440  # the longest half-life of a feature
+WARM_UP_DAYS = 90  # of long candles: 1,440 daily ones would be four years
+LEAST_WARM_UP = 60  # steps, the longest window over the market
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """Which features, for whom.
+
+    Args:
+        symbol: Whose candles.
+        grid: The lake's.
+        leaders: Places of the leaders among the references; −1 where there is none.
+        is_reference: Whether the symbol is part of the index.
+        own: Features of one's own.
+    """
+
+    symbol: str
+    grid: Grid
+    leaders: tuple[int, ...]
+    is_reference: bool
+    own: tuple[OwnFeature, ...] = ()
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """All features, in the order of the columns."""
+        return (*BUILT_IN, *(own.feature for own in self.own))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(item.name for item in self.features)
+
+    @cached_property
+    def lookback(self) -> int:
+        """How many steps of history the state holds."""
+        return max([HISTORY, *(own.lookback for own in self.own)])
+
+
+class FeatureState(NamedTuple):
+    """What the pass remembers.
+
+    Args:
+        history: Dense candles of the last steps, (6, lookback).
+        leader_log: log close of the leaders over the last steps, (3, 60).
+        flow_history: Mean signed volume of the market over the last steps, (10,).
+        scalars: Exponential means and counts, (SCALARS,).
+        averages: Error corrections, one a half-life.
+    """
+
+    history: Floats
+    leader_log: Floats
+    flow_history: Floats
+    scalars: Floats
+    averages: Floats
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as named arrays."""
+        return dict(self._asdict())
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "FeatureState":
+        """Return the state that arrays hold."""
+        return cls(**arrays)
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """One row a chosen candle, in the order of time.
+
+    Args:
+        step: Step of the candle, (n,); it is issued at step + 1.
+        close: Its close, (n,).
+        sigma: Volatility of one step, (n,).
+        weight: sigma against a typical one, within 0.3 and 5, (n,).
+        ready: Whether there is history enough before it, as `warm_up_steps` says, (n,).
+        values: The features, (n, features); NaN where a reference is not listed.
+    """
+
+    step: Ints
+    close: Floats
+    sigma: Floats
+    weight: Singles
+    ready: NDArray[np.bool_]
+    values: Singles
+
+
+def warm_up_steps(grid: Grid) -> int:
+    """Return after how many steps a symbol's rows are trained on and predicted.
+
+    These are 1,440 steps, as long as the longest half-life, but no more than 90 days, and at least 60 steps.
+
+    Example:
+        >>> [warm_up_steps(Grid(60 * minutes)) for minutes in (1, 60, 240, 1440, 10_080)]
+        [1440, 1440, 540, 90, 60]
+    """
+    return max(LEAST_WARM_UP, min(WARM_UP_STEPS, WARM_UP_DAYS * DAY_SECONDS // grid.seconds))
+
+
+def plan_features(
+    symbol: str, grid: Grid, references: Sequence[str], extensions: Sequence[str] = ()
+) -> FeaturePlan:
+    """Return which features a symbol has.
+
+    Raises:
+        SettingsError: An extension cannot be loaded, or two features have one name.
+    """
+    leaders = [place for place, name in enumerate(references[:MOST_LEADERS]) if name != symbol][:LEADERS]
+    padded = (*leaders, -1, -1, -1)[:LEADERS]
+    plan = FeaturePlan(symbol, grid, padded, symbol in references, own_features(extensions))
+    if len(set(plan.names)) < len(plan.names):
+        twice = next(name for name in plan.names if plan.names.count(name) > 1)
+        raise SettingsError(f"two features called {twice}", "a name for each", "rename the one in your extension")
+    return plan
+
+
+def start_features(plan: FeaturePlan) -> FeatureState:
+    """Return the state before the first candle."""
+    history = np.full((6, plan.lookback), np.nan)
+    history[4:] = 0.0
+    scalars = np.zeros(SCALARS)
+    scalars[:2] = 1e-6 * plan.grid.minutes
+    return FeatureState(history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(FLOWS), scalars, np.zeros(EC_HALF_LIVES.size))
+
+
+def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock, chosen: NDArray[np.bool_] | None = None) -> tuple[FeatureRows, FeatureState]:
+    """Return the rows of a block and the state after it; the state before is left as it is.
+
+    Which candles get a row changes no row and no state: those without one cost a fraction.
+
+    Args:
+        plan: From `plan_features`.
+        state: As of the block's start.
+        block: The symbol's candles.
+        market: The market of the same steps.
+        chosen: Which of the candles get a row; all of them where it is left out.
+    """
+    steps = block.stop - block.start
+    chosen = np.ones(block.step.size, np.bool_) if chosen is None else chosen
+    count = int(np.count_nonzero(chosen))
+    dense = fill_dense(state.history, block.start, block.stop, block.step, block.prices)
+    logs = log_each(dense[3])
+    flows = np.sign(dense[3] - dense[0]) * dense[4]
+    flows[np.isnan(flows)] = 0.0
+    arrays = _pick_market(plan, state, block, market)
+    scalars, averages, flow_history = state.scalars.copy(), state.averages.copy(), state.flow_history.copy()
+    values = np.empty((count, len(plan.names)), np.float32)
+    rows = FeatureRows(block.step[chosen], np.empty(count), np.empty(count), np.empty(count, np.float32), np.empty(count, np.bool_), values)
+    out = (rows.close, rows.sigma, rows.weight, rows.ready, values)
+    clock = (plan.grid.minutes, float(warm_up_steps(plan.grid)))
+    fill_rows(dense, logs, flows, flow_history, arrays, scalars, averages, clock, chosen, out)
+    _fill_own(plan, dense, rows.step - block.start + plan.lookback, values)
+    after = FeatureState(dense[:, steps:].copy(), arrays.leader_log[:, steps:].copy(), flow_history, scalars, averages)
+    return rows, after
+
+
+def _pick_market(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock) -> MarketArrays:
+    """Return what the kernel reads; of leaders, nothing from before the symbol's own first candle, wherever blocks are cut."""
+    steps = market.index.shape[1]
+    log = np.full((LEADERS, LEADER_HISTORY + steps), np.nan)
+    log[:, :LEADER_HISTORY] = state.leader_log
+    sigma, places = np.full((LEADERS, steps), np.nan, np.float32), np.full(LEADERS, -1)
+    for n, place in enumerate(plan.leaders):
+        held = np.flatnonzero(market.leaders == place)
+        if held.size:
+            places[n] = held[0]
+            log[n, LEADER_HISTORY:], sigma[n] = market.log_close[held[0]], market.sigma[held[0]]
+    if np.isnan(state.history[3, -1]):
+        before = int(block.step[0]) - block.start if block.step.size else steps
+        log[:, : LEADER_HISTORY + before] = np.nan
+    return MarketArrays(log, sigma, places, np.ascontiguousarray(market.signals), np.ascontiguousarray(market.index), plan.is_reference)
+
+
+def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> None:
+    if not plan.own:
+        return
+    for place, own in enumerate(plan.own, start=len(BUILT_IN)):
+        values[:, place] = compute_own(own, dense)[rows]
+
+
+def compute_own(own: OwnFeature, dense: Floats) -> Floats:
+    """Return a feature of one's own at every step of dense candles; what is not finite is missing.
+
+    Raises:
+        SettingsError: It gives no value a step.
+    """
+    prices = dense[:5].view()
+    prices.flags.writeable = False  # the built-in features see the same candles
+    bars = Bars(prices[0], prices[1], prices[2], prices[3], prices[4], dense[5] > 0)
+    try:
+        computed = np.asarray(own.compute(bars), np.float64)
+    except Exception as error:
+        raise SettingsError(f"feature {own.feature.name} failed on {bars.close.size} steps: {error!r}", "one value a step", "mend the feature") from error
+    if computed.shape != bars.close.shape:
+        raise SettingsError(f"feature {own.feature.name} has shape {computed.shape}", f"{bars.close.shape}: one value a step", "return an array as long as bars.close")
+    return np.where(np.abs(computed) <= np.finfo(np.float32).max, computed, np.nan)  # trees and sums differ over what is infinite
