@@ -9,9 +9,9 @@ import typer
 
 from chandlery.cli import app
 from chandlery.features import registry
+from chandlery.forecasts.blend import BLEND
 from chandlery.models import BUILT_IN
 from chandlery.schema import GAP_KINDS, REASONS, TABLES, Forecasts, Table, model_column
-from chandlery.served import BLEND
 
 HERE = Path(__file__).parent
 ATHENA = {"Datetime(ms, UTC)": "timestamp", "String": "string", "Int32": "int", "Int64": "bigint", "Float32": "float", "Float64": "double", "Boolean": "boolean", "List(String)": "array<string>"}

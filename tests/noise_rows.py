@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.served import ServedRows, serve, start_served
+from chandlery.forecasts.blend import ServedRows, serve, start_served
 
 Floats = NDArray[np.float64]
 START_MS = 1_546_300_800_000

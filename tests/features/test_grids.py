@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chandlery.backtest import Fits, slice_days
 from chandlery.features.labels import label
 from chandlery.features.market import RETURNS, run_market, start_market
 from chandlery.features.run import FeatureRows, plan_features, run_features, start_features
+from chandlery.forecasts.backtest import Fits, slice_days
 from chandlery.grid import CandleArrays, Grid, to_arrays
 from chandlery.models import Linear
 

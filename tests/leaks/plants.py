@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chandlery import backtest, features
+from chandlery import features
 from chandlery.candles import gaps
 from chandlery.features import market
+from chandlery.forecasts import backtest
 from chandlery.grid import Grid
 from chandlery.models import Sample, Sums
 from chandlery.state import paths

@@ -10,7 +10,7 @@ from planted_extensions import write_features, write_model
 
 from chandlery.errors import LawError, SettingsError
 from chandlery.features.labels import label
-from chandlery.leaks import look_up_labels
+from chandlery.forecasts.leaks import look_up_labels
 from chandlery.tasks import gather
 
 pytestmark = pytest.mark.slow

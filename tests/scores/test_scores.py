@@ -7,7 +7,7 @@ import scipy.stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 
-from chandlery.scores import ScoreRows, ScoreSums, adjust, compare_losses, judge, start_sums, sum_scores, to_scores
+from chandlery.forecasts.scores import ScoreRows, ScoreSums, adjust, compare_losses, judge, start_sums, sum_scores, to_scores
 
 MINUTE = 60_000
 START = 1_546_300_800_000

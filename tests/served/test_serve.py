@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from chandlery.forecasts.blend import LARGEST, OVERLAP, RECORD_HALF_LIVES, Served, ServedRows, ServedState, serve, start_served
 from chandlery.grid import DAY_MS
-from chandlery.served import LARGEST, OVERLAP, RECORD_HALF_LIVES, Served, ServedRows, ServedState, serve, start_served
 
 MINUTE = 60_000
 START = 1_546_300_800_000

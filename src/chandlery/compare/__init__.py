@@ -35,6 +35,7 @@ from chandlery.errors import SettingsError
 from chandlery.extensions import load_extensions
 from chandlery.features.registry import own_features
 from chandlery.features.run import warm_up_steps
+from chandlery.forecasts.blend import BLEND
 from chandlery.founding import propose
 from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
 from chandlery.lake.extents import measure_table
@@ -45,7 +46,6 @@ from chandlery.models import BUILT_IN, own_models
 from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT
-from chandlery.served import BLEND
 from chandlery.settings.model import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings
 from chandlery.state.paths import day_name
 from chandlery.tasks.work import months_between

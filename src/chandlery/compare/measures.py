@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from chandlery.forecasts.blend import BLEND
+from chandlery.forecasts.scores import FALSE_DISCOVERY, adjust, compare_losses
 from chandlery.lake.tables import read_table
 from chandlery.schema import model_column
-from chandlery.scores import FALSE_DISCOVERY, adjust, compare_losses
-from chandlery.served import BLEND
 from chandlery.units import to_minutes_text
 
 __all__ = ["ALL", "NAIVE", "NAIVE_SERVED", "NO_DIFFERENCE", "SERVED", "WITH", "WITHOUT", "Row", "conclude", "judge_rows", "measure_forecasts"]

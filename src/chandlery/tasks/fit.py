@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from chandlery.errors import SettingsError
-from chandlery.leaks import check_learned, check_split
+from chandlery.forecasts.leaks import check_learned, check_split
 from chandlery.machine.memory import give_back_memory
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state.artefacts import ALL, Fitted, read_fits, write_fits

@@ -11,15 +11,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.backtest import Fits, predict_rows, slice_days
 from chandlery.candles.gaps import barriers, find_gaps
 from chandlery.errors import LawError, SettingsError
 from chandlery.features.labels import normalise
 from chandlery.features.market import MarketBlock, MarketState, run_market
 from chandlery.features.registry import BUILT_IN, OwnFeature, loaded_afresh, own_features
 from chandlery.features.run import FeatureRows, compute_own, run_features
+from chandlery.forecasts.backtest import Fits, predict_rows, slice_days
+from chandlery.forecasts.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.grid import CandleBlock, Floats, Ints, Singles, Traded, fill_dense
-from chandlery.leaks import CLOSE, KEEP_NOTHING, Witness, are_close, compare, look_up_labels, moment
 from chandlery.models import BUILT_IN as BUILT_IN_MODELS
 from chandlery.models import Model, open_afresh, open_models
 from chandlery.tasks.gaps import read_activity

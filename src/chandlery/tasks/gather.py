@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from chandlery.features.labels import normalise
 from chandlery.features.run import FeatureRows
+from chandlery.forecasts.leaks import CLOSE, Witness, compare
 from chandlery.grid import Grid
-from chandlery.leaks import CLOSE, Witness, compare
 from chandlery.models import Model, Sample, Sums, add_rows, open_models
 from chandlery.state.arrays import name_arrays, pick_arrays, put_arrays
 from chandlery.state.paths import Paths

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chandlery.errors import StateLostError
-from chandlery.leaks import TrainedOn
+from chandlery.forecasts.leaks import TrainedOn
 from chandlery.models import Model, Sample, Sums, fading
 from chandlery.state.arrays import get_arrays
 from chandlery.state.paths import Paths

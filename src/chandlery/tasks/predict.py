@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.errors import StateLostError
+from chandlery.forecasts.backtest import Fits, Issues, predict_rows, to_forecasts
+from chandlery.forecasts.blend import BLEND, Served, ServedRows, ServedState, serve, start_served
+from chandlery.forecasts.leaks import Witness, check_served, compare
+from chandlery.forecasts.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.grid import DAY_MS, cut_year, log_each, year_of
 from chandlery.lake.tables import join_rows, partition_path
-from chandlery.leaks import Witness, check_served, compare
 from chandlery.machine.memory import give_back_memory
 from chandlery.models import OWN, open_models
 from chandlery.schema import TIME
-from chandlery.scores import ScoreRows, ScoreSums, start_sums, sum_scores
-from chandlery.served import BLEND, Served, ServedRows, ServedState, serve, start_served
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies

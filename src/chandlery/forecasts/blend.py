@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chandlery.forecasts.intervals import BINS, add_residual, fade_residuals, quantile
 from chandlery.grid import DAY_MS, Floats, Ints, Singles
-from chandlery.intervals import BINS, add_residual, fade_residuals, quantile
 from chandlery.machine.jit import kernel
 
 __all__ = ["BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]

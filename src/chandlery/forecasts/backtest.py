@@ -9,10 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.features.run import FeatureRows
+from chandlery.forecasts.blend import Served
 from chandlery.grid import Grid, Ints, exp_each
 from chandlery.models import Artefact, Model
 from chandlery.schema import TIME, model_column
-from chandlery.served import Served
 
 __all__ = ["Fits", "Issues", "predict_rows", "to_forecasts"]
 

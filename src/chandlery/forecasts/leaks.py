@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import LawError
+from chandlery.forecasts.blend import Served
 from chandlery.grid import Floats, Ints
 from chandlery.models import Sample, Sums, fading
-from chandlery.served import Served
 
 __all__ = ["CLOSE", "KEEP_NOTHING", "TrainedOn", "Witness", "are_close", "check_learned", "check_served", "check_split", "compare", "look_up_labels", "moment"]
 
