@@ -15,8 +15,8 @@ from several import SERIES as SEVERAL
 from snippets import PAGE, compare, find_snippets, read_wanted, run_snippet, to_polars
 
 import chandlery
-from chandlery.lake.spark import read_table, to_spark
 from chandlery.schema import TABLES
+from chandlery.spark import read_table, to_spark
 
 ROOT = Path(__file__).parents[2]
 DECLARED = re.compile(r"CREATE EXTERNAL TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\)\nPARTITIONED BY \((.*?)\)\nSTORED AS PARQUET\nLOCATION '(.*?)'", re.DOTALL)

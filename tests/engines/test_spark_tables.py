@@ -11,11 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 import chandlery
 from chandlery.errors import SettingsError
-from chandlery.lake.spark import locate, read_table
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Store
 from chandlery.lake.tables import encode, write_partition
 from chandlery.schema import LAKE_FILE, TABLES, TIME
+from chandlery.spark import locate, read_table
 
 pytestmark = pytest.mark.slow
 

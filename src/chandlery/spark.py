@@ -16,7 +16,7 @@ try:
     from pyspark.sql import functions as sf
     from pyspark.sql.types import ArrayType, BooleanType, DataType, DoubleType, FloatType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
 except ImportError as error:
-    raise ImportError(f"chandlery.lake.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'") from None
+    raise ImportError(f"chandlery.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'") from None
 
 from chandlery.errors import SettingsError
 from chandlery.lake.filters import check_known, make_filter
