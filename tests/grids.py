@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chandlery.pipeline import RunReport, run
+from chandlery.runs.pipeline import RunReport, run
 from chandlery.settings.model import Settings, load_settings
 
 SYMBOLS = ("BTCUSD", "ETHUSD", "XRPUSD")

@@ -11,7 +11,7 @@ import numpy as np
 from rebuild import find_differences
 from universe import Source, hours_of_trades
 
-from chandlery.pipeline import Options, RunReport, ingest, run
+from chandlery.runs.pipeline import Options, RunReport, ingest, run
 from chandlery.settings.model import Settings, load_settings
 
 START_MS = 1_538_352_000_000  # 2018-10-01: the first days end in January

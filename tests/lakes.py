@@ -9,8 +9,8 @@ import polars as pl
 
 from chandlery.lake.store import Store
 from chandlery.parity import digest_objects
-from chandlery.pipeline import Options, RunReport, run
 from chandlery.progress import Silent
+from chandlery.runs.pipeline import Options, RunReport, run
 from chandlery.settings.model import load_settings
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 

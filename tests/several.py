@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chandlery.pipeline import RunReport, run
+from chandlery.runs.pipeline import RunReport, run
 from chandlery.settings.model import Settings, load_settings
 
 START_MS = 1_538_352_000_000  # 2018-10-01

@@ -20,12 +20,12 @@ def test_importing_loads_nothing_heavy() -> None:
 
 
 def test_prediction_does_not_load_lightgbm() -> None:
-    script = "import sys, chandlery.pipeline, chandlery.models; print('lightgbm' in sys.modules, 'sklearn' in sys.modules)"
+    script = "import sys, chandlery.runs.pipeline, chandlery.models; print('lightgbm' in sys.modules, 'sklearn' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False False"
 
 
 def test_who_has_no_spark_work_loads_no_pyspark() -> None:
-    script = "import sys, chandlery.cli, chandlery.show, chandlery.pipeline, chandlery.engines, chandlery.lake.tables; print('pyspark' in sys.modules, 'py4j' in sys.modules)"
+    script = "import sys, chandlery.cli, chandlery.show, chandlery.runs.pipeline, chandlery.engines, chandlery.lake.tables; print('pyspark' in sys.modules, 'py4j' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False False"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chandlery.references import choose_references
+from chandlery.runs.references import choose_references
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from chandlery.features.registry import Bars, feature
     from chandlery.lake.tables import read_table
     from chandlery.models import Model, register
-    from chandlery.pipeline import Options, RunReport, forecast, ingest, plan, run
+    from chandlery.runs.pipeline import Options, RunReport, forecast, ingest, plan, run
     from chandlery.settings.model import Settings, load_settings
 
 __all__ = [
@@ -21,8 +21,8 @@ __all__ = [
 
 HOMES = {
     "Settings": "settings.model", "load_settings": "settings.model", "ChandleryError": "errors", "Bars": "features.registry", "feature": "features.registry", "Model": "models",
-    "register": "models", "Options": "session", "RunReport": "session", "forecast": "pipeline", "ingest": "pipeline", "plan": "pipeline",
-    "run": "pipeline", "read_table": "lake.tables",
+    "register": "models", "Options": "runs.session", "RunReport": "runs.session", "forecast": "runs.pipeline", "ingest": "runs.pipeline", "plan": "runs.pipeline",
+    "run": "runs.pipeline", "read_table": "lake.tables",
 }  # fmt: skip
 
 

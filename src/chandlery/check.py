@@ -13,15 +13,15 @@ import msgspec
 
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
-from chandlery.founding import join_minutes
 from chandlery.grid import Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import check_named, list_series, read_lake_file
 from chandlery.lake.store import Entry, Store
-from chandlery.listing import list_source, split_source
 from chandlery.models import model_names
+from chandlery.runs.founding import join_minutes
+from chandlery.runs.listing import list_source, split_source
+from chandlery.runs.unmatched import name_unmatched_layouts, name_unmatched_sections
 from chandlery.settings.model import Settings
-from chandlery.unmatched import name_unmatched_layouts, name_unmatched_sections
 
 __all__ = ["Probe", "check"]
 

@@ -373,9 +373,9 @@ def migrate(
     Example: chandlery migrate --exchange kraken --lake s3://crypto-lake/
     """
     from chandlery import show  # noqa: PLC0415
-    from chandlery.migration import migrate_lake  # noqa: PLC0415
-    from chandlery.naming import name_exchange  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
+    from chandlery.runs.migration import migrate_lake  # noqa: PLC0415
+    from chandlery.runs.naming import name_exchange  # noqa: PLC0415
 
     settings, watch = _settings(config, lake_uri=lake), open_watch(quiet=quiet or json)
     if exchange and not old:

@@ -21,8 +21,8 @@ from chandlery.engines import open_engine
 from chandlery.engines.spark import describe_packages
 from chandlery.errors import LawError, SettingsError, gravest
 from chandlery.lake.store import Store
-from chandlery.pipeline import RunReport, run
 from chandlery.progress import Silent, Watch
+from chandlery.runs.pipeline import RunReport, run
 from chandlery.settings.model import Settings
 
 __all__ = ["Difference", "Receipt", "Side", "TableCount", "check_parity", "compare_lakes", "digest_objects"]

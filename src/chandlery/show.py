@@ -17,12 +17,12 @@ from chandlery.lake.extents import Extent, measure_series, measure_table
 from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
 from chandlery.lake.store import Store
 from chandlery.lake.tables import read_table
-from chandlery.migration import Migrated
-from chandlery.naming import Named
 from chandlery.parity import Receipt
-from chandlery.pipeline import Plan
 from chandlery.report import Written
-from chandlery.run_report import RunReport
+from chandlery.runs.migration import Migrated
+from chandlery.runs.naming import Named
+from chandlery.runs.pipeline import Plan
+from chandlery.runs.run_report import RunReport
 from chandlery.schema import TABLES, series_name
 from chandlery.settings.model import Settings
 from chandlery.settings.template import render_settings

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.errors.masking import find_credentials, mask
 from chandlery.lake.store import Store
-from chandlery.pipeline import Options, ingest
+from chandlery.runs.pipeline import Options, ingest
 from chandlery.settings.model import Settings, load_settings
 
 pytestmark = pytest.mark.slow

@@ -15,12 +15,12 @@ from polars.testing import assert_frame_equal
 from several import DAYS, HORIZONS, LARGEST, LAYOUT, LEFT, SERIES, make_settings, write_candles
 from typer.testing import CliRunner, Result
 
-from chandlery import pipeline
 from chandlery.cli import app
 from chandlery.errors import SettingsError
 from chandlery.lake.lake_file import UNASSIGNED_KEYS
 from chandlery.lake.query import query
 from chandlery.lake.tables import read_table
+from chandlery.runs import pipeline
 from chandlery.schema import TABLES
 
 pytestmark = pytest.mark.slow

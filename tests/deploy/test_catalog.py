@@ -10,7 +10,7 @@ from lakes import write_days
 from chandlery.errors import SettingsError
 from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions, partition_path
-from chandlery.pipeline import Options, RunReport, run
+from chandlery.runs.pipeline import Options, RunReport, run
 from chandlery.schema import TABLES
 from chandlery.settings.model import load_settings
 

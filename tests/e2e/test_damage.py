@@ -9,7 +9,7 @@ from lakes import digests, run_lake, write_days
 
 from chandlery.errors import SettingsError
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options
+from chandlery.runs.pipeline import Options
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import pytest
 from lakes import digests, run_lake, write_days
 
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options
+from chandlery.runs.pipeline import Options
 
 pytestmark = pytest.mark.slow
 

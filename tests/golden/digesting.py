@@ -21,10 +21,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery import pipeline
 from chandlery.lake.lake_file import Lake, Series
 from chandlery.lake.store import Store
 from chandlery.models import Sample, Sums
+from chandlery.runs import pipeline
 from chandlery.state.arrays import get_arrays
 from chandlery.state.records import read_ingested
 from chandlery.tasks import fit, predict

@@ -23,10 +23,10 @@ import threadpoolctl
 from digesting import Digests, Listener, digest_lake, hash_value
 
 import chandlery
-from chandlery import pipeline
 from chandlery.machine.libraries import minor_versions
 from chandlery.models import BUILT_IN, open_models
 from chandlery.progress import Silent
+from chandlery.runs import pipeline
 from chandlery.settings.model import load_settings
 from chandlery.sources.sample import SamplePlan, write_sample
 from chandlery.state.fingerprints import STAGES

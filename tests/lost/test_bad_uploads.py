@@ -15,7 +15,7 @@ from interruption import Kill, killed
 from uploads import BTC, ETH, PRUNE, RESTATE, account, at, put_back, read, upload
 
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, ingest
+from chandlery.runs.pipeline import Options, ingest
 
 pytestmark = pytest.mark.slow
 

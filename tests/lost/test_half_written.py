@@ -12,7 +12,7 @@ from interruption import Kill, killed
 from chandlery.errors import StoreUnavailableError
 from chandlery.lake.store import Store
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, forecast, ingest, run
+from chandlery.runs.pipeline import Options, forecast, ingest, run
 
 pytestmark = pytest.mark.slow
 

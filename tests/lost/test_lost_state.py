@@ -9,7 +9,7 @@ from hours import LAST_DAY, SERIES, Lake, start_lake
 from uploads import BTC, UNSEEN, make_unseen, put_back, read
 
 from chandlery.errors import LawError, SettingsError
-from chandlery.pipeline import Options, RunReport, forecast, ingest, run
+from chandlery.runs.pipeline import Options, RunReport, forecast, ingest, run
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ import pytest
 from hours import SETTINGS, Lake
 
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, forecast, run
-from chandlery.publishing import publish
-from chandlery.session import Session
+from chandlery.runs.pipeline import Options, forecast, run
+from chandlery.runs.publishing import publish
+from chandlery.runs.session import Session
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +88,7 @@ def check_every_publication(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None
         assert not before.join(forecasts(lake), on=before.columns, how="anti").height
         return found
 
-    monkeypatch.setattr("chandlery.pipeline.publish", publish_and_check)
+    monkeypatch.setattr("chandlery.runs.pipeline.publish", publish_and_check)
 
 
 def forecasts(lake: Lake) -> pl.DataFrame:

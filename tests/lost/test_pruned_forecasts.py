@@ -8,7 +8,7 @@ from hours import LAST_DAY, Lake
 from uploads import BTC, ETH, PRUNE, put_back, read
 
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import RunReport, forecast, ingest, run
+from chandlery.runs.pipeline import RunReport, forecast, ingest, run
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from universe import Source
 from uploads import BTC, PRUNE, RESTATE, account, read, upload
 
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options
+from chandlery.runs.pipeline import Options
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 from hours import Lake
 
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options
+from chandlery.runs.pipeline import Options
 
 PRUNE, RESTATE = Options(prune=True), Options(restate=True)
 BTC, ETH = "btcusd_000.csv", "ethusd_000.csv"

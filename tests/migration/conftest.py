@@ -6,7 +6,7 @@ import pytest
 from hours import SETTINGS, make_settings
 from old_lakes import spread_refused, upload, write_by_hand
 
-from chandlery.pipeline import run
+from chandlery.runs.pipeline import run
 
 
 @pytest.fixture(scope="session")

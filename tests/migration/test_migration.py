@@ -23,9 +23,9 @@ from rebuild import find_differences
 from chandlery.errors import SettingsError
 from chandlery.lake.query import query
 from chandlery.lake.tables import read_table
-from chandlery.migration import REFERENCES, Migrated, migrate_lake
-from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
+from chandlery.runs.migration import REFERENCES, Migrated, migrate_lake
+from chandlery.runs.pipeline import plan, run
 from chandlery.schema import TABLES
 from chandlery.settings.model import load_settings
 

@@ -13,9 +13,9 @@ from rebuild import find_differences
 
 from chandlery.errors import SettingsError
 from chandlery.lake.tables import read_table
-from chandlery.naming import Named, name_exchange
-from chandlery.pipeline import plan, run
 from chandlery.progress import Silent
+from chandlery.runs.naming import Named, name_exchange
+from chandlery.runs.pipeline import plan, run
 from chandlery.settings.model import load_settings
 
 pytestmark = pytest.mark.slow

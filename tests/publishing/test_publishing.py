@@ -19,7 +19,7 @@ from chandlery.lake.query import query
 from chandlery.lake.staging import STAGING
 from chandlery.lake.store import Store
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, forecast, ingest, plan, run
+from chandlery.runs.pipeline import Options, forecast, ingest, plan, run
 from chandlery.schema import TABLES
 from chandlery.tasks.publish import PublishTask, publish_objects
 

@@ -7,8 +7,8 @@ import pytest
 from lakes import run_lake
 from pages import settings_of, write_hostile
 
-from chandlery.pipeline import ingest
 from chandlery.report import write_report
+from chandlery.runs.pipeline import ingest
 from chandlery.settings.model import load_settings
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chandlery.pipeline import ingest
+from chandlery.runs.pipeline import ingest
 from chandlery.settings.model import Settings, load_settings
 from chandlery.units import to_interval_text
 

@@ -10,7 +10,7 @@ from hours import FIRST_DAY, LAST_DAY, SETTINGS, Lake, make_settings, start_lake
 
 from chandlery.errors import SettingsError
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import plan
+from chandlery.runs.pipeline import plan
 from chandlery.tasks.gather import Gathered, gather_symbol, recall_gathered
 from chandlery.tasks.work import SymbolTask, Work
 
@@ -159,7 +159,7 @@ def test_an_added_model_learns_from_the_samples_that_are_there(
         recalled.append((found, gather_symbol(SymbolTask(work, symbol, first_day))))
         return found
 
-    monkeypatch.setattr("chandlery.pipeline.recall_gathered", recall_and_gather)
+    monkeypatch.setattr("chandlery.runs.pipeline.recall_gathered", recall_and_gather)
     report = silent.bring(forecast=THREE)
     assert [stage.computed for stage in report.stages if stage.name == "gather"] == [0]
     assert len(recalled) == 4

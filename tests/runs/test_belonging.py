@@ -12,13 +12,13 @@ from universe import Source
 from chandlery.errors import SettingsError
 from chandlery.lake.store import Store
 from chandlery.lake.tables import read_table
-from chandlery.naming import name_exchange
-from chandlery.pipeline import Options, RunReport, ingest
 from chandlery.progress import Silent
-from chandlery.session import Session
+from chandlery.runs.naming import name_exchange
+from chandlery.runs.pipeline import Options, RunReport, ingest
+from chandlery.runs.session import Session
+from chandlery.runs.survey import survey_source
 from chandlery.settings.model import Settings, load_settings
 from chandlery.state.records import read_summary, write_summary
-from chandlery.survey import survey_source
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from hours import SETTINGS, Lake, start_lake
 
 from chandlery.errors import SettingsError
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, forecast, ingest, run
+from chandlery.runs.pipeline import Options, forecast, ingest, run
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 from rebuild import find_differences
 
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, RunReport, ingest
+from chandlery.runs.pipeline import Options, RunReport, ingest
 from chandlery.settings.model import load_settings
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ import pytest
 from chandlery.errors import SettingsError
 from chandlery.lake.lake_file import MigrationFile
 from chandlery.lake.store import Store
-from chandlery.migration import find_progress, migrate_lake
-from chandlery.pipeline import Options, ingest
 from chandlery.progress import Silent
+from chandlery.runs.migration import find_progress, migrate_lake
+from chandlery.runs.pipeline import Options, ingest
 from chandlery.schema import MIGRATION_FILE
 from chandlery.settings.model import load_settings
 

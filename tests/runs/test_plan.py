@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from hours import LAST_DAY, SETTINGS, Lake, make_settings
 
-from chandlery.pipeline import Options, ingest, plan
 from chandlery.progress import Silent
-from chandlery.session import Session
-from chandlery.survey import survey_source
+from chandlery.runs.pipeline import Options, ingest, plan
+from chandlery.runs.session import Session
+from chandlery.runs.survey import survey_source
 
 pytestmark = pytest.mark.slow
 

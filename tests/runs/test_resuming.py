@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hours import LAST_DAY, SETTINGS, Lake
 
-from chandlery.pipeline import Options
+from chandlery.runs.pipeline import Options
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from several import DAYS, SERIES, make_settings, write_candles, write_raw
 
 from chandlery.errors import SettingsError
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, ingest, plan, run
+from chandlery.runs.pipeline import Options, ingest, plan, run
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from hours import make_settings, start_lake
 
 from chandlery.errors import LeaseHeldError
 from chandlery.lake.store import Store
-from chandlery.pipeline import run
+from chandlery.runs.pipeline import run
 
 pytestmark = pytest.mark.slow
 

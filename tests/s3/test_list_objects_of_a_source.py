@@ -6,7 +6,7 @@ from s3_server import Server
 
 from chandlery.errors import SettingsError
 from chandlery.lake.store import Store
-from chandlery.listing import list_source, split_source
+from chandlery.runs.listing import list_source, split_source
 
 
 def found(uri: str, server: Server) -> list[str]:

@@ -11,10 +11,10 @@ from old_lakes import list_paths, spread_refused, upload, write_by_hand
 from s3_server import Server
 
 from chandlery.lake.store import Store
-from chandlery.migration import migrate_lake
-from chandlery.naming import name_exchange
-from chandlery.pipeline import run
 from chandlery.progress import Silent
+from chandlery.runs.migration import migrate_lake
+from chandlery.runs.naming import name_exchange
+from chandlery.runs.pipeline import run
 from chandlery.settings.model import load_settings
 
 LEASE = ("lease.json", ".lease.lock", "_probe/")

@@ -11,7 +11,7 @@ from universe import Source
 
 from chandlery.lake.store import Store
 from chandlery.lake.tables import read_table
-from chandlery.pipeline import Options, run
+from chandlery.runs.pipeline import Options, run
 from chandlery.settings.model import Settings
 
 

@@ -8,7 +8,7 @@ import pytest
 from raw_files import HEADER, lines, read
 
 from chandlery.errors import SourceError
-from chandlery.pipeline import Options, ingest
+from chandlery.runs.pipeline import Options, ingest
 from chandlery.settings.model import load_settings
 
 

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from chandlery import cli, pipeline
+from chandlery import cli
 from chandlery.lake.store import Store
+from chandlery.runs import pipeline
 from chandlery.tasks.gather import gather_symbol as gather
 from chandlery.tasks.ingest import ingest_symbol as ingest
 from chandlery.tasks.predict import predict_symbol as predict

@@ -8,8 +8,8 @@ import pytest
 from chandlery.errors import SettingsError, SourceError
 from chandlery.lake.store import Store
 from chandlery.lake.tables import read_table
-from chandlery.listing import list_source, split_source
-from chandlery.pipeline import Options, ingest, plan
+from chandlery.runs.listing import list_source, split_source
+from chandlery.runs.pipeline import Options, ingest, plan
 from chandlery.settings.model import LayoutSettings, SourceSettings, load_settings
 from chandlery.sources.symbols import find_symbol
 

@@ -36,15 +36,15 @@ from chandlery.extensions import load_extensions
 from chandlery.features.registry import own_features
 from chandlery.features.run import warm_up_steps
 from chandlery.forecasts.blend import BLEND
-from chandlery.founding import propose
 from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import Lake, LakeFile, open_lake
 from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions
 from chandlery.models import BUILT_IN, own_models
-from chandlery.pipeline import run
 from chandlery.progress import Silent, Watch
+from chandlery.runs.founding import propose
+from chandlery.runs.pipeline import run
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT
 from chandlery.settings.model import EngineSettings, LakeSettings, LayoutSettings, Settings, SourceSettings
 from chandlery.state.paths import day_name

@@ -151,7 +151,7 @@ class Lake:
         store: Where the lake lies.
         series: What is fixed.
         token: The lease that writes need; null for readers.
-        staging: Folder of the publication that tasks write for, ending with a slash; see `chandlery.publishing`.
+        staging: Folder of the publication that tasks write for, ending with a slash; see `chandlery.runs.publishing`.
     """
 
     store: Store

@@ -3,7 +3,7 @@
     _staging/<owner of the lease>-<number>/candles/exchange=…/part-0.parquet      put by tasks, under the final path
     _staging/<owner of the lease>-<number>/manifest.json                          put once, by the driver: the decision
 
-`chandlery.publishing` describes the rest. Readers list below the folders of tables and never see this one.
+`chandlery.runs.publishing` describes the rest. Readers list below the folders of tables and never see this one.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from chandlery.errors import SourceError
 from chandlery.lake.lake_file import UNNAMED
 from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions, read_partition
-from chandlery.session import Session
+from chandlery.runs.session import Session
 from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile
 from chandlery.sources.symbols import find_symbol, match_layout

@@ -37,7 +37,7 @@ import msgspec
 
 from chandlery.errors import SettingsError
 from chandlery.lake.staging import STAGING
-from chandlery.session import Session
+from chandlery.runs.session import Session
 from chandlery.state.paths import STATE
 from chandlery.tasks.publish import PublishTask, publish_objects
 

@@ -7,17 +7,17 @@ from itertools import chain
 import msgspec
 from msgspec.structs import replace
 
-from chandlery.belonging import NO_PAIR, PairName, name_source
-from chandlery.estimates import raw_seconds
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNNAMED
-from chandlery.references import choose_references
-from chandlery.session import Session, name_series
+from chandlery.runs.belonging import NO_PAIR, PairName, name_source
+from chandlery.runs.estimates import raw_seconds
+from chandlery.runs.references import choose_references
+from chandlery.runs.session import Session, name_series
+from chandlery.runs.survey import Source
 from chandlery.sources.files import RawFile
 from chandlery.state.fingerprints import describe_changes, fingerprint
 from chandlery.state.paths import SUMMARY
 from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary, Unassigned
-from chandlery.survey import Source
 from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
 from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
 from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned

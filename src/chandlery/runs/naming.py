@@ -17,7 +17,6 @@ import msgspec
 import polars as pl
 from msgspec.structs import replace
 
-from chandlery.belonging import hash_naming
 from chandlery.errors import SettingsError
 from chandlery.lake.lake_file import UNASSIGNED, UNNAMED, LakeFile, Series, find_lake_file, write_lake_file
 from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
@@ -25,6 +24,7 @@ from chandlery.lake.staging import STAGING
 from chandlery.lake.store import Store
 from chandlery.lake.tables import damage_told, encode, scan_content
 from chandlery.progress import Watch
+from chandlery.runs.belonging import hash_naming
 from chandlery.schema import TABLES
 from chandlery.settings.model import Settings
 from chandlery.state.paths import Paths

@@ -7,11 +7,11 @@ import numpy as np
 from msgspec.structs import replace
 
 from chandlery.errors import StateLostError
-from chandlery.estimates import seconds_per_day
-from chandlery.founding import make_rules
 from chandlery.grid import DAY_MS
 from chandlery.models import open_models
-from chandlery.session import SeriesRun
+from chandlery.runs.estimates import seconds_per_day
+from chandlery.runs.founding import make_rules
+from chandlery.runs.session import SeriesRun
 from chandlery.state.checkpoints import Marked, Span, choose_kept, combine_marks, plan_span, select_days
 from chandlery.state.fingerprints import FORECAST_STAGES, describe_changes, fingerprint, name_code
 from chandlery.state.paths import day_name

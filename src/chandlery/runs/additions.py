@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from chandlery.features.registry import own_features
-from chandlery.resuming import forecast_base
-from chandlery.session import SeriesRun
+from chandlery.runs.resuming import forecast_base
+from chandlery.runs.session import SeriesRun
 from chandlery.state.records import candles_fingerprint
 from chandlery.tasks.work import Added, Rules
 

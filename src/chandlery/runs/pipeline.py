@@ -14,15 +14,17 @@ from itertools import chain
 
 from msgspec.structs import replace
 
-from chandlery.additions import describe_added, plan_steps
 from chandlery.errors import ChandleryError, SettingsError
-from chandlery.estimates import describe_whole
 from chandlery.features.run import plan_features, warm_up_steps
-from chandlery.founding import make_rules
-from chandlery.ingesting import ingest_files, report_refusals, tell_of_ingest
 from chandlery.lake.glue import register_partitions
 from chandlery.lake.staging import STAGING
-from chandlery.leftovers import (
+from chandlery.models import BUILT_IN, model_names
+from chandlery.progress import Silent, Watch
+from chandlery.runs.additions import describe_added, plan_steps
+from chandlery.runs.estimates import describe_whole
+from chandlery.runs.founding import make_rules
+from chandlery.runs.ingesting import ingest_files, report_refusals, tell_of_ingest
+from chandlery.runs.leftovers import (
     forget_artefacts,
     forget_buckets,
     forget_checkpoints,
@@ -30,17 +32,16 @@ from chandlery.leftovers import (
     list_gone_objects,
     list_replaced,
 )
-from chandlery.models import BUILT_IN, model_names
-from chandlery.plan import Plan, Step, plan
-from chandlery.progress import Silent, Watch
-from chandlery.publishing import publish, settle
-from chandlery.resuming import Resumption, choose_start, complete_summary, is_forecast, list_gone
-from chandlery.run_report import Options, RunReport, Stage
+from chandlery.runs.plan import Plan, Step, plan
+from chandlery.runs.publishing import publish, settle
+from chandlery.runs.resuming import Resumption, choose_start, complete_summary, is_forecast, list_gone
+from chandlery.runs.run_report import Options, RunReport, Stage
+from chandlery.runs.session import SeriesRun, Session
+from chandlery.runs.survey import Source, survey_source
+from chandlery.runs.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 from chandlery.schema import TABLES
-from chandlery.session import SeriesRun, Session
 from chandlery.settings.model import Settings
 from chandlery.state.records import SeriesSummary, candles_fingerprint, gaps_fingerprint
-from chandlery.survey import Source, survey_source
 from chandlery.tasks.fit import fit_models, plan_fits
 from chandlery.tasks.gaps import ActivityTask, GapsTask, find_symbol_gaps, measure_all
 from chandlery.tasks.gather import Gathered, gather_symbol, is_gathered, recall_gathered
@@ -48,7 +49,6 @@ from chandlery.tasks.market import build_market, forget_market
 from chandlery.tasks.predict import Predicted, predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
 from chandlery.tasks.work import SymbolTask, Work
-from chandlery.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 
 __all__ = ["Options", "Plan", "RunReport", "Stage", "Step", "forecast", "ingest", "plan", "run"]
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from chandlery.belonging import NO_PAIR, Belonging, PairName, find_belonging, list_exchanges
 from chandlery.errors import SettingsError, SourceError
 from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import list_partitions, read_partition
-from chandlery.listing import list_source, split_source
+from chandlery.runs.belonging import NO_PAIR, Belonging, PairName, find_belonging, list_exchanges
+from chandlery.runs.listing import list_source, split_source
+from chandlery.runs.session import SeriesRun, Session, Years
 from chandlery.schema import series_name
-from chandlery.session import SeriesRun, Session, Years
 from chandlery.sources.files import RawFile, list_members
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Archive, SymbolSummary

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable
 
+from chandlery.runs.survey import Source
 from chandlery.settings.model import ReadingSettings, Settings
 from chandlery.sources.symbols import match_layout
-from chandlery.survey import Source
 
 __all__ = ["list_paths", "name_unmatched_layouts", "name_unmatched_sections"]
 

@@ -24,7 +24,6 @@ import polars as pl
 from msgspec.structs import asdict, replace
 
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.founding import read_settings
 from chandlery.lake.lake_file import (
     UNASSIGNED,
     Extension,
@@ -40,6 +39,7 @@ from chandlery.lake.staging import Target
 from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import adapt, damage_told, encode, list_objects, no_lake, parse_partition, partition_path, scan
 from chandlery.progress import Watch
+from chandlery.runs.founding import read_settings
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES
 from chandlery.settings.model import ForecastSettings, Settings
 from chandlery.state.fingerprints import STAGES, describe_changes, fingerprint

@@ -6,29 +6,29 @@ from contextlib import suppress
 import msgspec
 from msgspec.structs import replace
 
-from chandlery.additions import Computation, describe_added, plan_steps
-from chandlery.belonging import PairName
 from chandlery.errors import SourceError
-from chandlery.estimates import describe_seconds, forecast_seconds, raw_seconds
-from chandlery.founding import join_minutes, make_rules, propose
 from chandlery.grid import DAY_MS, DAY_SECONDS
-from chandlery.ingesting import choose_series, make_recognise_task, split_files
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import Series
 from chandlery.lake.staging import STAGING
 from chandlery.progress import Silent
-from chandlery.resuming import forecast_base, list_gone, read_checkpoints
-from chandlery.run_report import Options
-from chandlery.session import SeriesRun, Session, name_series
+from chandlery.runs.additions import Computation, describe_added, plan_steps
+from chandlery.runs.belonging import PairName
+from chandlery.runs.estimates import describe_seconds, forecast_seconds, raw_seconds
+from chandlery.runs.founding import join_minutes, make_rules, propose
+from chandlery.runs.ingesting import choose_series, make_recognise_task, split_files
+from chandlery.runs.resuming import forecast_base, list_gone, read_checkpoints
+from chandlery.runs.run_report import Options
+from chandlery.runs.session import SeriesRun, Session, name_series
+from chandlery.runs.survey import Source, survey_source
+from chandlery.runs.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile, peek_file
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
-from chandlery.survey import Source, survey_source
 from chandlery.tasks.reading import find_reading, is_current
 from chandlery.tasks.recognise import Assigned, recognise_files
-from chandlery.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 
 __all__ = ["Plan", "Step", "plan"]
 

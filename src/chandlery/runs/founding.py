@@ -13,7 +13,7 @@ from chandlery.extensions import digest_extension
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNNAMED, Extension, Series
 from chandlery.models import model_names
-from chandlery.references import choose_references
+from chandlery.runs.references import choose_references
 from chandlery.settings.model import FLAGS, SHARED, ForecastSettings, Settings
 from chandlery.tasks.work import Rules
 from chandlery.units import parse_minutes, round_up_minutes, to_interval_text, to_minutes_text

@@ -13,8 +13,6 @@ from msgspec.structs import replace
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.errors.masking import mask_options
-from chandlery.estimates import describe_whole, far_seconds
-from chandlery.founding import Founded, check_exchange, check_horizons, propose, reconcile
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
 from chandlery.lake.lease import LeaseToken, hold_lease
@@ -22,7 +20,9 @@ from chandlery.lake.staging import CHANGED, STAGING
 from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions
 from chandlery.progress import Watch
-from chandlery.run_report import Options, RunReport, Stage
+from chandlery.runs.estimates import describe_whole, far_seconds
+from chandlery.runs.founding import Founded, check_exchange, check_horizons, propose, reconcile
+from chandlery.runs.run_report import Options, RunReport, Stage
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.settings.model import Settings
 from chandlery.state.copies import forget_copies
