@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from chandlery.compare.engines import digest_objects
 from chandlery.lake.store import Store
-from chandlery.parity import digest_objects
 from chandlery.progress import Silent
 from chandlery.runs.pipeline import Options, RunReport, run
 from chandlery.settings.model import load_settings

@@ -322,7 +322,7 @@ def parity(
     Example: chandlery parity --source raw/ --horizon 30m --engine spark
     """
     from chandlery import show  # noqa: PLC0415
-    from chandlery.parity import check_parity  # noqa: PLC0415
+    from chandlery.compare.engines import check_parity  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
 
     settings = _settings(config, source_uri=source, forecast_horizons=horizon, forecast_models=model)

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from chandlery.check import Probe
 from chandlery.compare import Comparison
+from chandlery.compare.engines import Receipt
 from chandlery.errors import SettingsError
 from chandlery.lake.extents import Extent, measure_series, measure_table
 from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
 from chandlery.lake.store import Store
 from chandlery.lake.tables import read_table
-from chandlery.parity import Receipt
 from chandlery.report import Written
 from chandlery.runs.migration import Migrated
 from chandlery.runs.naming import Named

@@ -15,9 +15,9 @@ from lakes import make_sample_lake, write_days
 from pyspark.sql import SparkSession
 
 from chandlery import show
+from chandlery.compare.engines import Difference, Receipt, Side, check_parity, compare_lakes, digest_objects
 from chandlery.errors import SettingsError
 from chandlery.lake.store import Store
-from chandlery.parity import Difference, Receipt, Side, check_parity, compare_lakes, digest_objects
 from chandlery.settings.model import Settings, load_settings
 
 PAIRS = ("ltcusd", "neousd")

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from chandlery import read_table
+from chandlery.compare.engines import digest_objects
 from chandlery.lake.store import Store
-from chandlery.parity import digest_objects
 
 NAMING_FILES = ("ledger", "rejects")  # tables that name the files themselves
 SHOWN = 4
