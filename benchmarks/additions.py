@@ -79,7 +79,7 @@ def prove_addition(addition: Addition, source: Path, scratch: Path) -> bool:
     grown, alone, whole = (scratch / name for name in ("grown", "alone", "whole"))
     founded = run_chandlery(source, grown, list(addition.before[0]), horizons=addition.before[1])
     before = read(grown)
-    again = [sys.executable, "-m", "chandlery.cli", "run", "--source", str(source), "--lake", str(grown), "--quiet"]
+    again = [sys.executable, "-m", "chandlery", "run", "--source", str(source), "--lake", str(grown), "--quiet"]
     added = measure([*again, *flags(*addition.after)])
     single = run_chandlery(source, alone, list(addition.alone[0]), horizons=addition.alone[1])
     whole_cost = run_chandlery(source, whole, list(addition.after[0]), horizons=addition.after[1])

@@ -58,7 +58,7 @@ def run_chandlery(source: Path, lake: Path, models: list[str], *, horizons: tupl
     """Run the whole pipeline into a new lake."""
     shutil.rmtree(lake, ignore_errors=True)
     flags = [part for name in horizons for part in ("--horizon", name)] + [part for model in models for part in ("--model", model)]
-    return measure([sys.executable, "-m", "chandlery.cli", "run", "--source", str(source), "--lake", str(lake), "--quiet", *flags])
+    return measure([sys.executable, "-m", "chandlery", "run", "--source", str(source), "--lake", str(lake), "--quiet", *flags])
 
 
 def unpack(scratch: Path) -> tuple[Path, Path, Path]:
@@ -80,7 +80,7 @@ def unpack(scratch: Path) -> tuple[Path, Path, Path]:
 def candles_of(lake: Path) -> float:
     """Return the millions of candles in a lake."""
     sql = "SELECT sum(rows_kept) AS n FROM ledger"
-    shown = subprocess.run([sys.executable, "-m", "chandlery.cli", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
+    shown = subprocess.run([sys.executable, "-m", "chandlery", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
     return float(json.loads(shown.stdout)[0]["n"]) / 1e6
 
 

@@ -159,7 +159,7 @@ def count(target: Path) -> int:
 def warm() -> None:
     """Let kernels be compiled, where they are not yet."""
     with tempfile.TemporaryDirectory(prefix="chandlery-warm-") as scratch:
-        chandlery = [sys.executable, "-m", "chandlery.cli"]
+        chandlery = [sys.executable, "-m", "chandlery"]
         subprocess.run([*chandlery, "sample", f"{scratch}/raw", "--symbols", "2", "--days", "50", "--faults", "0"], check=True, capture_output=True)
         (Path(scratch) / "chandlery.toml").write_text('[forecast]\nmin_train = "10d"\n')
         subprocess.run([*chandlery, "run", "--quiet", "--config", f"{scratch}/chandlery.toml", "--source", f"{scratch}/raw", "--lake", f"{scratch}/lake"], check=True, capture_output=True)

@@ -273,13 +273,13 @@ def prove_kills(rounds: int, real_rounds: int) -> bool:
         def kill(name: str, raw: Path, settings: str, count: int) -> list[bool]:
             config = Path(folder) / f"{name}.toml"
             config.write_text(settings + options)
-            command = [sys.executable, "-m", "chandlery.cli", "run", "--quiet", "--config", str(config), "--source", upload(raw, server, name)]
+            command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--config", str(config), "--source", upload(raw, server, name)]
             trial = Trial(name, command, server, gate)
             return [trial.round(number) for number in range(1, count + 1)]
 
         results = []
         if rounds:
-            subprocess.run([sys.executable, "-m", "chandlery.cli", "sample", f"{folder}/raw", *SAMPLE], check=True, capture_output=True)
+            subprocess.run([sys.executable, "-m", "chandlery", "sample", f"{folder}/raw", *SAMPLE], check=True, capture_output=True)
             results += kill("sample", Path(folder) / "raw", SAMPLE_SETTINGS, rounds)
         if real_rounds and SHARED.exists():
             results += kill("real", SHARED / "data" / "bitfinex", '[forecast]\nhorizons = ["30m"]\n', real_rounds)

@@ -31,7 +31,7 @@ HORIZONS = ("1m", "5m", "15m", "30m", "60m")
 
 def query(lake: Path, sql: str) -> list[dict[str, Any]]:
     """Return what a SELECT gives."""
-    shown = subprocess.run([sys.executable, "-m", "chandlery.cli", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
+    shown = subprocess.run([sys.executable, "-m", "chandlery", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
     return list(json.loads(shown.stdout))
 
 
@@ -103,7 +103,7 @@ def run_again(raw: Path, lake: Path) -> float:
     """Return the CPU seconds of another run."""
     from bench import measure  # noqa: PLC0415
 
-    return measure([sys.executable, "-m", "chandlery.cli", "run", "--source", str(raw), "--lake", str(lake), "--quiet"]).cpu
+    return measure([sys.executable, "-m", "chandlery", "run", "--source", str(raw), "--lake", str(lake), "--quiet"]).cpu
 
 
 def prove_six_pairs() -> bool:

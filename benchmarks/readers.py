@@ -182,7 +182,7 @@ class Publisher:
         config = folder / f"{name}.toml"
         storage = "".join(f'{option} = "{value}"\n' for option, value in {**server.storage, "endpoint_url": endpoint}.items())
         config.write_text(f"{SETTINGS}[storage]\n{storage}")
-        self._command = [sys.executable, "-m", "chandlery.cli", "run", "--quiet", "--config", str(config), "--source", self._raw.uri, "--lake", self.lake]
+        self._command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--config", str(config), "--source", self._raw.uri, "--lake", self.lake]
 
     def publish(self, number: int) -> None:
         """Add a day of every symbol, in every second run restate an older one of one symbol, and run; number 0 is all that was before.

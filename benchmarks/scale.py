@@ -126,7 +126,7 @@ def make_files(folder: Path, files: int, symbols: int = 50) -> int:
 
 def run(command: str, raw: Path, lake: Path, *flags: str) -> Cost:
     """Run a command from raw files to a lake."""
-    return measure([sys.executable, "-m", "chandlery.cli", command, "--source", str(raw), "--lake", str(lake), "--quiet", *flags])
+    return measure([sys.executable, "-m", "chandlery", command, "--source", str(raw), "--lake", str(lake), "--quiet", *flags])
 
 
 def tell(what: str, cost: Cost, millions: float) -> None:

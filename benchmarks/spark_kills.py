@@ -50,7 +50,7 @@ class Trial:
         sections = {"storage": server.storage, "engine": {"name": "spark"}, "engine.spark": cluster.options}
         texts = [f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items()) for section, values in sections.items()]
         config.write_text(SAMPLE_SETTINGS + "".join(texts))
-        self._command = [sys.executable, "-m", "chandlery.cli", "run", "--config", str(config), "--source", upload(folder / "raw", server, "sample")]
+        self._command = [sys.executable, "-m", "chandlery", "run", "--config", str(config), "--source", upload(folder / "raw", server, "sample")]
         with self._running("whole") as process:
             self._wait_for_work(process)
             began = time.perf_counter()
@@ -131,7 +131,7 @@ def prove_spark_kills(rounds: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="chandlery-spark-kills-") as name, s3_server(Path(name) / "s3", (RAW, LAKE)) as server:
         folder = Path(name)
         os.environ.update(server.admin)
-        subprocess.run([sys.executable, "-m", "chandlery.cli", "sample", str(folder / "raw"), *SAMPLE], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "chandlery", "sample", str(folder / "raw"), *SAMPLE], check=True, capture_output=True)
         with spark_cluster(folder / "cluster", server.admin) as cluster:
             trial = Trial(folder, server, cluster)
             results = [trial.round(number) for number in range(1, rounds + 1)]

@@ -108,7 +108,7 @@ def query(config: Path, sql: str) -> None:
 
 def chandlery(*arguments: str) -> None:
     """Run a command of chandlery's; end the demo where it fails."""
-    program = [sys.executable, "-m", "chandlery.cli", *arguments]
+    program = [sys.executable, "-m", "chandlery", *arguments]
     code = subprocess.run(program, check=False).returncode
     if code:
         sys.exit(code)

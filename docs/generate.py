@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import typer
 
-from chandlery.cli import app
+from chandlery.commands.cli import app
 from chandlery.features import registry
 from chandlery.forecasts.blend import BLEND
 from chandlery.models import BUILT_IN

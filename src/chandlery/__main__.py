@@ -1,5 +1,5 @@
 """`python -m chandlery` is the command line."""
 
-from chandlery.cli import main
+from chandlery.commands.cli import main
 
 main()

@@ -19,7 +19,7 @@ ODD = {7: "[null,100,101,102,99,5]", 9: '["[/b]",100,101,102,99,5]', 11: '["[red
 
 
 def chandlery(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "chandlery.cli", *map(str, arguments)]
+    program = [sys.executable, "-m", "chandlery", *map(str, arguments)]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
@@ -155,7 +155,7 @@ def test_a_wrong_word_is_one_text_and_exit_2(arguments: tuple[str, ...], words: 
 
 def test_ctrl_c_is_130_and_says_so(tmp_path: Path) -> None:
     assert chandlery("sample", tmp_path / "raw", "--days", "90").returncode == 0
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.cli import main; main()"  # a shell's background job ignores it
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.commands.cli import main; main()"  # a shell's background job ignores it
     program = [sys.executable, "-c", heard, "run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake")]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, process_group=0) as running:
         assert running.stderr

@@ -32,7 +32,7 @@ URIS = [
 
 
 def chandlery(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "chandlery.cli", *map(str, arguments)]
+    program = [sys.executable, "-m", "chandlery", *map(str, arguments)]
     return subprocess.run(program, capture_output=True, text=True, check=False, cwd=cwd)
 
 

@@ -9,7 +9,7 @@ from grids import Series
 from lakes import START, run_lake, write_days
 from typer.testing import CliRunner, Result
 
-from chandlery.cli import app
+from chandlery.commands.cli import app
 from chandlery.lake.tables import read_table
 
 DAYS = 3

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from several import DAYS, HORIZONS, LARGEST, LAYOUT, LEFT, SERIES, make_settings, write_candles
 from typer.testing import CliRunner, Result
 
-from chandlery.cli import app
+from chandlery.commands.cli import app
 from chandlery.errors import SettingsError
 from chandlery.lake.lake_file import UNASSIGNED_KEYS
 from chandlery.lake.query import query

@@ -132,7 +132,7 @@ def test_the_model_of_the_guide_is_held_against_the_blend_and_naive(lake: Path, 
 
 
 def chandlery(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "chandlery.cli", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder)
+    return subprocess.run([sys.executable, "-m", "chandlery", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder)
 
 
 def test_the_commands_of_the_guide(lake: Path, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_ctrl_c_and_a_leak_leave_nothing_behind(lake: Path, tmp_path: Path) -> N
     folder = tmp_path / "tmp"
     folder.mkdir()
     (tmp_path / "chandlery.toml").write_text('forecast.min_train = "10d"\n')
-    program = [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.cli import main; main()"]
+    program = [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.commands.cli import main; main()"]
     program += ["compare", str(write_feature(tmp_path, "noise", NOISE)), "--lake", str(lake)]
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, process_group=0, cwd=tmp_path, env=environment) as running:

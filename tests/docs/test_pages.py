@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from chandlery.cli import app
+from chandlery.commands.cli import app
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def call(*arguments: str, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
-    program = [sys.executable, "-m", "chandlery.cli", *arguments]
+    program = [sys.executable, "-m", "chandlery", *arguments]
     return subprocess.run(program, capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, **environment})
 
 

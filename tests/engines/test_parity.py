@@ -14,7 +14,7 @@ import pytest
 from lakes import make_sample_lake, write_days
 from pyspark.sql import SparkSession
 
-from chandlery import show
+from chandlery.commands import show
 from chandlery.compare.engines import Difference, Receipt, Side, check_parity, compare_lakes, digest_objects
 from chandlery.errors import SettingsError
 from chandlery.lake.store import Store
@@ -79,7 +79,7 @@ def test_spark_makes_the_same_bytes_of_real_candles(shared: Path, tmp_path: Path
 
 def chandlery(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}
-    return subprocess.run([sys.executable, "-m", "chandlery.cli", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    return subprocess.run([sys.executable, "-m", "chandlery", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder, env=environment)
 
 
 @pytest.mark.full

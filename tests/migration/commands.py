@@ -12,7 +12,7 @@ PLACES = [str(TESTS.parent / "src"), str(TESTS / "property")]
 
 def call(*command: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of chandlery to its end."""
-    return start("-m", "chandlery.cli", *command)
+    return start("-m", "chandlery", *command)
 
 
 def call_and_kill(at: int, when: str, *command: str) -> bool:

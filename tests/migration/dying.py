@@ -14,7 +14,7 @@ from typing import Any
 
 from interruption import public_methods, writing_methods
 
-from chandlery.cli import main
+from chandlery.commands.cli import main
 from chandlery.lake.store import Store
 
 

@@ -45,7 +45,7 @@ def run_old_code(code: Path, raw: Path, lake: Path) -> None:
     """Bring a lake up to date with the code of format 1."""
     config = lake.parent / f"{lake.name}.toml"
     config.write_text(SETTINGS.format(raw=raw, lake=lake))
-    command = [sys.executable, "-m", "chandlery.cli", "run", "--config", str(config), "--quiet"]
+    command = [sys.executable, "-m", "chandlery", "run", "--config", str(config), "--quiet"]
     environment = {**os.environ, "PYTHONPATH": str(code)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode in {0, 3}, done.stderr  # 3: some input was refused, as it should be

@@ -132,7 +132,7 @@ def test_a_manifest_is_finished_by_another_process_first(lake: Lake, stage: str)
     config = lake.folder.with_name("chandlery.toml")
     values = ", ".join(f'"{name}"' for name in lake.settings["forecast"]["horizons"]) if lake.settings else '"1h", "4h"'
     config.write_text(f'[forecast]\nhorizons = [{values}]\nmodels = ["linear"]\nmin_train = "60d"\n')
-    command = [sys.executable, "-m", "chandlery.cli", stage, "--config", str(config), "--lake", str(lake.folder)]
+    command = [sys.executable, "-m", "chandlery", stage, "--config", str(config), "--lake", str(lake.folder)]
     source = ["--source", str(lake.raw)] if stage == "ingest" else []
     done = subprocess.run([*command, *source], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

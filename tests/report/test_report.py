@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from pages import figures_of, settings_of, trace
 
-from chandlery.cli import main
+from chandlery.commands.cli import main
 from chandlery.errors import SettingsError
 from chandlery.lake.tables import read_table
 from chandlery.report import write_plot, write_report
@@ -28,7 +28,7 @@ def close(found: list[float], wanted: list[float], within: float = 1e-6) -> bool
 
 
 def chandlery(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "chandlery.cli", *map(str, words)], capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    return subprocess.run([sys.executable, "-m", "chandlery", *map(str, words)], capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
 Call = Callable[..., tuple[int, str, str]]
@@ -264,7 +264,7 @@ def test_a_full_disk_is_worth_trying_again(lake: Path, call: Call) -> None:
 
 
 def test_without_plotly_the_hint_names_the_extra(lake: Path) -> None:
-    script = "import sys; sys.modules['plotly'] = None; from chandlery.cli import main; main()"
+    script = "import sys; sys.modules['plotly'] = None; from chandlery.commands.cli import main; main()"
     ended = subprocess.run([sys.executable, "-c", script, "report", "--lake", str(lake)], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "pip install 'chandlery[report]'" in ended.stderr

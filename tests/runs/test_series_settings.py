@@ -9,7 +9,7 @@ import pytest
 from several import FORECAST, LAYOUT, make_several_lake, write_candles
 from typer.testing import CliRunner, Result
 
-from chandlery.cli import app
+from chandlery.commands.cli import app
 from chandlery.errors import SettingsError
 from chandlery.settings.model import load_settings
 

@@ -40,7 +40,7 @@ def config_of(tmp_path: Path, server: Server, source: str, lake: str) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "chandlery.cli", *arguments]
+    return [sys.executable, "-m", "chandlery", *arguments]
 
 
 def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

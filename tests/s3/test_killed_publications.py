@@ -24,7 +24,7 @@ def test_runs_killed_around_a_publication_end_in_equal_bytes(admin: Server, tmp_
         storage = {**admin.storage, "endpoint_url": endpoint}
         config = tmp_path / "chandlery.toml"
         config.write_text(SETTINGS + "[storage]\n" + "".join(f'{name} = "{value}"\n' for name, value in storage.items()))
-        command = [sys.executable, "-m", "chandlery.cli", "run", "--quiet", "--config", str(config)]
+        command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--config", str(config)]
         trial = Trial("kills", [*command, "--source", upload(source.folder, admin, "kills")], admin, gate)
         assert set(trial.puts) == set(KINDS)
         assert [trial.round(2 * number) for number in range(1, len(KINDS) + 1)] == [True] * len(KINDS)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from chandlery import cli
+from chandlery.commands import cli
 from chandlery.lake.store import Store
 from chandlery.runs import pipeline
 from chandlery.tasks.gather import gather_symbol as gather

@@ -31,7 +31,7 @@ def told(tmp_path: Path, settings: str = "", **environment: object) -> str:
     write_days(tmp_path / "raw", 0, 1, symbols=1)
     config = tmp_path / "chandlery.toml"
     config.write_text(f"[engine.spark]\n{settings}\n")
-    command = [sys.executable, "-m", "chandlery.cli", "run", "--quiet", "--engine", "spark", "--config", config, "--source", tmp_path / "raw", "--lake", tmp_path / "lake"]
+    command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--engine", "spark", "--config", config, "--source", tmp_path / "raw", "--lake", tmp_path / "lake"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **{name: str(value) for name, value in environment.items()}})
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
@@ -133,7 +133,7 @@ def test_java_that_dies_is_worth_running_again(tmp_path: Path) -> None:
     write_days(tmp_path / "raw", 0, 40, symbols=1)
     (tmp_path / "deadly.py").write_text(DEADLY)
     (tmp_path / "chandlery.toml").write_text('[forecast]\nextensions = ["deadly.py"]\nhorizons = ["5m"]\nmin_train = "10d"\n')
-    command = [sys.executable, "-m", "chandlery.cli", "run", "--quiet", "--engine", "spark", "--config", "chandlery.toml", "--source", "raw", "--lake", "lake"]
+    command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--engine", "spark", "--config", "chandlery.toml", "--source", "raw", "--lake", "lake"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 5, done.stderr
     assert "unexpected" not in done.stderr

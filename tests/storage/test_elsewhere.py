@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.check import _look, _View
+from chandlery.commands.check import _look, _View
 from chandlery.errors import SettingsError
 from chandlery.lake.lease import check_lease, hold_lease
 from chandlery.lake.store import Store

@@ -32,7 +32,7 @@ COMMANDS = {"run": RUNS, "ingest": RUNS, "forecast": RUNS, "check": ("until", "j
 MOST = 255  # an exit code
 REPORT = "reports/report.html"  # in the lake, where none is named
 ENTRY = "main.py"
-ENTRY_TEXT = b"from chandlery.driver import main\n\nmain()\n"
+ENTRY_TEXT = b"from chandlery.commands.driver import main\n\nmain()\n"
 HERE_ALONE = {"spark.master", "spark.pyspark.python"}  # options of a session that AWS chooses
 
 

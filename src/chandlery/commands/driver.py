@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from chandlery import cli
+from chandlery.commands import cli
 from chandlery.errors import SettingsError
 from chandlery.extensions import Bundle
 from chandlery.lake.store import Store
@@ -20,7 +20,7 @@ __all__ = ["main"]
 def main() -> None:
     """Carry out the job whose folder, and how it is reached, are told; leave the exit code there."""
     if len(sys.argv) != 3:  # noqa: PLR2004 - with the program's own name
-        sys.exit("usage: python -m chandlery.driver FOLDER STORAGE_OPTIONS; `chandlery submit` calls it so")
+        sys.exit("usage: python -m chandlery.commands.driver FOLDER STORAGE_OPTIONS; `chandlery submit` calls it so")
     store = Store(sys.argv[1], json.loads(sys.argv[2]))
     code = 1
     try:

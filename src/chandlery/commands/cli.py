@@ -178,7 +178,7 @@ def check(
     Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
     """
     from chandlery import show  # noqa: PLC0415
-    from chandlery.check import check as look  # noqa: PLC0415
+    from chandlery.commands.check import check as look  # noqa: PLC0415
 
     probes = look(_settings(config, source_uri=source, lake_uri=lake, engine_name=engine), until.date() if until else None)
     show.probes(probes, as_json=json)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from chandlery.check import Probe
+from chandlery.commands.check import Probe
 from chandlery.compare import Comparison
 from chandlery.compare.engines import Receipt
 from chandlery.errors import SettingsError
