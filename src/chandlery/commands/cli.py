@@ -94,8 +94,9 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
 
 
 def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
-    from chandlery import pipeline, show  # noqa: PLC0415 - heavy rooms load when they are needed
+    from chandlery.commands import show  # noqa: PLC0415 - heavy rooms load when they are needed
     from chandlery.progress import open_watch  # noqa: PLC0415
+    from chandlery.runs import pipeline  # noqa: PLC0415
 
     atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
     stage: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
@@ -160,7 +161,8 @@ def plan(
 
     Example: chandlery plan --source raw/ --lake lake/
     """
-    from chandlery import pipeline, show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
+    from chandlery.runs import pipeline  # noqa: PLC0415
 
     settings = _settings(
         config, source_uri=source, lake_uri=lake, chosen_series=series, forecast_horizons=horizon, forecast_models=model
@@ -177,7 +179,7 @@ def check(
 
     Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
     from chandlery.commands.check import check as look  # noqa: PLC0415
 
     probes = look(_settings(config, source_uri=source, lake_uri=lake, engine_name=engine), until.date() if until else None)
@@ -191,7 +193,7 @@ def tables(config: Config = None, lake: LakeUri = None, series: SeriesNames = No
 
     Example: chandlery tables --lake lake/
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
 
     show.tables(_settings(config, lake_uri=lake, chosen_series=series), as_json=json)
 
@@ -206,7 +208,7 @@ def scores(
 
     Example: chandlery scores --lake lake/ --symbol LTCUSD --period 2019
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
 
     settings = _settings(config, lake_uri=lake, symbols=symbol, chosen_series=series)
     show.scores(settings, period, as_json=json)
@@ -218,7 +220,7 @@ def query(sql: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL."
 
     Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
     from chandlery.lake.lake_file import find_lake_file  # noqa: PLC0415
     from chandlery.lake.query import query as ask  # noqa: PLC0415
 
@@ -237,7 +239,7 @@ def explain(
 
     Example: chandlery explain LTCUSD --row 1203 --lake lake/
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
 
     show.explain(_settings(config, lake_uri=lake, chosen_series=series), symbol, row, as_json=json)
 
@@ -255,7 +257,8 @@ def write_report(
 
     Example: chandlery report --lake lake/ --symbol LTCUSD --output report.html
     """
-    from chandlery import report, show  # noqa: PLC0415
+    from chandlery import report  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
 
     settings = _settings(config, lake_uri=lake, symbols=symbol, chosen_series=[series] if series else None)
@@ -274,7 +277,8 @@ def plot(
 
     Example: chandlery plot LTCUSD --lake lake/ --horizon 30m --days 2
     """
-    from chandlery import report, show  # noqa: PLC0415
+    from chandlery import report  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
 
     settings = _settings(config, lake_uri=lake, chosen_series=[series] if series else None)
     show.written(report.write_plot(settings, symbol, output, horizon, days), as_json=json)
@@ -298,7 +302,7 @@ def compare(
 
     Example: chandlery compare my_features.py --lake lake/ --horizon 30m --days 365
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
     from chandlery.compare import Wanted, compare_extension  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
 
@@ -321,7 +325,7 @@ def parity(
 
     Example: chandlery parity --source raw/ --horizon 30m --engine spark
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
     from chandlery.compare.engines import check_parity  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
 
@@ -372,7 +376,7 @@ def migrate(
 
     Example: chandlery migrate --exchange kraken --lake s3://crypto-lake/
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
     from chandlery.progress import open_watch  # noqa: PLC0415
     from chandlery.runs.migration import migrate_lake  # noqa: PLC0415
     from chandlery.runs.naming import name_exchange  # noqa: PLC0415
@@ -401,7 +405,7 @@ def sample(
 
     Example: chandlery sample raw/ --symbols 3 --days 365
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
 
     show.sample(folder, (symbols, days, faults, seed), as_json=json)
 
@@ -412,7 +416,7 @@ def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("
 
     Example: chandlery init
     """
-    from chandlery import show  # noqa: PLC0415
+    from chandlery.commands import show  # noqa: PLC0415
 
     show.init(path, as_json=json)
 
