@@ -47,6 +47,7 @@ prove: $(WITH_SPARK)  ## the heavy figures, each part at most an hour: PART="tab
 
 lint: $(WITH_SPARK)  ## ruff, mypy, import contracts, no secrets
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --plugin lint/account_numbers.py --disable-plugin IPPublicDetector --exclude-files 'tests/golden/digests\.json' --disable-filter detect_secrets.filters.heuristic.is_not_alphanumeric_string

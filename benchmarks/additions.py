@@ -58,7 +58,9 @@ ADDITIONS = (
 
 def flags(models: tuple[str, ...], horizons: tuple[str, ...]) -> list[str]:
     """Return the arguments that name models and horizons."""
-    return [part for name in horizons for part in ("--horizon", name)] + [part for name in models for part in ("--model", name)]
+    return [part for name in horizons for part in ("--horizon", name)] + [
+        part for name in models for part in ("--model", name)
+    ]
 
 
 def compare(addition: Addition, before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
@@ -67,7 +69,9 @@ def compare(addition: Addition, before: dict[str, bytes], after: dict[str, bytes
     if addition.kept:
         return [path for path, content in held.items() if addition.kept in path and after.get(path) != content]
     columns = [model_column(name) for name in addition.before[0]]
-    return [path for path, content in held.items() if not _columns(content, columns).equals(_columns(after[path], columns))]
+    return [
+        path for path, content in held.items() if not _columns(content, columns).equals(_columns(after[path], columns))
+    ]
 
 
 def _columns(content: bytes, columns: list[str]) -> pl.DataFrame:

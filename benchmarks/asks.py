@@ -21,7 +21,13 @@ from chandlery.schema import MODEL_COLUMNS, TABLES, TIME
 SCALE = 2**20  # sums are of whole numbers of such parts
 SEED = 7
 MICROSECONDS = pl.Datetime("us", "UTC")  # DuckDB's only one with a time zone
-KEYS = {"exchange": pl.String, "interval": pl.String, "symbol": pl.String, "horizon_minutes": pl.Int32, "year": pl.Int32}
+KEYS = {
+    "exchange": pl.String,
+    "interval": pl.String,
+    "symbol": pl.String,
+    "horizon_minutes": pl.Int32,
+    "year": pl.Int32,
+}
 Partition = tuple[str, ...]
 Answer = tuple[Any, ...]
 
@@ -73,7 +79,9 @@ class Ask:
         if not self.sums:
             return chosen
         order, sums = pl.col(self.order), [(pl.col(name) * SCALE).floor().cast(pl.Int64).sum() for name in self.sums]
-        return chosen.group_by(self.keys).agg(pl.len().alias("rows"), order.min().alias("first"), order.max().alias("last"), *sums)
+        return chosen.group_by(self.keys).agg(
+            pl.len().alias("rows"), order.min().alias("first"), order.max().alias("last"), *sums
+        )
 
 
 ASKS = (
@@ -95,13 +103,18 @@ def to_answers(ask: Ask, rows: pl.DataFrame) -> dict[Partition, Answer]:
         return {tuple(map(str, row[: len(ask.keys)])): row[len(ask.keys) :] for row in found}
     plain = rows.with_columns(pl.col(MICROSECONDS).cast(TIME)).select(sorted(rows.columns))
     parts = plain.partition_by(ask.keys, as_dict=True)
-    return {tuple(map(str, keys)): (part.height, int(np.add.reduce(part.hash_rows(SEED).to_numpy()))) for keys, part in parts.items()}
+    return {
+        tuple(map(str, keys)): (part.height, int(np.add.reduce(part.hash_rows(SEED).to_numpy())))
+        for keys, part in parts.items()
+    }
 
 
 def answers_of(path: str, content: bytes) -> dict[Ask, Answer]:
     """Return what an object of a table has to answer to each ask that meets it."""
     keys = parse_partition(path)
-    rows = pl.read_parquet(io.BytesIO(content), hive_partitioning=False).with_columns(pl.lit(value).cast(KEYS[name]).alias(name) for name, value in keys.items())
+    rows = pl.read_parquet(io.BytesIO(content), hive_partitioning=False).with_columns(
+        pl.lit(value).cast(KEYS[name]).alias(name) for name, value in keys.items()
+    )
     asks = [ask for ask in ASKS if ask.table == path.partition("/")[0] and ask.chooses(tuple(keys.values()))]
     return {ask: next(iter(to_answers(ask, ask.lazily(rows.lazy()).collect()).values())) for ask in asks}
 
@@ -114,7 +127,9 @@ def find_fault(ask: Ask, rows: pl.DataFrame, way: str) -> str:
     if WAYS[way].is_sql:
         found = {name: TIME if kind == MICROSECONDS else kind for name, kind in found.items()}
     models = {name for name, kind in found.items() if name.startswith(MODEL_COLUMNS) and kind == pl.Float32}
-    if others := [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name) and name not in models]:
+    if others := [
+        name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name) and name not in models
+    ]:
         return f"column {others[0]} is {found.get(others[0])}, not {expected.get(others[0])}"
     if list(expected) != [name for name in found if name in expected] and WAYS[way].is_ours:
         return f"columns in the order {', '.join(found)}"
@@ -160,7 +175,9 @@ def open_query(lake: str, options: Mapping[str, str]) -> Callable[[Ask], pl.Data
 
 def open_polars(lake: str, options: Mapping[str, str]) -> Callable[[Ask], pl.DataFrame]:
     """Read by Polars alone, as in docs/reading.md."""
-    return lambda ask: ask.lazily(pl.scan_parquet(f"{lake}/{ask.table}/", hive_schema=KEYS, storage_options=dict(options))).collect()
+    return lambda ask: ask.lazily(
+        pl.scan_parquet(f"{lake}/{ask.table}/", hive_schema=KEYS, storage_options=dict(options))
+    ).collect()
 
 
 def open_duckdb(lake: str, options: Mapping[str, str]) -> Callable[[Ask], pl.DataFrame]:

@@ -57,8 +57,12 @@ def measure(command: list[str]) -> Cost:
 def run_chandlery(source: Path, lake: Path, models: list[str], *, horizons: tuple[str, ...] = ("30m",)) -> Cost:
     """Run the whole pipeline into a new lake."""
     shutil.rmtree(lake, ignore_errors=True)
-    flags = [part for name in horizons for part in ("--horizon", name)] + [part for model in models for part in ("--model", model)]
-    return measure([sys.executable, "-m", "chandlery", "run", "--source", str(source), "--lake", str(lake), "--quiet", *flags])
+    flags = [part for name in horizons for part in ("--horizon", name)] + [
+        part for model in models for part in ("--model", model)
+    ]
+    return measure(
+        [sys.executable, "-m", "chandlery", "run", "--source", str(source), "--lake", str(lake), "--quiet", *flags]
+    )
 
 
 def unpack(scratch: Path) -> tuple[Path, Path, Path]:
@@ -80,7 +84,12 @@ def unpack(scratch: Path) -> tuple[Path, Path, Path]:
 def candles_of(lake: Path) -> float:
     """Return the millions of candles in a lake."""
     sql = "SELECT sum(rows_kept) AS n FROM ledger"
-    shown = subprocess.run([sys.executable, "-m", "chandlery", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "chandlery", "query", sql, "--lake", str(lake), "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return float(json.loads(shown.stdout)[0]["n"]) / 1e6
 
 
@@ -96,23 +105,34 @@ def main() -> None:
         scratch = Path(folder)
         one, three, six = unpack(scratch)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where they are installed
-        os.environ["NUMBA_CACHE_DIR"] = str(scratch / "kernels")  # empty: the first run compiles, the others find it warm
+        os.environ["NUMBA_CACHE_DIR"] = str(
+            scratch / "kernels"
+        )  # empty: the first run compiles, the others find it warm
         cold = run_chandlery(one, scratch / "warm", ["linear", "tree"])
         jobs = {
-            "yardstick, LTC": lambda: measure([sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "seed")]),
+            "yardstick, LTC": lambda: measure(
+                [sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "seed")]
+            ),
             "LTC, linear": lambda: run_chandlery(one, scratch / "ltc", ["linear"]),
             "LTC, linear and tree": lambda: run_chandlery(one, scratch / "ltc2", ["linear", "tree"]),
             "three pairs, linear": lambda: run_chandlery(three, scratch / "three_lake", ["linear"]),
             "six pairs, linear": lambda: run_chandlery(six, scratch / "six_lake", ["linear"]),
-            "floor of LTC, linear": lambda: measure([sys.executable, "-c", FLOOR, str(one), str(scratch / "ltc"), str(scratch / "floor.parquet")]),
+            "floor of LTC, linear": lambda: measure(
+                [sys.executable, "-c", FLOOR, str(one), str(scratch / "ltc"), str(scratch / "floor.parquet")]
+            ),
         }
         if importlib.util.find_spec("pyspark"):
-            jobs["yardstick with Spark, LTC"] = lambda: measure([sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "spark"), "--spark"])
+            jobs["yardstick with Spark, LTC"] = lambda: measure(
+                [sys.executable, str(YARDSTICK), str(one / "ltcusd.csv"), str(scratch / "spark"), "--spark"]
+            )
         costs: dict[str, list[Cost]] = {name: [] for name in jobs}
         for number in range(arguments.rounds):
             for name, job in jobs.items():
                 costs[name].append(job())
-                print(f"round {number + 1}: {name}: {costs[name][-1].cpu:.1f} CPU-s, {costs[name][-1].wall:.1f} s", flush=True)
+                print(
+                    f"round {number + 1}: {name}: {costs[name][-1].cpu:.1f} CPU-s, {costs[name][-1].wall:.1f} s",
+                    flush=True,
+                )
         report(costs, cold, {name: candles_of(scratch / lake) for name, lake in LAKES.items()})
 
 
@@ -124,15 +144,23 @@ def report(costs: dict[str, list[Cost]], cold: Cost, millions: dict[str, float])
     for name in costs:
         print(f"{name:<28}{cpu[name]:>8.1f}{wall[name]:>8.1f}")
     yardstick = cpu["yardstick, LTC"]
-    print(f"\nLTC, linear: {cpu['LTC, linear'] / yardstick:.2f} × the yardstick's CPU; with the tree {cpu['LTC, linear and tree'] / yardstick:.2f} ×")
-    print(f"LTC, linear: {cpu['LTC, linear'] / cpu['floor of LTC, linear']:.1f} × the floor (reading and writing the same with Polars)")
+    print(
+        f"\nLTC, linear: {cpu['LTC, linear'] / yardstick:.2f} × the yardstick's CPU; with the tree {cpu['LTC, linear and tree'] / yardstick:.2f} ×"
+    )
+    print(
+        f"LTC, linear: {cpu['LTC, linear'] / cpu['floor of LTC, linear']:.1f} × the floor (reading and writing the same with Polars)"
+    )
     for name, count in millions.items():
         print(f"{name}: {cpu[name] / count:.2f} CPU-s a million candles, of {count:.2f} million")
     if "yardstick with Spark, LTC" not in wall:
         print("left out: the yardstick with Spark, which needs pyspark and Java")
     else:
-        print(f"LTC, linear: {wall['LTC, linear'] / wall['yardstick with Spark, LTC']:.2f} of the wall time of the yardstick with Spark")
-    print(f"largest process of all: {max(cost.resident_mb for found in costs.values() for cost in found):,.0f} MB; first run, cold compile included: {cold.cpu:.1f} CPU-s")
+        print(
+            f"LTC, linear: {wall['LTC, linear'] / wall['yardstick with Spark, LTC']:.2f} of the wall time of the yardstick with Spark"
+        )
+    print(
+        f"largest process of all: {max(cost.resident_mb for found in costs.values() for cost in found):,.0f} MB; first run, cold compile included: {cold.cpu:.1f} CPU-s"
+    )
 
 
 if __name__ == "__main__":

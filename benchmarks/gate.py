@@ -128,7 +128,9 @@ class Requests(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
                 self.send_header(name, value)
-        self.send_header("Content-Length", (self.command == "HEAD" and answer.getheader("Content-Length")) or str(len(content)))
+        self.send_header(
+            "Content-Length", (self.command == "HEAD" and answer.getheader("Content-Length")) or str(len(content))
+        )
         self.end_headers()
         self.wfile.write(content)
 

@@ -42,7 +42,13 @@ PAIRS = ("btcusd", "eosusd", "ethusd", "iotusd", "ltcusd", "neousd")
 CANDLE = "time bigint, open double, close double, high double, low double, volume double"
 FORECAST = "time bigint, close double, future double, linear double, tree double"
 HORIZON = 30
-OPTIONS = {"spark.driver.memory": "4g", "spark.executor.memory": "1536m", "spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false"}
+OPTIONS = {
+    "spark.driver.memory": "4g",
+    "spark.executor.memory": "1536m",
+    "spark.ui.enabled": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.ui.showConsoleProgress": "false",
+}
 BUSY = 2.0  # load beyond which figures say little
 
 
@@ -54,9 +60,16 @@ def read_candles(session: "SparkSession", source: Path) -> "DataFrame":
     if any(source.glob("*.csv.gz")):
         found.append(session.read.csv(str(source / "*.csv.gz"), schema=CANDLE, header=True))
     if any(source.glob("*.json.gz")):
-        documents = session.read.json(str(source / "*.json.gz"), schema=f"results array<struct<{CANDLE.replace(' ', ':').replace(',:', ', ')}>>", multiLine=True)
+        documents = session.read.json(
+            str(source / "*.json.gz"),
+            schema=f"results array<struct<{CANDLE.replace(' ', ':').replace(',:', ', ')}>>",
+            multiLine=True,
+        )
         found.append(documents.select(f.explode("results").alias("candle")).select("candle.*"))
-    named = [candles.withColumn("symbol", f.upper(f.regexp_extract(f.input_file_name(), r"(\w+)\.(csv|json)\.gz$", 1))) for candles in found]
+    named = [
+        candles.withColumn("symbol", f.upper(f.regexp_extract(f.input_file_name(), r"(\w+)\.(csv|json)\.gz$", 1)))
+        for candles in found
+    ]
     return named[0] if len(named) == 1 else named[0].unionByName(named[1])
 
 
@@ -64,13 +77,25 @@ def clean(candles: "DataFrame") -> "DataFrame":
     """Return candles that can be true, one a symbol and time, with their year."""
     from pyspark.sql import functions as f  # noqa: PLC0415
 
-    true = (f.least("open", "close", "low") > 0) & (f.col("volume") >= 0) & (f.col("high") >= f.greatest("open", "close")) & (f.col("low") <= f.least("open", "close"))
-    return candles.dropna().filter(true).dropDuplicates(["symbol", "time"]).withColumn("year", f.year(f.timestamp_millis("time")))
+    true = (
+        (f.least("open", "close", "low") > 0)
+        & (f.col("volume") >= 0)
+        & (f.col("high") >= f.greatest("open", "close"))
+        & (f.col("low") <= f.least("open", "close"))
+    )
+    return (
+        candles.dropna()
+        .filter(true)
+        .dropDuplicates(["symbol", "time"])
+        .withColumn("year", f.year(f.timestamp_millis("time")))
+    )
 
 
 def write(table: "DataFrame", target: Path) -> None:
     """Write a table, a file a symbol and year, by time."""
-    table.repartition("symbol", "year").sortWithinPartitions("symbol", "year", "time").write.partitionBy("symbol", "year").parquet(str(target))
+    table.repartition("symbol", "year").sortWithinPartitions("symbol", "year", "time").write.partitionBy(
+        "symbol", "year"
+    ).parquet(str(target))
 
 
 def forecast(candles: "pd.DataFrame") -> "pd.DataFrame":
@@ -98,10 +123,14 @@ def write_all(session: "SparkSession", source: Path, target: Path) -> None:
     """Do the idiomatic job."""
     write_candles(session, source, target)
     candles = session.read.parquet(str(target / "candles"))
-    write(candles.groupBy("symbol").applyInPandas(forecast, f"{FORECAST}, symbol string, year int"), target / "forecasts")
+    write(
+        candles.groupBy("symbol").applyInPandas(forecast, f"{FORECAST}, symbol string, year int"), target / "forecasts"
+    )
 
 
-def use_chandlery(stage: Callable[..., object], engine: str, session: "SparkSession | None", source: Path, target: Path) -> None:
+def use_chandlery(
+    stage: Callable[..., object], engine: str, session: "SparkSession | None", source: Path, target: Path
+) -> None:
     """Let chandlery do a stage; on Spark it finds the session that is there."""
     del session
     flags = {"source": {"uri": str(source)}, "lake": {"uri": str(target)}, "engine": {"name": engine, "workers": 2}}
@@ -144,7 +173,13 @@ def measure(name: str, master: str, source: Path, target: Path) -> tuple[float, 
     """Do a job in a process of its own; return the seconds of its session's start and those beyond."""
     shutil.rmtree(target, ignore_errors=True)
     environment = {**os.environ, **ONE_THREAD, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    done = subprocess.run([sys.executable, __file__, "--job", name, "--master", master, "--source", str(source), "--target", str(target)], check=False, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, __file__, "--job", name, "--master", master, "--source", str(source), "--target", str(target)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     if done.returncode:
         sys.exit(f"{name} ended with {done.returncode}:\n{done.stderr[-3000:]}")
     before, beyond = json.loads(done.stdout.splitlines()[-1])
@@ -153,16 +188,39 @@ def measure(name: str, master: str, source: Path, target: Path) -> tuple[float, 
 
 def count(target: Path) -> int:
     """Return the candles that a job has written."""
-    return int(pl.scan_parquet(target / "candles" / "**" / "*.parquet", hive_partitioning=False).select(pl.len()).collect().item())
+    return int(
+        pl.scan_parquet(target / "candles" / "**" / "*.parquet", hive_partitioning=False)
+        .select(pl.len())
+        .collect()
+        .item()
+    )
 
 
 def warm() -> None:
     """Let kernels be compiled, where they are not yet."""
     with tempfile.TemporaryDirectory(prefix="chandlery-warm-") as scratch:
         chandlery = [sys.executable, "-m", "chandlery"]
-        subprocess.run([*chandlery, "sample", f"{scratch}/raw", "--symbols", "2", "--days", "50", "--faults", "0"], check=True, capture_output=True)
+        subprocess.run(
+            [*chandlery, "sample", f"{scratch}/raw", "--symbols", "2", "--days", "50", "--faults", "0"],
+            check=True,
+            capture_output=True,
+        )
         (Path(scratch) / "chandlery.toml").write_text('[forecast]\nmin_train = "10d"\n')
-        subprocess.run([*chandlery, "run", "--quiet", "--config", f"{scratch}/chandlery.toml", "--source", f"{scratch}/raw", "--lake", f"{scratch}/lake"], check=True, capture_output=True)
+        subprocess.run(
+            [
+                *chandlery,
+                "run",
+                "--quiet",
+                "--config",
+                f"{scratch}/chandlery.toml",
+                "--source",
+                f"{scratch}/raw",
+                "--lake",
+                f"{scratch}/lake",
+            ],
+            check=True,
+            capture_output=True,
+        )
 
 
 def compare(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster: bool) -> None:
@@ -179,10 +237,14 @@ def compare(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster
             for name in names * rounds:
                 took[name].append(measure(name, master, source, target))
                 counts[name], written[name] = count(target), objects(Store(str(target)))
-    print(f"\n{len(pairs)} pairs, {'two workers' if on_cluster else master}, load {os.getloadavg()[0]:.1f}\n{'job':<36}{'candles':>12}{'session s':>12}{'beyond s':>12}")
+    print(
+        f"\n{len(pairs)} pairs, {'two workers' if on_cluster else master}, load {os.getloadavg()[0]:.1f}\n{'job':<36}{'candles':>12}{'session s':>12}{'beyond s':>12}"
+    )
     medians = {name: statistics.median(beyond for _, beyond in found) for name, found in took.items()}
     for name, found in took.items():
-        print(f"{name:<36}{counts[name]:>12,}{statistics.median(before for before, _ in found):>12.1f}{medians[name]:>12.1f}")
+        print(
+            f"{name:<36}{counts[name]:>12,}{statistics.median(before for before, _ in found):>12.1f}{medians[name]:>12.1f}"
+        )
     print(f"{names[0]}: {medians[names[0]] / medians[names[-1]]:.2f} of the time of {names[-1]}", flush=True)
     if all(name.startswith("chandlery run") for name in names):
         unlike = differences(written[names[0]], written[names[-1]])
@@ -210,7 +272,9 @@ def main() -> None:
     again = partial(compare, pairs=wanted.pairs, rounds=wanted.rounds, on_cluster=wanted.on_cluster)
     again(("chandlery ingest, Spark", "idiomatic: candles and forecasts", "idiomatic: candles"))
     if load > BUSY and not wanted.busy:
-        print(f"left out: three models on Spark and here, with a load of {load:.1f}; run again when it is quiet, or with --busy")
+        print(
+            f"left out: three models on Spark and here, with a load of {load:.1f}; run again when it is quiet, or with --busy"
+        )
         return
     again(("chandlery run, Spark", "chandlery run, local"))
 

@@ -64,9 +64,21 @@ READS = (
     Read("candles", CANDLE),
     Read("forecasts", FORECAST),
     Read("scores"),
-    Read("query of candles", CANDLE, "SELECT symbol, open_time, open, high, low, close, volume FROM candles WHERE minute(open_time) % 10 = 0 ORDER BY ALL"),
-    Read("query of forecasts", FORECAST, "SELECT symbol, horizon_minutes, issued_at, predicted_close, lower_95 FROM forecasts WHERE minute(issued_at) % 10 = 0 ORDER BY ALL"),
-    Read("query of scores", (), "SELECT symbol, horizon_minutes, model, skill, verdict FROM scores WHERE period = 'all' ORDER BY ALL"),
+    Read(
+        "query of candles",
+        CANDLE,
+        "SELECT symbol, open_time, open, high, low, close, volume FROM candles WHERE minute(open_time) % 10 = 0 ORDER BY ALL",
+    ),
+    Read(
+        "query of forecasts",
+        FORECAST,
+        "SELECT symbol, horizon_minutes, issued_at, predicted_close, lower_95 FROM forecasts WHERE minute(issued_at) % 10 = 0 ORDER BY ALL",
+    ),
+    Read(
+        "query of scores",
+        (),
+        "SELECT symbol, horizon_minutes, model, skill, verdict FROM scores WHERE period = 'all' ORDER BY ALL",
+    ),
 )
 
 
@@ -139,7 +151,9 @@ def differences(found: dict[str, bytes], whole: dict[str, bytes]) -> list[str]:
     """Return what is missing, left over or other in a lake, the first few of each."""
     other = {name for name in found.keys() & whole.keys() if found[name] != whole[name]}
     kinds = {"missing": whole.keys() - found.keys(), "left over": found.keys() - whole.keys(), "other bytes": other}
-    return [f"{kind}: {len(names)} objects, {', '.join(sorted(names)[:SHOWN])}" for kind, names in kinds.items() if names]
+    return [
+        f"{kind}: {len(names)} objects, {', '.join(sorted(names)[:SHOWN])}" for kind, names in kinds.items() if names
+    ]
 
 
 class Trial:
@@ -171,7 +185,10 @@ class Trial:
         self.whole = objects(Store(lake, server.storage))
         self._reader = Reader(server.storage, lake)
         puts = ", ".join(f"{count} {kind}" for kind, count in self.puts.items())
-        print(f"{name}: an undisturbed run works {self.seconds:.1f} s; puts: {puts}; {len(self.whole)} objects", flush=True)
+        print(
+            f"{name}: an undisturbed run works {self.seconds:.1f} s; puts: {puts}; {len(self.whole)} objects",
+            flush=True,
+        )
 
     def _lake(self, name: object) -> str:
         return f"s3://{LAKE}/{self.name}-{name}"
@@ -179,7 +196,13 @@ class Trial:
     @contextmanager
     def _running(self, lake: str) -> Iterator["subprocess.Popen[str]"]:
         """Run chandlery in a session of its own; kill it where the block does not wait for its end."""
-        with subprocess.Popen([*self._command, "--lake", lake], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+        with subprocess.Popen(
+            [*self._command, "--lake", lake],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
             try:
                 yield process
             finally:
@@ -200,7 +223,11 @@ class Trial:
             faults.append(f"the next run ended with {process.returncode}: {told.strip()}")
         faults += differences(objects(store), self.whole)
         found = f"killed {moment}; {there} of {len(self.whole)} objects there; {reader.reads} reads, {reader.filled} with rows; {time.perf_counter() - began:.0f} s"
-        listed = "".join(f"\n     {fault}" for fault in [*list(dict.fromkeys(faults))[:SHOWN], f"{len(faults)} faults in all"] if faults)
+        listed = "".join(
+            f"\n     {fault}"
+            for fault in [*list(dict.fromkeys(faults))[:SHOWN], f"{len(faults)} faults in all"]
+            if faults
+        )
         print(f"{'FAIL' if faults else 'ok  '} {self.name} {number}: {found}{listed}", flush=True)
         empty(store)
         return not faults
@@ -229,7 +256,10 @@ class Trial:
                 at_put = f"at put {stop_at} of {self.puts[kind]} {kind}: {arrived}"
                 return at_put if is_at_put else f"after {worked:.1f} of {self.seconds:.1f} s", faults
             if process.returncode:
-                return "by nobody", [*faults, f"the run ended with {process.returncode} before it was killed: {told.strip()}"]
+                return "by nobody", [
+                    *faults,
+                    f"the run ended with {process.returncode} before it was killed: {told.strip()}",
+                ]
             if not is_at_put:
                 self.seconds = min(self.seconds, worked)  # it was faster than the undisturbed one
             empty(Store(lake, self._server.storage))  # that was no kill
@@ -266,26 +296,47 @@ def upload(folder: Path, server: Server, prefix: str) -> str:
 
 def prove_kills(rounds: int, real_rounds: int) -> bool:
     """Kill runs on sample pairs and on the six real ones; print what came of it, and return whether all held."""
-    with tempfile.TemporaryDirectory(prefix="chandlery-kills-") as folder, s3_server(Path(folder) / "s3", (RAW, LAKE)) as server, (gate := Gate(server.endpoint)).opened() as endpoint:
+    with (
+        tempfile.TemporaryDirectory(prefix="chandlery-kills-") as folder,
+        s3_server(Path(folder) / "s3", (RAW, LAKE)) as server,
+        (gate := Gate(server.endpoint)).opened() as endpoint,
+    ):
         os.environ.update(server.admin)
-        options = "[storage]\n" + "".join(f'{name} = "{value}"\n' for name, value in {**server.storage, "endpoint_url": endpoint}.items())
+        options = "[storage]\n" + "".join(
+            f'{name} = "{value}"\n' for name, value in {**server.storage, "endpoint_url": endpoint}.items()
+        )
 
         def kill(name: str, raw: Path, settings: str, count: int) -> list[bool]:
             config = Path(folder) / f"{name}.toml"
             config.write_text(settings + options)
-            command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--config", str(config), "--source", upload(raw, server, name)]
+            command = [
+                sys.executable,
+                "-m",
+                "chandlery",
+                "run",
+                "--quiet",
+                "--config",
+                str(config),
+                "--source",
+                upload(raw, server, name),
+            ]
             trial = Trial(name, command, server, gate)
             return [trial.round(number) for number in range(1, count + 1)]
 
         results = []
         if rounds:
-            subprocess.run([sys.executable, "-m", "chandlery", "sample", f"{folder}/raw", *SAMPLE], check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, "-m", "chandlery", "sample", f"{folder}/raw", *SAMPLE], check=True, capture_output=True
+            )
             results += kill("sample", Path(folder) / "raw", SAMPLE_SETTINGS, rounds)
         if real_rounds and SHARED.exists():
             results += kill("real", SHARED / "data" / "bitfinex", '[forecast]\nhorizons = ["30m"]\n', real_rounds)
         elif real_rounds:
             print("left out: the real candles are not beside this repository")
-    print(f"{'ok  ' if all(results) else 'FAIL'} kills: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run, with no read failed or wrong", flush=True)
+    print(
+        f"{'ok  ' if all(results) else 'FAIL'} kills: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run, with no read failed or wrong",
+        flush=True,
+    )
     return all(results)
 
 

@@ -22,8 +22,18 @@ from readers import Crowd, prove_readers
 from request_counts import prove_requests
 from spark_kills import prove_spark_kills
 
-ROWS = {"BTCUSD": 1_797_246, "EOSUSD": 1_173_342, "ETHUSD": 1_691_499, "IOTUSD": 1_000_733, "LTCUSD": 1_642_683, "NEOUSD": 801_583}  # data/README.md
-HOLES = {"LTCUSD": ("2014-12-01", "2015-05-15", "2016-05-01", "2016-08-06"), "ETHUSD": ("2016-05-01", "2016-08-06")}  # likewise
+ROWS = {
+    "BTCUSD": 1_797_246,
+    "EOSUSD": 1_173_342,
+    "ETHUSD": 1_691_499,
+    "IOTUSD": 1_000_733,
+    "LTCUSD": 1_642_683,
+    "NEOUSD": 801_583,
+}  # data/README.md
+HOLES = {
+    "LTCUSD": ("2014-12-01", "2015-05-15", "2016-05-01", "2016-08-06"),
+    "ETHUSD": ("2016-05-01", "2016-08-06"),
+}  # likewise
 ROUNDING = 1e-6
 APPEND_SHARE = 0.05
 HORIZONS = ("1m", "5m", "15m", "30m", "60m")
@@ -31,7 +41,12 @@ HORIZONS = ("1m", "5m", "15m", "30m", "60m")
 
 def query(lake: Path, sql: str) -> list[dict[str, Any]]:
     """Return what a SELECT gives."""
-    shown = subprocess.run([sys.executable, "-m", "chandlery", "query", sql, "--lake", str(lake), "--json"], check=True, capture_output=True, text=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "chandlery", "query", sql, "--lake", str(lake), "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return list(json.loads(shown.stdout))
 
 
@@ -44,11 +59,24 @@ def check(what: str, *, holds: bool, found: object) -> bool:
 def prove_tables(lake: Path) -> list[bool]:
     """Check the ledger, the holes, the labels and the skill."""
     ledger = query(lake, "SELECT symbol, rows_read, rows_kept, rows_rejected FROM ledger ORDER BY symbol")
-    results = [check("ledger", holds=all(row["rows_read"] == row["rows_kept"] == ROWS[row["symbol"]] for row in ledger) and len(ledger) == len(ROWS), found=[row["rows_kept"] for row in ledger])]
+    results = [
+        check(
+            "ledger",
+            holds=all(row["rows_read"] == row["rows_kept"] == ROWS[row["symbol"]] for row in ledger)
+            and len(ledger) == len(ROWS),
+            found=[row["rows_kept"] for row in ledger],
+        )
+    ]
     for symbol, moments in HOLES.items():
         for moment in moments:
-            kinds = query(lake, f"SELECT kind FROM gaps WHERE symbol = '{symbol}' AND kind != 'no_trade' AND start < '{moment}' AND \"end\" > '{moment}'")  # noqa: S608 - constants of this file
-            results.append(check(f"{symbol} {moment}", holds=len(kinds) == 1 and kinds[0]["kind"] in {"hole", "outage"}, found=kinds))
+            within = f"start < '{moment}' AND \"end\" > '{moment}'"
+            missing = f"SELECT kind FROM gaps WHERE symbol = '{symbol}' AND kind != 'no_trade' AND {within}"  # noqa: S608
+            kinds = query(lake, missing)
+            results.append(
+                check(
+                    f"{symbol} {moment}", holds=len(kinds) == 1 and kinds[0]["kind"] in {"hole", "outage"}, found=kinds
+                )
+            )
     across = query(
         lake,
         "SELECT count(*) AS n FROM gaps g JOIN forecasts f ON f.symbol = g.symbol AND f.horizon_minutes = 60 AND f.actual_close IS NOT NULL "
@@ -59,7 +87,13 @@ def prove_tables(lake: Path) -> list[bool]:
     linear = scores.filter((pl.col("symbol") == "LTCUSD") & (pl.col("model") == "linear"))
     for horizon, least in ((1, 0.018), (5, 0.009)):
         skill = linear.filter(pl.col("horizon_minutes") == horizon)["skill"][0]
-        results.append(check(f"skill of linear on LTC over 2019, {horizon}m, at least {least:.1%}", holds=skill >= least, found=f"{skill:.2%}"))
+        results.append(
+            check(
+                f"skill of linear on LTC over 2019, {horizon}m, at least {least:.1%}",
+                holds=skill >= least,
+                found=f"{skill:.2%}",
+            )
+        )
     worst = scores.filter(pl.col("model") == "served").sort("skill").row(0, named=True)
     results.append(check("served not below naive over 2019", holds=worst["skill"] >= -ROUNDING, found=worst))
     return results
@@ -86,7 +120,11 @@ def prove_append(scratch: Path, horizons: tuple[str, ...], most: float) -> list[
     name = f"{len(horizons)} horizon{'s' * (len(horizons) > 1)}"
     return [
         check(f"an append equals a rebuild, {name}", holds=equal, found=equal),
-        check(f"one more day, share of a rebuild's CPU, {name}, at most {most:.0%}", holds=share <= most, found=f"{append:.1f} of {rebuild.cpu:.1f} CPU-s, {share:.1%}"),
+        check(
+            f"one more day, share of a rebuild's CPU, {name}, at most {most:.0%}",
+            holds=share <= most,
+            found=f"{append:.1f} of {rebuild.cpu:.1f} CPU-s, {share:.1%}",
+        ),
     ]
 
 
@@ -117,7 +155,9 @@ def prove_six_pairs() -> bool:
 def prove_appends() -> bool:
     """Check one more day on six pairs, at five horizons and at one."""
     with tempfile.TemporaryDirectory(prefix="chandlery-prove-") as folder:
-        return all(prove_append(Path(folder), HORIZONS, APPEND_SHARE) + prove_append(Path(folder), ("30m",), APPEND_SHARE))
+        return all(
+            prove_append(Path(folder), HORIZONS, APPEND_SHARE) + prove_append(Path(folder), ("30m",), APPEND_SHARE)
+        )
 
 
 PARTS: dict[str, Callable[[], bool]] = {

@@ -134,8 +134,14 @@ class Recorder(Gate):
         if source := source_of(request):
             body = self._staged[source]
             self.phases[-1] = self.phases[-1][0], max(ended, self.phases[-1][1])
-        if request.command in {"PUT", "DELETE"} and status < 300 and name.startswith(tuple(f"{table}/" for table in TABLES_READ)):  # noqa: PLR2004 - done
-            self.versions[name].append(Version(began, ended, answers_of(name, body) if request.command == "PUT" else {}))
+        if (
+            request.command in {"PUT", "DELETE"}
+            and status < 300  # noqa: PLR2004 - it was done
+            and name.startswith(tuple(f"{table}/" for table in TABLES_READ))
+        ):
+            self.versions[name].append(
+                Version(began, ended, answers_of(name, body) if request.command == "PUT" else {})
+            )
 
     def meets_phase(self, began: float, ended: float) -> bool:
         """Return whether objects got their final names at some moment of [began, ended]."""
@@ -158,7 +164,11 @@ class Recorder(Gate):
                 begun = [-1.0, *(version.began for version in versions)]
                 gone = [*(version.ended for version in versions), float("inf")]
                 answers = [None, *(version.answers.get(read.ask) for version in versions)]
-                found[partition] = [answer for answer, first, last in zip(answers, begun, gone, strict=True) if first <= read.ended and last >= read.began]
+                found[partition] = [
+                    answer
+                    for answer, first, last in zip(answers, begun, gone, strict=True)
+                    if first <= read.ended and last >= read.began
+                ]
         return found
 
 
@@ -177,12 +187,28 @@ class Publisher:
     def __init__(self, folder: Path, server: Server, endpoint: str, name: str, runs: int, minutes: int) -> None:
         self.lake, self._raw = f"s3://{LAKE}/{name}", Store(f"s3://{RAW}/{name}", server.storage)
         self._start = NEW_YEAR - dt.timedelta(days=BASE_DAYS + runs // 2)
-        files = write_sample(SamplePlan(SYMBOLS, days=BASE_DAYS + runs, start=self._start, interval_minutes=minutes, seed=SEED))
+        files = write_sample(
+            SamplePlan(SYMBOLS, days=BASE_DAYS + runs, start=self._start, interval_minutes=minutes, seed=SEED)
+        )
         self._candles = {symbol: file.candles for symbol, file in zip(SYMBOLS, files, strict=True)}
         config = folder / f"{name}.toml"
-        storage = "".join(f'{option} = "{value}"\n' for option, value in {**server.storage, "endpoint_url": endpoint}.items())
+        storage = "".join(
+            f'{option} = "{value}"\n' for option, value in {**server.storage, "endpoint_url": endpoint}.items()
+        )
         config.write_text(f"{SETTINGS}[storage]\n{storage}")
-        self._command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--config", str(config), "--source", self._raw.uri, "--lake", self.lake]
+        self._command = [
+            sys.executable,
+            "-m",
+            "chandlery",
+            "run",
+            "--quiet",
+            "--config",
+            str(config),
+            "--source",
+            self._raw.uri,
+            "--lake",
+            self.lake,
+        ]
 
     def publish(self, number: int) -> None:
         """Add a day of every symbol, in every second run restate an older one of one symbol, and run; number 0 is all that was before.
@@ -201,7 +227,10 @@ class Publisher:
 
     def _put(self, symbol: str, first: int, count: int, *, rise: float = 1.0) -> None:
         """Put a file with some days of a symbol, where it traded."""
-        start, stop = (dt.datetime.combine(self._start + dt.timedelta(days=day), dt.time(), dt.UTC) for day in (first, first + count))
+        start, stop = (
+            dt.datetime.combine(self._start + dt.timedelta(days=day), dt.time(), dt.UTC)
+            for day in (first, first + count)
+        )
         days = self._candles[symbol].filter(pl.col("open_time").is_between(start, stop, closed="left"))
         if days.height:
             prices = (pl.col(name) * rise for name in ("open", "close", "high", "low"))
@@ -209,7 +238,15 @@ class Publisher:
             self._raw.put(f"{symbol}/{start:%Y-%m-%d}{'' if rise == 1 else '-again'}.csv", rows.write_csv().encode())
 
 
-def read_on(pipe: Connection, stop: Event, lake: str, options: dict[str, str], environment: dict[str, str], ways: list[str], turns: Turns) -> None:
+def read_on(
+    pipe: Connection,
+    stop: Event,
+    lake: str,
+    options: dict[str, str],
+    environment: dict[str, str],
+    ways: list[str],
+    turns: Turns,
+) -> None:
     """Read a lake, a thread a reader, until told to stop; everybody asks everything at least once.
 
     Sends what a reader is told who tries to write, and in the end what was read.
@@ -268,13 +305,20 @@ def reading(lake: str, server: Server, crowd: Crowd) -> Iterator[tuple[Turns, li
     for number in range(crowd.processes):
         ways = [kinds[(number * crowd.threads + reader) % len(kinds)] for reader in range(crowd.threads)]
         ours, theirs = context.Pipe(duplex=False)
-        started.append(context.Process(target=read_on, args=(theirs, stop, lake, server.storage, server.reader, ways, turns), daemon=True))
+        started.append(
+            context.Process(
+                target=read_on, args=(theirs, stop, lake, server.storage, server.reader, ways, turns), daemon=True
+            )
+        )
         started[-1].start()
         theirs.close()
         pipes.append(ours)
     try:
         refusals = [receive(pipe) for pipe in pipes]  # all of them are ready
-        print(f"{crowd.processes * crowd.threads} readers in {crowd.processes} processes, who may only read: {refusals[0]}", flush=True)
+        print(
+            f"{crowd.processes * crowd.threads} readers in {crowd.processes} processes, who may only read: {refusals[0]}",
+            flush=True,
+        )
         yield turns, reads
         stop.set()
         reads += chain.from_iterable([receive(pipe) for pipe in pipes])
@@ -328,10 +372,17 @@ class Tally:
             self.faults[f"{read.ask} failed {len(read.problems)} times"] += 1
             return
         self.crossed += any(len(answers) > 1 for answers in admissible.values())
-        others = [partition for partition in admissible.keys() | read.answers.keys() if read.answers.get(partition) not in admissible.get(partition, [])]
+        others = [
+            partition
+            for partition in admissible.keys() | read.answers.keys()
+            if read.answers.get(partition) not in admissible.get(partition, [])
+        ]
         if others or read.fault:
             self.wrong += 1
-            what = read.fault or f"{'/'.join(others[0])}: {read.answers.get(others[0])} found, of {admissible.get(others[0])}"
+            what = (
+                read.fault
+                or f"{'/'.join(others[0])}: {read.answers.get(others[0])} found, of {admissible.get(others[0])}"
+            )
             self.faults[f"{read.ask}: {what}"] += 1
 
     def holds(self, *, is_ours: bool) -> bool:
@@ -349,7 +400,9 @@ def judge(reads: list[Read], recorder: Recorder) -> dict[str, Tally]:
     return tallies
 
 
-def read_while_publishing(folder: Path, server: Server, crowd: Crowd, runs: int, minutes: int = 1, pace: float = 0) -> tuple[dict[str, Tally], list[Counter[str]]]:
+def read_while_publishing(
+    folder: Path, server: Server, crowd: Crowd, runs: int, minutes: int = 1, pace: float = 0
+) -> tuple[dict[str, Tally], list[Counter[str]]]:
     """Let readers read while runs publish; runs begin at least `pace` seconds apart.
 
     Returns:
@@ -374,29 +427,48 @@ def read_while_publishing(folder: Path, server: Server, crowd: Crowd, runs: int,
 
 def count_versions(recorder: Recorder) -> Counter[str]:
     """Return how many versions of objects there have been, by table."""
-    return Counter({table: sum(len(versions) for path, versions in recorder.versions.items() if path.startswith(f"{table}/")) for table in TABLES_READ})
+    return Counter(
+        {
+            table: sum(len(versions) for path, versions in recorder.versions.items() if path.startswith(f"{table}/"))
+            for table in TABLES_READ
+        }
+    )
 
 
 def prove_readers(crowd: Crowd, runs: int, pace: float = PACE_SECONDS) -> bool:
     """Let readers read while runs publish; print what came of it, and return whether all is as it should be."""
-    with tempfile.TemporaryDirectory(prefix="chandlery-readers-") as name, s3_server(Path(name) / "s3", (RAW, LAKE)) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="chandlery-readers-") as name,
+        s3_server(Path(name) / "s3", (RAW, LAKE)) as server,
+    ):
         os.environ.update(server.admin)
         began = time.perf_counter()
         tallies, put = read_while_publishing(Path(name), server, crowd, runs, pace=pace)
     seconds = time.perf_counter() - began
     results = [all(run[table] for run in put for table in TABLES_READ)]
     objects = ", ".join(f"{sum(run[table] for run in put)} of {table}" for table in TABLES_READ)
-    print(f"{'ok  ' if results[0] else 'FAIL'} {runs} runs replaced objects of every table: {objects}; {seconds:.0f} s", flush=True)
+    print(
+        f"{'ok  ' if results[0] else 'FAIL'} {runs} runs replaced objects of every table: {objects}; {seconds:.0f} s",
+        flush=True,
+    )
     for way, tally in tallies.items():
         results.append(tally.holds(is_ours=WAYS[way].is_ours))
         found = f"{tally.reads:,} reads, {tally.crossed:,} of them while an object of theirs was replaced; {tally.failed} failed, {tally.early} of them under way when the phase began, {tally.lost} again when retried; {tally.stray} tries failed outside publishing; {tally.wrong} wrong"
-        listed = [f"{count} x {what}" for told in (tally.faults, tally.problems) for what, count in told.most_common(SHOWN)]
-        print(f"{'ok  ' if results[-1] else 'FAIL'} {way}: {found}" + "".join(f"\n     {line}" for line in listed), flush=True)
+        listed = [
+            f"{count} x {what}" for told in (tally.faults, tally.problems) for what, count in told.most_common(SHOWN)
+        ]
+        print(
+            f"{'ok  ' if results[-1] else 'FAIL'} {way}: {found}" + "".join(f"\n     {line}" for line in listed),
+            flush=True,
+        )
     plain = [tally for way, tally in tallies.items() if not WAYS[way].is_ours]
     failed = sum(tally.failed for tally in plain)
     share = failed / sum(tally.reads for tally in plain)
     results.append(share * FEWER <= FAILED_BEFORE)
-    print(f"{'ok  ' if results[-1] else 'FAIL'} plain reads that failed: {10_000 * share:.0f} of 10,000, where it was {10_000 * FAILED_BEFORE:.0f}; {failed / runs:.1f} for each run", flush=True)
+    print(
+        f"{'ok  ' if results[-1] else 'FAIL'} plain reads that failed: {10_000 * share:.0f} of 10,000, where it was {10_000 * FAILED_BEFORE:.0f}; {failed / runs:.1f} for each run",
+        flush=True,
+    )
     return all(results)
 
 
@@ -406,7 +478,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=Crowd.processes)
     parser.add_argument("--threads", type=int, default=Crowd.threads, help="readers in each process")
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--pace", type=float, default=PACE_SECONDS, help="seconds from the beginning of a run to that of the next")
+    parser.add_argument(
+        "--pace", type=float, default=PACE_SECONDS, help="seconds from the beginning of a run to that of the next"
+    )
     asked = parser.parse_args()
     sys.exit(0 if prove_readers(Crowd(asked.processes, asked.threads), asked.runs, asked.pace) else 1)
 

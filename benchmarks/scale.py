@@ -34,7 +34,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 from spark_cluster import spark_cluster
 
 FIRST, LAST = (int(np.datetime64(day, "m").astype(int)) for day in ("2013-04-01", "2022-01-01"))
-BUSIEST, QUIETEST = 0.85, 0.02  # traded shares: BTC's and LTC's since 2017 are .98 and .7, over all its life LTC's is .47
+BUSIEST, QUIETEST = (
+    0.85,
+    0.02,
+)  # traded shares: BTC's and LTC's since 2017 are .98 and .7, over all its life LTC's is .47
 DEAD = 0.25  # of the pairs end before the last day
 REFERENCES = 9  # the first pairs: listed early, and alive
 SECONDS_TRADED = 0.95
@@ -54,15 +57,26 @@ def name_pair(rank: int) -> str:
 def walk(random: np.random.Generator, steps: int, market: np.ndarray, volatility: float) -> np.ndarray:
     """Return closes: the market's moves, and moves of its own."""
     moves = 0.7 * market[-steps:] + volatility * random.standard_normal(steps, dtype=np.float32)
-    return 10.0 ** random.uniform(-2, 4) * np.exp(np.cumsum(moves, dtype=np.float64) - 0.5 * volatility * np.arange(steps) / 1_000)
+    return 10.0 ** random.uniform(-2, 4) * np.exp(
+        np.cumsum(moves, dtype=np.float64) - 0.5 * volatility * np.arange(steps) / 1_000
+    )
 
 
 def to_frame(times: np.ndarray, close: np.ndarray, random: np.random.Generator) -> pl.DataFrame:
     """Return candles in the public set's columns."""
     spread = np.abs(random.standard_normal((2, close.size), dtype=np.float32)) * np.float32(3e-4)
     opened = np.append(close[:1], close[:-1])
-    frame = {"time": times, "open": opened, "close": close, "high": np.maximum(opened, close) * (1 + spread[0]), "low": np.minimum(opened, close) * (1 - spread[1])}
-    return pl.DataFrame(frame).with_columns(pl.col("open", "close", "high", "low").round_sig_figs(6), volume=pl.Series(np.exp(random.standard_normal(close.size, dtype=np.float32))).round(6))
+    frame = {
+        "time": times,
+        "open": opened,
+        "close": close,
+        "high": np.maximum(opened, close) * (1 + spread[0]),
+        "low": np.minimum(opened, close) * (1 - spread[1]),
+    }
+    return pl.DataFrame(frame).with_columns(
+        pl.col("open", "close", "high", "low").round_sig_figs(6),
+        volume=pl.Series(np.exp(random.standard_normal(close.size, dtype=np.float32))).round(6),
+    )
 
 
 def write_pair(job: tuple[int, Path]) -> int:
@@ -71,7 +85,11 @@ def write_pair(job: tuple[int, Path]) -> int:
     random = np.random.default_rng([7, rank])
     market = np.random.default_rng(7).standard_normal(LAST - FIRST, dtype=np.float32) * np.float32(6e-4)
     listed = FIRST + int((LAST - FIRST) * (rank / 40 if rank < REFERENCES else random.uniform(0.25, 0.95)))
-    ends = LAST if rank < REFERENCES or random.random() > DEAD else listed + int((LAST - listed) * random.uniform(0.2, 0.9))
+    ends = (
+        LAST
+        if rank < REFERENCES or random.random() > DEAD
+        else listed + int((LAST - listed) * random.uniform(0.2, 0.9))
+    )
     share = max(QUIETEST, BUSIEST * 0.5 ** (rank / HALVING_PAIRS))
     steps = ends - listed
     traded = random.random(steps) < share * np.where(np.arange(listed, ends) < BUSY_SINCE, EARLY, 1.0)
@@ -86,7 +104,12 @@ def write_pair(job: tuple[int, Path]) -> int:
 def make_pairs(folder: Path, pairs: int) -> int:
     """Write the CSVs of all pairs, drawn evenly from 392; return how many candles they hold."""
     folder.mkdir(parents=True)
-    ranks = sorted({*range(min(pairs, REFERENCES)), *np.linspace(REFERENCES, ALL_PAIRS - 1, max(pairs - REFERENCES, 0)).astype(int).tolist()})
+    ranks = sorted(
+        {
+            *range(min(pairs, REFERENCES)),
+            *np.linspace(REFERENCES, ALL_PAIRS - 1, max(pairs - REFERENCES, 0)).astype(int).tolist(),
+        }
+    )
     with ProcessPoolExecutor(2) as pool:
         return sum(pool.map(write_pair, [(rank, folder) for rank in ranks]))
 
@@ -113,7 +136,9 @@ def write_small(job: tuple[int, int, Path]) -> int:
     market = random.standard_normal(steps, dtype=np.float32) * np.float32(6e-4)
     whole = to_frame((LAST - steps + np.arange(steps)) * 60_000, walk(random, steps, market, 8e-4), random)
     for number in range(files):
-        whole[number * SMALL_STEPS : (number + 1) * SMALL_STEPS].write_csv(folder / f"{name_pair(rank).lower()}_{number:05}.csv")
+        whole[number * SMALL_STEPS : (number + 1) * SMALL_STEPS].write_csv(
+            folder / f"{name_pair(rank).lower()}_{number:05}.csv"
+        )
     return steps
 
 
@@ -126,18 +151,25 @@ def make_files(folder: Path, files: int, symbols: int = 50) -> int:
 
 def run(command: str, raw: Path, lake: Path, *flags: str) -> Cost:
     """Run a command from raw files to a lake."""
-    return measure([sys.executable, "-m", "chandlery", command, "--source", str(raw), "--lake", str(lake), "--quiet", *flags])
+    return measure(
+        [sys.executable, "-m", "chandlery", command, "--source", str(raw), "--lake", str(lake), "--quiet", *flags]
+    )
 
 
 def tell(what: str, cost: Cost, millions: float) -> None:
     """Print a line of figures."""
-    print(f"{what}: {millions:.1f} million candles, {cost.wall:.0f} s, {cost.cpu:.0f} CPU-s, {cost.cpu / millions:.2f} CPU-s a million, largest process {cost.resident_mb:,.0f} MB", flush=True)
+    print(
+        f"{what}: {millions:.1f} million candles, {cost.wall:.0f} s, {cost.cpu:.0f} CPU-s, {cost.cpu / millions:.2f} CPU-s a million, largest process {cost.resident_mb:,.0f} MB",
+        flush=True,
+    )
 
 
 def stages(lake: Path) -> str:
     """Return how long each stage of the last run took."""
     newest = max((lake / "runs").iterdir())
-    return ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in json.loads(newest.read_text())["report"]["stages"])
+    return ", ".join(
+        f"{stage['name']} {stage['seconds']:.0f} s" for stage in json.loads(newest.read_text())["report"]["stages"]
+    )
 
 
 def digest(lake: Path) -> str:
@@ -154,7 +186,9 @@ def engine(folder: Path, executors: int) -> Iterator[list[str]]:
     with spark_cluster(folder, ONE_THREAD, executors) as cluster:
         os.environ.update(cluster.driver)
         config = folder / "chandlery.toml"
-        config.write_text("[engine.spark]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in cluster.options.items()))
+        config.write_text(
+            "[engine.spark]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in cluster.options.items())
+        )
         yield ["--engine", "spark", "--config", str(config)]
     shutil.rmtree(folder)
 
@@ -163,10 +197,18 @@ def main() -> None:
     """Make up what is asked for, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("pairs", "seconds", "files"))
-    parser.add_argument("--pairs", type=int, nargs="+", default=[196, 392], help="how many; several are run in turn, and compared")
+    parser.add_argument(
+        "--pairs", type=int, nargs="+", default=[196, 392], help="how many; several are run in turn, and compared"
+    )
     parser.add_argument("--millions", type=float, default=166.0, help="rows of the one file")
     parser.add_argument("--files", type=int, default=100_000, help="small files, of 50 symbols")
-    parser.add_argument("--executors", type=int, nargs="+", default=[0], help="of a Spark cluster, of one core each; 0 is the local engine")
+    parser.add_argument(
+        "--executors",
+        type=int,
+        nargs="+",
+        default=[0],
+        help="of a Spark cluster, of one core each; 0 is the local engine",
+    )
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder where it is left out")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chandlery-scale-", dir=given.folder) as folder:
@@ -177,9 +219,18 @@ def main() -> None:
                     millions = make_pairs(base / "raw", pairs) / 1e6
                     for executors in given.executors:
                         with engine(base / "cluster", executors) as flags:
-                            cost = run("run", base / "raw", base / "lake", "--horizon", "30m", "--model", "linear", *flags)
-                        tell(f"{pairs} pairs, linear, 30m, {f'Spark, {executors} executors' if executors else 'local'}", cost, millions)
-                        print(f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million; bytes {digest(base / 'lake')}", flush=True)
+                            cost = run(
+                                "run", base / "raw", base / "lake", "--horizon", "30m", "--model", "linear", *flags
+                            )
+                        tell(
+                            f"{pairs} pairs, linear, 30m, {f'Spark, {executors} executors' if executors else 'local'}",
+                            cost,
+                            millions,
+                        )
+                        print(
+                            f"  {stages(base / 'lake')}; kept {candles_of(base / 'lake'):.1f} million; bytes {digest(base / 'lake')}",
+                            flush=True,
+                        )
                         shutil.rmtree(base / "lake")
                     shutil.rmtree(base / "raw")
             case "seconds":

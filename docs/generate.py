@@ -14,22 +14,62 @@ from chandlery.models import BUILT_IN
 from chandlery.schema import GAP_KINDS, REASONS, TABLES, Forecasts, Table, model_column
 
 HERE = Path(__file__).parent
-ATHENA = {"Datetime(ms, UTC)": "timestamp", "String": "string", "Int32": "int", "Int64": "bigint", "Float32": "float", "Float64": "double", "Boolean": "boolean", "List(String)": "array<string>"}
+ATHENA = {
+    "Datetime(ms, UTC)": "timestamp",
+    "String": "string",
+    "Int32": "int",
+    "Int64": "bigint",
+    "Float32": "float",
+    "Float64": "double",
+    "Boolean": "boolean",
+    "List(String)": "array<string>",
+}
 
 
 def render_tables() -> str:
     """Return the data dictionary."""
-    lines = ["# Tables", "", "Parquet (zstd), Hive partitions, UTC. Partition keys stand in the path; `read_table` and `query` put them back as columns.", ""]
+    lines = [
+        "# Tables",
+        "",
+        "Parquet (zstd), Hive partitions, UTC. Partition keys stand in the path; `read_table` and `query` put them back as columns.",
+        "",
+    ]
     for table in TABLES.values():
         lines += [f"## {table.name}", "", (table.schema.__doc__ or "").strip(), ""]
-        lines += [f"Key: {', '.join(table.schema.primary_key())}. Partitions: {' / '.join(table.partitions)}.", "", "| column | type | null | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"Key: {', '.join(table.schema.primary_key())}. Partitions: {' / '.join(table.partitions)}.",
+            "",
+            "| column | type | null | meaning |",
+            "|---|---|---|---|",
+        ]
         for name, column in table.schema.columns().items():
-            lines.append(f"| {name} | {describe(column.dtype)} | {'yes' if column.nullable else ''} | {column.description} |")
+            lines.append(
+                f"| {name} | {describe(column.dtype)} | {'yes' if column.nullable else ''} | {column.description} |"
+            )
         lines.append("")
     for title, words in (("Reasons in `rejects`", REASONS), ("Kinds in `gaps`", GAP_KINDS)):
-        lines += [f"## {title}", "", "| name | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in words.items()), ""]
-    lines += ["## Features", "", "What the models see, in the order of `models.features`. Null where a reference is not listed.", "", inspect.cleandoc(registry.__doc__ or "").partition("\n\n")[2], "", "| name | unit | window | recipe |", "|---|---|---|---|"]
-    lines += [f"| `{feature.name}` | {feature.unit} | {feature.window} | {feature.recipe.replace('|', chr(92) + '|')} |" for feature in registry.BUILT_IN]
+        lines += [
+            f"## {title}",
+            "",
+            "| name | meaning |",
+            "|---|---|",
+            *(f"| `{name}` | {text} |" for name, text in words.items()),
+            "",
+        ]
+    lines += [
+        "## Features",
+        "",
+        "What the models see, in the order of `models.features`. Null where a reference is not listed.",
+        "",
+        inspect.cleandoc(registry.__doc__ or "").partition("\n\n")[2],
+        "",
+        "| name | unit | window | recipe |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{feature.name}` | {feature.unit} | {feature.window} | {feature.recipe.replace('|', chr(92) + '|')} |"
+        for feature in registry.BUILT_IN
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -46,10 +86,22 @@ def render_cli() -> str:
     """Return the reference of commands."""
     command = typer.main.get_command(app)
     lines = ["# Commands", "", (app.info.help or "").strip(), ""]
-    lines += ["Exit codes: 0 done; 1 unexpected; 2 settings, credentials, missing bucket or rights; 3 some input was refused, the rest was done;"]
-    lines += ["4 a law was broken; 5 a store did not answer, worth retrying; 6 another run holds the lake; 130 stopped.", ""]
+    lines += [
+        "Exit codes: 0 done; 1 unexpected; 2 settings, credentials, missing bucket or rights; 3 some input was refused, the rest was done;"
+    ]
+    lines += [
+        "4 a law was broken; 5 a store did not answer, worth retrying; 6 another run holds the lake; 130 stopped.",
+        "",
+    ]
     for name, entry in sorted(command.commands.items()):  # type: ignore[attr-defined]
-        lines += [f"## chandlery {name}", "", (entry.help or "").strip(), "", "| option | meaning | default |", "|---|---|---|"]
+        lines += [
+            f"## chandlery {name}",
+            "",
+            (entry.help or "").strip(),
+            "",
+            "| option | meaning | default |",
+            "|---|---|---|",
+        ]
         for parameter in entry.params:
             label = " ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.name.upper()
             default = "" if parameter.required or parameter.default in {None, False, ""} else str(parameter.default)
@@ -60,10 +112,24 @@ def render_cli() -> str:
 
 def render_athena() -> str:
     """Return statements that declare every table to Athena, and so to the Glue catalogue."""
-    lines = ["-- The lake's tables, for Athena: one statement at a time, with your bucket for crypto-lake. docs/reading.md says more.", ""]
+    lines = [
+        "-- The lake's tables, for Athena: one statement at a time, with your bucket for crypto-lake. docs/reading.md says more.",
+        "",
+    ]
     for table in TABLES.values():
-        lines += [f"CREATE EXTERNAL TABLE IF NOT EXISTS {table.name} (", ",\n".join(declare(table, keys=False)), ")", f"PARTITIONED BY ({', '.join(line.strip() for line in declare(table, keys=True))})"]
-        lines += ["STORED AS PARQUET", f"LOCATION 's3://crypto-lake/{table.name}/';", "", f"MSCK REPAIR TABLE {table.name};", ""]
+        lines += [
+            f"CREATE EXTERNAL TABLE IF NOT EXISTS {table.name} (",
+            ",\n".join(declare(table, keys=False)),
+            ")",
+            f"PARTITIONED BY ({', '.join(line.strip() for line in declare(table, keys=True))})",
+        ]
+        lines += [
+            "STORED AS PARQUET",
+            f"LOCATION 's3://crypto-lake/{table.name}/';",
+            "",
+            f"MSCK REPAIR TABLE {table.name};",
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -71,8 +137,15 @@ def render_catalogue() -> str:
     """Return every table as Terraform declares it to the Glue catalogue."""
     tables = {}
     for table in TABLES.values():
-        columns, keys = ([{"name": name, "type": kind, "comment": comment} for name, kind, comment in list_columns(table, keys=keys)] for keys in (False, True))
-        tables[table.name] = {"description": inspect.cleandoc(table.schema.__doc__ or "").partition("\n")[0], "columns": columns, "partitions": keys}
+        columns, keys = (
+            [{"name": name, "type": kind, "comment": comment} for name, kind, comment in list_columns(table, keys=keys)]
+            for keys in (False, True)
+        )
+        tables[table.name] = {
+            "description": inspect.cleandoc(table.schema.__doc__ or "").partition("\n")[0],
+            "columns": columns,
+            "partitions": keys,
+        }
     return json.dumps(tables, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -86,11 +159,23 @@ def list_columns(table: Table, *, keys: bool) -> list[tuple[str, str, str]]:
     columns = {name: column for name, column in table.schema.columns().items() if (name in table.partitions) is keys}
     listed = [(name, ATHENA[describe(column.dtype)], column.description or "") for name, column in columns.items()]
     if table.schema is Forecasts and not keys:
-        listed += [(model_column(model), ATHENA["Float32"], f"what {model} forecast, in the quote currency; null where not fitted") for model in (*BUILT_IN, BLEND)]
+        listed += [
+            (
+                model_column(model),
+                ATHENA["Float32"],
+                f"what {model} forecast, in the quote currency; null where not fitted",
+            )
+            for model in (*BUILT_IN, BLEND)
+        ]
     return listed
 
 
-PAGES = {"tables.md": render_tables, "cli.md": render_cli, "athena.sql": render_athena, "../deploy/terraform/modules/catalog/tables.json": render_catalogue}
+PAGES = {
+    "tables.md": render_tables,
+    "cli.md": render_cli,
+    "athena.sql": render_athena,
+    "../deploy/terraform/modules/catalog/tables.json": render_catalogue,
+}
 
 if __name__ == "__main__":
     for name, render in PAGES.items():

@@ -46,7 +46,10 @@ def run_lake(
 
 def to_toml(sections: Mapping[str, Mapping[str, object]]) -> str:
     """Return settings of texts as a part of chandlery.toml."""
-    return "".join(f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items()) for section, values in sections.items())
+    return "".join(
+        f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items())
+        for section, values in sections.items()
+    )
 
 
 def digests(lake: str | Path, storage: dict[str, str] | None = None) -> dict[str, str]:
@@ -61,7 +64,9 @@ def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: s
     for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:symbols], days=days, seed=3)):
         chosen = file.candles.filter((pl.col("open_time") >= start) & (pl.col("open_time") < stop))
         times = chosen["open_time"].dt.epoch("ms")
-        chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(folder / file.name.replace(".csv", f"{name}.csv"))
+        chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(
+            folder / file.name.replace(".csv", f"{name}.csv")
+        )
 
 
 def make_sample_lake(folder: Path) -> Path:

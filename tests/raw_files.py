@@ -19,7 +19,14 @@ START_MS = 1_546_300_800_000
 
 
 def raw_file(content: bytes, source: str = "ltcusd.csv", **changes: object) -> RawFile:
-    values = {"source": source, "path": source, "member": None, "size_bytes": len(content), "etag": "e", "modified_at": MODIFIED}
+    values = {
+        "source": source,
+        "path": source,
+        "member": None,
+        "size_bytes": len(content),
+        "etag": "e",
+        "modified_at": MODIFIED,
+    }
     return RawFile(**(values | changes))
 
 

@@ -30,7 +30,9 @@ def test_what_cannot_be_written_is_passed_over(package: Path, tmp_path: Path, mo
     assert choose_folder(package).is_relative_to(tmp_path / "home" / ".cache")
 
 
-def test_a_folder_of_somebody_else_is_not_trusted(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_somebody_else_is_not_trusted(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     there = choose_folder(package)
     if os.getuid() == 0:

@@ -101,7 +101,9 @@ class ChandleryOperator(BaseOperator):
         finally:
             self.is_killed = False
         if code:
-            raise (AirflowException if code in WORTH_RETRYING else AirflowFailException)("\n".join([_describe(command, code), *last]))
+            raise (AirflowException if code in WORTH_RETRYING else AirflowFailException)(
+                "\n".join([_describe(command, code), *last])
+            )
 
     def on_kill(self) -> None:
         """End chandlery and its own processes; Airflow calls this when the task is killed."""
@@ -115,12 +117,21 @@ class ChandleryOperator(BaseOperator):
         config = Variable.get("chandlery_config", default=None)
         place = Variable.get("chandlery_on", default="worker")
         if not config:
-            raise AirflowFailException("the Variable chandlery_config is not set; expected the path of chandlery.toml. Hint: `chandlery init` writes one")
+            raise AirflowFailException(
+                "the Variable chandlery_config is not set; expected the path of chandlery.toml. Hint: `chandlery init` writes one"
+            )
         if place not in {"worker", "emr"}:
             raise AirflowFailException(f"the Variable chandlery_on is {place!r}; expected worker or emr")
         path, (name, *flags) = Path(config).expanduser().absolute(), filter(None, self.arguments)
         submitted = ["submit"] if place == "emr" else []
-        return [Variable.get("chandlery_program", default="chandlery"), *submitted, name, "--config", str(path), *flags], path.parent
+        return [
+            Variable.get("chandlery_program", default="chandlery"),
+            *submitted,
+            name,
+            "--config",
+            str(path),
+            *flags,
+        ], path.parent
 
 
 def _end_with_task() -> None:
@@ -146,9 +157,21 @@ with DAG(
     tags=["chandlery"],
 ):
     chain(
-        DateTimeSensor(task_id="wait", mode="reschedule", target_time=f"{{{{ (data_interval_end + {WAITED}) if data_interval_end is defined else dag_run.run_after }}}}"),
+        DateTimeSensor(
+            task_id="wait",
+            mode="reschedule",
+            target_time=f"{{{{ (data_interval_end + {WAITED}) if data_interval_end is defined else dag_run.run_after }}}}",
+        ),
         ChandleryOperator(task_id="ingest", arguments=["ingest"]),
         ChandleryOperator(task_id="forecast", arguments=["forecast"]),
-        ChandleryOperator(task_id="check", arguments=["check", "--until", f"{{{{ ({DAY_END}) | ds }}}}"], outlets=[TABLES]),
-        ChandleryOperator(task_id="report", arguments=["report", "{% if var.value.get('chandlery_report', '') %}--output={{ var.value.chandlery_report }}{% endif %}"]),
+        ChandleryOperator(
+            task_id="check", arguments=["check", "--until", f"{{{{ ({DAY_END}) | ds }}}}"], outlets=[TABLES]
+        ),
+        ChandleryOperator(
+            task_id="report",
+            arguments=[
+                "report",
+                "{% if var.value.get('chandlery_report', '') %}--output={{ var.value.chandlery_report }}{% endif %}",
+            ],
+        ),
     )

@@ -165,7 +165,10 @@ class _Importer:
         try:
             exec(compile(self._bundle[inner], str(module.__file__), "exec"), namespace)  # noqa: S102 - users name these files
         except BaseException:
-            del self._modules[dotted], sys.modules[module.__name__]  # as Python does: it is run again where it is imported again
+            del (
+                self._modules[dotted],
+                sys.modules[module.__name__],
+            )  # as Python does: it is run again where it is imported again
             raise
         self._bind(dotted, module)
         return module

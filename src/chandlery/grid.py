@@ -245,7 +245,9 @@ class Traded:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Traded":
         """Return what arrays hold."""
-        return cls(int(arrays["first_step"]), np.unpackbits(arrays["traded"], count=int(arrays["count"])).view(np.bool_))
+        return cls(
+            int(arrays["first_step"]), np.unpackbits(arrays["traded"], count=int(arrays["count"])).view(np.bool_)
+        )
 
 
 @kernel

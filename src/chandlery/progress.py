@@ -68,7 +68,13 @@ class Bars:
 
     def stage(self, name: str, total: int) -> None:
         """Begin a bar."""
-        columns = (TextColumn("{task.description:<10}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("[dim]{task.fields[label]}"))
+        columns = (
+            TextColumn("{task.description:<10}"),
+            BarColumn(30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[label]}"),
+        )
         self._progress = Progress(*columns, console=Console(stderr=True))
         self._progress.start()
         self._task = self._progress.add_task(name, total=total, label="")

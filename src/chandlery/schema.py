@@ -64,11 +64,15 @@ GAP_KINDS = {
 
 
 def _time(description: str, *, nullable: bool = False, primary_key: bool = False) -> Any:
-    return dy.Datetime(time_unit="ms", time_zone="UTC", nullable=nullable, primary_key=primary_key, description=description)
+    return dy.Datetime(
+        time_unit="ms", time_zone="UTC", nullable=nullable, primary_key=primary_key, description=description
+    )
 
 
 class _Keyed(dy.Schema):
-    exchange = dy.String(primary_key=True, description="the exchange's name, lower case; unknown where nothing names it")
+    exchange = dy.String(
+        primary_key=True, description="the exchange's name, lower case; unknown where nothing names it"
+    )
     interval = dy.String(primary_key=True, description="length of a candle, as in 1m, 30m or 15s")
     symbol = dy.String(primary_key=True, regex="^[A-Z0-9]+$", description="upper-case A–Z0–9, base then quote")
 
@@ -125,14 +129,20 @@ class Ledger(_Keyed):
     rows_superseded = dy.Int64(min=0, description="rows that another version of the candle replaced")
     rows_rejected = dy.Int64(min=0, description="rows refused for any other reason")
     present = dy.Bool(description="false once the file is gone from the source")
-    refused_etag = dy.String(nullable=True, description="etag of a newer version that was refused: the one of this row stays in force")
-    refused_sha256 = dy.String(nullable=True, description="hash of that version's bytes; null where there is none or it could not be read")
+    refused_etag = dy.String(
+        nullable=True, description="etag of a newer version that was refused: the one of this row stays in force"
+    )
+    refused_sha256 = dy.String(
+        nullable=True, description="hash of that version's bytes; null where there is none or it could not be read"
+    )
     refused_modified_at = _time("when that version was last modified; null where there is none", nullable=True)
 
     @dy.rule()
     def rows_are_accounted_for(cls) -> pl.Expr:  # noqa: N805 - dataframely calls it with the class
         """Law 1: rows_read = kept + identical + superseded + rejected."""
-        return pl.col("rows_read") == pl.sum_horizontal("rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
+        return pl.col("rows_read") == pl.sum_horizontal(
+            "rows_kept", "rows_identical", "rows_superseded", "rows_rejected"
+        )
 
 
 class Gaps(_Keyed):
@@ -161,10 +171,14 @@ class Forecasts(_Keyed):
     issued_at = _time("close_time of the last candle used", primary_key=True)
     target_time = _time("issued_at + horizon")
     close = dy.Float64(min_exclusive=0, description="closing price at issue: the naive forecast")
-    actual_close = dy.Float64(nullable=True, description="last traded close at or before target_time; null until known and across a gap")
+    actual_close = dy.Float64(
+        nullable=True, description="last traded close at or before target_time; null until known and across a gap"
+    )
     predicted_close = dy.Float64(min_exclusive=0, description="what is served; exactly close where naive is served")
     served_by = dy.String(description="blend, or naive where the blend has not earned it")
-    error_pct = dy.Float32(nullable=True, description="(actual - predicted) / actual x 100, in percent; null where actual_close is")
+    error_pct = dy.Float32(
+        nullable=True, description="(actual - predicted) / actual x 100, in percent; null where actual_close is"
+    )
     lower_80 = dy.Float32(
         nullable=True,
         description="lower bound of the 80 % interval; null until 1,000 outcomes of served forecasts of the symbol "
@@ -180,7 +194,9 @@ class Scores(_Keyed):
 
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
     model = dy.String(primary_key=True, description="naive, a model's name, blend, or served")
-    period = dy.String(primary_key=True, regex=r"^(all|\d{4}|\d{4}-\d{2})$", description="all, a year or a month of issued_at, UTC")
+    period = dy.String(
+        primary_key=True, regex=r"^(all|\d{4}|\d{4}-\d{2})$", description="all, a year or a month of issued_at, UTC"
+    )
     n = dy.Int64(min=1, description="forecasts scored")
     sse = dy.Float64(min=0, description="sum of squared errors of log(price / close at issue)")
     sse_naive = dy.Float64(min=0, description="the same of the naive forecast, on the same rows")
@@ -188,9 +204,16 @@ class Scores(_Keyed):
     mae = dy.Float64(min=0, description="mean absolute error, in the quote currency")
     mape = dy.Float64(min=0, description="mean absolute error, in percent of the actual close")
     skill = dy.Float64(nullable=True, description="1 - sse / sse_naive; null where the price never moved")
-    correlation = dy.Float64(nullable=True, description="of predicted with actual log(price / close at issue); null where one is constant")
-    directional_accuracy = dy.Float64(nullable=True, description="share of right signs where actual and predicted both differ from close")
-    dm_statistic = dy.Float64(nullable=True, description="Diebold-Mariano against naive, small-sample corrected; positive is better than naive")
+    correlation = dy.Float64(
+        nullable=True, description="of predicted with actual log(price / close at issue); null where one is constant"
+    )
+    directional_accuracy = dy.Float64(
+        nullable=True, description="share of right signs where actual and predicted both differ from close"
+    )
+    dm_statistic = dy.Float64(
+        nullable=True,
+        description="Diebold-Mariano against naive, small-sample corrected; positive is better than naive",
+    )
     p_value = dy.Float64(nullable=True, description="of dm_statistic, two-sided")
     coverage_80 = dy.Float64(nullable=True, description="share of actuals inside the 80 % interval; served only")
     coverage_95 = dy.Float64(nullable=True, description="share of actuals inside the 95 % interval; served only")
@@ -205,7 +228,9 @@ class Scores(_Keyed):
 class Models(dy.Schema):
     """A fitted model; one fit serves every symbol, and may hold a part of each symbol's own."""
 
-    exchange = dy.String(primary_key=True, description="the exchange's name, lower case; unknown where nothing names it")
+    exchange = dy.String(
+        primary_key=True, description="the exchange's name, lower case; unknown where nothing names it"
+    )
     interval = dy.String(primary_key=True, description="length of a candle, as in 1m, 30m or 15s")
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
     model = dy.String(primary_key=True, description="the model's name")
@@ -216,7 +241,9 @@ class Models(dy.Schema):
     references = dy.List(dy.String(), description="the market, leaders first")
     features = dy.List(dy.String(), description="its inputs, in order")
     seed = dy.Int64(description="seed of what is random in it")
-    artefact = dy.String(description="name of its text under artefacts/, JSON lines; what it learned of one symbol alone stands under artefacts/<symbol>/")
+    artefact = dy.String(
+        description="name of its text under artefacts/, JSON lines; what it learned of one symbol alone stands under artefacts/<symbol>/"
+    )
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,23 @@ try:
     from py4j.protocol import Py4JJavaError
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql import functions as sf
-    from pyspark.sql.types import ArrayType, BooleanType, DataType, DoubleType, FloatType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
+    from pyspark.sql.types import (
+        ArrayType,
+        BooleanType,
+        DataType,
+        DoubleType,
+        FloatType,
+        IntegerType,
+        LongType,
+        StringType,
+        StructField,
+        StructType,
+        TimestampType,
+    )
 except ImportError as error:
-    raise ImportError(f"chandlery.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'") from None
+    raise ImportError(
+        f"chandlery.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'"
+    ) from None
 
 from chandlery.errors import SettingsError
 from chandlery.lake.filters import check_known, make_filter
@@ -133,7 +147,11 @@ def _exists(session: SparkSession, uri: str) -> bool:
         return bool(path.getFileSystem(_configuration(session)).exists(path))
     except Py4JJavaError as error:
         hint = "outside EMR, s3:// wants hadoop-aws in the session (spark.jars.packages) and credentials of AWS's own chain; see docs/reading.md"
-        raise SettingsError(f"Spark cannot look at {uri}: {error.java_exception.toString()[:300]}", "a file system and credentials of the session's", hint) from None
+        raise SettingsError(
+            f"Spark cannot look at {uri}: {error.java_exception.toString()[:300]}",
+            "a file system and credentials of the session's",
+            hint,
+        ) from None
 
 
 def _has_filesystem(session: SparkSession, scheme: str) -> bool:

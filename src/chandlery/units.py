@@ -46,7 +46,9 @@ def parse_minutes(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
     minutes = int(match[1]) * MINUTES[match[2]] if match else 0
     if not 0 < minutes <= LONGEST:
-        raise SettingsError(f"duration {text!r}", "a number and m, h, d or w, of ten years at most", "write 30m, 2h or 180d")
+        raise SettingsError(
+            f"duration {text!r}", "a number and m, h, d or w, of ten years at most", "write 30m, 2h or 180d"
+        )
     return minutes
 
 

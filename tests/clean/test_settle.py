@@ -28,7 +28,9 @@ def test_clean_file_is_kept_whole():
     cleaned = settle([read(HEADER + lines(300))], [])
     check(cleaned)
     assert counts(cleaned) == (300, 300, 0, 0, 0)
-    assert cleaned.candles.select("exchange", "symbol", "year", "interval", "source").unique().rows() == [("bitfinex", "LTCUSD", 2019, "1m", "ltcusd.csv")]
+    assert cleaned.candles.select("exchange", "symbol", "year", "interval", "source").unique().rows() == [
+        ("bitfinex", "LTCUSD", 2019, "1m", "ltcusd.csv")
+    ]
 
 
 def test_identical_rows_are_counted_and_not_rejected():
@@ -56,7 +58,14 @@ def test_disorder_is_put_in_order():
 
 @pytest.mark.parametrize(("later", "price"), [("a", 20.0), ("b", 30.0), (None, 30.0)])
 def test_of_two_files_the_later_modified_stays_then_the_greater_source(later, price):
-    files = {name: read(HEADER + line(0, price=value) + line(1), f"{name}/ltcusd.csv", modified_at=MODIFIED + dt.timedelta(hours=name == later)) for name, value in (("a", 20.0), ("b", 30.0))}
+    files = {
+        name: read(
+            HEADER + line(0, price=value) + line(1),
+            f"{name}/ltcusd.csv",
+            modified_at=MODIFIED + dt.timedelta(hours=name == later),
+        )
+        for name, value in (("a", 20.0), ("b", 30.0))
+    }
     for order in (("a", "b"), ("b", "a")):
         cleaned = settle([files[name] for name in order], [])
         check(cleaned)
@@ -89,7 +98,16 @@ def test_file_that_is_gone_keeps_its_candles_until_another_version_comes():
     assert both.candles["open"].to_list() == [30.0, 10.0, 10.0]
     assert counts(both, "new/ltcusd.csv") == (2, 2, 0, 0, 0)
     assert counts(both, "old/ltcusd.csv") == (4, 1, 1, 1, 1)
-    again = settle([new], [KeptFile(both.ledger.filter(source="old/ltcusd.csv"), both.candles.filter(source="old/ltcusd.csv"), both.rejects.filter(source="old/ltcusd.csv"))])
+    again = settle(
+        [new],
+        [
+            KeptFile(
+                both.ledger.filter(source="old/ltcusd.csv"),
+                both.candles.filter(source="old/ltcusd.csv"),
+                both.rejects.filter(source="old/ltcusd.csv"),
+            )
+        ],
+    )
     check(again)
     assert counts(again, "old/ltcusd.csv") == (4, 1, 1, 1, 1)
 
@@ -109,9 +127,22 @@ def test_file_that_changed_since_it_was_read_is_told():
 
 
 def test_refused_file_has_a_row_in_the_ledger():
-    ledger = refuse(raw_file(b"", "2019.csv"), SourceError("2019.csv is empty", "candles", "remove it"), {"exchange": "bitfinex", "interval": "1m", "symbol": "UNKNOWN"})
+    ledger = refuse(
+        raw_file(b"", "2019.csv"),
+        SourceError("2019.csv is empty", "candles", "remove it"),
+        {"exchange": "bitfinex", "interval": "1m", "symbol": "UNKNOWN"},
+    )
     Ledger.validate(ledger)
-    assert ledger.select("symbol", "status", "problem", *COUNTS).row(0) == ("UNKNOWN", "refused", "2019.csv is empty; expected candles. Hint: remove it", 0, 0, 0, 0, 0)
+    assert ledger.select("symbol", "status", "problem", *COUNTS).row(0) == (
+        "UNKNOWN",
+        "refused",
+        "2019.csv is empty; expected candles. Hint: remove it",
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
 
 
 def test_nothing_makes_empty_tables():

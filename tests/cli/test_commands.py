@@ -32,7 +32,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for step in range(3000):
         close = price * (1.001 if step * step % 7 < 3 else 0.9992)
-        rows.append(f"[{1502942400000 + step * 60000},{price:.4f},{close:.4f},{max(price, close) * 1.001:.4f},{min(price, close) * 0.999:.4f},{1 + step % 5}]")
+        rows.append(
+            f"[{1502942400000 + step * 60000},{price:.4f},{close:.4f},{max(price, close) * 1.001:.4f},{min(price, close) * 0.999:.4f},{1 + step % 5}]"
+        )
         price = close
     for place, text in ODD.items():
         rows[place] = text
@@ -47,7 +49,9 @@ def test_explain_shows_raw_text_to_the_letter(lake: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     for text in ODD.values():
         assert text in shown.stdout
-    assert {row["raw"] for row in json.loads(chandlery("explain", "LTCUSD", "--lake", lake, "--json").stdout)["rejects"]} == set(ODD.values())
+    assert {
+        row["raw"] for row in json.loads(chandlery("explain", "LTCUSD", "--lake", lake, "--json").stdout)["rejects"]
+    } == set(ODD.values())
 
 
 def test_explain_a_row_that_is_a_candle(lake: Path) -> None:
@@ -60,9 +64,14 @@ def test_a_query_prints_what_it_gives_and_nothing_else(lake: Path) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     row = json.loads(shown.stdout)[0]
     assert (row["a"], row["a_1"], row["open_1"]) == (1, 2, 3000)
-    summed = chandlery("query", "SELECT sum(rows_read) AS n, sum(rows_rejected) AS m FROM ledger", "--lake", lake, "--json")
+    summed = chandlery(
+        "query", "SELECT sum(rows_read) AS n, sum(rows_rejected) AS m FROM ledger", "--lake", lake, "--json"
+    )
     assert json.loads(summed.stdout) == [{"n": 3000, "m": 3}]
-    assert "no rows; columns symbol" in chandlery("query", "SELECT symbol FROM candles WHERE close < 0", "--lake", lake).stdout
+    assert (
+        "no rows; columns symbol"
+        in chandlery("query", "SELECT symbol FROM candles WHERE close < 0", "--lake", lake).stdout
+    )
 
 
 def test_a_long_query_draws_no_bar_between_what_is_printed(lake: Path) -> None:
@@ -73,7 +82,9 @@ def test_a_long_query_draws_no_bar_between_what_is_printed(lake: Path) -> None:
     assert shown.stdout == "false\n"
 
 
-@pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "CREATE TABLE x (a INTEGER)", "SELECT * FROM nowhere", "SELECT interval 1 day"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1; SELECT 2", "CREATE TABLE x (a INTEGER)", "SELECT * FROM nowhere", "SELECT interval 1 day"]
+)
 def test_a_wrong_query_is_one_text_and_exit_2(lake: Path, sql: str) -> None:
     ended = chandlery("query", sql, "--lake", lake)
     assert ended.returncode == 2
@@ -144,7 +155,9 @@ def test_inits_settings_hold_when_their_marks_are_taken_away(tmp_path: Path) -> 
         (("run", "--horizon", "99999999999999999d", "--lake", "new"), "ten years at most"),
     ],
 )
-def test_a_wrong_word_is_one_text_and_exit_2(arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_word_is_one_text_and_exit_2(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     ended = chandlery(*arguments)
     assert ended.returncode == 2

@@ -25,7 +25,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(lake: Path, until: str) -> Result:
-    return CliRunner().invoke(app, ["check", "--source", str(lake.parent / "raw"), "--lake", str(lake), "--until", until])
+    return CliRunner().invoke(
+        app, ["check", "--source", str(lake.parent / "raw"), "--lake", str(lake), "--until", until]
+    )
 
 
 def test_the_newest_candle_of_all_symbols_counts(lake: Path) -> None:
@@ -40,7 +42,10 @@ def test_the_newest_candle_of_all_symbols_counts(lake: Path) -> None:
 def test_a_day_that_is_not_in_the_lake_fails(lake: Path) -> None:
     late = check(lake, f"{START + dt.timedelta(days=DAYS + 1):%Y-%m-%d}")
     assert late.exit_code == 2
-    assert f"FAIL fresh        the newest candle closes at {START + dt.timedelta(days=DAYS):%Y-%m-%d} 00:00 UTC, before" in late.stdout
+    assert (
+        f"FAIL fresh        the newest candle closes at {START + dt.timedelta(days=DAYS):%Y-%m-%d} 00:00 UTC, before"
+        in late.stdout
+    )
     assert "see whether the day's files have come" in late.stdout
 
 

@@ -263,7 +263,9 @@ def test_pictures_of_one_symbol_stand_beside_each_other(call: Call, tmp_path: Pa
 def test_a_run_names_the_series_of_each_stage(tmp_path: Path) -> None:
     for series in ("kraken/60m", "kraken/240m"):
         write_candles(tmp_path / "raw", series, "BTCUSD", 0, DAYS)
-    done = CliRunner().invoke(app, ["run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake"), "--model", "linear"])
+    done = CliRunner().invoke(
+        app, ["run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake"), "--model", "linear"]
+    )
     assert done.exit_code == 0, done.output
     for stage in ("gaps", "fit", "scores"):
         lines = [line for line in done.stdout.splitlines() if line.startswith(stage)]

@@ -33,7 +33,9 @@ LEAK = "log = np.log(bars.close); return np.append(log[1:] - log[:-1], np.nan)"
 
 def write_feature(folder: Path, name: str, body: str) -> Path:
     path = folder / f"{name}.py"
-    path.write_text(f'import numpy as np\nfrom chandlery import feature\n\n\n@feature("{name}", unit="1", window="(t − 1, t]", lookback=1)\ndef {name}(bars):\n    {body}\n')
+    path.write_text(
+        f'import numpy as np\nfrom chandlery import feature\n\n\n@feature("{name}", unit="1", window="(t − 1, t]", lookback=1)\ndef {name}(bars):\n    {body}\n'
+    )
     return path
 
 
@@ -52,7 +54,14 @@ def write_parity(folder: Path) -> None:
         moves = 6e-4 * (random.standard_normal(count) + 0.25 * np.concatenate([[0.0], sign[:-1]]))
         close = 100 * np.exp(np.cumsum(moves))
         opened = np.concatenate([[100.0], close[:-1]])
-        columns = {"time": START_MS + 60_000 * np.arange(count), "open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close, "volume": volume}
+        columns = {
+            "time": START_MS + 60_000 * np.arange(count),
+            "open": opened,
+            "high": np.maximum(opened, close),
+            "low": np.minimum(opened, close),
+            "close": close,
+            "volume": volume,
+        }
         pl.DataFrame(columns).write_csv(folder / f"{symbol.lower()}.csv")
 
 
@@ -64,8 +73,19 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "lake"
 
 
-def ask(lake: Path, extension: Path, wanted: Wanted = Wanted(), symbols: tuple[str, ...] = (), **forecast: object) -> Comparison:  # noqa: B008 - it is frozen
-    flags = {"lake": {"uri": str(lake)}, "symbols": list(symbols), "forecast": {"min_train": "10d", **forecast}, "engine": {"workers": 1}}
+def ask(
+    lake: Path,
+    extension: Path,
+    wanted: Wanted = Wanted(),  # noqa: B008 - it is frozen
+    symbols: tuple[str, ...] = (),
+    **forecast: object,
+) -> Comparison:
+    flags = {
+        "lake": {"uri": str(lake)},
+        "symbols": list(symbols),
+        "forecast": {"min_train": "10d", **forecast},
+        "engine": {"workers": 1},
+    }
     return compare_extension(load_settings(None, flags), extension, wanted)
 
 
@@ -73,7 +93,9 @@ def test_a_feature_that_knows_something_helps(tmp_path: Path) -> None:
     write_parity(tmp_path / "raw")
     run_lake(tmp_path / "raw", tmp_path / "lake", horizons=["1m"], models=["linear"])
     found = ask(tmp_path / "lake", write_feature(tmp_path, "parity", PARITY))
-    assert [(row.symbol, row.forecast, row.against) for row in found.rows] == [(name, "served", "without") for name in ("BTCUSD", "LTCUSD", ALL)]
+    assert [(row.symbol, row.forecast, row.against) for row in found.rows] == [
+        (name, "served", "without") for name in ("BTCUSD", "LTCUSD", ALL)
+    ]
     for row in found.rows:
         assert row.verdict == "helps"
         assert row.difference is not None
@@ -97,15 +119,30 @@ def test_noise_shows_no_difference_and_the_lake_stays_as_it_is(lake: Path, tmp_p
 def test_what_two_lakes_of_the_same_settings_say_is_what_the_lake_says(lake: Path, tmp_path: Path) -> None:
     """Without the extension, the numbers are the lake's own: the way through raw files changes no forecast."""
     found = ask(lake, write_feature(tmp_path, "still", "return np.zeros(bars.close.size)"), symbols=("ETHUSD",))
-    own = read_table(str(lake), "scores", symbol="ETHUSD").filter(pl.col("model") == "served", pl.col("period") == "all").row(0, named=True)
+    own = (
+        read_table(str(lake), "scores", symbol="ETHUSD")
+        .filter(pl.col("model") == "served", pl.col("period") == "all")
+        .row(0, named=True)
+    )
     assert [row.symbol for row in found.rows] == ["ETHUSD"]
     assert found.rows[0].n == own["n"]
-    assert found.rows[0].skill_without == pytest.approx(own["skill"], abs=1e-6)  # forecasts are published in seven digits
+    assert found.rows[0].skill_without == pytest.approx(
+        own["skill"], abs=1e-6
+    )  # forecasts are published in seven digits
 
 
 def test_days_after_the_last_are_not_seen(lake: Path, tmp_path: Path) -> None:
-    found = ask(lake, write_feature(tmp_path, "still", "return np.zeros(bars.close.size)"), Wanted(days=2, until=dt.date(2019, 2, 5)), symbols=("ETHUSD",))
-    known = read_table(str(lake), "forecasts", symbol="ETHUSD").filter(pl.col("issued_at").is_between(pl.datetime(2019, 2, 4, time_zone="UTC"), pl.datetime(2019, 2, 6, time_zone="UTC"), closed="left"))
+    found = ask(
+        lake,
+        write_feature(tmp_path, "still", "return np.zeros(bars.close.size)"),
+        Wanted(days=2, until=dt.date(2019, 2, 5)),
+        symbols=("ETHUSD",),
+    )
+    known = read_table(str(lake), "forecasts", symbol="ETHUSD").filter(
+        pl.col("issued_at").is_between(
+            pl.datetime(2019, 2, 4, time_zone="UTC"), pl.datetime(2019, 2, 6, time_zone="UTC"), closed="left"
+        )
+    )
     assert found.scored_from == known["issued_at"].min()
     assert found.scored_until == known["issued_at"].max()
     assert found.rows[0].n == known["actual_close"].count()
@@ -121,18 +158,28 @@ def blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
 
 
-def test_the_model_of_the_guide_is_held_against_the_blend_and_naive(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_of_the_guide_is_held_against_the_blend_and_naive(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(base, "_models", dict(base._models))
     path = tmp_path / "my_model.py"
     path.write_text(next(block for block in blocks() if "class Catching" in block))
-    found = ask(lake, path, extensions=[str(path)])  # as it stands in the settings already: it is left out of the one side
+    found = ask(
+        lake, path, extensions=[str(path)]
+    )  # as it stands in the settings already: it is left out of the one side
     assert (found.features, found.models) == ([], ["catching"])
     assert {(row.forecast, row.against) for row in found.rows} == {("blend", "without"), ("catching", NAIVE)}
     assert {row.skill_without for row in found.rows if row.against == NAIVE} == {0.0}
 
 
 def chandlery(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "chandlery", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder)
+    return subprocess.run(
+        [sys.executable, "-m", "chandlery", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
 
 
 def test_the_commands_of_the_guide(lake: Path, tmp_path: Path) -> None:
@@ -155,10 +202,16 @@ def test_ctrl_c_and_a_leak_leave_nothing_behind(lake: Path, tmp_path: Path) -> N
     folder = tmp_path / "tmp"
     folder.mkdir()
     (tmp_path / "chandlery.toml").write_text('forecast.min_train = "10d"\n')
-    program = [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.commands.cli import main; main()"]
+    program = [
+        sys.executable,
+        "-c",
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.commands.cli import main; main()",
+    ]
     program += ["compare", str(write_feature(tmp_path, "noise", NOISE)), "--lake", str(lake)]
     environment = {**os.environ, "TMPDIR": str(folder)}
-    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, process_group=0, cwd=tmp_path, env=environment) as running:
+    with subprocess.Popen(
+        program, stderr=subprocess.PIPE, text=True, process_group=0, cwd=tmp_path, env=environment
+    ) as running:
         assert running.stderr
         assert running.stderr.readline().startswith("with noise.py")
         assert list(folder.glob("chandlery-compare-*"))
@@ -182,17 +235,24 @@ def test_ctrl_c_and_a_leak_leave_nothing_behind(lake: Path, tmp_path: Path) -> N
         (("noise.py", "--symbol", "NOPEUSD"), "one of BTCUSD, ETHUSD"),
         (("noise.py", "--model", "crystal"), "model 'crystal'; expected one of served, blend, linear, tree, boosted"),
         (("noise.py", "--horizon", "90s"), "duration '90s'"),
-        (("noise.py",), "40 days of candles, 2019-01-01 to 2019-02-09; expected at least 182: models are first fitted on 2019-07-01"),
+        (
+            ("noise.py",),
+            "40 days of candles, 2019-01-01 to 2019-02-09; expected at least 182: models are first fitted on 2019-07-01",
+        ),
         (("noise.py", "--until", "2018-05-01"), "0 days of candles"),
         (("noise.py", "--until", "May"), "--until"),
         (("noise.py", "--lake", "typo"), "no lake at typo"),
     ],
 )
-def test_what_cannot_be_compared_is_one_text_and_exit_2(lake: Path, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_compared_is_one_text_and_exit_2(
+    lake: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
     write_feature(tmp_path, "noise", NOISE)
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "broken.py").write_text("1 / 0")
-    (tmp_path / "taken.py").write_text("from chandlery import register\nfrom chandlery.models import Linear\n\nregister(Linear())\n")
+    (tmp_path / "taken.py").write_text(
+        "from chandlery import register\nfrom chandlery.models import Linear\n\nregister(Linear())\n"
+    )
     (tmp_path / "chandlery.toml").write_text(f'lake.uri = "{lake}"\n')
     ended = chandlery(tmp_path, "compare", *arguments)
     assert (ended.returncode, ended.stdout) == (2, "")

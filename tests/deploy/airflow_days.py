@@ -23,7 +23,13 @@ def main() -> None:
         os.environ.update(asked["variables"])
         before = count_events()
         run = dag.test(logical_date=dt.datetime.fromisoformat(asked["moment"]))
-        tell({"state": run.state, "tasks": {found.task_id: [found.state, found.try_number] for found in run.get_task_instances()}, "events": count_events() - before})
+        tell(
+            {
+                "state": run.state,
+                "tasks": {found.task_id: [found.state, found.try_number] for found in run.get_task_instances()},
+                "events": count_events() - before,
+            }
+        )
 
 
 def count_events() -> int:

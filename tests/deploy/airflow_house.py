@@ -39,22 +39,40 @@ class House:
         services: Its processes; the last is the scheduler.
     """
 
-    def __init__(self, folder: Path, port: int, environment: Mapping[str, str], services: "list[subprocess.Popen[bytes]]") -> None:
-        self._folder, self._url, self._environment, self._services = folder, f"http://127.0.0.1:{port}", environment, services
+    def __init__(
+        self, folder: Path, port: int, environment: Mapping[str, str], services: "list[subprocess.Popen[bytes]]"
+    ) -> None:
+        self._folder, self._url, self._environment, self._services = (
+            folder,
+            f"http://127.0.0.1:{port}",
+            environment,
+            services,
+        )
         self._token, self._started = "", 0
 
     def call(self, method: str, path: str, content: object = None) -> Found:
         """Ask the API server."""
         if not self._token and not path.startswith("/auth"):
             self._token = self.call("GET", "/auth/token")["access_token"]
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {self._token}"} if self._token else {})}
-        asked = urllib.request.Request(self._url + path, json.dumps(content).encode() if content is not None else None, headers, method=method)  # noqa: S310 - http, on this machine
+        headers = {
+            "Content-Type": "application/json",
+            **({"Authorization": f"Bearer {self._token}"} if self._token else {}),
+        }
+        body = json.dumps(content).encode() if content is not None else None
+        asked = urllib.request.Request(self._url + path, body, headers, method=method)  # noqa: S310 - http, on this machine
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=60) as answer:
             return dict(json.loads(answer.read() or b"{}"))
 
     def command(self, *words: str) -> None:
         """Run Airflow's own command line."""
-        done = subprocess.run([PYTHON, "-m", "airflow", *words], env=self._environment, cwd=self._folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [PYTHON, "-m", "airflow", *words],
+            env=self._environment,
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
     def wait(self, look: Callable[[], Any], what: str) -> Any:
@@ -69,7 +87,9 @@ class House:
         raise AssertionError(f"{what} did not come: {self.logs()}")
 
     def logs(self) -> str:
-        return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-3000:]}" for path in sorted(self._folder.glob("*.log")))
+        return "\n".join(
+            f"{path.name}: {path.read_text(errors='replace')[-3000:]}" for path in sorted(self._folder.glob("*.log"))
+        )
 
     def open(self) -> None:
         """Wait until the DAG has been read."""
@@ -91,9 +111,28 @@ class House:
     def backfill(self, first: dt.date, last: dt.date) -> list[Found]:
         """Backfill some days, also those that are done; return their runs, by day."""
         dates = ("--from-date", str(first), "--to-date", str(last))
-        self.command("backfill", "create", "--dag-id", DAG_ID, *dates, "--max-active-runs", "1", "--reprocess-behavior", "completed")
-        self.wait(lambda: all(found["completed_at"] for found in self.call("GET", f"/api/v2/backfills?dag_id={DAG_ID}")["backfills"]), "the end of the backfill")
-        return [run for run in self.runs() if run["run_type"] == "backfill" and first <= dt.datetime.fromisoformat(run["logical_date"]).date() <= last]
+        self.command(
+            "backfill",
+            "create",
+            "--dag-id",
+            DAG_ID,
+            *dates,
+            "--max-active-runs",
+            "1",
+            "--reprocess-behavior",
+            "completed",
+        )
+        self.wait(
+            lambda: all(
+                found["completed_at"] for found in self.call("GET", f"/api/v2/backfills?dag_id={DAG_ID}")["backfills"]
+            ),
+            "the end of the backfill",
+        )
+        return [
+            run
+            for run in self.runs()
+            if run["run_type"] == "backfill" and first <= dt.datetime.fromisoformat(run["logical_date"]).date() <= last
+        ]
 
     def runs(self) -> list[Found]:
         return list(self.call("GET", f"/api/v2/dags/{DAG_ID}/dagRuns?order_by=logical_date&limit=100")["dag_runs"])
@@ -110,7 +149,12 @@ class House:
 
     def wait_for_end(self, run: Found) -> Found:
         """Return a run as it is when it has ended."""
-        return dict(self.wait(lambda: (found := self.call("GET", self._path(run)))["state"] in ENDED and found, f"the end of {run['dag_run_id']}"))
+        return dict(
+            self.wait(
+                lambda: (found := self.call("GET", self._path(run)))["state"] in ENDED and found,
+                f"the end of {run['dag_run_id']}",
+            )
+        )
 
     def wait_for_run(self, is_meant: Callable[[Found], bool]) -> Found:
         """Return the first run that is meant, when it has ended."""
@@ -121,11 +165,17 @@ class House:
 
     def tasks(self, run: Found) -> dict[str, tuple[str, int]]:
         """Return state and tries of each task."""
-        return {found["task_id"]: (found["state"], found["try_number"]) for found in self.call("GET", f"{self._path(run)}/taskInstances")["task_instances"]}
+        return {
+            found["task_id"]: (found["state"], found["try_number"])
+            for found in self.call("GET", f"{self._path(run)}/taskInstances")["task_instances"]
+        }
 
     def events(self, run: Found) -> list[str]:
         """Return whose asset events a run has made."""
-        found = self.call("GET", f"/api/v2/assets/events?source_dag_id={DAG_ID}&source_run_id={urllib.request.quote(run['dag_run_id'])}&limit=100")
+        found = self.call(
+            "GET",
+            f"/api/v2/assets/events?source_dag_id={DAG_ID}&source_run_id={urllib.request.quote(run['dag_run_id'])}&limit=100",
+        )
         return [event["source_dag_id"] for event in found["asset_events"]]
 
     def fail(self, run: Found, task: str) -> None:
@@ -134,14 +184,30 @@ class House:
 
     def clear_failed(self, run: Found) -> None:
         """Clear what has failed in a run, and what waits for it."""
-        self.call("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", {"dry_run": False, "dag_run_id": run["dag_run_id"], "only_failed": True, "reset_dag_runs": True})
+        self.call(
+            "POST",
+            f"/api/v2/dags/{DAG_ID}/clearTaskInstances",
+            {"dry_run": False, "dag_run_id": run["dag_run_id"], "only_failed": True, "reset_dag_runs": True},
+        )
 
     def log(self, run: Found, task: str, number: int) -> str:
-        return next((self._folder / "logs").rglob(f"run_id={run['dag_run_id']}/task_id={task}/attempt={number}.log")).read_text()
+        return next(
+            (self._folder / "logs").rglob(f"run_id={run['dag_run_id']}/task_id={task}/attempt={number}.log")
+        ).read_text()
 
     def chandlery(self, site: Site) -> psutil.Process:
         """Wait until a command of chandlery runs, and return it."""
-        return self.wait(lambda: next((process for process in psutil.Process(self._services[-1].pid).children(recursive=True) if _is_chandlery(process, site)), None), "chandlery")
+        return self.wait(
+            lambda: next(
+                (
+                    process
+                    for process in psutil.Process(self._services[-1].pid).children(recursive=True)
+                    if _is_chandlery(process, site)
+                ),
+                None,
+            ),
+            "chandlery",
+        )
 
     def _path(self, run: Found) -> str:
         return f"/api/v2/dags/{DAG_ID}/dagRuns/{urllib.request.quote(run['dag_run_id'])}"
@@ -169,9 +235,20 @@ def open_house(folder: Path, credentials: Mapping[str, str]) -> Iterator[House]:
         (port,) = free_ports(1)
         environment = {**os.environ, **credentials, **_settings(folder, database, port)}
         environment.pop("PYTHONPATH", None)
-        subprocess.run([PYTHON, "-m", "airflow", "db", "migrate"], env=environment, cwd=folder, check=True, capture_output=True)
-        programs = {"api-server": ("--host", "127.0.0.1", "--port", str(port), "--workers", "1"), "dag-processor": (), "scheduler": ("--skip-serve-logs",)}
-        services = [parts.enter_context(service([str(PYTHON), "-m", "airflow", name, *words], folder / f"{name}.log", environment)) for name, words in programs.items()]
+        subprocess.run(
+            [PYTHON, "-m", "airflow", "db", "migrate"], env=environment, cwd=folder, check=True, capture_output=True
+        )
+        programs = {
+            "api-server": ("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            "dag-processor": (),
+            "scheduler": ("--skip-serve-logs",),
+        }
+        services = [
+            parts.enter_context(
+                service([str(PYTHON), "-m", "airflow", name, *words], folder / f"{name}.log", environment)
+            )
+            for name, words in programs.items()
+        ]
         house = House(folder, port, environment, services)
         house.open()
         yield house
@@ -179,21 +256,44 @@ def open_house(folder: Path, credentials: Mapping[str, str]) -> Iterator[House]:
 
 def _settings(folder: Path, database: str, port: int) -> dict[str, str]:
     sections = {
-        "core": {"dags_folder": ROOT / "deploy" / "airflow", "load_examples": False, "executor": "LocalExecutor", "parallelism": 2, "default_task_retry_delay": 1, "simple_auth_manager_all_admins": True},
+        "core": {
+            "dags_folder": ROOT / "deploy" / "airflow",
+            "load_examples": False,
+            "executor": "LocalExecutor",
+            "parallelism": 2,
+            "default_task_retry_delay": 1,
+            "simple_auth_manager_all_admins": True,
+        },
         "database": {"sql_alchemy_conn": database},
         "api": {"base_url": f"http://127.0.0.1:{port}", "secret_key": secrets.token_hex(16)},
         "api_auth": {"jwt_secret": secrets.token_hex(32)},
     }
-    named = {f"AIRFLOW__{section}__{name}".upper(): str(value) for section, values in sections.items() for name, value in values.items()}
+    named = {
+        f"AIRFLOW__{section}__{name}".upper(): str(value)
+        for section, values in sections.items()
+        for name, value in values.items()
+    }
     return {"AIRFLOW_HOME": str(folder), "HOME": str(folder), "NO_COLOR": "1", **named}
 
 
 @contextmanager
-def service(command: list[str], log: Path, environment: Mapping[str, str], user: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+def service(
+    command: list[str], log: Path, environment: Mapping[str, str], user: str | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a program until the block ends, in a group of its own; it ends with this process too."""
     as_user = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, cwd=log.parent, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=die_with_parent, **as_user)  # noqa: PLW1509 - one call of prctl
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call of prctl
+            **as_user,
+        )
     try:
         yield process
     finally:
@@ -221,10 +321,20 @@ def postgres() -> Iterator[str]:
         if user:
             shutil.chown(folder, user)
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-        with service([str(programs["initdb"]), "-D", "data", "-U", "airflow", "--auth=trust", "--encoding=UTF8", "--no-sync"], folder / "initdb.log", environment, user) as making:
+        with service(
+            [str(programs["initdb"]), "-D", "data", "-U", "airflow", "--auth=trust", "--encoding=UTF8", "--no-sync"],
+            folder / "initdb.log",
+            environment,
+            user,
+        ) as making:
             assert making.wait() == 0, (folder / "initdb.log").read_text()
         log = folder / "postgres.log"
-        with service([str(programs["postgres"]), "-D", "data", "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"], log, environment, user) as running:
+        with service(
+            [str(programs["postgres"]), "-D", "data", "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"],
+            log,
+            environment,
+            user,
+        ) as running:
             while "ready to accept connections" not in log.read_text():
                 with suppress(subprocess.TimeoutExpired):
                     running.wait(POLL_SECONDS)

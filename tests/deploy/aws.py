@@ -53,13 +53,26 @@ class Cloud:
         """Return how a program finds this cloud."""
         return {**self.server.admin, "AWS_ENDPOINT_URL": endpoint or self.endpoint, "AWS_DEFAULT_REGION": REGION}
 
-    def settle(self, lake: str, *, source: str = "s3://crypto-raw/plain", more: str = "", catalog: str = "", submit: Mapping[str, str] | None = None) -> Path:
+    def settle(
+        self,
+        lake: str,
+        *,
+        source: str = "s3://crypto-raw/plain",
+        more: str = "",
+        catalog: str = "",
+        submit: Mapping[str, str] | None = None,
+    ) -> Path:
         """Write settings for a lake."""
         sections = {
             "lake": {"uri": f"s3://crypto-lake/{lake}", "catalog": catalog},
             "source": {"uri": source},
             "storage": self.server.storage,
-            "submit": {"application_id": self.application, "role_arn": ROLE, "staging": "s3://crypto-staging/for/jobs", **(submit or {})},
+            "submit": {
+                "application_id": self.application,
+                "role_arn": ROLE,
+                "staging": "s3://crypto-staging/for/jobs",
+                **(submit or {}),
+            },
         }
         config = self.folder / f"{lake}.toml"
         config.write_text(SETTINGS + more + to_toml(sections))
@@ -69,7 +82,13 @@ class Cloud:
         """Submit a command for a lake."""
         config = self.settle(lake, **settings)
         arguments = [sys.executable, "-m", "chandlery", "submit", *command.split(), "--config", str(config)]
-        return subprocess.Popen(arguments, env={**os.environ, **self.environment(endpoint)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            arguments,
+            env={**os.environ, **self.environment(endpoint)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def make_database(self, name: str, lake: str) -> str:
         """Make in Glue what deploy/terraform makes: a table each, with projected partitions; return its name."""
@@ -84,7 +103,18 @@ class Cloud:
             if "horizon_minutes" in table.partitions:
                 settings = {"type": "integer", "range": "15,60", "interval": "15"}
                 parameters |= {f"projection.horizon_minutes.{name}": value for name, value in settings.items()}
-            glue.create_table(DatabaseName=name, TableInput={"Name": table.name, "PartitionKeys": keys, "Parameters": parameters, "StorageDescriptor": {"Location": f"{lake}/{table.name}/", "Columns": [{"Name": "source", "Type": "string"}]}})
+            glue.create_table(
+                DatabaseName=name,
+                TableInput={
+                    "Name": table.name,
+                    "PartitionKeys": keys,
+                    "Parameters": parameters,
+                    "StorageDescriptor": {
+                        "Location": f"{lake}/{table.name}/",
+                        "Columns": [{"Name": "source", "Type": "string"}],
+                    },
+                },
+            )
         return name
 
     def jobs(self) -> list[Any]:
@@ -130,10 +160,21 @@ class Given:
 
     def carry_out(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
         """Run the entry point by a command; its lines go where they were ordered to go, and the job run ends as it ended."""
-        done = subprocess.run([*command, self.driver["entryPoint"], *self.driver["entryPointArguments"]], env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(
+            [*command, self.driver["entryPoint"], *self.driver["entryPointArguments"]],
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
         self.log("STDOUT", done.stdout)
         self.log("STDERR", done.stderr)
-        self.end("FAILED" if done.returncode else "SUCCESS", f"the driver ended with {done.returncode}" if done.returncode else "")
+        self.end(
+            "FAILED" if done.returncode else "SUCCESS",
+            f"the driver ended with {done.returncode}" if done.returncode else "",
+        )
 
     def bring_entry(self, folder: Path) -> "Given":
         """Fetch the entry point into a folder; return the job run that begins with it there."""
@@ -151,7 +192,10 @@ class Given:
     def log(self, kind: str, text: str) -> None:
         """Put lines into the driver's log stream."""
         wanted = self.job.configuration_overrides["monitoringConfiguration"]["cloudWatchLoggingConfiguration"]
-        place = {"logGroupName": wanted["logGroupName"], "logStreamName": f"{wanted['logStreamNamePrefix']}/applications/{self.job.application_id}/jobs/{self.job.id}/SPARK_DRIVER/{kind.lower()}"}
+        place = {
+            "logGroupName": wanted["logGroupName"],
+            "logStreamName": f"{wanted['logStreamNamePrefix']}/applications/{self.job.application_id}/jobs/{self.job.id}/SPARK_DRIVER/{kind.lower()}",
+        }
         assert kind in wanted["logTypes"]["SPARK_DRIVER"]
         logs = self.cloud.client("logs")
         with suppress(logs.exceptions.ResourceAlreadyExistsException):
@@ -193,7 +237,9 @@ def open_cloud(folder: Path, server: Server) -> Iterator[Cloud]:
     try:
         host, port = moto.get_host_and_port()
         cloud = Cloud(f"http://{host}:{port}", server, "", folder)
-        application = cloud.client("emr-serverless").create_application(name="chandlery", releaseLabel="emr-7.12.0", type="SPARK")["applicationId"]
+        application = cloud.client("emr-serverless").create_application(
+            name="chandlery", releaseLabel="emr-7.12.0", type="SPARK"
+        )["applicationId"]
         cloud.client("logs").create_log_group(logGroupName="/aws/emr-serverless")
         yield replace(cloud, application=application)
     finally:

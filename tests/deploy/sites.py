@@ -60,8 +60,19 @@ class Site:
     def settle(self, *, lease_seconds: float = 60, extensions: tuple[str, ...] = ()) -> None:
         """Write chandlery.toml; its source is named from where it stands."""
         lines = ["[source]", 'uri = "raw"', "[lake]", f'uri = "{self.lake}"', f"lease_seconds = {lease_seconds}"]
-        lines += ["[forecast]", 'horizons = ["30m"]', 'models = ["linear"]', 'min_train = "10d"', f"extensions = {list(extensions)}"]
-        lines += ["[engine]", "workers = 1", "[storage]", *(f'{name} = "{value}"' for name, value in self.storage.items())]
+        lines += [
+            "[forecast]",
+            'horizons = ["30m"]',
+            'models = ["linear"]',
+            'min_train = "10d"',
+            f"extensions = {list(extensions)}",
+        ]
+        lines += [
+            "[engine]",
+            "workers = 1",
+            "[storage]",
+            *(f'{name} = "{value}"' for name, value in self.storage.items()),
+        ]
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text("\n".join(lines))
 
@@ -85,7 +96,9 @@ class Site:
         for symbol, candles in sample(self.first_day).items():
             chosen = candles.filter(pl.col("open_time").dt.date().is_between(first, stop, closed="left"))
             times = chosen["open_time"].dt.epoch("ms")
-            chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(self.raw / f"{symbol.lower()}-{name}.csv")
+            chosen.select(times.alias("time"), "open", "close", "high", "low", "volume").write_csv(
+                self.raw / f"{symbol.lower()}-{name}.csv"
+            )
 
 
 @cache
@@ -94,7 +107,10 @@ def sample(first_day: dt.date) -> dict[str, pl.DataFrame]:
     plan = SamplePlan(SYMBOLS, days=DAYS, start=first_day, interval_minutes=INTERVAL_MINUTES, seed=3)
     candles = {symbol: file.candles for symbol, file in zip(SYMBOLS, write_sample(plan), strict=True)}
     ends = pl.concat(candles.values())["open_time"].dt.offset_by(f"{INTERVAL_MINUTES}m")
-    midnights = [dt.datetime.combine(first_day + dt.timedelta(days=day), dt.time(), dt.UTC) for day in range(DAYS - LAST_DAYS + 1, DAYS + 1)]
+    midnights = [
+        dt.datetime.combine(first_day + dt.timedelta(days=day), dt.time(), dt.UTC)
+        for day in range(DAYS - LAST_DAYS + 1, DAYS + 1)
+    ]
     assert set(midnights) <= set(ends)
     return candles
 
@@ -103,6 +119,8 @@ def write_program(folder: Path, environment: Mapping[str, str] | None = None) ->
     """Return this very chandlery as a program, as an environment of its own has one; what it finds in its environment may be more."""
     path = folder / "chandlery"
     words = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in (environment or {}).items())
-    path.write_text(f'#!/bin/sh\n{words}PYTHONPATH="{ROOT / "src"}:$PYTHONPATH" exec "{sys.executable}" -m chandlery "$@"\n')
+    path.write_text(
+        f'#!/bin/sh\n{words}PYTHONPATH="{ROOT / "src"}:$PYTHONPATH" exec "{sys.executable}" -m chandlery "$@"\n'
+    )
     path.chmod(0o755)
     return path

@@ -41,7 +41,11 @@ class Outcome:
     def stopped_at(self, task: str, tries: int = 1) -> bool:
         place = ALL.index(task)
         wanted = dict.fromkeys(ALL[:place], ("success", 1)) | {task: ("failed", tries)}
-        return (self.state, self.events) == ("failed", 0) and wanted.items() <= self.tasks.items() and {self.tasks[name][0] for name in ALL[place + 1 :]} <= {"upstream_failed"}
+        return (
+            (self.state, self.events) == ("failed", 0)
+            and wanted.items() <= self.tasks.items()
+            and {self.tasks[name][0] for name in ALL[place + 1 :]} <= {"upstream_failed"}
+        )
 
 
 class Days:
@@ -64,13 +68,24 @@ class Days:
         home.mkdir()
         subprocess.run([PYTHON, "-m", "airflow", "db", "migrate"], env=environment, check=True, capture_output=True)
         command = [PYTHON, "-u", Path(__file__).with_name("airflow_days.py")]
-        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         self.first = self._hear("answer: ")[-1]
 
     def start(self, site: Site, day: dt.date, **variables: str) -> None:
         """Begin a day's run: the DAG's own data interval is that day."""
-        named = {"program": str(self.program), "config": str(site.config), "report": str(site.report), "on": "worker", **variables}
-        asked = {"moment": f"{day + DAY}T00:00:00+00:00", "variables": {f"AIRFLOW_VAR_CHANDLERY_{name.upper()}": value for name, value in named.items()}}
+        named = {
+            "program": str(self.program),
+            "config": str(site.config),
+            "report": str(site.report),
+            "on": "worker",
+            **variables,
+        }
+        asked = {
+            "moment": f"{day + DAY}T00:00:00+00:00",
+            "variables": {f"AIRFLOW_VAR_CHANDLERY_{name.upper()}": value for name, value in named.items()},
+        }
         assert self.process.stdin
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
@@ -83,7 +98,12 @@ class Days:
         """Wait for the end of a day's run."""
         lines = self._hear("answer: ")
         told = read_answer(lines[-1])
-        return Outcome(told["state"], {name: (state, tries) for name, (state, tries) in told["tasks"].items()}, told["events"], "".join(lines))
+        return Outcome(
+            told["state"],
+            {name: (state, tries) for name, (state, tries) in told["tasks"].items()},
+            told["events"],
+            "".join(lines),
+        )
 
     def run(self, site: Site, day: dt.date, **variables: str) -> Outcome:
         self.start(site, day, **variables)
@@ -228,7 +248,14 @@ def test_a_killed_task_takes_chandlery_with_it(days: Days, site: Site) -> None:
 @pytest.mark.s3
 def test_on_emr_each_task_is_a_job_run(days: Days, cloud: Cloud, tmp_path: Path) -> None:
     program = write_program(tmp_path, cloud.environment())
-    days.start(Site(tmp_path), dt.date(2019, 2, 9), on="emr", config=str(cloud.settle("scheduled")), program=str(program), report="")
+    days.start(
+        Site(tmp_path),
+        dt.date(2019, 2, 9),
+        on="emr",
+        config=str(cloud.settle("scheduled")),
+        program=str(program),
+        report="",
+    )
     told = ""
     for task in ALL[1:]:
         told += days.hear("job run ")
@@ -236,7 +263,9 @@ def test_on_emr_each_task_is_a_job_run(days: Days, cloud: Cloud, tmp_path: Path)
         given.carry_out_here(tmp_path)
         assert f" submit {task} --config " in told
     outcome = days.answer()
-    assert (outcome.state, outcome.tasks, outcome.events) == ("success", dict.fromkeys(ALL, ("success", 1)), 1), told + outcome.log
+    assert (outcome.state, outcome.tasks, outcome.events) == ("success", dict.fromkeys(ALL, ("success", 1)), 1), (
+        told + outcome.log
+    )
     assert "wrote s3://crypto-lake/scheduled/reports/report.html" in outcome.log
     assert b"BTCUSD" in (Store("s3://crypto-lake/scheduled", cloud.server.storage).get("reports/report.html") or b"")
 

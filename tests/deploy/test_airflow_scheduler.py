@@ -43,7 +43,17 @@ def house(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[
         write_program(folder)
         running.set_variable("program", str(folder / "chandlery"))
         running.set_variable("wait_minutes", "0")
-        move_in(running, Site(folder / "site", server.storage, "s3://crypto-lake/by-itself", first_day=today - dt.timedelta(days=DAYS - 1)), today - DAY, today)
+        move_in(
+            running,
+            Site(
+                folder / "site",
+                server.storage,
+                "s3://crypto-lake/by-itself",
+                first_day=today - dt.timedelta(days=DAYS - 1),
+            ),
+            today - DAY,
+            today,
+        )
         running.unpause()
         running.wait_for_run(is_scheduled)
         yield running
@@ -69,7 +79,10 @@ def is_scheduled(run: dict[str, Any]) -> bool:
 def test_a_scheduled_day_comes_by_itself(house: House) -> None:
     run = house.wait_for_run(is_scheduled)
     assert (run["state"], house.tasks(run)) == ("success", WHOLE)
-    assert dt.datetime.fromisoformat(run["data_interval_end"]) - dt.datetime.fromisoformat(run["data_interval_start"]) == DAY
+    assert (
+        dt.datetime.fromisoformat(run["data_interval_end"]) - dt.datetime.fromisoformat(run["data_interval_start"])
+        == DAY
+    )
     assert house.events(run) == [DAG_ID]
 
 
@@ -92,13 +105,19 @@ def test_a_broken_file_stops_the_day_at_ingest_and_the_cleared_day_goes_on(house
     whole = path.read_bytes()
     path.write_bytes(b"\x00not candles\x00" * 100)
     run = house.run(TWELFTH)
-    assert (run["state"], house.tasks(run)) == ("failed", {"wait": ("success", 1), "ingest": ("failed", 1)} | dict.fromkeys(ALL[2:], ("upstream_failed", 0)))
+    assert (run["state"], house.tasks(run)) == (
+        "failed",
+        {"wait": ("success", 1), "ingest": ("failed", 1)} | dict.fromkeys(ALL[2:], ("upstream_failed", 0)),
+    )
     assert f"refused: {path.name}" in house.log(run, "ingest", 1)
     assert house.events(run) == []
     path.write_bytes(whole)
     house.clear_failed(run)
     run = house.wait_for_end(run)
-    assert (run["state"], house.tasks(run)) == ("success", {"wait": ("success", 1), "ingest": ("success", 2)} | dict.fromkeys(ALL[2:], ("success", 1)))
+    assert (run["state"], house.tasks(run)) == (
+        "success",
+        {"wait": ("success", 1), "ingest": ("success", 2)} | dict.fromkeys(ALL[2:], ("success", 1)),
+    )
     assert house.events(run) == [DAG_ID]
 
 
@@ -147,4 +166,7 @@ def test_a_task_that_is_killed_outright_takes_chandlery_with_it(house: House, si
         os.kill(runner.pid, signal.SIGKILL)
         assert psutil.wait_procs([process], SOON_SECONDS)[1] == []
     run = house.wait_for_end(run)
-    assert (run["state"], house.tasks(run)) == ("success", WHOLE | {"ingest": ("success", 2)})  # Airflow tries again what it has lost
+    assert (run["state"], house.tasks(run)) == (
+        "success",
+        WHOLE | {"ingest": ("success", 2)},
+    )  # Airflow tries again what it has lost

@@ -40,12 +40,19 @@ def bring_up_to_date(cloud: Cloud, source: Path, database: str, *, prune: bool =
 def known(glue: Any, database: str, table: str) -> dict[tuple[str, ...], str]:
     """Return where the partitions of a table lie."""
     pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
-    return {tuple(part["Values"]): part["StorageDescriptor"]["Location"] for page in pages for part in page["Partitions"]}
+    return {
+        tuple(part["Values"]): part["StorageDescriptor"]["Location"] for page in pages for part in page["Partitions"]
+    }
 
 
 def there(cloud: Cloud, table: str) -> dict[tuple[str, ...], str]:
     parts = list_partitions(Store(LAKE, cloud.server.storage), table)
-    return {tuple(part[key] for key in TABLES[table].partitions): f"{LAKE}/{partition_path(table, part).rpartition('/')[0]}/" for part in parts}
+    return {
+        tuple(
+            part[key] for key in TABLES[table].partitions
+        ): f"{LAKE}/{partition_path(table, part).rpartition('/')[0]}/"
+        for part in parts
+    }
 
 
 def projected(glue: Any, database: str, table: str, setting: str) -> str:
@@ -88,7 +95,9 @@ def test_a_database_that_is_not_there_is_told_and_made_up_for(cloud: Cloud, glue
     assert known(glue, "late", "candles") == there(cloud, "candles")
 
 
-def test_what_somebody_else_did_in_glue_is_mended_by_a_run_that_has_nothing_to_do(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
+def test_what_somebody_else_did_in_glue_is_mended_by_a_run_that_has_nothing_to_do(
+    cloud: Cloud, glue: Any, tmp_path: Path
+) -> None:
     database = cloud.make_database("meddled", LAKE)
     write_days(tmp_path, 0, 40, symbols=2)
     bring_up_to_date(cloud, tmp_path, "")
@@ -96,7 +105,11 @@ def test_what_somebody_else_did_in_glue_is_mended_by_a_run_that_has_nothing_to_d
     assert known(glue, database, "candles") == there(cloud, "candles")
     first, *others = sorted(known(glue, database, "candles"))
     place = {"DatabaseName": database, "TableName": "candles"}
-    glue.update_partition(**place, PartitionValueList=list(first), PartitionInput={"Values": list(first), "StorageDescriptor": {"Location": "s3://elsewhere/"}})
+    glue.update_partition(
+        **place,
+        PartitionValueList=list(first),
+        PartitionInput={"Values": list(first), "StorageDescriptor": {"Location": "s3://elsewhere/"}},
+    )
     glue.delete_partition(**place, PartitionValues=list(others[0]))
     assert known(glue, database, "candles") != there(cloud, "candles")
     assert bring_up_to_date(cloud, tmp_path, database).run_id is None
@@ -105,9 +118,18 @@ def test_what_somebody_else_did_in_glue_is_mended_by_a_run_that_has_nothing_to_d
 
 def test_tables_of_another_lake_are_left_alone(cloud: Cloud, glue: Any, tmp_path: Path) -> None:
     database = cloud.make_database("others", "s3://crypto-lake/another")
-    glue.batch_create_partition(DatabaseName=database, TableName="candles", PartitionInputList=[{"Values": ["bitfinex", "LTCUSD", "2019"], "StorageDescriptor": {"Location": "s3://crypto-lake/another/"}}])
+    glue.batch_create_partition(
+        DatabaseName=database,
+        TableName="candles",
+        PartitionInputList=[
+            {"Values": ["bitfinex", "LTCUSD", "2019"], "StorageDescriptor": {"Location": "s3://crypto-lake/another/"}}
+        ],
+    )
     write_days(tmp_path, 0, 40, symbols=2)
-    with pytest.raises(SettingsError, match="table candles of Glue database others lies at s3://crypto-lake/another/candles/; expected s3://crypto-lake/catalogued/candles/"):
+    with pytest.raises(
+        SettingsError,
+        match="table candles of Glue database others lies at s3://crypto-lake/another/candles/; expected s3://crypto-lake/catalogued/candles/",
+    ):
         bring_up_to_date(cloud, tmp_path, database)
     assert list(known(glue, database, "candles")) == [("bitfinex", "LTCUSD", "2019")]
 

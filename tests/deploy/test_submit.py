@@ -88,7 +88,9 @@ def test_a_report_goes_into_the_lake_as_a_page(cloud: Cloud, tmp_path: Path) -> 
     code, out, told = submit_here(cloud, "report", "well", tmp_path)
     assert code == 0, told
     assert "wrote s3://crypto-lake/well/reports/report.html" in out
-    page = boto3.client("s3", region_name=REGION, endpoint_url=cloud.server.endpoint).get_object(Bucket="crypto-lake", Key="well/reports/report.html")
+    page = boto3.client("s3", region_name=REGION, endpoint_url=cloud.server.endpoint).get_object(
+        Bucket="crypto-lake", Key="well/reports/report.html"
+    )
     assert page["ContentType"] == "text/html; charset=utf-8"
     assert b"XRPUSD" in page["Body"].read()
 
@@ -185,14 +187,29 @@ def test_a_log_group_that_is_not_there_is_told_and_a_role_that_is_none(cloud: Cl
 
 
 def test_aws_throttles(cloud: Cloud) -> None:
-    with busy_proxy(cloud.endpoint, 2, every=3, codes=(429, 503), body=b'{"__type": "ThrottlingException", "message": "Rate exceeded"}') as endpoint:
+    with busy_proxy(
+        cloud.endpoint,
+        2,
+        every=3,
+        codes=(429, 503),
+        body=b'{"__type": "ThrottlingException", "message": "Rate exceeded"}',
+    ) as endpoint:
         running = cloud.start("run", "throttled", endpoint=endpoint)
         given = cloud.take()
         given.leave(b"3")
         given.end("FAILED", "exit code 3")
         code, _, told = end(running)
     assert code == 3, told
-    assert len([job for job in cloud.client("emr-serverless").list_job_runs(applicationId=cloud.application)["jobRuns"] if job["name"] == given.job.name]) == 1
+    assert (
+        len(
+            [
+                job
+                for job in cloud.client("emr-serverless").list_job_runs(applicationId=cloud.application)["jobRuns"]
+                if job["name"] == given.job.name
+            ]
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +217,11 @@ def test_aws_throttles(cloud: Cloud) -> None:
     [
         ("plan", "s3://crypto-raw/plain", "command 'plan'; expected one of run, ingest, forecast, check, report"),
         ("check --prune", "s3://crypto-raw/plain", "--prune with check; expected of --until, --json"),
-        ("report --output report.html", "s3://crypto-raw/plain", "--output 'report.html'; expected s3://…, which containers of AWS can reach"),
+        (
+            "report --output report.html",
+            "s3://crypto-raw/plain",
+            "--output 'report.html'; expected s3://…, which containers of AWS can reach",
+        ),
         ("run", "raw/", "[source] uri 'raw/'; expected s3://…, which containers of AWS can reach"),
     ],
 )

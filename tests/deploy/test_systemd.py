@@ -43,7 +43,13 @@ def installed(tmp_path: Path) -> Iterator[Path]:
 
 def day(installed: Path, site: Site, until: dt.date) -> "subprocess.CompletedProcess[str]":
     program = [installed / "chandlery-daily.sh", site.config, site.report, str(until)]
-    return subprocess.run(program, env={**os.environ, "CHANDLERY": str(installed / "chandlery")}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        program,
+        env={**os.environ, "CHANDLERY": str(installed / "chandlery")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.slow
@@ -79,9 +85,13 @@ def test_the_cron_line_is_quiet_until_something_is_wrong(installed: Path, site: 
     fresh.deliver(today - dt.timedelta(days=1), today)
 
     def run(site: Site) -> str:
-        here = command.replace(str(INSTALLED), str(installed)).replace("/etc/chandlery/chandlery.toml", str(site.config))
+        here = command.replace(str(INSTALLED), str(installed)).replace(
+            "/etc/chandlery/chandlery.toml", str(site.config)
+        )
         environment = {"HOME": str(site.folder), "CHANDLERY": str(installed / "chandlery"), "PATH": os.environ["PATH"]}
-        return subprocess.run(["/bin/sh", "-c", here], env=environment, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            ["/bin/sh", "-c", here], env=environment, capture_output=True, text=True, check=True
+        ).stdout
 
     assert run(fresh) == ""
     assert fresh.report.exists()
@@ -114,10 +124,27 @@ def units(tmp_path: Path, installed: Path) -> Path:
 
 def test_systemd_finds_no_fault(units: Path) -> None:
     found = sorted(units.glob("*.service")) + sorted(units.glob("*.timer"))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *found], capture_output=True, text=True, check=False)
-    assert (done.returncode, [line for line in done.stderr.splitlines() if str(units) in line or "chandlery" in line]) == (0, [])
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *found], capture_output=True, text=True, check=False
+    )
+    assert (
+        done.returncode,
+        [line for line in done.stderr.splitlines() if str(units) in line or "chandlery" in line],
+    ) == (0, [])
 
 
 def test_the_service_may_do_little(units: Path) -> None:
-    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE}", "--no-pager", units / "chandlery-daily.service"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "security",
+            "--offline=yes",
+            f"--threshold={EXPOSURE}",
+            "--no-pager",
+            units / "chandlery-daily.service",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

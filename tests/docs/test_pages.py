@@ -29,6 +29,16 @@ def test_every_command_has_help_and_an_example() -> None:
         assert f"Example: chandlery {name}" in (command.help or ""), name
 
 
-@pytest.mark.parametrize("line", [line for line in (ROOT / "Makefile").read_text().splitlines() if "##" in line and ":" in line and not line.startswith("\t")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        line
+        for line in (ROOT / "Makefile").read_text().splitlines()
+        if "##" in line and ":" in line and not line.startswith("\t")
+    ],
+)
 def test_readme_names_every_make_target(line: str) -> None:
-    assert f"make {line.split(':', maxsplit=1)[0]}" in (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    assert (
+        f"make {line.split(':', maxsplit=1)[0]}"
+        in (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    )

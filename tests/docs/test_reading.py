@@ -19,12 +19,19 @@ from chandlery.schema import TABLES
 from chandlery.spark import read_table, to_spark
 
 ROOT = Path(__file__).parents[2]
-DECLARED = re.compile(r"CREATE EXTERNAL TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\)\nPARTITIONED BY \((.*?)\)\nSTORED AS PARQUET\nLOCATION '(.*?)'", re.DOTALL)
+DECLARED = re.compile(
+    r"CREATE EXTERNAL TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\)\nPARTITIONED BY \((.*?)\)\nSTORED AS PARQUET\nLOCATION '(.*?)'",
+    re.DOTALL,
+)
 
 
 def read_types() -> dict[str, dict[str, str]]:
     """Return the table of types: by the type in the lake, by library."""
-    lines = [[cell.strip().replace("&lt;", "<").replace("&gt;", ">") for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("|")]
+    lines = [
+        [cell.strip().replace("&lt;", "<").replace("&gt;", ">") for cell in line.strip("|").split("|")]
+        for line in PAGE.splitlines()
+        if line.startswith("|")
+    ]
     start = next(place for place, cells in enumerate(lines) if cells[0] == "in the lake")
     return {cells[0]: dict(zip(lines[start][1:], cells[1:], strict=True)) for cells in lines[start + 2 :]}
 
@@ -74,7 +81,9 @@ def test_snippets_for_spark_read_each_series_of_a_lake(
 
 
 def test_no_snippet_is_left_out() -> None:
-    assert sum(len(find_snippets(section)) for section in ("chandlery", "Spark", "DuckDB", "Polars", "pandas")) == PAGE.count("```python")
+    assert sum(
+        len(find_snippets(section)) for section in ("chandlery", "Spark", "DuckDB", "Polars", "pandas")
+    ) == PAGE.count("```python")
 
 
 @pytest.mark.slow
@@ -100,31 +109,51 @@ def test_types_are_those_that_come(spark: SparkSession, sample_lake: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_athena_is_told_what_is_there(spark: SparkSession, sample_lake: Path, table: str) -> None:
-    found = {name: (columns, keys, place) for name, columns, keys, place in DECLARED.findall((ROOT / "docs" / "athena.sql").read_text())}
+    found = {
+        name: (columns, keys, place)
+        for name, columns, keys, place in DECLARED.findall((ROOT / "docs" / "athena.sql").read_text())
+    }
     columns, keys, place = found[table]
     assert place == f"s3://crypto-lake/{table}/"
     assert list(re.findall(r"`(\w+)`", keys)) == list(TABLES[table].partitions)
     types, kinds = read_types(), dict(re.findall(r"`(\w+)` ([\w<>]+)", f"{columns}, {keys}"))
     for name, column in TABLES[table].schema.columns().items():
-        assert kinds[name] in {row["Athena"] for row in types.values() if row["Spark"] == to_spark(column.dtype).simpleString()}
+        assert kinds[name] in {
+            row["Athena"] for row in types.values() if row["Spark"] == to_spark(column.dtype).simpleString()
+        }
     expected = chandlery.read_table(str(sample_lake), table)
     rows = to_polars(spark.read.schema(f"{columns}, {keys}").parquet(f"{sample_lake}/{table}"))
     order = TABLES[table].schema.primary_key()
-    assert_frame_equal(rows.select(expected.columns).cast(dict(expected.schema)).sort(order), expected.sort(order), check_exact=True)
+    assert_frame_equal(
+        rows.select(expected.columns).cast(dict(expected.schema)).sort(order), expected.sort(order), check_exact=True
+    )
     assert set(rows.columns) - set(expected.columns) <= {"predicted_boosted"}, "a model that the sample does not have"
 
 
 @pytest.mark.slow
 def test_athenas_statements_can_be_parsed(spark: SparkSession) -> None:
     text = re.sub(r"^--.*$", "", (ROOT / "docs" / "athena.sql").read_text(), flags=re.MULTILINE)
-    parser = spark._jsparkSession.sessionState().sqlParser()  # its grammar is Hive's, as is that of Athena's declarations
-    kinds = [parser.parsePlan(statement).getClass().getSimpleName() for statement in text.split(";") if statement.strip()]
+    parser = (
+        spark._jsparkSession.sessionState().sqlParser()
+    )  # its grammar is Hive's, as is that of Athena's declarations
+    kinds = [
+        parser.parsePlan(statement).getClass().getSimpleName() for statement in text.split(";") if statement.strip()
+    ]
     assert kinds == ["CreateTable", "RepairTable"] * len(TABLES)
 
 
 def test_redshift_copies_a_file_into_as_many_columns() -> None:
-    types, kinds = read_types(), dict(re.findall(r'"?(\w+)"? ([a-z]+(?: precision)?)', PAGE.split("CREATE TABLE btcusd_2019 (")[1].split(");")[0]))
-    stored = {name: kind for name, kind in TABLES["candles"].schema.create_empty().schema.items() if name not in TABLES["candles"].partitions}
+    types, kinds = (
+        read_types(),
+        dict(
+            re.findall(r'"?(\w+)"? ([a-z]+(?: precision)?)', PAGE.split("CREATE TABLE btcusd_2019 (")[1].split(");")[0])
+        ),
+    )
+    stored = {
+        name: kind
+        for name, kind in TABLES["candles"].schema.create_empty().schema.items()
+        if name not in TABLES["candles"].partitions
+    }
     assert kinds == {name: types[name_type(kind)]["Redshift"] for name, kind in stored.items()}
     assert list(kinds) == list(stored)
 

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.slow
 
 def call(*arguments: str, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
     program = [sys.executable, "-m", "chandlery", *arguments]
-    return subprocess.run(program, capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, **environment})
+    return subprocess.run(
+        program, capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, **environment}
+    )
 
 
 def rows(count: int, *, step: int = 60_000, start: int = 1_546_300_800_000, price: float = 100.0) -> list[str]:
@@ -44,8 +46,17 @@ BAD = {
     "cut.csv.gz": (gzip.compress(csv(*rows(50_000)))[:-4000], "ended before the end-of-stream marker"),
     "million.json": (broken_json(), "row 1,?000,?000"),
     "other.csv": (b"name,street,city,country,phone,mail\nAnn,Elm St,Bern,CH,1,a@b\nBob,Oak St,Rome,IT,2,b@c\n", "time"),
-    "mixed.csv": (csv(*rows(700), *rows(700, step=1_800_000, start=1_546_300_800_000 + 700 * 60_000)), "interval|candles of"),
-    "two.csv": (b"time,symbol,open,close,high,low,volume\n" + b"".join(f"{1546300800000 + n * 60000},{'BTCUSD' if n % 2 else 'ETHUSD'},1,1,1,1,1\n".encode() for n in range(300)), "symbol"),
+    "mixed.csv": (
+        csv(*rows(700), *rows(700, step=1_800_000, start=1_546_300_800_000 + 700 * 60_000)),
+        "interval|candles of",
+    ),
+    "two.csv": (
+        b"time,symbol,open,close,high,low,volume\n"
+        + b"".join(
+            f"{1546300800000 + n * 60000},{'BTCUSD' if n % 2 else 'ETHUSD'},1,1,1,1,1\n".encode() for n in range(300)
+        ),
+        "symbol",
+    ),
 }
 SYMBOLS = dict(zip(BAD, ("XRPUSD", "ETCUSD", "XMRUSD", "NEOUSD", "IOTUSD", "ZECUSD"), strict=True))
 
@@ -74,7 +85,11 @@ def test_each_bad_file_is_refused_by_name(ran: tuple[Path, "subprocess.Completed
     file = f"{SYMBOLS[name]}.{name.partition('.')[2]}"
     row = read_table(str(ran[0] / "lake"), "ledger").row(by_predicate=pl.col("source") == file, named=True)
     assert row["status"] == "refused"
-    is_known = name in {"million.json", "mixed.csv", "two.csv"}  # the others show no interval, so they belong to no series
+    is_known = name in {
+        "million.json",
+        "mixed.csv",
+        "two.csv",
+    }  # the others show no interval, so they belong to no series
     assert row["symbol"] == (SYMBOLS[name] if is_known else "UNKNOWN")
     assert re.search(BAD[name][1], row["problem"]), row["problem"]
     assert row["problem"] in ran[1].stdout
@@ -112,13 +127,22 @@ def test_refused_again_on_every_run_until_it_is_mended(ran: tuple[Path, "subproc
         (["--horizon", "2m"], {}, "horizons"),
         (["--model", "linear"], {}, "models"),
         ([], {"CHANDLERY_SOURCE__EXCHANGE": "kraken"}, "exchange"),
-        ([], {"CHANDLERY_SOURCE__EXCHANGE": "my exchange"}, "source.exchange: exchange 'my exchange'; expected a name of"),
+        (
+            [],
+            {"CHANDLERY_SOURCE__EXCHANGE": "my exchange"},
+            "source.exchange: exchange 'my exchange'; expected a name of",
+        ),
         (["--horizon", "90s"], {}, "duration '90s'"),
         (["--model", "crystal"], {}, "model 'crystal'"),
         ([], {"CHANDLERY_FORECAST__TYPO": "1"}, "forecast.typo: there is no such setting"),
     ],
 )
-def test_settings_that_cannot_be_are_told(ran: tuple[Path, "subprocess.CompletedProcess[str]"], arguments: list[str], environment: dict[str, str], message: str) -> None:
+def test_settings_that_cannot_be_are_told(
+    ran: tuple[Path, "subprocess.CompletedProcess[str]"],
+    arguments: list[str],
+    environment: dict[str, str],
+    message: str,
+) -> None:
     base = ran[0]
     done = call("run", "--source", str(base / "raw"), "--lake", str(base / "lake"), *arguments, **environment)
     assert done.returncode == 2, done.stderr
@@ -138,7 +162,11 @@ def test_several_faults_are_told_together(tmp_path: Path) -> None:
     (tmp_path / "chandlery.toml").write_text(layout)
     done = call("run", cwd=tmp_path)
     assert done.returncode == 2
-    for fault in ("source.layout.0.symbol: symbol 'BTC+USD'; expected", "source.layout.0.exchange: exchange 'my/exchange'; expected", "series.0.exchange: exchange 'a=b'; expected"):
+    for fault in (
+        "source.layout.0.symbol: symbol 'BTC+USD'; expected",
+        "source.layout.0.exchange: exchange 'my/exchange'; expected",
+        "series.0.exchange: exchange 'a=b'; expected",
+    ):
         assert fault in done.stderr
     assert "pattern" not in done.stderr
 
@@ -159,7 +187,9 @@ def test_init_writes_settings_that_load(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], check=False, capture_output=True
+    ).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
         write_days(tmp_path / "raw", 0, 20, symbols=1)
@@ -168,7 +198,13 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
         assert "no room left" in done.stderr
         assert "Traceback" not in done.stderr
         subprocess.run(["mount", "-o", "remount,size=100m", str(small)], check=True)
-        assert call("run", "--source", str(tmp_path / "raw"), "--lake", str(small / "lake"), "--horizon", "1m").returncode == 0
-        assert read_table(str(small / "lake"), "candles").height == read_table(str(small / "lake"), "ledger")["rows_kept"].sum()
+        assert (
+            call("run", "--source", str(tmp_path / "raw"), "--lake", str(small / "lake"), "--horizon", "1m").returncode
+            == 0
+        )
+        assert (
+            read_table(str(small / "lake"), "candles").height
+            == read_table(str(small / "lake"), "ledger")["rows_kept"].sum()
+        )
     finally:
         subprocess.run(["umount", str(small)], check=True)

@@ -16,13 +16,28 @@ pytestmark = pytest.mark.slow
 def test_a_base_install_runs_from_raw_files_to_scores(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python, chandlery = tmp_path / "venv" / "bin" / "python", tmp_path / "venv" / "bin" / "chandlery"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", ROOT / "constraints.txt", ROOT], check=True)
+    subprocess.run(
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--constraint",
+            ROOT / "constraints.txt",
+            ROOT,
+        ],
+        check=True,
+    )
     extras = subprocess.run([python, "-c", "import sklearn"], check=False, capture_output=True)
     assert extras.returncode == 1, "scikit-learn is not part of the base install"
 
     def call(*words: object) -> str:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        done = subprocess.run([chandlery, *map(str, words)], check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        done = subprocess.run(
+            [chandlery, *map(str, words)], check=False, capture_output=True, text=True, cwd=tmp_path, env=environment
+        )
         assert done.returncode in {0, 3}, done.stderr  # the sample's planted faults are refused, and told by 3
         return done.stdout
 

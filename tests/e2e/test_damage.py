@@ -38,9 +38,15 @@ def halve(path: Path) -> None:
 @pytest.mark.parametrize("spoil", [Path.unlink, halve, flip])
 @pytest.mark.parametrize(
     "pattern",
-    ["state/*/*/checkpoints/2019-02-1*/gather/BTCUSD.state", "state/*/*/checkpoints/2019-02-1*/forecast/ETHUSD.state", "state/*/*/checkpoints/2019-02-1*/market/all.state"],
+    [
+        "state/*/*/checkpoints/2019-02-1*/gather/BTCUSD.state",
+        "state/*/*/checkpoints/2019-02-1*/forecast/ETHUSD.state",
+        "state/*/*/checkpoints/2019-02-1*/market/all.state",
+    ],
 )
-def test_a_damaged_state_is_not_resumed_from(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str, spoil: Callable[[Path], None]) -> None:
+def test_a_damaged_state_is_not_resumed_from(
+    grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str, spoil: Callable[[Path], None]
+) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")
     found = list((tmp_path / "lake").glob(pattern))
@@ -52,7 +58,19 @@ def test_a_damaged_state_is_not_resumed_from(grown: tuple[Path, Path, Path], tmp
     assert digests(tmp_path / "lake") == digests(whole)
 
 
-@pytest.mark.parametrize("pattern", ["state/*/*/gather/2019-02/BTCUSD.state", "artefacts/*/*/all/sums-linear-2019.jsonl", "state/*/*/scores/BTCUSD.state", "state/*/*/activity.state", "state/*/*/ingest/*.state", "state/summary.json", "forecasts/**/symbol=ETHUSD/**/*.parquet", "gaps/**/symbol=ETHUSD/*.parquet"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "state/*/*/gather/2019-02/BTCUSD.state",
+        "artefacts/*/*/all/sums-linear-2019.jsonl",
+        "state/*/*/scores/BTCUSD.state",
+        "state/*/*/activity.state",
+        "state/*/*/ingest/*.state",
+        "state/summary.json",
+        "forecasts/**/symbol=ETHUSD/**/*.parquet",
+        "gaps/**/symbol=ETHUSD/*.parquet",
+    ],
+)
 def test_a_missing_object_is_rebuilt(grown: tuple[Path, Path, Path], tmp_path: Path, pattern: str) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")
@@ -75,7 +93,9 @@ def drop_last_fit(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [halve, flip, empty, drop_last_fit])
 @pytest.mark.parametrize("folder", ["all", "ETHUSD"])
-def test_a_damaged_artefact_is_rebuilt(grown: tuple[Path, Path, Path], tmp_path: Path, folder: str, spoil: Callable[[Path], None]) -> None:
+def test_a_damaged_artefact_is_rebuilt(
+    grown: tuple[Path, Path, Path], tmp_path: Path, folder: str, spoil: Callable[[Path], None]
+) -> None:
     raw, first, whole = grown
     shutil.copytree(first, tmp_path / "lake")
     (path,) = (tmp_path / "lake" / "artefacts").glob(f"*/*/{folder}/sums-linear-2019.jsonl")
@@ -106,12 +126,17 @@ def test_what_was_learned_together_is_forgotten_with_those_who_are_gone(tmp_path
             path.unlink()
     run_lake(tmp_path / "raw", tmp_path / "lake", options=Options(prune=True))
     run_lake(tmp_path / "raw", tmp_path / "alone")
-    one, other = ({path: digest for path, digest in digests(lake).items() if path.startswith(("artefacts/", "forecasts/"))} for lake in (tmp_path / "lake", tmp_path / "alone"))
+    one, other = (
+        {path: digest for path, digest in digests(lake).items() if path.startswith(("artefacts/", "forecasts/"))}
+        for lake in (tmp_path / "lake", tmp_path / "alone")
+    )
     assert one == other
     assert not [path for path in one if path.startswith("artefacts/") and "/all/" not in path]
 
 
-def test_a_lake_without_its_state_ends_in_the_same_bytes_and_keeps_files_that_are_gone(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_a_lake_without_its_state_ends_in_the_same_bytes_and_keeps_files_that_are_gone(
+    grown: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
     raw, _, whole = grown
     shutil.copytree(raw, tmp_path / "raw")
     shutil.copytree(whole, tmp_path / "lake")
@@ -133,7 +158,9 @@ def test_a_damaged_table_is_reported(grown: tuple[Path, Path, Path], tmp_path: P
         run_lake(raw, tmp_path / "lake")
 
 
-def test_a_symbol_whose_files_are_all_gone_is_marked_and_can_be_pruned(grown: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_a_symbol_whose_files_are_all_gone_is_marked_and_can_be_pruned(
+    grown: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
     raw, _, whole = grown
     shutil.copytree(raw, tmp_path / "raw")
     shutil.copytree(whole, tmp_path / "lake")

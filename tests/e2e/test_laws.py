@@ -79,7 +79,9 @@ def test_a_new_file_is_read_alone(whole: tuple[Path, Path], tmp_path: Path, stam
 
 
 @pytest.mark.parametrize("first", ["[be]*_a.csv", "btc*.csv"])  # a symbol alone has no market
-def test_a_late_symbol_is_a_restatement_with_the_same_bytes(whole: tuple[Path, Path], tmp_path: Path, first: str) -> None:
+def test_a_late_symbol_is_a_restatement_with_the_same_bytes(
+    whole: tuple[Path, Path], tmp_path: Path, first: str
+) -> None:
     raw, lake = whole
     copy(raw, tmp_path / "raw", first)
     run_lake(tmp_path / "raw", tmp_path / "lake")
@@ -88,7 +90,9 @@ def test_a_late_symbol_is_a_restatement_with_the_same_bytes(whole: tuple[Path, P
     assert digests(tmp_path / "lake") == digests(lake)
 
 
-def test_a_changed_file_restates_and_changing_it_back_restores_every_byte(whole: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_changed_file_restates_and_changing_it_back_restores_every_byte(
+    whole: tuple[Path, Path], tmp_path: Path
+) -> None:
     raw, lake = whole
     copy(raw, tmp_path / "raw", "*.csv")
     run_lake(tmp_path / "raw", tmp_path / "lake")

@@ -22,7 +22,16 @@ def write_seconds(path: Path, first: int, last: int) -> None:
     step = np.flatnonzero(random.random(last - first) < 0.9) + first
     step = np.concatenate([step[5_000:], step[:5_000], step[100:200]])
     close = 100 + (step % 997) / 100
-    frame = pl.DataFrame({"time": START_MS + step * 1_000, "open": close, "close": close, "high": close + 0.01, "low": close - 0.01, "volume": 1.0})
+    frame = pl.DataFrame(
+        {
+            "time": START_MS + step * 1_000,
+            "open": close,
+            "close": close,
+            "high": close + 0.01,
+            "low": close - 0.01,
+            "volume": 1.0,
+        }
+    )
     path.parent.mkdir(exist_ok=True)
     frame.write_csv(path)
 
@@ -51,7 +60,9 @@ def test_candles_of_seconds_are_ingested_and_forecast_once_there_are_enough(raw:
     assert candles["interval"].unique().to_list() == ["1s"]
     assert candles["open_time"].is_sorted()
     ledger = read_table(str(tmp_path / "lake"), "ledger")
-    assert ledger.select(pl.col("rows_read").sum()).item() == sum(len(path.read_text().splitlines()) - 1 for path in raw.iterdir())
+    assert ledger.select(pl.col("rows_read").sum()).item() == sum(
+        len(path.read_text().splitlines()) - 1 for path in raw.iterdir()
+    )
     assert ledger["rows_kept"].sum() == candles.height
     assert not read_table(str(tmp_path / "lake"), "gaps").is_empty()
     assert run_lake(raw, tmp_path / "lake").run_id is None
@@ -65,7 +76,9 @@ def test_much_at_once_gives_the_rows_of_little(raw: Path, tmp_path: Path, monkey
         assert read_table(str(tmp_path / "lake"), name).equals(read_table(str(tmp_path / "whole"), name)), name
 
 
-def test_an_append_to_many_rows_gives_the_bytes_of_a_rebuild(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_append_to_many_rows_gives_the_bytes_of_a_rebuild(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shrink(monkeypatch)
     grown = tmp_path / "raw"
     grown.mkdir()

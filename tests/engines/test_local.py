@@ -50,7 +50,9 @@ def test_other_processes_work_beside_this_one_and_know_nothing_of_its_script() -
 
 def test_small_work_is_done_here() -> None:
     with LocalEngine(4) as engine:
-        assert {pid for pid, _, _ in engine.map(name_process, range(5), costs(range(5), 0.1), lambda _: None)} == {os.getpid()}
+        assert {pid for pid, _, _ in engine.map(name_process, range(5), costs(range(5), 0.1), lambda _: None)} == {
+            os.getpid()
+        }
 
 
 def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised() -> None:
@@ -63,7 +65,10 @@ def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised() -> None
 @pytest.mark.parametrize("each", [0.1, COSTLY])
 def test_a_task_that_would_end_its_process_is_told_and_none_is_lost(each: float) -> None:
     done: list[int] = []
-    with LocalEngine(3) as engine, pytest.raises(SettingsError, match="2 would end its process by SystemExit: no licence"):
+    with (
+        LocalEngine(3) as engine,
+        pytest.raises(SettingsError, match="2 would end its process by SystemExit: no licence"),
+    ):
         engine.map(leave, range(40), costs(range(40), each), done.append)
     if each == COSTLY:
         assert sorted(done) == sorted({*range(40)} - {2})

@@ -36,7 +36,12 @@ def engine(bars):
 
 
 def settle(raw: Path, **forecast: object) -> Settings:
-    flags = {"source": {"uri": str(raw)}, "lake": {"lease_seconds": 2}, "forecast": {"horizons": ["1m", "5m"], "min_train": "10d", **forecast}, "engine": {"workers": 2}}
+    flags = {
+        "source": {"uri": str(raw)},
+        "lake": {"lease_seconds": 2},
+        "forecast": {"horizons": ["1m", "5m"], "min_train": "10d", **forecast},
+        "engine": {"workers": 2},
+    }
     return load_settings(None, flags)
 
 
@@ -79,18 +84,29 @@ def test_spark_makes_the_same_bytes_of_real_candles(shared: Path, tmp_path: Path
 
 def chandlery(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}
-    return subprocess.run([sys.executable, "-m", "chandlery", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    return subprocess.run(
+        [sys.executable, "-m", "chandlery", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+    )
 
 
 @pytest.mark.full
 def test_what_follows_the_engine_is_exit_4_and_named(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "engine.py").write_text(FOLLOWS_THE_ENGINE)
-    (tmp_path / "chandlery.toml").write_text(f'[source]\nuri = "{raw}"\n[lake]\nuri = "mine"\n[forecast]\nhorizons = ["1m"]\nmodels = ["linear"]\nmin_train = "10d"\nextensions = ["engine.py"]\n[engine.spark]\n"spark.master" = "local[2]"\n')
+    (tmp_path / "chandlery.toml").write_text(
+        f'[source]\nuri = "{raw}"\n[lake]\nuri = "mine"\n[forecast]\nhorizons = ["1m"]\nmodels = ["linear"]\nmin_train = "10d"\nextensions = ["engine.py"]\n[engine.spark]\n"spark.master" = "local[2]"\n'
+    )
     ended = chandlery("parity", "--json", folder=tmp_path)
     assert ended.returncode == 4, ended.stderr
     found = json.loads(ended.stdout)
     assert {row["table"] for row in found["tables"] if row["different"]} >= {"artefacts", "forecasts", "scores"}
-    assert {row["table"]: row["different"] for row in found["tables"]} | {"candles": 0, "ledger": 0, "gaps": 0} == {row["table"]: row["different"] for row in found["tables"]}
+    assert {row["table"]: row["different"] for row in found["tables"]} | {"candles": 0, "ledger": 0, "gaps": 0} == {
+        row["table"]: row["different"] for row in found["tables"]
+    }
     assert not (tmp_path / "mine").exists(), "the lake of the settings is not touched"
     assert [Path(side["lake"]).exists() for side in found["sides"]] == [False, False]
 
@@ -99,33 +115,68 @@ def test_what_follows_the_engine_is_exit_4_and_named(raw: Path, tmp_path: Path) 
 def test_an_object_that_differs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lake = make_sample_lake(tmp_path)
     ours = digest_objects(Store(str(lake)))
-    assert {path.split("/")[0] for path in ours} == {"artefacts", "candles", "forecasts", "gaps", "lake.json", "ledger", "models", "rejects", "scores"}
-    changed, gone = "candles/exchange=bitfinex/interval=1m/symbol=BTCUSD/year=2019/part-0.parquet", "scores/exchange=bitfinex/interval=1m/part-0.parquet"
+    assert {path.split("/")[0] for path in ours} == {
+        "artefacts",
+        "candles",
+        "forecasts",
+        "gaps",
+        "lake.json",
+        "ledger",
+        "models",
+        "rejects",
+        "scores",
+    }
+    changed, gone = (
+        "candles/exchange=bitfinex/interval=1m/symbol=BTCUSD/year=2019/part-0.parquet",
+        "scores/exchange=bitfinex/interval=1m/part-0.parquet",
+    )
     content = bytearray((lake / changed).read_bytes())
     content[len(content) // 2] ^= 1
     (lake / changed).write_bytes(content)
     (lake / gone).rename(lake / "extra.json")
     (lake / "state" / "note").write_text("outside")
     tables, differences = compare_lakes(ours, digest_objects(Store(str(lake))), "spark")
-    assert differences == [Difference(changed, "other bytes"), Difference("extra.json", "in spark alone"), Difference(gone, "in local alone")]
+    assert differences == [
+        Difference(changed, "other bytes"),
+        Difference("extra.json", "in spark alone"),
+        Difference(gone, "in local alone"),
+    ]
     assert {row.table: row.different for row in tables if row.different} == {"candles": 1, "extra.json": 1, "scores": 1}
-    assert sum(row.size_bytes for row in tables) == sum(digest.size_bytes for digest in ours.values()) + (lake / "extra.json").stat().st_size
+    assert (
+        sum(row.size_bytes for row in tables)
+        == sum(digest.size_bytes for digest in ours.values()) + (lake / "extra.json").stat().st_size
+    )
     sides = [Side(engine, f"there/{engine}", 0.0, 1.5, engine * 2) for engine in ("local", "spark")]
-    show.receipt(Receipt(False, sides, tables, differences, {"chandlery": "1", "numpy": "2"}, [], ["odd.csv"], False, 4), as_json=False)
+    show.receipt(
+        Receipt(False, sides, tables, differences, {"chandlery": "1", "numpy": "2"}, [], ["odd.csv"], False, 4),
+        as_json=False,
+    )
     shown = capsys.readouterr().out
-    for words in (f"3 of {len(ours) + 1} objects differ: {changed} (other bytes), extra.json (in spark alone)", "--keep", "refused: odd.csv", "chandlery 1, numpy 2", "sha256 locallocal local", "sha256 sparkspark spark"):
+    for words in (
+        f"3 of {len(ours) + 1} objects differ: {changed} (other bytes), extra.json (in spark alone)",
+        "--keep",
+        "refused: odd.csv",
+        "chandlery 1, numpy 2",
+        "sha256 locallocal local",
+        "sha256 sparkspark spark",
+    ):
         assert words in shown
 
 
 @pytest.mark.parametrize(
     ("engine", "folder", "words"),
-    [("local", None, "engine 'local', which is the one compared with; expected another"), ("ray", None, "engine 'ray'; expected local or spark"), ("spark", ".", ". holds held.txt; expected an empty folder")],
+    [
+        ("local", None, "engine 'local', which is the one compared with; expected another"),
+        ("ray", None, "engine 'ray'; expected local or spark"),
+        ("spark", ".", ". holds held.txt; expected an empty folder"),
+    ],
 )
-def test_a_wrong_word_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, folder: str | None, words: str) -> None:
+def test_a_wrong_word_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, folder: str | None, words: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "held.txt").write_text("mine")
     with pytest.raises(SettingsError, match=words):
         check_parity(settle(tmp_path), engine, folder)
     assert [path.name for path in tmp_path.iterdir()] == ["held.txt"]
-

@@ -21,7 +21,9 @@ def engine() -> Iterator[SparkEngine]:
         yield engine
 
 
-def call(engine: SparkEngine, function: Callable[[int], Any], numbers: range, told: Callable[[Any], None] = str) -> list[Any]:
+def call(
+    engine: SparkEngine, function: Callable[[int], Any], numbers: range, told: Callable[[Any], None] = str
+) -> list[Any]:
     return engine.map(function, numbers, [float(number) for number in numbers], told)
 
 
@@ -78,8 +80,12 @@ def test_an_error_that_cannot_be_made_anew_is_told_with_its_traceback(engine: Sp
         call(engine, break_down, range(1))
 
 
-@pytest.mark.parametrize(("function", "what"), [(end_process, "2 was lost 3 times"), (fill_memory, "2 found no memory left")])
-def test_a_process_that_ends_or_fills_its_memory_is_told_by_its_task_and_the_others_are_done(engine: SparkEngine, function: Callable[[int], int], what: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "what"), [(end_process, "2 was lost 3 times"), (fill_memory, "2 found no memory left")]
+)
+def test_a_process_that_ends_or_fills_its_memory_is_told_by_its_task_and_the_others_are_done(
+    engine: SparkEngine, function: Callable[[int], int], what: str
+) -> None:
     told: list[int] = []
     with pytest.raises(TransientError, match=what) as caught:
         call(engine, function, range(5), told.append)

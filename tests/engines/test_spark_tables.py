@@ -19,7 +19,16 @@ from chandlery.spark import locate, read_table
 
 pytestmark = pytest.mark.slow
 
-TYPES = {pl.String: "string", pl.Boolean: "boolean", pl.Int32: "int", pl.Int64: "bigint", pl.Float32: "float", pl.Float64: "double", pl.Datetime: "timestamp", pl.List: "array<string>"}
+TYPES = {
+    pl.String: "string",
+    pl.Boolean: "boolean",
+    pl.Int32: "int",
+    pl.Int64: "bigint",
+    pl.Float32: "float",
+    pl.Float64: "double",
+    pl.Datetime: "timestamp",
+    pl.List: "array<string>",
+}
 
 
 @pytest.fixture
@@ -39,7 +48,9 @@ def to_polars(frame: DataFrame, table: str) -> pl.DataFrame:
     assert isinstance(found, pl.DataFrame)
     declared = TABLES[table]
     times = [name for name, kind in found.schema.items() if isinstance(kind, pl.Datetime)]
-    return found.with_columns(pl.col(times).dt.convert_time_zone("UTC").cast(TIME)).sort([*(name for name in declared.partitions if name != "year"), *declared.sort])
+    return found.with_columns(pl.col(times).dt.convert_time_zone("UTC").cast(TIME)).sort(
+        [*(name for name in declared.partitions if name != "year"), *declared.sort]
+    )
 
 
 def simple_types(frame: pl.DataFrame) -> list[tuple[str, str]]:
@@ -95,7 +106,10 @@ def test_partition_keys_are_never_guessed(spark: SparkSession, tmp_path: Path, s
     assert guessed["exchange"] != "string" != guessed["symbol"], "what is guarded against"
     found = read_table(spark, "candles", str(tmp_path))
     assert dict(found.dtypes) | {"exchange": "string", "symbol": "string", "year": "int"} == dict(found.dtypes)
-    assert {tuple(row) for row in found.select("exchange", "symbol", "year").distinct().collect()} == {("7", "1E3", 2019), ("7", "0042", 2019)}
+    assert {tuple(row) for row in found.select("exchange", "symbol", "year").distinct().collect()} == {
+        ("7", "1E3", 2019),
+        ("7", "0042", 2019),
+    }
     assert read_table(spark, "candles", str(tmp_path), symbol="0042").count() == candles.height
 
 
@@ -119,19 +133,35 @@ def test_a_lake_that_is_not_there_is_told(spark: SparkSession, tmp_path: Path) -
         chandlery.read_table(str(tmp_path / "nowhere"), "candles")
 
 
-def test_a_folder_with_blanks_is_read(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample_lake: Path) -> None:
+def test_a_folder_with_blanks_is_read(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample_lake: Path
+) -> None:
     expected = chandlery.read_table(str(sample_lake), "forecasts", symbol="BTCUSD", horizon_minutes=5)
-    target = tmp_path / "a lake, 100 %" / "forecasts" / "exchange=bitfinex" / "interval=1m" / "symbol=BTCUSD" / "horizon_minutes=5" / "year=2019" / "part-0.parquet"
+    target = (
+        tmp_path
+        / "a lake, 100 %"
+        / "forecasts"
+        / "exchange=bitfinex"
+        / "interval=1m"
+        / "symbol=BTCUSD"
+        / "horizon_minutes=5"
+        / "year=2019"
+        / "part-0.parquet"
+    )
     target.parent.mkdir(parents=True)
     target.write_bytes(encode([expected.drop("exchange", "symbol", "horizon_minutes", "year")]) or b"")
     monkeypatch.chdir(tmp_path)
-    assert_frame_equal(to_polars(read_table(spark, "forecasts", "a lake, 100 %/"), "forecasts"), expected, check_exact=True)
+    assert_frame_equal(
+        to_polars(read_table(spark, "forecasts", "a lake, 100 %/"), "forecasts"), expected, check_exact=True
+    )
 
 
 def test_wrong_words_are_told(spark: SparkSession, sample_lake: Path) -> None:
     with pytest.raises(SettingsError, match="table 'candle'; expected one of candles"):
         read_table(spark, "candle", str(sample_lake))
-    with pytest.raises(SettingsError, match=r"nothing is known of NOPEUSD in .*; expected one of 1E3USD, BTCUSD, ETHUSD"):
+    with pytest.raises(
+        SettingsError, match=r"nothing is known of NOPEUSD in .*; expected one of 1E3USD, BTCUSD, ETHUSD"
+    ):
         read_table(spark, "candles", str(sample_lake), symbol="nope/usd")
     with pytest.raises(SettingsError, match=r"no series kraken/60m in .*; expected one of bitfinex/1m"):
         read_table(spark, "scores", str(sample_lake), series="kraken/1h")

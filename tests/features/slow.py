@@ -113,7 +113,12 @@ def ec(pair: Pair, other: np.ndarray, listed: np.ndarray, half_life: float) -> n
 def slow_features(pair: Pair, leaders: list[Pair | None], others: list[Pair]) -> dict[str, np.ndarray]:
     """Return every built-in feature on every step."""
     found = {f"own_r_{k}": pair.r(k) for k in (1, 2, 3, 5, 10, 15, 30, 60, 240)}
-    found |= {"own_open": pair.against_close(pair.open), "own_high": pair.against_close(pair.high), "own_low": pair.against_close(pair.low), "own_mid": pair.mid()}
+    found |= {
+        "own_open": pair.against_close(pair.open),
+        "own_high": pair.against_close(pair.high),
+        "own_low": pair.against_close(pair.low),
+        "own_mid": pair.mid(),
+    }
     found["own_range"] = np.minimum((np.log(pair.high) - np.log(pair.low)) / pair.sigma, LIMIT_8)
     found |= {f"own_dm_{k}": pair.dm(k) for k in (3, 10, 60)}
     found["own_gap"] = np.log1p(np.minimum(since_last(pair), 60))
@@ -133,19 +138,34 @@ def slow_features(pair: Pair, leaders: list[Pair | None], others: list[Pair]) ->
 
 def leader_features(pair: Pair, leader: Pair | None, number: int) -> dict[str, np.ndarray]:
     half_lives = (1, 2, 4, 10, 20, 60) if number < 3 else ()
-    names = [*(f"r_{k}" for k in (1, 2, 3, 5, 10, 15, 30, 60)), "open", "high", "low", "mid", "sv_1", "sv_5", "vr", *(f"ec_{h}" for h in half_lives), *["slow"] * (number == 1)]
+    names = [
+        *(f"r_{k}" for k in (1, 2, 3, 5, 10, 15, 30, 60)),
+        "open",
+        "high",
+        "low",
+        "mid",
+        "sv_1",
+        "sv_5",
+        "vr",
+        *(f"ec_{h}" for h in half_lives),
+        *["slow"] * (number == 1),
+    ]
     if leader is None:
         return {f"lead{number}_{name}": np.full(pair.log.size, np.nan) for name in names}
     begin = max(pair.first, leader.first)
     early = np.arange(pair.log.size) < pair.first
-    made = {f"r_{k}": np.where(lagged(early.astype(float), k) == 0, leader.r(k), 0.0) for k in (1, 2, 3, 5, 10, 15, 30, 60)}
+    made = {
+        f"r_{k}": np.where(lagged(early.astype(float), k) == 0, leader.r(k), 0.0) for k in (1, 2, 3, 5, 10, 15, 30, 60)
+    }
     made |= {name: leader.against_close(getattr(leader, name)) for name in ("open", "high", "low")}
     made |= {"mid": leader.mid(), "sv_1": leader.sv(1), "sv_5": leader.sv(5), "vr": np.log(leader.fast / leader.sigma)}
     if number == 1:
         slow = np.full(pair.log.size, np.nan)
         slow[begin:] = ewm(leader.log[begin:], 240, leader.log[begin])
         made["slow"] = np.clip((leader.log - slow) / (leader.sigma * np.sqrt(240)), -LIMIT_8, LIMIT_8)
-    unit = np.where(np.arange(pair.log.size) == pair.first, 0.0, leader.unit)  # the move before both were there is nobody's
+    unit = np.where(
+        np.arange(pair.log.size) == pair.first, 0.0, leader.unit
+    )  # the move before both were there is nobody's
     made |= {f"ec_{h}": ec(pair, unit, leader.listed, float(h)) for h in half_lives}
     return {f"lead{number}_{name}": np.where(leader.listed, values, np.nan) for name, values in made.items()}
 
@@ -173,5 +193,8 @@ def market_features(pair: Pair, others: list[Pair]) -> dict[str, np.ndarray]:
     found["market_disp"] = np.sqrt(np.maximum(squares - returns[5] ** 2, 0.0))
     catch = sum_since_last(pair, move)
     found["market_catch"], found["market_catch_rel"] = np.clip(catch, -12, 12), np.clip(catch - pair.unit, -12, 12)
-    found |= {f"market_ec_{h}": ec(pair, move, np.ones(pair.log.size, bool), float(h)) for h in (1, 2, 4, 10, 20, 60, 240, 1440)}
+    found |= {
+        f"market_ec_{h}": ec(pair, move, np.ones(pair.log.size, bool), float(h))
+        for h in (1, 2, 4, 10, 20, 60, 240, 1440)
+    }
     return {name: np.where(count > 0, values, np.nan) for name, values in found.items()}

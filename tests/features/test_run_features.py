@@ -44,7 +44,9 @@ def real(shared: Path) -> dict[str, CandleArrays]:
     return found
 
 
-def run(pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int = LENGTH) -> tuple[FeatureRows, tuple[str, ...]]:
+def run(
+    pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int = LENGTH
+) -> tuple[FeatureRows, tuple[str, ...]]:
     """Return a symbol's rows from blocks that begin at the cuts, with candles before a step alone."""
     plan = plan_features(symbol, MINUTES, REFERENCES)
     state, market_state = start_features(plan), start_market(REFERENCES, MINUTES)
@@ -97,7 +99,11 @@ def test_cutting_blocks_changes_no_bit(made: dict[str, CandleArrays], cuts: list
 
 
 def test_what_is_infinite_in_a_feature_of_ones_own_is_missing() -> None:
-    ratio = OwnFeature(Feature("ratio", "1", "1", "volume over itself"), 1, lambda bars: bars.volume * np.array([1.0, np.inf, -np.inf, np.nan, 1e39]))
+    ratio = OwnFeature(
+        Feature("ratio", "1", "1", "volume over itself"),
+        1,
+        lambda bars: bars.volume * np.array([1.0, np.inf, -np.inf, np.nan, 1e39]),
+    )
     np.testing.assert_array_equal(compute_own(ratio, np.ones((6, 5))), [1.0, np.nan, np.nan, np.nan, np.nan])
 
 

@@ -32,7 +32,11 @@ def gaps_of(own: np.ndarray, *others: np.ndarray) -> pl.DataFrame:
 
 def kind_at(gaps: pl.DataFrame, step: int) -> str | None:
     moment = np.datetime64((START + step) * 60_000, "ms").item()
-    found = gaps.filter((pl.col("start").dt.replace_time_zone(None) <= moment) & (pl.col("end").dt.replace_time_zone(None) > moment) & (pl.col("kind") != "no_trade"))
+    found = gaps.filter(
+        (pl.col("start").dt.replace_time_zone(None) <= moment)
+        & (pl.col("end").dt.replace_time_zone(None) > moment)
+        & (pl.col("kind") != "no_trade")
+    )
     return found["kind"][0] if found.height else None
 
 

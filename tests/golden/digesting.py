@@ -42,7 +42,10 @@ PARTS = tuple(
         ("market", r"state/[^/]+/[^/]+/(market|checkpoints/[^/]+/market)/.*"),
         ("sums of linear", r"state/[^/]+/[^/]+/(gather|checkpoints/[^/]+/gather)/.* (bucket/)?sums\.linear\..*"),
         ("gather", r"state/[^/]+/[^/]+/(gather|checkpoints/[^/]+/gather)/.*"),
-        ("scores", r"(scores|models|state/[^/]+/[^/]+/scores)/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.* \d+/scores/.*"),
+        (
+            "scores",
+            r"(scores|models|state/[^/]+/[^/]+/scores)/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.* \d+/scores/.*",
+        ),
         ("forecast", r"forecasts/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.*"),
     )
 )

@@ -243,7 +243,12 @@ def main(folder: Path) -> None:
     raw.mkdir()
     write_raw(raw)
     files = [(path.name, path.stat().st_mtime, path.read_text()) for path in sorted(raw.iterdir())]
-    flags = {"source": {"uri": str(raw), "exchange": "bitfinex"}, "lake": {"uri": str(lake)}, "forecast": FORECAST, "engine": {"workers": 1}}
+    flags = {
+        "source": {"uri": str(raw), "exchange": "bitfinex"},
+        "lake": {"uri": str(lake)},
+        "forecast": FORECAST,
+        "engine": {"workers": 1},
+    }
     digests = Digests()
     with Listener() as listener:
         report = pipeline.run(load_settings(None, flags), pipeline.Options(), Silent())

@@ -30,10 +30,17 @@ def _forget_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, []) if report.when == "call"]
+    reports = [
+        report
+        for kind in ("passed", "failed")
+        for report in terminalreporter.stats.get(kind, [])
+        if report.when == "call"
+    ]
     leaks = [report for report in reports if CAUGHT in report.nodeid]
     alarms = [dict(report.user_properties) for report in reports if HONEST in report.nodeid]
     if leaks and alarms:
         caught = sum(report.outcome == "passed" for report in leaks)
         false = max(found.get("false_alarms", 0) for found in alarms)
-        terminalreporter.write_line(f"planted leaks: caught {caught} of {len(leaks)}, false alarms {false} of {alarms[0].get('features', 0)}")
+        terminalreporter.write_line(
+            f"planted leaks: caught {caught} of {len(leaks)}, false alarms {false} of {alarms[0].get('features', 0)}"
+        )

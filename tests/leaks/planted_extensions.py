@@ -14,7 +14,8 @@ FEATURES = {
     "resampled_to_the_wrong_edge": "n = bars.close.size; return np.repeat(np.add.reduceat(bars.volume, np.arange(0, n, 15)), 15)[:n]",
     "later_candle_carried_on": "n = bars.close.size; return np.append(bars.close[3:], bars.close[-3:])[np.arange(n) // 5 * 5]",
     "only_each_sixtieth_step": RETURN + "return np.where(np.arange(past.size) % 60 == 0, ahead, past)",
-    "only_before_great_moves": RETURN + "return np.where(np.abs(ahead) > 4 * np.abs(np.nan_to_num(past)).mean(), ahead, past)",
+    "only_before_great_moves": RETURN
+    + "return np.where(np.abs(ahead) > 4 * np.abs(np.nan_to_num(past)).mean(), ahead, past)",
     "only_after_some_calls": RETURN + "CALLS.append(1); return ahead if len(CALLS) > 22 else past",
     "scaled_by_the_greatest_ever_seen": "CALLS.append(np.nanmax(bars.close, initial=0.0)); return bars.close / max(CALLS)",
 }
@@ -59,17 +60,28 @@ MODELS = {
     "reads_later_rows": ("sums", PREDICT + "        return np.append(design[1:], design[:1], axis=0) @ b\n"),
     "reads_later_rows_now_and_then": (
         "sums",
-        PREDICT + "        later = np.append(design[1:], design[:1], axis=0) @ b\n        return np.where(np.abs(design[:, 0]) > 2.5, later, design @ b)\n",
+        PREDICT
+        + "        later = np.append(design[1:], design[:1], axis=0) @ b\n        return np.where(np.abs(design[:, 0]) > 2.5, later, design @ b)\n",
     ),
     "scales_by_its_rows": ("sample", PREDICT + "        return (design - design.mean(axis=0)) @ b\n"),
-    "reads_later_rows_after_some_calls": ("sums", PREDICT + "        self.seen.append(1)\n        return design @ b if len(self.seen) < 60 else np.append(design[1:], design[:1], axis=0) @ b\n"),
-    "scales_inputs_by_the_block": ("sample", "    def design(self, values, names):\n        inputs = self.inputs(values)\n        return inputs / (1 + inputs.std(axis=0))\n"),
+    "reads_later_rows_after_some_calls": (
+        "sums",
+        PREDICT
+        + "        self.seen.append(1)\n        return design @ b if len(self.seen) < 60 else np.append(design[1:], design[:1], axis=0) @ b\n",
+    ),
+    "scales_inputs_by_the_block": (
+        "sample",
+        "    def design(self, values, names):\n        inputs = self.inputs(values)\n        return inputs / (1 + inputs.std(axis=0))\n",
+    ),
     "scales_inputs_by_all_rows_ever_seen": (
         "sums",
         "    def design(self, values, names):\n        inputs = self.inputs(values)\n        self.seen.append(np.abs(inputs).mean(axis=0))\n        return inputs / (1 + np.mean(self.seen, axis=0))\n",
     ),
     "tuned_on_the_scored_fold": ("sums", KEEP_INPUTS + TUNE),
-    "chosen_on_the_scored_fold": ("sums", KEEP_INPUTS + PREDICT + "        return design @ b * np.float32(np.sign(np.concatenate(self.seen).sum()))\n"),
+    "chosen_on_the_scored_fold": (
+        "sums",
+        KEEP_INPUTS + PREDICT + "        return design @ b * np.float32(np.sign(np.concatenate(self.seen).sum()))\n",
+    ),
 }
 
 
@@ -77,7 +89,12 @@ def write_features(folder: Path, bodies: dict[str, str], lookback: int = 30) -> 
     """Write an extension of features, by name; return its path."""
     lines = ["import numpy as np", "from chandlery import feature", "", "CALLS = []", ""]
     for name, body in bodies.items():
-        lines += [f'@feature("{name}", unit="1", window="?", lookback={lookback})', f"def {name}(bars):", f"    {body}", ""]
+        lines += [
+            f'@feature("{name}", unit="1", window="?", lookback={lookback})',
+            f"def {name}(bars):",
+            f"    {body}",
+            "",
+        ]
     path = folder / "own_features.py"
     path.write_text("\n".join(lines))
     return str(path)
@@ -87,6 +104,9 @@ def write_model(folder: Path, name: str, learns_from: str, changed: str = "") ->
     """Write an extension with one model; return its path."""
     path = folder / f"{name}.py"
     path.write_text(
-        "import numpy as np\nfrom chandlery import register\nfrom chandlery.models import Sums\n\n" + PLAIN.format(name=name, learns_from=learns_from) + changed + "\n\nregister(Model())\n"
+        "import numpy as np\nfrom chandlery import register\nfrom chandlery.models import Sums\n\n"
+        + PLAIN.format(name=name, learns_from=learns_from)
+        + changed
+        + "\n\nregister(Model())\n"
     )
     return str(path)

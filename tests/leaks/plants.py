@@ -29,7 +29,9 @@ def shift_labels(patch: pytest.MonkeyPatch) -> None:
 
 def label_across_gaps(patch: pytest.MonkeyPatch) -> None:
     honest = passes.label
-    patch.setattr(passes, "label", lambda step, close, horizon, _: honest(step, close, horizon, np.empty((0, 2), np.int64)))
+    patch.setattr(
+        passes, "label", lambda step, close, horizon, _: honest(step, close, horizon, np.empty((0, 2), np.int64))
+    )
 
 
 def shift_training_targets(patch: pytest.MonkeyPatch) -> None:
@@ -80,12 +82,13 @@ def draw_by_outcome(patch: pytest.MonkeyPatch) -> None:
 
 def weigh_sample_by_outcome(patch: pytest.MonkeyPatch) -> None:
     honest = gather.Bucket._draw
-    patch.setattr(gather.Bucket, "_draw", lambda self, fresh: honest(self, replace(fresh, weight=np.abs(fresh.target[:, 0]))))
+    patch.setattr(
+        gather.Bucket, "_draw", lambda self, fresh: honest(self, replace(fresh, weight=np.abs(fresh.target[:, 0])))
+    )
 
 
 def leave_out_losses(patch: pytest.MonkeyPatch) -> None:
     honest = gather.Bucket.add
-
 
     def add(self: Any, models: Any, names: Any, rows: Any, target: Any, is_known: Any) -> int:
         return honest(self, models, names, rows, target, is_known & (target > 0).all(axis=1))
@@ -95,7 +98,6 @@ def leave_out_losses(patch: pytest.MonkeyPatch) -> None:
 
 def choose_rows_with_a_trade_after(patch: pytest.MonkeyPatch) -> None:
     honest = gather.trains
-
 
     def followed(symbol: str, steps: Any, grid: Grid) -> Any:
         return honest(symbol, steps, grid) & np.append(np.diff(steps) == 1, False)
@@ -152,7 +154,11 @@ def shuffle_the_split(patch: pytest.MonkeyPatch) -> None:
 
     def shuffled(self: Any, model: Any) -> Any:
         training = honest(self, model)
-        everything = [Sample.from_arrays(arrays) for *_, arrays in pools.Buckets(self._buckets.work, self._buckets.gathered).until("9999-12") if "sample.key" in arrays]
+        everything = [
+            Sample.from_arrays(arrays)
+            for *_, arrays in pools.Buckets(self._buckets.work, self._buckets.gathered).until("9999-12")
+            if "sample.key" in arrays
+        ]
         drawn = np.random.default_rng(0).permutation(sum(part.rows for part in everything))[: training.rows]
         return Sample.concat(everything)._pick(drawn)
 
@@ -164,7 +170,9 @@ def add_sums_of_later_rows(patch: pytest.MonkeyPatch) -> None:
 
     def mixed(self: Any, model: Any) -> Any:
         later = pools.Buckets(self._buckets.work, self._buckets.gathered, model.name).until("9999-12")
-        return sum((sums for *_, arrays in later if (sums := Sums.from_arrays(arrays, model.name))), start=honest(self, model))
+        return sum(
+            (sums for *_, arrays in later if (sums := Sums.from_arrays(arrays, model.name))), start=honest(self, model)
+        )
 
     patch.setattr(pools.SumsPool, "training", mixed)
 
@@ -174,8 +182,16 @@ def add_later_rows_to_a_symbols_own(patch: pytest.MonkeyPatch) -> None:
 
     def mixed(self: Any, model: Any) -> Any:
         training = honest(self, model)
-        later = [(symbol, Sums.from_arrays(arrays, model.name)) for _, symbol, arrays in pools.Buckets(self._buckets.work, self._buckets.gathered, model.name).until("9999-12")]
-        own = {symbol: sum((sums for whose, sums in later if whose == symbol and sums), start=sums) for symbol, sums in training.own.items()}
+        later = [
+            (symbol, Sums.from_arrays(arrays, model.name))
+            for _, symbol, arrays in pools.Buckets(self._buckets.work, self._buckets.gathered, model.name).until(
+                "9999-12"
+            )
+        ]
+        own = {
+            symbol: sum((sums for whose, sums in later if whose == symbol and sums), start=sums)
+            for symbol, sums in training.own.items()
+        }
         return replace(training, own=own)
 
     patch.setattr(pools.SumsPool, "training", mixed)
@@ -194,7 +210,9 @@ def change_training(pool: type, change: Callable[[Any], Any]) -> Plant:
 def exchange_own_sums(training: Any) -> Any:
     first, second, *_ = training.own
     sums, others = training.own[first], training.own[second]
-    return replace(training, own={**training.own, first: replace(others, rows=sums.rows), second: replace(sums, rows=others.rows)})
+    return replace(
+        training, own={**training.own, first: replace(others, rows=sums.rows), second: replace(sums, rows=others.rows)}
+    )
 
 
 def sums_of_other_rows(training: Any) -> Any:

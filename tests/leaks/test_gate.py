@@ -46,10 +46,17 @@ KEEPERS = {
 @pytest.mark.parametrize("name", list(KEEPERS))
 def test_a_model_that_keeps_something_besides_its_artefact_is_named(raw: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(LawError, match=f"{name} knows more than its (artefact|training): loaded afresh"):
-        run_lake(raw, tmp_path / "lake", extensions=[write_model(tmp_path, name, "sums", KEEPERS[name])], models=["linear", name])
+        run_lake(
+            raw,
+            tmp_path / "lake",
+            extensions=[write_model(tmp_path, name, "sums", KEEPERS[name])],
+            models=["linear", name],
+        )
 
 
-def test_no_row_trains_a_refit_it_could_not_be_known_at(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_row_trains_a_refit_it_could_not_be_known_at(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The folds are purged: the newest row of a bucket, plus the reach of an hour, lies before its refit."""
     late: list[float] = []
     honest = gather.Bucket.add
@@ -73,4 +80,6 @@ def test_labels_that_are_looked_up_are_those_of_the_pass(horizon: int) -> None:
     step = step[(step < 1_000) | (step >= 1_040)]
     close, barriers = 1 + random.random(step.size), np.array([[1_000, int(step[step >= 1_040][0])]])
     place = np.flatnonzero(random.random(step.size) < 0.5)
-    np.testing.assert_array_equal(look_up_labels(step, close, place, horizon, barriers), label(step, close, horizon, barriers)[place])
+    np.testing.assert_array_equal(
+        look_up_labels(step, close, place, horizon, barriers), label(step, close, horizon, barriers)[place]
+    )

@@ -15,7 +15,9 @@ from chandlery.lake.tables import read_table
 pytestmark = pytest.mark.slow
 
 WINDOWS = "from_last = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.full(29, np.nan), {of}]), 30); "
-CLOSES, VOLUMES, RETURNS = (WINDOWS.format(of=of) for of in ("bars.close", "bars.volume", "np.append(np.nan, np.diff(np.log(bars.close)))"))
+CLOSES, VOLUMES, RETURNS = (
+    WINDOWS.format(of=of) for of in ("bars.close", "bars.volume", "np.append(np.nan, np.diff(np.log(bars.close)))")
+)
 HONEST = {
     "lag_of_close": "return np.append(np.full(7, np.nan), bars.close[:-7])",
     "past_return": "log = np.log(bars.close); return np.append(np.full(7, np.nan), log[7:] - log[:-7])",
@@ -28,7 +30,8 @@ HONEST = {
     "exponential_mean": "w = 0.8 ** np.arange(31); return np.convolve(np.nan_to_num(bars.close), w / w.sum())[: bars.close.size]",
     "highest_of_window": CLOSES + "return from_last.max(axis=1) / bars.close",
     "lowest_of_window": CLOSES + "return from_last.min(axis=1) / bars.close",
-    "place_in_window": CLOSES + "low, high = from_last.min(axis=1), from_last.max(axis=1); return (bars.close - low) / (1e-9 + high - low)",
+    "place_in_window": CLOSES
+    + "low, high = from_last.min(axis=1), from_last.max(axis=1); return (bars.close - low) / (1e-9 + high - low)",
     "rank_in_window": CLOSES + "return (from_last < bars.close[:, None]).sum(axis=1)",
     "median_of_window": CLOSES + "return bars.close / np.median(from_last, axis=1)",
     "realised_variance": RETURNS + "return (from_last**2).sum(axis=1)",
@@ -49,7 +52,14 @@ def seen() -> dict[int, dict[str, str]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_honest_features_pass(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None], seen: dict[int, dict[str, str]], workers: int) -> None:
+def test_honest_features_pass(
+    raw: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+    seen: dict[int, dict[str, str]],
+    workers: int,
+) -> None:
     monkeypatch.setattr(local, "WORTH_A_PROCESS", 0.0)
     bodies, alarms = dict(HONEST), []
     while True:

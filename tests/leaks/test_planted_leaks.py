@@ -14,7 +14,11 @@ from chandlery.lake.tables import read_table
 
 pytestmark = pytest.mark.slow
 
-LEAKS = [*(("feature", name) for name in FEATURES), *(("model", name) for name in MODELS), *(("own", name) for name in OWN)]
+LEAKS = [
+    *(("feature", name) for name in FEATURES),
+    *(("model", name) for name in MODELS),
+    *(("own", name) for name in OWN),
+]
 
 
 def plant(kind: str, name: str, folder: Path, patch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
@@ -28,7 +32,9 @@ def plant(kind: str, name: str, folder: Path, patch: pytest.MonkeyPatch) -> tupl
 
 
 @pytest.mark.parametrize(("kind", "name"), LEAKS, ids=[name for _, name in LEAKS])
-def test_a_planted_leak_is_caught(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str) -> None:
+def test_a_planted_leak_is_caught(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
     words, settings = plant(kind, name, tmp_path, monkeypatch)
     with pytest.raises(LawError, match=words) as caught:
         run_lake(raw, tmp_path / "lake", **settings)
@@ -39,7 +45,9 @@ def test_a_planted_leak_is_caught(raw: Path, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(("kind", "name"), [("feature", "next_close"), ("model", "reads_later_rows")])
-def test_a_leak_in_another_process_is_caught_too(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str) -> None:
+def test_a_leak_in_another_process_is_caught_too(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
     monkeypatch.setattr(local, "WORTH_A_PROCESS", 0.0)
     words, settings = plant(kind, name, tmp_path, monkeypatch)
     with pytest.raises(LawError, match=words):
@@ -55,6 +63,8 @@ def test_the_same_run_without_a_plant_passes(raw: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("learns_from", ["sums", "sample"])
 def test_the_model_that_leaks_are_planted_in_passes_without(raw: Path, tmp_path: Path, learns_from: str) -> None:
-    report = run_lake(raw, tmp_path / "lake", extensions=[write_model(tmp_path, "plain", learns_from)], models=["linear", "plain"])
+    report = run_lake(
+        raw, tmp_path / "lake", extensions=[write_model(tmp_path, "plain", learns_from)], models=["linear", "plain"]
+    )
     assert report.exit_code == 0
     assert "plain" in read_table(str(tmp_path / "lake"), "scores")["model"].to_list()

@@ -17,7 +17,9 @@ from chandlery.runs.pipeline import Options, forecast, ingest, run
 pytestmark = pytest.mark.slow
 
 BTC = "btcusd_000.csv"
-WRITES = pytest.mark.parametrize("at", range(2, 8))  # of the summary, two years of candles, rejects or ledger, and state
+WRITES = pytest.mark.parametrize(
+    "at", range(2, 8)
+)  # of the summary, two years of candles, rejects or ledger, and state
 
 
 def kill(lake: Lake, at: int, options: Options | None = None) -> None:

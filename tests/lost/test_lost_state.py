@@ -134,7 +134,6 @@ def test_a_lake_without_its_lake_json_is_not_founded_again(lake: Lake, stage: Ca
     assert lake.objects() == before
 
 
-
 def test_folders_that_are_left_empty_are_no_tables(tmp_path: Path) -> None:
     """Some stores, and file systems, keep the folders of objects that were deleted."""
     lake = start_lake(tmp_path)

@@ -10,8 +10,6 @@ from uploads import PRUNE, UNSEEN, account, make_unseen, put_back, read
 pytestmark = pytest.mark.slow
 
 
-
-
 @UNSEEN
 def test_a_version_of_two_years_is_overlapped_in_one(lake: Lake, tmp_path: Path, how: str) -> None:
     make_unseen(lake, how)

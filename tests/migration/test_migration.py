@@ -105,7 +105,9 @@ def test_row_for_row(lakes: Path, tmp_path: Path) -> None:
 def test_a_run_goes_on_with_it(lakes: Path, tmp_path: Path) -> None:
     migrate(lakes / "old", tmp_path / "new")
     steps = plan(make_settings(lakes / "raw", tmp_path / "new", SETTINGS)).steps
-    assert {step.why for step in steps if step.series} >= {"state is missing, damaged, of another version or older than the tables"}
+    assert {step.why for step in steps if step.series} >= {
+        "state is missing, damaged, of another version or older than the tables"
+    }
     assert "CPU-s" in steps[-1].cost
     run(make_settings(lakes / "raw", tmp_path / "new", SETTINGS))
     (tmp_path / "same").mkdir()

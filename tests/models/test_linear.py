@@ -22,7 +22,10 @@ def test_a_symbols_own_slopes_lie_between_its_rows_and_everybodys() -> None:
     artefact = Linear().fit(replace(both, own=own), 0)
     parts = artefact.pop(OWN)
     probe = np.eye(2, dtype=np.float32)
-    unseen, eth, ltc = (Linear().predict(one, probe) for one in (artefact, artefact | {OWN: parts["ETHUSD"]}, artefact | {OWN: parts["LTCUSD"]}))
+    unseen, eth, ltc = (
+        Linear().predict(one, probe)
+        for one in (artefact, artefact | {OWN: parts["ETHUSD"]}, artefact | {OWN: parts["LTCUSD"]})
+    )
     assert np.allclose(unseen, [0.0, 0.5], atol=0.05)
     assert np.allclose(eth, [0.5, 0.5], atol=0.05)  # half from its own rows, half from the mean of all
     assert np.allclose(ltc, [-0.5, 0.5], atol=0.05)
@@ -35,10 +38,19 @@ def test_one_symbol_alone_has_no_slopes_of_its_own() -> None:
 
 def test_sums_of_inputs_are_those_of_one_product_and_come_back_from_what_is_kept() -> None:
     random = np.random.default_rng(3)
-    design, weight = random.integers(-8, 8, (500, 7)).astype(np.float32), random.choice(np.array([0.25, 1.0, 4.0], np.float32), 500)
+    design, weight = (
+        random.integers(-8, 8, (500, 7)).astype(np.float32),
+        random.choice(np.array([0.25, 1.0, 4.0], np.float32), 500),
+    )
     target = random.integers(-8, 8, (500, 2)).astype(np.float32)
     days = np.sort(random.integers(0, 9, 500))
-    sums = add_rows(add_rows(None, design[:123], target[:123], weight[:123], days[:123]), design[123:], target[123:], weight[123:], days[123:])
+    sums = add_rows(
+        add_rows(None, design[:123], target[:123], weight[:123], days[:123]),
+        design[123:],
+        target[123:],
+        weight[123:],
+        days[123:],
+    )
     assert sums is not None
     held = Sums.from_arrays(sums.to_arrays("linear"), "linear")
     assert held is not None

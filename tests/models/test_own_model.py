@@ -52,10 +52,14 @@ def test_a_regressor_of_ones_own_is_forecast_and_scored(tmp_path: Path, monkeypa
 
 
 @pytest.mark.slow
-def test_the_model_of_the_guide_runs_and_a_lake_says_which_model_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_of_the_guide_runs_and_a_lake_says_which_model_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(base, "_models", dict(base._models))
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
-    (tmp_path / "my_model.py").write_text(next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "class Catching" in block))
+    (tmp_path / "my_model.py").write_text(
+        next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "class Catching" in block)
+    )
     write_days(tmp_path / "raw", 0, 40, symbols=2)
     run_lake(tmp_path / "raw", tmp_path / "lake", extensions=[str(tmp_path / "my_model.py")], models=["catching"])
     assert "catching" in read_table(str(tmp_path / "lake"), "scores")["model"].unique()
@@ -68,7 +72,11 @@ def test_the_model_of_the_guide_runs_and_a_lake_says_which_model_it_lacks(tmp_pa
 def test_a_name_that_begins_another_reads_its_own_fits_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "_models", dict(base._models))
     text = OWN_MODEL.replace("(1, 7)", "tuple(range(1, 13))")
-    (tmp_path / "own.py").write_text(text.replace("register(Huber())", 'register(Huber())\nregister(type("Other", (Huber,), {"name": "huber-1m"})())'))
+    (tmp_path / "own.py").write_text(
+        text.replace(
+            "register(Huber())", 'register(Huber())\nregister(type("Other", (Huber,), {"name": "huber-1m"})())'
+        )
+    )
     write_days(tmp_path / "raw", 0, 40)
     run_lake(tmp_path / "raw", tmp_path / "lake", extensions=[str(tmp_path / "own.py")], models=["huber", "huber-1m"])
     models = read_table(str(tmp_path / "lake"), "models")

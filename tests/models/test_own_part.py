@@ -26,7 +26,17 @@ def test_a_part_of_no_symbol_is_told(key: object) -> None:
         split_own("mine", {"own": {key: {}}}, ["LTCUSD"])  # type: ignore[dict-item]
 
 
-@pytest.mark.parametrize(("value", "what"), [(np.float64("nan"), "nan"), (float("inf"), "inf"), (np.float32(1), "a float32"), (np.zeros(2), "a ndarray"), ({1, 2}, "a set"), ({1: 2}, "the key 1")])
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (np.float64("nan"), "nan"),
+        (float("inf"), "inf"),
+        (np.float32(1), "a float32"),
+        (np.zeros(2), "a ndarray"),
+        ({1, 2}, "a set"),
+        ({1: 2}, "the key 1"),
+    ],
+)
 def test_what_json_cannot_hold_is_found_wherever_it_stands(value: object, what: str) -> None:
     assert find_unfit({"a": [1.0, (None, "text", {"b": True})]}) == ""
     assert find_unfit({"a": [1.0, ({"b": value},)]}) == what

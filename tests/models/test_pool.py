@@ -13,7 +13,13 @@ MONTHS = [f"2018-{month:02}" for month in range(2, 13)] + ["2019-01"]
 def make_part(bucket: str, rows: int) -> Part:
     random = np.random.default_rng(0)
     key = np.sort(random.integers(0, 2**63, rows)).astype(np.uint64)
-    sample = Sample(np.zeros((rows, 1), np.float16), np.zeros((rows, 1), np.float32), np.ones(rows, np.float32), key, np.zeros(rows, np.int16))
+    sample = Sample(
+        np.zeros((rows, 1), np.float16),
+        np.zeros((rows, 1), np.float32),
+        np.ones(rows, np.float32),
+        key,
+        np.zeros(rows, np.int16),
+    )
     return Part(bucket, "LTCUSD", rows, sample)
 
 

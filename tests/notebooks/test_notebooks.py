@@ -53,7 +53,11 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_sentence_stands_before_each_cell_and_no_number_in_it(path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    assert [after["id"] for before, after in pairwise(cells) if after["cell_type"] == "code" and before["cell_type"] != "markdown"] == []
+    assert [
+        after["id"]
+        for before, after in pairwise(cells)
+        if after["cell_type"] == "code" and before["cell_type"] != "markdown"
+    ] == []
     prose = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     assert re.findall(r"\d[\d.,]*", prose) == [], "numbers are computed, not typed"
 

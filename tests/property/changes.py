@@ -294,7 +294,9 @@ def lose_object(world: World, step: Step) -> str:
 def widen(world: World, step: Step) -> str:
     """Add a horizon within the reach of the first ones, or a model after the others."""
     reach = max(map(parse_minutes, world.horizons))
-    fresh = [text for text in ("60m", "120m", "12h", "1d") if parse_minutes(text) < reach and text not in world.horizons]
+    fresh = [
+        text for text in ("60m", "120m", "12h", "1d") if parse_minutes(text) < reach and text not in world.horizons
+    ]
     if fresh and step.variant % 2:
         world.horizons.append(fresh[step.which % len(fresh)])
         return f"the horizon {world.horizons[-1]} is added"

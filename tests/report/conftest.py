@@ -18,7 +18,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a lake with faults, gaps, a refused file with a hostile name, forecasts and scores."""
     folder = tmp_path_factory.mktemp("report")
     write_hostile(folder / "raw")
-    for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:2], days=55, start=dt.date(2018, 12, 15), fault_share=0.02, seed=5)):
+    for file in write_sample(
+        SamplePlan(SAMPLE_SYMBOLS[:2], days=55, start=dt.date(2018, 12, 15), fault_share=0.02, seed=5)
+    ):
         (folder / "raw" / file.name).write_bytes(file.content)
     run_lake(folder / "raw", folder / "lake")
     return folder / "lake"
@@ -37,7 +39,12 @@ def young_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "raw").mkdir()
     for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:1], days=2, seed=5)):
         (folder / "raw" / file.name).write_bytes(file.content)
-    ingest(load_settings(None, {"source": {"uri": str(folder / "raw")}, "lake": {"uri": str(folder / "lake")}, "engine": {"workers": 1}}))
+    ingest(
+        load_settings(
+            None,
+            {"source": {"uri": str(folder / "raw")}, "lake": {"uri": str(folder / "lake")}, "engine": {"workers": 1}},
+        )
+    )
     return folder / "lake"
 
 

@@ -33,7 +33,10 @@ def open_page(browser: Browser, path: Path, width: int, scheme: str) -> tuple[Pa
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else wrong.append(request.url))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else wrong.append(request.url),
+    )
     page.goto(path.as_uri())
     return page, wrong
 
@@ -43,7 +46,10 @@ def draw_all(page: Page) -> int:
     places = [place for place in page.query_selector_all(".plot") if place.is_visible()]
     for place in places:
         place.scroll_into_view_if_needed()
-        page.wait_for_function("place => place.querySelector('.main-svg') && place.querySelector('.main-svg').getBoundingClientRect().width > 200", arg=place)
+        page.wait_for_function(
+            "place => place.querySelector('.main-svg') && place.querySelector('.main-svg').getBoundingClientRect().width > 200",
+            arg=place,
+        )
     return len(places)
 
 
@@ -52,7 +58,11 @@ def test_a_report_is_whole_at_any_width(browser: Browser, page: Path, width: int
     opened, wrong = open_page(browser, page, width, scheme)
     for symbol in ("BTCUSD", "ETHUSD"):
         opened.select_option("#symbol", symbol)
-        assert draw_all(opened) == len([name for name in figures_of(page) if name in {"rows", "skill-all"} or symbol in name]) >= 10
+        assert (
+            draw_all(opened)
+            == len([name for name in figures_of(page) if name in {"rows", "skill-all"} or symbol in name])
+            >= 10
+        )
         for name, *_ in SECTIONS:
             assert opened.locator(f"section#{name}").is_visible()
         assert opened.locator(f"#near-{symbol}").is_visible()
@@ -66,7 +76,10 @@ def test_nothing_offers_to_send_the_data_away(browser: Browser, lake: Path, tmp_
     write_plot(settings_of(lake), "BTCUSD", tmp_path / "plot.html")
     opened, wrong = open_page(browser, tmp_path / "plot.html", 1280, "light")
     assert draw_all(opened) == 1
-    titles = [button.get_attribute("data-title") or button.get_attribute("aria-label") or "" for button in opened.query_selector_all(".modebar-btn")]
+    titles = [
+        button.get_attribute("data-title") or button.get_attribute("aria-label") or ""
+        for button in opened.query_selector_all(".modebar-btn")
+    ]
     assert len(titles) >= 4
     assert not [title for title in titles if "hare" in title or "loud" in title]
     assert wrong == []

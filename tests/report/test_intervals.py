@@ -56,7 +56,9 @@ def test_candles_of_seconds_are_told_in_seconds(tmp_path: Path) -> None:
     assert "forecasts 5m ahead by linear, tree, boosted; newest candle" in text
     assert "There are no forecasts yet" in text
     assert "No forecast has been scored yet" in text
-    days = [cell for layer in figures_of(report)["gaps-BTCUSD"]["data"][1:] for row in layer["text"] for cell in row if cell]
+    days = [
+        cell for layer in figures_of(report)["gaps-BTCUSD"]["data"][1:] for row in layer["text"] for cell in row if cell
+    ]
     assert [day.split(" ", 1)[1].rpartition(" ")[0] for day in days] == [f"{(GAP + 1) * 15:,} s"]
     told = plot.read_text()
     assert "BTCUSD, unknown/15s: candles of 225s" in told  # 9,000 in at most 600 bars
@@ -67,7 +69,9 @@ def test_candles_of_seconds_are_told_in_seconds(tmp_path: Path) -> None:
 def test_a_few_candles_of_seconds_are_drawn_as_they_are(tmp_path: Path) -> None:
     lake = make_lake(tmp_path, 15, 20)
     write_plot(settings_of(lake), "BTCUSD", tmp_path / "plot.html", days=1)
-    candles = next(found for found in figures_of(tmp_path / "plot.html")["plot"]["data"] if found["type"] == "candlestick")
+    candles = next(
+        found for found in figures_of(tmp_path / "plot.html")["plot"]["data"] if found["type"] == "candlestick"
+    )
     assert candles["name"] == "candles, 15s"
     assert len(candles["x"]) == 20
 

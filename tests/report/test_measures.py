@@ -15,9 +15,19 @@ def at(text: str) -> dt.datetime:
 
 
 def test_a_gap_over_midnight_is_cut_there() -> None:
-    gaps = pl.DataFrame({"start": [at("2019-01-01T23:50"), at("2019-01-02T08:00"), at("2019-01-02T09:00")], "end": [at("2019-01-03T00:00"), at("2019-01-02T08:07"), at("2019-01-02T10:00")], "kind": ["hole", "outage", "no_trade"]})
+    gaps = pl.DataFrame(
+        {
+            "start": [at("2019-01-01T23:50"), at("2019-01-02T08:00"), at("2019-01-02T09:00")],
+            "end": [at("2019-01-03T00:00"), at("2019-01-02T08:07"), at("2019-01-02T10:00")],
+            "kind": ["hole", "outage", "no_trade"],
+        }
+    )
     days = to_calendar(gaps).rows()
-    assert days == [(dt.date(2019, 1, 1), "hole", 600), (dt.date(2019, 1, 2), "hole", 86_400), (dt.date(2019, 1, 2), "outage", 420)]
+    assert days == [
+        (dt.date(2019, 1, 1), "hole", 600),
+        (dt.date(2019, 1, 2), "hole", 86_400),
+        (dt.date(2019, 1, 2), "outage", 420),
+    ]
     assert to_calendar(gaps.clear()).is_empty()
 
 
@@ -28,14 +38,19 @@ def test_the_error_of_skill_is_skill_over_the_statistic() -> None:
 
 def test_one_month_has_a_skill_and_no_spread() -> None:
     row = {"symbol": "A", "horizon_minutes": 1, "n": 4, "sse_naive": 2.0}
-    rows = [{**row, "model": "naive", "period": "all", "sse": 2.0}, {**row, "model": "linear", "period": "2019-01", "sse": 1.0}]
+    rows = [
+        {**row, "model": "naive", "period": "all", "sse": 2.0},
+        {**row, "model": "linear", "period": "2019-01", "sse": 1.0},
+    ]
     pooled = pool_skill(pl.DataFrame(rows, schema_overrides={"horizon_minutes": pl.Int32})).row(0, named=True)
     assert (pooled["skill"], pooled["error"], pooled["months"]) == (0.5, None, 1)
 
 
 def forecasts(count: int, served_by: str) -> pl.DataFrame:
     issued = pl.datetime_range(at("2019-01-01"), at("2019-01-01") + dt.timedelta(minutes=count - 1), "1m", eager=True)
-    return pl.DataFrame({"issued_at": issued, "close": 100.0, "actual_close": 101.0, "predicted_close": 100.5, "served_by": served_by})
+    return pl.DataFrame(
+        {"issued_at": issued, "close": 100.0, "actual_close": 101.0, "predicted_close": 100.5, "served_by": served_by}
+    )
 
 
 @pytest.mark.parametrize(("count", "served_by", "tenths"), [(200, "linear", 10), (199, "linear", 0), (400, "naive", 0)])
@@ -53,8 +68,19 @@ def test_naive_is_counted_by_month() -> None:
 
 
 def test_bars_join_candles() -> None:
-    candles = pl.DataFrame({"open_time": [at("2019-01-01T00:01"), at("2019-01-01T00:03"), at("2019-01-01T00:06")], "open": [1.0, 2.0, 3.0], "high": [5.0, 9.0, 4.0], "low": [1.0, 0.5, 3.0], "close": [2.0, 3.0, 4.0]})
-    assert resample(candles, at("2019-01-01"), Grid(300)).rows() == [(at("2019-01-01T00:00"), 1.0, 9.0, 0.5, 3.0), (at("2019-01-01T00:05"), 3.0, 4.0, 3.0, 4.0)]
+    candles = pl.DataFrame(
+        {
+            "open_time": [at("2019-01-01T00:01"), at("2019-01-01T00:03"), at("2019-01-01T00:06")],
+            "open": [1.0, 2.0, 3.0],
+            "high": [5.0, 9.0, 4.0],
+            "low": [1.0, 0.5, 3.0],
+            "close": [2.0, 3.0, 4.0],
+        }
+    )
+    assert resample(candles, at("2019-01-01"), Grid(300)).rows() == [
+        (at("2019-01-01T00:00"), 1.0, 9.0, 0.5, 3.0),
+        (at("2019-01-01T00:05"), 3.0, 4.0, 3.0, 4.0),
+    ]
 
 
 def test_bars_of_weeks_open_when_the_weeks_do() -> None:
@@ -77,7 +103,9 @@ def test_tenths_count_forecasts_on_the_grid_of_the_series() -> None:
 
 
 def test_an_axis_is_cut_for_a_month_far_beyond_the_others() -> None:
-    months = pl.DataFrame({"period": [f"2019-{month:02d}" for month in range(1, 13)], "n": [9] * 12, "skill": [1.0] * 11 + [40.0]})
+    months = pl.DataFrame(
+        {"period": [f"2019-{month:02d}" for month in range(1, 13)], "n": [9] * 12, "skill": [1.0] * 11 + [40.0]}
+    )
     cut, notes = cut_axis(months)
     assert cut["range"][1] == 3.0
     assert notes[0]["text"] == "2019-12: 40 %, 9 forecasts"

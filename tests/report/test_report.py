@@ -24,11 +24,19 @@ pytestmark = pytest.mark.slow
 
 def close(found: list[float], wanted: list[float], within: float = 1e-6) -> bool:
     """Return whether numbers are equal to the digits that a page keeps."""
-    return len(found) == len(wanted) and all(math.isclose(a, b, rel_tol=within, abs_tol=1e-9) for a, b in zip(found, wanted, strict=True))
+    return len(found) == len(wanted) and all(
+        math.isclose(a, b, rel_tol=within, abs_tol=1e-9) for a, b in zip(found, wanted, strict=True)
+    )
 
 
 def chandlery(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "chandlery", *map(str, words)], capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, "-m", "chandlery", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 Call = Callable[..., tuple[int, str, str]]
@@ -50,14 +58,26 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def test_every_row_of_the_ledger_is_in_the_sums(lake: Path, page: Path) -> None:
     ledger, text = read_table(str(lake), "ledger"), page.read_text()
-    assert f"Of {ledger['rows_read'].sum():,} rows in {ledger.height} files, {ledger['rows_kept'].sum():,} are candles" in text
+    assert (
+        f"Of {ledger['rows_read'].sum():,} rows in {ledger.height} files, {ledger['rows_kept'].sum():,} are candles"
+        in text
+    )
     for symbol in ("BTCUSD", "ETHUSD"):
         of = ledger.filter(pl.col("symbol") == symbol)
-        cells = "".join(f'<td class="number">{of[name].sum():,}</td>' for name in ("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected"))
+        cells = "".join(
+            f'<td class="number">{of[name].sum():,}</td>'
+            for name in ("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
+        )
         assert cells + '<td class="number">yes</td>' in text
     bars = figures_of(page)["rows"]
     for name in ("identical", "superseded", "rejected"):
-        assert trace(bars, name)["x"] == ledger.filter(pl.col("symbol") != "UNKNOWN").group_by("symbol", maintain_order=True).agg(pl.col(f"rows_{name}").sum())[f"rows_{name}"].to_list()
+        assert (
+            trace(bars, name)["x"]
+            == ledger.filter(pl.col("symbol") != "UNKNOWN")
+            .group_by("symbol", maintain_order=True)
+            .agg(pl.col(f"rows_{name}").sum())[f"rows_{name}"]
+            .to_list()
+        )
 
 
 def test_every_reason_is_counted(lake: Path, page: Path) -> None:
@@ -70,7 +90,9 @@ def test_every_reason_is_counted(lake: Path, page: Path) -> None:
 
 def test_the_calendar_holds_every_missing_minute(lake: Path, page: Path) -> None:
     gaps = read_table(str(lake), "gaps", symbol="ETHUSD").filter(pl.col("kind") != "no_trade")
-    texts = [text for layer in figures_of(page)["gaps-ETHUSD"]["data"][1:] for row in layer["text"] for text in row if text]
+    texts = [
+        text for layer in figures_of(page)["gaps-ETHUSD"]["data"][1:] for row in layer["text"] for text in row if text
+    ]
     minutes: dict[str, int] = {}
     for text in texts:
         for part in text.split(": ")[1].split(", "):
@@ -87,18 +109,35 @@ def test_skill_and_its_error_are_those_of_the_scores(lake: Path, page: Path) -> 
         rows = scores.filter(pl.col("model") == model).sort("horizon_minutes")
         drawn = trace(figures_of(page)["skill-ETHUSD"], model)
         assert close(drawn["y"], [skill * 100 for skill in rows["skill"]])
-        errors = [0 if dm is None or dm == 0 else abs(skill / dm) * 196 for skill, dm in rows.select("skill", "dm_statistic").iter_rows()]
+        errors = [
+            0 if dm is None or dm == 0 else abs(skill / dm) * 196
+            for skill, dm in rows.select("skill", "dm_statistic").iter_rows()
+        ]
         assert close(drawn["error_y"]["array"], errors)
     for horizon in (1, 5):
-        months = read_table(str(lake), "scores", symbol="ETHUSD").filter((pl.col("model") == "linear") & (pl.col("horizon_minutes") == horizon) & (pl.col("period").str.len_chars() == 7)).sort("period")
+        months = (
+            read_table(str(lake), "scores", symbol="ETHUSD")
+            .filter(
+                (pl.col("model") == "linear")
+                & (pl.col("horizon_minutes") == horizon)
+                & (pl.col("period").str.len_chars() == 7)
+            )
+            .sort("period")
+        )
         drawn = trace(figures_of(page)[f"months-ETHUSD-{horizon}"], "linear")
         assert drawn["x"] == months["period"].to_list()
         assert close(drawn["y"], [skill * 100 for skill in months["skill"]])
 
 
 def test_skill_of_all_symbols_weighs_them_alike(lake: Path, page: Path) -> None:
-    rows = read_table(str(lake), "scores").filter((pl.col("horizon_minutes") == 1) & pl.col("model").is_in(["linear", "naive"])).to_dicts()
-    weight = {row["symbol"]: row["n"] / row["sse_naive"] for row in rows if row["period"] == "all" and row["model"] == "naive"}
+    rows = (
+        read_table(str(lake), "scores")
+        .filter((pl.col("horizon_minutes") == 1) & pl.col("model").is_in(["linear", "naive"]))
+        .to_dicts()
+    )
+    weight = {
+        row["symbol"]: row["n"] / row["sse_naive"] for row in rows if row["period"] == "all" and row["model"] == "naive"
+    }
     months: dict[str, list[float]] = {}
     for row in rows:
         if len(row["period"]) == 7 and row["model"] == "linear":
@@ -114,8 +153,21 @@ def test_skill_of_all_symbols_weighs_them_alike(lake: Path, page: Path) -> None:
 
 
 def test_tenths_are_means_over_targets_that_do_not_overlap(lake: Path, page: Path) -> None:
-    rows = read_table(str(lake), "forecasts", symbol="ETHUSD", horizon_minutes=5).drop_nulls("actual_close").filter(pl.col("served_by") != "naive").to_dicts()
-    moves = sorted((math.log(row["predicted_close"] / row["close"]), row["issued_at"], math.log(row["actual_close"] / row["close"])) for row in rows if row["issued_at"].minute % 5 == 0)
+    rows = (
+        read_table(str(lake), "forecasts", symbol="ETHUSD", horizon_minutes=5)
+        .drop_nulls("actual_close")
+        .filter(pl.col("served_by") != "naive")
+        .to_dicts()
+    )
+    moves = sorted(
+        (
+            math.log(row["predicted_close"] / row["close"]),
+            row["issued_at"],
+            math.log(row["actual_close"] / row["close"]),
+        )
+        for row in rows
+        if row["issued_at"].minute % 5 == 0
+    )
     assert len(moves) > 200
     tenths = [moves[len(moves) * k // 10 : len(moves) * (k + 1) // 10] for k in range(10)]
     drawn = figures_of(page)["tenths-ETHUSD-5"]["data"][-1]
@@ -124,17 +176,28 @@ def test_tenths_are_means_over_targets_that_do_not_overlap(lake: Path, page: Pat
 
 
 def test_coverage_is_that_of_the_scores(lake: Path, page: Path) -> None:
-    served = read_table(str(lake), "scores", symbol="BTCUSD", horizon_minutes=1).filter((pl.col("model") == "served") & (pl.col("period").str.len_chars() == 7)).sort("period")
+    served = (
+        read_table(str(lake), "scores", symbol="BTCUSD", horizon_minutes=1)
+        .filter((pl.col("model") == "served") & (pl.col("period").str.len_chars() == 7))
+        .sort("period")
+    )
     lines = [line for line in figures_of(page)["coverage-BTCUSD"]["data"] if line["name"] == "1m"]
     for line, level in zip(lines, (80, 95), strict=True):
-        assert [None if y is None else round(y, 4) for y in line["y"]] == [None if share is None else round(share * 100, 4) for share in served[f"coverage_{level}"]]
+        assert [None if y is None else round(y, 4) for y in line["y"]] == [
+            None if share is None else round(share * 100, 4) for share in served[f"coverage_{level}"]
+        ]
 
 
 def test_the_fan_is_the_newest_issue(lake: Path, page: Path) -> None:
-    newest = pl.concat([read_table(str(lake), "forecasts", symbol="BTCUSD", horizon_minutes=horizon).tail(1) for horizon in (1, 5)])
+    newest = pl.concat(
+        [read_table(str(lake), "forecasts", symbol="BTCUSD", horizon_minutes=horizon).tail(1) for horizon in (1, 5)]
+    )
     drawn = figures_of(page)["near-BTCUSD"]
     line, band = trace(drawn, "predicted"), trace(drawn, "newest, 80 %")
-    assert line["x"] == [f"{newest['issued_at'][0]:%Y-%m-%dT%H:%M:%S}", *(f"{time:%Y-%m-%dT%H:%M:%S}" for time in newest["target_time"])]
+    assert line["x"] == [
+        f"{newest['issued_at'][0]:%Y-%m-%dT%H:%M:%S}",
+        *(f"{time:%Y-%m-%dT%H:%M:%S}" for time in newest["target_time"]),
+    ]
     assert close(line["y"], [newest["close"][0], *newest["predicted_close"]])
     assert close(band["y"], [newest["close"][0], *newest["upper_80"], *reversed(newest["lower_80"].to_list())])
     candles = read_table(str(lake), "candles", symbol="BTCUSD")
@@ -147,7 +210,9 @@ def test_the_fan_is_the_newest_issue(lake: Path, page: Path) -> None:
 def test_the_share_of_naive_is_that_of_the_forecasts(lake: Path, page: Path) -> None:
     drawn = figures_of(page)["naive-ETHUSD"]["data"][0]
     for place, horizon in enumerate((1, 5)):
-        rows = read_table(str(lake), "forecasts", symbol="ETHUSD", horizon_minutes=horizon).with_columns(month=pl.col("issued_at").dt.strftime("%Y-%m"))
+        rows = read_table(str(lake), "forecasts", symbol="ETHUSD", horizon_minutes=horizon).with_columns(
+            month=pl.col("issued_at").dt.strftime("%Y-%m")
+        )
         shares = [(rows.filter(pl.col("month") == month)["served_by"] == "naive").mean() * 100 for month in drawn["x"]]
         assert close(drawn["z"][place], shares)
     assert any(share > 0 for row in drawn["z"] for share in row)
@@ -155,10 +220,17 @@ def test_the_share_of_naive_is_that_of_the_forecasts(lake: Path, page: Path) -> 
 
 def test_the_same_tables_give_the_same_bytes_on_any_number_of_threads(lake: Path, page: Path, tmp_path: Path) -> None:
     for threads in ("1", "5"):
-        done = chandlery("report", "--lake", lake, "--output", tmp_path / f"{threads}.html", "--json", POLARS_MAX_THREADS=threads)
+        done = chandlery(
+            "report", "--lake", lake, "--output", tmp_path / f"{threads}.html", "--json", POLARS_MAX_THREADS=threads
+        )
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
-        assert (said["symbols"], said["left_out"], said["horizons"], said["size_bytes"]) == (["BTCUSD", "ETHUSD"], ["UNKNOWN"], [1, 5], page.stat().st_size)
+        assert (said["symbols"], said["left_out"], said["horizons"], said["size_bytes"]) == (
+            ["BTCUSD", "ETHUSD"],
+            ["UNKNOWN"],
+            [1, 5],
+            page.stat().st_size,
+        )
         assert (tmp_path / f"{threads}.html").read_bytes() == page.read_bytes()
 
 
@@ -176,7 +248,13 @@ def test_figures_are_such_as_plotly_knows(page: Path, lake: Path, tmp_path: Path
     def paint(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: paint(inner) for name, inner in value.items()}
-        return [paint(inner) for inner in value] if isinstance(value, list) else "#123456" if isinstance(value, str) and value.startswith("--") else value
+        return (
+            [paint(inner) for inner in value]
+            if isinstance(value, list)
+            else "#123456"
+            if isinstance(value, str) and value.startswith("--")
+            else value
+        )
 
     figures = {**figures_of(page), **figures_of(tmp_path / "plot.html")}
     assert len(figures) > 15
@@ -241,7 +319,9 @@ def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, t
         (("plot", "BTCUSD", "--horizon", "7m"), "horizon 7m"),
     ],
 )
-def test_a_wrong_word_is_one_text_and_exit_2(lake: Path, words: tuple[str, ...], told: str, tmp_path: Path, call: Call) -> None:
+def test_a_wrong_word_is_one_text_and_exit_2(
+    lake: Path, words: tuple[str, ...], told: str, tmp_path: Path, call: Call
+) -> None:
     code, out, err = call(*words, "--lake", str(lake))
     assert (code, out) == (2, ""), err
     assert told in err
@@ -265,6 +345,8 @@ def test_a_full_disk_is_worth_trying_again(lake: Path, call: Call) -> None:
 
 def test_without_plotly_the_hint_names_the_extra(lake: Path) -> None:
     script = "import sys; sys.modules['plotly'] = None; from chandlery.commands.cli import main; main()"
-    ended = subprocess.run([sys.executable, "-c", script, "report", "--lake", str(lake)], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "report", "--lake", str(lake)], capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 2
     assert "pip install 'chandlery[report]'" in ended.stderr

@@ -27,7 +27,13 @@ def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("source", "lake"),
-    [("raw", "lake"), ("raw", "x/../raw/lk"), ("rawlink", "raw/lk"), ("rawlink", "lake/deeper"), ("raw", "rawlink/new")],
+    [
+        ("raw", "lake"),
+        ("raw", "x/../raw/lk"),
+        ("rawlink", "raw/lk"),
+        ("rawlink", "lake/deeper"),
+        ("raw", "rawlink/new"),
+    ],
 )
 def test_a_lake_inside_its_source_is_refused(source: str, lake: str) -> None:
     with pytest.raises(SettingsError, match="lies inside the source"):
@@ -35,7 +41,10 @@ def test_a_lake_inside_its_source_is_refused(source: str, lake: str) -> None:
     assert not any(Path("raw/lk").iterdir())
 
 
-@pytest.mark.parametrize(("old", "new"), [("old", "oldlink"), ("old", "oldlink/sub"), ("oldlink", "old/sub"), ("old/candles", "x/../oldlink")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("old", "oldlink"), ("old", "oldlink/sub"), ("oldlink", "old/sub"), ("old/candles", "x/../oldlink")],
+)
 def test_a_migration_into_itself_is_refused(old: str, new: str) -> None:
     with pytest.raises(SettingsError, match="one inside the other"):
         migrate_lake(load_settings(), old, new, Silent())

@@ -203,7 +203,9 @@ def test_a_horizon_of_new_files_may_stand_in_forecast(tmp_path: Path) -> None:
     assert call(write_config(tmp_path, forecast=forecast, layouts=LAYOUTS), "run").exit_code == 0
     write_candles(tmp_path / "raw", "bitfinex/15m", "BTCUSD", 0, 80)
     config = write_config(tmp_path, forecast=forecast + 'horizons = ["15m", "4h"]')
-    assert ("bitfinex/15m", "compute the whole past of bitfinex/15m: horizons 15m, 240m; models linear") in plan_steps(config)
+    assert ("bitfinex/15m", "compute the whole past of bitfinex/15m: horizons 15m, 240m; models linear") in plan_steps(
+        config
+    )
     assert call(config, "run").exit_code == 0
     assert horizons_of(tmp_path / "lake") == {"kraken/240m": [240], "bitfinex/15m": [15, 240]}
 

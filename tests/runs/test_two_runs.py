@@ -15,7 +15,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("method", "at"),
-    [("put", 0), ("put", 2), ("put", 6), ("put_if_absent", 0), ("move", 0), ("move", 2), ("put_if_absent", 1), ("move", 4)],
+    [
+        ("put", 0),
+        ("put", 2),
+        ("put", 6),
+        ("put_if_absent", 0),
+        ("move", 0),
+        ("move", 2),
+        ("put_if_absent", 1),
+        ("move", 4),
+    ],
 )
 def test_a_run_whose_lock_was_deleted_stops_once_another_has_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, at: int

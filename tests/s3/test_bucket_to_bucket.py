@@ -35,7 +35,9 @@ def upload(server: Server, folder: Path, prefix: str, pattern: str = "*") -> str
 def config_of(tmp_path: Path, server: Server, source: str, lake: str) -> Path:
     storage = "".join(f'{name} = "{value}"\n' for name, value in server.storage.items())
     path = tmp_path / "chandlery.toml"
-    path.write_text(f'[source]\nuri = "{source}"\n[lake]\nuri = "{lake}"\nlease_seconds = 2\n[storage]\n{storage}[forecast]\nhorizons = ["1m", "5m"]\nmin_train = "10d"\n[engine]\nworkers = 2\n')
+    path.write_text(
+        f'[source]\nuri = "{source}"\n[lake]\nuri = "{lake}"\nlease_seconds = 2\n[storage]\n{storage}[forecast]\nhorizons = ["1m", "5m"]\nmin_train = "10d"\n[engine]\nworkers = 2\n'
+    )
     return path
 
 
@@ -44,7 +46,9 @@ def command(*arguments: str) -> list[str]:
 
 
 def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +71,13 @@ def test_bucket_to_bucket_equals_folder_to_folder(admin: Server, raw: Path, tmp_
     run_lake(raw, tmp_path / "lake", storage={})
     pure = ("candles/", "forecasts/", "models/", "scores/", "gaps/", "artefacts/")
     ours, local = digests(lake, admin.storage), digests(tmp_path / "lake")
-    assert {path: digest for path, digest in ours.items() if path.startswith(pure)} == {path: digest for path, digest in local.items() if path.startswith(pure)}
-    assert query(lake, "SELECT count(*) AS n FROM candles", admin.storage)["n"][0] == read_table(str(tmp_path / "lake"), "candles").height
+    assert {path: digest for path, digest in ours.items() if path.startswith(pure)} == {
+        path: digest for path, digest in local.items() if path.startswith(pure)
+    }
+    assert (
+        query(lake, "SELECT count(*) AS n FROM candles", admin.storage)["n"][0]
+        == read_table(str(tmp_path / "lake"), "candles").height
+    )
 
 
 @pytest.mark.slow
@@ -85,7 +94,9 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_bytes(admin: Server,
     store = Store(lake, admin.storage)
     for round_number in range(4):
         puts = int(random.integers(1, 40))
-        running = subprocess.Popen(command("run", "--config", str(config), "--quiet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(
+            command("run", "--config", str(config), "--quiet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         before = {entry.path: entry.etag for entry in store.list()}
         while running.poll() is None and sum(before.get(entry.path) != entry.etag for entry in store.list()) < puts:
             if store.head(LAKE_FILE) is None:  # there is no lake to read yet
@@ -133,7 +144,9 @@ def test_a_race_for_the_lease_has_one_winner_at_a_time(admin: Server) -> None:
 
 
 def test_no_right_to_write_is_found_before_any_work(server: Server, admin: Server, raw: Path, tmp_path: Path) -> None:
-    config = config_of(tmp_path, admin, upload(admin, raw, "rights", "btc*"), f"s3://crypto-lake/{secrets.token_hex(4)}")
+    config = config_of(
+        tmp_path, admin, upload(admin, raw, "rights", "btc*"), f"s3://crypto-lake/{secrets.token_hex(4)}"
+    )
     done = call("run", "--config", str(config), "--quiet", **server.reader)
     assert done.returncode == 2
     assert "no right to write lease.json" in done.stderr
@@ -151,7 +164,9 @@ def test_a_wrong_key_is_told(admin: Server, tmp_path: Path) -> None:
     assert "FAIL source" in checked.stdout
 
 
-@pytest.mark.parametrize(("source", "lake"), [("s3://missing-raw/", "s3://crypto-lake/x"), ("s3://crypto-raw/rights", "s3://missing-lake/")])
+@pytest.mark.parametrize(
+    ("source", "lake"), [("s3://missing-raw/", "s3://crypto-lake/x"), ("s3://crypto-raw/rights", "s3://missing-lake/")]
+)
 def test_a_missing_bucket_is_told(admin: Server, tmp_path: Path, source: str, lake: str) -> None:
     done = call("run", "--config", str(config_of(tmp_path, admin, source, lake)))
     assert done.returncode == 2

@@ -46,7 +46,9 @@ def test_what_was_fetched_once_is_not_asked_for_again(lake: Lake, tmp_path: Path
     assert folders(tmp_path) == []
 
 
-def test_another_run_sees_none_of_them_and_takes_away_what_a_killed_one_left_long_ago(lake: Lake, tmp_path: Path) -> None:
+def test_another_run_sees_none_of_them_and_takes_away_what_a_killed_one_left_long_ago(
+    lake: Lake, tmp_path: Path
+) -> None:
     view_arrays(lake.store, PATH, open_copies(lake))
     lake.store.delete(PATH)
     later = Lake(lake.store, FILE, LeaseToken("later"))

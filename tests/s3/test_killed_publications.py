@@ -23,7 +23,9 @@ def test_runs_killed_around_a_publication_end_in_equal_bytes(admin: Server, tmp_
     with (gate := Gate(admin.endpoint)).opened() as endpoint:
         storage = {**admin.storage, "endpoint_url": endpoint}
         config = tmp_path / "chandlery.toml"
-        config.write_text(SETTINGS + "[storage]\n" + "".join(f'{name} = "{value}"\n' for name, value in storage.items()))
+        config.write_text(
+            SETTINGS + "[storage]\n" + "".join(f'{name} = "{value}"\n' for name, value in storage.items())
+        )
         command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--config", str(config)]
         trial = Trial("kills", [*command, "--source", upload(source.folder, admin, "kills")], admin, gate)
         assert set(trial.puts) == set(KINDS)

@@ -7,7 +7,16 @@ import scipy.stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 
-from chandlery.forecasts.scores import ScoreRows, ScoreSums, adjust, compare_losses, judge, start_sums, sum_scores, to_scores
+from chandlery.forecasts.scores import (
+    ScoreRows,
+    ScoreSums,
+    adjust,
+    compare_losses,
+    judge,
+    start_sums,
+    sum_scores,
+    to_scores,
+)
 
 MINUTE = 60_000
 START = 1_546_300_800_000
@@ -75,10 +84,14 @@ def test_the_variance_is_that_of_statsmodels_on_a_full_grid() -> None:
     rows.actual[:] = np.where(np.isnan(rows.actual), rows.close, rows.actual)
     y, p = np.log(rows.actual / rows.close), rows.predicted[:, 0]
     d = y**2 - (y - p) ** 2
-    fit = OLS(d, np.ones(count)).fit(cov_type="HAC", cov_kwds={"maxlags": horizon - 1, "kernel": "uniform", "use_correction": False})
+    fit = OLS(d, np.ones(count)).fit(
+        cov_type="HAC", cov_kwds={"maxlags": horizon - 1, "kernel": "uniform", "use_correction": False}
+    )
     correction = np.sqrt((count + 1 - 2 * horizon + horizon * (horizon - 1) / count) / count)
     # the edge of the sample lacks a few neighbours: there our count of steps is a little below the horizon
-    assert pick(scores_of(rows, horizon), "linear")["dm_statistic"] == pytest.approx(float(fit.tvalues[0]) * correction, rel=1e-4)
+    assert pick(scores_of(rows, horizon), "linear")["dm_statistic"] == pytest.approx(
+        float(fit.tvalues[0]) * correction, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("cut", [1, 250, 899])
@@ -105,7 +118,9 @@ def test_naive_has_no_skill_and_served_is_covered() -> None:
 def test_periods_are_months_years_and_all() -> None:
     scores = scores_of(make_rows(60_000, 1, thin=False), 1)
     assert set(scores["period"]) == {"all", "2019", "2019-01", "2019-02"}
-    assert pick(scores, "linear")["n"] == pick(scores, "linear", "2019-01")["n"] + pick(scores, "linear", "2019-02")["n"]
+    assert (
+        pick(scores, "linear")["n"] == pick(scores, "linear", "2019-01")["n"] + pick(scores, "linear", "2019-02")["n"]
+    )
 
 
 def test_verdicts_hold_false_discoveries_as_statsmodels_does() -> None:
@@ -119,7 +134,10 @@ def test_verdicts_hold_false_discoveries_as_statsmodels_does() -> None:
     whole = pl.concat([frame, extra], how="vertical_relaxed").with_columns(horizon_minutes=pl.lit(1))
     verdicts = judge(whole)["verdict"].to_list()
     rejected = multipletests(p, alpha=0.05, method="fdr_bh")[0]
-    expected = ["no better" if not found else "better" if sign > 0 else "worse" for found, sign in zip(rejected, frame["dm_statistic"], strict=True)]
+    expected = [
+        "no better" if not found else "better" if sign > 0 else "worse"
+        for found, sign in zip(rejected, frame["dm_statistic"], strict=True)
+    ]
     assert verdicts == [*expected, None, None]
 
 

@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chandlery.forecasts.blend import LARGEST, OVERLAP, RECORD_HALF_LIVES, Served, ServedRows, ServedState, serve, start_served
+from chandlery.forecasts.blend import (
+    LARGEST,
+    OVERLAP,
+    RECORD_HALF_LIVES,
+    Served,
+    ServedRows,
+    ServedState,
+    serve,
+    start_served,
+)
 from chandlery.grid import DAY_MS
 
 MINUTE = 60_000
@@ -29,7 +38,9 @@ def skill(rows: ServedRows, served: Served) -> float:
 
 
 def part_of(rows: ServedRows, part: slice) -> ServedRows:
-    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part], rows.sigma[part], rows.steps)
+    return ServedRows(
+        rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part], rows.sigma[part], rows.steps
+    )
 
 
 def test_a_good_model_is_served_and_its_loudness_mended() -> None:
@@ -37,7 +48,9 @@ def test_a_good_model_is_served_and_its_loudness_mended() -> None:
     served, _ = serve(start_served(2), rows)
     later = slice(20 * 1440, None)
     assert np.mean(served.served_by[later] == BLEND_PLACE) > 0.95
-    assert skill(part_of(rows, later), Served(*(getattr(served, name)[later] for name in Served.__annotations__))) > 0.015
+    assert (
+        skill(part_of(rows, later), Served(*(getattr(served, name)[later] for name in Served.__annotations__))) > 0.015
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -53,7 +66,9 @@ def test_noise_is_not_served(seed: int) -> None:
 def test_a_model_that_turns_bad_is_dropped_within_weeks() -> None:
     good, bad = make_rows(60, strength=0.2), make_rows(40, strength=0.2, seed=1)
     bad.predictions[:, 0] *= -1
-    shifted = ServedRows(bad.issued + 60 * DAY_MS, bad.target + 60 * DAY_MS, bad.predictions, bad.realised, bad.sigma, bad.steps)
+    shifted = ServedRows(
+        bad.issued + 60 * DAY_MS, bad.target + 60 * DAY_MS, bad.predictions, bad.realised, bad.sigma, bad.steps
+    )
     _, state = serve(start_served(2), good)
     served, _ = serve(state, shifted)
     assert np.mean(served.served_by[:1440] == BLEND_PLACE) > 0.9
@@ -68,7 +83,10 @@ def test_two_half_signals_are_blended() -> None:
         rows.predictions[:, model] = signal + 0.2 * random.standard_normal(rows.issued.size).astype(np.float32)
     served, state = serve(start_served(2), rows)
     later = part_of(rows, slice(20 * 1440, None))
-    gains = [1 - float(((later.realised - served.calibrated[20 * 1440 :, place]) ** 2).sum() / (later.realised**2).sum()) for place in range(3)]
+    gains = [
+        1 - float(((later.realised - served.calibrated[20 * 1440 :, place]) ** 2).sum() / (later.realised**2).sum())
+        for place in range(3)
+    ]
     assert gains[2] > 1.2 * max(gains[:2])
     assert state.weights.sum() <= 1.2
     assert np.all(state.weights > 0.1)
@@ -89,7 +107,9 @@ def test_wild_volatility_moves_no_forecast_further() -> None:
     served, _ = serve(start_served(2), rows)
     day = slice(53 * 1440, 54 * 1440 - 1)
     usual = np.exp(np.mean(np.log(rows.sigma[: 50 * 1440])))
-    louder = rows.sigma[day] / usual / np.exp((1 - 0.5 ** (3 / 30)) * np.log(10.0))  # three wild days have become a part of what is usual
+    louder = (
+        rows.sigma[day] / usual / np.exp((1 - 0.5 ** (3 / 30)) * np.log(10.0))
+    )  # three wild days have become a part of what is usual
     assert np.allclose(served.served[day], served.calibrated[day, BLEND_PLACE] * 4.0 / louder, rtol=1e-4)
 
 
@@ -97,7 +117,9 @@ def test_intervals_follow_a_change_within_days() -> None:
     rows = make_rows(60, strength=0.1)
     rows.realised[40 * 1440 :] *= 2.0
     served, _ = serve(start_served(2), rows)
-    assert np.mean(served.half_80[51 * 1440 :]) == pytest.approx(2.0 * np.mean(served.half_80[30 * 1440 : 40 * 1440]), rel=0.05)
+    assert np.mean(served.half_80[51 * 1440 :]) == pytest.approx(
+        2.0 * np.mean(served.half_80[30 * 1440 : 40 * 1440]), rel=0.05
+    )
 
 
 def test_intervals_cover_what_they_say() -> None:

@@ -29,7 +29,18 @@ ROWS = [
     ("946684800000,10,10,11,9,1", ["time_out_of_range"]),  # pragma: allowlist secret
     ("1767312060000,10,10,11,9,1", ["time_out_of_range"]),
     ("99999999999999999999999,10,10,11,9,1", ["off_grid_time", "time_out_of_range"]),
-    ("-5,abc,,nan,-1,-1", ["unparseable", "missing_value", "non_finite", "non_positive_price", "negative_volume", "off_grid_time", "time_out_of_range"]),
+    (
+        "-5,abc,,nan,-1,-1",
+        [
+            "unparseable",
+            "missing_value",
+            "non_finite",
+            "non_positive_price",
+            "negative_volume",
+            "off_grid_time",
+            "time_out_of_range",
+        ],
+    ),
 ]
 
 
@@ -46,7 +57,13 @@ def test_every_reason_but_superseded_is_among_them():
 
 @pytest.mark.parametrize(
     "text",
-    [f" {T} ,10, 10,11,9,1 ", f'"{T}","10","10","11","9","1"', f"{T},+10,1e1,11.,9,.5", f"{T},10,10,10,10,0", "1767312000000,10,10,11,9,1"],
+    [
+        f" {T} ,10, 10,11,9,1 ",
+        f'"{T}","10","10","11","9","1"',
+        f"{T},+10,1e1,11.,9,.5",
+        f"{T},10,10,10,10,0",
+        "1767312000000,10,10,11,9,1",
+    ],
 )
 def test_odd_but_right_rows_are_accepted(text):
     found = read(HEADER + lines(3, first=5) + text.encode() + b"\n")
@@ -72,7 +89,11 @@ JSON_ROWS = [
 @pytest.mark.parametrize("form", ["document", "lines"])
 def test_reasons_of_json_rows(change, reasons, form):
     good = {"time": T, "open": 10, "close": 10, "high": 11, "low": 9, "volume": 1}
-    texts = [json.dumps(good | {"time": T + 60_000}), json.dumps(good | change), json.dumps(good | {"time": T + 120_000})]
+    texts = [
+        json.dumps(good | {"time": T + 60_000}),
+        json.dumps(good | change),
+        json.dumps(good | {"time": T + 120_000}),
+    ]
     content = "\n".join(texts) if form == "lines" else "[" + ", ".join(texts) + "]"
     found = read(content.encode(), "ltcusd.json")
     assert found.rejects.select("row", "raw", "reasons").rows() == [(2, texts[1], reasons)]

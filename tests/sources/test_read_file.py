@@ -26,7 +26,14 @@ def zipped(**members):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("squeeze", [gzip.compress, lambda text: gzip.compress(text[:999]) + gzip.compress(text[999:]), lambda text: pa.compress(text, codec="zstd", asbytes=True)])
+@pytest.mark.parametrize(
+    "squeeze",
+    [
+        gzip.compress,
+        lambda text: gzip.compress(text[:999]) + gzip.compress(text[999:]),
+        lambda text: pa.compress(text, codec="zstd", asbytes=True),
+    ],
+)
 def test_compressed_files_are_told_by_their_first_bytes(squeeze):
     found = read(squeeze(GOOD), seconds=None)
     assert found.rows_read == 200
@@ -48,7 +55,14 @@ def test_members_of_a_zip():
     assert found.rows_read == 200
 
 
-@pytest.mark.parametrize("content", [gzip.compress(GOOD)[:-20], pa.compress(GOOD, codec="zstd", asbytes=True)[:-20], gzip.compress(GOOD)[:900] + b"xx" + gzip.compress(GOOD)[902:]])
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(GOOD)[:-20],
+        pa.compress(GOOD, codec="zstd", asbytes=True)[:-20],
+        gzip.compress(GOOD)[:900] + b"xx" + gzip.compress(GOOD)[902:],
+    ],
+)
 def test_cut_off_or_damaged_compression_is_refused(content):
     with pytest.raises(SourceError, match="cannot be decompressed"):
         read(content)
@@ -68,7 +82,10 @@ def test_last_row_cut_off_is_unparseable():
 
 
 def test_broken_json_names_the_row():
-    rows = [json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1}) for step in range(500)]
+    rows = [
+        json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1})
+        for step in range(500)
+    ]
     rows[321] = rows[321].replace(":", "", 1)
     with pytest.raises(SourceError, match="broken JSON at row 322") as caught:
         read(('{"results": [' + ", ".join(rows) + "]}").encode(), "ltcusd.json")
@@ -77,8 +94,13 @@ def test_broken_json_names_the_row():
 
 @pytest.mark.parametrize("cut", [1, 2, 30, 2000])
 def test_json_document_cut_off_is_refused(cut):
-    rows = [[START_MS + step * 60_000, 100 + step % 3, 102.5, 99.5, 100 + (step + 1) % 3, 50.0 + step] for step in range(200)]
-    content = json.dumps({"results": [dict(zip(("time", "open", "high", "low", "close", "volume"), row, strict=True)) for row in rows]}).encode()
+    rows = [
+        [START_MS + step * 60_000, 100 + step % 3, 102.5, 99.5, 100 + (step + 1) % 3, 50.0 + step]
+        for step in range(200)
+    ]
+    content = json.dumps(
+        {"results": [dict(zip(("time", "open", "high", "low", "close", "volume"), row, strict=True)) for row in rows]}
+    ).encode()
     with pytest.raises(SourceError, match="broken JSON"):
         read(content[:-cut], "ltcusd.json")
     with pytest.raises(SourceError, match="broken JSON"):
@@ -93,7 +115,10 @@ def test_json_document_above_the_limit_is_refused_with_ndjson_as_hint():
 
 
 def test_broken_line_of_ndjson_costs_only_itself():
-    rows = [json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1}) for step in range(5)]
+    rows = [
+        json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1})
+        for step in range(5)
+    ]
     rows[2] = rows[2][:-7]
     found = read("\n".join(rows).encode(), "ltcusd.ndjson")
     assert rows_of(found)["row"].to_list() == [1, 2, 4, 5]
@@ -101,7 +126,9 @@ def test_broken_line_of_ndjson_costs_only_itself():
 
 
 def test_two_symbols_by_a_column():
-    content = b"symbol," + HEADER + b"".join((b"LTCUSD," if step % 2 else b"ETHUSD,") + line(step) for step in range(10))
+    content = (
+        b"symbol," + HEADER + b"".join((b"LTCUSD," if step % 2 else b"ETHUSD,") + line(step) for step in range(10))
+    )
     with pytest.raises(SourceError, match="ETHUSD, LTCUSD"):
         read(content)
 
@@ -138,7 +165,10 @@ def test_raw_text_is_fetched_in_a_second_pass(form):
         content = HEADER + "\n\n".join(texts).encode()
         content = gzip.compress(content) if form == "csv.gz" else content
     else:
-        texts = [json.dumps(dict(zip(names, (START_MS + step * 60_000, 1, 1, 1, 1, step), strict=True))) for step in range(50)]
+        texts = [
+            json.dumps(dict(zip(names, (START_MS + step * 60_000, 1, 1, 1, 1, step), strict=True)))
+            for step in range(50)
+        ]
         content = ("[" + ",\n".join(texts) + "]").encode() if form == "json" else "\n".join(texts).encode()
     stream = io.BytesIO(content)
     found = read_file(stream, raw_file(content, f"ltcusd.{form}"), SourceSettings(), Grid(60))
@@ -171,13 +201,19 @@ def test_one_odd_line_is_found_in_a_file_of_many_pieces(monkeypatch):
     found = read_file(stream, raw_file(content), SourceSettings(), Grid(60))
     assert found.rejects.select("row", "raw", "reasons").rows() == [(501, "oops", ["unparseable"])]
     assert rows_of(found)["row"].to_list() == [*range(1, 501), *range(502, 1002)]
-    assert found.fetch_raw(pl.Series([500, 501, 502])) == [line(499, price=10 + 499 % 7).decode().rstrip(), "oops", line(500, price=10).decode().rstrip()]
+    assert found.fetch_raw(pl.Series([500, 501, 502])) == [
+        line(499, price=10 + 499 % 7).decode().rstrip(),
+        "oops",
+        line(500, price=10).decode().rstrip(),
+    ]
 
 
 @pytest.mark.parametrize("seconds", [1, 5, 15])
 def test_candles_of_seconds(seconds):
     def second(step):
-        return f"{START_MS + step * seconds * 1000},{10 + step % 7},10.1,10.2,9.8,{step % 5}\n".replace("10.2", str(10.5 + step % 7)).encode()
+        return f"{START_MS + step * seconds * 1000},{10 + step % 7},10.1,10.2,9.8,{step % 5}\n".replace(
+            "10.2", str(10.5 + step % 7)
+        ).encode()
 
     content = HEADER + b"".join(second(step) for step in range(3000) if step % 11)
     found = read(content, seconds=None)
@@ -198,7 +234,10 @@ def test_a_pair_that_seldom_trades_has_the_commonest_spacing_or_none():
 @pytest.mark.parametrize("quoted", [False, True])
 @pytest.mark.parametrize("odd", ["1577840400000,1,1,1,1,777", "1577840400000,1,1,1,1,5,6,7"])
 def test_a_row_of_another_width_is_refused_whatever_its_neighbours_are(odd, quoted):
-    header, rows = "time,open,close,high,low,volume,trades\n", [f"{START_MS + k * 60_000},1,1,1,1,5,{k}" for k in range(200)]
+    header, rows = (
+        "time,open,close,high,low,volume,trades\n",
+        [f"{START_MS + k * 60_000},1,1,1,1,5,{k}" for k in range(200)],
+    )
     rows[3] = rows[3].replace(",5,", ',"5",') if quoted else rows[3]
     found = read((header + "\n".join([*rows, odd]) + "\n").encode())
     assert found.rejects["raw"].to_list() == [odd]

@@ -18,7 +18,16 @@ SEVEN = {  # file: rows, interval, first time, open, high, low, close, volume of
     "bitfinex_api_tLTCUSD.json": (120, 1, "2018-01-01 00:00", 225.68, 225.68, 225.09, 225.15, 51.07750912),
     "bitstamp_btcusd_1m.csv.gz": (3000, 1, "2026-08-17 00:00", 62831.65, 62831.65, 62830.32, 62830.33, 0.00336376),
     "bybit_BTCUSDT_1m.csv": (3000, 1, "2025-05-29 19:00", 105796.0, 105911.5, 105796.0, 105874.0, 277.448),
-    "yahoo_LTC-USD_1m.csv": (3000, 1, "2025-01-13 00:00", 102.33152770996094, 102.33152770996094, 102.33152770996094, 102.33152770996094, 0.0),
+    "yahoo_LTC-USD_1m.csv": (
+        3000,
+        1,
+        "2025-01-13 00:00",
+        102.33152770996094,
+        102.33152770996094,
+        102.33152770996094,
+        102.33152770996094,
+        0.0,
+    ),
 }
 
 
@@ -45,7 +54,16 @@ def walk(count=60):
     rows, price = [], 100.0
     for step in range(count):
         close = price + (0.7 if step % 3 else -1.1)
-        rows.append([START_MS + step * 60_000, price + 0.01, max(price + 0.01, close) + 0.3, min(price, close) - 0.3, close, 3.5 + step % 11])
+        rows.append(
+            [
+                START_MS + step * 60_000,
+                price + 0.01,
+                max(price + 0.01, close) + 0.3,
+                min(price, close) - 0.3,
+                close,
+                3.5 + step % 11,
+            ]
+        )
         price = close
     return rows
 
@@ -75,7 +93,10 @@ def test_ambiguous_order_is_refused_with_what_to_set(flaw):
     elif flaw == "few":
         rows = rows[:5]
     else:
-        rows = [[row[0], 100.0 + (step * 7 % 5), 110.0, 90.0, 100.0 + (step * 3 % 5), row[5]] for step, row in enumerate(rows)]
+        rows = [
+            [row[0], 100.0 + (step * 7 % 5), 110.0, 90.0, 100.0 + (step * 3 % 5), row[5]]
+            for step, row in enumerate(rows)
+        ]
     content = "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
     with pytest.raises(SourceError) as caught:
         read(content)
@@ -96,7 +117,16 @@ def test_epochs_in_every_unit(unit, factor):
 
 @pytest.mark.parametrize(
     "text",
-    ["2019-01-01 00:00:00", "2019-01-01T00:00:00Z", "2019-01-01 00:00", "2019-01-01", "2019/01/01 00:00:00.000", "2019-01-01 02:00:00+02:00", "2018-12-31T19:30:00-0430", "2019-01-01 00:00:00 UTC"],
+    [
+        "2019-01-01 00:00:00",
+        "2019-01-01T00:00:00Z",
+        "2019-01-01 00:00",
+        "2019-01-01",
+        "2019/01/01 00:00:00.000",
+        "2019-01-01 02:00:00+02:00",
+        "2018-12-31T19:30:00-0430",
+        "2019-01-01 00:00:00 UTC",
+    ],
 )
 def test_iso_times_are_read_as_utc_where_they_have_no_offset(text):
     found = read(HEADER + f"{text},10,10,11,9,1\n".encode())
@@ -120,7 +150,8 @@ def test_epochs_written_with_a_point():
         (HEADER + lines(3)).rstrip(b"\n"),
         b"\n\n" + HEADER + lines(3) + b"\n\n",
         b'"Unix","Open","Close","High","Low","Volume LTC"\n' + lines(3),
-        b"symbol,MTS,LTC.open,LTC.close,LTC.high,LTC.low,LTC.volume\n" + b"".join(b"LTC/USD," + line(step, price=10 + step) for step in range(3)),
+        b"symbol,MTS,LTC.open,LTC.close,LTC.high,LTC.low,LTC.volume\n"
+        + b"".join(b"LTC/USD," + line(step, price=10 + step) for step in range(3)),
     ],
 )
 def test_dialects_of_text(content):
@@ -133,7 +164,9 @@ def test_dialects_of_text(content):
 @pytest.mark.parametrize("form", ["results", "nested", "array", "pretty", "ndjson", "after", "texts"])
 def test_forms_of_json(form):
     names = ("time", "open", "close", "high", "low", "volume")
-    rows = [dict(zip(names, (START_MS + step * 60_000, 10 + step, 10.5, 20.0, 5, 1.5), strict=True)) for step in range(5)]
+    rows = [
+        dict(zip(names, (START_MS + step * 60_000, 10 + step, 10.5, 20.0, 5, 1.5), strict=True)) for step in range(5)
+    ]
     text = {
         "results": json.dumps({"results": rows}),
         "nested": json.dumps({"status": "ok", "data": {"candles": rows}}),

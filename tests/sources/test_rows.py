@@ -66,19 +66,33 @@ def files_of_two_months(room: Room) -> list[FileRows]:
     one = b"".join(map(line, [*reversed(days), *days[10:20]])) + line(MONTH_STEPS + 3, price=11) + b"x,1,1,1,1,1\n"
     two = b"".join(line(step, price=10 + (step % 7 == 0)) for step in days[20:60])
     settings = {"max_rejected_share": 1.0}
-    return [read(HEADER + text, f"{name}/ltcusd.csv", settings=settings, room=room, modified_at=MODIFIED + dt.timedelta(hours=hour)) for hour, (name, text) in enumerate((("a", one), ("b", two)))]
+    return [
+        read(
+            HEADER + text,
+            f"{name}/ltcusd.csv",
+            settings=settings,
+            room=room,
+            modified_at=MODIFIED + dt.timedelta(hours=hour),
+        )
+        for hour, (name, text) in enumerate((("a", one), ("b", two)))
+    ]
 
 
 @pytest.mark.parametrize("limit", [0, 10**9])
 def test_settled_by_month_is_settled_at_once(limit: int) -> None:
     with Room(limit) as room, Room() as other:
         whole = settle(files_of_two_months(other), [])
-        gone = KeptFile(*(frame.filter(source="a/ltcusd.csv") for frame in (whole.ledger, whole.candles, whole.rejects)))
+        gone = KeptFile(
+            *(frame.filter(source="a/ltcusd.csv") for frame in (whole.ledger, whole.candles, whole.rejects))
+        )
         by_month = settle(files_of_two_months(room), [], by_month=True)
         for name in ("candles", "rejects", "ledger"):
             assert_frame_equal(getattr(by_month, name), getattr(whole, name))
         assert whole.ledger["rows_superseded"].sum() > 0
         assert whole.ledger["rows_identical"].sum() > 0
-        kept, again = (settle(files_of_two_months(place)[1:], [gone], by_month=by_month) for place, by_month in ((other, False), (room, True)))
+        kept, again = (
+            settle(files_of_two_months(place)[1:], [gone], by_month=by_month)
+            for place, by_month in ((other, False), (room, True))
+        )
         for name in ("candles", "rejects", "ledger"):
             assert_frame_equal(getattr(again, name), getattr(kept, name))

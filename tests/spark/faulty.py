@@ -94,5 +94,9 @@ def die_at_first_write(function: Callable[[Any], Any], task: Any, pipe: Path) ->
 
 
 def main() -> None:
-    pipeline.ingest_symbol, pipeline.gather_symbol, pipeline.predict_symbol = ingest_symbol, gather_symbol, predict_symbol
+    pipeline.ingest_symbol, pipeline.gather_symbol, pipeline.predict_symbol = (
+        ingest_symbol,
+        gather_symbol,
+        predict_symbol,
+    )
     cli.main()

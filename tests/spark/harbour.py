@@ -29,16 +29,32 @@ class Harbour:
     server: Server
     cluster: Cluster
 
-    def start(self, lake: str, spark: dict[str, str] | None = None, *, endpoint: str = "", engine: str = "spark") -> "subprocess.Popen[str]":
+    def start(
+        self, lake: str, spark: dict[str, str] | None = None, *, endpoint: str = "", engine: str = "spark"
+    ) -> "subprocess.Popen[str]":
         """Start a run into a lake."""
         storage = {**self.server.storage, **({"endpoint_url": endpoint} if endpoint else {})}
-        sections = {"lake": {"uri": f"{BUCKET}/{lake}"}, "source": {"uri": "s3://crypto-raw/plain"}, "storage": storage, "engine": {"name": engine}, "engine.spark": {**self.cluster.options, **(spark or {})}}
+        sections = {
+            "lake": {"uri": f"{BUCKET}/{lake}"},
+            "source": {"uri": "s3://crypto-raw/plain"},
+            "storage": storage,
+            "engine": {"name": engine},
+            "engine.spark": {**self.cluster.options, **(spark or {})},
+        }
         config = self.folder / f"{lake}.toml"
         config.write_text(SETTINGS + to_toml(sections).replace("[lake]\n", "[lake]\nlease_seconds = 2\n"))
         command = [sys.executable, "-c", "from faulty import main; main()", "run", "--quiet", "--config", str(config)]
-        return subprocess.Popen(command, env={**os.environ, **self.environment, **self.cluster.driver}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command,
+            env={**os.environ, **self.environment, **self.cluster.driver},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
-    def run(self, lake: str, spark: dict[str, str] | None = None, *, endpoint: str = "", engine: str = "spark") -> tuple[int, str]:
+    def run(
+        self, lake: str, spark: dict[str, str] | None = None, *, endpoint: str = "", engine: str = "spark"
+    ) -> tuple[int, str]:
         """Make a run; return its exit code and what it said."""
         return end(self.start(lake, spark, endpoint=endpoint, engine=engine))
 

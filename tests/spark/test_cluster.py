@@ -17,7 +17,12 @@ from chandlery.lake.tables import read_table
 
 pytestmark = [pytest.mark.spark, pytest.mark.s3, pytest.mark.slow, pytest.mark.full]
 
-SPECULATIVE = {"spark.speculation.quantile": "0.5", "spark.speculation.minTaskRuntime": "1s", "spark.speculation.multiplier": "1.1", "spark.speculation.interval": "100ms"}
+SPECULATIVE = {
+    "spark.speculation.quantile": "0.5",
+    "spark.speculation.minTaskRuntime": "1s",
+    "spark.speculation.multiplier": "1.1",
+    "spark.speculation.interval": "100ms",
+}
 
 
 def test_a_cluster_makes_the_same_bytes(harbour: Harbour, whole: dict[str, str]) -> None:
@@ -29,11 +34,34 @@ def test_a_cluster_makes_the_same_bytes(harbour: Harbour, whole: dict[str, str])
 def test_paths_are_those_of_the_drivers_folder(harbour: Harbour, tmp_path: Path) -> None:
     write_days(tmp_path / "raw", 0, 40)
     (tmp_path / "own.py").write_text(OWN_FEATURE)
-    (tmp_path / "chandlery.toml").write_text(SETTINGS.replace("[forecast]\n", '[forecast]\nextensions = ["own.py"]\n') + to_toml({"engine.spark": harbour.cluster.options}))
+    (tmp_path / "chandlery.toml").write_text(
+        SETTINGS.replace("[forecast]\n", '[forecast]\nextensions = ["own.py"]\n')
+        + to_toml({"engine.spark": harbour.cluster.options})
+    )
     environment = {**os.environ, **harbour.environment, **harbour.cluster.driver}
     for engine in ("local", "spark"):
-        command = [sys.executable, "-m", "chandlery", "run", "--quiet", "--source", "raw", "--lake", f"made-{engine}", "--engine", engine]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+        command = [
+            sys.executable,
+            "-m",
+            "chandlery",
+            "run",
+            "--quiet",
+            "--source",
+            "raw",
+            "--lake",
+            f"made-{engine}",
+            "--engine",
+            engine,
+        ]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
         assert done.returncode == 0, done.stderr
     made = digests(tmp_path / "made-spark")
     assert any(name.startswith("forecasts/") for name in made)
@@ -58,8 +86,12 @@ def test_a_store_that_is_busy_again_and_again(harbour: Harbour, whole: dict[str,
     assert harbour.digests("busy") == whole
 
 
-@pytest.mark.parametrize(("fault", "what"), [("kill", "ETHUSD was lost 3 times"), ("exhaust", "ETHUSD found no memory left")])
-def test_no_memory_for_one_symbol_is_told_and_the_others_are_done(faults: Harbour, whole: dict[str, str], fault: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "what"), [("kill", "ETHUSD was lost 3 times"), ("exhaust", "ETHUSD found no memory left")]
+)
+def test_no_memory_for_one_symbol_is_told_and_the_others_are_done(
+    faults: Harbour, whole: dict[str, str], fault: str, what: str
+) -> None:
     lake = f"memory-{fault}"
     place = faults.fault(f"ingest-ETHUSD.{fault}")
     code, told = faults.run(lake, {"spark.executor.pyspark.memory": "8g"})
@@ -67,7 +99,10 @@ def test_no_memory_for_one_symbol_is_told_and_the_others_are_done(faults: Harbou
     assert what in told
     assert "give executors more memory" in told
     assert "Traceback" not in told
-    assert set(read_table(f"{BUCKET}/{lake}", "candles", options=faults.server.storage)["symbol"].unique()) == {"BTCUSD", "XRPUSD"}
+    assert set(read_table(f"{BUCKET}/{lake}", "candles", options=faults.server.storage)["symbol"].unique()) == {
+        "BTCUSD",
+        "XRPUSD",
+    }
     place.unlink()
     code, told = faults.run(lake)
     assert code == 0, told
@@ -98,7 +133,9 @@ def test_a_late_copy_of_a_task_that_is_killed_takes_nothing_away(faults: Harbour
     assert faults.digests("late") == whole
 
 
-def test_a_driver_killed_takes_its_executors_along_and_the_next_run_ends_in_the_same_bytes(faults: Harbour, whole: dict[str, str]) -> None:
+def test_a_driver_killed_takes_its_executors_along_and_the_next_run_ends_in_the_same_bytes(
+    faults: Harbour, whole: dict[str, str]
+) -> None:
     pipe = faults.fault("gather-ETHUSD.stop")
     running = faults.start("driver")
     stopped = psutil.Process(int(hear(pipe)))
@@ -122,7 +159,9 @@ def test_an_interrupt_ends_the_run_and_its_tasks(faults: Harbour) -> None:
     assert not psutil.wait_procs([stopped], PATIENCE_SECONDS)[1]
 
 
-def test_a_machine_that_was_cut_off_from_its_driver_and_comes_back_writes_nothing_more(faults: Harbour, whole: dict[str, str]) -> None:
+def test_a_machine_that_was_cut_off_from_its_driver_and_comes_back_writes_nothing_more(
+    faults: Harbour, whole: dict[str, str]
+) -> None:
     pipe = faults.fault("gather-ETHUSD.stop")
     running = faults.start("orphan")
     stopped = psutil.Process(int(hear(pipe)))

@@ -122,7 +122,9 @@ def make_summary() -> Summary:
     held = SymbolSummary(True, "c", 17_900, 5, [2019], problems, gone=True, held_back=2)
     series = SeriesSummary({"BTCUSD": held}, "g", "f", "b", {"a": "1"}, {"2019-01-01": "m"}, 4)
     pairs = {"kraken/BTCUSD": Pair("p", 6, ["small.csv"])}
-    return Summary({"kraken/1m": series}, pairs, Unassigned(problems, gone=True), {"a.zip": Archive("e", ["x"])}, {"b": "2"})
+    return Summary(
+        {"kraken/1m": series}, pairs, Unassigned(problems, gone=True), {"a.zip": Archive("e", ["x"])}, {"b": "2"}
+    )
 
 
 def test_a_summary_is_read_as_it_was_put(store: Store) -> None:

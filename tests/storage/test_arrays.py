@@ -18,7 +18,13 @@ class Note(msgspec.Struct):
 @pytest.mark.parametrize("writable", [True, False])
 def test_arrays_come_back(tmp_path: Path, *, writable: bool) -> None:
     store = Store(str(tmp_path))
-    arrays = {"floats": np.array([[1.5, np.nan]], np.float32), "none": np.empty((0, 2), np.int64), "one": np.array(7), "text": np.array("2019-05"), "turned": np.arange(6).reshape(2, 3).T}
+    arrays = {
+        "floats": np.array([[1.5, np.nan]], np.float32),
+        "none": np.empty((0, 2), np.int64),
+        "one": np.array(7),
+        "text": np.array("2019-05"),
+        "turned": np.arange(6).reshape(2, 3).T,
+    }
     put_arrays(store, "state/a.state", arrays)
     found = (get_arrays if writable else view_arrays)(store, "state/a.state")
     assert found is not None

@@ -12,7 +12,15 @@ from polars.testing import assert_frame_equal
 from chandlery.lake import tables
 from chandlery.lake.query import query
 from chandlery.lake.store import Store
-from chandlery.lake.tables import empty_frame, join_rows, list_partitions, partition_path, read_partition, read_table, scan_content
+from chandlery.lake.tables import (
+    empty_frame,
+    join_rows,
+    list_partitions,
+    partition_path,
+    read_partition,
+    read_table,
+    scan_content,
+)
 from chandlery.report import write_plot, write_report
 from chandlery.schema import LAKE_FILE, TABLES, TIME
 from chandlery.settings.model import load_settings
@@ -85,10 +93,14 @@ def test_rows_are_joined_with_the_columns_of_both() -> None:
     held = one_row("forecasts", 2018, predicted_gone=1.0, predicted_linear=2.0).drop("served_by", "lower_80")
     fresh = one_row("forecasts", 2019, predicted_linear=3.0, predicted_news=4.0).drop("upper_95")
     found = join_rows("forecasts", held, fresh)
-    contract = [name for name in TABLES["forecasts"].schema.column_names() if name not in TABLES["forecasts"].partitions]
+    contract = [
+        name for name in TABLES["forecasts"].schema.column_names() if name not in TABLES["forecasts"].partitions
+    ]
     assert found.columns == [*contract, "predicted_linear", "predicted_news", "predicted_gone"]
     assert found.schema["lower_80"] == pl.Float32
-    assert found.select("served_by", "lower_80", "upper_95", "predicted_linear", "predicted_news", "predicted_gone").rows() == [
+    assert found.select(
+        "served_by", "lower_80", "upper_95", "predicted_linear", "predicted_news", "predicted_gone"
+    ).rows() == [
         (None, None, 1.5, 2.0, None, 1.0),
         ("a", 1.5, None, 3.0, 4.0, None),
     ]

@@ -22,7 +22,16 @@ KEYS = {"exchange": "bitfinex", "interval": "1m", "symbol": "LTCUSD"}
 
 def ledger(rows: int) -> pl.DataFrame:
     count = pl.int_range(rows, eager=True, dtype=pl.Int64)
-    whole = pl.DataFrame({"source": [f"{number}.csv" for number in range(rows)], "status": "read", "size_bytes": count, "rows_read": count, "rows_kept": count, "present": True})
+    whole = pl.DataFrame(
+        {
+            "source": [f"{number}.csv" for number in range(rows)],
+            "status": "read",
+            "size_bytes": count,
+            "rows_read": count,
+            "rows_kept": count,
+            "present": True,
+        }
+    )
     missing = [pl.lit(None).alias(name) for name in TABLES["ledger"].schema.column_names() if name not in whole.columns]
     return whole.with_columns(missing)
 
@@ -79,7 +88,16 @@ def test_bytes_do_not_follow_the_number_of_threads() -> None:
         "r = np.random.default_rng(0); f = pl.DataFrame({'a': r.standard_normal(600_000), 'b': r.integers(0, 9, 600_000)}).filter(pl.col('b') < 8); "
         "print(hashlib.sha256(encode([f])).hexdigest())"
     )
-    shown = {subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env={**os.environ, "POLARS_MAX_THREADS": threads}).stdout for threads in ("1", "2", "5")}
+    shown = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "POLARS_MAX_THREADS": threads},
+        ).stdout
+        for threads in ("1", "2", "5")
+    }
     assert len(shown) == 1
     wanted = [name for name in TABLES["ledger"].schema.column_names() if name not in TABLES["ledger"].partitions]
     assert conform(ledger(1), TABLES["ledger"]).columns == wanted
@@ -89,7 +107,9 @@ def test_bytes_do_not_follow_the_number_of_threads() -> None:
 def test_only_some_columns_are_the_same_rows(tmp_path: Path) -> None:
     write_partition(Target(Store(str(tmp_path)), lambda: None), "ledger", KEYS, [ledger(3)])
     wanted = ["rows_read", "symbol"]
-    assert read_table(str(tmp_path), "ledger", columns=wanted).equals(read_table(str(tmp_path), "ledger").select(wanted))
+    assert read_table(str(tmp_path), "ledger", columns=wanted).equals(
+        read_table(str(tmp_path), "ledger").select(wanted)
+    )
     with pytest.raises(SettingsError, match="column 'nothing' of ledger"):
         read_table(str(tmp_path), "ledger", columns=["nothing"])
 
@@ -98,7 +118,17 @@ def candles_of(count: int) -> pl.DataFrame:
     """Return candles of a second each."""
     step = pl.int_range(count, eager=True)
     close = (step % 1_000 + 1).cast(pl.Float64)
-    return pl.DataFrame({"open_time": (step * 1_000).cast(pl.Datetime("ms", "UTC")), "open": close, "high": close, "low": close, "close": close, "volume": close, "source": ["a"] * count})
+    return pl.DataFrame(
+        {
+            "open_time": (step * 1_000).cast(pl.Datetime("ms", "UTC")),
+            "open": close,
+            "high": close,
+            "low": close,
+            "close": close,
+            "volume": close,
+            "source": ["a"] * count,
+        }
+    )
 
 
 @pytest.mark.parametrize("cuts", [[700, 5_000], [4_096, 8_192], [1, 2, 3]])
@@ -110,4 +140,6 @@ def test_many_rows_give_the_same_bytes_however_they_come(monkeypatch: pytest.Mon
     assert content is not None
     assert content == encode(whole[first:last] for first, last in pairwise([0, *cuts, whole.height]))
     assert pl.read_parquet(content).equals(whole)
-    assert pl.read_parquet_schema(io.BytesIO(content)) == pl.read_parquet_schema(io.BytesIO(encode([whole[:1_000]]) or b""))
+    assert pl.read_parquet_schema(io.BytesIO(content)) == pl.read_parquet_schema(
+        io.BytesIO(encode([whole[:1_000]]) or b"")
+    )

@@ -19,7 +19,9 @@ Act = Callable[[], object]
 
 def allow(action: str, resource: str, **more: str) -> str:
     """Return a policy that allows one thing, as JSON."""
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource, **more}]})
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource, **more}]}
+    )
 
 
 def try_cell(cloud: Cloud, session: Session, cell: Cell) -> bool | None:
@@ -78,7 +80,9 @@ def _upload_parts(s3: Any, bucket: str, key: str) -> None:
     """Upload an object of one part, and give another upload up."""
     upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     part = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"part")
-    s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    )
     another = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=another)
 
@@ -89,15 +93,27 @@ def _change(cloud: Cloud, session: Session, cell: Cell) -> Act:
     days = {"Rules": [{"ID": "x", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}]}
     plain = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
     acts: dict[str, Act] = {
-        "s3:PutBucketPolicy": lambda: s3.put_bucket_policy(Bucket=bucket, Policy=allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*", Principal="*")),
+        "s3:PutBucketPolicy": lambda: s3.put_bucket_policy(
+            Bucket=bucket, Policy=allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*", Principal="*")
+        ),
         "s3:DeleteBucketPolicy": lambda: s3.delete_bucket_policy(Bucket=bucket),
-        "s3:PutLifecycleConfiguration": lambda: s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=days),
-        "s3:PutBucketVersioning": lambda: s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}),
-        "s3:PutEncryptionConfiguration": lambda: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=plain),
+        "s3:PutLifecycleConfiguration": lambda: s3.put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration=days
+        ),
+        "s3:PutBucketVersioning": lambda: s3.put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
+        ),
+        "s3:PutEncryptionConfiguration": lambda: s3.put_bucket_encryption(
+            Bucket=bucket, ServerSideEncryptionConfiguration=plain
+        ),
         "s3:PutBucketPublicAccessBlock": lambda: s3.delete_public_access_block(Bucket=bucket),
         "s3:DeleteBucket": lambda: s3.delete_bucket(Bucket=bucket),
-        "kms:PutKeyPolicy": lambda: kms.put_key_policy(KeyId=key, PolicyName="default", Policy=allow("kms:*", "*", Principal="*")),
-        "kms:CreateGrant": lambda: kms.create_grant(KeyId=key, GranteePrincipal=cloud.names.things[f"{cell.who} role"][0], Operations=["Decrypt"]),
+        "kms:PutKeyPolicy": lambda: kms.put_key_policy(
+            KeyId=key, PolicyName="default", Policy=allow("kms:*", "*", Principal="*")
+        ),
+        "kms:CreateGrant": lambda: kms.create_grant(
+            KeyId=key, GranteePrincipal=cloud.names.things[f"{cell.who} role"][0], Operations=["Decrypt"]
+        ),
         "kms:DisableKey": lambda: kms.disable_key(KeyId=key),
         "kms:ScheduleKeyDeletion": lambda: kms.schedule_key_deletion(KeyId=key),
         "kms:DisableKeyRotation": lambda: kms.disable_key_rotation(KeyId=key),
@@ -118,7 +134,11 @@ def _use_service(cloud: Cloud, session: Session, cell: Cell) -> Act | None:
 def _runs(cloud: Cloud, client: Any, thing: str) -> dict[str, Act]:
     application, run = thing.split("/")[2], thing.rpartition("/")[2]
     return {
-        "StartJobRun": lambda: client.start_job_run(applicationId=application, executionRoleArn=cloud.names.things["pipeline role"][0], jobDriver={"sparkSubmit": {"entryPoint": "s3://x/job.py"}}),
+        "StartJobRun": lambda: client.start_job_run(
+            applicationId=application,
+            executionRoleArn=cloud.names.things["pipeline role"][0],
+            jobDriver={"sparkSubmit": {"entryPoint": "s3://x/job.py"}},
+        ),
         "GetApplication": lambda: client.get_application(applicationId=application),
         "StartApplication": lambda: client.start_application(applicationId=application),
         "StopApplication": lambda: client.stop_application(applicationId=application),
@@ -137,7 +157,9 @@ def _tables(cloud: Cloud, client: Any, thing: str) -> dict[str, Act]:
         "GetDatabase": lambda: client.get_database(Name=database),
         "GetTable": lambda: client.get_table(DatabaseName=database, Name=table),
         "GetPartitions": lambda: client.get_partitions(DatabaseName=database, TableName=table),
-        "BatchCreatePartition": lambda: client.batch_create_partition(DatabaseName=database, TableName=table, PartitionInputList=[partition]),
+        "BatchCreatePartition": lambda: client.batch_create_partition(
+            DatabaseName=database, TableName=table, PartitionInputList=[partition]
+        ),
         "UpdateTable": lambda: add_symbol(cloud, client, database),
         "DeleteTable": lambda: client.delete_table(DatabaseName=database, Name=table),
         "DeleteDatabase": lambda: client.delete_database(Name=database),
@@ -147,9 +169,15 @@ def _tables(cloud: Cloud, client: Any, thing: str) -> dict[str, Act]:
 def _roles(_: Cloud, client: Any, thing: str) -> dict[str, Act]:
     name = thing.rpartition("/")[2]
     return {
-        "PutRolePolicy": lambda: client.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=allow("*", "*")),
-        "UpdateAssumeRolePolicy": lambda: client.update_assume_role_policy(RoleName=name, PolicyDocument=allow("*", "*")),
-        "AttachRolePolicy": lambda: client.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"),
+        "PutRolePolicy": lambda: client.put_role_policy(
+            RoleName=name, PolicyName="more", PolicyDocument=allow("*", "*")
+        ),
+        "UpdateAssumeRolePolicy": lambda: client.update_assume_role_policy(
+            RoleName=name, PolicyDocument=allow("*", "*")
+        ),
+        "AttachRolePolicy": lambda: client.attach_role_policy(
+            RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+        ),
         "CreateUser": lambda: client.create_user(UserName=name),
         "CreateAccessKey": lambda: client.create_access_key(UserName=name),
     }
@@ -160,13 +188,17 @@ def _others(cloud: Cloud, client: Any, thing: str) -> dict[str, Act]:
     return {
         "GetLogEvents": lambda: client.get_log_events(logGroupName=group, logStreamName="driver"),
         "FilterLogEvents": lambda: client.filter_log_events(logGroupName=group),
-        "PutLogEvents": lambda: client.put_log_events(logGroupName=group, logStreamName="driver", logEvents=[{"timestamp": 0, "message": "x"}]),
+        "PutLogEvents": lambda: client.put_log_events(
+            logGroupName=group, logStreamName="driver", logEvents=[{"timestamp": 0, "message": "x"}]
+        ),
         "DeleteLogGroup": lambda: client.delete_log_group(logGroupName=group),
         "StartQueryExecution": lambda: client.start_query_execution(QueryString="SELECT 1", WorkGroup=last),
         "GetQueryResults": lambda: client.get_query_results(QueryExecutionId="00000000-0000-0000-0000-000000000000"),
         "UpdateWorkGroup": lambda: client.update_work_group(WorkGroup=last, Description="mine"),
         "AssumeRole": lambda: client.assume_role(RoleArn=thing, RoleSessionName="more"),
-        "Decrypt": lambda: client.decrypt(CiphertextBlob=cloud.admin.client("kms").encrypt(KeyId=thing, Plaintext=b"x")["CiphertextBlob"]),
+        "Decrypt": lambda: client.decrypt(
+            CiphertextBlob=cloud.admin.client("kms").encrypt(KeyId=thing, Plaintext=b"x")["CiphertextBlob"]
+        ),
         "Unsubscribe": lambda: client.unsubscribe(SubscriptionArn=f"{thing}:00000000-0000-0000-0000-000000000000"),
         "DeleteAlarms": lambda: client.delete_alarms(AlarmNames=[thing.rpartition(":")[2]]),
     }
@@ -177,4 +209,6 @@ def add_symbol(cloud: Cloud, client: Any, database: str) -> None:
     table = cloud.admin.client("glue").get_table(DatabaseName=database, Name="candles")["Table"]
     known = table["Parameters"]["projection.symbol.values"].split(",")
     symbols = {*known, f"ADA{len(known)}USD", "NEWUSD"}  # one that nobody has added before
-    project_values(client, database, table, [{"exchange": "bitfinex", "interval": "1m", "symbol": symbol} for symbol in symbols])
+    project_values(
+        client, database, table, [{"exchange": "bitfinex", "interval": "1m", "symbol": symbol} for symbol in symbols]
+    )

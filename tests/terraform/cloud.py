@@ -15,7 +15,14 @@ from terraform_runs import Terraform, prepare
 NAME = "crypto-test"
 ASSUME = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-RIGHTS = ("module.access", *(f"module.{bucket}.{part}.this" for bucket in ("raw", "lake", "staging") for part in ("aws_s3_bucket_policy", "aws_kms_alias")))
+RIGHTS = (
+    "module.access",
+    *(
+        f"module.{bucket}.{part}.this"
+        for bucket in ("raw", "lake", "staging")
+        for part in ("aws_s3_bucket_policy", "aws_kms_alias")
+    ),
+)
 JUDGED = frozenset({"s3", "iam", "sts"})  # whose resources moto looks at
 
 
@@ -43,7 +50,9 @@ class Cloud:
         """Return what AWS would say, by the documents alone."""
         arn = request.resource.partition("/")[0] if request.resource.startswith("arn:aws:s3:::") else request.resource
         asked = Request(request.action, request.resource, self.names.things[f"{who} role"][0], request.context)
-        return is_allowed(asked, [self.documents[who]], self.resources.get(arn), resource_decides=request.action.startswith("kms:"))
+        return is_allowed(
+            asked, [self.documents[who]], self.resources.get(arn), resource_decides=request.action.startswith("kms:")
+        )
 
     def expect_of_moto(self, who: str, request: Request) -> bool:
         """Return what moto has to say: it knows no conditions, and resources of S3, IAM and STS alone."""
@@ -60,17 +69,47 @@ def apply_example(folder: Path, endpoint: str) -> Cloud:
     iam = setup.client("iam")
     people = {who: _make_user(setup, f"{who}-person", ASSUME) for who in WHO}
     admin = _make_user(setup, "admin", EVERYTHING)
-    arns = {f"{who}s": [iam.get_user(UserName=f"{who}-person")["User"]["Arn"]] for who in ("scheduler", "analyst", "auditor")}
-    variables = {"name": NAME, "region": REGION, "alarm_emails": ["operator@example.org"], "horizons_minutes": [30, 60, 240], "monthly_usd": None, **arns}
+    arns = {
+        f"{who}s": [iam.get_user(UserName=f"{who}-person")["User"]["Arn"]]
+        for who in ("scheduler", "analyst", "auditor")
+    }
+    variables = {
+        "name": NAME,
+        "region": REGION,
+        "alarm_emails": ["operator@example.org"],
+        "horizons_minutes": [30, 60, 240],
+        "monthly_usd": None,
+        **arns,
+    }
     override = 'provider "aws" {\n  s3_use_path_style = true\n}\n'
     files = {"moto_override.tf": override, "terraform.tfvars.json": json.dumps(variables)}
     terraform = prepare(folder, {**KEYS, "AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_DISABLED": "true"}, files)
     terraform.run("apply", "-auto-approve", "-no-color", *(f"-target={target}" for target in RIGHTS))
-    iam.create_role(RoleName="stranger", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": [iam.get_user(UserName="stranger-person")["User"]["Arn"]]}}]}))
+    iam.create_role(
+        RoleName="stranger",
+        AssumeRolePolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Action": "sts:AssumeRole",
+                        "Principal": {"AWS": [iam.get_user(UserName="stranger-person")["User"]["Arn"]]},
+                    }
+                ],
+            }
+        ),
+    )
     outputs = terraform.read_outputs()
     names = _name_things(setup, outputs)
-    documents = {who: iam.get_role_policy(RoleName=f"{NAME}-{who}", PolicyName=who)["PolicyDocument"] for who in WHO if who != "stranger"}
-    return Cloud(terraform, admin, people, {**documents, "stranger": {}}, dict(_read_resource_policies(setup, names)), names)
+    documents = {
+        who: iam.get_role_policy(RoleName=f"{NAME}-{who}", PolicyName=who)["PolicyDocument"]
+        for who in WHO
+        if who != "stranger"
+    }
+    return Cloud(
+        terraform, admin, people, {**documents, "stranger": {}}, dict(_read_resource_policies(setup, names)), names
+    )
 
 
 def _make_user(setup: Session, name: str, policy: Document) -> Session:
@@ -88,9 +127,15 @@ def _name_things(setup: Session, outputs: Mapping[str, Any]) -> Names:
     buckets = {place: f"{NAME}-{place}" for place in ("raw", "lake", "staging", "other")}
     setup.client("s3").create_bucket(Bucket=buckets["other"], CreateBucketConfiguration={"LocationConstraint": REGION})
     other_key = kms.create_key()["KeyMetadata"]["Arn"]
-    keys = {place: kms.describe_key(KeyId=f"alias/{buckets[place]}")["KeyMetadata"]["Arn"] for place in ("raw", "lake", "staging")} | {"other": other_key}
+    keys = {
+        place: kms.describe_key(KeyId=f"alias/{buckets[place]}")["KeyMetadata"]["Arn"]
+        for place in ("raw", "lake", "staging")
+    } | {"other": other_key}
     other = engine.create_application(name="other", releaseLabel="emr-7.12.0", type="SPARK")["applicationId"]
-    runs = {application: _start_run(setup, application, outputs["roles"]["pipeline"]) for application in (outputs["application_id"], other)}
+    runs = {
+        application: _start_run(setup, application, outputs["roles"]["pipeline"])
+        for application in (outputs["application_id"], other)
+    }
     logs.create_log_group(logGroupName="other")
     for group in (outputs["log_group"], "other"):
         logs.create_log_stream(logGroupName=group, logStreamName="driver")
@@ -104,29 +149,62 @@ def _name_things(setup: Session, outputs: Mapping[str, Any]) -> Names:
         return arn("glue", "catalog"), arn("glue", f"database/{database}"), arn("glue", f"table/{database}/candles")
 
     engines = {"application": outputs["application_id"], "other application": other}
-    things: dict[str, tuple[str, ...]] = {name: (arn("emr-serverless", f"/applications/{application}"),) for name, application in engines.items()}
-    things |= {name: (arn("emr-serverless", f"/applications/{application}/jobruns/{runs[application]}"),) for name, application in (("run", outputs["application_id"]), ("other run", other))}
-    things |= {f"{who} role": (role,) for who, role in outputs["roles"].items()} | {"stranger role": (arn("iam", "role/stranger", ""),)}
-    things |= {"pipeline role to ec2": things["pipeline role"], "user": (arn("iam", "user/analyst-person", ""),), "new user": (arn("iam", "user/new", ""),)}
-    things |= {name: (arn("logs", f"log-group:{group}:log-stream:driver"),) for name, group in (("log stream", outputs["log_group"]), ("other log stream", "other"))}
+    things: dict[str, tuple[str, ...]] = {
+        name: (arn("emr-serverless", f"/applications/{application}"),) for name, application in engines.items()
+    }
+    things |= {
+        name: (arn("emr-serverless", f"/applications/{application}/jobruns/{runs[application]}"),)
+        for name, application in (("run", outputs["application_id"]), ("other run", other))
+    }
+    things |= {f"{who} role": (role,) for who, role in outputs["roles"].items()} | {
+        "stranger role": (arn("iam", "role/stranger", ""),)
+    }
+    things |= {
+        "pipeline role to ec2": things["pipeline role"],
+        "user": (arn("iam", "user/analyst-person", ""),),
+        "new user": (arn("iam", "user/new", ""),),
+    }
+    things |= {
+        name: (arn("logs", f"log-group:{group}:log-stream:driver"),)
+        for name, group in (("log stream", outputs["log_group"]), ("other log stream", "other"))
+    }
     things |= {"log group": (arn("logs", f"log-group:{outputs['log_group']}:log-stream:"),)}
-    things |= {"workgroup": (arn("athena", f"workgroup/{outputs['workgroup']}"),), "other workgroup": (arn("athena", "workgroup/primary"),)}
-    things |= {"database": table(outputs["database"])[:2], "table": table(outputs["database"]), "other table": table("other")}
+    things |= {
+        "workgroup": (arn("athena", f"workgroup/{outputs['workgroup']}"),),
+        "other workgroup": (arn("athena", "workgroup/primary"),),
+    }
+    things |= {
+        "database": table(outputs["database"])[:2],
+        "table": table(outputs["database"]),
+        "other table": table("other"),
+    }
     things |= {f"{place} key": (key,) for place, key in keys.items()}
-    things |= {"topic": (arn("sns", f"{NAME}-alarms"),), "alarm": (arn("cloudwatch", f"alarm:{NAME}-no-run-succeeded"),)}
+    things |= {
+        "topic": (arn("sns", f"{NAME}-alarms"),),
+        "alarm": (arn("cloudwatch", f"alarm:{NAME}-no-run-succeeded"),),
+    }
     to_engine = {"iam:PassedToService": "emr-serverless.amazonaws.com"}
-    context = {"pipeline role": to_engine, "analyst role": to_engine, "pipeline role to ec2": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    context = {
+        "pipeline role": to_engine,
+        "analyst role": to_engine,
+        "pipeline role to ec2": {"iam:PassedToService": "ec2.amazonaws.com"},
+    }
     return Names(REGION, buckets, keys, things, context)
 
 
 def _start_run(setup: Session, application: str, role: str) -> str:
-    started = setup.client("emr-serverless").start_job_run(applicationId=application, executionRoleArn=role, jobDriver={"sparkSubmit": {"entryPoint": "s3://x/job.py"}})
+    started = setup.client("emr-serverless").start_job_run(
+        applicationId=application, executionRoleArn=role, jobDriver={"sparkSubmit": {"entryPoint": "s3://x/job.py"}}
+    )
     return str(started["jobRunId"])
 
 
 def _read_resource_policies(setup: Session, names: Names) -> Iterator[tuple[str, Document]]:
     for place in ("raw", "lake", "staging"):
-        yield f"arn:aws:s3:::{names.buckets[place]}", json.loads(setup.client("s3").get_bucket_policy(Bucket=names.buckets[place])["Policy"])
+        yield (
+            f"arn:aws:s3:::{names.buckets[place]}",
+            json.loads(setup.client("s3").get_bucket_policy(Bucket=names.buckets[place])["Policy"]),
+        )
     for key in names.keys.values():
         yield key, json.loads(setup.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"])
     for who in WHO:
@@ -145,9 +223,14 @@ def enforced(cloud: Cloud) -> Iterator[dict[str, Session]]:
     for who in WHO:
         got = sts.assume_role(RoleArn=cloud.names.things[f"{who} role"][0], RoleSessionName="test")["Credentials"]
         sessions[who] = Session(cloud.admin.endpoint, got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
-    policies = {bucket: s3.get_bucket_policy(Bucket=cloud.names.buckets[bucket])["Policy"] for bucket in ("raw", "lake", "staging")}
+    policies = {
+        bucket: s3.get_bucket_policy(Bucket=cloud.names.buckets[bucket])["Policy"]
+        for bucket in ("raw", "lake", "staging")
+    }
     for who in ("pipeline", "scheduler", "analyst", "auditor"):
-        iam.put_role_policy(RoleName=f"{NAME}-{who}", PolicyName=who, PolicyDocument=json.dumps(loosen(cloud.documents[who], JUDGED)))
+        iam.put_role_policy(
+            RoleName=f"{NAME}-{who}", PolicyName=who, PolicyDocument=json.dumps(loosen(cloud.documents[who], JUDGED))
+        )
     for bucket in policies:
         s3.delete_bucket_policy(Bucket=cloud.names.buckets[bucket])
     enforce(cloud.admin.endpoint, iam=True)
@@ -156,6 +239,8 @@ def enforced(cloud: Cloud) -> Iterator[dict[str, Session]]:
     finally:
         enforce(cloud.admin.endpoint, iam=False)
         for who in ("pipeline", "scheduler", "analyst", "auditor"):
-            iam.put_role_policy(RoleName=f"{NAME}-{who}", PolicyName=who, PolicyDocument=json.dumps(cloud.documents[who]))
+            iam.put_role_policy(
+                RoleName=f"{NAME}-{who}", PolicyName=who, PolicyDocument=json.dumps(cloud.documents[who])
+            )
         for bucket, policy in policies.items():
             s3.put_bucket_policy(Bucket=cloud.names.buckets[bucket], Policy=policy)

@@ -20,8 +20,15 @@ from s3_server import free_ports
 PATIENCE_SECONDS = 60
 REGION = "eu-west-1"
 # A fresh application is CREATED on AWS, and Terraform waits for that; moto's is STARTED.
-STARTER = "from moto.emrserverless import models; models.APPLICATION_STATUS = 'CREATED'; from moto.server import main; main()"
-KEYS = {"AWS_ACCESS_KEY_ID": "setup", "AWS_SECRET_ACCESS_KEY": "setup", "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
+STARTER = (
+    "from moto.emrserverless import models; models.APPLICATION_STATUS = 'CREATED'; from moto.server import main; main()"
+)
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "setup",
+    "AWS_SECRET_ACCESS_KEY": "setup",  # pragma: allowlist secret
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,11 @@ class Session:
 @cache
 def _make_client(session: Session, service: str) -> Any:
     config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, proxies={})
-    keys = {"aws_access_key_id": session.access_key, "aws_secret_access_key": session.secret_key, "aws_session_token": session.token}
+    keys = {
+        "aws_access_key_id": session.access_key,
+        "aws_secret_access_key": session.secret_key,
+        "aws_session_token": session.token,
+    }
     return boto3.client(service, endpoint_url=session.endpoint, region_name=REGION, config=config, **keys)
 
 
@@ -63,7 +74,13 @@ def moto_server(folder: Path) -> Iterator[str]:
     endpoint = f"http://127.0.0.1:{port}"
     log = folder / "moto.log"
     with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-c", STARTER, "-H", "127.0.0.1", "-p", str(port)], stdout=file, stderr=file, stdin=subprocess.DEVNULL, env={**os.environ, **KEYS})
+        process = subprocess.Popen(
+            [sys.executable, "-c", STARTER, "-H", "127.0.0.1", "-p", str(port)],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **KEYS},
+        )
         try:
             _wait(endpoint, process, log)
             yield endpoint

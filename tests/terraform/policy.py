@@ -33,7 +33,9 @@ class Request:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def is_allowed(request: Request, own: Iterable[Document], of_resource: Document | None = None, *, resource_decides: bool = False) -> bool:
+def is_allowed(
+    request: Request, own: Iterable[Document], of_resource: Document | None = None, *, resource_decides: bool = False
+) -> bool:
     """Return whether a request is allowed.
 
     Args:
@@ -43,10 +45,16 @@ def is_allowed(request: Request, own: Iterable[Document], of_resource: Document 
         resource_decides: Nothing is allowed that the resource's policy does not allow too, to who asks or to the whole account: so it is with keys and roles.
     """
     mine = [statement for document in own for statement in find_statements(document) if concerns(statement, request)]
-    theirs = [statement for statement in find_statements(of_resource or {}) if concerns(statement, request) and meets(statement, request)]
+    theirs = [
+        statement
+        for statement in find_statements(of_resource or {})
+        if concerns(statement, request) and meets(statement, request)
+    ]
     if any(statement["Effect"] == "Deny" for statement in (*mine, *theirs)):
         return False
-    to_me, to_account = (any(is_named(statement, request, whole_account=whole) for statement in theirs) for whole in (False, True))
+    to_me, to_account = (
+        any(is_named(statement, request, whole_account=whole) for statement in theirs) for whole in (False, True)
+    )
     return to_me or (bool(mine) and (to_account or not resource_decides))
 
 
@@ -61,9 +69,15 @@ def concerns(statement: Statement, request: Request) -> bool:
     unknown = set(statement) - {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
     if unknown:
         raise ValueError(f"found {unknown} in a statement, expected what is evaluated here; teach is_allowed about it")
-    on_resource = "Resource" not in statement or any(matches(fill(pattern, request), request.resource) for pattern in listed(statement["Resource"]))
+    on_resource = "Resource" not in statement or any(
+        matches(fill(pattern, request), request.resource) for pattern in listed(statement["Resource"])
+    )
     of_action = any(matches(pattern.lower(), request.action.lower()) for pattern in listed(statement["Action"]))
-    return of_action and on_resource and all(holds(operator, keys, request) for operator, keys in statement.get("Condition", {}).items())
+    return (
+        of_action
+        and on_resource
+        and all(holds(operator, keys, request) for operator, keys in statement.get("Condition", {}).items())
+    )
 
 
 def meets(statement: Statement, request: Request) -> bool:
@@ -91,7 +105,10 @@ def holds(operator: str, keys: Mapping[str, str | list[str]], request: Request) 
     Raises:
         ValueError: The operator is not known here.
     """
-    return all(_holds(operator, request.context.get(key), [fill(value, request) for value in listed(values)]) for key, values in keys.items())
+    return all(
+        _holds(operator, request.context.get(key), [fill(value, request) for value in listed(values)])
+        for key, values in keys.items()
+    )
 
 
 def _holds(operator: str, actual: str | None, values: list[str]) -> bool:

@@ -11,9 +11,29 @@ HERE = Path(__file__).parent
 WHO = ("pipeline", "scheduler", "analyst", "auditor", "stranger")
 BUCKETS = ("raw", "lake", "staging", "other")
 VERBS = ("get", "put", "delete", "list", "copy", "take", "multipart")
-ROOM = {"pipeline": "lake/candles/", "scheduler": "staging/jobs/", "analyst": "staging/athena/", "auditor": "staging/jobs/", "stranger": "staging/jobs/"}
-POLICY_CHANGES = ("s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:PutLifecycleConfiguration", "s3:PutBucketVersioning", "s3:PutEncryptionConfiguration", "s3:PutBucketPublicAccessBlock", "s3:DeleteBucket")
-KEY_CHANGES = ("kms:PutKeyPolicy", "kms:CreateGrant", "kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:DisableKeyRotation")
+ROOM = {
+    "pipeline": "lake/candles/",
+    "scheduler": "staging/jobs/",
+    "analyst": "staging/athena/",
+    "auditor": "staging/jobs/",
+    "stranger": "staging/jobs/",
+}
+POLICY_CHANGES = (
+    "s3:PutBucketPolicy",
+    "s3:DeleteBucketPolicy",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutBucketVersioning",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:DeleteBucket",
+)
+KEY_CHANGES = (
+    "kms:PutKeyPolicy",
+    "kms:CreateGrant",
+    "kms:DisableKey",
+    "kms:ScheduleKeyDeletion",
+    "kms:DisableKeyRotation",
+)
 
 
 @dataclass(frozen=True)
@@ -87,12 +107,21 @@ def list_objects() -> list[Cell]:
 
 def list_changes() -> list[Cell]:
     """Return what nobody may: to change a bucket's policy and the like, or a key."""
-    return [Cell(who, action, bucket, allowed=False) for bucket in BUCKETS for action in (*POLICY_CHANGES, *KEY_CHANGES) for who in WHO]
+    return [
+        Cell(who, action, bucket, allowed=False)
+        for bucket in BUCKETS
+        for action in (*POLICY_CHANGES, *KEY_CHANGES)
+        for who in WHO
+    ]
 
 
 def list_services() -> list[Cell]:
     """Return the cells of services.csv."""
-    return [Cell(who, row["action"], row["on"], who in row["who may"].split()) for row in read_table("services.csv") for who in WHO]
+    return [
+        Cell(who, row["action"], row["on"], who in row["who may"].split())
+        for row in read_table("services.csv")
+        for who in WHO
+    ]
 
 
 def ask(cell: Cell, names: Names) -> list[Request]:
@@ -101,19 +130,29 @@ def ask(cell: Cell, names: Names) -> list[Request]:
     if thing in names.things:
         return [Request(cell.verb, arn, context=names.context.get(thing, {})) for arn in names.things[thing]]
     if cell.where in BUCKETS:
-        return [Request(cell.verb, names.keys[cell.where] if cell.verb.startswith("kms:") else f"arn:aws:s3:::{names.buckets[cell.where]}", context={"aws:SecureTransport": "true"})]
+        return [
+            Request(
+                cell.verb,
+                names.keys[cell.where] if cell.verb.startswith("kms:") else f"arn:aws:s3:::{names.buckets[cell.where]}",
+                context={"aws:SecureTransport": "true"},
+            )
+        ]
     return list(_ask_objects(cell, names))
 
 
 def _ask_objects(cell: Cell, names: Names) -> Iterator[Request]:
     def on(action: str, place: str, **more: str) -> Request:
         bucket, prefix = names.split(place)
-        resource = f"arn:aws:s3:::{bucket}" if action == "s3:ListBucket" else f"arn:aws:s3:::{bucket}/{names.key_of(place)}"
+        resource = (
+            f"arn:aws:s3:::{bucket}" if action == "s3:ListBucket" else f"arn:aws:s3:::{bucket}/{names.key_of(place)}"
+        )
         context = {"aws:SecureTransport": "true"} | ({"s3:prefix": prefix} if action == "s3:ListBucket" else {})
         return Request(action, resource, context=context | more)
 
     def with_key(action: str, place: str) -> Request:
-        return Request(action, names.keys[place.partition("/")[0]], context={"kms:ViaService": f"s3.{names.region}.amazonaws.com"})
+        return Request(
+            action, names.keys[place.partition("/")[0]], context={"kms:ViaService": f"s3.{names.region}.amazonaws.com"}
+        )
 
     if cell.verb == "list":
         yield on("s3:ListBucket", cell.where)

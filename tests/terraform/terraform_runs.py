@@ -41,9 +41,25 @@ class Terraform:
         Raises:
             AssertionError: It failed; what it said is part of the text.
         """
-        environment = {**os.environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1", **self.environment}
-        done = subprocess.run(["terraform", *arguments], cwd=self.example, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-        assert done.returncode == 0 or not check, f"terraform {arguments[0]}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        environment = {
+            **os.environ,
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+            **self.environment,
+        }
+        done = subprocess.run(
+            ["terraform", *arguments],
+            cwd=self.example,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0 or not check, (
+            f"terraform {arguments[0]}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        )
         return done
 
     def read_outputs(self) -> dict[str, Any]:
@@ -56,7 +72,13 @@ def find_plugins() -> Iterator[Path]:
     if os.environ.get("TF_PLUGIN_DIR"):
         yield Path(os.environ["TF_PLUGIN_DIR"])
     home = Path.home()
-    usual = [home / ".terraform.d", home / ".local/share/terraform", Path("/usr/local/share/terraform"), Path("/usr/share/terraform"), Path("/opt")]
+    usual = [
+        home / ".terraform.d",
+        home / ".local/share/terraform",
+        Path("/usr/local/share/terraform"),
+        Path("/usr/share/terraform"),
+        Path("/opt"),
+    ]
     for folder in usual:
         for place in (folder, *sorted(folder.glob("*"))):
             if next(place.glob(PROVIDER), None):
@@ -82,7 +104,9 @@ def prepare(folder: Path, environment: Mapping[str, str], files: Mapping[str, st
         (terraform.example / name).write_text(text, encoding="utf-8")
     plugins = next(find_plugins(), None)
     try:
-        done = terraform.run("init", "-backend=false", "-no-color", *([f"-plugin-dir={plugins}"] if plugins else []), check=False)
+        done = terraform.run(
+            "init", "-backend=false", "-no-color", *([f"-plugin-dir={plugins}"] if plugins else []), check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise NoTerraformError("terraform init did not end: the AWS provider cannot be downloaded here") from error
     if done.returncode:

@@ -21,10 +21,22 @@ pytestmark = [pytest.mark.s3, pytest.mark.slow]
 NAMES = {place: f"crypto-{place}" for place in BUCKETS}
 IDENTITIES = {
     "pipeline": [
-        *("Read:crypto-raw", "List:crypto-raw", "Read:crypto-lake", "List:crypto-lake", "Write:crypto-lake", "List:crypto-staging"),
+        *(
+            "Read:crypto-raw",
+            "List:crypto-raw",
+            "Read:crypto-lake",
+            "List:crypto-lake",
+            "Write:crypto-lake",
+            "List:crypto-staging",
+        ),
         *(f"{act}:crypto-staging/{folder}/*" for act in ("Read", "Write") for folder in ("jobs", "logs", "tmp")),
     ],
-    "scheduler": ["List:crypto-staging", "Read:crypto-staging/jobs/*", "Write:crypto-staging/jobs/*", "Read:crypto-staging/logs/*"],
+    "scheduler": [
+        "List:crypto-staging",
+        "Read:crypto-staging/jobs/*",
+        "Write:crypto-staging/jobs/*",
+        "Read:crypto-staging/logs/*",
+    ],
     "analyst": [
         "Read:crypto-lake/lake.json*",  # without a star it would name a bucket
         *(f"{act}:crypto-lake/{folder}/*" for act in ("Read", "List") for folder in (*TABLES, "reports")),
@@ -46,7 +58,14 @@ def open_store(server: Server, who: str, place: str) -> tuple[Store, S3Store]:
     """Return a place's bucket as somebody sees it: chandlery's store, and obstore's for what that has no call for."""
     keys = {name.lower().removeprefix("aws_"): value for name, value in server.environment(who).items()}
     bucket = NAMES[place.partition("/")[0]]
-    plain = S3Store(bucket, endpoint=server.endpoint, region="us-east-1", client_options={"allow_http": True}, access_key_id=keys["access_key_id"], secret_access_key=keys["secret_access_key"])
+    plain = S3Store(
+        bucket,
+        endpoint=server.endpoint,
+        region="us-east-1",
+        client_options={"allow_http": True},
+        access_key_id=keys["access_key_id"],
+        secret_access_key=keys["secret_access_key"],
+    )
     return Store(f"s3://{bucket}", {**server.storage, **keys}), plain
 
 
@@ -84,7 +103,12 @@ def test_identities_let_everybody_do_what_the_table_says(server: Server, capsys:
     unsaid = [cell for cell in cells if (cell.who, cell.verb, cell.where) in UNSAID]
     unexpected = [cell for cell in cells if found[cell] is not cell.allowed and cell not in unsaid]
     with capsys.disabled():
-        print(f"\nagainst the S3 server: {len(cells)} cells, {len(unexpected)} unexpected, {len(unsaid)} that its actions cannot say", *unexpected, *unsaid, sep="\n")
+        print(
+            f"\nagainst the S3 server: {len(cells)} cells, {len(unexpected)} unexpected, {len(unsaid)} that its actions cannot say",
+            *unexpected,
+            *unsaid,
+            sep="\n",
+        )
     assert not unexpected
     assert all(found[cell] is not cell.allowed for cell in unsaid), "the server can say it now: take it out of UNSAID"
 
@@ -110,7 +134,10 @@ def test_chandlery_reads_for_an_analyst_what_it_reads_for_its_keeper(server: Ser
         rows = read_table(analyst.uri, table, options=analyst.options)
         assert rows.height
         assert rows.equals(read_table(keeper.uri, table, options=keeper.options))
-    assert query(analyst.uri, "SELECT count(*) AS n FROM candles", analyst.options)["n"][0] == read_table(keeper.uri, "candles", options=keeper.options).height
+    assert (
+        query(analyst.uri, "SELECT count(*) AS n FROM candles", analyst.options)["n"][0]
+        == read_table(keeper.uri, "candles", options=keeper.options).height
+    )
     for folder in ("state/", "artefacts/", "runs/"):
         assert keeper.list(folder)
         with pytest.raises(SettingsError, match="no right to list"):

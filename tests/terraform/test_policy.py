@@ -13,7 +13,9 @@ def of(*statements: Mapping[str, object]) -> Document:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def asked(action: str = "s3:GetObject", resource: str = OBJECT, principal: str = "arn:aws:iam::1:role/reader", **context: str) -> Request:
+def asked(
+    action: str = "s3:GetObject", resource: str = OBJECT, principal: str = "arn:aws:iam::1:role/reader", **context: str
+) -> Request:
     return Request(action, resource, principal, {name.replace("_", ":", 1): value for name, value in context.items()})
 
 
@@ -89,12 +91,19 @@ def test_a_role_is_given_to_those_whom_it_trusts() -> None:
 
 
 def test_what_is_loosened_allows_no_less() -> None:
-    listing = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": ["arn:aws:s3:::lake"], "Condition": {"StringLike": {"s3:prefix": "candles/*"}}}
+    listing = {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket"],
+        "Resource": ["arn:aws:s3:::lake"],
+        "Condition": {"StringLike": {"s3:prefix": "candles/*"}},
+    }
     reading = {"Effect": "Allow", "Action": ["glue:GetTable"], "Resource": ["arn:aws:glue:::table/lake/*"]}
     tls = {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     loose = loosen(of(listing, reading, tls), frozenset({"s3"}))
     assert not is_allowed(asked("s3:ListBucket", "arn:aws:s3:::lake", s3_prefix="state/"), [of(listing)])
-    assert is_allowed(asked("s3:ListBucket", "arn:aws:s3:::lake", s3_prefix="state/", aws_SecureTransport="false"), [loose])
+    assert is_allowed(
+        asked("s3:ListBucket", "arn:aws:s3:::lake", s3_prefix="state/", aws_SecureTransport="false"), [loose]
+    )
     assert not is_allowed(asked("s3:ListBucket", "arn:aws:s3:::raw"), [loose])
     assert is_allowed(asked("glue:GetTable", "*"), [loose])
     assert "Condition" in listing

@@ -26,8 +26,14 @@ def judge(cloud: Cloud, cell: Cell) -> bool:
 
 def foresee(cloud: Cloud, cell: Cell) -> bool:
     """Return what moto decides by what it knows of the documents."""
-    requests = [request for request in ask(cell, cloud.names) if not ("/" in cell.where and request.action.startswith("kms:"))]
-    return all(cloud.expect_of_moto(cell.who, request) for request in requests if request.action not in UNSEEN.get(cell.verb, set()))
+    requests = [
+        request for request in ask(cell, cloud.names) if not ("/" in cell.where and request.action.startswith("kms:"))
+    ]
+    return all(
+        cloud.expect_of_moto(cell.who, request)
+        for request in requests
+        if request.action not in UNSEEN.get(cell.verb, set())
+    )
 
 
 def say(capsys: pytest.CaptureFixture[str], *lines: str) -> None:
@@ -46,7 +52,9 @@ def fold(cells: Iterable[Cell]) -> str:
 def test_the_tables_speak_of_every_place() -> None:
     places = {cell.where for cell in list_objects()}
     assert {f"lake/{table}/" for table in TABLES} < places
-    assert {(cell.who, cell.verb, cell.where) for cell in list_cells()} == {(cell.who, cell.verb, cell.where) for cell in set(list_cells())}
+    assert {(cell.who, cell.verb, cell.where) for cell in list_cells()} == {
+        (cell.who, cell.verb, cell.where) for cell in set(list_cells())
+    }
     assert len({(cell.who, cell.verb, cell.where) for cell in list_cells()}) == len(list_cells())
     assert all(any(cell.allowed for cell in list_objects() if cell.who == who) is (who != "stranger") for who in WHO)
 
@@ -54,11 +62,17 @@ def test_the_tables_speak_of_every_place() -> None:
 def test_documents_decide_every_cell_as_the_tables_say(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     cells = list_cells()
     unexpected = [cell for cell in cells if judge(cloud, cell) is not cell.allowed]
-    say(capsys, f"by the documents: {len(cells)} cells, {sum(cell.allowed for cell in cells)} allowed, {len(unexpected)} unexpected", *map(str, unexpected))
+    say(
+        capsys,
+        f"by the documents: {len(cells)} cells, {sum(cell.allowed for cell in cells)} allowed, {len(unexpected)} unexpected",
+        *map(str, unexpected),
+    )
     assert not unexpected
 
 
-def test_moto_decides_every_cell_that_it_can(cloud: Cloud, sessions: dict[str, Session], capsys: pytest.CaptureFixture[str]) -> None:
+def test_moto_decides_every_cell_that_it_can(
+    cloud: Cloud, sessions: dict[str, Session], capsys: pytest.CaptureFixture[str]
+) -> None:
     cells = list_cells()
     tried = {cell: found for cell in cells if (found := try_cell(cloud, sessions[cell.who], cell)) is not None}
     unforeseen = [cell for cell, found in tried.items() if found is not foresee(cloud, cell)]
@@ -79,9 +93,18 @@ def test_moto_decides_every_cell_that_it_can(cloud: Cloud, sessions: dict[str, S
 
 
 def test_nothing_is_allowed_without_tls(cloud: Cloud) -> None:
-    allowed = [(cell.who, request) for cell in list_objects() if cell.allowed for request in ask(cell, cloud.names) if request.action.startswith("s3:")]
+    allowed = [
+        (cell.who, request)
+        for cell in list_objects()
+        if cell.allowed
+        for request in ask(cell, cloud.names)
+        if request.action.startswith("s3:")
+    ]
     assert all(cloud.decide(who, request) for who, request in allowed)
-    plain = [(who, Request(request.action, request.resource, context={**request.context, "aws:SecureTransport": "false"})) for who, request in allowed]
+    plain = [
+        (who, Request(request.action, request.resource, context={**request.context, "aws:SecureTransport": "false"}))
+        for who, request in allowed
+    ]
     assert plain
     assert not any(cloud.decide(who, request) for who, request in plain)
 
@@ -95,22 +118,36 @@ def test_objects_are_encrypted_with_a_key_or_not_put(cloud: Cloud, header: str |
 
 @pytest.mark.parametrize("role", WHO)
 @pytest.mark.parametrize("person", WHO)
-def test_a_role_is_given_to_whom_it_is_meant_for(cloud: Cloud, sessions: dict[str, Session], person: str, role: str) -> None:
+def test_a_role_is_given_to_whom_it_is_meant_for(
+    cloud: Cloud, sessions: dict[str, Session], person: str, role: str
+) -> None:
     """People may ask for any role, and get their own; nobody is the pipeline but the engine."""
     assert sessions
     (arn,) = cloud.names.things[f"{role} role"]
     who = cloud.people[person].client("sts").get_caller_identity()["Arn"]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
     expected = person == role and role != "pipeline"
-    assert is_allowed(Request("sts:AssumeRole", arn, who), [policy], cloud.resources[arn], resource_decides=True) is expected
+    assert (
+        is_allowed(Request("sts:AssumeRole", arn, who), [policy], cloud.resources[arn], resource_decides=True)
+        is expected
+    )
     if role != "pipeline":  # moto fails at a service's trust
-        assert try_cell(cloud, cloud.people[person], Cell(person, "sts:AssumeRole", f"{role} role", expected)) is expected
+        assert (
+            try_cell(cloud, cloud.people[person], Cell(person, "sts:AssumeRole", f"{role} role", expected)) is expected
+        )
 
 
 @pytest.mark.parametrize(("application", "expected"), [("application", True), ("other application", False)])
-def test_the_engine_is_the_pipeline_for_its_application_alone(cloud: Cloud, application: str, *, expected: bool) -> None:
+def test_the_engine_is_the_pipeline_for_its_application_alone(
+    cloud: Cloud, application: str, *, expected: bool
+) -> None:
     (role,), (source,) = cloud.names.things["pipeline role"], cloud.names.things[application]
-    request = Request("sts:AssumeRole", role, "emr-serverless.amazonaws.com", {"aws:SourceArn": source, "aws:SourceAccount": role.split(":")[4]})
+    request = Request(
+        "sts:AssumeRole",
+        role,
+        "emr-serverless.amazonaws.com",
+        {"aws:SourceArn": source, "aws:SourceAccount": role.split(":")[4]},
+    )
     assert is_allowed(request, [], cloud.resources[role], resource_decides=True) is expected
 
 

@@ -28,7 +28,9 @@ def test_modules_hold_what_they_promise(terraform: Terraform) -> None:
     done = terraform.run("test", "-no-color")
     passed = re.search(r"Success! (\d+) passed, 0 failed", done.stdout)
     assert passed, done.stdout
-    assert int(passed[1]) == sum(file.read_text().count('\nrun "') for file in terraform.example.glob("tests/*.tftest.hcl"))
+    assert int(passed[1]) == sum(
+        file.read_text().count('\nrun "') for file in terraform.example.glob("tests/*.tftest.hcl")
+    )
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -48,7 +50,11 @@ def test_the_catalogue_fits_into_glue() -> None:
     assert all(re.fullmatch("[a-z0-9_]+", column["name"]) for column in columns)
 
 
-@pytest.mark.parametrize("path", [path for path in sorted(TREE.rglob("*")) if path.suffix in {".tf", ".hcl"}], ids=lambda path: str(path.relative_to(TREE)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(TREE.rglob("*")) if path.suffix in {".tf", ".hcl"}],
+    ids=lambda path: str(path.relative_to(TREE)),
+)
 def test_no_account_key_or_address_is_written_down(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"\b\d{12}\b|AKIA|https?://|-----BEGIN", text)
@@ -64,7 +70,11 @@ def test_the_readme_names_every_module_and_variable_without_a_default() -> None:
     readme = (TREE / "README.md").read_text(encoding="utf-8")
     for module in sorted((TREE / "modules").iterdir()):
         assert f"`{module.name}`" in readme
-    variables = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', (TREE / "examples" / "daily" / "variables.tf").read_text(), re.MULTILINE | re.DOTALL)
+    variables = re.findall(
+        r'^variable "(\w+)" \{\n(.*?)^\}',
+        (TREE / "examples" / "daily" / "variables.tf").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
     needed = [name for name, body in variables if "\n  default" not in body]
     assert needed
     assert all(f"{name} " in readme for name in needed)

@@ -71,8 +71,12 @@ class Settling:
         by_month: Settle a month at a time, where a year's rows are too many.
     """
 
-    def __init__(self, files: Sequence[FileRows], kept: Sequence[KeptFile], keys: Mapping[str, str], *, by_month: bool = False) -> None:
-        self._versions = sorted([*map(_from_read, files), *map(_from_kept, kept)], key=lambda version: (version.modified_at, version.source))
+    def __init__(
+        self, files: Sequence[FileRows], kept: Sequence[KeptFile], keys: Mapping[str, str], *, by_month: bool = False
+    ) -> None:
+        self._versions = sorted(
+            [*map(_from_read, files), *map(_from_kept, kept)], key=lambda version: (version.modified_at, version.source)
+        )
         self._by_month = by_month
         self._keys = keys
         self._places: dict[int, list[int]] = {}  # of the versions that have rows in a month
@@ -132,9 +136,18 @@ class Settling:
             mine = _no_rows() if lost is None else pl.concat(lost).sort("row")
             refused = _refusals(version, mine)
             rejects.append(refused)
-            ledger.append(_account(version, (int(self._stay[place]), int(self._identical[place]), mine.height, refused.height - mine.height)))
-        accounts = pl.DataFrame(ledger, schema={name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys})
-        return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), _complete(accounts, Ledger, **self._keys).sort("source")
+            ledger.append(
+                _account(
+                    version,
+                    (int(self._stay[place]), int(self._identical[place]), mine.height, refused.height - mine.height),
+                )
+            )
+        accounts = pl.DataFrame(
+            ledger, schema={name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys}
+        )
+        return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), _complete(
+            accounts, Ledger, **self._keys
+        ).sort("source")
 
 
 def refuse(raw: RawFile, error: ChandleryError, keys: Mapping[str, str], sha256: str | None = None) -> pl.DataFrame:
@@ -168,7 +181,9 @@ def _from_kept(kept: KeptFile) -> _Version:
     numbers = np.setdiff1d(np.arange(1, count + len(taken) + 1), taken)[:count]
     candles = kept.candles.sort("open_time").select(pl.Series("row", numbers, dtype=pl.Int64), "open_time", *NUMBERS)
     rows = MonthRows()
-    rows.add(pl.concat([lost.select(candles.columns), candles]))  # of rows of one file, what is a candle came after what lost
+    rows.add(
+        pl.concat([lost.select(candles.columns), candles])
+    )  # of rows of one file, what is a candle came after what lost
     return _Version(account["source"], account["modified_at"], rows, None, kept)
 
 
@@ -249,7 +264,9 @@ def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, 
             "every row accounted for",
             hint,
         )
-    return {name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "interval", "symbol"}}
+    return {
+        name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "interval", "symbol"}
+    }
 
 
 def _moment(ms: int | None) -> dt.datetime | None:
@@ -271,5 +288,7 @@ def _empty(schema: type) -> pl.DataFrame:
 def _complete(rows: pl.DataFrame, schema: type, **values: str | pl.Expr) -> pl.DataFrame:
     """Return rows with every column of a schema, in its order and types."""
     types = _types(schema)
-    filled = rows.with_columns(**{name: pl.lit(value) if isinstance(value, str) else value for name, value in values.items()})
+    filled = rows.with_columns(
+        **{name: pl.lit(value) if isinstance(value, str) else value for name, value in values.items()}
+    )
     return filled.select(pl.col(name).cast(dtype) for name, dtype in types.items())

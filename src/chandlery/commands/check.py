@@ -93,7 +93,9 @@ def _list(settings: Settings, find_files: FindFiles) -> str:
         raise SettingsError("no source", "where the raw files are", "give --source URI or set [source] uri")
     store, entries = find_files()
     if not entries:
-        raise SettingsError(f"no files at {settings.source.uri}", "CSV or JSON files of candles", "check --source or [source] uri")
+        raise SettingsError(
+            f"no files at {settings.source.uri}", "CSV or JSON files of candles", "check --source or [source] uri"
+        )
     with store.open(entries[0].path) as file:
         file.read(1)
     paths = [entry.path for entry in entries]
@@ -132,7 +134,11 @@ def _look(view: _View) -> str:
     host, path = socket.gethostname(), _name_probe()
     for store, name in view.seen:
         if store.head(name) is None:
-            raise SettingsError(f"a process of the engine on {host} does not see {name} at {store.uri}", "what this machine sees there", "use a bucket, or a folder that all machines share")
+            raise SettingsError(
+                f"a process of the engine on {host} does not see {name} at {store.uri}",
+                "what this machine sees there",
+                "use a bucket, or a folder that all machines share",
+            )
     view.lake.put(path, b"")
     view.lake.delete(path)
     return host
@@ -208,5 +214,9 @@ def _write(settings: Settings) -> str:
     replaced = None if store.is_local or etag is None else store.put_if_match(path, b"three", etag)
     store.delete(path)
     if etag is None or again is not None or (replaced is None and not store.is_local):
-        raise SettingsError(f"{store.uri} does not honour conditional puts", "a store that does", "chandlery's lease needs them: use another store")
+        raise SettingsError(
+            f"{store.uri} does not honour conditional puts",
+            "a store that does",
+            "chandlery's lease needs them: use another store",
+        )
     return "put, conditional put and delete are allowed"

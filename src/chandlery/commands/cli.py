@@ -20,7 +20,9 @@ from chandlery.settings.model import Settings, load_settings
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
-COLLECT_AFTER = 100_000  # objects: what a command imports stays, and looking through it for garbage is a tenth of a short one
+COLLECT_AFTER = (
+    100_000  # objects: what a command imports stays, and looking through it for garbage is a tenth of a short one
+)
 
 app = typer.Typer(
     name="chandlery",
@@ -51,19 +53,40 @@ EXPLAINED_HELP = "In any spelling: LTCUSD, ltc/usd. UNKNOWN stands for refused f
 UNTIL_HELP = "Each series must have candles up to the beginning of this UTC day, as in 2019-06-02."
 DAYS_HELP = "How many days of candles. Without it, 2, or as many as 60 candles need."
 
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")]
-Source = Annotated[str | None, typer.Option("--source", help="Raw files: a file, folder or glob; s3://, gs://, az:// or a path.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")
+]
+Source = Annotated[
+    str | None, typer.Option("--source", help="Raw files: a file, folder or glob; s3://, gs://, az:// or a path.")
+]
 LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake; s3://, gs://, az:// or a path.")]
-Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; the pool and the market stay whole.")]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--symbol",
+        help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; the pool and the market stay whole.",
+    ),
+]
 SeriesNames = Annotated[list[str] | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=SERIES_HELP)]
-ForecastSeries = Annotated[list[str] | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=FORECAST_SERIES_HELP)]
+ForecastSeries = Annotated[
+    list[str] | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=FORECAST_SERIES_HELP)
+]
 OneSeries = Annotated[str | None, typer.Option("--series", metavar="EXCHANGE/INTERVAL", help=ONE_SERIES_HELP)]
 Horizons = Annotated[list[str] | None, typer.Option("--horizon", help=HORIZON_HELP)]
 Models = Annotated[list[str] | None, typer.Option("--model", help=MODEL_HELP)]
 Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Drop the candles of files that are gone, and the forecasts of symbols without candles: of all symbols and series, or of those that are named.")]
-Restate = Annotated[bool, typer.Option("--restate", help="Take settings that differ from the lake's, and compute again what rests on them.")]
+Prune = Annotated[
+    bool,
+    typer.Option(
+        "--prune",
+        help="Drop the candles of files that are gone, and the forecasts of symbols without candles: of all symbols and series, or of those that are named.",
+    ),
+]
+Restate = Annotated[
+    bool,
+    typer.Option("--restate", help="Take settings that differ from the lake's, and compute again what rests on them."),
+]
 Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help=UNTIL_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
@@ -78,7 +101,12 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's own form
 
 
 @app.callback()
-def _root(*, version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)] = False) -> None:
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
     """Raw crypto candles in one bucket, clean tables and scored forecasts in another."""
 
 
@@ -182,7 +210,9 @@ def check(
     from chandlery.commands import show  # noqa: PLC0415
     from chandlery.commands.check import check as look  # noqa: PLC0415
 
-    probes = look(_settings(config, source_uri=source, lake_uri=lake, engine_name=engine), until.date() if until else None)
+    probes = look(
+        _settings(config, source_uri=source, lake_uri=lake, engine_name=engine), until.date() if until else None
+    )
     show.probes(probes, as_json=json)
     raise typer.Exit(gravest([probe.exit_code for probe in probes]))
 
@@ -215,7 +245,12 @@ def scores(
 
 
 @app.command()
-def query(sql: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL.")], config: Config = None, lake: LakeUri = None, json: Json = False) -> None:
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL.")],
+    config: Config = None,
+    lake: LakeUri = None,
+    json: Json = False,
+) -> None:
     """Run a SELECT over the lake's tables.
 
     Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
@@ -355,7 +390,17 @@ def submit(
     settings = _settings(
         config, source_uri=source, lake_uri=lake, chosen_series=series, forecast_horizons=horizon, forecast_models=model
     )
-    words = write_command(settings, command, until=f"{until:%Y-%m-%d}" if until else None, output=output, wait=wait, prune=prune, restate=restate, json=json, quiet=quiet)
+    words = write_command(
+        settings,
+        command,
+        until=f"{until:%Y-%m-%d}" if until else None,
+        output=output,
+        wait=wait,
+        prune=prune,
+        restate=restate,
+        json=json,
+        quiet=quiet,
+    )
     raise typer.Exit(send(settings, words, open_watch(quiet=quiet or json)))
 
 
@@ -411,7 +456,9 @@ def sample(
 
 
 @app.command()
-def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("chandlery.toml"), json: Json = False) -> None:
+def init(
+    path: Annotated[Path, typer.Option(help="The file to write.")] = Path("chandlery.toml"), json: Json = False
+) -> None:
     """Write a commented chandlery.toml.
 
     Example: chandlery init
@@ -423,7 +470,9 @@ def init(path: Annotated[Path, typer.Option(help="The file to write.")] = Path("
 
 def main() -> None:
     """Run the command line; every error is one text on stderr and an exit code."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its sums are to be the same on any machine, and idle threads cost
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # its sums are to be the same on any machine, and idle threads cost
     gc.set_threshold(COLLECT_AFTER)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -27,7 +27,9 @@ def main() -> None:
         content = store.get(JOB)
         if content is None:
             code = SettingsError.exit_code
-            sys.exit(f"chandlery: no {JOB} at {store.uri}; expected what `chandlery submit` puts there. Hint: submit again")
+            sys.exit(
+                f"chandlery: no {JOB} at {store.uri}; expected what `chandlery submit` puts there. Hint: submit again"
+            )
         job = msgspec.json.decode(content, type=Job)
         with tempfile.TemporaryDirectory(prefix="chandlery-job-") as place:
             code = carry_out(job, Path(place))

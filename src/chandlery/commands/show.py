@@ -58,7 +58,9 @@ def _print_json(content: Any) -> None:
 
 def _table(rows: list[dict[str, Any]], title: str = "") -> None:
     console = Console(width=None if sys.stdout.isatty() else 200)
-    shown = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    shown = Table(
+        title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
     for name in rows[0] if rows else []:
         numeric = all(isinstance(row[name], int | float | None) for row in rows)
         shown.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
@@ -145,7 +147,9 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
     if as_json:
         _print_json(found)
         return
-    print(f"{found.extension}: {', '.join([*(f'feature {name}' for name in found.features), *(f'model {name}' for name in found.models)])}")
+    print(
+        f"{found.extension}: {', '.join([*(f'feature {name}' for name in found.features), *(f'model {name}' for name in found.models)])}"
+    )
     rows = [
         {
             "horizon": f"{row.horizon_minutes}m",
@@ -182,20 +186,33 @@ def receipt(found: Receipt, *, as_json: bool) -> None:
         _print_json(found)
         return
     local, other = found.sides
-    _table([{"table": row.table, "objects": row.objects, "bytes": row.size_bytes, "different": row.different} for row in found.tables], title=f"{other.engine} beside {local.engine}")
+    _table(
+        [
+            {"table": row.table, "objects": row.objects, "bytes": row.size_bytes, "different": row.different}
+            for row in found.tables
+        ],
+        title=f"{other.engine} beside {local.engine}",
+    )
     objects, size = sum(row.objects for row in found.tables), sum(row.size_bytes for row in found.tables)
     if found.equal:
         print(f"equal: {objects:,} objects, {size:,} bytes, every one of them")
     else:
         shown = [f"{difference.path} ({difference.how})" for difference in found.differences]
-        print(f"{len(shown):,} of {objects:,} objects differ: {', '.join(shown[:FEW])}" + f" and {len(shown) - FEW:,} more" * (len(shown) > FEW))
+        print(
+            f"{len(shown):,} of {objects:,} objects differ: {', '.join(shown[:FEW])}"
+            + f" and {len(shown) - FEW:,} more" * (len(shown) > FEW)
+        )
         print("law 4 is broken" + "; --keep leaves the lakes to look at" * (not found.kept))
     for note in found.notes:
         print(note)
     for message in found.messages:
         print(f"refused: {message}")
     for side in found.sides:
-        print(f"{side.engine:<10} {side.seconds:8.1f} s" + f", and {side.start_seconds:.1f} s to start" * (side.start_seconds >= 1) + f", {side.lake}" * found.kept)
+        print(
+            f"{side.engine:<10} {side.seconds:8.1f} s"
+            + f", and {side.start_seconds:.1f} s to start" * (side.start_seconds >= 1)
+            + f", {side.lake}" * found.kept
+        )
     print(", ".join(f"{name} {version}" for name, version in found.versions.items()))
     for side in found.sides[: 1 if found.equal else 2]:
         print(f"sha256 {side.sha256}" + f" {side.engine}" * (not found.equal))
@@ -207,7 +224,10 @@ def probes(found: list[Probe], *, as_json: bool) -> None:
         _print_json(found)
         return
     for probe in found:
-        print(f"{'ok  ' if probe.ok else 'FAIL'} {probe.name:<12} {probe.found}" + (f"\n     {probe.hint}" if probe.hint else ""))
+        print(
+            f"{'ok  ' if probe.ok else 'FAIL'} {probe.name:<12} {probe.found}"
+            + (f"\n     {probe.hint}" if probe.hint else "")
+        )
 
 
 def tables(settings: Settings, *, as_json: bool) -> None:
@@ -291,7 +311,11 @@ def frame(found: pl.DataFrame, *, as_json: bool) -> None:
     if found.is_empty():
         print(f"no rows; columns {', '.join(found.columns)}")
         return
-    _table(found.head(MOST_ROWS).with_columns(pl.col(pl.Float64, pl.Float32, pl.Int64, pl.Int32).cast(pl.String)).to_dicts())
+    _table(
+        found.head(MOST_ROWS)
+        .with_columns(pl.col(pl.Float64, pl.Float32, pl.Int64, pl.Int32).cast(pl.String))
+        .to_dicts()
+    )
     if found.height > MOST_ROWS:
         print(f"… {found.height - MOST_ROWS:,} rows more; --json prints all")
 
@@ -369,7 +393,9 @@ def sample(folder: Path, plan: tuple[int, int, float, int], *, as_json: bool) ->
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"{folder} cannot be made: {error.strerror}", "a folder to write to", "name another") from None
+        raise SettingsError(
+            f"{folder} cannot be made: {error.strerror}", "a folder to write to", "name another"
+        ) from None
     truths = []
     for place, symbol in enumerate(SAMPLE_SYMBOLS[:symbols]):
         form: Literal["csv", "json"] = "json" if place % 2 else "csv"
@@ -400,7 +426,11 @@ def init(path: Path, *, as_json: bool) -> None:
     try:
         path.write_text(render_settings(), encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}", "a file in a folder that is there", "name another with --path") from None
+        raise SettingsError(
+            f"{path} cannot be written: {error.strerror}",
+            "a file in a folder that is there",
+            "name another with --path",
+        ) from None
     if as_json:
         _print_json({"path": str(path)})
     else:

@@ -51,7 +51,17 @@ from chandlery.state.paths import day_name
 from chandlery.tasks.work import months_between
 from chandlery.units import parse_minutes, to_minutes_text
 
-__all__ = ["ALL", "NAIVE", "NAIVE_SERVED", "NO_DIFFERENCE", "WITHOUT", "Comparison", "Row", "Wanted", "compare_extension"]
+__all__ = [
+    "ALL",
+    "NAIVE",
+    "NAIVE_SERVED",
+    "NO_DIFFERENCE",
+    "WITHOUT",
+    "Comparison",
+    "Row",
+    "Wanted",
+    "compare_extension",
+]
 
 WARM_DAYS = 30  # of forecasts before those that are scored: slopes, weights and the guard have a past by then
 COLUMNS = ["time", "open", "high", "low", "close", "volume"]
@@ -158,11 +168,15 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     forecasts = _choose(lake, found, wanted)
     symbols = sorted({part["symbol"] for part in list_partitions(lake.store, "candles", lake.keys)})
     if missing := sorted(set(settings.symbols) - set(symbols)):
-        raise SettingsError(f"no candles of {missing[0]} in {settings.lake.uri}", f"one of {', '.join(symbols[:50])}", "check --symbol")
+        raise SettingsError(
+            f"no candles of {missing[0]} in {settings.lake.uri}", f"one of {', '.join(symbols[:50])}", "check --symbol"
+        )
     horizons = sorted({parse_minutes(text) for text in wanted.horizons}) or sorted(lake.series.horizons)
     period = _find_period(lake, settings, wanted, horizons)
     with tempfile.TemporaryDirectory(prefix="chandlery-compare-", ignore_cleanup_errors=True) as folder:
-        plain = _settle(settings, lake, Path(folder), horizons, [name for name in forecasts if name not in {SERVED, BLEND}])
+        plain = _settle(
+            settings, lake, Path(folder), horizons, [name for name in forecasts if name not in {SERVED, BLEND}]
+        )
         held = _write_candles(lake, symbols, Path(folder), period)
         for name, extensions, models in _sides(plain, lake, found):
             watch.note(f"{name} {extension.name}:")
@@ -202,15 +216,25 @@ def _settings_of(settings: Settings, lake: Lake) -> Settings:
 def _load(settings: Settings, extension: Path) -> _Extension:
     """Run the file and take note of what it registers; the settings may name it already."""
     if not extension.is_file():
-        raise SettingsError(f"no file {extension}", "a Python file that registers a feature or a model", "check the path")
+        raise SettingsError(
+            f"no file {extension}", "a Python file that registers a feature or a model", "check the path"
+        )
     path = str(extension.resolve())
     others = tuple(name for name in settings.forecast.extensions if str(Path(name).resolve()) != path)
     load_extensions(others)
     features, models = tuple(own.feature.name for own in own_features([path])), tuple(own_models(path))
     if not features and not models:
-        raise SettingsError(f"extension {extension} registers no feature and no model", "@feature(…) or register(…) in it", "see CONTRIBUTING.md for one of each")
+        raise SettingsError(
+            f"extension {extension} registers no feature and no model",
+            "@feature(…) or register(…) in it",
+            "see CONTRIBUTING.md for one of each",
+        )
     if taken := [name for name in models if name in BUILT_IN]:
-        raise SettingsError(f"extension {extension} registers a model called {taken[0]!r}", f"a name that is none of {', '.join(BUILT_IN)}", "rename it")
+        raise SettingsError(
+            f"extension {extension} registers a model called {taken[0]!r}",
+            f"a name that is none of {', '.join(BUILT_IN)}",
+            "rename it",
+        )
     return _Extension(path, features, models, others)
 
 
@@ -220,7 +244,9 @@ def _choose(lake: Lake, found: _Extension, wanted: Wanted) -> list[str]:
     known = [SERVED, BLEND, *dict.fromkeys((*lake.series.models, *registered))]
     if unknown := [name for name in wanted.forecasts if name not in known]:
         raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(known)}", "check --model")
-    return [name for name in dict.fromkeys(wanted.forecasts) if name not in found.models] or [BLEND if found.models else SERVED]
+    return [name for name in dict.fromkeys(wanted.forecasts) if name not in found.models] or [
+        BLEND if found.models else SERVED
+    ]
 
 
 def _find_period(lake: Lake, settings: Settings, wanted: Wanted, horizons: list[int]) -> _Period:
@@ -323,7 +349,9 @@ def next_fit(day: int) -> int:
 
 def _settle(settings: Settings, lake: Lake, folder: Path, horizons: list[int], models: list[str]) -> Settings:
     """Return the settings of both runs: those that were given, on this machine."""
-    forecast = settings.forecast.model_copy(update={"horizons": [to_minutes_text(minutes) for minutes in horizons], "models": models})
+    forecast = settings.forecast.model_copy(
+        update={"horizons": [to_minutes_text(minutes) for minutes in horizons], "models": models}
+    )
     source = SourceSettings(uri=str(folder / "raw"), exchange=lake.series.exchange)
     engine = EngineSettings(name="local", workers=settings.engine.workers)
     return settings.model_copy(update={"forecast": forecast, "source": source, "engine": engine, "storage": {}})
@@ -340,7 +368,9 @@ def _write_candles(lake: Lake, symbols: list[str], folder: Path, period: _Period
         if candles.height:
             name = f"{symbol}.csv"
             candles.select(pl.col("open_time").dt.epoch("ms").alias("time"), *COLUMNS[1:]).write_csv(raw / name)
-            held[symbol] = LayoutSettings(files=name, columns=COLUMNS, time_unit="ms", symbol=symbol, interval=lake.series.interval)
+            held[symbol] = LayoutSettings(
+                files=name, columns=COLUMNS, time_unit="ms", symbol=symbol, interval=lake.series.interval
+            )
     return held
 
 
@@ -354,14 +384,22 @@ def _found(side: Settings, lake: Lake) -> None:
 
 def _sides(plain: Settings, lake: Lake, found: _Extension) -> list[tuple[str, list[str], list[str]]]:
     """Return the two runs: name, extensions, models. With the extension first: where it leaks, that is told at once."""
-    models = plain.forecast.models or [name for name in lake.series.models if name not in found.models] or list(BUILT_IN)
+    models = (
+        plain.forecast.models or [name for name in lake.series.models if name not in found.models] or list(BUILT_IN)
+    )
     return [(WITH, [*found.others, found.path], [*models, *found.models]), (WITHOUT, list(found.others), models)]
 
 
-def _side(plain: Settings, held: dict[str, LayoutSettings], lake: Path, extensions: list[str], models: list[str]) -> Settings:
+def _side(
+    plain: Settings, held: dict[str, LayoutSettings], lake: Path, extensions: list[str], models: list[str]
+) -> Settings:
     forecast = plain.forecast.model_copy(update={"extensions": extensions, "models": models})
     source = plain.source.model_copy(update={"layout": list(held.values())})
     missing = [symbol for symbol in plain.symbols if symbol not in held]
     if missing:
-        raise SettingsError(f"{missing[0]} has no candles in the period", f"one of {', '.join(list(held)[:50])}", "choose more --days, or another --symbol")
+        raise SettingsError(
+            f"{missing[0]} has no candles in the period",
+            f"one of {', '.join(list(held)[:50])}",
+            "choose more --days, or another --symbol",
+        )
     return plain.model_copy(update={"forecast": forecast, "source": source, "lake": LakeSettings(uri=str(lake))})

@@ -99,7 +99,9 @@ class Digest:
     sha256: str
 
 
-def check_parity(settings: Settings, engine: str, folder: str | None = None, *, keep: bool = False, watch: Watch | None = None) -> Receipt:
+def check_parity(
+    settings: Settings, engine: str, folder: str | None = None, *, keep: bool = False, watch: Watch | None = None
+) -> Receipt:
     """Run with the local engine and with another, and compare what they made.
 
     Args:
@@ -125,17 +127,24 @@ def check_parity(settings: Settings, engine: str, folder: str | None = None, *, 
     (local, here, ours), (other, there, theirs) = made[LOCAL], made[engine]
     tables, differences = compare_lakes(ours, theirs, engine)
     code = gravest([here.exit_code, there.exit_code, LawError.exit_code if differences else 0])
-    return Receipt(not differences, [local, other], tables, differences, describe_packages(), here.notes, here.messages, keep, code)
+    return Receipt(
+        not differences, [local, other], tables, differences, describe_packages(), here.notes, here.messages, keep, code
+    )
 
 
 def digest_objects(store: Store) -> dict[str, Digest]:
     """Return size and hash of every object of a lake that a run has to make equal again, by path."""
     entries = [entry for entry in store.list() if not entry.path.startswith(OUTSIDE)]
     contents = store.ask_ahead(lambda entry: store.get(entry.path) or b"", entries)
-    return {entry.path: Digest(len(content), hashlib.sha256(content).hexdigest()) for entry, content in zip(entries, contents, strict=True)}
+    return {
+        entry.path: Digest(len(content), hashlib.sha256(content).hexdigest())
+        for entry, content in zip(entries, contents, strict=True)
+    }
 
 
-def compare_lakes(ours: Mapping[str, Digest], theirs: Mapping[str, Digest], engine: str) -> tuple[list[TableCount], list[Difference]]:
+def compare_lakes(
+    ours: Mapping[str, Digest], theirs: Mapping[str, Digest], engine: str
+) -> tuple[list[TableCount], list[Difference]]:
     """Return how much there is of each table, and what differs.
 
     Args:
@@ -185,7 +194,11 @@ def _place(folder: str | None, settings: Settings, engine: str, *, keep: bool) -
     root = folder or tempfile.mkdtemp(prefix="chandlery-parity-")
     if held := Store(root, settings.storage).list():
         more = f" and {len(held) - 1:,} objects more" * (len(held) > 1)
-        raise SettingsError(f"{root} holds {held[0].path}{more}", "an empty folder or prefix: two new lakes are made in it", "name another --lake")
+        raise SettingsError(
+            f"{root} holds {held[0].path}{more}",
+            "an empty folder or prefix: two new lakes are made in it",
+            "name another --lake",
+        )
     try:
         yield root.rstrip("/")
     finally:

@@ -13,7 +13,19 @@ from chandlery.lake.tables import read_table
 from chandlery.schema import model_column
 from chandlery.units import to_minutes_text
 
-__all__ = ["ALL", "NAIVE", "NAIVE_SERVED", "NO_DIFFERENCE", "SERVED", "WITH", "WITHOUT", "Row", "conclude", "judge_rows", "measure_forecasts"]
+__all__ = [
+    "ALL",
+    "NAIVE",
+    "NAIVE_SERVED",
+    "NO_DIFFERENCE",
+    "SERVED",
+    "WITH",
+    "WITHOUT",
+    "Row",
+    "conclude",
+    "judge_rows",
+    "measure_forecasts",
+]
 
 ALL, SERVED, NAIVE = "all", "served", "naive"
 WITH, WITHOUT = "with", "without"
@@ -85,7 +97,9 @@ def measure_forecasts(
     return rows, (min(times), max(times))
 
 
-def _join(folder: Path, symbol: str, horizon: int, names: tuple[list[str], tuple[str, ...]], since_ms: int) -> pl.DataFrame:
+def _join(
+    folder: Path, symbol: str, horizon: int, names: tuple[list[str], tuple[str, ...]], since_ms: int
+) -> pl.DataFrame:
     """Return a symbol's forecasts of both lakes.
 
     Returns:
@@ -114,7 +128,9 @@ def _measure(joined: pl.DataFrame, name: str, against: str) -> pl.DataFrame:
     """Return squared errors: one row an issue that both sides forecast."""
     other = pl.lit(0.0) if against == NAIVE else pl.col(f"{WITHOUT}_{name}")
     errors = {NAIVE: pl.col("y"), "other": pl.col("y") - other, "this": pl.col("y") - pl.col(f"{WITH}_{name}")}
-    return joined.select("issued_at", pl.lit(1).alias("n"), **{label: error**2 for label, error in errors.items()}).drop_nulls()
+    return joined.select(
+        "issued_at", pl.lit(1).alias("n"), **{label: error**2 for label, error in errors.items()}
+    ).drop_nulls()
 
 
 def _pool(pool: pl.DataFrame | None, losses: pl.DataFrame) -> pl.DataFrame:
@@ -126,7 +142,9 @@ def _pool(pool: pl.DataFrame | None, losses: pl.DataFrame) -> pl.DataFrame:
 def _test(losses: pl.DataFrame, keys: tuple[int, str, str, str]) -> Row:
     """Return the skills and the test of losses."""
     naive, other, this = (float(losses[label].sum()) for label in (NAIVE, "other", "this"))
-    before, after, difference = (1 - other / naive, 1 - this / naive, (other - this) / naive) if naive > 0 else (None, None, None)
+    before, after, difference = (
+        (1 - other / naive, 1 - this / naive, (other - this) / naive) if naive > 0 else (None, None, None)
+    )
     differentials = (losses["other"] - losses["this"]).to_numpy()
     statistic, p_value = compare_losses(losses["issued_at"].dt.epoch("ms").to_numpy(), differentials, keys[0] * 60_000)
     tested = (None, None) if np.isnan(p_value) else (statistic, p_value)
@@ -142,7 +160,11 @@ def judge_rows(rows: list[Row]) -> list[Row]:
         verdict = NAIVE_SERVED if _is_naive_alone(row) else NO_DIFFERENCE
         if found:
             verdict = VERDICTS[row.against][0 if row.dm_statistic and row.dm_statistic > 0 else 1]
-        judged.append(msgspec.structs.replace(row, adjusted_p_value=None if np.isnan(p_value) else float(p_value), verdict=verdict))
+        judged.append(
+            msgspec.structs.replace(
+                row, adjusted_p_value=None if np.isnan(p_value) else float(p_value), verdict=verdict
+            )
+        )
     return judged
 
 
@@ -167,7 +189,11 @@ def conclude(rows: list[Row], extension: str) -> list[str]:
             continue
         what = f"{extension} {'makes ' * (row.verdict == NO_DIFFERENCE)}{row.verdict}"
         if row.against == NAIVE:
-            what = f"{row.forecast} beside naive makes {NO_DIFFERENCE}" if row.verdict == NO_DIFFERENCE else f"{row.forecast} is {row.verdict}"
+            what = (
+                f"{row.forecast} beside naive makes {NO_DIFFERENCE}"
+                if row.verdict == NO_DIFFERENCE
+                else f"{row.forecast} is {row.verdict}"
+            )
         skills = ""
         if row.skill_without is not None and row.skill_with is not None and row.difference is not None:
             skills = f"; skill of {row.forecast} {row.skill_without * 100:.3f} → {row.skill_with * 100:.3f} % ({row.difference * 100:+.2g} points)"

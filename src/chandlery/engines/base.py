@@ -8,7 +8,9 @@ from chandlery.errors import SettingsError
 
 __all__ = ["ONE_THREAD", "Engine", "call_task", "costliest_first"]
 
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")  # in the environment of each process
+ONE_THREAD = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
+)  # in the environment of each process
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -29,7 +31,9 @@ class Engine(Protocol):
             SettingsError: There is not.
         """
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End all that was started."""
 
     def map(
@@ -64,7 +68,11 @@ def call_task(function: Callable[[Task], Result], task: Task) -> Result:
         raise
     except BaseException as error:
         found = f"{task} would end its process by {type(error).__name__}: {str(error)[:300]}"
-        raise SettingsError(found, "a task that goes on", "files of one's own must not call sys.exit: raise an exception there; if there are none, report this") from error
+        raise SettingsError(
+            found,
+            "a task that goes on",
+            "files of one's own must not call sys.exit: raise an exception there; if there are none, report this",
+        ) from error
 
 
 def costliest_first(costs: Sequence[float]) -> list[int]:

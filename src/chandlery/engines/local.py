@@ -49,7 +49,9 @@ class LocalEngine:
         keep_freed_memory()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
@@ -69,7 +71,10 @@ class LocalEngine:
         others = min(self.workers, len(tasks)) - 1
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
             pool = self._open_pool()
-            takers = [threads.submit(share.take_all, lambda task: pool.submit(call_task, function, task).result()) for _ in range(others)]
+            takers = [
+                threads.submit(share.take_all, lambda task: pool.submit(call_task, function, task).result())
+                for _ in range(others)
+            ]
             try:
                 share.take_all(partial(call_task, function))
             finally:
@@ -81,9 +86,13 @@ class LocalEngine:
     def _open_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers - 1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+            self._pool = ProcessPoolExecutor(
+                self.workers - 1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+            )
             with _hidden_main():
-                for _ in range(self.workers - 1):  # each starts a process, here: it reads the environment as it imports, and ends with the thread that started it
+                for _ in range(
+                    self.workers - 1
+                ):  # each starts a process, here: it reads the environment as it imports, and ends with the thread that started it
                     self._pool.submit(int)
         return self._pool
 
@@ -130,7 +139,9 @@ class _Share(Generic[Task, Result]):
         return [result for _, result in sorted(self._results.items())]
 
 
-def _call_here(function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]) -> Iterator[Result]:
+def _call_here(
+    function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]
+) -> Iterator[Result]:
     with threadpool_limits(1, "blas"):
         for task in tasks:
             result = call_task(function, task)
@@ -160,7 +171,9 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 def _hidden_main() -> Iterator[None]:
     """Hide the caller's script from processes that start: tasks need nothing of it, and it needs no guard against being run again."""
     main = sys.modules["__main__"]
-    hidden: dict[str, Any] = {name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__}
+    hidden: dict[str, Any] = {
+        name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__
+    }
     main.__spec__ = None
     try:
         yield

@@ -54,7 +54,9 @@ DEFAULTS = {
     **{f"spark.executorEnv.{name}": value for name, value in ONE_THREAD.items()},
 }
 ONE_MACHINE = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
-MASTER = re.compile(r"local(\[([1-9]\d*|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]|spark://[^:/\s,]+:\d+(,[^:/\s,]+:\d+)*|yarn|k8s://\S+")
+MASTER = re.compile(
+    r"local(\[([1-9]\d*|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]|spark://[^:/\s,]+:\d+(,[^:/\s,]+:\d+)*|yarn|k8s://\S+"
+)
 LOST_TASK = re.compile(r"Task (\d+) in stage \S+ failed (\d+) times, most recent failure: (.*?)(?:\n|$)")
 MORE_MEMORY = "run again; if it happens again, give executors more memory (spark.executor.pyspark.memory or memoryOverhead), or fewer cores each"
 PYTHON_HINT = "set PYSPARK_PYTHON to a Python that every worker has"
@@ -86,13 +88,17 @@ class SparkEngine:
                 import_module(name)
             from pyspark import SparkContext  # noqa: PLC0415 - of the extra `spark`
         except ImportError as error:
-            raise SettingsError(f"{error.name} is not installed", "the extra `spark`", "pip install 'chandlery[spark]'") from None
+            raise SettingsError(
+                f"{error.name} is not installed", "the extra `spark`", "pip install 'chandlery[spark]'"
+            ) from None
         self._stops = SparkContext._active_spark_context is None  # noqa: SLF001 - a session is active in the thread alone that made it, and PySpark has no other way to ask
         if self._stops:
             self._options = complete_options(self._options, self._workers)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._session is not None and self._stops:
             from py4j.protocol import Py4JError  # noqa: PLC0415 - of the extra `spark`
 
@@ -120,12 +126,18 @@ class SparkEngine:
         envelopes = [pickle.dumps((function, tasks[number])) for number in order]
         try:
             told: Accumulator[list[bytes]] = session.sparkContext.accumulator([], cast(Any, _Told()))
-            tries = int(session.sparkContext.getConf().get("spark.task.maxFailures") or TRIES) - 1  # the last one says what became of the others
-            job = session.range(len(order), numPartitions=len(order)).mapInArrow(partial(call_each, envelopes, describe_packages(), told, tries), SCHEMA)
+            tries = (
+                int(session.sparkContext.getConf().get("spark.task.maxFailures") or TRIES) - 1
+            )  # the last one says what became of the others
+            job = session.range(len(order), numPartitions=len(order)).mapInArrow(
+                partial(call_each, envelopes, describe_packages(), told, tries), SCHEMA
+            )
         except Exception as error:  # the session was stopped by somebody else
             raise explain(error, []) from error
         group = f"chandlery-{secrets.token_hex(4)}"
-        collect = partial(_collect, job, group, f"{function.__module__}.{function.__name__}", [str(tasks[number]) for number in order])
+        collect = partial(
+            _collect, job, group, f"{function.__module__}.{function.__name__}", [str(tasks[number]) for number in order]
+        )
         rows = _follow(session, group, collect, told, done)
         failed = sorted((order[row.number], row.error) for row in rows if row.error is not None)
         if failed:
@@ -136,7 +148,11 @@ class SparkEngine:
         from pyspark.sql import SparkSession  # noqa: PLC0415 - of the extra `spark`
 
         if self._session is None:
-            self._session = start_session(self._options) if self._stops else SparkSession.getActiveSession() or SparkSession.Builder().getOrCreate()
+            self._session = (
+                start_session(self._options)
+                if self._stops
+                else SparkSession.getActiveSession() or SparkSession.Builder().getOrCreate()
+            )
         return self._session
 
 
@@ -152,9 +168,17 @@ def complete_options(options: Mapping[str, str], workers: int) -> dict[str, str]
     require_java()
     master = options.setdefault("spark.master", f"local[{workers or '*'},{TRIES}]")
     if not MASTER.fullmatch(master):
-        raise SettingsError(f"spark.master {master!r}", "local[2], spark://host:7077, yarn or k8s://…", "mend [engine.spark] spark.master")
+        raise SettingsError(
+            f"spark.master {master!r}",
+            "local[2], spark://host:7077, yarn or k8s://…",
+            "mend [engine.spark] spark.master",
+        )
     if master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
-        raise SettingsError("spark.master 'yarn' without HADOOP_CONF_DIR", "the folder of YARN's settings", "set HADOOP_CONF_DIR, or start by spark-submit")
+        raise SettingsError(
+            "spark.master 'yarn' without HADOOP_CONF_DIR",
+            "the folder of YARN's settings",
+            "set HADOOP_CONF_DIR, or start by spark-submit",
+        )
     if master.startswith("spark://"):
         reach_one(master)
     return {**ONE_MACHINE, **options} if master.startswith("local") else options
@@ -169,7 +193,9 @@ def reach_one(master: str) -> None:
     for host, port in re.findall(r"([^/:,]+):(\d+)", master):
         with suppress(OSError, OverflowError), socket.create_connection((host, int(port)), REACH_SECONDS):
             return
-    raise SettingsError(f"nothing answers at {master}", "a master that runs", "start it, or mend [engine.spark] spark.master")
+    raise SettingsError(
+        f"nothing answers at {master}", "a master that runs", "start it, or mend [engine.spark] spark.master"
+    )
 
 
 def start_session(options: Mapping[str, str]) -> "SparkSession":
@@ -192,7 +218,11 @@ def start_session(options: Mapping[str, str]) -> "SparkSession":
     try:
         return builder.getOrCreate()
     except Exception as error:
-        raise SettingsError(f"no Spark session at {master}: {first_line(error)}", "a Java, a master and options that Spark takes", "mend [engine.spark]; the log above says more") from error
+        raise SettingsError(
+            f"no Spark session at {master}: {first_line(error)}",
+            "a Java, a master and options that Spark takes",
+            "mend [engine.spark]; the log above says more",
+        ) from error
 
 
 class _Told:
@@ -218,7 +248,13 @@ def _collect(job: "DataFrame", group: str, description: str, names: list[str]) -
         raise explain(error, names) from error
 
 
-def _follow(session: "SparkSession", group: str, collect: Callable[[], "list[Row]"], told: "Accumulator[list[bytes]]", done: Callable[[Result], None]) -> "list[Row]":
+def _follow(
+    session: "SparkSession",
+    group: str,
+    collect: Callable[[], "list[Row]"],
+    told: "Accumulator[list[bytes]]",
+    done: Callable[[Result], None],
+) -> "list[Row]":
     """Wait for a job, and tell of each task as it ends; what goes wrong here ends the job there."""
     count = 0
     with ThreadPoolExecutor(1) as thread:
@@ -237,7 +273,13 @@ def _follow(session: "SparkSession", group: str, collect: Callable[[], "list[Row
                 session.sparkContext.cancelJobGroup(group)
 
 
-def call_each(envelopes: list[bytes], packages: dict[str, str], told: "Accumulator[Any]", tries: int, batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+def call_each(
+    envelopes: list[bytes],
+    packages: dict[str, str],
+    told: "Accumulator[Any]",
+    tries: int,
+    batches: "Iterable[pa.RecordBatch]",
+) -> "Iterator[pa.RecordBatch]":
     """Do the tasks whose numbers come, on an executor; yield a row of each: its number, and its result or its error."""
     import pyarrow as pa  # noqa: PLC0415 - it comes with the extra
     from pyspark import TaskContext  # noqa: PLC0415 - likewise
@@ -267,7 +309,11 @@ def call_one(envelope: bytes, packages: dict[str, str], losses: int) -> tuple[by
         compare_packages(packages)
         function, task = pickle.loads(envelope)
         if losses:
-            raise TransientError(f"{task} was lost {losses} times: its Python process or its executor was ended from outside, or crashed", "", MORE_MEMORY)
+            raise TransientError(
+                f"{task} was lost {losses} times: its Python process or its executor was ended from outside, or crashed",
+                "",
+                MORE_MEMORY,
+            )
         with threadpool_limits(1, "blas"):
             return pickle.dumps(call_task(function, task)), None
     except MemoryError:
@@ -295,7 +341,11 @@ def compare_packages(wanted: dict[str, str]) -> None:
     """
     here = describe_packages()
     if other := [f"{name} {here[name]} for {wanted[name]}" for name in wanted if here[name] != wanted[name]]:
-        raise SettingsError(f"an executor on {socket.gethostname()} has {', '.join(other)}", "the driver's versions", "install the same packages on every worker, or ship an archive by spark.archives")
+        raise SettingsError(
+            f"an executor on {socket.gethostname()} has {', '.join(other)}",
+            "the driver's versions",
+            "install the same packages on every worker, or ship an archive by spark.archives",
+        )
 
 
 def require_java() -> None:
@@ -306,7 +356,11 @@ def require_java() -> None:
     """
     home = os.environ.get("JAVA_HOME")
     if not shutil.which(Path(home, "bin", "java") if home else "java"):
-        raise SettingsError(NO_JAVA, "Java 17 or later", "install it (on Debian: apt install openjdk-17-jre-headless), or use --engine local")
+        raise SettingsError(
+            NO_JAVA,
+            "Java 17 or later",
+            "install it (on Debian: apt install openjdk-17-jre-headless), or use --engine local",
+        )
 
 
 def explain(error: Exception, names: list[str]) -> ChandleryError:
@@ -319,20 +373,38 @@ def explain(error: Exception, names: list[str]) -> ChandleryError:
     text = str(error)
     if "PYTHON_VERSION_MISMATCH" in text:
         versions = re.findall(r"\b3\.\d+\b", text)
-        return SettingsError(f"executors run Python {' and the driver '.join(versions[:2])}", "one version of Python", PYTHON_HINT)
+        return SettingsError(
+            f"executors run Python {' and the driver '.join(versions[:2])}", "one version of Python", PYTHON_HINT
+        )
     if missing := re.search(r"No module named '([\w.]+)'", text):
         if missing[1].partition(".")[0] in sys.stdlib_module_names:
-            return SettingsError(f"executors run a Python without {missing[1]}", f"the driver's, {sys.version_info.major}.{sys.version_info.minor}", PYTHON_HINT)
-        return SettingsError(f"executors have no package {missing[1]}", "the driver's packages", "install chandlery[spark] on every worker, or ship an archive by spark.archives")
+            return SettingsError(
+                f"executors run a Python without {missing[1]}",
+                f"the driver's, {sys.version_info.major}.{sys.version_info.minor}",
+                PYTHON_HINT,
+            )
+        return SettingsError(
+            f"executors have no package {missing[1]}",
+            "the driver's packages",
+            "install chandlery[spark] on every worker, or ship an archive by spark.archives",
+        )
     if program := re.search(r'Cannot run program "([^"]+)"', text):
-        return SettingsError(f"executors find no Python at {program[1]}", "one that every worker has", "set PYSPARK_PYTHON")
+        return SettingsError(
+            f"executors find no Python at {program[1]}", "one that every worker has", "set PYSPARK_PYTHON"
+        )
     if lost := LOST_TASK.search(text):
         name = names[int(lost[1])] if int(lost[1]) < len(names) else f"task {lost[1]}"
-        return TransientError(f"{name} was lost at try {lost[2]}, the last that Spark makes: {lost[3].strip()}", "", MORE_MEMORY)
-    return TransientError(f"Spark gave up: {first_line(error)}", "", "look at the driver's log, and run again: nothing is lost")
+        return TransientError(
+            f"{name} was lost at try {lost[2]}, the last that Spark makes: {lost[3].strip()}", "", MORE_MEMORY
+        )
+    return TransientError(
+        f"Spark gave up: {first_line(error)}", "", "look at the driver's log, and run again: nothing is lost"
+    )
 
 
 def first_line(error: Exception) -> str:
     """Return the first line of an error that says something."""
-    lines = (line.strip(" :") for line in str(error).splitlines() if not line.startswith("An error occurred while calling"))
+    lines = (
+        line.strip(" :") for line in str(error).splitlines() if not line.startswith("An error occurred while calling")
+    )
     return next(filter(None, lines), type(error).__name__)[:300]

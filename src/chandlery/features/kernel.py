@@ -224,7 +224,11 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, clock
                         out_row[f + 1 + j] = signals[held, j, t]
                 f += 7
                 if n == 0:
-                    out_row[f] = np.nan if np.isnan(now) else clip(scalars[LEADER_SLOW] * leader_inverse * LEADER_SLOW_SCALE, 8.0)
+                    out_row[f] = (
+                        np.nan
+                        if np.isnan(now)
+                        else clip(scalars[LEADER_SLOW] * leader_inverse * LEADER_SLOW_SCALE, 8.0)
+                    )
                     f += 1
                 for _ in range(EC_FIRST[n], EC_FIRST[n + 1]):
                     out_row[f] = np.nan if np.isnan(now) else clip(averages[e] * EC_ROOTS[e], 8.0)
@@ -242,7 +246,9 @@ def fill_rows(dense, logs, flows, flow_history, market, scalars, averages, clock
                 out_row[f + MARKET_RETURNS.size + j] = mean - own
                 if k == 5:
                     mean_5 = mean
-                    squares = (np.float64(index[SQUARES, t]) + np.float64(index[SQUARES_REST, t]) - own_part * own * own) * share
+                    squares = (
+                        np.float64(index[SQUARES, t]) + np.float64(index[SQUARES_REST, t]) - own_part * own * own
+                    ) * share
             f += 2 * MARKET_RETURNS.size
             out_row[f] = scalars[MARKET_1]
             out_row[f + 1] = scalars[MARKET_2]

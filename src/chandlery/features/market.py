@@ -14,15 +14,41 @@ from numpy.typing import NDArray
 from chandlery.grid import CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
 from chandlery.machine.jit import kernel
 
-__all__ = ["INDEX_COLUMNS", "LEADER_COLUMNS", "RETURNS", "MarketBlock", "MarketState", "clip", "decay", "run_market", "signed_log", "start_block", "start_market"]
+__all__ = [
+    "INDEX_COLUMNS",
+    "LEADER_COLUMNS",
+    "RETURNS",
+    "MarketBlock",
+    "MarketState",
+    "clip",
+    "decay",
+    "run_market",
+    "signed_log",
+    "start_block",
+    "start_market",
+]
 
 MOST_LEADERS = 4  # three for each symbol, and one more for the leaders themselves
 RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
 LOOKBACK = 60
 LEADER_COLUMNS = ("open", "high", "low", "sv_1", "sv_5", "volatility_ratio")
-INDEX_COLUMNS = ("listed", *(f"r_{k}" for k in RETURNS), "mid", "signed_volume", "r_5_squared", "move", "r_5_rest", "r_5_squared_rest")
-MID, FLOW, SQUARES, MOVE, R_5, R_5_REST, SQUARES_REST = map(INDEX_COLUMNS.index, ("mid", "signed_volume", "r_5_squared", "move", "r_5", "r_5_rest", "r_5_squared_rest"))
-SPLIT = {R_5: R_5_REST, SQUARES: SQUARES_REST}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
+INDEX_COLUMNS = (
+    "listed",
+    *(f"r_{k}" for k in RETURNS),
+    "mid",
+    "signed_volume",
+    "r_5_squared",
+    "move",
+    "r_5_rest",
+    "r_5_squared_rest",
+)
+MID, FLOW, SQUARES, MOVE, R_5, R_5_REST, SQUARES_REST = map(
+    INDEX_COLUMNS.index, ("mid", "signed_volume", "r_5_squared", "move", "r_5", "r_5_rest", "r_5_squared_rest")
+)
+SPLIT = {
+    R_5: R_5_REST,
+    SQUARES: SQUARES_REST,
+}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
 
 RETURN_STEPS = np.array(RETURNS)
 ROOTS = 1.0 / np.sqrt(np.array(RETURNS, np.float64))
@@ -79,7 +105,9 @@ class MarketBlock:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MarketBlock":
         """Return the block that arrays hold."""
-        return cls(int(arrays["start"]), *(arrays[name] for name in ("leaders", "log_close", "sigma", "signals", "index")))
+        return cls(
+            int(arrays["start"]), *(arrays[name] for name in ("leaders", "log_close", "sigma", "signals", "index"))
+        )
 
 
 def start_market(references: tuple[str, ...], grid: Grid) -> MarketState:
@@ -121,7 +149,11 @@ def run_market(
     block = start_block(leaders, start, stop)
     history, averages = state.history.copy(), state.averages.copy()
     index = np.zeros((len(INDEX_COLUMNS), steps))
-    spare = (np.empty((1, steps)), np.empty((1, steps), np.float32), np.empty((1, len(LEADER_COLUMNS), steps), np.float32))
+    spare = (
+        np.empty((1, steps)),
+        np.empty((1, steps), np.float32),
+        np.empty((1, len(LEADER_COLUMNS), steps), np.float32),
+    )
     for place, piece in enumerate(candles):
         if piece.step.size == 0 and np.isnan(history[place, 3, -1]):
             continue  # not listed yet

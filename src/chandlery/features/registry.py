@@ -55,7 +55,15 @@ def _own() -> list[Feature]:
         Feature("own_gap", "log", _window(60), "log1p(min(steps since the candle before, 60))"),
         *(Feature(f"own_act_{k}", "1", _window(k), "share of steps with a trade") for k in (10, 60)),
         *(Feature(f"own_vol_{k}", "log", _window(k), "log1p(mean volume / EWM_1440(volume))") for k in (1, 10)),
-        *(Feature(f"own_sv_{k}", "log", _window(k), "z = mean of sign(close − open)·volume / EWM_1440(volume); sign(z)·log1p|z|") for k in (1, 5, 15)),
+        *(
+            Feature(
+                f"own_sv_{k}",
+                "log",
+                _window(k),
+                "z = mean of sign(close − open)·volume / EWM_1440(volume); sign(z)·log1p|z|",
+            )
+            for k in (1, 5, 15)
+        ),
         Feature("own_vr", "log", "all, half-lives 30 and 240", "log(√EWM_30(Δ²) / σ)"),
         *(Feature(f"own_lag_{j}", "σ", f"(t − {j + 1}, t − {j}]", f"r_1 at t−{j}, by σ of t−{j}") for j in (1, 2)),
         Feature("own_slow", "σ", "all, half-life 1440", "clip((lc − EWM_1440(lc)) / (σ√1440), ±8)"),
@@ -67,14 +75,32 @@ def _leaders() -> list[Feature]:
     for n, half_lives in enumerate(LEADER_HALF_LIVES, start=1):
         found += [Feature(f"lead{n}_r_{k}", "σ", _window(k), f"r_{k} of leader {n}") for k in RETURNS]
         found += [
-            *(Feature(f"lead{n}_{name}", "σ", _window(1), f"{name} of leader {n}") for name in ("open", "high", "low", "mid")),
+            *(
+                Feature(f"lead{n}_{name}", "σ", _window(1), f"{name} of leader {n}")
+                for name in ("open", "high", "low", "mid")
+            ),
             Feature(f"lead{n}_sv_1", "log", _window(1), f"sv_1 of leader {n}"),
-            Feature(f"lead{n}_sv_5", "log", _window(5), f"z = mean of sign(close − open)·volume / EWM_1440(volume) of leader {n}; sign(z)·log1p|z|"),
+            Feature(
+                f"lead{n}_sv_5",
+                "log",
+                _window(5),
+                f"z = mean of sign(close − open)·volume / EWM_1440(volume) of leader {n}; sign(z)·log1p|z|",
+            ),
             Feature(f"lead{n}_vr", "log", "all, half-lives 30 and 240", f"vr of leader {n}"),
         ]
         if n == 1:
-            found.append(Feature("lead1_slow", "σ", "all, half-life 240", "clip((lc − EWM_240(lc)) / (σ√240), ±8) of leader 1"))
-        found += [Feature(f"lead{n}_ec_{h}", "σ", f"all, half-life {h}", f"d = Σ Δ/σ of leader {n} − Σ Δ/σ; clip((d − EWM_{h}(d)) / √{h}, ±8)") for h in half_lives]
+            found.append(
+                Feature("lead1_slow", "σ", "all, half-life 240", "clip((lc − EWM_240(lc)) / (σ√240), ±8) of leader 1")
+            )
+        found += [
+            Feature(
+                f"lead{n}_ec_{h}",
+                "σ",
+                f"all, half-life {h}",
+                f"d = Σ Δ/σ of leader {n} − Σ Δ/σ; clip((d − EWM_{h}(d)) / √{h}, ±8)",
+            )
+            for h in half_lives
+        ]
     return found
 
 
@@ -89,7 +115,10 @@ def _market() -> list[Feature]:
         Feature("market_disp", "σ", _window(5), "standard deviation of r_5 over the same"),
         Feature("market_catch", "σ", "since the candle before", f"clip(Σ {mean} of Δ/σ, ±12)"),
         Feature("market_catch_rel", "σ", "since the candle before", "clip(Σ as in market_catch − own Δ/σ, ±12)"),
-        *(Feature(f"market_ec_{h}", "σ", f"all, half-life {h}", f"as lead1_ec_{h}, of the {mean} of Δ/σ") for h in MARKET_HALF_LIVES),
+        *(
+            Feature(f"market_ec_{h}", "σ", f"all, half-life {h}", f"as lead1_ec_{h}, of the {mean} of Δ/σ")
+            for h in MARKET_HALF_LIVES
+        ),
     ]
 
 
@@ -135,7 +164,9 @@ class OwnFeature:
 _registered: dict[tuple[str, str], OwnFeature] = {}  # by extension file and name: runs with other files do not see it
 
 
-def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
+def feature(
+    name: str, unit: str, window: str, lookback: int
+) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
     """Register the function below as a feature.
 
     Args:
@@ -147,7 +178,9 @@ def feature(name: str, unit: str, window: str, lookback: int) -> Callable[[Calla
 
     def register(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
         recipe = (compute.__doc__ or name).strip().splitlines()[0]
-        _registered[loading.running_extension(), name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
+        _registered[loading.running_extension(), name] = OwnFeature(
+            Feature(name, unit, window, recipe), lookback, compute
+        )
         return compute
 
     return register

@@ -9,12 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
-from chandlery.features.kernel import EC_HALF_LIVES, FLOWS, HISTORY, LEADER_HISTORY, LEADERS, SCALARS, MarketArrays, fill_rows
+from chandlery.features.kernel import (
+    EC_HALF_LIVES,
+    FLOWS,
+    HISTORY,
+    LEADER_HISTORY,
+    LEADERS,
+    SCALARS,
+    MarketArrays,
+    fill_rows,
+)
 from chandlery.features.market import MOST_LEADERS, MarketBlock
 from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, own_features
 from chandlery.grid import DAY_SECONDS, CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
 
-__all__ = ["FeaturePlan", "FeatureRows", "FeatureState", "compute_own", "plan_features", "run_features", "start_features", "warm_up_steps"]
+__all__ = [
+    "FeaturePlan",
+    "FeatureRows",
+    "FeatureState",
+    "compute_own",
+    "plan_features",
+    "run_features",
+    "start_features",
+    "warm_up_steps",
+]
 
 WARM_UP_STEPS = 1440  # the longest half-life of a feature
 WARM_UP_DAYS = 90  # of long candles: 1,440 daily ones would be four years
@@ -115,9 +133,7 @@ def warm_up_steps(grid: Grid) -> int:
     return max(LEAST_WARM_UP, min(WARM_UP_STEPS, WARM_UP_DAYS * DAY_SECONDS // grid.seconds))
 
 
-def plan_features(
-    symbol: str, grid: Grid, references: Sequence[str], extensions: Sequence[str] = ()
-) -> FeaturePlan:
+def plan_features(symbol: str, grid: Grid, references: Sequence[str], extensions: Sequence[str] = ()) -> FeaturePlan:
     """Return which features a symbol has.
 
     Raises:
@@ -138,10 +154,18 @@ def start_features(plan: FeaturePlan) -> FeatureState:
     history[4:] = 0.0
     scalars = np.zeros(SCALARS)
     scalars[:2] = 1e-6 * plan.grid.minutes
-    return FeatureState(history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(FLOWS), scalars, np.zeros(EC_HALF_LIVES.size))
+    return FeatureState(
+        history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(FLOWS), scalars, np.zeros(EC_HALF_LIVES.size)
+    )
 
 
-def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock, chosen: NDArray[np.bool_] | None = None) -> tuple[FeatureRows, FeatureState]:
+def run_features(
+    plan: FeaturePlan,
+    state: FeatureState,
+    block: CandleBlock,
+    market: MarketBlock,
+    chosen: NDArray[np.bool_] | None = None,
+) -> tuple[FeatureRows, FeatureState]:
     """Return the rows of a block and the state after it; the state before is left as it is.
 
     Which candles get a row changes no row and no state: those without one cost a fraction.
@@ -163,7 +187,14 @@ def run_features(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     arrays = _pick_market(plan, state, block, market)
     scalars, averages, flow_history = state.scalars.copy(), state.averages.copy(), state.flow_history.copy()
     values = np.empty((count, len(plan.names)), np.float32)
-    rows = FeatureRows(block.step[chosen], np.empty(count), np.empty(count), np.empty(count, np.float32), np.empty(count, np.bool_), values)
+    rows = FeatureRows(
+        block.step[chosen],
+        np.empty(count),
+        np.empty(count),
+        np.empty(count, np.float32),
+        np.empty(count, np.bool_),
+        values,
+    )
     out = (rows.close, rows.sigma, rows.weight, rows.ready, values)
     clock = (plan.grid.minutes, float(warm_up_steps(plan.grid)))
     fill_rows(dense, logs, flows, flow_history, arrays, scalars, averages, clock, chosen, out)
@@ -186,7 +217,9 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     if np.isnan(state.history[3, -1]):
         before = int(block.step[0]) - block.start if block.step.size else steps
         log[:, : LEADER_HISTORY + before] = np.nan
-    return MarketArrays(log, sigma, places, np.ascontiguousarray(market.signals), np.ascontiguousarray(market.index), plan.is_reference)
+    return MarketArrays(
+        log, sigma, places, np.ascontiguousarray(market.signals), np.ascontiguousarray(market.index), plan.is_reference
+    )
 
 
 def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> None:
@@ -208,7 +241,17 @@ def compute_own(own: OwnFeature, dense: Floats) -> Floats:
     try:
         computed = np.asarray(own.compute(bars), np.float64)
     except Exception as error:
-        raise SettingsError(f"feature {own.feature.name} failed on {bars.close.size} steps: {error!r}", "one value a step", "mend the feature") from error
+        raise SettingsError(
+            f"feature {own.feature.name} failed on {bars.close.size} steps: {error!r}",
+            "one value a step",
+            "mend the feature",
+        ) from error
     if computed.shape != bars.close.shape:
-        raise SettingsError(f"feature {own.feature.name} has shape {computed.shape}", f"{bars.close.shape}: one value a step", "return an array as long as bars.close")
-    return np.where(np.abs(computed) <= np.finfo(np.float32).max, computed, np.nan)  # trees and sums differ over what is infinite
+        raise SettingsError(
+            f"feature {own.feature.name} has shape {computed.shape}",
+            f"{bars.close.shape}: one value a step",
+            "return an array as long as bars.close",
+        )
+    return np.where(
+        np.abs(computed) <= np.finfo(np.float32).max, computed, np.nan
+    )  # trees and sums differ over what is infinite

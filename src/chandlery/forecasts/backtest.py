@@ -60,9 +60,7 @@ class Issues:
     sigma: NDArray[np.float64]
 
 
-def predict_rows(
-    fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, grid: Grid
-) -> NDArray[np.float32]:
+def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, grid: Grid) -> NDArray[np.float32]:
     """Return raw predictions in units of sigma·√horizon, (rows, fits); NaN where not fitted or not ready.
 
     Args:

@@ -21,7 +21,19 @@ from chandlery.forecasts.blend import Served
 from chandlery.grid import Floats, Ints
 from chandlery.models import Sample, Sums, fading
 
-__all__ = ["CLOSE", "KEEP_NOTHING", "TrainedOn", "Witness", "are_close", "check_learned", "check_served", "check_split", "compare", "look_up_labels", "moment"]
+__all__ = [
+    "CLOSE",
+    "KEEP_NOTHING",
+    "TrainedOn",
+    "Witness",
+    "are_close",
+    "check_learned",
+    "check_served",
+    "check_split",
+    "compare",
+    "look_up_labels",
+    "moment",
+]
 
 KEEP_NOTHING = "keep nothing between calls of design, fit and predict but the artefact, and draw at random from the seed alone; no forecasts were published"
 CLOSE = 1e-5  # where sums may be made in another order
@@ -144,20 +156,38 @@ def check_split(model: str, refit: str, read: list[TrainedOn], training: Sums | 
     for bucket in read:
         late = bucket.known_ms is not None and bucket.known_ms > refit_ms
         if bucket.name > refit or late:
-            known = f"targets as late as {moment(bucket.known_ms)}" if bucket.known_ms is not None else f"rows for the refit of {bucket.name}"
-            raise LawError(f"split of model {model} knows the future: its fit of {refit}-01 trains on {bucket.symbol} with {known}", f"targets known at {refit}-01", hint)
+            known = (
+                f"targets as late as {moment(bucket.known_ms)}"
+                if bucket.known_ms is not None
+                else f"rows for the refit of {bucket.name}"
+            )
+            raise LawError(
+                f"split of model {model} knows the future: its fit of {refit}-01 trains on {bucket.symbol} with {known}",
+                f"targets known at {refit}-01",
+                hint,
+            )
     expected = sum(bucket.rows for bucket in read)
     if training.rows != expected:
-        raise LawError(f"split of model {model}: its fit of {refit}-01 trains on {training.rows:,} rows", f"{expected:,}: those whose targets were known", hint)
+        raise LawError(
+            f"split of model {model}: its fit of {refit}-01 trains on {training.rows:,} rows",
+            f"{expected:,}: those whose targets were known",
+            hint,
+        )
     held_by = Counter[str]()
     for bucket in read:
         held_by[bucket.symbol] += bucket.rows
     for symbol, rows in training.rows_by_symbol().items():
         if rows != held_by[symbol]:
-            raise LawError(f"split of model {model}: its fit of {refit}-01 takes {rows:,} rows for {symbol}'s own", f"{held_by[symbol]:,}: those whose targets were known", hint)
+            raise LawError(
+                f"split of model {model}: its fit of {refit}-01 takes {rows:,} rows for {symbol}'s own",
+                f"{held_by[symbol]:,}: those whose targets were known",
+                hint,
+            )
     wrong = _find_wrong_sums(read, training) if isinstance(training, Sums) else _find_wrong_rows(read, training)
     if wrong:
-        raise LawError(f"split of model {model}: its fit of {refit}-01 trains on {wrong}", "those whose targets were known", hint)
+        raise LawError(
+            f"split of model {model}: its fit of {refit}-01 trains on {wrong}", "those whose targets were known", hint
+        )
 
 
 def _find_wrong_sums(read: list[TrainedOn], training: Sums) -> str:
@@ -169,7 +199,10 @@ def _find_wrong_sums(read: list[TrainedOn], training: Sums) -> str:
     owners, place = np.unique(symbols, return_inverse=True)
     expected = np.zeros((owners.size, faded.shape[1]))
     np.add.at(expected, place, faded)
-    for symbol, sums, wanted in [("all symbols", training, expected.sum(axis=0)), *((symbol, training.own.get(symbol), row) for symbol, row in zip(owners.tolist(), expected, strict=True))]:
+    for symbol, sums, wanted in [
+        ("all symbols", training, expected.sum(axis=0)),
+        *((symbol, training.own.get(symbol), row) for symbol, row in zip(owners.tolist(), expected, strict=True)),
+    ]:
         if sums is not None and not np.allclose(sums.totals, wanted, rtol=CLOSE, atol=EXACT * wanted[0]):
             return f"other sums of {symbol} than were read"
     return ""
@@ -177,13 +210,19 @@ def _find_wrong_sums(read: list[TrainedOn], training: Sums) -> str:
 
 def _find_wrong_rows(read: list[TrainedOn], training: Sample) -> str:
     """Return what differs from the rows that were read; nothing where all is the same."""
-    held = [(bucket.symbol, bucket.keys, bucket.targets) for bucket in read if bucket.keys is not None and bucket.targets is not None and bucket.keys.size]
+    held = [
+        (bucket.symbol, bucket.keys, bucket.targets)
+        for bucket in read
+        if bucket.keys is not None and bucket.targets is not None and bucket.keys.size
+    ]
     symbols, keys, targets = zip(*held, strict=True)
     order = np.argsort(np.concatenate(keys), kind="stable")
     if not np.array_equal(training.key, np.concatenate(keys)[order]):
         return "other rows than were sampled"
     place = {symbol: place for place, symbol in enumerate(training.symbols)}
-    if not np.array_equal(training.symbol, np.repeat([place.get(symbol, -1) for symbol in symbols], [key.size for key in keys])[order]):
+    if not np.array_equal(
+        training.symbol, np.repeat([place.get(symbol, -1) for symbol in symbols], [key.size for key in keys])[order]
+    ):
         return "rows under another symbol's name"
     if not np.array_equal(training.target, np.concatenate(targets)[order], equal_nan=True):
         return "other targets than were sampled"
@@ -238,5 +277,13 @@ def check_served(witness: Witness, horizon: str, full: Served, again: Served) ->
     Raises:
         LawError: A value differs.
     """
-    names = {"calibrated": "calibration", "served": "served forecast", "served_by": "choice of model", "half_80": "80 % interval", "half_95": "95 % interval"}
-    compare(witness, [(f"{text} at {horizon}", getattr(full, name), getattr(again, name)) for name, text in names.items()])
+    names = {
+        "calibrated": "calibration",
+        "served": "served forecast",
+        "served_by": "choice of model",
+        "half_80": "80 % interval",
+        "half_95": "95 % interval",
+    }
+    compare(
+        witness, [(f"{text} at {horizon}", getattr(full, name), getattr(again, name)) for name, text in names.items()]
+    )

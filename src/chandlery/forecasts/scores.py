@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from chandlery.grid import DAY_MS, Floats, Ints
 from chandlery.machine.jit import kernel
 
-__all__ = ["FALSE_DISCOVERY", "FIELDS", "ScoreRows", "ScoreSums", "adjust", "compare_losses", "judge", "start_sums", "sum_scores", "to_scores"]
+__all__ = [
+    "FALSE_DISCOVERY",
+    "FIELDS",
+    "ScoreRows",
+    "ScoreSums",
+    "adjust",
+    "compare_losses",
+    "judge",
+    "start_sums",
+    "sum_scores",
+    "to_scores",
+]
 
 FALSE_DISCOVERY = 0.05
 FIELDS = (
@@ -74,7 +85,9 @@ class ScoreRows:
 def start_sums(models: int) -> ScoreSums:
     """Return empty sums for so many models, served and naive."""
     none = np.empty(0, np.int64)
-    return ScoreSums(none, np.zeros((0, models + 2, len(FIELDS))), none, np.zeros((0, models + 2)), np.zeros((models + 2, 2)))
+    return ScoreSums(
+        none, np.zeros((0, models + 2, len(FIELDS))), none, np.zeros((0, models + 2)), np.zeros((models + 2, 2))
+    )
 
 
 def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums:
@@ -92,7 +105,14 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
     differentials = np.concatenate([before.carry_d, np.empty((rows.issued.size, sums.shape[1]))])
     near = before.near.copy()
     place = np.repeat(np.searchsorted(months, months_of_days), np.diff(firsts, append=days.size))
-    count = _add(sums, near, place, (held, issued, differentials), (rows.issued, rows.close, rows.actual, rows.predicted, rows.half), horizon_ms)
+    count = _add(
+        sums,
+        near,
+        place,
+        (held, issued, differentials),
+        (rows.issued, rows.close, rows.actual, rows.predicted, rows.half),
+        horizon_ms,
+    )
     if count == held:
         return before
     first = int(np.searchsorted(issued[:count], issued[count - 1] - horizon_ms, side="right"))
@@ -198,10 +218,16 @@ def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: 
     names = [*models, "served", "naive"]
     totals = np.stack([add_in_order(sums.sums[places]) for places in periods.values()]).reshape(-1, len(FIELDS))
     keys = {"symbol": symbol, "horizon_minutes": horizon_minutes}
-    rows = pl.DataFrame({"model": names * len(periods), "period": np.repeat(list(periods), len(names))}).with_columns(**{name: pl.lit(value) for name, value in keys.items()})
+    rows = pl.DataFrame({"model": names * len(periods), "period": np.repeat(list(periods), len(names))}).with_columns(
+        **{name: pl.lit(value) for name, value in keys.items()}
+    )
     scored = pl.DataFrame(measure(dict(zip(FIELDS, totals.T, strict=True)), rows["model"].to_numpy() == "naive"))
     counts = pl.col("n").cast(pl.Int64)
-    return pl.concat([rows.select(*keys, "model", "period"), scored.fill_nan(None)], how="horizontal").with_columns(counts).filter(pl.col("n") > 0)
+    return (
+        pl.concat([rows.select(*keys, "model", "period"), scored.fill_nan(None)], how="horizontal")
+        .with_columns(counts)
+        .filter(pl.col("n") > 0)
+    )
 
 
 def add_in_order(sums: Floats) -> Floats:
@@ -295,7 +321,9 @@ def judge(scores: pl.DataFrame) -> pl.DataFrame:
         horizon_minutes, model, period, dm_statistic, p_value of every symbol and horizon.
     """
     judged = (pl.col("period") == "all") & (pl.col("model") != "naive")
-    tested = scores.select(pl.when(judged).then(pl.col("p_value")).cast(pl.Float64).fill_null(np.nan))["p_value"].to_numpy()
+    tested = scores.select(pl.when(judged).then(pl.col("p_value")).cast(pl.Float64).fill_null(np.nan))[
+        "p_value"
+    ].to_numpy()
     horizons = scores["horizon_minutes"].to_numpy()
     passed = np.zeros(scores.height, np.bool_)
     for horizon in np.unique(horizons):

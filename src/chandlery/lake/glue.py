@@ -44,10 +44,18 @@ def _check_table(table: Mapping[str, Any], store: Store, database: str) -> None:
     """
     name, location = table["Name"], table.get("StorageDescriptor", {}).get("Location", "")
     if location.rstrip("/") != f"{store.uri}/{name}":
-        raise SettingsError(f"table {name} of Glue database {database} lies at {location or 'no place'}", f"{store.uri}/{name}/", 'set [lake] catalog = "" for a lake that Glue does not know, or apply deploy/terraform for this one')
+        raise SettingsError(
+            f"table {name} of Glue database {database} lies at {location or 'no place'}",
+            f"{store.uri}/{name}/",
+            'set [lake] catalog = "" for a lake that Glue does not know, or apply deploy/terraform for this one',
+        )
     keys = tuple(key["Name"] for key in table.get("PartitionKeys", []))
     if keys != TABLES[name].partitions:
-        raise SettingsError(f"table {name} of Glue database {database} has the partition keys {', '.join(keys) or '(none)'}", ", ".join(TABLES[name].partitions), "apply the deploy/terraform of this version")
+        raise SettingsError(
+            f"table {name} of Glue database {database} has the partition keys {', '.join(keys) or '(none)'}",
+            ", ".join(TABLES[name].partitions),
+            "apply the deploy/terraform of this version",
+        )
 
 
 def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) -> int:
@@ -61,13 +69,25 @@ def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) 
         for part in page["Partitions"]
     }
     parts = list_partitions(store, name)
-    wanted = {tuple(part[key] for key in TABLES[name].partitions): f"{store.uri}/{partition_path(name, part).rpartition('/')[0]}/" for part in parts}
+    wanted = {
+        tuple(
+            part[key] for key in TABLES[name].partitions
+        ): f"{store.uri}/{partition_path(name, part).rpartition('/')[0]}/"
+        for part in parts
+    }
     gone = [values for values, location in sorted(known.items()) if wanted.get(values) != location]
     fresh = [values for values, location in sorted(wanted.items()) if known.get(values) != location]
     for some in _cut(gone, DELETED_AT_ONCE):
-        _check(glue.batch_delete_partition(**place, PartitionsToDelete=[{"Values": list(values)} for values in some]), name, "EntityNotFoundException")
+        _check(
+            glue.batch_delete_partition(**place, PartitionsToDelete=[{"Values": list(values)} for values in some]),
+            name,
+            "EntityNotFoundException",
+        )
     for some in _cut(fresh, CREATED_AT_ONCE):
-        described = [{"Values": list(values), "StorageDescriptor": table["StorageDescriptor"] | {"Location": wanted[values]}} for values in some]
+        described = [
+            {"Values": list(values), "StorageDescriptor": table["StorageDescriptor"] | {"Location": wanted[values]}}
+            for values in some
+        ]
         _check(glue.batch_create_partition(**place, PartitionInputList=described), name, "AlreadyExistsException")
     project_values(glue, database, table, parts)
     return len({*gone, *fresh})
@@ -80,9 +100,15 @@ def _names(described: Mapping[str, Any]) -> list[str]:
 
 def _check(answer: Mapping[str, Any], name: str, harmless: str) -> None:
     """Make sure that a batch did all that it should: what somebody else has done meanwhile does no harm."""
-    failed = [error["ErrorDetail"] for error in answer.get("Errors", []) if error["ErrorDetail"]["ErrorCode"] != harmless]
+    failed = [
+        error["ErrorDetail"] for error in answer.get("Errors", []) if error["ErrorDetail"]["ErrorCode"] != harmless
+    ]
     if failed:
-        raise TransientError(f"Glue left out {len(failed)} partitions of {name}: {failed[0]['ErrorCode']}: {failed[0].get('ErrorMessage', '')}", "", "run again")
+        raise TransientError(
+            f"Glue left out {len(failed)} partitions of {name}: {failed[0]['ErrorCode']}: {failed[0].get('ErrorMessage', '')}",
+            "",
+            "run again",
+        )
 
 
 def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: list[dict[str, str]]) -> None:

@@ -193,13 +193,17 @@ class Lake:
         """
         keys = {**self.keys, "symbol": symbol}
         first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms - 1))
-        years: Sequence[int] = range(first.year, last.year + 1)  # asked for by name where they are few: a listing would cost a request more
+        years: Sequence[int] = range(
+            first.year, last.year + 1
+        )  # asked for by name where they are few: a listing would cost a request more
         if not since_ms or until_ms == FAR_MS:
             years = sorted(int(part["year"]) for part in list_partitions(self.store, "candles", keys))
         since = first if since_ms else None
 
         def read(year: int) -> pl.DataFrame | None:
-            return read_partition(self.store, "candles", {**keys, "year": year}, columns, since if year == first.year else None)
+            return read_partition(
+                self.store, "candles", {**keys, "year": year}, columns, since if year == first.year else None
+            )
 
         found = self.store.ask_ahead(read, [year for year in years if first.year <= year <= last.year])
         frames = [frame for frame in found if frame is not None]
@@ -223,7 +227,9 @@ class Lake:
         rows = decode_partition(self.store, table, keys, content)
         return empty_rows(TABLES[table]) if rows is None else rows
 
-    def replace(self, table: str, keys: Mapping[str, object], held: bytes | None, rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
+    def replace(
+        self, table: str, keys: Mapping[str, object], held: bytes | None, rows: pl.DataFrame | Iterable[pl.DataFrame]
+    ) -> bool:
         """Stage one object in place of the bytes that were read, as `write` does."""
         frames = [rows] if isinstance(rows, pl.DataFrame) else rows
         return replace_partition(self._target, table, keys, held, frames)

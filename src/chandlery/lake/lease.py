@@ -114,7 +114,11 @@ def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[Non
         store.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(store.root / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise SettingsError(f"the lake at {store.uri} cannot be written: {error.strerror}", "a folder that this user may write to", "choose another --lake, or mend its rights") from error
+        raise SettingsError(
+            f"the lake at {store.uri} cannot be written: {error.strerror}",
+            "a folder that this user may write to",
+            "choose another --lake, or mend its rights",
+        ) from error
     deadline = time.monotonic() + patience
     try:
         while True:

@@ -36,7 +36,9 @@ def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.D
     with duckdb.connect(":memory:") as connection:
         for statement in ("SET enable_external_access = false", "SET TimeZone = 'UTC'"):
             connection.execute(statement)
-        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:  # on a terminal; Jupyter without widgets refuses the setting
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [
+            (True,)
+        ]:  # on a terminal; Jupyter without widgets refuses the setting
             connection.execute("SET enable_progress_bar = false")
         try:
             _check_statement(sql)
@@ -58,7 +60,9 @@ def _check_statement(sql: str) -> None:
     statements = duckdb.extract_statements(sql)
     kinds = [statement.type.name for statement in statements]
     if kinds not in (["SELECT"], ["EXPLAIN"]):
-        raise SettingsError(f"{len(kinds)} statements ({', '.join(kinds) or 'none'})", "one SELECT", "ask one thing at a time")
+        raise SettingsError(
+            f"{len(kinds)} statements ({', '.join(kinds) or 'none'})", "one SELECT", "ask one thing at a time"
+        )
 
 
 def open_dataset(store: Store, table: str) -> Any:

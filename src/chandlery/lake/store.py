@@ -31,7 +31,11 @@ from chandlery.machine.folders import rename_file, replace_file
 
 __all__ = ["Entry", "Store"]
 
-RETRIES = {"max_retries": 6, "retry_timeout": dt.timedelta(seconds=60), "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2}}
+RETRIES = {
+    "max_retries": 6,
+    "retry_timeout": dt.timedelta(seconds=60),
+    "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2},
+}
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
 PART = re.compile(r"#\d+$")
 SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
@@ -125,11 +129,16 @@ class Store:
             return LocalStore(self.root, mkdir=True)
         client = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
         config = {name: value for name, value in self.options.items() if name not in CLIENT_OPTIONS}
-        flags: dict[str, Any] = {name: value.lower() == "true" if value.lower() in {"true", "false"} else value for name, value in client.items()}
+        flags: dict[str, Any] = {
+            name: value.lower() == "true" if value.lower() in {"true", "false"} else value
+            for name, value in client.items()
+        }
         try:
             return cast(ObjectStore, from_url(self.uri, config=config, client_options=flags, retry_config=RETRIES))  # type: ignore[call-overload]
         except failures.BaseError as error:
-            raise SettingsError(f"storage settings for {self.uri}: {plain_text(error)}", "options of the object store", "see [storage]") from error
+            raise SettingsError(
+                f"storage settings for {self.uri}: {plain_text(error)}", "options of the object store", "see [storage]"
+            ) from error
 
     def list(self, prefix: str = "") -> list[Entry]:
         """Return the objects below a folder (or whose path is given), by path."""
@@ -165,7 +174,11 @@ class Store:
         """Return an object's bytes, mapped where the store is local: what nobody looks at is not read; None where there is none."""
         if not self.is_local:
             return self.get(path)
-        with self._translated("read", path), contextlib.suppress(FileNotFoundError), (self.root / path).open("rb") as file:
+        with (
+            self._translated("read", path),
+            contextlib.suppress(FileNotFoundError),
+            (self.root / path).open("rb") as file,
+        ):
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
         return None
 
@@ -206,7 +219,13 @@ class Store:
             if self.is_local:
                 replace_file(self.root / path, content)  # several times as fast as by way of obstore's threads
             else:
-                obstore.put(self._objects, path, content, attributes={"Content-Type": media_type} if media_type else None, use_multipart=False)
+                obstore.put(
+                    self._objects,
+                    path,
+                    content,
+                    attributes={"Content-Type": media_type} if media_type else None,
+                    use_multipart=False,
+                )
 
     def put_file(self, path: str, file: Path) -> None:
         """Put a file's bytes whole, however many they are."""
@@ -225,7 +244,9 @@ class Store:
         """Replace an object that is still the one of that etag; None where it is not. Not for local stores."""
         try:
             with self._translated("write", path):
-                return str(obstore.put(self._objects, path, content, mode={"e_tag": etag}, use_multipart=False)["e_tag"])
+                return str(
+                    obstore.put(self._objects, path, content, mode={"e_tag": etag}, use_multipart=False)["e_tag"]
+                )
         except (_ChangedError, FileNotFoundError):  # a store answers 412, or 404 where the object was deleted
             return None
 

@@ -60,7 +60,9 @@ def encode(frames: Iterable[pl.DataFrame]) -> bytes | None:
         return None
     buffer = io.BytesIO()
     whole = held[0] if len(held) == 1 else pl.concat(held)
-    whole.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
+    whole.rechunk().write_parquet(
+        buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True
+    )
     return buffer.getvalue()
 
 
@@ -73,7 +75,9 @@ def _encode_pieces(frames: Iterable[pl.DataFrame]) -> bytes:
         table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
         if writer is None:
             texts = [name for name, kind in piece.schema.items() if kind == pl.String]
-            writer = pq.ParquetWriter(buffer, table.schema, compression="zstd", compression_level=1, use_dictionary=texts, store_schema=False)
+            writer = pq.ParquetWriter(
+                buffer, table.schema, compression="zstd", compression_level=1, use_dictionary=texts, store_schema=False
+            )
         writer.write_table(table, row_group_size=ROW_GROUP)
     if writer is not None:
         writer.close()
@@ -151,7 +155,11 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 
 def read_partition(
-    store: Store, table: str, keys: Mapping[str, object], columns: Sequence[str] | None = None, since: dt.datetime | None = None
+    store: Store,
+    table: str,
+    keys: Mapping[str, object],
+    columns: Sequence[str] | None = None,
+    since: dt.datetime | None = None,
 ) -> pl.DataFrame | None:
     """Return a partition's rows without the partition keys; None where there is none.
 
@@ -190,7 +198,9 @@ def adapt(rows: Rows, table: Table) -> Rows:
     """
     held = rows.collect_schema().names()
     types = object_types(table)
-    known = [pl.col(name).cast(kind) if name in held else pl.lit(None, kind).alias(name) for name, kind in types.items()]
+    known = [
+        pl.col(name).cast(kind) if name in held else pl.lit(None, kind).alias(name) for name, kind in types.items()
+    ]
     return rows.select(*known, *own_columns(held, table))
 
 
@@ -307,7 +317,9 @@ def read_table(
 
 def no_lake(uri: str) -> SettingsError:
     """Return what to say where a lake is read that is not there."""
-    return SettingsError(f"no lake at {Store(uri).described}", "a lake that `chandlery run` has made", "check --lake or [lake] uri")
+    return SettingsError(
+        f"no lake at {Store(uri).described}", "a lake that `chandlery run` has made", "check --lake or [lake] uri"
+    )
 
 
 def find_table(name: str) -> Table:

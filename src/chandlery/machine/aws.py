@@ -9,7 +9,18 @@ from chandlery.errors import SettingsError, TransientError
 __all__ = ["open_client", "translated"]
 
 TRIES = 10  # of a call that is throttled, at growing intervals
-BUSY = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "ServiceUnavailable", "InternalServerException", "InternalServiceException", "RequestTimeout", "SlowDown", "ConcurrentModificationException"}
+BUSY = {
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "InternalServerException",
+    "InternalServiceException",
+    "RequestTimeout",
+    "SlowDown",
+    "ConcurrentModificationException",
+}
 
 
 def open_client(service: str, region: str | None) -> Any:
@@ -23,11 +34,21 @@ def open_client(service: str, region: str | None) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - likewise
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
     except ImportError as error:
-        raise SettingsError(f"{error.name} is not installed", "the extra `aws`", "pip install 'chandlery[aws]'") from None
+        raise SettingsError(
+            f"{error.name} is not installed", "the extra `aws`", "pip install 'chandlery[aws]'"
+        ) from None
     try:
-        return boto3.client(service, region_name=region, config=Config(retries={"mode": "standard", "max_attempts": TRIES}, user_agent_extra="chandlery"))
+        return boto3.client(
+            service,
+            region_name=region,
+            config=Config(retries={"mode": "standard", "max_attempts": TRIES}, user_agent_extra="chandlery"),
+        )
     except BotoCoreError as error:
-        raise SettingsError(f"{service}: {error}", "a region and a profile that AWS knows", "set [storage] region or AWS_DEFAULT_REGION, and look at AWS_PROFILE") from error
+        raise SettingsError(
+            f"{service}: {error}",
+            "a region and a profile that AWS knows",
+            "set [storage] region or AWS_DEFAULT_REGION, and look at AWS_PROFILE",
+        ) from error
 
 
 @contextmanager
@@ -46,13 +67,31 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code, message, status = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", ""), error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        code, message, status = (
+            error.response["Error"].get("Code", ""),
+            error.response["Error"].get("Message", ""),
+            error.response["ResponseMetadata"].get("HTTPStatusCode", 0),
+        )
         if code in BUSY or status == 429 or status >= 500:  # noqa: PLR2004 - of HTTP: too many requests, a fault of the server
-            raise TransientError(f"{what}: {code}: {message}", "", "run again: AWS refused for load or did not answer") from error
-        raise SettingsError(f"{what}: {code}: {message}", "one that is there, and the right to use it", "check its name, the region, the role and its policy") from error
+            raise TransientError(
+                f"{what}: {code}: {message}", "", "run again: AWS refused for load or did not answer"
+            ) from error
+        raise SettingsError(
+            f"{what}: {code}: {message}",
+            "one that is there, and the right to use it",
+            "check its name, the region, the role and its policy",
+        ) from error
     except NoCredentialsError as error:
-        raise SettingsError("no credentials for AWS", "those of the cloud SDK's own chain", "set AWS_PROFILE, or give the machine a role") from error
+        raise SettingsError(
+            "no credentials for AWS",
+            "those of the cloud SDK's own chain",
+            "set AWS_PROFILE, or give the machine a role",
+        ) from error
     except ParamValidationError as error:
-        raise SettingsError(f"{what}: {' '.join(str(error).split())}", "what AWS takes", "check the settings that it names, such as role_arn") from error
+        raise SettingsError(
+            f"{what}: {' '.join(str(error).split())}",
+            "what AWS takes",
+            "check the settings that it names, such as role_arn",
+        ) from error
     except BotoCoreError as error:
         raise TransientError(f"{what}: AWS did not answer: {error}", "", "run again") from error

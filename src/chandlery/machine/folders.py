@@ -28,7 +28,9 @@ def make_own(folder: Path) -> bool:
 
 def replace_file(target: Path, content: bytes) -> None:
     """Write a file beside its place and move it there: it is the old one or the new one, never half."""
-    part = target.with_name(f"{target.name}#{secrets.randbelow(10**12)}")  # obstore's mark of an upload: no listing shows it
+    part = target.with_name(
+        f"{target.name}#{secrets.randbelow(10**12)}"
+    )  # obstore's mark of an upload: no listing shows it
     try:
         for _ in range(TRIES):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,10 @@ def choose_folder(package: Path = PACKAGE) -> Path:
     Raises:
         OSError: None of them can be written.
     """
-    stamps = [(str(path.relative_to(package)), (stat := path.stat()).st_mtime_ns, stat.st_size) for path in sorted(package.rglob("*.py"))]
+    stamps = [
+        (str(path.relative_to(package)), (stat := path.stat()).st_mtime_ns, stat.st_size)
+        for path in sorted(package.rglob("*.py"))
+    ]
     name = f"kernels-{hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()}"
     beside = package / "__pycache__"
     parents = [beside, Path("~/.cache/chandlery").expanduser(), choose_temporary()]
@@ -46,4 +49,6 @@ def choose_folder(package: Path = PACKAGE) -> Path:
             for other in set(parent.glob("kernels-*")) - {folder}:
                 shutil.rmtree(other, ignore_errors=True)
         return folder
-    raise OSError(f"no folder for compiled code: none of {', '.join(map(str, parents))} can be written; set NUMBA_CACHE_DIR to one that can")
+    raise OSError(
+        f"no folder for compiled code: none of {', '.join(map(str, parents))} can be written; set NUMBA_CACHE_DIR to one that can"
+    )

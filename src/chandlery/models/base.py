@@ -14,7 +14,20 @@ from chandlery.features.registry import loaded_afresh
 from chandlery.grid import Floats, Ints, Singles
 from chandlery.machine.jit import kernel
 
-__all__ = ["OWN", "Artefact", "Model", "Sample", "Sums", "add_rows", "fading", "model_names", "open_afresh", "open_models", "own_models", "register"]
+__all__ = [
+    "OWN",
+    "Artefact",
+    "Model",
+    "Sample",
+    "Sums",
+    "add_rows",
+    "fading",
+    "model_names",
+    "open_afresh",
+    "open_models",
+    "own_models",
+    "register",
+]
 
 HALF_MAX = 65_504.0
 RESERVED = ("naive", "blend", "served")
@@ -102,11 +115,20 @@ class Sums:
 
     def at(self, horizon: int) -> "Sums":
         """Return the sums of one horizon."""
-        return Sums(self.lower, self.xty[:, horizon : horizon + 1], self.rows, {symbol: sums.at(horizon) for symbol, sums in self.own.items()})
+        return Sums(
+            self.lower,
+            self.xty[:, horizon : horizon + 1],
+            self.rows,
+            {symbol: sums.at(horizon) for symbol, sums in self.own.items()},
+        )
 
     def to_arrays(self, model: str) -> Arrays:
         """Return the sums as arrays named after a model."""
-        return {f"sums.{model}.xtx": self.lower, f"sums.{model}.xty": self.xty, f"sums.{model}.rows": np.array(self.rows)}
+        return {
+            f"sums.{model}.xtx": self.lower,
+            f"sums.{model}.xty": self.xty,
+            f"sums.{model}.rows": np.array(self.rows),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, model: str) -> "Sums | None":
@@ -175,7 +197,14 @@ class Sample:
         return self._pick(chosen[np.argsort(self.key[chosen], kind="stable")])
 
     def _pick(self, chosen: NDArray[np.int64] | slice) -> "Sample":
-        return Sample(self.values[chosen], self.target[chosen], self.weight[chosen], self.key[chosen], self.symbol[chosen], self.symbols)
+        return Sample(
+            self.values[chosen],
+            self.target[chosen],
+            self.weight[chosen],
+            self.key[chosen],
+            self.symbol[chosen],
+            self.symbols,
+        )
 
     def at(self, horizon: int) -> "Sample":
         """Return the sample with the target of one horizon."""
@@ -190,13 +219,17 @@ class Sample:
     def concat(cls, parts: Iterable["Sample"]) -> "Sample":
         """Return several samples of the same list of symbols as one."""
         held = list(parts)
-        values, target, weight, key, symbol = (np.concatenate([getattr(part, name) for part in held]) for name in COLUMNS)
+        values, target, weight, key, symbol = (
+            np.concatenate([getattr(part, name) for part in held]) for name in COLUMNS
+        )
         return cls(values, target, weight, key, symbol, held[0].symbols)
 
     def to_arrays(self) -> Arrays:
         """Return all of it as named arrays."""
         arrays: Arrays = {f"sample.{name}": getattr(self, name) for name in ("target", "weight", "key")}
-        return arrays | {"sample.values": np.clip(self.values, -HALF_MAX, HALF_MAX).astype(np.float16)}  # half the room; a thousandth of a value is nothing to a tree
+        return arrays | {
+            "sample.values": np.clip(self.values, -HALF_MAX, HALF_MAX).astype(np.float16)
+        }  # half the room; a thousandth of a value is nothing to a tree
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "Sample":
@@ -259,7 +292,9 @@ def register(model: Model) -> Model:
         SettingsError: Something else has that name.
     """
     if model.name in RESERVED:
-        raise SettingsError(f"a model called {model.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it")
+        raise SettingsError(
+            f"a model called {model.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it"
+        )
     _models[model.name] = model
     _homes[model.name] = running_extension()
     return model
@@ -286,7 +321,11 @@ def open_models(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
     load_extensions(extensions)
     wanted = list(names)
     if unknown := [name for name in wanted if name not in _models]:
-        raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(_models)}", "name the file that registers it in [forecast] extensions")
+        raise SettingsError(
+            f"model {unknown[0]!r}",
+            f"one of {', '.join(_models)}",
+            "name the file that registers it in [forecast] extensions",
+        )
     return [_models[name] for name in wanted]
 
 

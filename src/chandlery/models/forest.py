@@ -83,7 +83,9 @@ def to_forest(artefact: Artefact) -> Forest:
     sizes = np.diff([*leaf, np.count_nonzero(is_leaf)])
     most = int(sizes.max(initial=1))
     if most > MOST_LEAVES:
-        raise SettingsError(f"a tree of {most} leaves", f"at most {MOST_LEAVES}", "lower num_leaves in the model's settings")
+        raise SettingsError(
+            f"a tree of {most} leaves", f"at most {MOST_LEAVES}", "lower num_leaves in the model's settings"
+        )
     at = np.flatnonzero(~is_leaf)
     tree = np.searchsorted(root, at, side="right") - 1
     begin: NDArray[np.uint64] = (before[at] - leaf[tree]).astype(np.uint64)
@@ -110,7 +112,10 @@ def join_columns(parts: Sequence[Artefact]) -> tuple[NDArray[Any], ...]:
     for part in parts:
         feature = np.array(part["feature"], np.int64)
         right = np.array(part["child"], np.int64)[1::2] + start
-        plain = (np.array(part[name], kind) for name, kind in (("threshold", np.float64), ("null_left", np.bool_), ("value", np.float64)))
+        plain = (
+            np.array(part[name], kind)
+            for name, kind in (("threshold", np.float64), ("null_left", np.bool_), ("value", np.float64))
+        )
         found.append((feature, *plain, np.array(part["root"], np.int64) + start, right))
         start += feature.size
     return tuple(np.concatenate(columns) for columns in zip(*found, strict=True))
@@ -150,7 +155,9 @@ class BinnedRows:
     def __init__(self) -> None:
         self._held: tuple[weakref.ref[Singles], dict[str, Any], Any] | None = None
 
-    def grow(self, values: Singles, rows: Sample, weight: Singles, settings: dict[str, Any], rounds: int, own_rounds: int = 0) -> Artefact:
+    def grow(
+        self, values: Singles, rows: Sample, weight: Singles, settings: dict[str, Any], rounds: int, own_rounds: int = 0
+    ) -> Artefact:
         """Return the trees that LightGBM grows, as plain columns.
 
         Args:
@@ -166,8 +173,14 @@ class BinnedRows:
         target = np.ascontiguousarray(rows.target[:, 0])
         if self._held is None or self._held[0]() is not values or self._held[1] != settings:
             self._held = None  # two at once need twice the memory
-            self._held = weakref.ref(values, self._forget), settings, lightgbm.Dataset(rows.values, target, params=settings).construct()
-        booster = lightgbm.train(settings, self._held[2].set_label(target).set_weight(weight), rounds, keep_training_booster=own_rounds > 0)
+            self._held = (
+                weakref.ref(values, self._forget),
+                settings,
+                lightgbm.Dataset(rows.values, target, params=settings).construct(),
+            )
+        booster = lightgbm.train(
+            settings, self._held[2].set_label(target).set_weight(weight), rounds, keep_training_booster=own_rounds > 0
+        )
         trees = flatten(booster)
         present = np.unique(rows.symbol)
         if own_rounds and present.size > 1:
@@ -175,9 +188,18 @@ class BinnedRows:
             own = trees[OWN] = {}
             for place in present:
                 chosen = np.flatnonzero(rows.symbol == place)
-                if chosen.size < 2 * settings["min_data_in_leaf"]:  # no tree could part them, and LightGBM fails where a bag is empty
+                if (
+                    chosen.size < 2 * settings["min_data_in_leaf"]
+                ):  # no tree could part them, and LightGBM fails where a bag is empty
                     continue
-                part = self._held[2].subset(chosen.tolist()).construct().set_label(target[chosen]).set_weight(weight[chosen]).set_init_score(reached[chosen])
+                part = (
+                    self._held[2]
+                    .subset(chosen.tolist())
+                    .construct()
+                    .set_label(target[chosen])
+                    .set_weight(weight[chosen])
+                    .set_init_score(reached[chosen])
+                )
                 own[rows.symbols[place]] = flatten(lightgbm.train(settings, part, own_rounds))
         return trees
 
@@ -255,7 +277,11 @@ def flatten(booster: Any) -> Artefact:
     def add(node: dict[str, Any]) -> int:
         place = len(columns["feature"])
         leaf = "leaf_value" in node
-        entry = (-1, 0.0, False, node["leaf_value"]) if leaf else (node["split_feature"], node["threshold"], goes_left(node), 0.0)
+        entry = (
+            (-1, 0.0, False, node["leaf_value"])
+            if leaf
+            else (node["split_feature"], node["threshold"], goes_left(node), 0.0)
+        )
         for name, value in zip(("feature", "threshold", "null_left", "value"), entry, strict=True):
             columns[name].append(value)
         columns["child"] += [-1, -1]

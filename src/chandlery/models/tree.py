@@ -13,6 +13,12 @@ class Tree(Trees):
     name = "tree"
     algorithm = 4
     refit_months: tuple[int, ...] = (1, 7)
-    settings: ClassVar[dict[str, Any]] = {"objective": "regression", "num_leaves": 48, "learning_rate": 1.0, "min_data_in_leaf": 1000, "max_bin": 63}
+    settings: ClassVar[dict[str, Any]] = {
+        "objective": "regression",
+        "num_leaves": 48,
+        "learning_rate": 1.0,
+        "min_data_in_leaf": 1000,
+        "max_bin": 63,
+    }
     rounds = 1
     most_rows = 100_000

@@ -141,7 +141,11 @@ def choose_horizons(lake: Series, wanted: list[str]) -> list[int]:
     chosen = sorted({parse_minutes(text) for text in wanted})
     for minutes in chosen:
         if minutes not in lake.horizons:
-            raise SettingsError(f"horizon {to_minutes_text(minutes)}", f"one of {', '.join(map(to_minutes_text, sorted(lake.horizons)))}", "choose one that the lake has")
+            raise SettingsError(
+                f"horizon {to_minutes_text(minutes)}",
+                f"one of {', '.join(map(to_minutes_text, sorted(lake.horizons)))}",
+                "choose one that the lake has",
+            )
     return chosen or sorted(lake.horizons)
 
 
@@ -205,7 +209,9 @@ def choose_symbols(symbols: pl.DataFrame, wanted: list[str]) -> list[str]:
             expected = f"one of {', '.join(there[:MOST_SYMBOLS])}{more}" if there else "a lake with candles"
             hint = 'see `chandlery query "SELECT DISTINCT exchange, interval, symbol FROM ledger"`'
             raise SettingsError(f"nothing is known of {symbol}", expected, hint)
-    most = symbols.filter(pl.col("rows_kept") > 0).sort("rows_kept", "symbol", descending=[True, False]).head(MOST_SYMBOLS)
+    most = (
+        symbols.filter(pl.col("rows_kept") > 0).sort("rows_kept", "symbol", descending=[True, False]).head(MOST_SYMBOLS)
+    )
     return sorted(set(wanted)) or sorted(most["symbol"])
 
 

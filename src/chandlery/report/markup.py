@@ -77,8 +77,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], caption: str, 
     """
 
     def cells(values: Sequence[object], tag: str) -> str:
-        kinds = ["number" if place >= words else "long" if len(str(value)) > SHORT else "word" for place, value in enumerate(values)]
-        return "".join(f'<{tag} class="{kind}">{escape(value)}</{tag}>' for kind, value in zip(kinds, values, strict=True))
+        kinds = [
+            "number" if place >= words else "long" if len(str(value)) > SHORT else "word"
+            for place, value in enumerate(values)
+        ]
+        return "".join(
+            f'<{tag} class="{kind}">{escape(value)}</{tag}>' for kind, value in zip(kinds, values, strict=True)
+        )
 
     body = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption>\n<thead><tr>{cells(heads, "th")}</tr></thead>\n<tbody>{body}</tbody></table></div>\n'

@@ -64,15 +64,43 @@ def pool_skill(scores: pl.DataFrame) -> pl.DataFrame:
     weight = whole.select("symbol", "horizon_minutes", (pl.col("n") / pl.col("sse_naive")).alias("weight"))
     weighed = months.join(weight, on=["symbol", "horizon_minutes"], maintain_order="left")
     rows = []
-    for (horizon, model), group in weighed.sort("horizon_minutes", "model", "period", "symbol").group_by(["horizon_minutes", "model"], maintain_order=True):
-        starts = np.flatnonzero(group["period"].to_numpy() != np.roll(group["period"].to_numpy(), 1)) if group["period"].n_unique() > 1 else np.zeros(1, np.int64)
+    for (horizon, model), group in weighed.sort("horizon_minutes", "model", "period", "symbol").group_by(
+        ["horizon_minutes", "model"], maintain_order=True
+    ):
+        starts = (
+            np.flatnonzero(group["period"].to_numpy() != np.roll(group["period"].to_numpy(), 1))
+            if group["period"].n_unique() > 1
+            else np.zeros(1, np.int64)
+        )
         naive = np.add.reduceat((group["sse_naive"] * group["weight"]).to_numpy(), starts)
         gain = naive - np.add.reduceat((group["sse"] * group["weight"]).to_numpy(), starts)
         total, k = naive.sum(), naive.size
         skill = float(gain.sum() / total) if total > 0 else None
-        error = None if skill is None or k < 2 else float(np.sqrt(k / (k - 1) * ((gain - skill * naive) ** 2).sum()) / total)  # noqa: PLR2004 - a spread needs two
-        rows.append({"horizon_minutes": horizon, "model": model, "n": int(group["n"].sum()), "symbols": group["symbol"].n_unique(), "months": k, "skill": skill, "error": error})
-    kinds = {"horizon_minutes": pl.Int32, "model": pl.String, "n": pl.Int64, "symbols": pl.Int64, "months": pl.Int64, "skill": pl.Float64, "error": pl.Float64}
+        error = (
+            None
+            if skill is None or k < 2  # noqa: PLR2004 - a spread needs two
+            else float(np.sqrt(k / (k - 1) * ((gain - skill * naive) ** 2).sum()) / total)
+        )
+        rows.append(
+            {
+                "horizon_minutes": horizon,
+                "model": model,
+                "n": int(group["n"].sum()),
+                "symbols": group["symbol"].n_unique(),
+                "months": k,
+                "skill": skill,
+                "error": error,
+            }
+        )
+    kinds = {
+        "horizon_minutes": pl.Int32,
+        "model": pl.String,
+        "n": pl.Int64,
+        "symbols": pl.Int64,
+        "months": pl.Int64,
+        "skill": pl.Float64,
+        "error": pl.Float64,
+    }
     return pl.DataFrame(rows, schema=kinds)
 
 
@@ -86,9 +114,14 @@ def to_calendar(gaps: pl.DataFrame) -> pl.DataFrame:
         One row a day and kind: day (a date), kind, seconds; by day and kind.
     """
     named = gaps.filter(pl.col("kind") != "no_trade").select("start", "end", "kind")
-    days = pl.datetime_ranges(pl.col("start").dt.truncate("1d"), pl.col("end") - pl.duration(milliseconds=1), "1d").alias("midnight")
+    days = pl.datetime_ranges(
+        pl.col("start").dt.truncate("1d"), pl.col("end") - pl.duration(milliseconds=1), "1d"
+    ).alias("midnight")
     cut = named.with_columns(days).explode("midnight")
-    last, first = pl.min_horizontal("end", pl.col("midnight") + pl.duration(days=1)), pl.max_horizontal("start", "midnight")
+    last, first = (
+        pl.min_horizontal("end", pl.col("midnight") + pl.duration(days=1)),
+        pl.max_horizontal("start", "midnight"),
+    )
     lasts = (last - first).dt.total_seconds().alias("seconds")
     found = cut.select(pl.col("midnight").dt.date().alias("day"), "kind", lasts)
     return found.group_by("day", "kind").agg(pl.col("seconds").sum()).sort("day", "kind")
@@ -110,7 +143,10 @@ def find_deciles(forecasts: pl.DataFrame, horizon_minutes: int, offset: int = 0)
     step = horizon_minutes * MINUTE_MS
     apart = (pl.col("issued_at").dt.epoch("ms") - 1_000 * offset) % step == 0
     rows = forecasts.filter(apart & pl.col("actual_close").is_not_null() & (pl.col("served_by") != "naive"))
-    move = [(pl.col(name) / pl.col("close")).log().alias(short) * BASIS_POINTS for name, short in (("predicted_close", "predicted"), ("actual_close", "actual"))]
+    move = [
+        (pl.col(name) / pl.col("close")).log().alias(short) * BASIS_POINTS
+        for name, short in (("predicted_close", "predicted"), ("actual_close", "actual"))
+    ]
     moves = rows.select("issued_at", *move).sort("predicted", "issued_at")
     found = []
     if moves.height >= LEAST_ROWS:
@@ -118,8 +154,17 @@ def find_deciles(forecasts: pl.DataFrame, horizon_minutes: int, offset: int = 0)
         predicted, actual = moves["predicted"].to_numpy(), moves["actual"].to_numpy()
         for low, high in pairwise(edges):
             part = actual[low:high]
-            found.append({"n": high - low, "predicted": float(predicted[low:high].mean()), "actual": float(part.mean()), "error": float(part.std(ddof=1) / np.sqrt(part.size))})
-    return pl.DataFrame(found, schema={"n": pl.Int64, "predicted": pl.Float64, "actual": pl.Float64, "error": pl.Float64})
+            found.append(
+                {
+                    "n": high - low,
+                    "predicted": float(predicted[low:high].mean()),
+                    "actual": float(part.mean()),
+                    "error": float(part.std(ddof=1) / np.sqrt(part.size)),
+                }
+            )
+    return pl.DataFrame(
+        found, schema={"n": pl.Int64, "predicted": pl.Float64, "actual": pl.Float64, "error": pl.Float64}
+    )
 
 
 def share_naive(forecasts: pl.DataFrame) -> pl.DataFrame:
@@ -131,7 +176,9 @@ def share_naive(forecasts: pl.DataFrame) -> pl.DataFrame:
     Returns:
         One row a month: month (as in 2019-05), n, naive (their number) and share within 0 and 1.
     """
-    counts = forecasts.group_by(pl.col("issued_at").dt.strftime("%Y-%m").alias("month")).agg(pl.len().cast(pl.Int64).alias("n"), (pl.col("served_by") == "naive").sum().cast(pl.Int64).alias("naive"))
+    counts = forecasts.group_by(pl.col("issued_at").dt.strftime("%Y-%m").alias("month")).agg(
+        pl.len().cast(pl.Int64).alias("n"), (pl.col("served_by") == "naive").sum().cast(pl.Int64).alias("naive")
+    )
     return counts.sort("month").with_columns((pl.col("naive") / pl.col("n")).alias("share"))
 
 

@@ -48,7 +48,9 @@ class Output:
             self._store.root.write_bytes(content)
         except OSError as error:
             if error.errno in FULL:
-                raise StoreUnavailableError(f"{self.name}: {error.strerror}", "room for the page", f"make room, or {HINT}") from None
+                raise StoreUnavailableError(
+                    f"{self.name}: {error.strerror}", "room for the page", f"make room, or {HINT}"
+                ) from None
             raise SettingsError(f"{self.name} cannot be written: {error.strerror}", WANTED, HINT) from None
         return len(content)
 

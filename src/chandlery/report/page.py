@@ -35,7 +35,9 @@ def load_script() -> str:
     try:
         from plotly.offline import get_plotlyjs  # noqa: PLC0415 - the extra `report`
     except ImportError:
-        raise SettingsError("Plotly is not installed", "the extra `report`", "pip install 'chandlery[report]'") from None
+        raise SettingsError(
+            "Plotly is not installed", "the extra `report`", "pip install 'chandlery[report]'"
+        ) from None
     return str(get_plotlyjs())
 
 
@@ -71,7 +73,10 @@ def introduce(overview: Overview, found: list[Detail]) -> str:
         text = paragraph(f"{candles}, {ahead}; newest candle {when(overview.newest)} UTC.", "lead")
     if others := tell_others(overview.page):
         text += paragraph(escape(others), "note")
-    cells = "".join(f"<div><dt>{name}</dt><dd>{value}<small>{rest}</small></dd></div>" for name, value, rest in tell_facts(overview, found))
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd>{value}<small>{rest}</small></dd></div>"
+        for name, value, rest in tell_facts(overview, found)
+    )
     text += f'<dl class="facts">{cells}</dl>\n' + paragraph(WORDS)
     if overview.left_out:
         named = escape(", ".join(overview.left_out[:MOST_NAMES]))
@@ -79,13 +84,18 @@ def introduce(overview: Overview, found: list[Detail]) -> str:
         shown = escape(", ".join(overview.shown)) or "no symbol"
         alone = f"In the tables and sums alone: {named}{more}; <code>--symbol</code> chooses others."
         text += paragraph(f"In detail: {shown}. {alone}")
-    return text + "<noscript><p class=note>The figures need JavaScript, from this page alone; the tables do not.</p></noscript>\n"
+    return (
+        text
+        + "<noscript><p class=note>The figures need JavaScript, from this page alone; the tables do not.</p></noscript>\n"
+    )
 
 
 def tell_facts(overview: Overview, found: list[Detail]) -> list[tuple[str, str, str]]:
     """Return the facts in brief: name, value and what belongs to it."""
     symbols = overview.symbols
-    read, kept, refused, files_read = (count(int(total(symbols[name]))) for name in ("rows_read", "rows_kept", "refused", "files"))
+    read, kept, refused, files_read = (
+        count(int(total(symbols[name]))) for name in ("rows_read", "rows_kept", "refused", "files")
+    )
     facts = [("candles", kept, f"of {read} rows read"), ("files refused", refused, f"of {files_read}")]
     served = overview.scores.filter((pl.col("model") == "served") & (pl.col("period") == "all"))
     if served.is_empty():

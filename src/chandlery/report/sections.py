@@ -6,7 +6,19 @@ import polars as pl
 
 from chandlery.report import figures
 from chandlery.report.data import Detail, Overview
-from chandlery.report.markup import NO_FORECASTS_YET, count, details, escape, figure, only_for, paragraph, percent, plus_minus, table, when
+from chandlery.report.markup import (
+    NO_FORECASTS_YET,
+    count,
+    details,
+    escape,
+    figure,
+    only_for,
+    paragraph,
+    percent,
+    plus_minus,
+    table,
+    when,
+)
 from chandlery.report.measures import total
 from chandlery.schema import GAP_KINDS, REASONS
 from chandlery.units import to_interval_text, to_minutes_text
@@ -29,22 +41,77 @@ def account_rows(overview: Overview, _: list[Detail]) -> str:
     rows = []
     for row in overview.symbols.iter_rows(named=True):
         whole = row["rows_read"] == sum(row[name] for name in columns[1:])
-        rows.append([row["symbol"], when(row["first_time"]), when(row["last_time"]), count(row["files"]), *(count(row[name]) for name in columns), "yes" if whole else "NO"])
-    heads = ["symbol", "first candle", "last candle", "files", "rows read", "= kept", "+ identical", "+ superseded", "+ rejected", "adds up"]
+        rows.append(
+            [
+                row["symbol"],
+                when(row["first_time"]),
+                when(row["last_time"]),
+                count(row["files"]),
+                *(count(row[name]) for name in columns),
+                "yes" if whole else "NO",
+            ]
+        )
+    heads = [
+        "symbol",
+        "first candle",
+        "last candle",
+        "files",
+        "rows read",
+        "= kept",
+        "+ identical",
+        "+ superseded",
+        "+ rejected",
+        "adds up",
+    ]
     parts.append(table(heads, rows, "Rows by symbol; times in UTC", words=3))
-    parts.append(paragraph("Identical: the same candle again. Superseded: another version of the candle, from a later file, stays. Rejected: refused for the reasons below; <code>chandlery explain SYMBOL</code> shows each such row's text."))
+    parts.append(
+        paragraph(
+            "Identical: the same candle again. Superseded: another version of the candle, from a later file, stays. Rejected: refused for the reasons below; <code>chandlery explain SYMBOL</code> shows each such row's text."
+        )
+    )
     lost = overview.symbols.filter(pl.col("symbol").is_in(overview.shown) & (pl.col("rows_read") > pl.col("rows_kept")))
     if lost.height:
-        parts.append(figure("rows", figures.draw_rows(lost), "Rows that became no candles of their own, by symbol.", 110 + 34 * lost.height))
-    reasons = overview.reasons.group_by("reason").agg(pl.col("rows").sum(), pl.col("symbol").n_unique().alias("symbols")).sort("rows", "reason", descending=[True, False])
+        parts.append(
+            figure(
+                "rows",
+                figures.draw_rows(lost),
+                "Rows that became no candles of their own, by symbol.",
+                110 + 34 * lost.height,
+            )
+        )
+    reasons = (
+        overview.reasons.group_by("reason")
+        .agg(pl.col("rows").sum(), pl.col("symbol").n_unique().alias("symbols"))
+        .sort("rows", "reason", descending=[True, False])
+    )
     if reasons.height:
-        told = [[row["reason"], REASONS.get(row["reason"], ""), count(row["rows"]), count(row["symbols"])] for row in reasons.iter_rows(named=True)]
-        parts.append(table(["reason", "meaning", "rows", "symbols"], told, "Why rows were refused; a row with two reasons counts for both", words=2))
+        told = [
+            [row["reason"], REASONS.get(row["reason"], ""), count(row["rows"]), count(row["symbols"])]
+            for row in reasons.iter_rows(named=True)
+        ]
+        parts.append(
+            table(
+                ["reason", "meaning", "rows", "symbols"],
+                told,
+                "Why rows were refused; a row with two reasons counts for both",
+                words=2,
+            )
+        )
     if overview.refused.height:
         files = overview.refused.head(MOST_FILES)
         more = f", the first {MOST_FILES}" if overview.refused.height > MOST_FILES else ""
-        told = [[row["symbol"], row["source"], (row["problem"] or "") + ("" if row["present"] else " (the file is gone)")] for row in files.iter_rows(named=True)]
-        parts.append(table(["symbol", "file", "problem"], told, f"Files refused whole: {count(overview.refused.height)}{more}", words=3))
+        told = [
+            [row["symbol"], row["source"], (row["problem"] or "") + ("" if row["present"] else " (the file is gone)")]
+            for row in files.iter_rows(named=True)
+        ]
+        parts.append(
+            table(
+                ["symbol", "file", "problem"],
+                told,
+                f"Files refused whole: {count(overview.refused.height)}{more}",
+                words=3,
+            )
+        )
     else:
         parts.append(paragraph("No file was refused."))
     return "".join(parts)
@@ -53,8 +120,14 @@ def account_rows(overview: Overview, _: list[Detail]) -> str:
 def show_gaps(overview: Overview, found: list[Detail]) -> str:
     """Return section 2: gaps on a calendar."""
     lead = "Each square is a day, each column a month: plain where nothing is missing, else in the colour of the kind that is missing longest, and the stronger the longer (on a logarithmic scale: one minute is faint, a whole day full)."
-    key = "".join(f'<li><span class="chip" style="background:var(--{kind})"></span><b>{kind}</b>: {escape(GAP_KINDS[kind])}</li>' for kind in figures.KINDS)
-    parts = [paragraph(lead, "lead"), f'<ul class="key">{key}<li><span class="chip" style="background:var(--listed)"></span>listed, and nothing is missing but for mere quiet: candles without a trade, which are no fault</li></ul>\n']
+    key = "".join(
+        f'<li><span class="chip" style="background:var(--{kind})"></span><b>{kind}</b>: {escape(GAP_KINDS[kind])}</li>'
+        for kind in figures.KINDS
+    )
+    parts = [
+        paragraph(lead, "lead"),
+        f'<ul class="key">{key}<li><span class="chip" style="background:var(--listed)"></span>listed, and nothing is missing but for mere quiet: candles without a trade, which are no fault</li></ul>\n',
+    ]
     for detail in found:
         row = overview.symbols.row(by_predicate=pl.col("symbol") == detail.symbol, named=True)
         if row["first_time"] is None:
@@ -68,11 +141,28 @@ def show_gaps(overview: Overview, found: list[Detail]) -> str:
         gaps = f"{count(detail.gaps.height)} {'gap' if detail.gaps.height == 1 else 'gaps'}"
         share = percent(row["missing"] / span, 1)
         caption = f"{detail.symbol}: {gone} missing in {gaps}, {share} of the time from its first candle to its last."
-        rows = [[when(gap["start"]), when(gap["end"]), lasting(gap["end"] - gap["start"]), gap["kind"], gap["evidence"]] for gap in detail.gaps.head(MOST_GAPS).iter_rows(named=True)]
-        years = [[when(year["start"]), when(year["end"]), year["evidence"], count(year["missing"])] for year in detail.quiet.iter_rows(named=True)]
+        rows = [
+            [when(gap["start"]), when(gap["end"]), lasting(gap["end"] - gap["start"]), gap["kind"], gap["evidence"]]
+            for gap in detail.gaps.head(MOST_GAPS).iter_rows(named=True)
+        ]
+        years = [
+            [when(year["start"]), when(year["end"]), year["evidence"], count(year["missing"])]
+            for year in detail.quiet.iter_rows(named=True)
+        ]
         quiet = table(["from", "to", "evidence", "candles without a trade"], years, "Mere quiet, by year", words=3)
-        listed = table(["from", "to", "length", "kind", "evidence"], rows, f"The longest gaps of {detail.symbol}", words=5) if rows else paragraph("It has no gap.")
-        parts.append(only_for(detail.symbol, figure(f"gaps-{detail.symbol}", calendar, caption, 340) + listed + details("Mere quiet, by year", quiet)))
+        listed = (
+            table(["from", "to", "length", "kind", "evidence"], rows, f"The longest gaps of {detail.symbol}", words=5)
+            if rows
+            else paragraph("It has no gap.")
+        )
+        parts.append(
+            only_for(
+                detail.symbol,
+                figure(f"gaps-{detail.symbol}", calendar, caption, 340)
+                + listed
+                + details("Mere quiet, by year", quiet),
+            )
+        )
     return "".join(parts) if found else paragraph(NOTHING)
 
 
@@ -101,7 +191,14 @@ def show_skill(overview: Overview, found: list[Detail]) -> str:
     ]
     pooled = figures.draw_skill(overview, overview.pooled)
     symbols = count(overview.scores["symbol"].n_unique())
-    parts.append(figure("skill-all", pooled, f"All {symbols} symbols together. Each symbol's errors count in units of its own naive error; the interval comes from the spread of whole months, which hardly overlap.", 340))
+    parts.append(
+        figure(
+            "skill-all",
+            pooled,
+            f"All {symbols} symbols together. Each symbol's errors count in units of its own naive error; the interval comes from the spread of whole months, which hardly overlap.",
+            340,
+        )
+    )
     parts.append(details("Skill of what was served, every symbol", tell_served(overview)))
     for detail in found:
         own = overview.scores.filter((pl.col("symbol") == detail.symbol) & (pl.col("period") == "all"))
@@ -110,16 +207,32 @@ def show_skill(overview: Overview, found: list[Detail]) -> str:
             continue
         caption = f"{detail.symbol}, all its past. The interval comes from the Diebold–Mariano statistic: skill divided by it is skill's standard error."
         content = figure(f"skill-{detail.symbol}", figures.draw_skill(overview, own), caption, 340)
-        small = "".join(figure(f"months-{detail.symbol}-{horizon}", figures.draw_months(overview, detail.symbol, horizon), f"{to_minutes_text(horizon)} ahead, skill by month", 170) for horizon in overview.horizons)
-        content += f'<h3>{detail.symbol}, month by month</h3>{name_models(overview)}<div class="small">{small}</div>' + details(f"The numbers of {detail.symbol}", tell_scores(overview, own))
+        small = "".join(
+            figure(
+                f"months-{detail.symbol}-{horizon}",
+                figures.draw_months(overview, detail.symbol, horizon),
+                f"{to_minutes_text(horizon)} ahead, skill by month",
+                170,
+            )
+            for horizon in overview.horizons
+        )
+        content += (
+            f'<h3>{detail.symbol}, month by month</h3>{name_models(overview)}<div class="small">{small}</div>'
+            + details(f"The numbers of {detail.symbol}", tell_scores(overview, own))
+        )
         parts.append(only_for(detail.symbol, content))
     return "".join(parts)
 
 
 def name_models(overview: Overview) -> str:
     """Return the key of the lines by month."""
-    chips = "".join(f'<li><span class="chip" style="background:var({figures.model_colour(overview, model)})"></span>{escape(model)}</li>' for model in ("served", *overview.lake.models, "blend"))
-    return f'<ul class="key line">{chips}<li>dashed: naive</li></ul>\n' + paragraph("What was served is the blend wherever it was not naive, so that its line mostly hides the blend's. A month far beyond the others is cut off, and written where it is.")
+    chips = "".join(
+        f'<li><span class="chip" style="background:var({figures.model_colour(overview, model)})"></span>{escape(model)}</li>'
+        for model in ("served", *overview.lake.models, "blend")
+    )
+    return f'<ul class="key line">{chips}<li>dashed: naive</li></ul>\n' + paragraph(
+        "What was served is the blend wherever it was not naive, so that its line mostly hides the blend's. A month far beyond the others is cut off, and written where it is."
+    )
 
 
 def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
@@ -128,7 +241,18 @@ def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
     for row in own.filter(pl.col("model") != "naive").sort("horizon_minutes", "model").iter_rows(named=True):
         p = "–" if row["p_value"] is None else f"{row['p_value']:.2g}"
         statistic = "–" if row["dm_statistic"] is None else f"{row['dm_statistic']:.2f}"
-        rows.append([to_minutes_text(row["horizon_minutes"]), row["model"], row["verdict"] or "–", plus_minus(row["skill"], row["error"]), statistic, p, percent(row["directional_accuracy"], 1), count(row["n"])])
+        rows.append(
+            [
+                to_minutes_text(row["horizon_minutes"]),
+                row["model"],
+                row["verdict"] or "–",
+                plus_minus(row["skill"], row["error"]),
+                statistic,
+                p,
+                percent(row["directional_accuracy"], 1),
+                count(row["n"]),
+            ]
+        )
     heads = ["horizon", "model", "against naive", "skill", "DM statistic", "p", "right direction", "forecasts"]
     caption = f"Over all time; the verdict holds at 5 % false discovery over all of the horizon in {overview.lake.name}"
     return table(heads, rows, caption, words=3)
@@ -137,9 +261,19 @@ def tell_scores(overview: Overview, own: pl.DataFrame) -> str:
 def tell_served(overview: Overview) -> str:
     """Return a table of the skill of what was served, a line a symbol and a column a horizon."""
     served = overview.scores.filter((pl.col("model") == "served") & (pl.col("period") == "all"))
-    values = {(row["symbol"], row["horizon_minutes"]): f"{plus_minus(row['skill'], row['error'])} ({row['verdict'] or '–'})" for row in served.iter_rows(named=True)}
-    rows = [[symbol, *(values.get((symbol, horizon), "–") for horizon in overview.horizons)] for symbol in sorted(set(served["symbol"]))]
-    return table(["symbol", *map(to_minutes_text, overview.horizons)], rows, "Skill of what was served, over all time, and the verdict against naive")
+    values = {
+        (row["symbol"], row["horizon_minutes"]): f"{plus_minus(row['skill'], row['error'])} ({row['verdict'] or '–'})"
+        for row in served.iter_rows(named=True)
+    }
+    rows = [
+        [symbol, *(values.get((symbol, horizon), "–") for horizon in overview.horizons)]
+        for symbol in sorted(set(served["symbol"]))
+    ]
+    return table(
+        ["symbol", *map(to_minutes_text, overview.horizons)],
+        rows,
+        "Skill of what was served, over all time, and the verdict against naive",
+    )
 
 
 def show_calibration(overview: Overview, found: list[Detail]) -> str:
@@ -151,18 +285,41 @@ def show_calibration(overview: Overview, found: list[Detail]) -> str:
     parts = [paragraph(lead, "lead"), paragraph(rule)]
     for detail in found:
         tenths = [
-            figure(f"tenths-{detail.symbol}-{horizon}", figures.draw_deciles(rows), f"{to_minutes_text(horizon)} ahead, {count(int(total(rows['n'])))} forecasts", 230)
+            figure(
+                f"tenths-{detail.symbol}-{horizon}",
+                figures.draw_deciles(rows),
+                f"{to_minutes_text(horizon)} ahead, {count(int(total(rows['n'])))} forecasts",
+                230,
+            )
             if rows.height
             else paragraph(f"{to_minutes_text(horizon)} ahead: too few forecasts by the blend for tenths.")
             for horizon, rows in detail.deciles.items()
         ]
-        content = f'<h3>{detail.symbol}, what was predicted and what came</h3><div class="small">{"".join(tenths)}</div>'
-        served = overview.scores.filter((pl.col("symbol") == detail.symbol) & (pl.col("model") == "served") & (pl.col("period") == "all"))
+        content = (
+            f'<h3>{detail.symbol}, what was predicted and what came</h3><div class="small">{"".join(tenths)}</div>'
+        )
+        served = overview.scores.filter(
+            (pl.col("symbol") == detail.symbol) & (pl.col("model") == "served") & (pl.col("period") == "all")
+        )
         if served.height:
             caption = f"{detail.symbol}: share of actual prices inside the 80 % and the 95 % interval, by month, a line a horizon. Dashed is what was promised."
-            content += f"<h3>{detail.symbol}, how often the intervals held</h3>" + figure(f"coverage-{detail.symbol}", figures.draw_coverage(overview, detail.symbol), caption, 320)
-            rows = [[to_minutes_text(row["horizon_minutes"]), percent(row["coverage_80"], 1), percent(row["coverage_95"], 1)] for row in served.sort("horizon_minutes").iter_rows(named=True)]
-            content += details("Over all time", table(["horizon", "inside 80 %", "inside 95 %"], rows, f"{detail.symbol}: how often the intervals held"))
+            content += f"<h3>{detail.symbol}, how often the intervals held</h3>" + figure(
+                f"coverage-{detail.symbol}", figures.draw_coverage(overview, detail.symbol), caption, 320
+            )
+            rows = [
+                [
+                    to_minutes_text(row["horizon_minutes"]),
+                    percent(row["coverage_80"], 1),
+                    percent(row["coverage_95"], 1),
+                ]
+                for row in served.sort("horizon_minutes").iter_rows(named=True)
+            ]
+            content += details(
+                "Over all time",
+                table(
+                    ["horizon", "inside 80 %", "inside 95 %"], rows, f"{detail.symbol}: how often the intervals held"
+                ),
+            )
         parts.append(only_for(detail.symbol, content))
     return "".join(parts)
 
@@ -185,9 +342,28 @@ def show_fans(overview: Overview, found: list[Detail]) -> str:
         day = figure(f"day-{detail.symbol}", figures.draw_day(detail.fan), wider, 360)
         rows = []
         for row in detail.fan.issues.iter_rows(named=True):
-            bands = [f"{row[f'lower_{level}']:.6g} – {row[f'upper_{level}']:.6g}" if row[f"lower_{level}"] is not None else "–" for level in (80, 95)]
-            rows.append([to_minutes_text(row["horizon_minutes"]), when(row["target_time"]), row["served_by"], f"{row['close']:.6g}", f"{row['predicted_close']:.6g}", *bands])
-        told = table(["horizon", "target time", "by", "close at issue (naive)", "predicted", "80 %", "95 %"], rows, f"{detail.symbol}: the newest forecasts, in the quote currency", words=3)
+            bands = [
+                f"{row[f'lower_{level}']:.6g} – {row[f'upper_{level}']:.6g}"
+                if row[f"lower_{level}"] is not None
+                else "–"
+                for level in (80, 95)
+            ]
+            rows.append(
+                [
+                    to_minutes_text(row["horizon_minutes"]),
+                    when(row["target_time"]),
+                    row["served_by"],
+                    f"{row['close']:.6g}",
+                    f"{row['predicted_close']:.6g}",
+                    *bands,
+                ]
+            )
+        told = table(
+            ["horizon", "target time", "by", "close at issue (naive)", "predicted", "80 %", "95 %"],
+            rows,
+            f"{detail.symbol}: the newest forecasts, in the quote currency",
+            words=3,
+        )
         parts.append(only_for(detail.symbol, f'<div class="pair">{near}{day}</div>' + told))
     return "".join(parts) if found else paragraph(NOTHING)
 
@@ -214,21 +390,59 @@ def explain_serving(overview: Overview, found: list[Detail]) -> str:
     parts = [paragraph(lead, "lead")]
     for detail in found:
         rows = [serve_row(overview, detail, horizon) for horizon in overview.horizons]
-        heads = ["horizon", "served now", "against naive", "skill, all time", f"skill, last {YEAR_MONTHS} months", "naive served"]
+        heads = [
+            "horizon",
+            "served now",
+            "against naive",
+            "skill, all time",
+            f"skill, last {YEAR_MONTHS} months",
+            "naive served",
+        ]
         content = table(heads, rows, f"{detail.symbol}: what is served, and its record", words=3)
         if any(shares.height for shares in detail.naive.values()):
             caption = f"{detail.symbol}: how much of the time naive was served, by month and horizon. Plain: the blend all the time. Strong: naive all the time."
-            content += figure(f"naive-{detail.symbol}", figures.draw_naive(detail, overview.horizons), caption, 130 + 26 * len(overview.horizons))
+            content += figure(
+                f"naive-{detail.symbol}",
+                figures.draw_naive(detail, overview.horizons),
+                caption,
+                130 + 26 * len(overview.horizons),
+            )
         parts.append(only_for(detail.symbol, content))
-    fits = [[to_minutes_text(row["horizon_minutes"]), row["model"], when(row["refit_at"]), when(row["trained_until"]), count(row["rows"]), count(row["symbols"]), count(row["refits"])] for row in overview.models.iter_rows(named=True)]
-    heads = ["horizon", "model", "newest fit, in use from", "has seen no target after", "rows", "symbols", "fits so far"]
-    parts.append(details("The models themselves: one fit serves every symbol, with a part of each one's own", table(heads, fits, "The newest fit of each model", words=2)))
+    fits = [
+        [
+            to_minutes_text(row["horizon_minutes"]),
+            row["model"],
+            when(row["refit_at"]),
+            when(row["trained_until"]),
+            count(row["rows"]),
+            count(row["symbols"]),
+            count(row["refits"]),
+        ]
+        for row in overview.models.iter_rows(named=True)
+    ]
+    heads = [
+        "horizon",
+        "model",
+        "newest fit, in use from",
+        "has seen no target after",
+        "rows",
+        "symbols",
+        "fits so far",
+    ]
+    parts.append(
+        details(
+            "The models themselves: one fit serves every symbol, with a part of each one's own",
+            table(heads, fits, "The newest fit of each model", words=2),
+        )
+    )
     return "".join(parts)
 
 
 def serve_row(overview: Overview, detail: Detail, horizon: int) -> list[object]:
     """Return a line on what is served for a symbol and horizon."""
-    served = overview.scores.filter((pl.col("symbol") == detail.symbol) & (pl.col("horizon_minutes") == horizon) & (pl.col("model") == "served"))
+    served = overview.scores.filter(
+        (pl.col("symbol") == detail.symbol) & (pl.col("horizon_minutes") == horizon) & (pl.col("model") == "served")
+    )
     whole = served.filter(pl.col("period") == "all").to_dicts()
     months = served.filter(pl.col("period").str.len_chars() == 7).sort("period").tail(YEAR_MONTHS)  # noqa: PLR2004 - letters of a month
     recent = 1 - total(months["sse"]) / total(months["sse_naive"]) if total(months["sse_naive"]) > 0 else None
@@ -236,7 +450,14 @@ def serve_row(overview: Overview, detail: Detail, horizon: int) -> list[object]:
     shares = detail.naive[horizon]
     naive = total(shares["naive"]) / total(shares["n"]) if shares.height else None
     skill = plus_minus(whole[0]["skill"], whole[0]["error"]) if whole else "–"
-    return [to_minutes_text(horizon), now[0] if now else "–", (whole[0]["verdict"] or "–") if whole else "–", skill, percent(recent), percent(naive, 1)]
+    return [
+        to_minutes_text(horizon),
+        now[0] if now else "–",
+        (whole[0]["verdict"] or "–") if whole else "–",
+        skill,
+        percent(recent),
+        percent(naive, 1),
+    ]
 
 
 SECTIONS = (

@@ -166,9 +166,7 @@ def _name_files(
     return named, nameless
 
 
-def _list_elsewhere(
-    session: Session, store: Store, places: Mapping[str, PairName | None]
-) -> dict[str, PairName]:
+def _list_elsewhere(session: Session, store: Store, places: Mapping[str, PairName | None]) -> dict[str, PairName]:
     """Return the files that the ledger has under another pair than their path and the settings say, by source.
 
     Only pairs count whose files came from this very source, and files that could be read.

@@ -103,7 +103,9 @@ def found_series(session: Session, assigned: Mapping[PairName, Assigned]) -> Non
     now = {run.series.exchange for run in session.series.values()}
     if UNNAMED in now - before:
         found = f"nothing names the exchange of the files: their candles stand under exchange={UNNAMED}"
-        session.tell(f"{found}. Hint: `chandlery migrate --exchange NAME` gives them a name later, and computes nothing")
+        session.tell(
+            f"{found}. Hint: `chandlery migrate --exchange NAME` gives them a name later, and computes nothing"
+        )
 
 
 def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str, list[RawFile]]:
@@ -145,7 +147,9 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
 def mark_begun(session: Session, source: Source, pending: Sequence[PairName]) -> None:
     """Store that the ingest of these pairs has begun: if it is killed, they are not up to date whatever their files."""
     summary = session.summary
-    pairs = {str(pair): replace(summary.pairs[str(pair)], fingerprint="") for pair in pending if str(pair) in summary.pairs}
+    pairs = {
+        str(pair): replace(summary.pairs[str(pair)], fingerprint="") for pair in pending if str(pair) in summary.pairs
+    }
     begun: dict[str, dict[str, SymbolSummary]] = {}
     for pair in pending:
         for run in source.runs_of(pair):
@@ -248,11 +252,15 @@ def tell_of_reading(session: Session, source: Source, pending: Sequence[PairName
     if stays := source.belonging.stays:
         some, pair = min(stays.items())
         count = f"{len(stays):,} file{'s' if len(stays) > 1 else ''}"
-        found = f"the settings would now place {count} elsewhere, such as {some}, which the lake has as {pair}: they stay"
+        found = (
+            f"the settings would now place {count} elsewhere, such as {some}, which the lake has as {pair}: they stay"
+        )
         session.tell(f"{found}. Hint: check [source] exchange and [[source.layout]]; --restate moves them")
     before = session.summary.code
     if not before and any(source.years.values()):
-        session.tell(f"{SUMMARY} is missing, damaged, of another version or older than the tables: all files are read again")
+        session.tell(
+            f"{SUMMARY} is missing, damaged, of another version or older than the tables: all files are read again"
+        )
     elif before and (changes := describe_changes(before, source.code)):
         size = sum(raw.size_bytes for pair in pending for raw in source.files[pair])
         cost = f"{size / 1e6:,.0f} MB, about {raw_seconds(size):,.0f} CPU-s"
@@ -288,7 +296,11 @@ def tell_of_references(session: Session) -> None:
         if len(symbols) <= 1 or session.settings.forecast_of(run.name).references or references == chosen:
             continue
         is_empty = not set(references).intersection(symbols)
-        found = "the market is empty: it has candles of none of" if is_empty else "the market would now be chosen otherwise than"
+        found = (
+            "the market is empty: it has candles of none of"
+            if is_empty
+            else "the market would now be chosen otherwise than"
+        )
         line = f"references = {msgspec.json.encode(chosen).decode()}"
         run.tell(f"{found} {', '.join(references)}. Hint: set [forecast] {line}, or give --restate to take them")
 

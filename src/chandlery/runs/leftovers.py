@@ -47,7 +47,8 @@ def forget_artefacts(work: Work, made: Sequence[str], symbols: Sequence[str]) ->
     gone = [
         path
         for path in (entry.path for entry in work.lake.store.list(root))
-        if path.removeprefix(root).split("/")[0] not in folders or (path not in stays and path.removesuffix(".jsonl")[-4:] >= since)
+        if path.removeprefix(root).split("/")[0] not in folders
+        or (path not in stays and path.removesuffix(".jsonl")[-4:] >= since)
     ]
     _delete(work.lake, gone)
 

@@ -46,7 +46,9 @@ def list_source(store: Store, pattern: str) -> list[Entry]:
         SettingsError: There is no such folder, or a bucket has an object whose name cannot be used.
     """
     if store.is_local and not store.root.exists():
-        raise SettingsError(f"no folder {store.described}", "a file, a folder or a glob", "check --source or [source] uri")
+        raise SettingsError(
+            f"no folder {store.described}", "a file, a folder or a glob", "check --source or [source] uri"
+        )
     named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a listing knows folders, not one object
     entries = [named] if named else _list_folder(store)
     visible = (entry for entry in entries if not any(part[:1] in HIDDEN for part in entry.path.split("/")))

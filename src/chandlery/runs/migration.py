@@ -37,7 +37,16 @@ from chandlery.lake.lake_file import (
 from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Entry, Store
-from chandlery.lake.tables import adapt, damage_told, encode, list_objects, no_lake, parse_partition, partition_path, scan
+from chandlery.lake.tables import (
+    adapt,
+    damage_told,
+    encode,
+    list_objects,
+    no_lake,
+    parse_partition,
+    partition_path,
+    scan,
+)
 from chandlery.progress import Watch
 from chandlery.runs.founding import read_settings
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES

@@ -86,7 +86,9 @@ def _carry_out(
     session = Session(settings, options or Options(), watch or Silent())
     if _ingest not in stages and session.is_new:
         raise SettingsError(
-            f"no lake at {session.store.described}", "a lake with candles", "run `chandlery ingest` first, or check --lake"
+            f"no lake at {session.store.described}",
+            "a lake with candles",
+            "run `chandlery ingest` first, or check --lake",
         )
     session.only = frozenset(settings.symbols if stages == [_ingest] else ())
     session.forecasts = _forecast in stages
@@ -120,7 +122,9 @@ def _check_symbols(session: Session) -> None:
     Raises:
         SettingsError: One has none.
     """
-    known = sorted({symbol for run in session.chosen for symbol in run.list_years()} if session.settings.symbols else ())
+    known = sorted(
+        {symbol for run in session.chosen for symbol in run.list_years()} if session.settings.symbols else ()
+    )
     if missing := sorted(set(session.settings.symbols).difference(known)):
         hint = "check --symbol, or ingest its files"
         raise SettingsError(f"no candles of {missing[0]}", f"one of {', '.join(known[:50])}", hint)
@@ -278,9 +282,7 @@ def _compute(run: SeriesRun, resumption: Resumption, gone: frozenset[str], work:
         _remember(run, resumption, objects)
 
 
-def _gather(
-    run: SeriesRun, resumption: Resumption, work: Work, tasks: dict[str, SymbolTask]
-) -> Sequence[Gathered]:
+def _gather(run: SeriesRun, resumption: Resumption, work: Work, tasks: dict[str, SymbolTask]) -> Sequence[Gathered]:
     """Gather the rows that models learn from; those that an earlier run has gathered are taken as they are."""
     if is_gathered(work):
         with run.stage("gather", len(tasks), 0):

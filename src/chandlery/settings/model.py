@@ -93,10 +93,15 @@ class LayoutSettings(_Section):
     """How a file is to be read where its content does not settle it; applies to files that match `files`."""
 
     files: str = Field("*", description="which files this holds for, as a pattern on the path below the source")
-    columns: list[str] | None = Field(None, description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" leaves one out')
+    columns: list[str] | None = Field(
+        None,
+        description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" leaves one out',
+    )
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
     symbol: GivenSymbol | None = Field(None, description="the symbol, where the file's name does not tell")
-    interval: Interval | None = Field(None, description="the interval, where the spacing does not tell, as in 1m or 15s")
+    interval: Interval | None = Field(
+        None, description="the interval, where the spacing does not tell, as in 1m or 15s"
+    )
     exchange: Exchange | None = Field(None, description="the exchange, where it is not that of the other files")
 
 
@@ -107,7 +112,9 @@ class ReadingSettings(_Section):
         "",
         description="the exchange's name, as the lake writes it; empty: that of the lake if it has one exchange, otherwise unknown",
     )
-    max_rejected_share: float = Field(0.05, ge=0, le=1, description="a file with a greater share of refused rows makes a run end with exit code 3")
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="a file with a greater share of refused rows makes a run end with exit code 3"
+    )
     max_json_bytes: int = Field(2_000_000_000, ge=1, description="a single JSON document above this size is refused")
     layout: list[LayoutSettings] = Field([], description="layouts set by hand, the first match holds")
 
@@ -139,14 +146,18 @@ class ForecastSettings(_Section):
         description="how far ahead, in whole minutes and multiples of the interval; empty: those of the lake, in a new "
         "lake the smallest multiple of the interval that is at least 30 minutes",
     )
-    models: list[str] = Field([], description="in order; empty: those of the lake, in a new lake all that are registered")
+    models: list[str] = Field(
+        [], description="in order; empty: those of the lake, in a new lake all that are registered"
+    )
     references: list[Symbol] = Field(
         [],
         description="the market, leaders first, as the lake writes symbols; empty: those of the lake, in a new series a "
         "fixed list of nine coins in the quote that most of its symbols have; if it has candles of none there is no market",
     )
     min_train: Duration = Field("180d", description="history of the pool before the first fit")
-    extensions: list[ExtensionFile] = Field([], description="Python files that register features or models of one's own")
+    extensions: list[ExtensionFile] = Field(
+        [], description="Python files that register features or models of one's own"
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="the seed of everything random")
 
 
@@ -167,7 +178,10 @@ class EngineSettings(_Section):
 
     name: str = Field("local", description="local: processes of this machine; spark: executors of a Spark cluster")
     workers: int = Field(0, ge=0, description="processes; 0: one a core; a cluster has its own number")
-    spark: SparkOptions = Field({}, description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without that it is on this machine')
+    spark: SparkOptions = Field(
+        {},
+        description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without that it is on this machine',
+    )
 
 
 class SubmitSettings(_Section):
@@ -193,12 +207,18 @@ class Settings(BaseSettings):
 
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()
-    storage: StorageOptions = Field({}, description="options of the object store, such as endpoint_url, region, allow_http; never a key")
+    storage: StorageOptions = Field(
+        {}, description="options of the object store, such as endpoint_url, region, allow_http; never a key"
+    )
     forecast: ForecastSettings = ForecastSettings()
     engine: EngineSettings = EngineSettings()
     submit: SubmitSettings = SubmitSettings()
-    series: list[SeriesSettings] = Field([], description="settings of single series, which take the place of those in [forecast]")
-    chosen_series: list[SeriesName] = Field([], description="limits what is forecast and read to series, as in kraken/1m")
+    series: list[SeriesSettings] = Field(
+        [], description="settings of single series, which take the place of those in [forecast]"
+    )
+    chosen_series: list[SeriesName] = Field(
+        [], description="limits what is forecast and read to series, as in kraken/1m"
+    )
     chosen_forecast: ForecastSettings = Field(
         ForecastSettings(),
         description="what flags say of `chosen_series`, in place of [[series]] and [forecast]; files have no such section",
@@ -277,7 +297,11 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     try:
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
-        raise SettingsError(f"the environment: {error}", "a section and a setting, joined by two underscores; lists and tables as JSON", 'write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS=\'["1h"]\'') from None
+        raise SettingsError(
+            f"the environment: {error}",
+            "a section and a setting, joined by two underscores; lists and tables as JSON",
+            "write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS='[\"1h\"]'",
+        ) from None
     values = put_above(values, environment)
     values = put_above(values, limit_flags(values, flags or {}))
     try:

@@ -43,15 +43,21 @@ def place_by_name(names: Sequence[str], source: str) -> Places | None:
     plain = [_plain(name) for name in names]
     places: dict[str, int] = {}
     for role, known in NAMES.items():
-        met = [name for name in known.split() if name in plain] or [name for name in plain if role == "volume" and name.startswith("volume")]
+        met = [name for name in known.split() if name in plain] or [
+            name for name in plain if role == "volume" and name.startswith("volume")
+        ]
         if met:
             places[role] = plain.index(met[0])
             if plain.count(met[0]) > 1:
                 raise SourceError(f"{source} has two columns {names[places[role]]!r}", "one of each", _hint(source))
-    if not places.keys() & {"open", "high", "low", "close"} and all(re.fullmatch(r"[a-z]*\d+|[a-z]?", name) for name in plain):
+    if not places.keys() & {"open", "high", "low", "close"} and all(
+        re.fullmatch(r"[a-z]*\d+|[a-z]?", name) for name in plain
+    ):
         return None
     if missing := [role for role in ROLES if role not in places]:
-        raise SourceError(f"{source} has the columns {', '.join(names)[:200]}", f"also {', '.join(missing)}", _hint(source))
+        raise SourceError(
+            f"{source} has the columns {', '.join(names)[:200]}", f"also {', '.join(missing)}", _hint(source)
+        )
     return tuple(places[role] for role in ROLES)
 
 
@@ -68,11 +74,17 @@ def place_by_hand(columns: Sequence[str], names: Sequence[str] | None, source: s
     """
     counts = Counter(column for column in columns if column != "-")
     if counts != Counter(ROLES):
-        raise SourceError(f"[[source.layout]] columns for {source}: {', '.join(columns)}", f"{', '.join(ROLES)}, each once, and - for others", "mend the setting")
+        raise SourceError(
+            f"[[source.layout]] columns for {source}: {', '.join(columns)}",
+            f"{', '.join(ROLES)}, each once, and - for others",
+            "mend the setting",
+        )
     if names is None:
         return tuple(columns.index(role) for role in ROLES)
     if len(names) < len(columns):
-        raise SourceError(f"{source} has {len(names)} keys", f"{len(columns)}, as [[source.layout]] columns says", "mend the setting")
+        raise SourceError(
+            f"{source} has {len(names)} keys", f"{len(columns)}, as [[source.layout]] columns says", "mend the setting"
+        )
     return tuple(names[columns.index(role)] for role in ROLES)
 
 
@@ -111,7 +123,10 @@ def place_by_data(rows: Sequence[Sequence[str]], source: str) -> tuple[Places, s
     elif _wins(numbers, first, second) <= CLEAR_SIGMAS:
         raise _ambiguous(source, table, "open and close cannot be told apart by continuity")
     found = (first, prices[high], prices[low], second, volume)
-    return (time_place, *(others[place] for place in found)), "columns by their numbers: high/low envelope, then continuity"
+    return (
+        time_place,
+        *(others[place] for place in found),
+    ), "columns by their numbers: high/low envelope, then continuity"
 
 
 def _number(text: str) -> float:
@@ -153,7 +168,11 @@ def _wins(numbers: np.ndarray, opens: int, closes: int) -> float:
 
 def _ambiguous(source: str, table: Sequence[Sequence[str]], why: str) -> SourceError:
     first = ",".join(table[0])[:80] if table else ""
-    return SourceError(f"{source}: {why} (tried names, the high/low envelope and continuity; first row {first!r})", "columns that are settled by their names or their numbers", _hint(source))
+    return SourceError(
+        f"{source}: {why} (tried names, the high/low envelope and continuity; first row {first!r})",
+        "columns that are settled by their names or their numbers",
+        _hint(source),
+    )
 
 
 def _hint(source: str) -> str:

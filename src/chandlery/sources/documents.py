@@ -26,7 +26,11 @@ def iter_elements(document: bytes, layout: Layout, source: str, *, whole: bool =
     """
     mark = b"]" if layout.width else b"}"
     if not whole:
-        commas = (place for place in _places_backward(document, b",") if document[max(place - 100, 0) : place].rstrip().endswith(mark))
+        commas = (
+            place
+            for place in _places_backward(document, b",")
+            if document[max(place - 100, 0) : place].rstrip().endswith(mark)
+        )
         yield document[layout.body : next(commas, layout.body)]
         return
     end = document.rfind(b"]")
@@ -34,7 +38,9 @@ def iter_elements(document: bytes, layout: Layout, source: str, *, whole: bool =
         msgspec.json.decode(document[: layout.body] + document[end:])
     except msgspec.DecodeError as error:
         rows = document.count(mark, layout.body)
-        raise SourceError(f"{source} is broken JSON: it ends after about {rows} rows: {error}", "whole JSON", "fetch it again") from error
+        raise SourceError(
+            f"{source} is broken JSON: it ends after about {rows} rows: {error}", "whole JSON", "fetch it again"
+        ) from error
     begin = layout.body
     while end - begin > PIECE_BYTES and (cut := document.rfind(mark, begin, begin + PIECE_BYTES)) > 0:
         yield document[begin : cut + 1]
@@ -48,7 +54,9 @@ def _after_comma(document: bytes, place: int, source: str) -> int:
     space = document[place : place + 1000]
     bare = space.lstrip()
     if bare[:1] != b",":
-        raise SourceError(f"{source} is broken JSON at byte {place}: {space[:20]!r} between two rows", "a comma", "fetch it again")
+        raise SourceError(
+            f"{source} is broken JSON at byte {place}: {space[:20]!r} between two rows", "a comma", "fetch it again"
+        )
     return place + len(space) - len(bare) + 1
 
 

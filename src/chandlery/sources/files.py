@@ -27,7 +27,12 @@ from chandlery.units import normalise_symbol, parse_interval, to_interval_text
 
 __all__ = ["FileRows", "Peek", "RawFile", "explain_failure", "list_members", "peek_file", "read_file"]
 
-REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "raw": pl.String, "open_time": pl.Datetime("ms", "UTC"), "reasons": REASON_LIST}
+REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "row": pl.Int64,
+    "raw": pl.String,
+    "open_time": pl.Datetime("ms", "UTC"),
+    "reasons": REASON_LIST,
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,11 @@ class FileRows:
         except SourceError:
             same = False
         if not same:
-            raise StoreUnavailableError(f"{self.raw.source} was written over while it was read", "a file that stays", "run again: nothing is lost")
+            raise StoreUnavailableError(
+                f"{self.raw.source} was written over while it was read",
+                "a file that stays",
+                "run again: nothing is lost",
+            )
         return found
 
 
@@ -129,7 +138,9 @@ class _Text:
     def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """Return the text from its beginning, in chunks of whole lines."""
         self.hashing = HashingReader(self._stream)
-        return iter_chunks(open_text(self.hashing, self._stream, self._raw.member, self._raw.source), self._raw.source, size)
+        return iter_chunks(
+            open_text(self.hashing, self._stream, self._raw.member, self._raw.source), self._raw.source, size
+        )
 
     def batches(self) -> Iterator[Batch]:
         """Return the rows from the first, some at a time."""
@@ -246,7 +257,9 @@ def _plausible(fields: pl.DataFrame, raw: RawFile) -> NDArray[np.int64]:
     return times[(times >= FIRST_CANDLE.timestamp() * 1000) & (times <= (raw.modified_at + DAY).timestamp() * 1000)]
 
 
-def read_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings, grid: Grid, room: Room | None = None) -> FileRows:
+def read_file(
+    stream: BinaryIO, raw: RawFile, settings: ReadingSettings, grid: Grid, room: Room | None = None
+) -> FileRows:
     """Return a file's rows, judged one by one.
 
     Args:
@@ -296,7 +309,9 @@ def _check_grid(times: NDArray[np.int64], given: int | None, grid: Grid, raw: Ra
     shown = given or (spacing.grid.seconds if spacing.is_clear and spacing.grid else grid.seconds)
     if shown != grid.seconds:
         is_set = f"{raw.source} is set to hold" if given else f"{raw.source} holds"
-        found = f"{is_set} candles of {to_interval_text(shown)}, and the lake has it among those of {describe_grid(grid)}"
+        found = (
+            f"{is_set} candles of {to_interval_text(shown)}, and the lake has it among those of {describe_grid(grid)}"
+        )
         raise SourceError(found, "candles of one interval under one name", "--restate moves it to their series")
     other = Grid(grid.seconds, find_offset(times, grid.seconds))
     if other != grid and find_share(other, times) >= NEARLY_ALL:
@@ -319,7 +334,11 @@ def _gather_symbols(symbols: set[str], fields: pl.DataFrame, raw: RawFile) -> se
         except SettingsError:
             continue
     if len(met) > 1:
-        raise SourceError(f"{raw.source} holds the symbols {', '.join(sorted(met)[:5])}", "one symbol a file", "split the file by symbol")
+        raise SourceError(
+            f"{raw.source} holds the symbols {', '.join(sorted(met)[:5])}",
+            "one symbol a file",
+            "split the file by symbol",
+        )
     return met
 
 

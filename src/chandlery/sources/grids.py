@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
-from chandlery.sources.spacing import MIN_CANDLES, NEARLY_ALL, Spacing, describe_grid, find_offset, find_problem, find_share, measure_spacing
+from chandlery.sources.spacing import (
+    MIN_CANDLES,
+    NEARLY_ALL,
+    Spacing,
+    describe_grid,
+    find_offset,
+    find_problem,
+    find_share,
+    measure_spacing,
+)
 
 __all__ = ["Decided", "Seen", "decide_grids"]
 

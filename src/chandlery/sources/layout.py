@@ -88,7 +88,13 @@ def recognise(head: bytes, source: str, settings: ReadingSettings) -> Layout:
     note = " read as UTC where it has no offset" if unit == "iso" else ""
     words = f"{found.words}; {names}; {how}; time in {UNITS[unit]}{note}"
     symbol_place = _find_symbol_place(found)
-    width = 0 if found.keyed else Counter(map(len, found.rows)).most_common(1)[0][0] if found.names is None else len(found.names)
+    width = (
+        0
+        if found.keyed
+        else Counter(map(len, found.rows)).most_common(1)[0][0]
+        if found.names is None
+        else len(found.names)
+    )
     return Layout(found.form, places, unit, words, found.separator, found.skip, width, found.body, symbol_place)
 
 
@@ -121,7 +127,11 @@ def _take_apart(head: bytes, source: str) -> _Found:
     if not start:
         raise SourceError(f"{source} is empty", "candles", "remove the file, or fetch it again")
     if _is_binary(head[:4096]):
-        raise SourceError(f"{source} is no text", "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst or .zip", "convert it, or leave it out by a glob")
+        raise SourceError(
+            f"{source} is no text",
+            "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst or .zip",
+            "convert it, or leave it out by a glob",
+        )
     if start in b"[{":
         return _take_apart_json(head, source)
     return _take_apart_fields(head, source)
@@ -137,7 +147,11 @@ def _take_apart_fields(head: bytes, source: str) -> _Found:
     counts = {mark: _steady(lines, mark) for mark in SEPARATORS}
     separator = max(counts, key=lambda mark: counts[mark])
     if counts[separator] < len(ROLES) - 1:
-        raise SourceError(f"{source} begins with {lines[0][:80]!r}", "at least six fields a row, separated by a comma, a tab, ; or |", "convert it, or leave it out by a glob")
+        raise SourceError(
+            f"{source} begins with {lines[0][:80]!r}",
+            "at least six fields a row, separated by a comma, a tab, ; or |",
+            "convert it, or leave it out by a glob",
+        )
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
     skip = 0
     while skip < min(3, len(rows)) and not _looks_like_data(rows[skip]):
@@ -157,7 +171,9 @@ def _steady(lines: Sequence[str], mark: str) -> int:
 
 def _looks_like_data(row: Sequence[str]) -> bool:
     """Tell a row of data from a header: half of its fields are empty or begin like a number."""
-    return 2 * sum(not field or bool(re.match(r"[-+]?[.\d]|nan|null|inf", field, re.IGNORECASE)) for field in row) >= len(row)
+    return 2 * sum(
+        not field or bool(re.match(r"[-+]?[.\d]|nan|null|inf", field, re.IGNORECASE)) for field in row
+    ) >= len(row)
 
 
 def _take_apart_json(head: bytes, source: str) -> _Found:
@@ -170,11 +186,17 @@ def _take_apart_json(head: bytes, source: str) -> _Found:
         return _unify("lines", "JSON, an array a line", [_decode(line) for line in lines[:HEAD_ROWS]], 0)
     opening = DOCUMENT_START.match(head)
     if not opening:
-        raise SourceError(f"{source} begins with {head[:60]!r}", 'rows in {"results": […]}, [{…}, …], [[…], …] or a JSON value a line', "convert it, or leave it out by a glob")
+        raise SourceError(
+            f"{source} begins with {head[:60]!r}",
+            'rows in {"results": […]}, [{…}, …], [[…], …] or a JSON value a line',
+            "convert it, or leave it out by a glob",
+        )
     elements = re.findall(rb"\{[^{}]*\}|\[[^\[\]]*\]", head[opening.end() :])[:HEAD_ROWS]
     kind = "arrays" if elements and elements[0][:1] == b"[" else "objects"
     inside = f" in {opening[1].decode('utf-8', 'replace')!r}" if opening[1] is not None else ""
-    return _unify("document", f"JSON, an array of {kind}{inside}", [_decode(element) for element in elements], opening.end())
+    return _unify(
+        "document", f"JSON, an array of {kind}{inside}", [_decode(element) for element in elements], opening.end()
+    )
 
 
 def _decode(text: bytes) -> object:
@@ -189,7 +211,9 @@ def _unify(form: Form, words: str, values: list[object], body: int) -> _Found:
     if any(isinstance(value, dict) for value in values):
         objects = [value for value in values if isinstance(value, dict)]
         names = max((list(map(str, value)) for value in objects), key=len)
-        return _Found(form, words, names, [[_text(value.get(name)) for name in names] for value in objects], keyed=True, body=body)
+        return _Found(
+            form, words, names, [[_text(value.get(name)) for name in names] for value in objects], keyed=True, body=body
+        )
     arrays = [value for value in values if isinstance(value, list) and value]
     rows = [[_text(item) for item in value] for value in arrays]
     return _Found(form, words, None, rows, body=body)

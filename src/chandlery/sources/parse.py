@@ -93,7 +93,9 @@ def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
     if b'"' in text:
         return None
     time_place = layout.places[0]
-    names = [f"column_{position + 1}" for position in range(layout.width)]  # polars' own names: it reads only those that are needed
+    names = [
+        f"column_{position + 1}" for position in range(layout.width)
+    ]  # polars' own names: it reads only those that are needed
     types: list[pl.DataType] = [pl.String()] * layout.width
     for place in layout.places[1:]:
         types[int(place)] = pl.Float64()
@@ -101,7 +103,9 @@ def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
         types[int(time_place)] = pl.Int64()
     wanted = [int(place) for place in (*layout.places, layout.symbol_place) if place is not None]
     try:  # every column is read: a row that lacks one or has one too many shows only so
-        read = pl.read_csv(io.BytesIO(text), has_header=False, schema=dict(zip(names, types, strict=True)), separator=layout.separator)
+        read = pl.read_csv(
+            io.BytesIO(text), has_header=False, schema=dict(zip(names, types, strict=True)), separator=layout.separator
+        )
     except pl.exceptions.PolarsError:
         return None
     lines = text.count(b"\n") + (not text.endswith(b"\n"))
@@ -120,7 +124,9 @@ def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, symbols: pl.S
             return None
     else:
         milliseconds, uneven = scale_epochs(times, layout.time_unit)
-    fields = pl.DataFrame({"time": milliseconds, "uneven": uneven, **{name: numbers[:, place] for place, name in enumerate(NUMBERS)}})
+    fields = pl.DataFrame(
+        {"time": milliseconds, "uneven": uneven, **{name: numbers[:, place] for place, name in enumerate(NUMBERS)}}
+    )
     if symbols is not None:
         fields = fields.with_columns(symbol=symbols.cast(pl.String))
     return fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False))
@@ -135,7 +141,9 @@ def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
     if layout.symbol_place is not None:
         wanted["symbol"] = layout.symbol_place
     parts = texts.str.split(layout.separator).to_frame()
-    split = parts.select(pl.col("line").list.get(int(place), null_on_oob=True).alias(role) for role, place in wanted.items())
+    split = parts.select(
+        pl.col("line").list.get(int(place), null_on_oob=True).alias(role) for role, place in wanted.items()
+    )
     if quoted.any():
         # Fields that are quoted whole and hold no separator need no parser; others do.
         mark = re.escape(layout.separator)
@@ -144,7 +152,10 @@ def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
         places = (quoted & ~simple).arg_true().to_numpy()
         rows = [next(csv.reader([texts[place]], delimiter=layout.separator), [""]) for place in places.tolist()]
         width_is_right = width_is_right.scatter(places, [len(row) == layout.width for row in rows])
-        split = split.with_columns(split[role].scatter(places, [row[int(place)] if int(place) < len(row) else None for row in rows]) for role, place in wanted.items())
+        split = split.with_columns(
+            split[role].scatter(places, [row[int(place)] if int(place) < len(row) else None for row in rows])
+            for role, place in wanted.items()
+        )
     return split.with_columns(width_is_right=width_is_right)
 
 
@@ -156,7 +167,9 @@ def _judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     roles = ("time", *NUMBERS)
     trimmed = texts.with_columns(pl.col(*roles).str.strip_chars())
     absent = trimmed.select(pl.col(*roles).is_null() | pl.col(*roles).str.to_lowercase().is_in(ABSENT))
-    milliseconds, uneven = parse_iso(trimmed["time"]) if layout.time_unit == "iso" else parse_epochs(trimmed["time"], layout.time_unit)
+    milliseconds, uneven = (
+        parse_iso(trimmed["time"]) if layout.time_unit == "iso" else parse_epochs(trimmed["time"], layout.time_unit)
+    )
     numbers = trimmed.select(pl.col(*NUMBERS).cast(pl.Float64, strict=False))
     read = numbers.with_columns(time=milliseconds, uneven=uneven.fill_null(value=False), width=texts["width_is_right"])
     unreadable = pl.any_horizontal(read[role].is_null() & ~absent[role] for role in roles)
@@ -188,7 +201,12 @@ def parse_elements(text: bytes, layout: Layout, *, lenient: bool = False) -> Bat
     # NaN and Infinity, which Python's json writes, are let through inside a mark that no file holds.
     marked = TOKENS.sub(rb'"\\u0001\1"', text)
     elements = [bytes(element) for element in cut_elements(marked)]
-    raws = [element.replace(b'"\\u0001NaN"', b"NaN").replace(b'"\\u0001Infinity"', b"Infinity").replace(b'"\\u0001-Infinity"', b"-Infinity") for element in elements]
+    raws = [
+        element.replace(b'"\\u0001NaN"', b"NaN")
+        .replace(b'"\\u0001Infinity"', b"Infinity")
+        .replace(b'"\\u0001-Infinity"', b"-Infinity")
+        for element in elements
+    ]
     return Batch(_judge_texts(_take_fields(elements, layout), layout), text, raws, layout)
 
 
@@ -198,7 +216,9 @@ def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> B
     if fields is not None:
         return Batch(fields, text, None, layout)
     raws = cut_lines(text)
-    return Batch(_judge_texts(_take_fields([TOKENS.sub(rb'"\1"', line) for line in raws], layout), layout), text, raws, layout)
+    return Batch(
+        _judge_texts(_take_fields([TOKENS.sub(rb'"\1"', line) for line in raws], layout), layout), text, raws, layout
+    )
 
 
 def _read_json_lines(text: bytes, layout: Layout) -> pl.DataFrame | None:
@@ -237,13 +257,26 @@ def _from_structs(rows: Sequence[object], layout: Layout) -> pl.DataFrame | None
     order = [*layout.places[1:], layout.places[0], *([] if layout.symbol_place is None else [layout.symbol_place])]
     attribute = {place: f"c{place}" if layout.width else f"c{number}" for number, place in enumerate(order)}
     count = len(rows)
-    numbers = pl.DataFrame({str(place): np.fromiter(map(attrgetter(attribute[place]), rows), np.float64, count) for place in layout.places[1:]})
+    numbers = pl.DataFrame(
+        {
+            str(place): np.fromiter(map(attrgetter(attribute[place]), rows), np.float64, count)
+            for place in layout.places[1:]
+        }
+    )
     times = map(attrgetter(attribute[layout.places[0]]), rows)
     try:
-        stamps = pl.Series(list(times), dtype=pl.String) if layout.time_unit == "iso" else pl.Series(np.fromiter(times, np.int64, count))
+        stamps = (
+            pl.Series(list(times), dtype=pl.String)
+            if layout.time_unit == "iso"
+            else pl.Series(np.fromiter(times, np.int64, count))
+        )
     except OverflowError:
         return None
-    symbols = None if layout.symbol_place is None else pl.Series(list(map(attrgetter(attribute[layout.symbol_place]), rows)), dtype=pl.String)
+    symbols = (
+        None
+        if layout.symbol_place is None
+        else pl.Series(list(map(attrgetter(attribute[layout.symbol_place]), rows)), dtype=pl.String)
+    )
     return _join(stamps, numbers, layout, symbols)
 
 
@@ -254,7 +287,9 @@ def _take_fields(elements: Sequence[bytes], layout: Layout) -> pl.DataFrame:
         wanted["symbol"] = layout.symbol_place
     columns: dict[str, list[str | None]] = {role: [] for role in wanted}
     width_is_right = []
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[msgspec.Raw] if layout.width else dict[str, msgspec.Raw])
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+        list[msgspec.Raw] if layout.width else dict[str, msgspec.Raw]
+    )
     for element in elements:
         try:
             value = decoder.decode(element)
@@ -262,7 +297,9 @@ def _take_fields(elements: Sequence[bytes], layout: Layout) -> pl.DataFrame:
             value = None
         width_is_right.append(value is not None and (not layout.width or len(value) == layout.width))
         for role, place in wanted.items():
-            columns[role].append(_field_text(value[place]) if width_is_right[-1] and (layout.width or place in value) else None)
+            columns[role].append(
+                _field_text(value[place]) if width_is_right[-1] and (layout.width or place in value) else None
+            )
     schema = dict.fromkeys(wanted, pl.String)
     return pl.DataFrame(columns, schema=schema).with_columns(width_is_right=pl.Series(width_is_right, dtype=pl.Boolean))
 

@@ -45,7 +45,9 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
 CSV_ONLY = {"cut_row", "long_row"}
 
 
-def plant_faults(candles: pl.DataFrame, form: Form, share: float, random: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
+def plant_faults(
+    candles: pl.DataFrame, form: Form, share: float, random: np.random.Generator
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the lines of a file with planted faults, and the truth: row, raw, reasons of each line that must come back.
 
     Args:
@@ -65,11 +67,20 @@ def plant_faults(candles: pl.DataFrame, form: Form, share: float, random: np.ran
     places = random.choice(true.height, size=min(count, true.height), replace=False)
     kinds = np.array([faults[number % len(faults)] for number in range(len(places))], dtype=object)
     true = true.with_columns(key=_disorder(true["key"].to_numpy(), places[kinds == "disorder"]))
-    planted = true[places[kinds != "disorder"]].with_columns(fault=pl.Series(kinds[kinds != "disorder"].tolist(), dtype=pl.String))
+    planted = true[places[kinds != "disorder"]].with_columns(
+        fault=pl.Series(kinds[kinds != "disorder"].tolist(), dtype=pl.String)
+    )
     lines = pl.concat([_to_lines(true, form), _to_lines(_damage(planted), form)])
     lines = lines.sort("key", maintain_order=True).with_columns(row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    reasons = pl.DataFrame({"fault": list(FAULTS), "reasons": [list(reasons) for reasons in FAULTS.values()]}, schema_overrides={"reasons": pl.List(pl.String)})
-    truth = lines.filter(pl.col("fault") != "").join(reasons, on="fault", maintain_order="left").filter(pl.col("reasons").list.len() > 0)
+    reasons = pl.DataFrame(
+        {"fault": list(FAULTS), "reasons": [list(reasons) for reasons in FAULTS.values()]},
+        schema_overrides={"reasons": pl.List(pl.String)},
+    )
+    truth = (
+        lines.filter(pl.col("fault") != "")
+        .join(reasons, on="fault", maintain_order="left")
+        .filter(pl.col("reasons").list.len() > 0)
+    )
     return lines.select("line"), truth.select("row", pl.col("line").alias("raw"), "reasons")
 
 
@@ -117,7 +128,13 @@ def _to_lines(rows: pl.DataFrame, form: Form) -> pl.DataFrame:
     if form == "csv":
         whole = pl.concat_str([texts[name] for name in FIELDS], separator=",")
         short = pl.concat_str([texts[name] for name in FIELDS[:4]], separator=",")
-        line = pl.when(pl.col("fault") == "cut_row").then(short).when(pl.col("fault") == "long_row").then(whole + ",1").otherwise(whole)
+        line = (
+            pl.when(pl.col("fault") == "cut_row")
+            .then(short)
+            .when(pl.col("fault") == "long_row")
+            .then(whole + ",1")
+            .otherwise(whole)
+        )
     else:
         named = [pl.lit(f'"{name}": ') + texts[name] for name in FIELDS]
         line = pl.lit("{") + pl.concat_str(named, separator=", ") + pl.lit("}")

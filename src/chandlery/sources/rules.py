@@ -29,7 +29,10 @@ def judge(fields: pl.DataFrame, grid: Grid, modified_at: dt.datetime) -> tuple[p
         modified_at: When the file was last modified, by the store's clock.
     """
     first, last = (int(moment.timestamp() * 1000) for moment in (FIRST_CANDLE, modified_at + DAY))
-    highest, lowest = pl.max_horizontal("open", "high", "low", "close"), pl.min_horizontal("open", "high", "low", "close")
+    highest, lowest = (
+        pl.max_horizontal("open", "high", "low", "close"),
+        pl.min_horizontal("open", "high", "low", "close"),
+    )
     time = pl.col("time")
     off_grid = (time - grid.offset * 1_000) % grid.step_ms != 0
     # Null and NaN fail at least one of these; so does whatever has a reason.

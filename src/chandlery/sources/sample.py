@@ -79,7 +79,12 @@ def write_sample(plan: SamplePlan) -> Iterator[SampleFile]:
         candles = _make_candles(plan, random, place, (market, volatility, is_up))
         name = f"{symbol.lower()}.{plan.form}"
         lines, truth = plant_faults(candles, plan.form, plan.fault_share, random)
-        yield SampleFile(name, join_lines(lines, plan.form), candles, truth.select(pl.lit(name).alias("source"), "row", "raw", "reasons"))
+        yield SampleFile(
+            name,
+            join_lines(lines, plan.form),
+            candles,
+            truth.select(pl.lit(name).alias("source"), "row", "raw", "reasons"),
+        )
 
 
 def _waves(random: np.random.Generator, count: int, interval_minutes: int) -> NDArray[np.float64]:
@@ -101,7 +106,12 @@ def _outages(random: np.random.Generator, count: int) -> NDArray[np.bool_]:
     return is_up
 
 
-def _make_candles(plan: SamplePlan, random: np.random.Generator, place: int, shared: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]) -> pl.DataFrame:
+def _make_candles(
+    plan: SamplePlan,
+    random: np.random.Generator,
+    place: int,
+    shared: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]],
+) -> pl.DataFrame:
     """Return one symbol's candles: the market some steps later, and a life of its own."""
     market, volatility, is_up = shared
     count = len(market)
@@ -124,7 +134,9 @@ def _make_candles(plan: SamplePlan, random: np.random.Generator, place: int, sha
     times = int(start.timestamp() * 1000) + steps * plan.interval_minutes * 60_000
     prices = {"open": open_, "high": high, "low": low, "close": close}
     # Five significant digits, as exchanges quote; rounding keeps the order of prices.
-    columns = {name: pl.Series(values).round_sig_figs(5) for name, values in prices.items()} | {"volume": pl.Series(volume).round(8)}
+    columns = {name: pl.Series(values).round_sig_figs(5) for name, values in prices.items()} | {
+        "volume": pl.Series(volume).round(8)
+    }
     return pl.DataFrame({"open_time": pl.Series(times).cast(pl.Datetime("ms", "UTC")), **columns})
 
 

@@ -87,7 +87,10 @@ class Series:
             raise self._mixed
         if self._ascends:
             return
-        twice, apart = (sum(counts) for counts in zip(*(_count_twice(accepted.take([month])) for month in accepted.months), strict=True))
+        twice, apart = (
+            sum(counts)
+            for counts in zip(*(_count_twice(accepted.take([month])) for month in accepted.months), strict=True)
+        )
         if twice > self._share * accepted.height and 2 * apart > twice:
             raise SourceError(
                 f"{self._source} holds two prices at {twice} of {accepted.height} times, and {apart} of them are more than a tenth apart",

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 from chandlery.grid import Grid
 from chandlery.units import to_interval_text
 
-__all__ = ["MIN_CANDLES", "NEARLY_ALL", "Spacing", "describe_grid", "find_commonest", "find_offset", "find_problem", "find_share", "measure_spacing"]
+__all__ = [
+    "MIN_CANDLES",
+    "NEARLY_ALL",
+    "Spacing",
+    "describe_grid",
+    "find_commonest",
+    "find_offset",
+    "find_problem",
+    "find_share",
+    "measure_spacing",
+]
 
 MIN_CANDLES = 100  # of so many, a few that are off the grid are errors of the file and not evidence
 LEAST_SPACINGS = 3
@@ -136,5 +146,7 @@ def describe_grid(grid: Grid) -> str:
     opens = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=grid.offset)  # noqa: DTZ001 - in UTC, and only shown
     clock = f" at {opens:%H:%M}" if grid.offset % DAY_SECONDS else ""
     day = f" on {opens:%A}" if grid.seconds == LONGEST_SECONDS else ""
-    days = f" {grid.offset // DAY_SECONDS} days after the full interval" if grid.offset >= DAY_SECONDS and not day else ""
+    days = (
+        f" {grid.offset // DAY_SECONDS} days after the full interval" if grid.offset >= DAY_SECONDS and not day else ""
+    )
     return to_interval_text(grid.seconds) + (f" that open{days}{day}{clock}" if grid.offset else "")

@@ -82,8 +82,18 @@ class _Guarded(io.RawIOBase):
     def read(self, size: int | None = -1) -> bytes:
         try:
             return self._stream.read(-1 if size is None else size)
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
-            raise SourceError(f"{self._source} cannot be decompressed: {error}", "a whole compressed file", "fetch it again") from error
+        except (
+            OSError,
+            EOFError,
+            zlib.error,
+            zipfile.BadZipFile,
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            raise SourceError(
+                f"{self._source} cannot be decompressed: {error}", "a whole compressed file", "fetch it again"
+            ) from error
 
 
 _gunzip: Callable[..., Any] = igzip.IGzipFile  # several times as fast as zlib
@@ -105,7 +115,9 @@ def open_text(raw: HashingReader, stream: BinaryIO, member: str | None, source: 
         try:
             return cast("BinaryIO", _Guarded(cast("BinaryIO", zipfile.ZipFile(stream).open(member)), source))
         except (zipfile.BadZipFile, OSError, KeyError, RuntimeError, NotImplementedError) as error:
-            raise SourceError(f"{source} cannot be unpacked: {error}", "a whole zip file without a password", "fetch it again") from error
+            raise SourceError(
+                f"{source} cannot be unpacked: {error}", "a whole zip file without a password", "fetch it again"
+            ) from error
     start = stream.read(4)
     stream.seek(0)
     if start.startswith(GZIP):
@@ -134,7 +146,9 @@ def iter_chunks(text: BinaryIO, source: str, size: int = CHUNK_BYTES) -> Iterato
         block = left + block if left else block
         cut = len(block) if is_last else block.rfind(b"\n") + 1 or len(block) * is_json
         if not cut and len(block) > 2 * size:
-            raise SourceError(f"{source} has a line of more than {size} bytes", "a row a line", "convert it to NDJSON or CSV")
+            raise SourceError(
+                f"{source} has a line of more than {size} bytes", "a row a line", "convert it to NDJSON or CSV"
+            )
         if cut:
             yield block[:cut] if cut < len(block) else block
         left = block[cut:]

@@ -22,7 +22,9 @@ SUFFIX = re.compile(r"\.(csv|tsv|txt|json|jsonl|ndjson|gz|zst|zip)$", re.IGNOREC
 def match_layout(source: str, settings: ReadingSettings) -> LayoutSettings | None:
     """Return the layout set by hand that holds for a file: the first whose pattern matches its path or name."""
     name = source.replace("!", "/").rpartition("/")[2]
-    matches = (layout for layout in settings.layout if any(fnmatch.fnmatchcase(text, layout.files) for text in (source, name)))
+    matches = (
+        layout for layout in settings.layout if any(fnmatch.fnmatchcase(text, layout.files) for text in (source, name))
+    )
     return next(matches, None)
 
 

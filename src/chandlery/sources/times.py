@@ -9,7 +9,13 @@ from chandlery.errors import SourceError
 
 __all__ = ["UNITS", "find_time_unit", "guess_time_unit", "parse_epochs", "parse_iso", "read_time", "scale_epochs"]
 
-UNITS = {"s": "epoch seconds", "ms": "epoch milliseconds", "us": "epoch microseconds", "ns": "epoch nanoseconds", "iso": "ISO text"}
+UNITS = {
+    "s": "epoch seconds",
+    "ms": "epoch milliseconds",
+    "us": "epoch microseconds",
+    "ns": "epoch nanoseconds",
+    "iso": "ISO text",
+}
 PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 YEARS = range(2009, 2100)
 EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
@@ -53,7 +59,9 @@ def read_time(text: str, unit: str) -> float | None:
         if not match or int(match[1]) not in YEARS:
             return None
         years, months, days, hours, minutes = (int(part or 0) for part in match.groups()[:5])
-        return (((years - 1970) * 372 + months * 31 + days) * 24 + hours) * 3600.0 + minutes * 60  # only its order matters
+        return (
+            ((years - 1970) * 372 + months * 31 + days) * 24 + hours
+        ) * 3600.0 + minutes * 60  # only its order matters
     try:
         seconds = float(text) / PER_SECOND[unit]
     except ValueError:
@@ -84,7 +92,9 @@ def parse_epochs(texts: pl.Series, unit: str) -> tuple[pl.Series, pl.Series]:
     floor = scaled.floor()
     finite = scaled.is_finite().fill_null(value=False)
     within = floor.clip(FIRST_MS - 1, LAST_MS + 1)
-    fractional = within.zip_with(finite, pl.Series([None], dtype=pl.Float64).new_from_index(0, len(texts))).cast(pl.Int64)
+    fractional = within.zip_with(finite, pl.Series([None], dtype=pl.Float64).new_from_index(0, len(texts))).cast(
+        pl.Int64
+    )
     missing = whole.is_null()
     return milliseconds.zip_with(~missing, fractional), (uneven & ~missing) | (missing & (scaled != floor))
 
@@ -94,14 +104,30 @@ def parse_iso(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     groups = pl.col("text").str.extract_groups(ISO)
     parts = pl.DataFrame({"text": texts}).lazy().select(groups.alias("g")).unnest("g")
     clock = pl.concat_str(
-        [pl.col("1"), pl.lit("-"), pl.col("2"), pl.lit("-"), pl.col("3"), pl.lit("T"), pl.col("4").fill_null("00"), pl.lit(":"), pl.col("5").fill_null("00"), pl.lit(":"), pl.col("6").fill_null("00")]
+        [
+            pl.col("1"),
+            pl.lit("-"),
+            pl.col("2"),
+            pl.lit("-"),
+            pl.col("3"),
+            pl.lit("T"),
+            pl.col("4").fill_null("00"),
+            pl.lit(":"),
+            pl.col("5").fill_null("00"),
+            pl.lit(":"),
+            pl.col("6").fill_null("00"),
+        ]
     )
     nanos = pl.col("7").fill_null("0").str.pad_end(9, "0").cast(pl.Int64)
     digits = pl.col("8").str.replace(":", "", literal=True)
-    offset = digits.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(3, 2).cast(pl.Int64, strict=False)
+    offset = digits.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(3, 2).cast(
+        pl.Int64, strict=False
+    )
     shift = pl.when(digits.str.starts_with("-")).then(-offset).otherwise(offset).fill_null(0)
     read = parts.select(
-        ms=clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False).dt.epoch("ms") + nanos // 1_000_000 - shift * 60_000,
+        ms=clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False).dt.epoch("ms")
+        + nanos // 1_000_000
+        - shift * 60_000,
         uneven=nanos % 1_000_000 != 0,
     ).collect(engine="in-memory")
     return read["ms"], read["uneven"].fill_null(value=False)

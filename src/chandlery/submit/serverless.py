@@ -79,10 +79,21 @@ def start_job(clients: Clients, order: Order) -> "JobRun":
             clientToken=order.name,
             executionRoleArn=order.role,
             name=order.name,
-            jobDriver={"sparkSubmit": {"entryPoint": order.entry, "entryPointArguments": list(order.arguments), "sparkSubmitParameters": write_parameters(order)}},
+            jobDriver={
+                "sparkSubmit": {
+                    "entryPoint": order.entry,
+                    "entryPointArguments": list(order.arguments),
+                    "sparkSubmitParameters": write_parameters(order),
+                }
+            },
             configurationOverrides={
                 "monitoringConfiguration": {
-                    "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": order.log_group, "logStreamNamePrefix": order.name, "logTypes": {ROLE: ["STDOUT", "STDERR"]}},
+                    "cloudWatchLoggingConfiguration": {
+                        "enabled": True,
+                        "logGroupName": order.log_group,
+                        "logStreamNamePrefix": order.name,
+                        "logTypes": {ROLE: ["STDOUT", "STDERR"]},
+                    },
                 }
             },
         )
@@ -140,7 +151,9 @@ class JobRun:
     def look(self) -> tuple[str, str]:
         """Return the state of the run, and what AWS says of it."""
         with translated(f"job run {self.identity}, which goes on"):
-            found = self._clients.emr.get_job_run(applicationId=self._order.application, jobRunId=self.identity)["jobRun"]
+            found = self._clients.emr.get_job_run(applicationId=self._order.application, jobRunId=self.identity)[
+                "jobRun"
+            ]
         return found["state"], found.get("stateDetails") or ""
 
     def cancel(self) -> None:
@@ -173,7 +186,12 @@ class JobRun:
 
     def _read_log(self) -> Iterator[tuple[str, str]]:
         """Yield the driver's new lines; none while there is no log yet."""
-        query = {"logGroupName": self._order.log_group, "logStreamNamePrefix": self._order.name, "startTime": max(0, self._since_ms - LATE_MS), "limit": LINES_AT_ONCE}
+        query = {
+            "logGroupName": self._order.log_group,
+            "logStreamNamePrefix": self._order.name,
+            "startTime": max(0, self._since_ms - LATE_MS),
+            "limit": LINES_AT_ONCE,
+        }
         pages: list[Any] = []
         try:
             with translated(f"log group {self._order.log_group}"):
@@ -182,9 +200,15 @@ class JobRun:
             if self._lacks_log != str(error):
                 self._lacks_log = str(error)
                 yield NOTE, f"no lines to show yet: {error}"
-        for event in sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]):
+        for event in sorted(
+            (event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]
+        ):
             stream = event["logStreamName"]
-            if (stream, event["eventId"]) in self._told or not stream.startswith(self._order.name) or ROLE not in stream:
+            if (
+                (stream, event["eventId"]) in self._told
+                or not stream.startswith(self._order.name)
+                or ROLE not in stream
+            ):
                 continue
             self._since_ms = max(self._since_ms, event["timestamp"])
             self._told.add((stream, event["eventId"]))

@@ -75,7 +75,10 @@ def list_refits(rules: Rules, first_day: int, stop_day: int, models: Sequence[Mo
         models: Which may be refitted.
     """
     months = months_between(first_day + rules.min_train_days, stop_day)
-    due = ((month, tuple(model.name for model in models if month == months[0] or int(month[5:]) in model.refit_months)) for month in months)
+    due = (
+        (month, tuple(model.name for model in models if month == months[0] or int(month[5:]) in model.refit_months))
+        for month in months
+    )
     return tuple((month, names) for month, names in due if names)
 
 
@@ -93,7 +96,9 @@ def plan_fits(work: Work, gathered: tuple[Gathered, ...], names: tuple[str, ...]
     groups: dict[str, list[Model]] = {}
     for model in open_models(work.fitted_models, work.extensions):
         groups.setdefault(name_fit(model), []).append(model)
-    others = [model for model in open_models(work.rules.models, work.extensions) if model.name not in work.fitted_models]
+    others = [
+        model for model in open_models(work.rules.models, work.extensions) if model.name not in work.fitted_models
+    ]
     beside = {name_fit(model) for model in others}
     tasks = []
     for fit, models in groups.items():
@@ -125,11 +130,20 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
         texts[fitted.refit_at[:4]].setdefault(symbol, []).append(fitted)
 
     def order(fitted: Fitted) -> tuple[int, int, str]:
-        return task.work.rules.horizons.index(fitted.horizon_minutes), task.work.rules.models.index(fitted.model), fitted.refit_at
+        return (
+            task.work.rules.horizons.index(fitted.horizon_minutes),
+            task.work.rules.models.index(fitted.model),
+            fitted.refit_at,
+        )
 
     paths = []
     for year, found in texts.items():
-        paths += write_fits(task.work.lake, task.fit, year, ((symbol, sorted(fits, key=order)) for symbol, fits in sorted(found.items())))
+        paths += write_fits(
+            task.work.lake,
+            task.fit,
+            year,
+            ((symbol, sorted(fits, key=order)) for symbol, fits in sorted(found.items())),
+        )
     return tuple(paths)
 
 
@@ -201,7 +215,9 @@ def fit_each(task: FitTask) -> Iterator[tuple[str, Fitted]]:
             for minutes in task.work.fitted_horizons:
                 horizon = task.work.rules.horizons.index(minutes)
                 parts = split_own(model.name, fit_one(task, refit, model, training.at(horizon)), pool.symbols)
-                common = partial(Fitted, model.name, minutes, f"{refit}-01", features=list(task.names), seed=task.work.rules.seed)
+                common = partial(
+                    Fitted, model.name, minutes, f"{refit}-01", features=list(task.names), seed=task.work.rules.seed
+                )
                 own = [symbol for symbol in parts if symbol != ALL]
                 yield ALL, common(training.rows, pool.symbols, fit=parts[ALL], own=sorted(own))
                 for symbol in own:
@@ -217,7 +233,9 @@ def split_own(model: str, fit: Artefact, symbols: Sequence[str]) -> dict[str, Ar
     own = fit.get(OWN, {}) if isinstance(fit, dict) else None
     if not isinstance(own, dict) or not all(isinstance(part, dict) for part in own.values()):
         found = f"model {model} returns {type(fit).__name__} from fit, or under {OWN!r} no dict of dicts"
-        raise SettingsError(found, f"a dict, with a dict for each symbol under {OWN!r} if there are such", "look at its fit")
+        raise SettingsError(
+            found, f"a dict, with a dict for each symbol under {OWN!r} if there are such", "look at its fit"
+        )
     if unknown := [symbol for symbol in own if symbol not in symbols]:
         raise SettingsError(
             f"model {model} returns a part for {unknown[0]!r} under {OWN!r}",
@@ -238,7 +256,9 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
         return fit
     if what := find_unfit(fit):
         hint = "turn NumPy values into lists and floats: array.tolist(), float(value)"
-        raise SettingsError(f"model {model.name} returns {what} from fit", "plain values that JSON can hold, and finite numbers", hint)
+        raise SettingsError(
+            f"model {model.name} returns {what} from fit", "plain values that JSON can hold, and finite numbers", hint
+        )
     if refit in task.probed(model.name):
         unseen = open_afresh([model.name], task.work.extensions)[0]
         check_learned(model.name, refit, fit, partial(unseen.fit, training, task.work.rules.seed))

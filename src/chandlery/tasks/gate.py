@@ -42,7 +42,11 @@ def hash_of(name: str, start: int) -> int:
 def open_unseen(work: Work) -> list[Model]:
     """Return the lake's models; those of extensions as if nobody had called them yet."""
     names = work.rules.models
-    return open_models(names, work.extensions) if set(names) <= set(BUILT_IN_MODELS) else open_afresh(names, work.extensions)
+    return (
+        open_models(names, work.extensions)
+        if set(names) <= set(BUILT_IN_MODELS)
+        else open_afresh(names, work.extensions)
+    )
 
 
 def pick_rows(seed: int, close: Floats, count: int) -> Ints:
@@ -64,7 +68,11 @@ def cut_candles(block: CandleBlock, start: int, stop: int) -> CandleBlock:
 def cut_market(market: MarketBlock, start: int, stop: int) -> MarketBlock:
     """Return the market of steps [start, stop) of a block."""
     part = slice(start - market.start, stop - market.start)
-    return replace(market, start=start, **{name: getattr(market, name)[..., part] for name in ("log_close", "sigma", "signals", "index")})
+    return replace(
+        market,
+        start=start,
+        **{name: getattr(market, name)[..., part] for name in ("log_close", "sigma", "signals", "index")},
+    )
 
 
 class MarketGate:
@@ -92,7 +100,10 @@ class MarketGate:
         for cut in np.unique(random.integers(block.start + 1, block.stop, CUTS, endpoint=True)).tolist():
             again, state = run_market(state, [cut_candles(piece, start, cut) for piece in candles], start, cut, grid)
             full = cut_market(market, start, cut)
-            parts = [(f"market {name}", getattr(full, name), getattr(again, name)) for name in ("log_close", "sigma", "signals", "index")]
+            parts = [
+                (f"market {name}", getattr(full, name), getattr(again, name))
+                for name in ("log_close", "sigma", "signals", "index")
+            ]
             compare(Witness("all", grid.open_ms(cut)), parts)
             start = cut
 
@@ -120,7 +131,9 @@ class SymbolGate:
     def _choose_starts(self, since: int) -> frozenset[int]:
         step, close = self._pass.candles.step, self._pass.candles.close
         blocks = self._pass.work.blocks()
-        edges = [(block.start, *np.searchsorted(step, [block.start, block.stop])) for block in blocks if block.start >= since]
+        edges = [
+            (block.start, *np.searchsorted(step, [block.start, block.stop])) for block in blocks if block.start >= since
+        ]
         held = {start: abs(np.log(close[last - 1] / close[first])) for start, first, last in edges if first < last}
         by_hash = sorted(held, key=lambda start: hash_of(f"{self._purpose} {self._symbol}", start))[:BY_HASH]
         return frozenset([*by_hash, max(held), max(held, key=lambda start: held[start])]) if held else frozenset()
@@ -152,13 +165,27 @@ class SymbolGate:
         for end in pick_rows(hash_of(self._symbol, block.start), rows.close, CUTS).tolist():
             cut = int(rows.step[end]) + 1
             candles = self._pass.candles.cut(start, cut)
-            again, state = run_features(plan, state, candles, cut_market(passed.market, start, cut), self._choose(block, candles.step))
+            again, state = run_features(
+                plan, state, candles, cut_market(passed.market, start, cut), self._choose(block, candles.step)
+            )
             witness = self._witness(cut)
             compare(witness, [("choice of rows", rows.step[first : end + 1], again.step)])
-            compare(witness, [(name, getattr(rows, field)[first : end + 1], getattr(again, field)) for field, name in ROW_PARTS.items()])
+            compare(
+                witness,
+                [
+                    (name, getattr(rows, field)[first : end + 1], getattr(again, field))
+                    for field, name in ROW_PARTS.items()
+                ],
+            )
             full = rows.values[first : end + 1, : len(BUILT_IN)]
             if not np.array_equal(full, again.values, equal_nan=True):
-                compare(witness, [(f"feature {name}", full[:, place], again.values[:, place]) for place, name in enumerate(plan.names)])
+                compare(
+                    witness,
+                    [
+                        (f"feature {name}", full[:, place], again.values[:, place])
+                        for place, name in enumerate(plan.names)
+                    ],
+                )
             start, first = cut, end + 1
 
     def _look_at_own(self, passed: Passed) -> None:
@@ -178,7 +205,9 @@ class SymbolGate:
             self._judge(passed, own, at[~are_close(whole[at], short)], dense)
             cut = int(rows.step[at[-1]]) + 1
             known = slice(0, int(at[-1]) + 1)
-            again = compute_own(own, self._fill(passed, cut))[rows.step[known] - block.start + lookback].astype(np.float32)
+            again = compute_own(own, self._fill(passed, cut))[rows.step[known] - block.start + lookback].astype(
+                np.float32
+            )
             differs = ~are_close(whole[known], again)
             compare(self._witness(cut), [(name, whole[known][differs], again[differs])])
 
@@ -187,7 +216,10 @@ class SymbolGate:
         rows, short = passed.rows, ""
         place = self._pass.plan.names.index(own.feature.name)
         for row in differs.tolist():
-            whole, last = rows.values[row : row + 1, place], int(rows.step[row]) - passed.block.start + self._pass.plan.lookback
+            whole, last = (
+                rows.values[row : row + 1, place],
+                int(rows.step[row]) - passed.block.start + self._pass.plan.lookback,
+            )
             alone = self._compute_short(own, dense[:, last - own.lookback : last + 1])[-1:]
             if are_close(whole, alone)[0]:
                 continue
@@ -195,9 +227,15 @@ class SymbolGate:
             known = compute_own(own, self._fill(passed, cut))[last : last + 1].astype(np.float32)
             if not are_close(whole, known)[0]:
                 compare(self._witness(cut), [(f"feature {own.feature.name}", whole, known)])
-            short = short or f"{whole[0]:g}, and {alone[0]:g} from the {own.lookback} steps before that its lookback names"
+            short = (
+                short or f"{whole[0]:g}, and {alone[0]:g} from the {own.lookback} steps before that its lookback names"
+            )
         if short:
-            raise LawError(f"feature {own.feature.name} of {self._symbol} is {short}", "the same value: an append sees no more", "raise lookback to what the feature needs, or mend the feature")
+            raise LawError(
+                f"feature {own.feature.name} of {self._symbol} is {short}",
+                "the same value: an append sees no more",
+                "raise lookback to what the feature needs, or mend the feature",
+            )
 
     def _compute_short(self, own: OwnFeature, dense: Floats) -> Singles:
         """Return a feature at steps of which it gets no more history than it says it needs."""
@@ -205,7 +243,11 @@ class SymbolGate:
             return compute_own(own, dense).astype(np.float32)
         except SettingsError as error:
             few = f"{dense.shape[1]} steps, enough for a lookback of {own.lookback}"
-            raise LawError(f"feature {own.feature.name} of {self._symbol} gives no value on {few}: {error.found}", "a value for every step", "raise lookback to what the feature needs, or mend the feature") from error
+            raise LawError(
+                f"feature {own.feature.name} of {self._symbol} gives no value on {few}: {error.found}",
+                "a value for every step",
+                "raise lookback to what the feature needs, or mend the feature",
+            ) from error
 
     def _fill(self, passed: Passed, cut: int) -> Floats:
         """Return the dense candles of a block, flat from a step on."""
@@ -225,7 +267,9 @@ class SymbolGate:
             expected = look_up_labels(candles.step, candles.close, passed.place, horizon, crossed)
             pairs = [(self._pass.actual[passed.place, place], expected)]
             if target is not None:
-                pairs.append((target[:, place], normalise(expected, rows.close, rows.sigma, horizon).astype(np.float32)))
+                pairs.append(
+                    (target[:, place], normalise(expected, rows.close, rows.sigma, horizon).astype(np.float32))
+                )
             for found, wanted in pairs:
                 if not np.array_equal(found, wanted, equal_nan=True):
                     row = int(np.flatnonzero((found != wanted) & ~(np.isnan(found) & np.isnan(wanted)))[-1])
@@ -291,9 +335,17 @@ class ModelGate:
             used, source = fit.newest_before(close_ms), fit.parts[count - 1] if count else None
             where = f"split of model {fit.model.name}: {self._pass.symbol} at {moment(close_ms)} is predicted by"
             if used is not (fit.artefacts[count - 1] if count else None):
-                raise LawError(f"{where} another fit", "the newest that is older", "look for what chooses fits by later ones")
-            if source is not None and source != (wanted := (moment(int(fit.refit_ms[count - 1]))[:10], self._pass.symbol)):
-                raise LawError(f"{where} what was learned of {source[1]} at {source[0]}", f"of {wanted[1]} at {wanted[0]}", "look for what joins a fit's parts")
+                raise LawError(
+                    f"{where} another fit", "the newest that is older", "look for what chooses fits by later ones"
+                )
+            if source is not None and source != (
+                wanted := (moment(int(fit.refit_ms[count - 1]))[:10], self._pass.symbol)
+            ):
+                raise LawError(
+                    f"{where} what was learned of {source[1]} at {source[0]}",
+                    f"of {wanted[1]} at {wanted[0]}",
+                    "look for what joins a fit's parts",
+                )
         if passed.block.start not in self._starts:
             return
         seed = hash_of(self._pass.symbol, passed.block.start)
@@ -302,15 +354,35 @@ class ModelGate:
             for place, day in enumerate(slice_days(rows.step, grid))
         ]
         at = np.concatenate([np.arange(first, end + 1) for first, end in ends])
-        part = FeatureRows(*(getattr(rows, name)[at] for name in ("step", "close", "sigma", "weight", "ready", "values")))
-        fits = [replace(fit, model=self._unseen[fit.model.name], refit_ms=fit.refit_ms[:count], artefacts=fit.artefacts[:count]) for fit, count in zip(self._fits, known, strict=True)]
+        part = FeatureRows(
+            *(getattr(rows, name)[at] for name in ("step", "close", "sigma", "weight", "ready", "values"))
+        )
+        fits = [
+            replace(
+                fit, model=self._unseen[fit.model.name], refit_ms=fit.refit_ms[:count], artefacts=fit.artefacts[:count]
+            )
+            for fit, count in zip(self._fits, known, strict=True)
+        ]
         try:
             again = predict_rows(fits, self._pass.plan.names, part, grid)
         except Exception as error:
             own = ", ".join(name for name in self._unseen if name not in BUILT_IN_MODELS)
-            raise LawError(f"model {own} knows more than its artefact: loaded afresh, it fails with {error!r}", "the same predictions", KEEP_NOTHING) from error
+            raise LawError(
+                f"model {own} knows more than its artefact: loaded afresh, it fails with {error!r}",
+                "the same predictions",
+                KEEP_NOTHING,
+            ) from error
         close = np.isclose(predictions[at], again, rtol=CLOSE, atol=CLOSE, equal_nan=True)
         if not close.all():
             row, place = np.argwhere(~close)[-1]
             witness = Witness(self._pass.symbol, grid.close_ms(int(part.step[row])))
-            compare(witness, [(f"model {self._fits[place].model.name}", predictions[at][row : row + 1, place], again[row : row + 1, place])])
+            compare(
+                witness,
+                [
+                    (
+                        f"model {self._fits[place].model.name}",
+                        predictions[at][row : row + 1, place],
+                        again[row : row + 1, place],
+                    )
+                ],
+            )

@@ -23,8 +23,12 @@ from chandlery.tasks.work import Arrays, Block, SymbolTask, Work
 
 __all__ = ["SAMPLE_ROWS", "Gathered", "gather_symbol", "is_gathered", "recall_gathered", "targets_of"]
 
-ROWS_PER_MINUTE = 0.25  # neighbouring minutes tell nearly the same: see docs/how_it_works.md for what the others would add
-SAMPLE_ROWS = 10_240  # a symbol and bucket: thinned as they fade, those of a year of six pairs make a pool of about 265,000
+ROWS_PER_MINUTE = (
+    0.25  # neighbouring minutes tell nearly the same: see docs/how_it_works.md for what the others would add
+)
+SAMPLE_ROWS = (
+    10_240  # a symbol and bucket: thinned as they fade, those of a year of six pairs make a pool of about 265,000
+)
 
 
 @dataclass(frozen=True)
@@ -141,9 +145,15 @@ def gather_symbol(task: SymbolTask) -> Gathered:
         return trains(symbol, steps, work.rules.grid)
 
     kept: Arrays = work.lake.store.together(
-        lambda: work.restore("gather", symbol) if task.is_resumed else {}, lambda: symbol_pass.candles, lambda: symbol_pass.barriers
+        lambda: work.restore("gather", symbol) if task.is_resumed else {},
+        lambda: symbol_pass.candles,
+        lambda: symbol_pass.barriers,
     )[0]
-    writer, gate, unseen = BucketWriter(work, symbol, kept), SymbolGate(symbol_pass, "gather", choose), open_unseen(work)
+    writer, gate, unseen = (
+        BucketWriter(work, symbol, kept),
+        SymbolGate(symbol_pass, "gather", choose),
+        open_unseen(work),
+    )
     if not work.span.resumed:
         gate.look_at_gaps()  # here alone: forecasts rest on the same
     for passed in symbol_pass.blocks(choose, pick_arrays("features", kept) or None):
@@ -198,14 +208,18 @@ class Fresh:
         models: From `open_unseen`.
     """
 
-    def __init__(self, symbol_pass: SymbolPass, passed: Passed, target: NDArray[np.float32], models: list[Model]) -> None:
+    def __init__(
+        self, symbol_pass: SymbolPass, passed: Passed, target: NDArray[np.float32], models: list[Model]
+    ) -> None:
         self._models = models
         self._pass, work, rows = symbol_pass, symbol_pass.work, passed.rows
         self._witness = Witness(symbol_pass.symbol, work.rules.grid.open_ms(passed.block.stop))
         usable = rows.ready & symbol_pass.is_known[passed.place]
         steps = rows.step[usable]
         self._days = work.rules.grid.days_of(steps)
-        self._rows = Sample.of_one(rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, steps))
+        self._rows = Sample.of_one(
+            rows.values[usable], target[usable], rows.weight[usable], hash_rows(symbol_pass.symbol, steps)
+        )
 
     def check(self, before: tuple[dict[str, Sums], Sample | None], bucket: Bucket, used: int) -> None:
         """Compare what was added with it.
@@ -223,7 +237,9 @@ class Fresh:
 
     def _check_sums(self, model: Model, before: Sums | None, after: Sums) -> None:
         fresh, rows = self._rows, after.rows - (before.rows if before else 0)
-        added = add_rows(None, model.design(fresh.values, self._pass.plan.names), fresh.target, model.weigh(fresh.weight), self._days)
+        added = add_rows(
+            None, model.design(fresh.values, self._pass.plan.names), fresh.target, model.weigh(fresh.weight), self._days
+        )
         assert added is not None  # noqa: S101 - there are rows
         grown = after.xty - (before.xty if before else 0.0)
         close = np.isclose(grown, added.xty, rtol=CLOSE, atol=CLOSE * np.abs(after.xty).max())
@@ -237,7 +253,10 @@ class Fresh:
         order, here = np.argsort(fresh.key), np.isin(after.key, fresh.key)
         at = order[np.searchsorted(fresh.key, after.key[here], sorter=order)]
         names = {"values": "sampled feature", "target": "sampled label", "weight": "sample weight"}
-        compare(self._witness, [(text, getattr(after, name)[here], getattr(fresh, name)[at]) for name, text in names.items()])
+        compare(
+            self._witness,
+            [(text, getattr(after, name)[here], getattr(fresh, name)[at]) for name, text in names.items()],
+        )
 
 
 class BucketWriter:
@@ -268,4 +287,8 @@ class BucketWriter:
         if self._bucket is not None:
             self.last = self._bucket.name
             self._work.lake.guard()
-            put_arrays(self._work.lake.store, Paths.of(self._work.lake).bucket(self._bucket.name, self._symbol), self._bucket.to_arrays())
+            put_arrays(
+                self._work.lake.store,
+                Paths.of(self._work.lake).bucket(self._bucket.name, self._symbol),
+                self._bucket.to_arrays(),
+            )

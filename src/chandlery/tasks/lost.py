@@ -38,4 +38,7 @@ def from_arrays(arrays: Arrays) -> dict[str, pl.DataFrame]:
     values = {name: arrays["values"][:, place] for place, name in enumerate(NUMBERS)}
     rows = pl.DataFrame({"row": arrays["row"], "open_time": pl.Series(arrays["time"]).cast(TIME), **values})
     stops = np.cumsum(arrays["counts"]).tolist()
-    return {str(source): rows[first:stop] for source, first, stop in zip(arrays["sources"], [0, *stops], stops, strict=False)}
+    return {
+        str(source): rows[first:stop]
+        for source, first, stop in zip(arrays["sources"], [0, *stops], stops, strict=False)
+    }

@@ -21,9 +21,7 @@ def is_accounted(held: Ingested, ledger: pl.DataFrame) -> bool:
 
 
 def _list_versions(files: list[FileRecord]) -> set[tuple[object, ...]]:
-    return {
-        (file.source, file.first_ms, file.last_ms, None if file.problem else file.modified_ms) for file in files
-    }
+    return {(file.source, file.first_ms, file.last_ms, None if file.problem else file.modified_ms) for file in files}
 
 
 def mend_ledger(ledger: pl.DataFrame, candles: pl.DataFrame) -> pl.DataFrame:
@@ -49,7 +47,10 @@ def mend_ledger(ledger: pl.DataFrame, candles: pl.DataFrame) -> pl.DataFrame:
             row |= {**counts, "problem": row["problem"] or HALF_WRITTEN}
         rows.append(row)
     for source, (count, first, last) in sorted(found.items()):
-        counts = {name: 0 for name in ledger.columns if name.startswith("rows_")} | {"rows_read": count, "rows_kept": count}
+        counts = {name: 0 for name in ledger.columns if name.startswith("rows_")} | {
+            "rows_read": count,
+            "rows_kept": count,
+        }
         told = {"source": source, "status": "read", "problem": HALF_WRITTEN, "size_bytes": 0, "modified_at": EPOCH}
         rows.append({**told, **counts, "first_time": first, "last_time": last, "present": True})
     return pl.DataFrame(rows, schema=ledger.schema).sort("source") if rows else ledger

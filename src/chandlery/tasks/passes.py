@@ -115,7 +115,11 @@ class SymbolPass:
             if state is None and block.stop <= self.candles.step[0]:
                 continue
             state = start_features(self.plan) if state is None else state
-            candles, seen, before = self.candles.cut(block.start, block.stop), read_market(self.work, copies, block), state
+            candles, seen, before = (
+                self.candles.cut(block.start, block.stop),
+                read_market(self.work, copies, block),
+                state,
+            )
             chosen = choose(block, candles.step)
             rows, state = run_features(self.plan, before, candles, seen, chosen)
             place = np.flatnonzero(chosen) + np.searchsorted(self.candles.step, block.start)

@@ -122,7 +122,9 @@ def list_years(days: NDArray[np.int32]) -> list[int]:
         >>> list_years(np.array([18261, 18262, 18263], np.int32))
         [2019, 2020]
     """
-    return [1970 + int(year) for year in np.unique(days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64))]
+    return [
+        1970 + int(year) for year in np.unique(days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64))
+    ]
 
 
 def to_known(account: dict[str, Any]) -> FileRecord:

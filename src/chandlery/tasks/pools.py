@@ -34,7 +34,9 @@ class Buckets:
         self.symbols = tuple(found.symbol for found in gathered)
         self.read: list[TrainedOn] = []
         self._firsts = [found.first for found in gathered if found.first]
-        self._waiting = sorted((name, found.symbol) for found in gathered if found.first for name in list_months(found.first, found.last))
+        self._waiting = sorted(
+            (name, found.symbol) for found in gathered if found.first for name in list_months(found.first, found.last)
+        )
 
     def until(self, refit: str, oldest: str = "") -> Iterator[tuple[str, str, Arrays]]:
         """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before.
@@ -66,7 +68,9 @@ class Buckets:
         path = Paths.of(self.work.lake).bucket(name, symbol)
         arrays = get_arrays(self.work.lake.store, path)
         if arrays is None:  # it holds rows of the month before its own, from an embargo before that month on
-            raise StateLostError(path, int((np.datetime64(name, "M") - 1).astype("datetime64[D]").astype(int)) - self.work.rules.lead)
+            raise StateLostError(
+                path, int((np.datetime64(name, "M") - 1).astype("datetime64[D]").astype(int)) - self.work.rules.lead
+            )
         return arrays
 
     def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
@@ -75,7 +79,9 @@ class Buckets:
             known_ms = self.work.rules.grid.close_ms(int(arrays["newest"]) + self.work.rules.reach_steps)
         if self.sums_of:
             sums = Sums.from_arrays(arrays, self.sums_of)
-            return TrainedOn(bucket, symbol, known_ms, 0 if sums is None else sums.rows, totals=None if sums is None else sums.totals)
+            return TrainedOn(
+                bucket, symbol, known_ms, 0 if sums is None else sums.rows, totals=None if sums is None else sums.totals
+            )
         keys = arrays.get("sample.key", NO_KEYS)
         return TrainedOn(bucket, symbol, known_ms, keys.size, keys, arrays.get("sample.target"))
 
@@ -117,7 +123,9 @@ class SumsPool:
             if self._total is None:
                 self._total = sums
             else:
-                self._total = (self._total if bucket == self._newest else self._total.fade(fading(self._newest, bucket))) + sums
+                self._total = (
+                    self._total if bucket == self._newest else self._total.fade(fading(self._newest, bucket))
+                ) + sums
             self._newest = bucket
             if symbol in self._own:
                 before, own = self._own[symbol]
@@ -129,7 +137,12 @@ class SumsPool:
         del model
         if self._total is None:
             return None
-        return replace(self._total, own={symbol: sums.fade(fading(bucket, self._newest)) for symbol, (bucket, sums) in sorted(self._own.items())})
+        return replace(
+            self._total,
+            own={
+                symbol: sums.fade(fading(bucket, self._newest)) for symbol, (bucket, sums) in sorted(self._own.items())
+            },
+        )
 
 
 def limit_newest(symbols: int) -> float:
@@ -197,7 +210,9 @@ class SamplePool:
         most = limit_newest(self._buckets.symbols_until(refit))
 
         def quota(bucket: str) -> int:
-            return int(most * fading(bucket, refit))  # falls from refit to refit: the lowest of the lowest are the lowest
+            return int(
+                most * fading(bucket, refit)
+            )  # falls from refit to refit: the lowest of the lowest are the lowest
 
         for bucket, symbol, arrays in self._buckets.until(refit, oldest):
             if arrays.get("sample.key", NO_KEYS).size:

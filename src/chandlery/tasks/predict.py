@@ -74,7 +74,9 @@ def predict_symbol(task: SymbolTask) -> Predicted:
     return Predicted(task.symbol, run.years())
 
 
-def predict_horizon(run: "SymbolRun", horizon: int, held: bytes | None, later: Callable[[Callable[[], None]], None]) -> Arrays:
+def predict_horizon(
+    run: "SymbolRun", horizon: int, held: bytes | None, later: Callable[[Callable[[], None]], None]
+) -> Arrays:
     """Publish the forecasts of one horizon, and return its score sums; its arrays are let go before those of the next.
 
     Args:
@@ -139,7 +141,6 @@ class SymbolRun:
         self.issues = Issues(issued_ms, candles.close[self.places], np.concatenate([np.empty(0), *sigmas]))
         self.predictions = predictions[:count].reshape(-1, len(self.models), len(rules.horizons))
 
-
     def keys(self, horizon_minutes: int, year: int) -> dict[str, Any]:
         """Return the partition keys of a horizon's forecasts of a year."""
         return {**self.work.lake.keys, "symbol": self.symbol, "horizon_minutes": horizon_minutes, "year": year}
@@ -154,7 +155,9 @@ class SymbolRun:
         issued, span = self.issues.issued_ms, self.work.span
         own = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
         first = year_of(span.since * DAY_MS)
-        stays = span.resumed and self.rows_before(self.work.rules.horizons[0], first)  # every horizon has the same issues
+        stays = span.resumed and self.rows_before(
+            self.work.rules.horizons[0], first
+        )  # every horizon has the same issues
         return tuple(sorted({*own, first} if stays else own))
 
     def read_held(self) -> Iterator[bytes | None]:
@@ -181,23 +184,38 @@ class FitReader:
         """Return the fits of each model and horizon, from the newest before the span on."""
         rules = self._work.rules
         models = open_models(rules.models, self._work.extensions)
-        common: dict[tuple[str, int], list[Fitted]] = {(model.name, minutes): [] for model in models for minutes in rules.horizons}
+        common: dict[tuple[str, int], list[Fitted]] = {
+            (model.name, minutes): [] for model in models for minutes in rules.horizons
+        }
         own: dict[tuple[str, int, str], Fitted] = {}
         for name in dict.fromkeys(name_fit(model) for model in models):
             members = [model.name for model in models if name_fit(model) == name]
             for fitted in self._read_common(name, members):
                 if (fitted.model, fitted.horizon_minutes) in common:  # else of a horizon that is not computed
                     common[fitted.model, fitted.horizon_minutes].append(fitted)
-            for fitted in self._read_own(name, [fitted for member in members for minutes in rules.horizons for fitted in common[member, minutes]]):
+            for fitted in self._read_own(
+                name, [fitted for member in members for minutes in rules.horizons for fitted in common[member, minutes]]
+            ):
                 own[fitted.model, fitted.horizon_minutes, fitted.refit_at] = fitted
         found = []
         for model in models:
             for place, minutes in enumerate(rules.horizons):
                 fits = sorted(common[model.name, minutes], key=lambda fitted: fitted.refit_at)
                 parts = [own.get((model.name, minutes, fitted.refit_at)) for fitted in fits]
-                artefacts = [fitted.fit if part is None else fitted.fit | {OWN: part.fit} for fitted, part in zip(fits, parts, strict=True)]
+                artefacts = [
+                    fitted.fit if part is None else fitted.fit | {OWN: part.fit}
+                    for fitted, part in zip(fits, parts, strict=True)
+                ]
                 refit_ms = np.array([fitted.refit_at for fitted in fits], "datetime64[ms]").astype(np.int64)
-                found.append(Fits(model, place, refit_ms, artefacts, [None if part is None else (part.refit_at, *part.symbols) for part in parts]))
+                found.append(
+                    Fits(
+                        model,
+                        place,
+                        refit_ms,
+                        artefacts,
+                        [None if part is None else (part.refit_at, *part.symbols) for part in parts],
+                    )
+                )
         return found
 
     def _read_common(self, name: str, members: list[str]) -> list[Fitted]:
@@ -221,14 +239,21 @@ class FitReader:
 
     def _read_own(self, name: str, common: list[Fitted]) -> list[Fitted]:
         """Return the symbol's own parts of some fits; all that the common parts name must be there."""
-        wanted = {(fitted.model, fitted.horizon_minutes, fitted.refit_at) for fitted in common if self._symbol in fitted.own}
+        wanted = {
+            (fitted.model, fitted.horizon_minutes, fitted.refit_at) for fitted in common if self._symbol in fitted.own
+        }
         years = sorted({refit_at[:4] for _, _, refit_at in wanted})
-        texts = self._work.lake.store.ask_ahead(lambda year: read_fits(self._work.lake, name, year, self._symbol), years)
+        texts = self._work.lake.store.ask_ahead(
+            lambda year: read_fits(self._work.lake, name, year, self._symbol), years
+        )
         found = [fitted for text in texts for fitted in text]
         missing = wanted.difference((fitted.model, fitted.horizon_minutes, fitted.refit_at) for fitted in found)
         if missing:
             year = min(refit_at for _, _, refit_at in missing)[:4]
-            raise StateLostError(Paths.of(self._work.lake).artefact(name, year, self._symbol), int(np.datetime64(year, "D").astype(int)) - 1)
+            raise StateLostError(
+                Paths.of(self._work.lake).artefact(name, year, self._symbol),
+                int(np.datetime64(year, "D").astype(int)) - 1,
+            )
         return found
 
 
@@ -251,14 +276,19 @@ class HorizonRun:
             self.work.rules.horizon_steps[horizon],
         )
         self.kept = pick_arrays(str(self.horizon_minutes), run.kept)
-        self.state = ServedState.from_arrays(pick_arrays("served", self.kept)) if run.kept else start_served(len(run.models))
+        self.state = (
+            ServedState.from_arrays(pick_arrays("served", self.kept)) if run.kept else start_served(len(run.models))
+        )
         self.begins: list[tuple[slice, ServedState]] = []  # of the parts between checkpoints
 
     def edges(self) -> list[tuple[int | None, slice]]:
         """Return the rows up to each checkpoint, and those after the last."""
         cuts = [int(np.searchsorted(self.rows.issued, day * DAY_MS, side="right")) for day in self.work.span.saves]
         days: list[int | None] = [*self.work.span.saves, None]
-        return [(day, slice(first, last)) for day, first, last in zip(days, [0, *cuts], [*cuts, self.rows.issued.size], strict=True)]
+        return [
+            (day, slice(first, last))
+            for day, first, last in zip(days, [0, *cuts], [*cuts, self.rows.issued.size], strict=True)
+        ]
 
     def serve(self) -> Served:
         """Decide what is served for every row, and keep the states at the checkpoints."""
@@ -311,7 +341,9 @@ class HorizonRun:
         now, rows = int(self.rows.issued[part.stop - 1]), cut_rows(self.rows, part)
         known = rows.issued + self.horizon_minutes * 60_000 <= now
         pending = np.where(state.pending_issued + self.horizon_minutes * 60_000 <= now, state.pending_realised, np.nan)
-        again, _ = serve(state._replace(pending_realised=pending), replace(rows, realised=np.where(known, rows.realised, np.nan)))
+        again, _ = serve(
+            state._replace(pending_realised=pending), replace(rows, realised=np.where(known, rows.realised, np.nan))
+        )
         witness = Witness(self.run.symbol, now)
         check_served(witness, to_minutes_text(self.horizon_minutes), served.cut(part), again)
         year = year_of(now)
@@ -321,7 +353,18 @@ class HorizonRun:
         hidden = np.where(known, self.actual[part], np.nan)[newest]
         remade = self._to_forecasts(issues, hidden, again.cut(newest))
         shown = self.to_forecasts(served, year)[part.stop - first - remade.height : part.stop - first]
-        compare(witness, [(f"published {name} at {to_minutes_text(self.horizon_minutes)}", shown[name].to_numpy(), remade[name].to_numpy()) for name in shown.columns if name not in OUTCOMES])
+        compare(
+            witness,
+            [
+                (
+                    f"published {name} at {to_minutes_text(self.horizon_minutes)}",
+                    shown[name].to_numpy(),
+                    remade[name].to_numpy(),
+                )
+                for name in shown.columns
+                if name not in OUTCOMES
+            ],
+        )
 
     def publish(self, served: Served, held: bytes | None) -> Iterator[Callable[[], None]]:
         """Yield what puts each year's forecasts.
@@ -340,9 +383,13 @@ class HorizonRun:
             rows = self.to_forecasts(served, year)
             is_first = span.resumed and year == year_of(span.since * DAY_MS)
             if is_first:
-                before = lake.decode("forecasts", keys, held).filter(pl.col("issued_at") <= pl.lit(span.since * DAY_MS).cast(TIME))
+                before = lake.decode("forecasts", keys, held).filter(
+                    pl.col("issued_at") <= pl.lit(span.since * DAY_MS).cast(TIME)
+                )
                 if before.height != self.run.rows_before(self.horizon_minutes, year):
-                    raise StateLostError(partition_path("forecasts", keys), int(np.datetime64(str(year), "D").astype(int)) - 1)
+                    raise StateLostError(
+                        partition_path("forecasts", keys), int(np.datetime64(str(year), "D").astype(int)) - 1
+                    )
                 rows = join_rows("forecasts", before, rows)
             yield partial(self._put, keys, rows, held if is_first else None)
 
@@ -389,4 +436,6 @@ def cut_issues(issues: Issues, part: slice) -> Issues:
 
 def cut_rows(rows: ServedRows, part: slice) -> ServedRows:
     """Return some of the rows."""
-    return ServedRows(rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part], rows.sigma[part], rows.steps)
+    return ServedRows(
+        rows.issued[part], rows.target[part], rows.predictions[part], rows.realised[part], rows.sigma[part], rows.steps
+    )

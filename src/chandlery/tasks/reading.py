@@ -103,7 +103,10 @@ class Reading:
         names, store = ("ledger", "rejects"), task.lake.store
         reads = [partial(task.lake.get, name, self._keys) for name in names]
         *contents, held = store.together(*reads, partial(read_ingested, task.lake, task.symbol))
-        self.tables = {name: (content, task.lake.decode(name, self._keys, content)) for name, content in zip(names, contents, strict=True)}
+        self.tables = {
+            name: (content, task.lake.decode(name, self._keys, content))
+            for name, content in zip(names, contents, strict=True)
+        }
         self.told = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}  # as published
         self.held = self._hold(held)
         self.accounts = {row["source"]: row for row in self.tables["ledger"][1].iter_rows(named=True)}
@@ -179,7 +182,12 @@ class Reading:
         unread = []
         for file in self.task.files:
             known = self.known.get(file.source)
-            if known is None or self.task.reread or file.source not in self.accounts or not is_current(known, file, self.task.code):
+            if (
+                known is None
+                or self.task.reread
+                or file.source not in self.accounts
+                or not is_current(known, file, self.task.code)
+            ):
                 unread.append(file)
             elif known.problem is not None and self.task.restate:
                 unread.append(file)  # it may be taken as it is

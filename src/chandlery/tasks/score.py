@@ -104,7 +104,9 @@ def list_models(work: Work) -> pl.DataFrame:
     for fit in dict.fromkeys(name_fit(model) for model in models):
         refits = list_refits(rules, work.first_day, stop_day, [model for model in models if name_fit(model) == fit])
         first = int(refits[0][0][:4]) if refits else 1
-        years = range(first, int(np.datetime64(stop_day, "D").astype("datetime64[Y]").astype(int)) + 1971 if refits else 1)
+        years = range(
+            first, int(np.datetime64(stop_day, "D").astype("datetime64[Y]").astype(int)) + 1971 if refits else 1
+        )
         texts = work.lake.store.ask_ahead(partial(read_fits, work.lake, fit), map(str, years))
         for fitted in (fitted for text in texts for fitted in text):
             refit_ms = int(np.datetime64(fitted.refit_at, "ms").astype(np.int64))

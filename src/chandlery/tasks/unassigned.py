@@ -19,7 +19,6 @@ from chandlery.tasks.reading import hash_file
 __all__ = ["UnassignedTask", "refuse_unassigned"]
 
 
-
 @dataclass(frozen=True)
 class UnassignedTask:
     """All files that belong to no series.
@@ -70,7 +69,9 @@ def refuse_unassigned(task: UnassignedTask) -> Unassigned:
     others = told.keys() - task.assigned - present
     stays += others if task.is_partial or not task.prune else ()
     gone = () if task.is_partial else list(others)
-    kept = held.filter(pl.col("source").is_in(stays)).with_columns(present=pl.col("present") & ~pl.col("source").is_in(gone))
+    kept = held.filter(pl.col("source").is_in(stays)).with_columns(
+        present=pl.col("present") & ~pl.col("source").is_in(gone)
+    )
     rows = join_rows("ledger", kept, *(conform_ledger(frame, task) for frame in fresh))
     lake.replace("ledger", keys, content, rows.sort("source"))
     told_rows = list(rows.sort("source").iter_rows(named=True))
