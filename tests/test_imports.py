@@ -26,6 +26,6 @@ def test_prediction_does_not_load_lightgbm() -> None:
 
 
 def test_who_has_no_spark_work_loads_no_pyspark() -> None:
-    script = "import sys, chandlery.commands.cli, chandlery.commands.show, chandlery.runs.pipeline, chandlery.engines, chandlery.lake.tables; print('pyspark' in sys.modules, 'py4j' in sys.modules)"
+    script = "import sys, chandlery.commands.cli, chandlery.commands.show, chandlery.runs.pipeline, chandlery.engines, chandlery.lake.reading; print('pyspark' in sys.modules, 'py4j' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False False"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chandlery.errors import ChandleryError
     from chandlery.features.registry import Bars, feature
-    from chandlery.lake.tables import read_table
+    from chandlery.lake.reading import read_table
     from chandlery.models import Model, register
     from chandlery.runs.pipeline import Options, RunReport, forecast, ingest, plan, run
     from chandlery.settings.model import Settings, load_settings
@@ -22,7 +22,7 @@ __all__ = [
 HOMES = {
     "Settings": "settings.model", "load_settings": "settings.model", "ChandleryError": "errors", "Bars": "features.registry", "feature": "features.registry", "Model": "models",
     "register": "models", "Options": "runs.session", "RunReport": "runs.session", "forecast": "runs.pipeline", "ingest": "runs.pipeline", "plan": "runs.pipeline",
-    "run": "runs.pipeline", "read_table": "lake.tables",
+    "run": "runs.pipeline", "read_table": "lake.reading",
 }  # fmt: skip
 
 

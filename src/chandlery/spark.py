@@ -34,7 +34,8 @@ except ImportError as error:
 
 from chandlery.errors import SettingsError
 from chandlery.lake.filters import check_known, make_filter
-from chandlery.lake.tables import find_table, no_lake, own_columns, parse_partition, plain_type
+from chandlery.lake.lake_file import no_lake
+from chandlery.lake.tables import find_table, own_columns, parse_partition, plain_type
 from chandlery.schema import LAKE_FILE, TABLES, Table
 
 __all__ = ["read_table"]

@@ -10,7 +10,7 @@ from lakes import START, run_lake, write_days
 from typer.testing import CliRunner, Result
 
 from chandlery.commands.cli import app
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 
 DAYS = 3
 

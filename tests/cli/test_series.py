@@ -19,7 +19,7 @@ from chandlery.commands.cli import app
 from chandlery.errors import SettingsError
 from chandlery.lake.lake_file import UNASSIGNED_KEYS
 from chandlery.lake.query import query
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs import pipeline
 from chandlery.schema import TABLES
 

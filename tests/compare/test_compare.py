@@ -18,7 +18,7 @@ from lakes import run_lake, write_days
 
 from chandlery.compare import ALL, NAIVE, NAIVE_SERVED, NO_DIFFERENCE, Comparison, Wanted, compare_extension
 from chandlery.errors import LawError, SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.models import base
 from chandlery.settings.model import load_settings
 

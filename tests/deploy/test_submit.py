@@ -11,8 +11,8 @@ from aws import PATIENCE_SECONDS, REGION, ROLE, Cloud, held_back
 from lakes import OWN_FEATURE
 from proxy import busy_proxy
 
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.submit.job import LAST_LINE
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]

@@ -8,7 +8,7 @@ import pytest
 from grids import Series
 from lakes import digests
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.units import parse_minutes, to_interval_text
 
 pytestmark = pytest.mark.slow

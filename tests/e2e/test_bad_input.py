@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from lakes import write_days
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import pytest
 from lakes import digests, run_lake, write_days
 
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options
 
 pytestmark = pytest.mark.slow

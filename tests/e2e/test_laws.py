@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lakes import digests, run_lake, write_days
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options
 
 pytestmark = pytest.mark.slow

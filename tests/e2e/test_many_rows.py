@@ -8,7 +8,7 @@ import pytest
 from lakes import digests, run_lake
 
 from chandlery.lake import tables
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.sources import rows
 from chandlery.tasks import ingest as ingest_task
 

@@ -12,7 +12,8 @@ import pytest
 from chandlery import extensions
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension, extension_bundle, load_extensions
-from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
 from chandlery.state.checkpoints import Span
 from chandlery.tasks.work import Rules, Work

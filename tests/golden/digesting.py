@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
 from chandlery.models import Sample, Sums
 from chandlery.runs import pipeline

@@ -10,7 +10,7 @@ from plants import OWN
 
 from chandlery.engines import local
 from chandlery.errors import LawError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from hours import Lake
 from interruption import Kill, killed
 from uploads import BTC, ETH, PRUNE, RESTATE, account, at, put_back, read, upload
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options, ingest
 
 pytestmark = pytest.mark.slow

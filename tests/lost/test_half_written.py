@@ -10,8 +10,8 @@ from hours import Lake, start_lake
 from interruption import Kill, killed
 
 from chandlery.errors import StoreUnavailableError
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.runs.pipeline import Options, forecast, ingest, run
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from hours import SETTINGS, Lake
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options, forecast, run
 from chandlery.runs.publishing import publish
 from chandlery.runs.session import Session

@@ -7,7 +7,7 @@ import pytest
 from hours import LAST_DAY, Lake
 from uploads import BTC, ETH, PRUNE, put_back, read
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import RunReport, forecast, ingest, run
 
 pytestmark = pytest.mark.slow

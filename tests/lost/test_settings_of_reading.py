@@ -11,7 +11,7 @@ from hours import LAST_DAY, Lake, put_days
 from universe import Source
 from uploads import BTC, PRUNE, RESTATE, account, read, upload
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from hours import Lake
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options
 
 PRUNE, RESTATE = Options(prune=True), Options(restate=True)

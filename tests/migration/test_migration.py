@@ -22,7 +22,7 @@ from rebuild import find_differences
 
 from chandlery.errors import SettingsError
 from chandlery.lake.query import query
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.progress import Silent
 from chandlery.runs.migration import REFERENCES, Migrated, migrate_lake
 from chandlery.runs.pipeline import plan, run

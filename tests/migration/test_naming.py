@@ -12,7 +12,7 @@ from old_lakes import list_paths
 from rebuild import find_differences
 
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.progress import Silent
 from chandlery.runs.naming import Named, name_exchange
 from chandlery.runs.pipeline import plan, run

@@ -7,7 +7,7 @@ import pytest
 from lakes import run_lake, write_days
 
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.models import base
 
 OWN_MODEL = """

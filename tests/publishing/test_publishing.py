@@ -12,13 +12,13 @@ from interruption import Kill, killed
 
 from chandlery.candles.clean import Settling
 from chandlery.errors import LawError
-from chandlery.lake.lake_file import Lake as LakeInHand
+from chandlery.lake.handle import Lake as LakeInHand
 from chandlery.lake.lake_file import read_lake_file
 from chandlery.lake.lease import LeaseToken
 from chandlery.lake.query import query
+from chandlery.lake.reading import read_table
 from chandlery.lake.staging import STAGING
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.runs.pipeline import Options, forecast, ingest, plan, run
 from chandlery.schema import TABLES
 from chandlery.tasks.publish import PublishTask, publish_objects

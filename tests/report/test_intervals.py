@@ -10,7 +10,7 @@ import pytest
 from grids import Series
 from pages import HORIZONS, figures_of, make_lake, settings_of, trace
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.report import write_plot, write_report
 from chandlery.report.markup import when
 from chandlery.units import to_interval_text

@@ -16,7 +16,7 @@ from pages import figures_of, settings_of, trace
 
 from chandlery.commands.cli import main
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.report import write_plot, write_report
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from hours import FIRST_DAY, LAST_DAY, SETTINGS, Lake, make_settings, start_lake
 
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import plan
 from chandlery.tasks.gather import Gathered, gather_symbol, recall_gathered
 from chandlery.tasks.work import SymbolTask, Work

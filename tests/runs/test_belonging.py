@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from universe import Source
 
 from chandlery.errors import SettingsError
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.progress import Silent
 from chandlery.runs.naming import name_exchange
 from chandlery.runs.pipeline import Options, RunReport, ingest

@@ -4,7 +4,8 @@ import datetime as dt
 from itertools import pairwise
 
 from chandlery.grid import Grid
-from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
 from chandlery.state.checkpoints import Span
 from chandlery.tasks.work import Rules, Work

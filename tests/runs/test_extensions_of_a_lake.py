@@ -8,7 +8,7 @@ import pytest
 from hours import SETTINGS, Lake, start_lake
 
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options, forecast, ingest, run
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from hours import LAST_DAY, SERIES, SETTINGS, Lake, start_lake
 
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options, forecast, ingest, run
 from chandlery.state.paths import is_known
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from rebuild import find_differences
 
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options, RunReport, ingest
 from chandlery.settings.model import load_settings
 

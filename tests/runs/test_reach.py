@@ -11,7 +11,7 @@ from grids import Series as Candles
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import Series
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.founding import Founded, make_rules, propose, reconcile
 from chandlery.settings.model import Settings, load_settings
 from chandlery.units import parse_interval

@@ -9,7 +9,7 @@ from rebuild import find_differences
 from several import DAYS, SERIES, make_settings, write_candles, write_raw
 
 from chandlery.errors import SettingsError
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options, ingest, plan, run
 
 pytestmark = pytest.mark.slow

@@ -20,8 +20,9 @@ from s3_server import Server
 from chandlery.errors import LeaseHeldError
 from chandlery.lake.lease import check_lease, hold_lease
 from chandlery.lake.query import query
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import encode, partition_path, read_table
+from chandlery.lake.tables import encode, partition_path
 from chandlery.schema import LAKE_FILE
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from s3_server import Server
 
-from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import Series
 from chandlery.lake.lease import LeaseToken
 from chandlery.lake.store import Store
 from chandlery.state.arrays import put_arrays, view_arrays

@@ -8,7 +8,8 @@ import pytest
 from s3_server import Server
 
 from asks import ASKS, WAYS, Ask, answers_of, find_fault, to_answers
-from chandlery.lake.tables import encode, read_table
+from chandlery.lake.reading import read_table
+from chandlery.lake.tables import encode
 from readers import TABLES_READ, Crowd, Read, Recorder, Tally, Version, read_while_publishing
 
 CANDLES, SUMS = ASKS[0], ASKS[1]

@@ -9,8 +9,8 @@ from hours import FIRST_DAY, LAST_DAY, START_MS, make_settings, put_days
 from s3_server import Server
 from universe import Source
 
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.runs.pipeline import Options, run
 from chandlery.settings.model import Settings
 

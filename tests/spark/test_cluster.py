@@ -12,8 +12,8 @@ from harbour import BUCKET, PATIENCE_SECONDS, Harbour, answer, end, hear
 from lakes import OWN_FEATURE, SETTINGS, digests, to_toml, write_days
 from proxy import busy_proxy
 
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 
 pytestmark = [pytest.mark.spark, pytest.mark.s3, pytest.mark.slow, pytest.mark.full]
 

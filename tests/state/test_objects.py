@@ -10,7 +10,8 @@ import pytest
 
 from chandlery.errors import StateLostError
 from chandlery.grid import Traded
-from chandlery.lake.lake_file import Lake, Series
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
 from chandlery.state import fingerprints
 from chandlery.state.arrays import get_arrays, put_arrays, view_arrays

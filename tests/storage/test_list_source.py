@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chandlery.errors import SettingsError, SourceError
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.runs.listing import list_source, split_source
 from chandlery.runs.pipeline import Options, ingest, plan
 from chandlery.settings.model import LayoutSettings, SourceSettings, load_settings

@@ -11,16 +11,9 @@ from polars.testing import assert_frame_equal
 
 from chandlery.lake import tables
 from chandlery.lake.query import query
+from chandlery.lake.reading import read_partition, read_table, scan_content
 from chandlery.lake.store import Store
-from chandlery.lake.tables import (
-    empty_frame,
-    join_rows,
-    list_partitions,
-    partition_path,
-    read_partition,
-    read_table,
-    scan_content,
-)
+from chandlery.lake.tables import empty_frame, join_rows, list_partitions, partition_path
 from chandlery.report import write_plot, write_report
 from chandlery.schema import LAKE_FILE, TABLES, TIME
 from chandlery.settings.model import load_settings

@@ -12,9 +12,10 @@ import pytest
 
 from chandlery.errors import SettingsError
 from chandlery.lake import tables
+from chandlery.lake.reading import read_table
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Store
-from chandlery.lake.tables import conform, encode, partition_path, read_table, replace_partition, write_partition
+from chandlery.lake.tables import conform, encode, partition_path, replace_partition, write_partition
 from chandlery.schema import LAKE_FILE, TABLES
 
 KEYS = {"exchange": "bitfinex", "interval": "1m", "symbol": "LTCUSD"}

@@ -11,10 +11,10 @@ from rights import BUCKETS, Cell, list_objects
 from s3_server import Server, s3_server
 
 from chandlery.errors import SettingsError
-from chandlery.lake.lake_file import open_lake
+from chandlery.lake.handle import open_lake
 from chandlery.lake.query import query
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.schema import TABLES
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]

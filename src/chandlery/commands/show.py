@@ -15,9 +15,10 @@ from chandlery.compare import Comparison
 from chandlery.compare.engines import Receipt
 from chandlery.errors import SettingsError
 from chandlery.lake.extents import Extent, measure_series, measure_table
-from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, Lake, find_lake_file, list_series
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, find_lake_file, list_series
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.report import Written
 from chandlery.runs.migration import Migrated
 from chandlery.runs.naming import Named

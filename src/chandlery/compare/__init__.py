@@ -38,7 +38,8 @@ from chandlery.features.run import warm_up_steps
 from chandlery.forecasts.blend import BLEND
 from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
 from chandlery.lake.extents import measure_table
-from chandlery.lake.lake_file import Lake, LakeFile, open_lake
+from chandlery.lake.handle import Lake, open_lake
+from chandlery.lake.lake_file import LakeFile
 from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions
 from chandlery.models import BUILT_IN, own_models

@@ -9,7 +9,7 @@ import polars as pl
 
 from chandlery.forecasts.blend import BLEND
 from chandlery.forecasts.scores import FALSE_DISCOVERY, adjust, compare_losses
-from chandlery.lake.tables import read_table
+from chandlery.lake.reading import read_table
 from chandlery.schema import model_column
 from chandlery.units import to_minutes_text
 

@@ -1,30 +1,14 @@
-"""A lake in hand: what `lake.json` fixes, and the reading of candles that every task needs."""
+"""What `lake.json` holds, the settings that decide the results of each series; reads, checks and writes it."""
 
-import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
-import polars as pl
 
 from chandlery.errors import SettingsError
 from chandlery.grid import Grid
-from chandlery.lake.lease import LeaseToken, check_lease
-from chandlery.lake.staging import Target
 from chandlery.lake.store import Store
-from chandlery.lake.tables import (
-    decode_partition,
-    empty_rows,
-    list_partitions,
-    no_lake,
-    partition_path,
-    read_partition,
-    replace_partition,
-    write_partition,
-)
-from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES, Candles, series_name
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, series_name
 from chandlery.units import LONGEST, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
 
 __all__ = [
@@ -32,7 +16,6 @@ __all__ = [
     "UNASSIGNED_KEYS",
     "UNNAMED",
     "Extension",
-    "Lake",
     "LakeFile",
     "MigrationFile",
     "Series",
@@ -42,14 +25,12 @@ __all__ = [
     "find_fault",
     "find_lake_file",
     "list_series",
-    "open_lake",
+    "no_lake",
     "read_lake_file",
     "write_lake_file",
 ]
 
 EXCHANGE = re.compile(r"\w[\w.-]*")
-FAR_MS = 4_102_444_800_000  # 2100-01-01
-PRICES = ("open", "high", "low", "close", "volume")
 
 
 class Extension(msgspec.Struct, frozen=True):
@@ -143,116 +124,6 @@ class MigrationFile(msgspec.Struct, frozen=True):
     done: int = 0
 
 
-@dataclass(frozen=True)
-class Lake:
-    """One series of a lake, as tasks carry it: small, and the same in every process.
-
-    Args:
-        store: Where the lake lies.
-        series: What is fixed.
-        token: The lease that writes need; null for readers.
-        staging: Folder of the publication that tasks write for, ending with a slash; see `chandlery.runs.publishing`.
-    """
-
-    store: Store
-    series: Series
-    token: LeaseToken | None = None
-    staging: str = ""
-
-    @property
-    def keys(self) -> dict[str, str]:
-        """The partition keys that all objects of the series share."""
-        return self.series.keys
-
-    @property
-    def grid(self) -> Grid:
-        """When the candles open."""
-        return self.series.grid
-
-    @property
-    def interval_seconds(self) -> int:
-        """Length of a candle."""
-        return self.grid.seconds
-
-    def guard(self) -> None:
-        """Make sure that the lease is still held.
-
-        Raises:
-            LeaseHeldError: It is not: another run has taken the lake.
-        """
-        if self.token is not None:
-            check_lease(self.store, self.token)
-
-    def read_candles(
-        self, symbol: str, since_ms: int = 0, until_ms: int = FAR_MS, columns: tuple[str, ...] = ("open_time", *PRICES)
-    ) -> pl.DataFrame:
-        """Return a symbol's candles of [since, until).
-
-        Returns:
-            open_time and prices, ascending; empty where there are none.
-        """
-        keys = {**self.keys, "symbol": symbol}
-        first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms - 1))
-        years: Sequence[int] = range(
-            first.year, last.year + 1
-        )  # asked for by name where they are few: a listing would cost a request more
-        if not since_ms or until_ms == FAR_MS:
-            years = sorted(int(part["year"]) for part in list_partitions(self.store, "candles", keys))
-        since = first if since_ms else None
-
-        def read(year: int) -> pl.DataFrame | None:
-            return read_partition(
-                self.store, "candles", {**keys, "year": year}, columns, since if year == first.year else None
-            )
-
-        found = self.store.ask_ahead(read, [year for year in years if first.year <= year <= last.year])
-        frames = [frame for frame in found if frame is not None]
-        if not frames:
-            return Candles.create_empty().select(columns)
-        candles = pl.concat(frames)
-        low, high = np.searchsorted(candles["open_time"].dt.epoch("ms").to_numpy(), [since_ms, until_ms])
-        return candles[int(low) : int(high)]
-
-    def write(self, table: str, keys: Mapping[str, object], rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
-        """Stage one object of a table under the lease; return whether it differs from the published one."""
-        frames = [rows] if isinstance(rows, pl.DataFrame) else rows
-        return write_partition(self._target, table, keys, frames)
-
-    def get(self, table: str, keys: Mapping[str, object]) -> bytes | None:
-        """Return the bytes of one object of a table; None where there is none."""
-        return self.store.get(partition_path(table, keys))
-
-    def decode(self, table: str, keys: Mapping[str, object], content: bytes | None) -> pl.DataFrame:
-        """Return the rows that an object's bytes hold, without the partition keys; no row where there is no object."""
-        rows = decode_partition(self.store, table, keys, content)
-        return empty_rows(TABLES[table]) if rows is None else rows
-
-    def replace(
-        self, table: str, keys: Mapping[str, object], held: bytes | None, rows: pl.DataFrame | Iterable[pl.DataFrame]
-    ) -> bool:
-        """Stage one object in place of the bytes that were read, as `write` does."""
-        frames = [rows] if isinstance(rows, pl.DataFrame) else rows
-        return replace_partition(self._target, table, keys, held, frames)
-
-    @property
-    def _target(self) -> Target:
-        return Target(self.store, self.guard, self.staging)
-
-
-def open_lake(uri: str, options: Mapping[str, str] | None = None, names: Sequence[str] = ()) -> Lake:
-    """Return one series of a lake, for readers.
-
-    Args:
-        uri: Where the lake lies; empty where nobody has said.
-        options: Of the object store, as in [storage].
-        names: Its name, as in kraken/1m; may be left out where the lake has one series.
-
-    Raises:
-        SettingsError: No lake is named, there is none, or it has several series and not one is named.
-    """
-    return Lake(Store(uri, options), choose_series(find_lake_file(uri, options), names))
-
-
 def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFile:
     """Return the content of `lake.json`, for readers.
 
@@ -265,6 +136,13 @@ def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFi
     if file is None:
         raise no_lake(uri)
     return file
+
+
+def no_lake(uri: str) -> SettingsError:
+    """Return what to say where a lake is read that is not there."""
+    return SettingsError(
+        f"no lake at {Store(uri).described}", "a lake that `chandlery run` has made", "check --lake or [lake] uri"
+    )
 
 
 def choose_series(file: LakeFile, names: Sequence[str] = ()) -> Series:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from chandlery.errors import SettingsError
+from chandlery.lake.reading import read_pinned
 from chandlery.lake.store import Store
-from chandlery.lake.tables import empty_frame, own_columns, plain_type, read_pinned
+from chandlery.lake.tables import empty_frame, own_columns, plain_type
 from chandlery.schema import TABLES
 
 __all__ = ["query"]

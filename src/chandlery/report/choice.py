@@ -6,9 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, Lake, Series, find_lake_file, list_series
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, Series, find_lake_file, list_series
+from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.lake.tables import read_table
 from chandlery.settings.model import Settings
 from chandlery.sources.spacing import describe_grid
 

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from chandlery.errors import SourceError
 from chandlery.lake.lake_file import UNNAMED
+from chandlery.lake.reading import read_partition
 from chandlery.lake.store import Store
-from chandlery.lake.tables import list_partitions, read_partition
+from chandlery.lake.tables import list_partitions
 from chandlery.runs.session import Session
 from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile

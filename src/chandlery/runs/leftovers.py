@@ -7,7 +7,7 @@ Tasks never delete, so a task that runs twice, ends late or is killed removes no
 
 from collections.abc import Mapping, Sequence
 
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.lake.tables import list_partitions, partition_path
 from chandlery.state.checkpoints import Span
 from chandlery.state.paths import ALL, STATE, Paths, day_name, is_known

@@ -32,21 +32,14 @@ from chandlery.lake.lake_file import (
     Series,
     check_format,
     find_fault,
+    no_lake,
     write_lake_file,
 )
 from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
+from chandlery.lake.reading import damage_told, scan
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Entry, Store
-from chandlery.lake.tables import (
-    adapt,
-    damage_told,
-    encode,
-    list_objects,
-    no_lake,
-    parse_partition,
-    partition_path,
-    scan,
-)
+from chandlery.lake.tables import adapt, encode, list_objects, parse_partition, partition_path
 from chandlery.progress import Watch
 from chandlery.runs.founding import read_settings
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, TABLES

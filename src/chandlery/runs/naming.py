@@ -20,9 +20,10 @@ from msgspec.structs import replace
 from chandlery.errors import SettingsError
 from chandlery.lake.lake_file import UNASSIGNED, UNNAMED, LakeFile, Series, find_lake_file, write_lake_file
 from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
+from chandlery.lake.reading import damage_told, scan_content
 from chandlery.lake.staging import STAGING
 from chandlery.lake.store import Store
-from chandlery.lake.tables import damage_told, encode, scan_content
+from chandlery.lake.tables import encode
 from chandlery.progress import Watch
 from chandlery.runs.belonging import hash_naming
 from chandlery.schema import TABLES

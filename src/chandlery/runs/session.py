@@ -14,7 +14,8 @@ from chandlery.engines import Engine, open_engine
 from chandlery.errors import SettingsError, gravest
 from chandlery.errors.masking import mask_options
 from chandlery.grid import Grid
-from chandlery.lake.lake_file import UNASSIGNED, Lake, LakeFile, Series, check_named, read_lake_file, write_lake_file
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import UNASSIGNED, LakeFile, Series, check_named, read_lake_file, write_lake_file
 from chandlery.lake.lease import LeaseToken, hold_lease
 from chandlery.lake.staging import CHANGED, STAGING
 from chandlery.lake.store import Store

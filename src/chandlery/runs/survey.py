@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chandlery.errors import SettingsError, SourceError
+from chandlery.lake.reading import read_partition
 from chandlery.lake.store import Entry, Store
-from chandlery.lake.tables import list_partitions, read_partition
+from chandlery.lake.tables import list_partitions
 from chandlery.runs.belonging import NO_PAIR, Belonging, PairName, find_belonging, list_exchanges
 from chandlery.runs.listing import list_source, split_source
 from chandlery.runs.session import SeriesRun, Session, Years

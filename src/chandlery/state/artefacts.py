@@ -10,7 +10,7 @@ import msgspec
 from isal import isal_zlib
 
 from chandlery.errors import StateLostError
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.models import Artefact
 from chandlery.state.arrays import view_bytes

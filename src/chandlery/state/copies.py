@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.lake.lease import LeaseToken
 from chandlery.lake.store import Store
 from chandlery.machine.folders import choose_temporary, make_own

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 
 __all__ = ["ALL", "STATE", "SUMMARY", "Paths", "day_name", "is_known"]
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chandlery.grid import Traded
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.state.arrays import Arrays, get_arrays, get_struct, name_arrays, pick_arrays, put_arrays, put_struct
 from chandlery.state.fingerprints import fingerprint, name_code

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from chandlery.grid import DAY_MS, Traded, cut_year, year_edges
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.state.arrays import Arrays
 from chandlery.state.checkpoints import digest_days
 from chandlery.state.records import FileRecord, Ingested

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from chandlery.candles.gaps import Activity, combine_activity, find_gaps, measure_activity
 from chandlery.grid import Traded
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.state.arrays import put_arrays, view_arrays
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from chandlery.candles.clean import Settling
 from chandlery.grid import year_of
-from chandlery.lake.tables import MOST_AT_ONCE, conform, damage_told, join_rows, partition_path, scan_content
+from chandlery.lake.reading import damage_told, scan_content
+from chandlery.lake.tables import MOST_AT_ONCE, conform, join_rows, partition_path
 from chandlery.schema import TABLES
 from chandlery.sources.rows import Room
 from chandlery.state.records import FileRecord, Ingested, hash_candles, write_ingested

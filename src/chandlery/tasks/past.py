@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chandlery.candles.gaps import barriers
 from chandlery.grid import Grid, Ints, Traded
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.state.checkpoints import Marked, Past, digest_days, mark_past
 from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested, write_ingested
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 
 __all__ = ["PublishTask", "publish_objects"]
 

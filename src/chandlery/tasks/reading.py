@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chandlery.candles.clean import KeptFile, refuse
 from chandlery.errors import ChandleryError, SourceError
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.schema import TIME
 from chandlery.settings.model import ReadingSettings

@@ -6,7 +6,7 @@ import numpy as np
 
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import RawFile, explain_failure, peek_file

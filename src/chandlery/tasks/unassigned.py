@@ -8,7 +8,8 @@ import polars as pl
 
 from chandlery.candles.clean import refuse
 from chandlery.errors import SourceError
-from chandlery.lake.lake_file import UNASSIGNED_KEYS, Lake
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import UNASSIGNED_KEYS
 from chandlery.lake.store import Store
 from chandlery.lake.tables import conform, join_rows
 from chandlery.schema import TABLES

@@ -11,7 +11,7 @@ import polars as pl
 from chandlery.errors import StateLostError
 from chandlery.extensions import Bundle, extension_bundle, keep_bundles
 from chandlery.grid import DAY_MS, Grid
-from chandlery.lake.lake_file import Lake
+from chandlery.lake.handle import Lake
 from chandlery.state.arrays import Arrays, get_arrays, put_arrays
 from chandlery.state.checkpoints import Span, lead_days
 from chandlery.state.paths import Paths
