@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +25,8 @@ from obstore import exceptions as failures
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.errors.masking import find_credentials
 from chandlery.lake.answers import explain_failure, is_without_bucket, plain_text
+from chandlery.lake.location import Location
 from chandlery.machine.folders import rename_file, replace_file
 
 __all__ = ["Entry", "Store"]
@@ -38,7 +38,6 @@ RETRIES = {
 }
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
 PART = re.compile(r"#\d+$")
-SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}
 AT_ONCE = 8  # questions to a store
 MOST_BEHIND = 3  # calls that go on while a task computes
 AT_ONCE_BYTES = 8 * 1024 * 1024  # of an object that is fetched whole, which is also what a reader fetches at a time
@@ -63,7 +62,7 @@ class Entry:
     modified_at: dt.datetime
 
 
-class Store:
+class Store(Location):
     """Objects below a root; lazy, cheap to make and to pickle.
 
     Args:
@@ -74,47 +73,6 @@ class Store:
         SettingsError: The URI's scheme is not known; by any call: the bucket, a right or a credential is missing.
         StoreUnavailableError: By any call: no answer after retries, or no room left.
     """
-
-    def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
-        self.uri, self.options = uri.rstrip("/") if uri != "/" else uri, dict(options or {})
-        if part := find_credentials(uri):
-            hint = "leave credentials to the environment or the machine's role"
-            raise SettingsError(f"{uri} has {part}", "a URI without credentials", hint)
-        scheme = uri.partition("://")[0].lower() if "://" in uri else ""
-        if scheme and scheme not in {*SCHEMES, "file"}:
-            raise SettingsError(f"{scheme}:// in {uri}", "a path, s3://, gs:// or az://", "check the URI")
-        self.is_local = scheme in {"", "file"}
-        if not self.is_local and (odd := set("#?%") & set(uri)):
-            shown = re.sub(r"\?.*", "?…", uri)  # a query may be a signature
-            expected = "a URI without # ? %, which mean something else there"
-            hint = "give the bucket another prefix or name"
-            raise SettingsError(f"{' '.join(sorted(odd))} in {shown}", expected, hint)
-
-    def __getstate__(self) -> tuple[str, dict[str, str]]:
-        return self.address, self.options  # tasks may work in another folder, for another user
-
-    def __setstate__(self, state: tuple[str, dict[str, str]]) -> None:
-        self.__init__(*state)  # type: ignore[misc]
-
-    @cached_property
-    def root(self) -> Path:
-        """The folder of a local store."""
-        return Path(self.uri.removeprefix("file://")).expanduser().absolute()
-
-    @property
-    def address(self) -> str:
-        """Its URI as tasks and records name it: a path from the root on, with links as they were given."""
-        return str(self.root) if self.is_local else self.uri
-
-    @property
-    def described(self) -> str:
-        """Its URI as it was given, with the absolute path where it is relative: that depends on the working folder."""
-        return self.uri if self.uri == self.address or "://" in self.uri else f"{self.uri} ({self.address})"
-
-    @property
-    def place(self) -> str:
-        """Where it really lies: with links and `..` resolved, so that two stores of one place have the same."""
-        return os.path.realpath(self.root) if self.is_local else self.uri
 
     def sweep(self) -> None:
         """Remove what killed runs left half written; only for who holds the lake, and nothing on an object store, which keeps no halves."""
