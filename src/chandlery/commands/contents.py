@@ -1,0 +1,157 @@
+"""What the commands `tables`, `scores` and `explain` show of a lake."""
+
+from typing import Any
+
+import polars as pl
+
+from chandlery.commands.printing import MOST_ROWS, print_json, print_table
+from chandlery.errors import SettingsError
+from chandlery.lake.extents import Extent, measure_series, measure_table
+from chandlery.lake.handle import Lake
+from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, find_lake_file, list_series
+from chandlery.lake.reading import read_table
+from chandlery.lake.store import Store
+from chandlery.schema import TABLES, series_name
+from chandlery.settings.model import Settings
+from chandlery.units import normalise_symbol
+
+__all__ = ["show_scores", "show_symbol", "show_tables"]
+
+NOTHING_HELD = Extent(0, 0, 0, None, None, None)
+YEAR = 4  # letters of a period that is a year
+
+
+def show_tables(settings: Settings, *, as_json: bool) -> None:
+    """Show how much each table holds; of each series where the lake has several, or some are chosen."""
+    file = find_lake_file(settings.lake.uri, settings.storage)
+    store, chosen = Store(settings.lake.uri, settings.storage), settings.chosen_series
+    names = [series.name for series in list_series(file, chosen)]
+    rows: list[dict[str, Any]] = []
+    for table in TABLES:
+        if len(file.series) > 1 or chosen:
+            extents = measure_series(store, table)
+            others = [UNASSIGNED.name] if UNASSIGNED.name in extents and not chosen else []
+            for name in (*names, *others):
+                exchange, _, interval = name.partition("/")
+                keys = {"table": table, "exchange": exchange, "interval": interval}
+                rows.append({**keys, **_describe_extent(extents.get(name, NOTHING_HELD))})
+        else:
+            rows.append({"table": table, **_describe_extent(measure_table(store, table))})
+    print_json(rows) if as_json else print_table(rows)
+
+
+def _describe_extent(extent: Extent) -> dict[str, Any]:
+    times = {"first": extent.first, "last": extent.last, "changed": extent.modified_at}
+    shown = {label: f"{time:%Y-%m-%d %H:%M}" if time else None for label, time in times.items()}
+    return {"rows": extent.rows, "objects": extent.objects, "bytes": extent.size_bytes, **shown}
+
+
+def show_scores(settings: Settings, period: str, *, as_json: bool) -> None:
+    """Show the scores of a period, beside naive, by series, symbol, horizon and model."""
+    file = find_lake_file(settings.lake.uri, settings.storage)
+    everything = read_table(settings.lake.uri, "scores", options=settings.storage)
+    series = list_series(file, settings.chosen_series)
+    held = pl.concat([everything.head(0), *(everything.filter(**one.keys) for one in series)])
+    found = held.filter(pl.col("period") == period)
+    if settings.symbols:
+        found = found.filter(pl.col("symbol").is_in(settings.symbols))
+    if found.is_empty():
+        wanted = f"no scores for {period}" + f" of {', '.join(settings.symbols)}" * bool(settings.symbols)
+        wanted += f" in {', '.join(settings.chosen_series)}" * bool(settings.chosen_series)
+        raise SettingsError(wanted, _describe_scores(held), "choose another --period, --symbol or --series")
+    keys = ["exchange", "interval", "symbol", "horizon_minutes", "n"]  # another n is a record over other rows
+    naive = found.filter(pl.col("model") == "naive").select(*keys, pl.col("rmse").alias("naive_rmse"))
+    found = found.join(naive, on=keys, how="left", maintain_order="left")
+    named = len(file.series) > 1
+    if as_json:
+        print_json(found.to_dicts())
+        return
+    rows = [
+        {
+            **({"series": series_name(row)} if named else {}),
+            "symbol": row["symbol"],
+            "horizon": f"{row['horizon_minutes']}m",
+            "model": row["model"],
+            "n": row["n"],
+            "skill %": None if row["skill"] is None else f"{row['skill'] * 100:.2f}",
+            "rmse": f"{row['rmse']:.5g}",
+            "naive rmse": None if row["naive_rmse"] is None else f"{row['naive_rmse']:.5g}",
+            "direction %": None if row["directional_accuracy"] is None else f"{row['directional_accuracy'] * 100:.1f}",
+            "p": None if row["p_value"] is None else f"{row['p_value']:.2g}",
+            "80 %": None if row["coverage_80"] is None else f"{row['coverage_80'] * 100:.1f}",
+            "95 %": None if row["coverage_95"] is None else f"{row['coverage_95'] * 100:.1f}",
+            "verdict": row["verdict"],
+        }
+        for row in found.iter_rows(named=True)
+    ]
+    print_table(rows, title=f"Scores, {period}: skill is 1 - sse/sse_naive on log prices")
+
+
+def _describe_scores(everything: pl.DataFrame) -> str:
+    if everything.is_empty():
+        return "scores, which come with the first forecasts: `chandlery run` says where there is too little history"
+    years = sorted(period for period in everything["period"].unique() if len(period) == YEAR)
+    return f"all, {', '.join(years)}, or a month of these, of {', '.join(sorted(everything['symbol'].unique()))}"
+
+
+def show_symbol(settings: Settings, symbol: str, row: int | None, *, as_json: bool) -> None:
+    """Show what became of a symbol's rows, series by series, and whether there are files that belong to no series.
+
+    Raises:
+        SettingsError: The lake has no file of the symbol, or none in the series that are chosen.
+    """
+    name, uri, options = normalise_symbol(symbol), settings.lake.uri, settings.storage
+    series = list_series(find_lake_file(uri, options), settings.chosen_series)
+    unassigned = 0 if name == UNASSIGNED_KEYS["symbol"] else _count_unassigned(settings)
+    also = _tell_unassigned(unassigned, uri)
+    try:
+        ledger = read_table(uri, "ledger", symbol=name, options=options)
+    except SettingsError as error:
+        raise SettingsError(error.found, error.expected, "; ".join(filter(None, [error.hint, also]))) from None
+    rejects = read_table(uri, "rejects", symbol=name, options=options)
+    if row is not None:
+        rejects = rejects.filter(pl.col("row") == row)
+    shown = [*series, *([] if settings.chosen_series else [UNASSIGNED])]
+    parts = {one.name: (ledger.filter(**one.keys), rejects.filter(**one.keys)) for one in shown}
+    parts = {label: part for label, part in parts.items() if part[0].height}
+    if not parts:
+        wanted = f"{name} in {', '.join(settings.chosen_series)}" if settings.chosen_series else name
+        hint = 'see `chandlery query "SELECT DISTINCT exchange, interval, symbol FROM ledger"`'
+        hints = "; ".join(filter(None, [hint, also]))
+        raise SettingsError(f"nothing is known of {wanted}", "a symbol of the lake", hints)
+    if as_json:
+        files, rows = (pl.concat([part[place] for part in parts.values()]).to_dicts() for place in (0, 1))
+        print_json({"ledger": files, "rejects": rows, "files_without_series": unassigned})
+        return
+    for label, (held, refused) in parts.items():
+        _explain_series(f"{name}, {label}", held, refused, row)
+    if also:
+        print(also)
+
+
+def _explain_series(label: str, ledger: pl.DataFrame, rejects: pl.DataFrame, row: int | None) -> None:
+    counts = ["rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected"]
+    print_table(ledger.select("source", "status", *counts, "layout", "problem").to_dicts(), title=f"{label}: files")
+    if row is not None and rejects.is_empty():
+        print(f"row {row} was refused in no file of {label}: it is a candle, identical to one, or not there")
+        return
+    shown = rejects.head(MOST_ROWS).with_columns(pl.col("reasons").list.join(", "))
+    title = f"{label}: {rejects.height:,} refused rows"
+    print_table(shown.select("source", "row", "open_time", "reasons", "raw").to_dicts(), title=title)
+
+
+def _count_unassigned(settings: Settings) -> int:
+    """Return how many refused files belong to no series."""
+    lake = Lake(Store(settings.lake.uri, settings.storage), UNASSIGNED)
+    return lake.decode("ledger", UNASSIGNED_KEYS, lake.get("ledger", UNASSIGNED_KEYS)).height
+
+
+def _tell_unassigned(count: int, uri: str) -> str:
+    """Return how many refused files belong to no series, and the command that lists them; empty if there is none."""
+    if not count:
+        return ""
+    files = "1 refused file belongs" if count == 1 else f"{count:,} refused files belong"
+    return (
+        f"{files} to no symbol and no series, since nothing says for certain what they are: "
+        f"`chandlery explain {UNASSIGNED_KEYS['symbol']} --lake {uri}` lists them"
+    )

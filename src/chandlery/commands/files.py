@@ -1,0 +1,67 @@
+"""The files that the commands `sample` and `init` write."""
+
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from chandlery.commands.printing import print_json, print_table
+from chandlery.errors import SettingsError
+from chandlery.settings.template import render_settings
+from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
+
+__all__ = ["write_sample_files", "write_settings_file"]
+
+
+def write_sample_files(folder: Path, plan: tuple[int, int, float, int], *, as_json: bool) -> None:
+    """Write made-up files and show what was planted in them.
+
+    Raises:
+        SettingsError: The folder cannot be made.
+    """
+    symbols, days, faults, seed = plan
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be made: {error.strerror}", "a folder to write to", "name another"
+        ) from None
+    truths = []
+    for place, symbol in enumerate(SAMPLE_SYMBOLS[:symbols]):
+        form: Literal["csv", "json"] = "json" if place % 2 else "csv"
+        for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:symbols], days, form=form, fault_share=faults, seed=seed)):
+            if file.name == f"{symbol.lower()}.{form}":
+                (folder / file.name).write_bytes(file.content)
+                truths.append(file.truth)
+    truth = pl.concat(truths)
+    if truth.height:
+        truth.write_parquet(folder / "_truth.parquet")
+    counts = truth.explode("reasons").group_by("reasons").len().sort("reasons").to_dicts() if truth.height else []
+    if as_json:
+        print_json({"folder": str(folder), "planted": counts})
+        return
+    print(f"made-up candles in {folder}")
+    if counts:
+        print_table(counts, title="planted faults")
+
+
+def write_settings_file(path: Path, *, as_json: bool) -> None:
+    """Write every setting with its default and what it means.
+
+    Raises:
+        SettingsError: The file is there already, or cannot be written.
+    """
+    if path.exists():
+        raise SettingsError(f"{path} is there already", "a new file", "name another with --path, or edit it")
+    try:
+        path.write_text(render_settings(), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written: {error.strerror}",
+            "a file in a folder that is there",
+            "name another with --path",
+        ) from None
+    if as_json:
+        print_json({"path": str(path)})
+    else:
+        print(f"wrote {path}")

@@ -1,0 +1,96 @@
+"""The commands that read a lake, and show or draw what it holds.
+
+Packages that take long to import are imported by the command that needs them: all of them take about a second.
+"""
+
+from chandlery.commands import options as opt
+from chandlery.commands.options import settle
+
+__all__ = ["explain", "plot", "query", "report", "scores", "tables"]
+
+
+def tables(
+    config: opt.Config = None, lake: opt.LakeUri = None, series: opt.SeriesNames = None, json: opt.Json = False,
+) -> None:  # fmt: skip
+    """Say what the lake holds: objects and bytes of every table, and of every series where there are several.
+
+    Example: chandlery tables --lake lake/
+    """
+    from chandlery.commands.contents import show_tables
+
+    show_tables(settle(config, lake=lake, series=series), as_json=json)
+
+
+def scores(
+    config: opt.Config = None, lake: opt.LakeUri = None, symbol: opt.Symbols = None, series: opt.SeriesNames = None,
+    period: opt.Period = "all", json: opt.Json = False,
+) -> None:  # fmt: skip
+    """Show how good the forecasts were, beside the price that stays.
+
+    Example: chandlery scores --lake lake/ --symbol LTCUSD --period 2019
+    """
+    from chandlery.commands.contents import show_scores
+
+    settings = settle(config, lake=lake, symbol=symbol, series=series)
+    show_scores(settings, period, as_json=json)
+
+
+def query(sql: opt.Sql, config: opt.Config = None, lake: opt.LakeUri = None, json: opt.Json = False) -> None:
+    """Run a SELECT over the lake's tables.
+
+    Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
+    """
+    from chandlery.commands.printing import print_frame
+    from chandlery.lake.lake_file import find_lake_file
+    from chandlery.lake.query import query as ask
+
+    settings = settle(config, lake=lake)
+    find_lake_file(settings.lake.uri, settings.storage)
+    print_frame(ask(settings.lake.uri, sql, settings.storage), as_json=json)
+
+
+def explain(
+    symbol: opt.SymbolOrUnknown, row: opt.RowNumber = None, config: opt.Config = None, lake: opt.LakeUri = None,
+    series: opt.SeriesNames = None, json: opt.Json = False,
+) -> None:  # fmt: skip
+    """Say what became of a symbol's rows in every series, and why rows were refused.
+
+    Example: chandlery explain LTCUSD --row 1203 --lake lake/
+    """
+    from chandlery.commands.contents import show_symbol
+
+    show_symbol(settle(config, lake=lake, series=series), symbol, row, as_json=json)
+
+
+def report(
+    config: opt.Config = None, lake: opt.LakeUri = None, series: opt.OneSeries = None, symbol: opt.DrawnSymbols = None,
+    horizon: opt.DrawnHorizons = None, output: opt.ReportOutput = "report.html", json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Write one series of the lake as an HTML page that works offline.
+
+    It shows rows, gaps, skill, calibration, the last forecasts, what is served and why.
+
+    Example: chandlery report --lake lake/ --symbol LTCUSD --output report.html
+    """
+    from chandlery.commands import show
+    from chandlery.progress import open_watch
+    from chandlery.report import write_report
+
+    settings = settle(config, lake=lake, symbol=symbol, series=[series] if series else None)
+    show.written(write_report(settings, output, horizon, open_watch(quiet=quiet or json)), as_json=json)
+
+
+def plot(
+    symbol: opt.Symbol, config: opt.Config = None, lake: opt.LakeUri = None, series: opt.OneSeries = None,
+    horizon: opt.DrawnHorizons = None, days: opt.PlotDays = None, output: opt.PlotOutput = None, json: opt.Json = False,
+) -> None:  # fmt: skip
+    """Write one picture of a symbol: its last candles, what had been forecast for them, and the newest forecasts.
+
+    Example: chandlery plot LTCUSD --lake lake/ --horizon 30m --days 2
+    """
+    from chandlery.commands import show
+    from chandlery.report import write_plot
+
+    settings = settle(config, lake=lake, series=[series] if series else None)
+    show.written(write_plot(settings, symbol, output, horizon, days), as_json=json)

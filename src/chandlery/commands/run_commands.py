@@ -1,0 +1,166 @@
+"""The commands that change a lake, or say what would change it: each runs stages of the pipeline.
+
+Packages that take long to import are imported by the command that needs them: all of them take about a second.
+"""
+
+import atexit
+import gc
+from collections.abc import Callable
+
+import typer
+
+from chandlery.commands import options as opt
+from chandlery.commands.options import settle
+from chandlery.errors import SettingsError, gravest
+from chandlery.settings.model import Settings
+
+__all__ = ["check", "forecast", "ingest", "migrate", "plan", "run", "submit"]
+
+
+def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
+    from chandlery.commands import show
+    from chandlery.progress import open_watch
+    from chandlery.runs import pipeline
+
+    atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
+    stage: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
+    report = stage(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
+    show.report(report, as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+def run(
+    config: opt.Config = None, source: opt.Source = None, lake: opt.LakeUri = None, symbol: opt.Symbols = None,
+    series: opt.ForecastSeries = None, horizon: opt.Horizons = None, model: opt.Models = None,
+    engine: opt.Engine = None, wait: opt.Wait = False, prune: opt.Prune = False, restate: opt.Restate = False,
+    json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Bring the lake up to date: ingest, then forecast.
+
+    Example: chandlery run --source s3://crypto-raw/ --lake s3://crypto-lake/ --horizon 30m
+    """
+    settings = settle(
+        config, source=source, lake=lake, symbol=symbol, series=series, horizon=horizon,
+        model=model, engine=engine,
+    )  # fmt: skip
+    _carry_out("run", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
+
+
+def ingest(
+    config: opt.Config = None, source: opt.Source = None, lake: opt.LakeUri = None, symbol: opt.Symbols = None,
+    engine: opt.Engine = None, wait: opt.Wait = False, prune: opt.Prune = False, restate: opt.Restate = False,
+    json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Bring candles, rejects, ledger and gaps up to date.
+
+    Example: chandlery ingest --source raw/ --lake lake/
+    """
+    settings = settle(config, source=source, lake=lake, symbol=symbol, engine=engine)
+    _carry_out("ingest", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
+
+
+def forecast(
+    config: opt.Config = None, lake: opt.LakeUri = None, symbol: opt.Symbols = None, series: opt.ForecastSeries = None,
+    horizon: opt.Horizons = None, model: opt.Models = None, engine: opt.Engine = None, wait: opt.Wait = False,
+    prune: opt.Prune = False, restate: opt.Restate = False, json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Bring forecasts, models and scores up to date with the candles.
+
+    Example: chandlery forecast --lake lake/
+    """
+    settings = settle(
+        config, lake=lake, symbol=symbol, series=series, horizon=horizon, model=model,
+        engine=engine,
+    )  # fmt: skip
+    _carry_out("forecast", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
+
+
+def plan(
+    config: opt.Config = None, source: opt.Source = None, lake: opt.LakeUri = None, series: opt.ForecastSeries = None,
+    horizon: opt.Horizons = None, model: opt.Models = None, prune: opt.Prune = False, restate: opt.Restate = False,
+    json: opt.Json = False,
+) -> None:  # fmt: skip
+    """Say what a run would read, compute and write, and why; nothing is done.
+
+    Example: chandlery plan --source raw/ --lake lake/
+    """
+    from chandlery.commands import show
+    from chandlery.runs import pipeline
+
+    settings = settle(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
+    show.plan(pipeline.plan(settings, pipeline.Options(prune=prune, restate=restate)), as_json=json)
+
+
+def check(
+    config: opt.Config = None, source: opt.Source = None, lake: opt.LakeUri = None, engine: opt.Engine = None,
+    until: opt.Until = None, json: opt.Json = False,
+) -> None:  # fmt: skip
+    """Probe source, lake, models and engine, and say what to do where one fails.
+
+    Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
+    """
+    from chandlery.commands import show
+    from chandlery.commands.check import check as look
+
+    probes = look(settle(config, source=source, lake=lake, engine=engine), until.date() if until else None)
+    show.probes(probes, as_json=json)
+    raise typer.Exit(gravest([probe.exit_code for probe in probes]))
+
+
+def submit(
+    command: opt.SubmitCommand, config: opt.Config = None, source: opt.Source = None, lake: opt.LakeUri = None,
+    series: opt.ForecastSeries = None, horizon: opt.Horizons = None, model: opt.Models = None, wait: opt.Wait = False,
+    prune: opt.Prune = False, restate: opt.Restate = False, until: opt.Until = None, output: opt.SubmitOutput = None,
+    json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Carry a command out on AWS EMR Serverless, as chandlery.toml says under submit: pack this environment, put it and the settings into a bucket, start a job run, follow it.
+
+    The run's lines come as they are written; its exit code is this command's. Ctrl-C cancels it.
+
+    Example: chandlery submit run --config chandlery.toml
+    """
+    from chandlery.progress import open_watch
+    from chandlery.submit import submit as send
+    from chandlery.submit import write_command
+
+    settings = settle(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
+    words = write_command(
+        settings,
+        command,
+        until=f"{until:%Y-%m-%d}" if until else None,
+        output=output,
+        wait=wait,
+        prune=prune,
+        restate=restate,
+        json=json,
+        quiet=quiet,
+    )
+    raise typer.Exit(send(settings, words, open_watch(quiet=quiet or json)))
+
+
+def migrate(
+    old: opt.OldLake = None, new: opt.NewLake = None, exchange: opt.NewExchange = None, config: opt.Config = None,
+    lake: opt.LakeUri = None, json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Write a new lake from one of an earlier format; or, with --exchange, give a name to an exchange that had none.
+
+    Both can be cut off at any moment, and go on when they are called again.
+
+    Example: chandlery migrate s3://crypto-lake/ s3://crypto-lake-2/
+
+    Example: chandlery migrate --exchange kraken --lake s3://crypto-lake/
+    """
+    from chandlery.commands import show
+    from chandlery.progress import open_watch
+    from chandlery.runs.migration import migrate_lake
+    from chandlery.runs.naming import name_exchange
+
+    settings, watch = settle(config, lake=lake), open_watch(quiet=quiet or json)
+    if exchange and not old:
+        show.named(name_exchange(settings, exchange, watch), as_json=json)
+    elif old and new and not exchange and not lake:
+        show.migrated(migrate_lake(settings, old, new, watch), as_json=json)
+    else:
+        given = " ".join(filter(None, [old, new, exchange and f"--exchange {exchange}", lake and f"--lake {lake}"]))
+        ways = "either two places, OLD and NEW, or --exchange NAME with --lake"
+        raise SettingsError(f"migrate {given or 'without arguments'}", ways, "see `chandlery migrate --help`")

@@ -1,0 +1,78 @@
+"""The commands that work in new folders beside a lake: comparisons, made-up files, a settings file.
+
+Packages that take long to import are imported by the command that needs them: all of them take about a second.
+"""
+
+from pathlib import Path
+
+import typer
+
+from chandlery.commands import options as opt
+from chandlery.commands.options import settle
+
+__all__ = ["compare", "init", "parity", "sample"]
+
+
+def compare(
+    extension: opt.Extension, config: opt.Config = None, lake: opt.LakeUri = None, series: opt.ComparedSeries = None,
+    symbol: opt.ComparedSymbols = None, horizon: opt.ComparedHorizons = None, days: opt.ComparedDays = 365,
+    until: opt.ComparedUntil = None, model: opt.ComparedModels = None, json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Say whether a feature or a model of one's own helps: some days of a lake forecast without it and with it.
+
+    The lake is read, never written; both runs are made in a temporary folder.
+
+    Example: chandlery compare my_features.py --lake lake/ --horizon 30m --days 365
+    """
+    from chandlery.commands import show
+    from chandlery.compare import Wanted, compare_extension
+    from chandlery.progress import open_watch
+
+    settings = settle(config, lake=lake, symbol=symbol, series=[series] if series else None)
+    wanted = Wanted(horizon or (), days, until.date() if until else None, model or ())
+    found = compare_extension(settings, extension, wanted, open_watch(quiet=quiet or json))
+    show.comparison(found, as_json=json)
+
+
+def parity(
+    config: opt.Config = None, source: opt.Source = None, horizon: opt.Horizons = None, model: opt.Models = None,
+    engine: opt.ParityEngine = "spark", lake: opt.ParityLake = None, keep: opt.ParityKeep = False,
+    json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:  # fmt: skip
+    """Say whether another engine makes the same bytes: the same settings run with it and with local, into two new lakes.
+
+    The lake of the settings is not touched.
+
+    Example: chandlery parity --source raw/ --horizon 30m --engine spark
+    """
+    from chandlery.commands import show
+    from chandlery.compare.engines import check_parity
+    from chandlery.progress import open_watch
+
+    settings = settle(config, source=source, horizon=horizon, model=model)
+    receipt = check_parity(settings, engine, lake, keep=keep, watch=open_watch(quiet=quiet or json))
+    show.receipt(receipt, as_json=json)
+    raise typer.Exit(receipt.exit_code)
+
+
+def sample(
+    folder: opt.SampleFolder, symbols: opt.SampleSymbols = 3, days: opt.SampleDays = 365,
+    faults: opt.SampleFaults = 0.02, seed: opt.SampleSeed = 0, json: opt.Json = False,
+) -> None:  # fmt: skip
+    """Write made-up candles, CSV and JSON in turns, with planted faults and the truth about them beside (_truth.parquet).
+
+    Example: chandlery sample raw/ --symbols 3 --days 365
+    """
+    from chandlery.commands.files import write_sample_files
+
+    write_sample_files(folder, (symbols, days, faults, seed), as_json=json)
+
+
+def init(path: opt.SettingsPath = Path("chandlery.toml"), json: opt.Json = False) -> None:
+    """Write a commented chandlery.toml.
+
+    Example: chandlery init
+    """
+    from chandlery.commands.files import write_settings_file
+
+    write_settings_file(path, as_json=json)
