@@ -8,16 +8,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chandlery import features
 from chandlery.candles import gaps
 from chandlery.features import market
+from chandlery.features import run as features
 from chandlery.forecasts import backtest
 from chandlery.grid import Grid
 from chandlery.models import Sample, Sums
 from chandlery.state import paths
 from chandlery.tasks import gaps as gaps_task
-from chandlery.tasks import gate, gather, passes, pools, predict, work
+from chandlery.tasks import gather, passes, pools, predict, work
 from chandlery.tasks import market as market_task
+from chandlery.tasks.bucket import Bucket
+from chandlery.tasks.leak_gate import rows as row_gate
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -51,8 +53,8 @@ def change_rows(change: Callable[[Any], None]) -> Plant:
                 change(rows)
             return rows, state
 
-        for room in (passes, gate):
-            patch.setattr(room, "run_features", changed)
+        for module in (passes, row_gate):
+            patch.setattr(module, "run_features", changed)
 
     return plant
 
@@ -71,29 +73,27 @@ def look_ahead_seldom(rows: Any) -> None:
 
 
 def draw_by_outcome(patch: pytest.MonkeyPatch) -> None:
-    honest = gather.Bucket._draw
+    honest = Bucket._draw
 
     def drawn(self: Any, fresh: Sample) -> None:
         best = np.argsort(-np.abs(fresh.target[:, 0]), kind="stable")[: fresh.rows // 2]
         honest(self, fresh._pick(best))
 
-    patch.setattr(gather.Bucket, "_draw", drawn)
+    patch.setattr(Bucket, "_draw", drawn)
 
 
 def weigh_sample_by_outcome(patch: pytest.MonkeyPatch) -> None:
-    honest = gather.Bucket._draw
-    patch.setattr(
-        gather.Bucket, "_draw", lambda self, fresh: honest(self, replace(fresh, weight=np.abs(fresh.target[:, 0])))
-    )
+    honest = Bucket._draw
+    patch.setattr(Bucket, "_draw", lambda self, fresh: honest(self, replace(fresh, weight=np.abs(fresh.target[:, 0]))))
 
 
 def leave_out_losses(patch: pytest.MonkeyPatch) -> None:
-    honest = gather.Bucket.add
+    honest = Bucket.add
 
     def add(self: Any, models: Any, names: Any, rows: Any, target: Any, is_known: Any) -> int:
         return honest(self, models, names, rows, target, is_known & (target > 0).all(axis=1))
 
-    patch.setattr(gather.Bucket, "add", add)
+    patch.setattr(Bucket, "add", add)
 
 
 def choose_rows_with_a_trade_after(patch: pytest.MonkeyPatch) -> None:
@@ -307,8 +307,8 @@ def type_gaps_by_what_follows(patch: pytest.MonkeyPatch) -> None:
         followed = np.searchsorted(steps, after + 60) - np.searchsorted(steps, after) > 20
         return found.with_columns(kind=pl.when(pl.Series(followed)).then("kind").otherwise(pl.lit("no_trade")))
 
-    for room in (gaps_task, gate):
-        patch.setattr(room, "find_gaps", typed)
+    for module in (gaps_task, row_gate):
+        patch.setattr(module, "find_gaps", typed)
 
 
 @dataclass(frozen=True)

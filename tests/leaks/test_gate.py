@@ -11,7 +11,7 @@ from planted_extensions import write_features, write_model
 from chandlery.errors import LawError, SettingsError
 from chandlery.features.labels import label
 from chandlery.forecasts.leaks import look_up_labels
-from chandlery.tasks import gather
+from chandlery.tasks.bucket import Bucket
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ def test_no_row_trains_a_refit_it_could_not_be_known_at(
 ) -> None:
     """The folds are purged: the newest row of a bucket, plus the reach of an hour, lies before its refit."""
     late: list[float] = []
-    honest = gather.Bucket.add
+    honest = Bucket.add
 
     def watched(self: Any, models: Any, names: Any, rows: Any, target: Any, is_known: Any) -> int:
         refit_step = int(np.datetime64(f"{self.name}-01", "m").astype(int))
@@ -67,7 +67,7 @@ def test_no_row_trains_a_refit_it_could_not_be_known_at(
             late.append(float(rows.step[-1] + 1 + 60 - refit_step))
         return honest(self, models, names, rows, target, is_known)
 
-    monkeypatch.setattr(gather.Bucket, "add", watched)
+    monkeypatch.setattr(Bucket, "add", watched)
     run_lake(raw, tmp_path / "lake")
     assert late
     assert max(late) <= 0

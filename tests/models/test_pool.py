@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chandlery.models import Sample, fading
-from chandlery.tasks.gather import SAMPLE_ROWS
+from chandlery.tasks.bucket import SAMPLE_ROWS
 from chandlery.tasks.pools import MOST_ROWS, POOL_MONTHS, Part, limit_newest
 
 MONTHS = [f"2018-{month:02}" for month in range(2, 13)] + ["2019-01"]

@@ -7,7 +7,7 @@ from chandlery.features.market import MarketBlock, MarketState, run_market, star
 from chandlery.grid import CandleBlock, to_arrays, year_of
 from chandlery.state.arrays import put_arrays
 from chandlery.state.paths import ALL, Paths
-from chandlery.tasks.gate import MarketGate
+from chandlery.tasks.leak_gate.market import MarketGate
 from chandlery.tasks.work import Block, Work
 
 __all__ = ["build_market", "forget_market"]
@@ -41,7 +41,7 @@ def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
     for block, pieces in read_blocks(work, work.blocks()):
         before = state
         market, state = run_market(before, pieces, block.start, block.stop, grid)
-        gate.look(block, before, pieces, market)
+        gate.check(block, before, pieces, market)
         if block.saves:
             work.save(block.day, "market", ALL, state.to_arrays())
         if block.start < block.stop:

@@ -10,7 +10,8 @@ from chandlery.forecasts.leaks import TrainedOn
 from chandlery.models import Model, Sample, Sums, fading
 from chandlery.state.arrays import get_arrays
 from chandlery.state.paths import Paths
-from chandlery.tasks.gather import SAMPLE_ROWS, Gathered
+from chandlery.tasks.bucket import SAMPLE_ROWS
+from chandlery.tasks.gather import Gathered
 from chandlery.tasks.work import Arrays, Work
 
 __all__ = ["MOST_ROWS", "POOL_MONTHS", "Buckets", "Part", "SamplePool", "SumsPool", "limit_newest"]

@@ -24,7 +24,9 @@ from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths, day_name
 from chandlery.tasks.fit import list_refits, name_fit
-from chandlery.tasks.gate import ModelGate, SymbolGate, hash_of
+from chandlery.tasks.leak_gate.predictions import PredictionGate
+from chandlery.tasks.leak_gate.rows import RowGate
+from chandlery.tasks.leak_gate.sampling import hash_of
 from chandlery.tasks.passes import SymbolPass
 from chandlery.tasks.work import Block, SymbolTask, Work
 from chandlery.units import to_minutes_text
@@ -121,8 +123,8 @@ class SymbolRun:
         def is_fitted(block: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
             return np.full(steps.size, block.start >= first_step)
 
-        gate = SymbolGate(self.symbol_pass, "forecast", is_fitted, first_step)
-        models = ModelGate(self.symbol_pass, fits, gate.starts)
+        gate = RowGate(self.symbol_pass, "forecast", is_fitted, first_step)
+        models = PredictionGate(self.symbol_pass, fits, gate.starts)
         places, sigmas = [], []
         candles = self.symbol_pass.candles
         predictions = np.empty((candles.step.size, len(fits)), np.float32)  # what is not filled takes no room
@@ -132,8 +134,8 @@ class SymbolRun:
             sigmas.append(passed.rows.sigma)
             begin, count = count, count + passed.place.size
             predictions[begin:count] = predict_rows(fits, self.symbol_pass.plan.names, passed.rows, grid)
-            gate.look(passed)
-            models.look(passed, predictions[begin:count])
+            gate.check(passed)
+            models.check(passed, predictions[begin:count])
             if passed.block.saves:
                 self.states[passed.block.day] |= name_arrays("features", passed.after.to_arrays())
         self.places = np.concatenate([np.empty(0, np.int64), *places])
