@@ -7,7 +7,7 @@
 Each stage compares the fingerprint of its inputs with that of the last run and does nothing where they are equal.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -35,7 +35,7 @@ from chandlery.runs.leftovers import (
 from chandlery.runs.plan import Plan, Step, plan
 from chandlery.runs.publishing import publish, settle
 from chandlery.runs.resuming import Resumption, choose_start, complete_summary, is_forecast, list_gone
-from chandlery.runs.run_report import Options, RunReport, Stage
+from chandlery.runs.run_report import ALL_STAGES, Options, RunReport, Stage, StageName
 from chandlery.runs.session import SeriesRun, Session
 from chandlery.runs.survey import Source, survey_source
 from chandlery.runs.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
@@ -67,34 +67,26 @@ def run(settings: Settings, options: Options | None = None, watch: Watch | None 
         StoreUnavailableError: A store did not answer.
         LeaseHeldError: Another run holds the lake.
     """
-    return _carry_out([_ingest, _forecast], settings, options, watch)
+    return _carry_out(ALL_STAGES, settings, options, watch)
 
 
 def ingest(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
     """Bring candles, rejects, ledger and gaps up to date; takes and raises what `run` does."""
-    return _carry_out([_ingest], settings, options, watch)
+    return _carry_out(frozenset([StageName.INGEST]), settings, options, watch)
 
 
 def forecast(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
     """Bring forecasts, models and scores up to date with the candles; takes and raises what `run` does."""
-    return _carry_out([_forecast], settings, options, watch)
+    return _carry_out(frozenset([StageName.FORECAST]), settings, options, watch)
 
 
 def _carry_out(
-    stages: list[Callable[[Session], None]], settings: Settings, options: Options | None, watch: Watch | None
+    stages: frozenset[StageName], settings: Settings, options: Options | None, watch: Watch | None
 ) -> RunReport:
-    session = Session(settings, options or Options(), watch or Silent())
-    if _ingest not in stages and session.is_new:
-        raise SettingsError(
-            f"no lake at {session.store.described}",
-            "a lake with candles",
-            "run `chandlery ingest` first, or check --lake",
-        )
-    session.only = frozenset(settings.symbols if stages == [_ingest] else ())
-    session.forecasts = _forecast in stages
-    if stages == [_forecast]:
+    session = Session(settings, options or Options(), watch or Silent(), stages)
+    if StageName.INGEST not in stages:
         _check_symbols(session)
-    if _is_up_to_date(session, stages):
+    if _is_up_to_date(session):
         _tell_of_sections(session)
         _register(session)
         return session.report
@@ -103,8 +95,12 @@ def _carry_out(
         try:
             settle(session)
             session.check_state()
-            for stage in (*stages, _tell_of_sections, _register):
-                stage(session)
+            if StageName.INGEST in stages:
+                _ingest(session)
+            if StageName.FORECAST in stages:
+                _forecast(session)
+            _tell_of_sections(session)
+            _register(session)
         except BaseException as error:
             if isinstance(error, ChandleryError):
                 session.report.exit_code = error.exit_code
@@ -153,10 +149,10 @@ def _survey(session: Session) -> Source:
     return source
 
 
-def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) -> bool:
+def _is_up_to_date(session: Session) -> bool:
     """Return whether nothing has changed since the last completed run, from a few listings and two small objects."""
     # A missing source raises here, before anything is written.
-    source = _survey(session) if _ingest in stages else None
+    source = _survey(session) if StageName.INGEST in session.stages else None
     is_ingested = source is None or source.is_up_to_date()
     if is_ingested or (session.options.restate and session.is_restated):
         # Before `lake.json` is written. Where new files may found series, `Session.found` checks it.
@@ -167,15 +163,16 @@ def _is_up_to_date(session: Session, stages: list[Callable[[Session], None]]) ->
     for run in session.series.values():
         if run.summary.gaps != gaps_fingerprint(run.summary):
             return False
-    for run in session.chosen if _forecast in stages else ():
+    for run in session.chosen if StageName.FORECAST in session.stages else ():
         held = years.get(run.name, {})
         if not is_forecast(run, held) or any(run.prunes(symbol) for symbol in list_gone(run, held)):
             return False
     if session.store.list(STAGING):  # a run was killed: its publication is finished or swept under the lease
         return False
     count = sum(len(run.summary.symbols) for run in session.series.values())
-    for stage in stages:
-        session.report.stages.append(Stage(stage.__name__.strip("_"), count, 0, count, 0.0))
+    for name in StageName:
+        if name in session.stages:
+            session.report.stages.append(Stage(name.value, count, 0, count, 0.0))
     report_refusals(session)
     return True
 

@@ -1,10 +1,21 @@
 """What a run is asked for, and what it says it has done."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import msgspec
 
-__all__ = ["Options", "RunReport", "Stage"]
+__all__ = ["ALL_STAGES", "Options", "RunReport", "Stage", "StageName"]
+
+
+class StageName(StrEnum):
+    """The two stages that a run can be asked for, in their order; each consists of the steps that a report lists."""
+
+    INGEST = "ingest"
+    FORECAST = "forecast"
+
+
+ALL_STAGES = frozenset(StageName)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from chandlery.lake.tables import list_partitions
 from chandlery.progress import Watch
 from chandlery.runs.estimates import describe_whole, far_seconds
 from chandlery.runs.founding import Founded, check_exchange, check_horizons, propose, reconcile
-from chandlery.runs.run_report import Options, RunReport, Stage
+from chandlery.runs.run_report import ALL_STAGES, Options, RunReport, Stage, StageName
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.settings.model import Settings
 from chandlery.state.copies import forget_copies
@@ -44,17 +44,18 @@ class Session:
         settings: From `load_settings`.
         options: Options of the run.
         watch: Receives progress and messages.
+        stages: The stages that the run consists of.
 
     Raises:
-        SettingsError: No lake is named, or a setting differs from the lake's.
+        SettingsError: No lake is named, a setting differs from the lake's, or there are no candles to forecast.
     """
 
-    def __init__(self, settings: Settings, options: Options, watch: Watch) -> None:
+    def __init__(
+        self, settings: Settings, options: Options, watch: Watch, stages: frozenset[StageName] = ALL_STAGES
+    ) -> None:
         if not settings.lake.uri:
             raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
-        self.settings, self.options, self.watch = settings, options, watch
-        self.only: frozenset[str] = frozenset()  # symbols to ingest; empty means all
-        self.forecasts = True  # whether the run computes forecasts, and so needs the chosen series
+        self.settings, self.options, self.watch, self.stages = settings, options, watch, stages
         self.store = Store(settings.lake.uri, settings.storage)
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
@@ -64,6 +65,9 @@ class Session:
         self._read_founded()
         if self._stored is None:
             self.store.list(LAKE_FILE)  # raises for a missing bucket, which some stores create on the first put
+            if StageName.INGEST not in stages:
+                hint = "run `chandlery ingest` first, or check --lake"
+                raise SettingsError(f"no lake at {self.store.described}", "a lake with candles", hint)
 
     def _read_founded(self) -> None:
         """Read `lake.json` and the summary; called again under the lease, since another run may have replaced both."""
@@ -115,6 +119,11 @@ class Session:
         return frozenset(self.settings.symbols)
 
     @property
+    def only(self) -> frozenset[str]:
+        """The symbols to ingest; empty means all, as for a forecast: the market needs the candles of every symbol."""
+        return frozenset() if StageName.FORECAST in self.stages else self.named
+
+    @property
     def prunes_all(self) -> bool:
         """Whether what is gone is deleted wherever it belongs."""
         return self.options.prune and not self.named and not self.settings.chosen_series
@@ -148,7 +157,7 @@ class Session:
             SettingsError: A chosen series is not there, or a horizon is a multiple of no interval that it is given for.
         """
         grids = {name: run.series.grid for name, run in self.series.items()} | dict(new or {})
-        if self.forecasts:
+        if StageName.FORECAST in self.stages:
             self._check_chosen(grids)
         check_horizons(self.settings, grids)
 
