@@ -25,10 +25,9 @@ from chandlery.lake.handle import Lake
 from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
 from chandlery.models import Sample, Sums
-from chandlery.runs import pipeline
 from chandlery.state.arrays import get_arrays
 from chandlery.state.records import read_ingested
-from chandlery.tasks import fit, predict
+from chandlery.tasks import fit, market, predict
 
 __all__ = ["Digests", "Listener", "digest_lake", "hash_value"]
 
@@ -88,7 +87,7 @@ class Listener:
                 self._predictions[fitted.model.name, fitted.horizon].append(predictions[:, place].copy())
             return predictions
 
-        self._patches.enter_context(patch.object(pipeline, "forget_market", lambda _: None))
+        self._patches.enter_context(patch.object(market, "forget_market", lambda _: None))
         self._patches.enter_context(patch.object(fit, "fit_one", listen_to_fit))
         self._patches.enter_context(patch.object(predict, "predict_rows", listen_to_predictions))
         return self

@@ -88,7 +88,8 @@ def check_every_publication(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None
         assert not before.join(forecasts(lake), on=before.columns, how="anti").height
         return found
 
-    monkeypatch.setattr("chandlery.runs.pipeline.publish", publish_and_check)
+    for module in ("pipeline", "gaps", "forecasting"):
+        monkeypatch.setattr(f"chandlery.runs.{module}.publish", publish_and_check)
 
 
 def forecasts(lake: Lake) -> pl.DataFrame:

@@ -159,7 +159,7 @@ def test_an_added_model_learns_from_the_samples_that_are_there(
         recalled.append((found, gather_symbol(SymbolTask(work, symbol, first_day))))
         return found
 
-    monkeypatch.setattr("chandlery.runs.pipeline.recall_gathered", recall_and_gather)
+    monkeypatch.setattr("chandlery.runs.forecasting.recall_gathered", recall_and_gather)
     report = silent.bring(forecast=THREE)
     assert [stage.computed for stage in report.stages if stage.name == "gather"] == [0]
     assert len(recalled) == 4

@@ -15,7 +15,7 @@ from typing import Any
 
 from chandlery.commands import cli
 from chandlery.lake.store import Store
-from chandlery.runs import pipeline
+from chandlery.runs import forecasting, ingesting
 from chandlery.tasks.gather import gather_symbol as gather
 from chandlery.tasks.ingest import ingest_symbol as ingest
 from chandlery.tasks.predict import predict_symbol as predict
@@ -94,9 +94,6 @@ def die_at_first_write(function: Callable[[Any], Any], task: Any, pipe: Path) ->
 
 
 def main() -> None:
-    pipeline.ingest_symbol, pipeline.gather_symbol, pipeline.predict_symbol = (
-        ingest_symbol,
-        gather_symbol,
-        predict_symbol,
-    )
+    ingesting.ingest_symbol = ingest_symbol
+    forecasting.gather_symbol, forecasting.predict_symbol = gather_symbol, predict_symbol
     cli.main()

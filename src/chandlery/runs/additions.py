@@ -15,7 +15,7 @@ from chandlery.runs.session import SeriesRun
 from chandlery.state.records import candles_fingerprint
 from chandlery.tasks.work import Added, Rules
 
-__all__ = ["Computation", "describe_added", "plan_steps"]
+__all__ = ["Computation", "describe_added", "plan_computations"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Computation:
     added: Added | None = None
 
 
-def plan_steps(run: SeriesRun, rules: Rules) -> list[Computation]:
+def plan_computations(run: SeriesRun, rules: Rules) -> list[Computation]:
     """Return the computations by which the forecasts of a series come up to date, in order.
 
     Where only horizons or models were added since the forecasts were finished, what was finished comes up to date

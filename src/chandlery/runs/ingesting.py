@@ -1,58 +1,25 @@
 """The ingest of a run: which series the new files belong to, then a task a series and symbol."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterable, Mapping
 
-import msgspec
 from msgspec.structs import replace
 
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNNAMED
 from chandlery.runs.belonging import NO_PAIR, PairName, name_source
 from chandlery.runs.estimates import raw_seconds
-from chandlery.runs.references import choose_references
+from chandlery.runs.messages import report_reading
 from chandlery.runs.session import Session, name_series
 from chandlery.runs.survey import Source
 from chandlery.sources.files import RawFile
-from chandlery.state.fingerprints import describe_changes, fingerprint
-from chandlery.state.paths import SUMMARY
+from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary, Unassigned
 from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
 from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
 from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
 
-__all__ = ["choose_series", "ingest_files", "make_recognise_task", "report_refusals", "split_files", "tell_of_ingest"]
-
-
-def ingest_files(session: Session, source: Source) -> tuple[Summary, list[IngestResult]]:
-    """Read the new and changed files of all pairs, and stage candles, rejects and ledger.
-
-    Args:
-        session: The run, which holds the lease.
-        source: Its files.
-
-    Returns:
-        The summary to keep once all of it is published, and what became of each symbol of a series.
-    """
-    pending = source.pending()
-    tell_of_reading(session, source, pending)
-    assigned = recognise(session, source, pending)
-    found_series(session, assigned)
-    tasks = [task for pair in pending for task in make_tasks(session, source, pair, assigned[pair])]
-    mark_begun(session, source, pending)
-    with session.stage("ingest", len(source.files), len(pending)):
-        costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
-        done = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
-        refused = refuse_others(session, source, assigned)
-    return complete(session, source, assigned, done, refused), done
-
-
-def tell_of_ingest(session: Session, done: Sequence[IngestResult]) -> None:
-    """Report what came of the ingest, once all of it is published."""
-    tell_of_results(session, done)
-    tell_of_references(session)
-    report_refusals(session)
+__all__ = ["add_series", "choose_series", "ingest_files", "make_recognise_task", "recognise", "split_files"]
 
 
 def make_recognise_task(session: Session, source: Source, pair: PairName) -> RecogniseTask:
@@ -69,8 +36,10 @@ def make_recognise_task(session: Session, source: Source, pair: PairName) -> Rec
     )
 
 
-def recognise(session: Session, source: Source, pending: Sequence[PairName]) -> dict[PairName, Assigned]:
-    """Return where the files of each pair belong."""
+def recognise(session: Session, source: Source) -> dict[PairName, Assigned]:
+    """Return the series that the files of each pair belong to, for pairs that are not up to date."""
+    pending = source.pending()
+    report_reading(session, source, pending)
     present = [pair for pair in pending if source.files[pair]]
     tasks = [make_recognise_task(session, source, pair) for pair in present]
     with session.stage("recognise", len(source.files), len(tasks)):
@@ -96,16 +65,38 @@ def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int]
     }
 
 
-def found_series(session: Session, assigned: Mapping[PairName, Assigned]) -> None:
-    """Add the series that the lake does not have yet."""
+def add_series(session: Session, assigned: Mapping[PairName, Assigned]) -> None:
+    """Add to the lake the series that files belong to and that it does not have yet."""
     before = {run.series.exchange for run in session.series.values()}
-    session.found(choose_series(assigned))
+    session.add_series(choose_series(assigned))
     now = {run.series.exchange for run in session.series.values()}
     if UNNAMED in now - before:
         found = f"nothing names the exchange of the files: their candles stand under exchange={UNNAMED}"
         session.tell(
             f"{found}. Hint: `chandlery migrate --exchange NAME` gives them a name later, and computes nothing"
         )
+
+
+def ingest_files(
+    session: Session, source: Source, assigned: Mapping[PairName, Assigned]
+) -> tuple[Summary, list[IngestResult]]:
+    """Read the new and changed files, and stage candles, rejects and ledger.
+
+    Args:
+        session: The run, which holds the lease.
+        source: Its files.
+        assigned: The series that the files of each pair belong to.
+
+    Returns:
+        The summary to store once all of it is published, and the result of each symbol of a series.
+    """
+    tasks = [task for pair in assigned for task in make_tasks(session, source, pair, assigned[pair])]
+    mark_begun(session, source, assigned)
+    with session.stage("ingest", len(source.files), len(assigned)):
+        costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
+        results = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
+        refused = refuse_others(session, source, assigned)
+    return complete(session, source, assigned, results, refused), results
 
 
 def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str, list[RawFile]]:
@@ -144,7 +135,7 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
     return tasks
 
 
-def mark_begun(session: Session, source: Source, pending: Sequence[PairName]) -> None:
+def mark_begun(session: Session, source: Source, pending: Collection[PairName]) -> None:
     """Store that the ingest of these pairs has begun: if it is killed, they are not up to date whatever their files."""
     summary = session.summary
     pairs = {
@@ -245,71 +236,3 @@ def summarise(found: IngestResult) -> SymbolSummary:
         gone=found.gone,
         held_back=found.held_back,
     )
-
-
-def tell_of_reading(session: Session, source: Source, pending: Sequence[PairName]) -> None:
-    """Report which files stay where the settings would not place them, and why unchanged files are read again."""
-    if stays := source.belonging.stays:
-        some, pair = min(stays.items())
-        count = f"{len(stays):,} file{'s' if len(stays) > 1 else ''}"
-        found = (
-            f"the settings would now place {count} elsewhere, such as {some}, which the lake has as {pair}: they stay"
-        )
-        session.tell(f"{found}. Hint: check [source] exchange and [[source.layout]]; --restate moves them")
-    before = session.summary.code
-    if not before and any(source.years.values()):
-        session.tell(
-            f"{SUMMARY} is missing, damaged, of another version or older than the tables: all files are read again"
-        )
-    elif before and (changes := describe_changes(before, source.code)):
-        size = sum(raw.size_bytes for pair in pending for raw in source.files[pair])
-        cost = f"{size / 1e6:,.0f} MB, about {raw_seconds(size):,.0f} CPU-s"
-        session.tell(f"code or libraries changed ({changes}): all files are read again, {cost}")
-    for pair in pending:
-        for run in source.runs_of(pair):
-            if source.has_lost(run, pair.symbol):
-                found = f"objects of {pair.symbol} are missing from the table candles"
-                run.tell(f"{found}: all its files are read again")
-
-
-def tell_of_results(session: Session, done: Sequence[IngestResult]) -> None:
-    """Report what became of files that are gone, or that were read under other settings."""
-    for note in chain.from_iterable(result.notes for result in done):
-        session.tell(note)
-    if held_back := sum(result.held_back for result in done):
-        found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
-        session.tell(f"{found}: the tables keep what was read. Hint: --restate reads such files again")
-    for is_pruned in (True, False):
-        chosen = [found for found in done if session.series[found.series].prunes(found.symbol) == is_pruned]
-        files, candles = (sum(found.vanished[place] for found in chosen) for place in (0, 1))
-        if files:
-            found = f"{files:,} file{'s are' if files > 1 else ' is'} gone from the source: their {candles:,} candles"
-            ending = "were deleted, as --prune asks" if is_pruned else "stay. Hint: --prune deletes them"
-            session.tell(f"{found} {ending}")
-
-
-def tell_of_references(session: Session) -> None:
-    """Report for each series with several symbols whose market is empty, or would now be chosen otherwise."""
-    for run in session.series.values():
-        symbols = [symbol for symbol, held in run.summary.symbols.items() if held.candles]
-        references, chosen = run.series.references, choose_references(symbols)
-        if len(symbols) <= 1 or session.settings.forecast_of(run.name).references or references == chosen:
-            continue
-        is_empty = not set(references).intersection(symbols)
-        found = (
-            "the market is empty: it has candles of none of"
-            if is_empty
-            else "the market would now be chosen otherwise than"
-        )
-        line = f"references = {msgspec.json.encode(chosen).decode()}"
-        run.tell(f"{found} {', '.join(references)}. Hint: set [forecast] {line}, or give --restate to take them")
-
-
-def report_refusals(session: Session) -> None:
-    """Report every file that is refused, also those of earlier runs."""
-    for run in session.series.values():
-        for held in run.summary.symbols.values():
-            for message in held.problems:
-                session.refuse(3, message)
-    for message in session.summary.unassigned.problems:
-        session.refuse(3, message)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from chandlery.lake.handle import Lake
 from chandlery.lake.tables import list_partitions, partition_path
+from chandlery.runs.session import SeriesRun, Years
 from chandlery.state.checkpoints import Span
 from chandlery.state.paths import ALL, STATE, Paths, day_name, is_known
 from chandlery.tasks.gather import Gathered
@@ -20,8 +21,9 @@ __all__ = [
     "forget_buckets",
     "forget_checkpoints",
     "forget_unknown",
-    "list_gone_objects",
+    "list_forecasts_but",
     "list_replaced",
+    "list_without_candles",
 ]
 
 
@@ -77,7 +79,7 @@ def list_replaced(
     return next(paths), next(paths)
 
 
-def list_gone_objects(lake: Lake, symbols: frozenset[str]) -> frozenset[str]:
+def list_forecasts_but(lake: Lake, symbols: frozenset[str]) -> frozenset[str]:
     """Return the paths of the forecasts of all but some symbols, and of scores and models if there are none of these.
 
     Args:
@@ -88,6 +90,16 @@ def list_gone_objects(lake: Lake, symbols: frozenset[str]) -> frozenset[str]:
     tables = ("forecasts",) if symbols else ("forecasts", "scores", "models")
     parts = [(table, part) for table in tables for part in list_partitions(lake.store, table, keys)]
     return frozenset(partition_path(table, part) for table, part in parts if part.get("symbol") not in symbols)
+
+
+def list_without_candles(run: SeriesRun, years: Years) -> list[str]:
+    """Return the symbols that have forecasts and no candles, ascending.
+
+    Args:
+        run: The series.
+        years: The years with candles, by symbol.
+    """
+    return sorted({part["symbol"] for part in run.list_forecasts()}.difference(years))
 
 
 def forget_checkpoints(lake: Lake, kept: Mapping[str, str]) -> None:

@@ -12,12 +12,13 @@ from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import Series
 from chandlery.lake.staging import STAGING
 from chandlery.progress import Silent
-from chandlery.runs.additions import Computation, describe_added, plan_steps
+from chandlery.runs.additions import Computation, describe_added, plan_computations
 from chandlery.runs.belonging import PairName
 from chandlery.runs.estimates import describe_seconds, forecast_seconds, raw_seconds
 from chandlery.runs.founding import join_minutes, make_rules, propose
 from chandlery.runs.ingesting import choose_series, make_recognise_task, split_files
-from chandlery.runs.resuming import forecast_base, list_gone, read_checkpoints
+from chandlery.runs.leftovers import list_without_candles
+from chandlery.runs.resuming import forecast_base, read_checkpoints
 from chandlery.runs.run_report import Options
 from chandlery.runs.session import SeriesRun, Session, name_series
 from chandlery.runs.survey import Source, survey_source
@@ -92,7 +93,7 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         series = propose(settings, exchange, grid, symbols, is_only=is_only).series
         steps.append(Step("gaps", "all", "classify gaps", "the series is new", "", series.name))
         steps += [_plan_new(series)] if session.is_chosen(series.name) else []
-    for run in (run for name, run in session.series.items() if session.is_chosen(name)):
+    for run in session.chosen:
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
     known = [*session.series, *(name_series(*key) for key in new)]
     notes = name_unmatched_layouts(settings.source, list_paths(source)) + name_unmatched_sections(settings, known)
@@ -144,7 +145,7 @@ def _describe_whole(series: Series) -> str:
 
 def _plan_pruning(run: SeriesRun, source: Source) -> list[Step]:
     """Return which forecasts would be taken away: of symbols that have no candles already."""
-    gone = [symbol for symbol in list_gone(run, source.years.get(run.name, {})) if run.prunes(symbol)]
+    gone = [symbol for symbol in list_without_candles(run, source.years.get(run.name, {})) if run.prunes(symbol)]
     why = "no candles of it, and --prune"
     return [Step("forecast", symbol, "delete its forecasts", why, "", run.name) for symbol in gone]
 
@@ -279,7 +280,7 @@ def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> l
         why = FORGOTTEN if years else "no candles yet"
         cost = _estimate_whole(run) if years else "grows with the candles"
         return [Step("forecast", "all", "compute the whole past", why, cost, run.name)]
-    return [_plan_step(run, step, spans, changes) for step in plan_steps(run, rules)]
+    return [_plan_step(run, step, spans, changes) for step in plan_computations(run, rules)]
 
 
 def _plan_step(run: SeriesRun, step: Computation, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:

@@ -36,12 +36,14 @@ from dataclasses import dataclass
 import msgspec
 
 from chandlery.errors import SettingsError
+from chandlery.lake.glue import register_partitions
 from chandlery.lake.staging import STAGING
 from chandlery.runs.session import Session
+from chandlery.schema import TABLES
 from chandlery.state.paths import STATE
 from chandlery.tasks.publish import PublishTask, publish_objects
 
-__all__ = ["Published", "publish", "settle"]
+__all__ = ["Published", "publish", "settle", "update_catalog"]
 
 MANIFEST = "manifest.json"
 A_TASK = 256  # objects: enough that the copies of one task wait for the store together
@@ -112,6 +114,14 @@ def settle(session: Session) -> None:
             session.tell("an earlier run was ended while it published: its publication is finished now")
             _finish(session, folder, manifest)
     _clear(session, [entry.path for entry in entries], decided)
+    session.check_state()
+
+
+def update_catalog(session: Session) -> None:
+    """Bring the partitions in Glue up to date, if the settings name a database: also when nothing else has changed."""
+    if database := session.settings.lake.catalog:
+        with session.stage("catalog", len(TABLES), len(TABLES)):
+            register_partitions(session.store, database)
 
 
 def _list_decided(paths: set[str]) -> list[str]:

@@ -11,7 +11,7 @@ from chandlery.grid import DAY_MS
 from chandlery.models import open_models
 from chandlery.runs.estimates import seconds_per_day
 from chandlery.runs.founding import make_rules
-from chandlery.runs.session import SeriesRun
+from chandlery.runs.session import SeriesRun, Years
 from chandlery.state.checkpoints import Marked, Span, choose_kept, combine_marks, plan_span, select_days
 from chandlery.state.fingerprints import FORECAST_STAGES, describe_changes, fingerprint, name_code
 from chandlery.state.paths import day_name
@@ -26,7 +26,6 @@ __all__ = [
     "forecast_base",
     "forecast_code",
     "is_forecast",
-    "list_gone",
     "read_checkpoints",
 ]
 
@@ -42,7 +41,7 @@ def forecast_base(run: SeriesRun, rules: Rules) -> str:
     return fingerprint(rules, forecast_code(run, rules))
 
 
-def is_forecast(run: SeriesRun, years: dict[str, list[int]]) -> bool:
+def is_forecast(run: SeriesRun, years: Years) -> bool:
     """Return whether forecasts are up to date with the candles.
 
     Args:
@@ -55,16 +54,6 @@ def is_forecast(run: SeriesRun, years: dict[str, list[int]]) -> bool:
     if summary.forecast != candles_fingerprint(summary):
         return False
     return summary.base == forecast_base(run, make_rules(run.series, sorted(years)))
-
-
-def list_gone(run: SeriesRun, years: dict[str, list[int]]) -> list[str]:
-    """Return the symbols that have forecasts and no candles, ascending.
-
-    Args:
-        run: The series.
-        years: Of which the table of candles has objects, by symbol.
-    """
-    return sorted({part["symbol"] for part in run.list_forecasts()}.difference(years))
 
 
 def read_checkpoints(summary: SeriesSummary) -> dict[int, str]:
@@ -99,9 +88,10 @@ class Resumption:
     added: Added | None = None
 
     @property
-    def symbols(self) -> list[str]:
-        """All symbols with candles, ascending."""
-        return list(self.pasts)
+    def published_symbols(self) -> list[str]:
+        """The symbols whose forecasts are published: all of them, or those that the settings name."""
+        named = self.run.session.named
+        return [symbol for symbol in self.pasts if not named or symbol in named]
 
     @property
     def work(self) -> Work:
@@ -132,7 +122,7 @@ class Resumption:
         days = {int(np.datetime64(name, "D").astype(int)): name for name in found}
         return {days[day]: found[days[day]] for day in sorted(choose_kept(days))}
 
-    def try_to(self, compute: Callable[[Work], None]) -> bool:
+    def try_to(self, compute: Callable[["Resumption"], None]) -> bool:
         """Compute and return true; if state is lost, go back to an earlier checkpoint and return false.
 
         Raises:
@@ -140,7 +130,7 @@ class Resumption:
         """
         self.run.session.stage_anew()  # what an attempt that was given up has staged is not published
         try:
-            compute(self.work)
+            compute(self)
         except StateLostError as lost:
             if not self.span.resumed and self.added is None:
                 raise

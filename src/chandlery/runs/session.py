@@ -3,15 +3,15 @@
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from chandlery.engines import Engine, open_engine
-from chandlery.errors import SettingsError, gravest
+from chandlery.errors import ChandleryError, SettingsError, gravest
 from chandlery.errors.masking import mask_options
 from chandlery.grid import Grid
 from chandlery.lake.handle import Lake
@@ -132,20 +132,13 @@ class Session:
     def chosen(self) -> list["SeriesRun"]:
         """The series to forecast, in the order of `lake.json`: those that the settings name, or all.
 
-        Raises:
-            SettingsError: The lake has no series of a name.
+        `check_given` refuses a name that the lake does not have.
         """
-        self._check_chosen(self.series)
         return [run for name, run in self.series.items() if self.is_chosen(name)]
 
     def is_chosen(self, name: str) -> bool:
         """Return whether a series is part of this run: the settings name it, or they name no series."""
         return not self.settings.chosen_series or name in self.settings.chosen_series
-
-    def _check_chosen(self, known: Collection[str]) -> None:
-        if missing := [name for name in self.settings.chosen_series if name not in known]:
-            expected = f"one of {', '.join(known)}" if known else "no name: there is no series yet"
-            raise SettingsError(f"series {missing[0]}", expected, "check --series")
 
     def check_given(self, new: Mapping[str, Grid] | None = None) -> None:
         """Check what the settings say of series, once all of them are known.
@@ -157,8 +150,10 @@ class Session:
             SettingsError: A chosen series is not there, or a horizon is a multiple of no interval that it is given for.
         """
         grids = {name: run.series.grid for name, run in self.series.items()} | dict(new or {})
-        if StageName.FORECAST in self.stages:
-            self._check_chosen(grids)
+        missing = [name for name in self.settings.chosen_series if name not in grids]
+        if missing and StageName.FORECAST in self.stages:
+            expected = f"one of {', '.join(grids)}" if grids else "no name: there is no series yet"
+            raise SettingsError(f"series {missing[0]}", expected, "check --series")
         check_horizons(self.settings, grids)
 
     def list_years(self) -> dict[str, Years]:
@@ -212,8 +207,8 @@ class Session:
         return Lake(self.store, series or UNASSIGNED, self.token, self.staging)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lease of the lake, with the engine open."""
+    def open(self) -> Iterator[None]:
+        """Hold the lease of the lake, with the engine open, and write the record of the run, however it ends."""
         lease = self.settings.lake.lease_seconds
         with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
             self.token = token
@@ -228,10 +223,19 @@ class Session:
             self.report.run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             try:
                 yield
+            except BaseException as error:
+                if isinstance(error, ChandleryError):
+                    self.report.exit_code = error.exit_code
+                    self.report.messages.append(str(error))
+                with suppress(ChandleryError):  # what ended the run matters more
+                    self.write_record()
+                raise
+            else:
+                self.write_record()
             finally:
                 forget_copies(token)
 
-    def found(self, wanted: Mapping[tuple[str, int], tuple[Grid, set[str]]]) -> None:
+    def add_series(self, wanted: Mapping[tuple[str, int], tuple[Grid, set[str]]]) -> None:
         """Add series to the lake, with the settings of this run; those that it has already stay as they are.
 
         Args:
@@ -241,7 +245,7 @@ class Session:
             SettingsError: A horizon is not a multiple of the interval, a model is not registered, or a chosen series is
                 neither in the lake nor new.
         """
-        new = {key: found for key, found in sorted(wanted.items()) if name_series(*key) not in self.series}
+        new = {key: started for key, started in sorted(wanted.items()) if name_series(*key) not in self.series}
         self.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
         is_only = len(self.series) + len(new) == 1
         for (exchange, _), (grid, symbols) in new.items():

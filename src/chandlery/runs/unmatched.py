@@ -1,12 +1,45 @@
-"""Parts of the settings that match nothing: `[[series]]` sections without a series, layouts without a file."""
+"""Parts of the settings that match nothing: `[[series]]` sections, layouts, and models that the lake does not use."""
 
 from collections.abc import Collection, Iterable
 
+from chandlery.models import BUILT_IN, model_names
+from chandlery.runs.session import Session
 from chandlery.runs.survey import Source
 from chandlery.settings.model import ReadingSettings, Settings
 from chandlery.sources.symbols import match_layout
 
-__all__ = ["list_paths", "name_unmatched_layouts", "name_unmatched_sections"]
+__all__ = [
+    "list_paths",
+    "name_unmatched_layouts",
+    "name_unmatched_sections",
+    "report_unmatched_layouts",
+    "report_unmatched_models",
+    "report_unmatched_sections",
+]
+
+
+def report_unmatched_sections(session: Session) -> None:
+    """Report each `[[series]]` section whose series the lake does not have."""
+    for note in name_unmatched_sections(session.settings, session.series):
+        session.tell(note)
+
+
+def report_unmatched_layouts(session: Session, source: Source) -> None:
+    """Report each layout that holds for no file; a run that reads some symbols alone does not see all files."""
+    if session.only:
+        return
+    for note in name_unmatched_layouts(session.settings.source, list_paths(source)):
+        session.tell(note)
+
+
+def report_unmatched_models(session: Session) -> None:
+    """Report for each series a user-defined model that is registered and is not one of its models."""
+    for run in session.series.values():
+        models = run.series.models
+        others = [name for name in model_names(run.extensions) if name not in {*BUILT_IN, *models}]
+        if others:
+            found = f"model {others[0]!r} is registered, but the models of this lake are {', '.join(models)}"
+            run.tell(f"{found}. Hint: add it to [forecast] models")
 
 
 def list_paths(source: Source) -> list[str]:
