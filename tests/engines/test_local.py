@@ -90,12 +90,28 @@ def test_a_worker_that_is_ended_from_outside_is_told() -> None:
     assert threading.active_count() < 10
 
 
+def script_of(function: str) -> str:
+    return (
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"from calls import {function}\nfrom chandlery.engines import LocalEngine\n"
+        f"with LocalEngine(2) as engine:\n    print(engine.map({function}, range(5), [100.0] * 5, lambda result: None))\n"
+    )
+
+
 def test_a_script_needs_no_guard(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
-    script.write_text(
-        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from calls import double\nfrom chandlery.engines import LocalEngine\n"
-        "with LocalEngine(2) as engine:\n    print(engine.map(double, range(5), [100.0] * 5, lambda result: None))\n"
+    script.write_text(script_of("double"))
+    for arguments in ([script], ["-c", script.read_text()]):
+        shown = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+        assert shown.stdout == "[0, 2, 4, 6, 8]\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process together with its parent")
+def test_workers_end_with_their_parent() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script_of("wait_for_a_signal")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    shown = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert shown.stdout == "[0, 2, 4, 6, 8]\n"
+    assert parent.stdout is not None
+    assert {int(parent.stdout.readline()), int(parent.stdout.readline())} > {parent.pid}
+    parent.kill()
+    assert parent.communicate(timeout=30) == (b"", b"")  # it returns once no worker holds the pipes any more

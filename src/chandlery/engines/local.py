@@ -1,25 +1,18 @@
-"""Processes on one machine."""
+"""The engine that runs tasks in processes of this machine."""
 
-import atexit
-import ctypes
-import gc
-import multiprocessing
 import os
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from chandlery.engines.base import ONE_THREAD, call_task, costliest_first
-from chandlery.errors import TransientError
+from chandlery.engines.worker import Worker, WorkerLostError
 from chandlery.machine.memory import give_back_memory, keep_freed_memory
 
 __all__ = ["LocalEngine"]
@@ -27,23 +20,21 @@ __all__ = ["LocalEngine"]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-WORTH_A_PROCESS = 4.0  # CPU seconds: a worker's start costs about one
-PR_SET_PDEATHSIG = 1
-COLLECT_AFTER = 100_000  # objects: arrays are no garbage cycles, and imports make objects by the ten thousand
+WORTH_A_PROCESS = 4.0  # CPU seconds of all tasks together: the start of a worker costs about one
 
 
 class LocalEngine:
-    """A `map` over processes of this machine, this one among them; in this one alone where that is cheaper.
+    """A `map` over processes of this machine, including this one; over this one alone if that costs less.
 
     BLAS runs on one thread in all of them: its sums depend on the number of threads.
 
     Args:
-        workers: How many processes work; 0 means one a core.
+        workers: How many processes run tasks; 0 means one per core.
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers or _count_cores()
-        self._pool: ProcessPoolExecutor | None = None
+        self._others: list[Worker] = []
 
     def __enter__(self) -> Self:
         keep_freed_memory()
@@ -52,9 +43,9 @@ class LocalEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        for worker in self._others:
+            worker.close()
+        self._others = []
 
     def map(
         self,
@@ -65,40 +56,35 @@ class LocalEngine:
     ) -> list[Result]:
         """Return the results in the order of the tasks; see `Engine.map`."""
         give_back_memory()
-        if min(self.workers, len(tasks)) <= 1 or sum(costs) < WORTH_A_PROCESS:
+        others = min(self.workers, len(tasks)) - 1
+        if others <= 0 or sum(costs) < WORTH_A_PROCESS:
             return list(_call_here(function, tasks, done))
         share = _Share(tasks, costs, done)
-        others = min(self.workers, len(tasks)) - 1
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
-            pool = self._open_pool()
             takers = [
-                threads.submit(share.take_all, lambda task: pool.submit(call_task, function, task).result())
-                for _ in range(others)
+                threads.submit(share.take_all, partial(worker.call, function))
+                for worker in self._start_workers()[:others]
             ]
             try:
                 share.take_all(partial(call_task, function))
             finally:
                 share.stop()
             for taker in takers:
-                taker.result()  # raises what ended one before its time
+                taker.result()  # raises what `done` raised on that thread
         return share.results()
 
-    def _open_pool(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(
-                self.workers - 1, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
-            )
-            with _hidden_main():
-                for _ in range(
-                    self.workers - 1
-                ):  # each starts a process, here: it reads the environment as it imports, and ends with the thread that started it
-                    self._pool.submit(int)
-        return self._pool
+    def _start_workers(self) -> list[Worker]:
+        """Return the worker processes, which are started at the first call.
+
+        They are started by the thread that calls `map`: Linux ends a worker with the thread that started it.
+        """
+        if not self._others:
+            self._others = [Worker() for _ in range(self.workers - 1)]
+        return self._others
 
 
 class _Share(Generic[Task, Result]):
-    """Tasks that several takers share: this process is one, and a thread for each other process."""
+    """Tasks that several threads take from: one thread runs tasks in this process, and one waits for each worker."""
 
     def __init__(self, tasks: Sequence[Task], costs: Sequence[float], done: Callable[[Result], None]) -> None:
         self._waiting, self._done = iter([(number, tasks[number]) for number in costliest_first(costs)]), done
@@ -107,12 +93,12 @@ class _Share(Generic[Task, Result]):
         self._errors: dict[int, Exception] = {}
 
     def take_all(self, call: Callable[[Task], Result]) -> None:
-        """Take one task after the other until none is left; an error ends that task alone."""
+        """Call tasks one after the other until none is left; an error ends its own task only."""
         while (taken := self._take()) is not None:
             number, task = taken
             try:
                 self._results[number] = call(task)
-            except BrokenProcessPool as error:
+            except WorkerLostError as error:
                 self._errors[number] = error
                 self.stop()
             except Exception as error:  # noqa: BLE001 - raised again by `results`
@@ -125,16 +111,13 @@ class _Share(Generic[Task, Result]):
             return next(self._waiting, None)
 
     def stop(self) -> None:
-        """Leave the tasks that nobody has taken."""
+        """Leave the tasks that no thread has taken yet."""
         with self._lock:
             self._waiting = iter([])
 
     def results(self) -> list[Result]:
-        """Return the results in the order of the tasks, or raise the first error by that order."""
+        """Return the results in the order of the tasks, or raise the first error in that order."""
         for _, error in sorted(self._errors.items()):
-            if isinstance(error, BrokenProcessPool):
-                hint = "run again; if it happens again, look for the system's out-of-memory killer and lower [engine] workers"
-                raise TransientError("a worker process was ended from outside", "", hint) from error
             raise error
         return [result for _, result in sorted(self._results.items())]
 
@@ -165,28 +148,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Hide the caller's script from processes that start: tasks need nothing of it, and it needs no guard against being run again."""
-    main = sys.modules["__main__"]
-    hidden: dict[str, Any] = {
-        name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__
-    }
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__dict__.update(hidden)
-
-
-def _start_worker(parent: int) -> None:
-    gc.set_threshold(COLLECT_AFTER)
-    atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
-    keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    if sys.platform == "linux":  # a worker must not go on publishing when its parent was killed
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)

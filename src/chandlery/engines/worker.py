@@ -1,0 +1,111 @@
+"""A worker process of the local engine: a new Python that calls functions on tasks, one after the other."""
+
+import atexit
+import ctypes
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from chandlery.engines.base import answer_call
+from chandlery.errors import TransientError
+from chandlery.machine.memory import keep_freed_memory
+
+__all__ = ["Worker", "WorkerLostError", "serve_calls"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+COLLECT_AFTER = 100_000  # objects: imports allocate tens of thousands, and the arrays of tasks form no cycles
+
+
+class WorkerLostError(TransientError):
+    """A worker process ended before it had returned a result."""
+
+    def __init__(self) -> None:
+        hint = "run again; if it happens again, look for the system's out-of-memory killer"
+        super().__init__("a worker process was ended from outside", "", f"{hint} and lower [engine] workers")
+
+
+class Worker:
+    """The caller's end of a worker process.
+
+    The process is not one of `multiprocessing`, which would import the caller's main module in it: a script without
+    an `if __name__ == "__main__"` guard would run again in every worker. Tasks need nothing of that module.
+    """
+
+    def __init__(self) -> None:
+        self._pipe, theirs = Pipe()
+        start = (
+            f"import sys; sys.path[:] = {[str(folder) for folder in sys.path]!r}; "
+            f"from chandlery.engines.worker import serve_calls; serve_calls({theirs.fileno()}, {os.getpid()})"
+        )
+        with theirs:  # closed here once the process has it: the end of the process then ends the connection
+            self._process = subprocess.Popen(  # noqa: S603 - this Python, and a text of this module
+                [sys.executable, *(f"-W{option}" for option in sys.warnoptions), "-c", start],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def call(self, function: Callable[[Task], Result], task: Task) -> Result:
+        """Return what the function returns for a task; may be called by one thread at a time.
+
+        Raises:
+            WorkerLostError: The process ended.
+            Exception: What the function raised.
+        """
+        envelope = pickle.dumps((function, task))
+        try:
+            self._pipe.send_bytes(envelope)
+            result, error = self._pipe.recv()
+        except (EOFError, OSError) as lost:
+            raise WorkerLostError from lost
+        if error is not None:
+            raise pickle.loads(error)
+        returned: Result = pickle.loads(result)
+        return returned
+
+    def close(self) -> None:
+        """End the process, which is idle, and wait for it."""
+        self._pipe.close()
+        self._process.wait()
+
+
+def serve_calls(descriptor: int, parent: int) -> None:
+    """Answer calls until the caller closes the connection: what a worker process runs.
+
+    Args:
+        descriptor: File descriptor of the process's end of the connection.
+        parent: Process ID of the caller.
+    """
+    end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interrupt means
+    gc.set_threshold(COLLECT_AFTER)
+    atexit.register(gc.freeze)  # a last collection at exit would free nothing that the end of the process does not
+    keep_freed_memory()
+    with Connection(descriptor) as pipe:
+        while (envelope := receive(pipe)) is not None:
+            pipe.send(answer_call(envelope))
+
+
+def receive(pipe: "Connection[Any, Any]") -> bytes | None:
+    """Return the next pickled call; None once the caller has closed the connection."""
+    try:
+        return pipe.recv_bytes()
+    except (EOFError, OSError):
+        return None
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the system end this process together with its parent: it must not go on writing when that was killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent ended before the request was made
+            os._exit(1)
