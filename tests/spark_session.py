@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from pyspark.sql import SparkSession
 
-from chandlery.engines.spark import require_java
+from chandlery.engines.spark_session import require_java
 from chandlery.errors import SettingsError
 
 OPTIONS = {

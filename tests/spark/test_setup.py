@@ -109,7 +109,7 @@ def test_nobody_answers_at_the_master(tmp_path: Path) -> None:
 def test_an_option_that_spark_does_not_take(tmp_path: Path) -> None:
     said = told(tmp_path, '"spark.task.cpus" = "two"')
     assert "no Spark session at local[*,4]:" in said
-    assert "expected a Java, a master and options that Spark takes. Hint: mend [engine.spark]" in said
+    assert "expected a Java, a master and options that Spark accepts. Hint: correct [engine.spark]" in said
 
 
 @pytest.mark.parametrize("package", ["pyspark", "pandas", "pyarrow"])

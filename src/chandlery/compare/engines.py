@@ -18,7 +18,7 @@ from itertools import groupby
 import msgspec
 
 from chandlery.engines import open_engine
-from chandlery.engines.spark import describe_packages
+from chandlery.engines.spark_task import describe_packages
 from chandlery.errors import LawError, SettingsError, gravest
 from chandlery.lake.store import Store
 from chandlery.progress import Silent, Watch

@@ -1,4 +1,4 @@
-"""Where the work is done: an engine is a `map` over tasks, and knows no stage."""
+"""Engines run tasks: an engine is a `map` over tasks, whatever their stage."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ __all__ = ["Engine", "LocalEngine", "SparkEngine", "open_engine"]
 
 
 def open_engine(name: str, workers: int, spark: Mapping[str, str]) -> Engine:
-    """Return the engine of that name; nothing starts before the first task that is worth it.
+    """Return the engine of that name; no process starts before the first `map`.
 
     Args:
         name: local or spark.
-        workers: Processes; 0 means one a core.
+        workers: Processes; 0 means one per core.
         spark: Options of a Spark session, as in spark.master.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 
 from chandlery.errors import SettingsError
 
-__all__ = ["ONE_THREAD", "Engine", "answer_call", "call_task", "costliest_first"]
+__all__ = ["ONE_THREAD", "Engine", "call_task", "costliest_first", "pickle_error"]
 
 # Environment of every process that runs tasks. There are as many processes as cores, and BLAS sums in an order that
 # depends on its number of threads. The variables take effect when a library is loaded, so they are set before.
@@ -78,22 +78,6 @@ def call_task(function: Callable[[Task], Result], task: Task) -> Result:
             "a task that returns or raises an exception",
             "user-defined files must not call sys.exit: raise an exception instead; if there are none, report this",
         ) from error
-
-
-def answer_call(envelope: bytes) -> tuple[bytes | None, bytes | None]:
-    """Call a pickled function on its task, in a process other than the caller's.
-
-    Args:
-        envelope: The pickled pair of function and task.
-
-    Returns:
-        The pickled result and None, or None and the pickled error, which carries the traceback as a note.
-    """
-    try:
-        function, task = pickle.loads(envelope)
-        return pickle.dumps(call_task(function, task)), None
-    except Exception as error:  # noqa: BLE001 - raised again in the caller's process
-        return None, pickle_error(error)
 
 
 def pickle_error(error: Exception) -> bytes:

@@ -13,7 +13,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from chandlery.engines.base import answer_call
+from chandlery.engines.base import call_task, pickle_error
 from chandlery.errors import TransientError
 from chandlery.machine.memory import keep_freed_memory
 
@@ -93,6 +93,22 @@ def serve_calls(descriptor: int, parent: int) -> None:
     with Connection(descriptor) as pipe:
         while (envelope := receive(pipe)) is not None:
             pipe.send(answer_call(envelope))
+
+
+def answer_call(envelope: bytes) -> tuple[bytes | None, bytes | None]:
+    """Call a pickled function on its task.
+
+    Args:
+        envelope: The pickled pair of function and task.
+
+    Returns:
+        The pickled result and None, or None and the pickled error, with its traceback as a note.
+    """
+    try:
+        function, task = pickle.loads(envelope)
+        return pickle.dumps(call_task(function, task)), None
+    except Exception as error:  # noqa: BLE001 - raised again in the caller's process
+        return None, pickle_error(error)
 
 
 def receive(pipe: "Connection[Any, Any]") -> bytes | None:
