@@ -56,8 +56,9 @@ bench: $(WITH_SPARK)  ## speed beside the yardstick, in turns
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,spark,bench]'
 	$(BIN)/python benchmarks/bench.py
 
-docs: $(WITH_SPARK)  ## write what is generated anew: docs/tables.md, docs/cli.md, docs/athena.sql, Terraform's tables
+docs: $(WITH_SPARK)  ## write what is generated: docs/tables.md, docs/cli.md, docs/athena.sql, Terraform's tables, the pictures
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/draw_packages.py
 
 lock: $(READY)  ## pin every dependency anew
 	$(BIN)/uv pip compile --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev --extra aws --extra spark --extra bench --python-version 3.11 pyproject.toml -o constraints.txt

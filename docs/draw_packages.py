@@ -1,0 +1,268 @@
+"""Draw the packages and the way of the data into docs/how_it_works.md, from the source itself: `make docs`.
+
+The picture of the packages comes from the contract of import-linter in pyproject.toml and from the imports in
+`src/chandlery`; that of the data from the stages and tasks that `runs/pipeline.py` starts, and from the tables that
+these tasks write. A test compares the page with the source.
+"""
+
+import ast
+import itertools
+import re
+import textwrap
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "chandlery"
+PAGE = Path(__file__).parent / "how_it_works.md"
+PICTURE = re.compile(r"(<!-- drawn: (\w+) -->\n).*?(<!-- end of drawn -->\n)", re.DOTALL)
+WIDTH = 88  # of a picture: a page on GitHub shows about 90 characters of a code block without a scroll bar
+PIPELINE = "chandlery.runs.pipeline"
+PURE = ("sources", "candles", "features", "models", "forecasts")  # in the order of the data
+STARTS = {"ingest": "_ingest", "forecast": "_forecast"}  # by command: the function of the pipeline that it runs
+WRITERS = {"replace", "write", "_publish_rows"}  # calls whose first argument is the table that they write
+
+
+@cache
+def parse(module: str) -> ast.Module:
+    """Return the syntax tree of a module or package."""
+    path = ROOT / "src" / module.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def list_modules() -> dict[str, list[str]]:
+    """Return the modules of each package, and the modules at the top with none, by name."""
+    tops = {path.stem: [] for path in SOURCE.glob("*.py") if not path.stem.startswith("_")}
+    packages = {
+        path.parent.name: sorted(each.stem for each in path.parent.glob("*.py") if each.stem != "__init__")
+        for path in SOURCE.glob("*/__init__.py")
+    }
+    return dict(sorted((tops | packages).items()))
+
+
+def list_layers() -> list[list[str]]:
+    """Return the layers of the import contract, the one that imports all others first.
+
+    Raises:
+        ValueError: A package stands in no layer.
+    """
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    contract = next(each for each in contracts if each["type"] == "layers" and "containers" not in each)
+    layers = [[name.removeprefix("chandlery.") for name in line.split(" | ")] for line in contract["layers"]]
+    if missing := set(list_modules()).difference(*layers):
+        raise ValueError(f"in no layer of pyproject.toml: {sorted(missing)}")
+    return layers
+
+
+def list_imports(module: str) -> dict[str, str]:
+    """Return what a module imports from chandlery: the module that it comes from, by the name that it gets here."""
+    return {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(parse(module))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("chandlery")
+        for alias in node.names
+    }
+
+
+def list_imported(package: str, modules: Sequence[str]) -> set[str]:
+    """Return the packages that a package imports."""
+    names = [f"chandlery.{package}", *(f"chandlery.{package}.{module}" for module in modules)]
+    origins = {origin for name in names for origin in list_imports(name).values() if "." in origin}
+    return {origin.split(".")[1] for origin in origins} - {package}
+
+
+def describe(package: str) -> str:
+    """Return the first sentence of a package's docstring."""
+    first = (ast.get_docstring(parse(f"chandlery.{package}")) or "").partition("\n\n")[0]
+    return " ".join(first.split()).rstrip(".")
+
+
+def draw_packages() -> str:
+    """Return the layers as a stack of boxes, and a table of the packages."""
+    layers, modules = list_layers(), list_modules()
+    lines, above = [], [WIDTH]
+    for place, names in enumerate(layers):
+        widths = share(WIDTH, len(names))
+        lines.append(draw_edge(above if place else [], widths))
+        lines.append("│" + "│".join(name.center(width - 1) for name, width in zip(names, widths, strict=True)) + "│")
+        above = widths
+    lines.append(draw_edge(above, []))
+    order = [name for names in layers for name in names]
+    rows = ["| package or module | what it has | modules | imports |", "|---|---|---|---|"]
+    for name in order:
+        imported = sorted(list_imported(name, modules[name]), key=order.index)
+        inside = ", ".join(f"`{module}`" for module in modules[name])
+        rows.append(f"| `{name}` | {describe(name)} | {inside} | {', '.join(imported)} |")
+    return "\n".join(["```text", *lines, "```", "", *rows])
+
+
+def share(width: int, count: int) -> list[int]:
+    """Cut a width into parts that differ by at most one.
+
+    Example:
+        >>> share(10, 3)
+        [3, 3, 4]
+    """
+    edges = [width * place // count for place in range(count + 1)]
+    return [right - left for left, right in itertools.pairwise(edges)]
+
+
+def draw_edge(above: Sequence[int], below: Sequence[int]) -> str:
+    """Return the line between two rows of boxes of given widths; either may be missing."""
+    ups, downs = (
+        {sum(widths[:place]) for place in range(len(widths) + 1)} if widths else set() for widths in (above, below)
+    )
+    signs = {(True, True): "┼", (True, False): "┴", (False, True): "┬", (False, False): "─"}
+    line = [signs[place in ups, place in downs] for place in range(WIDTH + 1)]
+    line[0], line[-1] = ("┌┐", "├┤", "└┘")[0 if not above else 1 if below else 2]
+    return "".join(line)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a run, and the module of the tasks that it starts.
+
+    Args:
+        stage: Its name, as a run shows it.
+        module: Below `chandlery.tasks`.
+    """
+
+    stage: str
+    module: str
+
+    @property
+    def calls(self) -> list[str]:
+        """The pure packages whose functions the tasks call, in the order of the data."""
+        packages = {origin.split(".")[1] for origin in list_imports(self.name).values() if "." in origin}
+        return [name for name in PURE if name in packages]
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that the tasks write."""
+        calls = [node for node in ast.walk(parse(self.name)) if isinstance(node, ast.Call) and node.args]
+        return sorted(
+            {
+                call.args[0].value
+                for call in calls
+                if isinstance(call.func, ast.Attribute)
+                and call.func.attr in WRITERS
+                and isinstance(call.args[0], ast.Constant)
+                and isinstance(call.args[0].value, str)
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        """The whole name of the module."""
+        return f"chandlery.tasks.{self.module}"
+
+
+def walk_calls(module: str, function: str, seen: set[str], stage: str = "") -> Iterator[Step]:
+    """Yield the stages that a function of the package `runs` starts, in the order of its source.
+
+    Functions of the package that it names are followed, each once, also those that are passed on as an argument.
+    """
+    imports = list_imports(module)
+    for tree in parse(module).body:
+        if isinstance(tree, ast.FunctionDef) and tree.name == function:
+            local = {argument.arg for argument in tree.args.args} | {
+                node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            for name, inside in walk_names(tree, stage):
+                if name in local:  # a variable may be called as a function is
+                    continue
+                origin = imports.get(name, module)
+                if origin.startswith("chandlery.runs.") and f"{origin}.{name}" not in seen:
+                    seen.add(f"{origin}.{name}")
+                    yield from walk_calls(origin, name, seen, inside)
+                elif origin.startswith("chandlery.tasks.") and inside:
+                    yield Step(inside, origin.removeprefix("chandlery.tasks."))
+
+
+def walk_names(node: ast.AST, stage: str) -> Iterator[tuple[str, str]]:
+    """Yield each function that is mapped over tasks, and every other name; beside it the stage that it stands in."""
+    if isinstance(node, ast.With):
+        stage = next((name for name in map(name_stage, node.items) if name), stage)
+    mapped = node.args[0] if isinstance(node, ast.Call) and is_map(node) else None
+    if isinstance(mapped, ast.Name):
+        yield mapped.id, stage
+    elif isinstance(node, ast.Name):
+        yield node.id, ""
+    for child in ast.iter_child_nodes(node):
+        yield from walk_names(child, stage)
+
+
+def name_stage(item: ast.withitem) -> str:
+    """Return the stage that an item of a `with` statement opens, as in `with run.stage("gaps", …)`; else nothing."""
+    call = item.context_expr
+    is_stage = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "stage"
+    if is_stage and isinstance(call.args[0], ast.Constant):
+        return str(call.args[0].value)
+    return ""
+
+
+def is_map(call: ast.Call) -> bool:
+    """Return whether a call is `session.map(function, tasks, …)`."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "map" and bool(call.args)
+
+
+def list_steps() -> dict[str, list[Step]]:
+    """Return the stages of a run by command, each where it comes first; what is published, where it comes last."""
+    known: set[Step] = set()
+    found = {}
+    for command, function in STARTS.items():
+        steps = [step for step in dict.fromkeys(walk_calls(PIPELINE, function, set())) if step not in known]
+        last = [step for step in steps if step.stage == "publish"]
+        found[command] = [step for step in steps if step not in last] + last
+        known |= {step for step in steps if step not in last}
+    return found
+
+
+def draw_data() -> str:
+    """Return the stages of each command from the raw files to the readers, with the tables that they write."""
+    lines = ["raw files".center(WIDTH).rstrip(), arrow()]
+    for command, steps in list_steps().items():
+        lines += [frame(f"┌─ chandlery {command} ", "─", "┐"), row("stage", "task", "calls", "writes")]
+        written: list[str] = []
+        for step in steps:
+            is_publication = step.stage == "publish"
+            texts = "all, in one short phase" if is_publication else ", ".join(step.tables)
+            lines.append(row(step.stage, f"tasks/{step.module}.py", ", ".join(step.calls), texts))
+            written += step.tables
+        names = ", ".join(sorted(written))
+        lines += [frame("└", "─", "┘"), arrow(), f"the tables {names}".center(WIDTH).rstrip(), arrow()]
+    readers = "read_table, query, report, plot, compare; Spark, DuckDB, Polars, pandas, Athena, Redshift"
+    lines += [line.center(WIDTH).rstrip() for line in textwrap.wrap(readers, WIDTH)]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def arrow() -> str:
+    """Return an arrow that leads down."""
+    return "▼".center(WIDTH).rstrip()
+
+
+def frame(start: str, line: str, end: str) -> str:
+    """Return the upper or lower edge of a box."""
+    return start.ljust(WIDTH, line) + end
+
+
+def row(stage: str, task: str, calls: str, writes: str) -> str:
+    """Return one line inside a box, in four columns."""
+    return f"│ {stage:<11}{task:<21}{calls:<28}{writes}".ljust(WIDTH) + "│"
+
+
+PICTURES = {"packages": draw_packages, "data": draw_data}
+
+
+def render(text: str) -> str:
+    """Return the page with its pictures drawn from the source."""
+    return PICTURE.sub(lambda found: f"{found[1]}\n{PICTURES[found[2]]()}\n\n{found[3]}", text)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
