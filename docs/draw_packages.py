@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "chandlery"
 PAGE = Path(__file__).parent / "how_it_works.md"
 PICTURE = re.compile(r"(<!-- drawn: (\w+) -->\n).*?(<!-- end of drawn -->\n)", re.DOTALL)
-WIDTH = 88  # of a picture: a page on GitHub shows about 90 characters of a code block without a scroll bar
+WIDTH = 90  # of a picture: a page on GitHub shows about 90 characters of a code block without a scroll bar
 PIPELINE = "chandlery.runs.pipeline"
+LEAK_GATE = "chandlery.tasks.leak_gate"
 PURE = ("sources", "candles", "features", "models", "forecasts")  # in the order of the data
 STARTS = {"ingest": "_ingest", "forecast": "_forecast"}  # by command: the function of the pipeline that it runs
 WRITERS = {"replace", "write", "_publish_rows"}  # calls whose first argument is the table that they write
@@ -38,10 +39,18 @@ def list_modules() -> dict[str, list[str]]:
     """Return the modules of each package, and the modules at the top with none, by name."""
     tops = {path.stem: [] for path in SOURCE.glob("*.py") if not path.stem.startswith("_")}
     packages = {
-        path.parent.name: sorted(each.stem for each in path.parent.glob("*.py") if each.stem != "__init__")
+        path.parent.name: sorted(
+            each.stem for each in path.parent.iterdir() if each.suffix == ".py" or is_package(each)
+        )
         for path in SOURCE.glob("*/__init__.py")
     }
-    return dict(sorted((tops | packages).items()))
+    modules = {name: [each for each in names if each != "__init__"] for name, names in (tops | packages).items()}
+    return dict(sorted(modules.items()))
+
+
+def is_package(path: Path) -> bool:
+    """Return whether a folder is a package."""
+    return (path / "__init__.py").exists()
 
 
 def list_layers() -> list[list[str]]:
@@ -69,9 +78,13 @@ def list_imports(module: str) -> dict[str, str]:
     }
 
 
-def list_imported(package: str, modules: Sequence[str]) -> set[str]:
-    """Return the packages that a package imports."""
-    names = [f"chandlery.{package}", *(f"chandlery.{package}.{module}" for module in modules)]
+def list_imported(package: str) -> set[str]:
+    """Return the packages and modules at the top that a package imports."""
+    paths = [path.relative_to(SOURCE).with_suffix("") for path in (SOURCE / package).rglob("*.py")]
+    names = [
+        f"chandlery.{package}",
+        *(".".join(("chandlery", *path.parts)) for path in paths if path.stem != "__init__"),
+    ]
     origins = {origin for name in names for origin in list_imports(name).values() if "." in origin}
     return {origin.split(".")[1] for origin in origins} - {package}
 
@@ -95,7 +108,7 @@ def draw_packages() -> str:
     order = [name for names in layers for name in names]
     rows = ["| package or module | what it has | modules | imports |", "|---|---|---|---|"]
     for name in order:
-        imported = sorted(list_imported(name, modules[name]), key=order.index)
+        imported = sorted(list_imported(name), key=order.index)
         inside = ", ".join(f"`{module}`" for module in modules[name])
         rows.append(f"| `{name}` | {describe(name)} | {inside} | {', '.join(imported)} |")
     return "\n".join(["```text", *lines, "```", "", *rows])
@@ -137,9 +150,10 @@ class Step:
 
     @property
     def calls(self) -> list[str]:
-        """The pure packages whose functions the tasks call, in the order of the data."""
+        """The pure packages whose functions the tasks call, in the order of the data, and the leak gate."""
         packages = {origin.split(".")[1] for origin in list_imports(self.name).values() if "." in origin}
-        return [name for name in PURE if name in packages]
+        has_gate = any(origin.startswith(LEAK_GATE) for origin in list_imports(self.name).values())
+        return [name for name in PURE if name in packages] + ["leak gate"] * has_gate
 
     @property
     def tables(self) -> list[str]:
@@ -169,19 +183,26 @@ def walk_calls(module: str, function: str, seen: set[str], stage: str = "") -> I
     """
     imports = list_imports(module)
     for tree in parse(module).body:
-        if isinstance(tree, ast.FunctionDef) and tree.name == function:
-            local = {argument.arg for argument in tree.args.args} | {
-                node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
-            for name, inside in walk_names(tree, stage):
-                if name in local:  # a variable may be called as a function is
-                    continue
-                origin = imports.get(name, module)
-                if origin.startswith("chandlery.runs.") and f"{origin}.{name}" not in seen:
-                    seen.add(f"{origin}.{name}")
-                    yield from walk_calls(origin, name, seen, inside)
-                elif origin.startswith("chandlery.tasks.") and inside:
-                    yield Step(inside, origin.removeprefix("chandlery.tasks."))
+        if not isinstance(tree, ast.FunctionDef) or tree.name != function:
+            continue
+        local = {argument.arg for argument in tree.args.args} | {
+            node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        bound = {node.args[0].id for node in ast.walk(tree) if isinstance(node, ast.Call) and is_partial(node)}
+        names = [(name, inside) for name, inside in walk_names(tree, stage) if name not in local]
+        # What `partial` binds is called later than what the function calls itself.
+        for name, inside in sorted(names, key=lambda found: found[0] in bound):
+            origin = imports.get(name, module)
+            if origin.startswith("chandlery.runs.") and f"{origin}.{name}" not in seen:
+                seen.add(f"{origin}.{name}")
+                yield from walk_calls(origin, name, seen, inside)
+            elif inside and origin.startswith("chandlery.tasks"):
+                yield Step(inside, name if origin == "chandlery.tasks" else origin.removeprefix("chandlery.tasks."))
+
+
+def is_partial(call: ast.Call) -> bool:
+    """Return whether a call is `partial(function, …)`."""
+    return isinstance(call.func, ast.Name) and call.func.id == "partial" and isinstance(call.args[0], ast.Name)
 
 
 def walk_names(node: ast.AST, stage: str) -> Iterator[tuple[str, str]]:
@@ -189,6 +210,8 @@ def walk_names(node: ast.AST, stage: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.With):
         stage = next((name for name in map(name_stage, node.items) if name), stage)
     mapped = node.args[0] if isinstance(node, ast.Call) and is_map(node) else None
+    if isinstance(mapped, ast.Attribute):  # of a module, as in `market.build_market`
+        mapped = mapped.value
     if isinstance(mapped, ast.Name):
         yield mapped.id, stage
     elif isinstance(node, ast.Name):
@@ -253,7 +276,7 @@ def frame(start: str, line: str, end: str) -> str:
 
 def row(stage: str, task: str, calls: str, writes: str) -> str:
     """Return one line inside a box, in four columns."""
-    return f"│ {stage:<11}{task:<21}{calls:<28}{writes}".ljust(WIDTH) + "│"
+    return f"│ {stage:<11}{task:<21}{calls:<30}{writes}".ljust(WIDTH) + "│"
 
 
 PICTURES = {"packages": draw_packages, "data": draw_data}

@@ -96,7 +96,7 @@ def test_where_to_change_what_is_true() -> None:
             for name in files
         ]
         assert all(paths), (change, files)
-        text = "".join(path.read_text(encoding="utf-8") for path in paths if path)
+        text = "".join(path.read_text(encoding="utf-8") for path in paths if path and path.is_file())
         assert all(re.search(rf"\b{name}\b", text) for name in names if name != "algorithm"), (change, names)
 
 
