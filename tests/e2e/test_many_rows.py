@@ -1,5 +1,6 @@
 """More rows than are held at once: the same tables as ever, an append included; candles of seconds are ingested."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from lakes import digests, run_lake
 
 from chandlery.lake import tables
 from chandlery.lake.reading import read_table
-from chandlery.sources import rows
-from chandlery.tasks import ingest as ingest_task
+from chandlery.runs import ingesting
+from chandlery.tasks.ingest import IngestTask
 
 pytestmark = pytest.mark.slow
 START_MS = 1_546_300_800_000 - 3 * 86_400_000  # three days before 2019
@@ -46,10 +47,9 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let little be held at once."""
-    for room in (tables, ingest_task):
-        monkeypatch.setattr(room, "MOST_AT_ONCE", 100_000)
+    monkeypatch.setattr(ingesting, "IngestTask", partial(IngestTask, room_bytes=1_000_000, most_at_once=100_000))
+    monkeypatch.setattr(tables, "MOST_AT_ONCE", 100_000)
     monkeypatch.setattr(tables, "PIECE_ROWS", 65_536)
-    monkeypatch.setattr(rows.Room.__init__, "__defaults__", (1_000_000,))
 
 
 def test_candles_of_seconds_are_ingested_and_forecast_once_there_are_enough(raw: Path, tmp_path: Path) -> None:

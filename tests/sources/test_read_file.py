@@ -14,6 +14,7 @@ from chandlery.errors import SourceError, StoreUnavailableError
 from chandlery.grid import Grid
 from chandlery.settings.model import SourceSettings
 from chandlery.sources.files import list_members, read_file
+from chandlery.sources.parse import PIECE_BYTES
 
 GOOD = HEADER + lines(200)
 
@@ -194,17 +195,18 @@ def test_file_of_future_or_ancient_times_is_read_and_every_row_refused(time):
     assert found.rows_read == 7
 
 
-def test_one_odd_line_is_found_in_a_file_of_many_pieces(monkeypatch):
-    monkeypatch.setattr("chandlery.sources.parse.PIECE_BYTES", 1000)
-    content = HEADER + lines(500) + b"oops\n\n" + lines(500, first=500)
+def test_one_odd_line_is_found_in_a_file_of_many_pieces():
+    half = 50_000  # lines: both halves together are more than PIECE_BYTES
+    content = HEADER + lines(half) + b"oops\n\n" + lines(half, first=half)
+    assert len(content) > PIECE_BYTES
     stream = io.BytesIO(content)
     found = read_file(stream, raw_file(content), SourceSettings(), Grid(60))
-    assert found.rejects.select("row", "raw", "reasons").rows() == [(501, "oops", ["unparseable"])]
-    assert rows_of(found)["row"].to_list() == [*range(1, 501), *range(502, 1002)]
-    assert found.fetch_raw(pl.Series([500, 501, 502])) == [
-        line(499, price=10 + 499 % 7).decode().rstrip(),
+    assert found.rejects.select("row", "raw", "reasons").rows() == [(half + 1, "oops", ["unparseable"])]
+    assert rows_of(found)["row"].to_list() == [*range(1, half + 1), *range(half + 2, 2 * half + 2)]
+    assert found.fetch_raw(pl.Series([half, half + 1, half + 2])) == [
+        line(half - 1, price=10 + (half - 1) % 7).decode().rstrip(),
         "oops",
-        line(500, price=10).decode().rstrip(),
+        line(half, price=10).decode().rstrip(),
     ]
 
 

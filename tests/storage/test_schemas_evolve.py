@@ -1,6 +1,7 @@
 """Objects that were put under an older contract: each reader gives every column of today's, null where there was none."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -15,8 +16,10 @@ from chandlery.lake.reading import read_partition, read_table, scan_content
 from chandlery.lake.store import Store
 from chandlery.lake.tables import empty_frame, join_rows, list_partitions, partition_path
 from chandlery.report import write_plot, write_report
+from chandlery.runs import ingesting
 from chandlery.schema import LAKE_FILE, TABLES, TIME
 from chandlery.settings.model import load_settings
+from chandlery.tasks.ingest import IngestTask
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def test_a_run_keeps_the_rows_of_old_objects_and_adds_the_columns(
     for table, names in missing.items():
         make_older(lake, table, names)
     monkeypatch.setattr(tables, "MOST_AT_ONCE", most)
-    monkeypatch.setattr("chandlery.tasks.ingest.MOST_AT_ONCE", most)
+    monkeypatch.setattr(ingesting, "IngestTask", partial(IngestTask, most_at_once=most))
     write_days(tmp_path / "raw", 34, 35, symbols=2, name="_2")
     assert run_lake(tmp_path / "raw", lake, models=["linear"]).exit_code == 0
     for table, names in missing.items():

@@ -28,7 +28,7 @@ from chandlery.sources.files import RawFile, peek_file
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
-from chandlery.tasks.reading import find_reading, is_current
+from chandlery.tasks.reading import hash_reading, is_current
 from chandlery.tasks.recognise import Assigned, recognise_files
 
 __all__ = ["Plan", "Step", "plan"]
@@ -240,7 +240,7 @@ def _list_fresh(
         is_refused = record.problem is not None
         if is_refused and is_restated:
             return True
-        return (is_refused or is_restated) and record.reading != find_reading(reading, raw.source)
+        return (is_refused or is_restated) and record.reading != hash_reading(reading, raw.source)
 
     return [raw for raw in files if has_to_be_read(raw)]
 

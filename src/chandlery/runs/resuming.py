@@ -16,7 +16,7 @@ from chandlery.state.checkpoints import Marked, Span, choose_kept, combine_marks
 from chandlery.state.fingerprints import FORECAST_STAGES, describe_changes, fingerprint, name_code
 from chandlery.state.paths import day_name
 from chandlery.state.records import SeriesSummary, SymbolSummary, candles_fingerprint
-from chandlery.tasks.past import PastTask, mark_symbol
+from chandlery.tasks.marks import MarkTask, mark_symbol
 from chandlery.tasks.work import Added, Rules, Work
 
 __all__ = [
@@ -204,7 +204,7 @@ def _look(run: SeriesRun, symbols: list[str], days: tuple[int, ...], lead: int) 
         known = run.summary.symbols
         begun = [symbol in known and not known[symbol].is_whole for symbol in symbols]
         tasks = [
-            PastTask(run.lake, symbol, days, lead, unfinished)
+            MarkTask(run.lake, symbol, days, lead, unfinished)
             for symbol, unfinished in zip(symbols, begun, strict=True)
         ]
         return run.session.map(mark_symbol, tasks, [0.01] * len(tasks), lambda marked: marked.symbol)

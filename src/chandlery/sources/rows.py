@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["MonthRows", "Room"]
+__all__ = ["ROOM_BYTES", "MonthRows", "Room"]
 
 ROOM_BYTES = 512_000_000
 

@@ -8,7 +8,7 @@ from chandlery.lake.handle import Lake
 from chandlery.state.arrays import put_arrays, view_arrays
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths
-from chandlery.tasks.past import hold_ingested
+from chandlery.tasks.past import recall_ingested
 
 __all__ = ["ActivityTask", "GapsTask", "find_symbol_gaps", "measure_all", "read_activity"]
 
@@ -42,7 +42,7 @@ def measure_all(task: ActivityTask) -> int:
     lake, grid = task.lake, task.lake.grid
 
     def read(symbol: str) -> Traded:
-        return hold_ingested(lake, symbol, is_staged=symbol in task.staged).traded
+        return recall_ingested(lake, symbol, is_staged=symbol in task.staged).traded
 
     held = lake.store.ask_ahead(read, task.symbols)
     activity = combine_activity((measure_activity(traded, grid) for traded in held), grid)
@@ -58,7 +58,7 @@ def find_symbol_gaps(task: GapsTask) -> tuple[str, bool]:
     assert activity is not None  # noqa: S101 - measure_all put it in this stage
     keys = {**lake.keys, "symbol": symbol}
     held, content = lake.store.together(
-        lambda: hold_ingested(lake, symbol, is_staged=task.is_staged), lambda: lake.get("gaps", keys)
+        lambda: recall_ingested(lake, symbol, is_staged=task.is_staged), lambda: lake.get("gaps", keys)
     )
     return symbol, lake.replace("gaps", keys, content, find_gaps(held.traded, lake.grid, activity))
 

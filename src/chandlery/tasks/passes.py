@@ -16,7 +16,7 @@ from chandlery.lake.store import Store
 from chandlery.state.arrays import view_arrays
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths
-from chandlery.tasks.past import read_barriers
+from chandlery.tasks.marks import read_barriers
 from chandlery.tasks.work import Arrays, Block, Work
 
 __all__ = ["Choose", "Passed", "SymbolPass"]

@@ -1,4 +1,4 @@
-"""The recognise task: which series each file of a symbol belongs to, before any of them is read whole."""
+"""The recognise task: the series that each file of a symbol belongs to, found before any file is read whole."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from chandlery.lake.store import Store
 from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import RawFile, explain_failure, peek_file
 from chandlery.sources.grids import Decided, Seen, decide_grids
-from chandlery.state.records import FileRecord, read_ingested
-from chandlery.tasks.past import to_known
-from chandlery.tasks.reading import find_reading, is_current
+from chandlery.state.records import FileRecord
+from chandlery.tasks.past import list_records
+from chandlery.tasks.reading import hash_reading, is_current
 
 __all__ = ["Assigned", "RecogniseTask", "recognise_files"]
 
@@ -30,7 +30,7 @@ class RecogniseTask:
         settings: How to read them.
         files: All of them.
         code: Hash of the ingest stage's version and the libraries.
-        restate: Whether a file that is in the lake may be assigned to another series.
+        restate: Whether a file that the lake has may be assigned to another series.
     """
 
     name: str
@@ -62,50 +62,24 @@ class Assigned:
 
 
 def recognise_files(task: RecogniseTask) -> Assigned:
-    """Return where the files of a symbol belong: known files where they are, others by their first rows."""
+    """Find the series of a symbol's files: known files keep theirs, others are assigned by their first rows."""
     grids: dict[str, Grid] = {}
-    known: dict[str, FileRecord] = {}
+    records: dict[str, FileRecord] = {}
     for lake in task.lakes:
-        for record in list_known(lake, task.symbol):
-            grids[record.source], known[record.source] = lake.grid, record
-    new = [file for file in task.files if is_open(file, known.get(file.source), task)]
-    seen = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file)), new))
+        for record in list_records(lake, task.symbol):
+            grids[record.source], records[record.source] = lake.grid, record
+    unassigned = [file for file in task.files if may_be_assigned(file, records.get(file.source), task)]
+    seen = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file)), unassigned))
     decided = decide_grids(seen, {source: grid for source, grid in grids.items() if source not in seen})
     return Assigned(task.name, *divide(task, grids, decided))
 
 
-def list_known(lake: Lake, symbol: str) -> list[FileRecord]:
-    """Return the files of a symbol that a series has; from the ledger if what ingest stored is lost."""
-    held = read_ingested(lake, symbol)
-    if held is not None:
-        return held.files
-    keys = {**lake.keys, "symbol": symbol}
-    return [to_known(row) for row in lake.decode("ledger", keys, lake.get("ledger", keys)).iter_rows(named=True)]
-
-
-def is_open(file: RawFile, known: FileRecord | None, task: RecogniseTask) -> bool:
-    """Return whether a file has to be looked at: it is new, or it may be assigned anew since it will be read again."""
-    if known is None or not task.restate:
-        return known is None
-    is_settled = known.problem is None and known.reading == find_reading(task.settings, file.source)
-    return not is_settled or not is_current(known, file, task.code)
-
-
-def divide(
-    task: RecogniseTask, grids: dict[str, Grid], decided: dict[str, Decided]
-) -> tuple[dict[str, Grid], dict[str, SourceError]]:
-    """Return the grids of files in the source, and the errors of those without one; a known file keeps its own."""
-    found: dict[str, Grid] = {}
-    errors: dict[str, SourceError] = {}
-    for file in task.files:
-        decision = decided.get(file.source)
-        if decision is not None and decision.grid is not None:
-            found[file.source] = decision.grid
-        elif file.source in grids:
-            found[file.source] = grids[file.source]
-        elif decision is not None and decision.error is not None:
-            errors[file.source] = decision.error
-    return found, errors
+def may_be_assigned(file: RawFile, record: FileRecord | None, task: RecogniseTask) -> bool:
+    """Return whether a file's series is to be found: it is new, or `restate` will read it again."""
+    if record is None or not task.restate:
+        return record is None
+    is_settled = record.problem is None and record.reading == hash_reading(task.settings, file.source)
+    return not is_settled or not is_current(record, file, task.code)
 
 
 def look(task: RecogniseTask, file: RawFile) -> Seen:
@@ -117,3 +91,26 @@ def look(task: RecogniseTask, file: RawFile) -> Seen:
     except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
         return Seen(nothing, error=explain_failure(file, error))
     return Seen(peek.times, peek.given)
+
+
+def divide(
+    task: RecogniseTask, grids: dict[str, Grid], decided: dict[str, Decided]
+) -> tuple[dict[str, Grid], dict[str, SourceError]]:
+    """Return the grids of files in the source, and the errors of those without one.
+
+    Args:
+        task: The files.
+        grids: Those of known files, which they keep unless another one is decided.
+        decided: Those of the files that were looked at, or why there is none.
+    """
+    assigned: dict[str, Grid] = {}
+    errors: dict[str, SourceError] = {}
+    for file in task.files:
+        decision = decided.get(file.source)
+        if decision is not None and decision.grid is not None:
+            assigned[file.source] = decision.grid
+        elif file.source in grids:
+            assigned[file.source] = grids[file.source]
+        elif decision is not None and decision.error is not None:
+            errors[file.source] = decision.error
+    return assigned, errors
