@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from lakes import digests, run_lake
 from planted_extensions import write_features
 
-from chandlery.engines import local
+from chandlery import engines
 from chandlery.errors import LawError
 from chandlery.lake.reading import read_table
 
@@ -60,7 +61,7 @@ def test_honest_features_pass(
     seen: dict[int, dict[str, str]],
     workers: int,
 ) -> None:
-    monkeypatch.setattr(local, "WORTH_A_PROCESS", 0.0)
+    monkeypatch.setattr(engines, "LocalEngine", partial(engines.LocalEngine, worth_a_process=0.0))
     bodies, alarms = dict(HONEST), []
     while True:
         lake = tmp_path / f"lake{len(alarms)}"

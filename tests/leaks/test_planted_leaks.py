@@ -1,5 +1,6 @@
 """Law 2: each planted leak ends the run with exit code 4 and its name; without the plants the same runs pass."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from lakes import run_lake
 from planted_extensions import FEATURES, MODELS, write_features, write_model
 from plants import OWN
 
-from chandlery.engines import local
+from chandlery import engines
 from chandlery.errors import LawError
 from chandlery.lake.reading import read_table
 
@@ -48,7 +49,7 @@ def test_a_planted_leak_is_caught(
 def test_a_leak_in_another_process_is_caught_too(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
 ) -> None:
-    monkeypatch.setattr(local, "WORTH_A_PROCESS", 0.0)
+    monkeypatch.setattr(engines, "LocalEngine", partial(engines.LocalEngine, worth_a_process=0.0))
     words, settings = plant(kind, name, tmp_path, monkeypatch)
     with pytest.raises(LawError, match=words):
         run_lake(raw, tmp_path / "lake", workers=2, **settings)

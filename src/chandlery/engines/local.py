@@ -20,7 +20,7 @@ __all__ = ["LocalEngine"]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-WORTH_A_PROCESS = 4.0  # CPU seconds of all tasks together: the start of a worker costs about one
+WORTH_A_PROCESS = 4.0  # CPU seconds: the start of a worker, with the imports of its first task, costs about one
 
 
 class LocalEngine:
@@ -30,10 +30,12 @@ class LocalEngine:
 
     Args:
         workers: How many processes run tasks; 0 means one per core.
+        worth_a_process: CPU seconds that all tasks of a `map` take together, from which on other processes share them.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, worth_a_process: float = WORTH_A_PROCESS) -> None:
         self.workers = workers or _count_cores()
+        self._worth_a_process = worth_a_process
         self._others: list[Worker] = []
 
     def __enter__(self) -> Self:
@@ -57,7 +59,7 @@ class LocalEngine:
         """Return the results in the order of the tasks; see `Engine.map`."""
         give_back_memory()
         others = min(self.workers, len(tasks)) - 1
-        if others <= 0 or sum(costs) < WORTH_A_PROCESS:
+        if others <= 0 or sum(costs) < self._worth_a_process:
             return list(_call_here(function, tasks, done))
         share = _Share(tasks, costs, done)
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
