@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from chandlery.machine.jit import kernel
 
 __all__ = [
+    "DAY_MINUTES",
     "DAY_MS",
     "DAY_SECONDS",
+    "HOUR_SECONDS",
+    "MINUTE_MS",
+    "MINUTE_SECONDS",
     "CandleArrays",
     "CandleBlock",
     "Floats",
@@ -31,8 +35,12 @@ __all__ = [
     "year_of",
 ]
 
-DAY_MS = 86_400_000
-DAY_SECONDS = 86_400
+MINUTE_SECONDS = 60
+HOUR_SECONDS = 60 * MINUTE_SECONDS
+DAY_SECONDS = 24 * HOUR_SECONDS
+DAY_MINUTES = DAY_SECONDS // MINUTE_SECONDS
+MINUTE_MS = 1_000 * MINUTE_SECONDS
+DAY_MS = 1_000 * DAY_SECONDS
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -72,7 +80,7 @@ class Grid:
     @property
     def minutes(self) -> float:
         """Length of a step in minutes; a whole number where the interval is one."""
-        return self.seconds / 60
+        return self.seconds / MINUTE_SECONDS
 
     def steps_of(self, ms: Whole) -> Whole:
         """Return the steps in which some moments lie."""
@@ -100,7 +108,7 @@ class Grid:
 
     def count(self, minutes: int) -> int:
         """Return how many steps some minutes are, of which each horizon is a whole number."""
-        return minutes * 60 // self.seconds
+        return minutes * MINUTE_SECONDS // self.seconds
 
 
 @dataclass(frozen=True)

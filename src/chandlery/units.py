@@ -23,8 +23,8 @@ __all__ = [
 
 UNASSIGNED_SYMBOL = "UNKNOWN"  # of refused files that belong to no series; no candle has it
 UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files whose symbol or interval is not known
-LONGEST = 3660 * 1440
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
+LONGEST = 3660 * MINUTES["d"]  # ten years: more is a slip, as when minutes are written as days
 MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
 
 

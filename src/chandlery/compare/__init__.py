@@ -36,7 +36,7 @@ from chandlery.extensions import load_extensions
 from chandlery.features.registry import own_features
 from chandlery.features.run import warm_up_steps
 from chandlery.forecasts.blend import BLEND
-from chandlery.grid import DAY_MS, DAY_SECONDS, Grid
+from chandlery.grid import DAY_MINUTES, DAY_MS, DAY_SECONDS, Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.handle import Lake, open_lake
 from chandlery.lake.lake_file import LakeFile
@@ -263,7 +263,7 @@ def _find_period(lake: Lake, settings: Settings, wanted: Wanted, horizons: list[
     first, stop = find_day(lake.grid, held.first), find_day(lake.grid, held.last) + 1
     if wanted.until is not None:
         stop = min(stop, day_of(wanted.until) + 1)
-    history = -(-parse_minutes(settings.forecast.min_train) // 1440)
+    history = -(-parse_minutes(settings.forecast.min_train) // DAY_MINUTES)
     asked = stop - wanted.days
     fitted = int(np.datetime64(asked - WARM_DAYS, "D").astype("datetime64[M]").astype("datetime64[D]").astype(int))
     wait = (lake.grid.seconds - 1) // DAY_SECONDS  # of a longer candle the first closes so many days later, at most

@@ -9,6 +9,7 @@ import polars as pl
 
 from chandlery.forecasts.blend import BLEND
 from chandlery.forecasts.scores import FALSE_DISCOVERY, adjust, compare_losses
+from chandlery.grid import MINUTE_MS
 from chandlery.lake.reading import read_table
 from chandlery.schema import model_column
 from chandlery.units import to_minutes_text
@@ -146,7 +147,9 @@ def _test(losses: pl.DataFrame, keys: tuple[int, str, str, str]) -> Row:
         (1 - other / naive, 1 - this / naive, (other - this) / naive) if naive > 0 else (None, None, None)
     )
     differentials = (losses["other"] - losses["this"]).to_numpy()
-    statistic, p_value = compare_losses(losses["issued_at"].dt.epoch("ms").to_numpy(), differentials, keys[0] * 60_000)
+    statistic, p_value = compare_losses(
+        losses["issued_at"].dt.epoch("ms").to_numpy(), differentials, keys[0] * MINUTE_MS
+    )
     tested = (None, None) if np.isnan(p_value) else (statistic, p_value)
     return Row(*keys, int(losses["n"].sum()), before, after, difference, *tested)
 

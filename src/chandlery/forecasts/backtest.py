@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chandlery.features.run import FeatureRows
 from chandlery.forecasts.blend import Served
-from chandlery.grid import Grid, Ints, exp_each
+from chandlery.grid import MINUTE_MS, Grid, Ints, exp_each
 from chandlery.models import Artefact, Model
 from chandlery.schema import TIME, model_column
 
@@ -108,7 +108,7 @@ def to_forecasts(
     middle = served.served * scale
     columns: dict[str, object] = {
         "issued_at": pl.Series(issues.issued_ms).cast(TIME),
-        "target_time": pl.Series(issues.issued_ms + horizon_minutes * 60_000).cast(TIME),
+        "target_time": pl.Series(issues.issued_ms + horizon_minutes * MINUTE_MS).cast(TIME),
         "close": close,
         "actual_close": pl.Series(actual).fill_nan(None),
         "predicted_close": predicted,

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import msgspec
 
 from chandlery.errors import LeaseHeldError, SettingsError, StoreUnavailableError, TransientError
+from chandlery.grid import DAY_SECONDS
 from chandlery.lake.store import Store
 
 __all__ = ["LeaseToken", "check_lease", "hold_lease"]
@@ -29,7 +30,7 @@ __all__ = ["LeaseToken", "check_lease", "hold_lease"]
 PATH = "lease.json"
 LOCK = ".lease.lock"
 POLL = 0.5
-FOREVER = 7 * 86_400.0
+FOREVER = 7.0 * DAY_SECONDS
 RENEWALS = 3  # a lease: two of them may fail before it runs out
 # A check is a request, and every put needs one, so a successful check counts for this share of the lease.
 # That is safe because who takes over a lease that has run out waits for the same share before its first

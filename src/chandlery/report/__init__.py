@@ -9,11 +9,11 @@ import msgspec
 import polars as pl
 
 from chandlery.errors import SettingsError
+from chandlery.grid import DAY_SECONDS
 from chandlery.lake.lake_file import UNASSIGNED
 from chandlery.progress import Silent, Watch
 from chandlery.report.choice import Shown, choose_shown, tell_others
 from chandlery.report.data import (
-    DAY_SECONDS,
     NEAR,
     choose_horizons,
     newest_issue,

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from chandlery.errors import SettingsError
-from chandlery.grid import Grid
+from chandlery.grid import DAY_SECONDS, Grid
 from chandlery.lake.lake_file import Series
 from chandlery.report.choice import Shown
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 from chandlery.units import parse_minutes, to_minutes_text
 
 __all__ = [
-    "DAY_SECONDS",
     "MOST_SYMBOLS",
     "NEAR",
     "Detail",
@@ -31,7 +30,6 @@ __all__ = [
 MOST_SYMBOLS = 12  # in detail, where none is named
 NEAR = 60  # candles beside the fan, at least
 MOST_BARS = 600  # of several days
-DAY_SECONDS = 86_400
 BARS = 300  # of a day, at most: a page for people needs no more
 MOVES = ["issued_at", "target_time", "close", "actual_close", "predicted_close", "served_by"]
 BANDS = ["lower_80", "upper_80", "lower_95", "upper_95"]

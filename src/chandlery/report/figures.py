@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.grid import Grid
+from chandlery.grid import HOUR_SECONDS, Grid
 from chandlery.report.data import Detail, Fan, Overview
 from chandlery.report.measures import WIDE, to_bar
 from chandlery.units import to_interval_text, to_minutes_text
@@ -36,7 +36,6 @@ KINDS = ("hole", "outage", "unknown")
 PALETTE = 6  # colours that models, or horizons, take in turns
 PERCENT = 100.0
 LEVELS = (80, 95)  # % of actual prices that an interval is to hold
-HOUR_SECONDS = 3600
 MONTH = 7  # letters of a period that is a month
 CALENDAR_SHADES = 3.2  # log10 of more than the minutes of a day
 

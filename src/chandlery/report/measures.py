@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from chandlery.grid import Grid
+from chandlery.grid import MINUTE_MS, Grid
 
 __all__ = [
     "WIDE",
@@ -25,7 +25,6 @@ DECILES = 10
 LEAST_ROWS = 200  # moves below this many make no deciles
 BASIS_POINTS = 1e4
 MONTH = 7  # letters of a period that is a month
-MINUTE_MS = 60_000
 
 
 def add_errors(scores: pl.DataFrame) -> pl.DataFrame:

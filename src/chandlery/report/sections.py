@@ -4,6 +4,7 @@ import datetime as dt
 
 import polars as pl
 
+from chandlery.grid import DAY_MINUTES
 from chandlery.report import figures
 from chandlery.report.data import Detail, Overview
 from chandlery.report.markup import (
@@ -169,7 +170,7 @@ def show_gaps(overview: Overview, found: list[Detail]) -> str:
 def lasting(time: dt.timedelta) -> str:
     """Return a length of time in its two greatest units."""
     minutes, seconds = divmod(int(time.total_seconds()), 60)
-    days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
+    days, hours, rest = minutes // DAY_MINUTES, minutes % DAY_MINUTES // 60, minutes % 60
     if days or hours:
         return f"{days} d {hours} h" if days else f"{hours} h {rest} min"
     return " ".join([f"{rest} min"] * (rest > 0 or not seconds) + [f"{seconds} s"] * (seconds > 0))

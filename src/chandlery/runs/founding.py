@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 
 from chandlery.errors import SettingsError
 from chandlery.extensions import digest_extension
-from chandlery.grid import Grid
+from chandlery.grid import DAY_MINUTES, Grid
 from chandlery.lake.lake_file import UNNAMED, Extension, Series
 from chandlery.models import model_names
 from chandlery.runs.references import choose_references
@@ -99,7 +99,7 @@ def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
         "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
         "models": list(dict.fromkeys(forecast.models)),
         "references": list(dict.fromkeys(forecast.references)),
-        "min_train": f"{-(-parse_minutes(forecast.min_train) // 1440)}d",
+        "min_train": f"{-(-parse_minutes(forecast.min_train) // DAY_MINUTES)}d",
         "seed": forecast.seed,
         "extensions": [Extension(name, digest_extension(name)) for name in forecast.extensions],
     }
@@ -333,7 +333,7 @@ def make_rules(file: Series, symbols: list[str]) -> Rules:
         reach=file.reach,
         models=tuple(file.models),
         references=references,
-        min_train_days=-(-parse_minutes(file.min_train) // 1440),
+        min_train_days=-(-parse_minutes(file.min_train) // DAY_MINUTES),
         seed=file.seed,
         extensions=tuple(extension.digest for extension in file.extensions),
     )

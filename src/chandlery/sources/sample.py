@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from chandlery.grid import DAY_MINUTES, MINUTE_MS
 from chandlery.sources.planting import join_lines, plant_faults
 
 __all__ = ["SAMPLE_SYMBOLS", "SampleFile", "SamplePlan", "write_sample"]
 
 SAMPLE_SYMBOLS = ("BTCUSD", "ETHUSD", "XRPUSD", "EOSUSD", "LTCUSD", "NEOUSD", "IOTUSD", "ETCUSD", "XMRUSD")
-DAY_MINUTES = 1440
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _make_candles(
     low = np.minimum(open_, close) * np.exp(-np.abs(random.standard_normal(len(steps))) * spread * 0.4)
     volume = np.exp(random.standard_normal(len(steps)) + 2 + np.log1p(np.abs(moves[steps]) / spread))
     start = dt.datetime.combine(plan.start, dt.time(), dt.UTC)
-    times = int(start.timestamp() * 1000) + steps * plan.interval_minutes * 60_000
+    times = int(start.timestamp() * 1000) + steps * plan.interval_minutes * MINUTE_MS
     prices = {"open": open_, "high": high, "low": low, "close": close}
     # Five significant digits, as exchanges quote; rounding keeps the order of prices.
     columns = {name: pl.Series(values).round_sig_figs(5) for name, values in prices.items()} | {

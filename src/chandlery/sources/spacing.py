@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.grid import Grid
+from chandlery.grid import DAY_MS, DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS, Grid
 from chandlery.units import to_interval_text
 
 __all__ = [
@@ -25,10 +25,8 @@ MIN_CANDLES = 100  # of so many, a few that are off the grid are errors of the f
 LEAST_SPACINGS = 3
 NEARLY_ALL = 0.9
 SECOND_MS = 1_000
-MINUTE, HOUR = 60, 3_600
-LONGEST_SECONDS = 7 * 86_400
+LONGEST_SECONDS = 7 * DAY_SECONDS
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
-DAY_SECONDS, DAY_MS = 86_400, 86_400_000
 SAMPLE = 50_000
 CHANCE = 4  # standard errors of a count, within which two spacings are as common
 LEAST_AS_COMMON = 10  # times that a spacing occurs before it counts as common
@@ -122,9 +120,9 @@ def find_offset(times: NDArray[np.int64], seconds: int) -> int:
 
 def find_problem(grid: Grid) -> str:
     """Return what is wrong with a grid; empty if nothing is."""
-    if grid.seconds % MINUTE and HOUR % grid.seconds:
+    if grid.seconds % MINUTE_SECONDS and HOUR_SECONDS % grid.seconds:
         return f"its times are {grid.seconds} s apart, which is neither whole minutes nor a part of an hour"
-    if grid.offset and grid.seconds < HOUR and HOUR % grid.seconds == 0:
+    if grid.offset and grid.seconds < HOUR_SECONDS and HOUR_SECONDS % grid.seconds == 0:
         return f"its times lie {grid.offset} s after each full {to_interval_text(grid.seconds)}, where no candle opens"
     if grid.offset % 60:
         return f"its times lie {grid.offset % 60} s after a full minute, so that they may be the ends of candles"

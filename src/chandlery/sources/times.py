@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from chandlery.errors import SourceError
+from chandlery.grid import MINUTE_MS
 
 __all__ = ["UNITS", "find_time_unit", "guess_time_unit", "parse_epochs", "parse_iso", "read_time", "scale_epochs"]
 
@@ -127,7 +128,7 @@ def parse_iso(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     read = parts.select(
         ms=clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False).dt.epoch("ms")
         + nanos // 1_000_000
-        - shift * 60_000,
+        - shift * MINUTE_MS,
         uneven=nanos % 1_000_000 != 0,
     ).collect(engine="in-memory")
     return read["ms"], read["uneven"].fill_null(value=False)

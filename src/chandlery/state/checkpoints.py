@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.grid import DAY_MS, Grid
+from chandlery.grid import DAY_MINUTES, DAY_MS, Grid
 from chandlery.state.paths import day_name
 
 __all__ = [
@@ -108,7 +108,7 @@ def lead_days(reach: int) -> int:
         >>> lead_days(60), lead_days(2880)
         (1, 2)
     """
-    return -(-reach // 1440)
+    return -(-reach // DAY_MINUTES)
 
 
 def digest_days(candles: pl.DataFrame) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:

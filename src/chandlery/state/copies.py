@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from chandlery.grid import DAY_SECONDS
 from chandlery.lake.handle import Lake
 from chandlery.lake.lease import LeaseToken
 from chandlery.lake.store import Store
@@ -12,7 +13,9 @@ from chandlery.machine.folders import choose_temporary, make_own
 
 __all__ = ["forget_copies", "open_copies"]
 
-FORGOTTEN_SECONDS = 86_400.0  # copies of this age are left from a run that was killed or that ran on a cluster
+FORGOTTEN_SECONDS = float(
+    DAY_SECONDS
+)  # copies of this age are left from a run that was killed or that ran on a cluster
 
 
 def choose_folder(token: LeaseToken) -> Path:

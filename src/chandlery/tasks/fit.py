@@ -9,6 +9,7 @@ from typing import Any
 
 from chandlery.errors import SettingsError
 from chandlery.forecasts.leaks import check_learned, check_split
+from chandlery.grid import DAY_MS
 from chandlery.machine.memory import give_back_memory
 from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
 from chandlery.state.artefacts import ALL, Fitted, read_fits, write_fits
@@ -91,7 +92,7 @@ def plan_fits(work: Work, gathered: tuple[Gathered, ...], names: tuple[str, ...]
         names: The features, in order.
     """
     span = work.span
-    stop_day = (span.stop_ms - 1) // 86_400_000  # a refit is made once there is a candle for it to forecast
+    stop_day = (span.stop_ms - 1) // DAY_MS  # a refit is made once there is a candle for it to forecast
     since = day_name(span.since)[:7] if span.resumed else ""
     groups: dict[str, list[Model]] = {}
     for model in open_models(work.fitted_models, work.extensions):

@@ -14,7 +14,7 @@ from chandlery.forecasts.backtest import Fits, Issues, predict_rows, to_forecast
 from chandlery.forecasts.blend import BLEND, Served, ServedRows, ServedState, serve, start_served
 from chandlery.forecasts.leaks import Witness, check_served, compare
 from chandlery.forecasts.scores import ScoreRows, ScoreSums, start_sums, sum_scores
-from chandlery.grid import DAY_MS, cut_year, log_each, year_of
+from chandlery.grid import DAY_MS, MINUTE_MS, cut_year, log_each, year_of
 from chandlery.lake.tables import join_rows, partition_path
 from chandlery.machine.memory import give_back_memory
 from chandlery.models import OWN, open_models
@@ -271,7 +271,7 @@ class HorizonRun:
         self.scale = self.issues.sigma * np.sqrt(self.work.rules.horizon_steps[horizon])
         self.rows = ServedRows(
             self.issues.issued_ms,
-            self.issues.issued_ms + self.horizon_minutes * 60_000,
+            self.issues.issued_ms + self.horizon_minutes * MINUTE_MS,
             np.ascontiguousarray(run.predictions[:, :, horizon]),
             log_each(self.actual / self.issues.close) / self.scale,
             self.issues.sigma,
@@ -341,8 +341,10 @@ class HorizonRun:
 
     def _check_part(self, part: slice, state: ServedState, served: Served) -> None:
         now, rows = int(self.rows.issued[part.stop - 1]), cut_rows(self.rows, part)
-        known = rows.issued + self.horizon_minutes * 60_000 <= now
-        pending = np.where(state.pending_issued + self.horizon_minutes * 60_000 <= now, state.pending_realised, np.nan)
+        known = rows.issued + self.horizon_minutes * MINUTE_MS <= now
+        pending = np.where(
+            state.pending_issued + self.horizon_minutes * MINUTE_MS <= now, state.pending_realised, np.nan
+        )
         again, _ = serve(
             state._replace(pending_realised=pending), replace(rows, realised=np.where(known, rows.realised, np.nan))
         )
@@ -425,7 +427,7 @@ class HorizonRun:
             predicted = np.column_stack([said.calibrated, said.served]).astype(np.float64) * scale
             half = np.column_stack([said.half_80, said.half_95]).astype(np.float64) * scale
             rows = ScoreRows(self.issues.issued_ms[part], self.issues.close[part], self.actual[part], predicted, half)
-            sums = sum_scores(sums, rows, self.horizon_minutes * 60_000)
+            sums = sum_scores(sums, rows, self.horizon_minutes * MINUTE_MS)
             if day is not None:
                 self._save(day, "scores", sums.to_arrays())
         return sums.to_arrays()

@@ -10,7 +10,7 @@ import polars as pl
 from chandlery.errors import StateLostError
 from chandlery.forecasts.blend import BLEND
 from chandlery.forecasts.scores import ScoreSums, judge, to_scores
-from chandlery.grid import DAY_MS
+from chandlery.grid import DAY_MS, MINUTE_MS
 from chandlery.lake.tables import join_rows
 from chandlery.models import open_models
 from chandlery.schema import TABLES, TIME
@@ -115,7 +115,7 @@ def list_models(work: Work) -> pl.DataFrame:
                     "horizon_minutes": fitted.horizon_minutes,
                     "model": fitted.model,
                     "refit_at": refit_ms,
-                    "trained_until": refit_ms - rules.lead * DAY_MS + rules.reach * 60_000,
+                    "trained_until": refit_ms - rules.lead * DAY_MS + rules.reach * MINUTE_MS,
                     "rows": fitted.rows,
                     "symbols": fitted.symbols,
                     "references": list(rules.references),
