@@ -80,6 +80,7 @@ class Cleaned:
 def settle(files: list[FileRows], kept: list[KeptFile], *, by_month: bool = False) -> Cleaned:
     """Settle all years of a symbol's files."""
     settling = Settling(files, kept, KEYS, by_month=by_month)
-    frames = [frame for year in settling.years for frame in settling.settle_year(year)]
+    years = sorted({1970 + month // 12 for month in settling._places})
+    frames = [frame for year in years for frame in settling.settle_year(year)]
     empty = pl.DataFrame(schema={name: column.dtype for name, column in Candles.columns().items()})
     return Cleaned(pl.concat([empty, *frames]), *settling.account())

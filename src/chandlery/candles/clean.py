@@ -1,4 +1,4 @@
-"""Rows of a symbol's files to candles, rejects and ledger. Law 1: every row is accounted for."""
+"""Candles, rejects and ledger from the rows of a symbol's files: every row read is accounted for."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,38 +18,40 @@ from chandlery.sources.rules import REASON_LIST
 __all__ = ["KeptFile", "Settling", "refuse"]
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+REFUSED_SUCCESSOR = ("refused_etag", "refused_sha256", "refused_modified_at")
+COUNTS = ("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
 
 
 @dataclass(frozen=True)
 class KeptFile:
-    """A version of a file that stays in force though it can no longer be read: it is gone, or its successor was refused.
+    """A version of a file that is in force and can no longer be read: the file is gone, or its successor was refused.
 
     Args:
         ledger: Its one row of the ledger.
         candles: Its candles.
         rejects: Its rejects.
-        lost: Its rows that another version of the same candle replaced, or that equal it: row, open_time and values. None
-            where that is not known; they then stay as they were settled.
+        outranked: Its rows that are not in the table, since another version of their candle outranks or equals them:
+            row, open_time and values. None if they are not known; they then stay as they were settled.
         present: Whether a file of its name is in the source.
     """
 
     ledger: pl.DataFrame
     candles: pl.DataFrame
     rejects: pl.DataFrame
-    lost: pl.DataFrame | None = None
+    outranked: pl.DataFrame | None = None
     present: bool = False
 
     @property
-    def known_lost(self) -> pl.DataFrame | None:
-        """The rows that lost, where all of them are known."""
+    def all_outranked(self) -> pl.DataFrame | None:
+        """The outranked rows; None unless there are as many as the ledger has."""
         account = self.ledger.row(0, named=True)
-        complete = self.lost is not None and self.lost.height == account["rows_identical"] + account["rows_superseded"]
-        return self.lost if complete else None
+        count = account["rows_identical"] + account["rows_superseded"]
+        return self.outranked if self.outranked is not None and self.outranked.height == count else None
 
 
 @dataclass(frozen=True)
 class _Version:
-    """A file's accepted rows in the contest for each time."""
+    """A file's accepted rows, and what they come from: a file that was read, or a kept one."""
 
     source: str
     modified_at: dt.datetime
@@ -59,16 +61,16 @@ class _Version:
 
 
 class Settling:
-    """A symbol's candles, rejects and ledger from its files: of each time one version stays.
+    """Settles which version of each candle of a symbol enters the table, and accounts for all others.
 
-    The version of the later-modified file stays, then that of the greater source, then the later row. Versions equal
-    to it are counted as identical; others are superseded and stand in the rejects.
+    The version of the file that was modified last is chosen; of several, that of the greater source, then the later
+    row. Versions equal to it are counted as identical; others are superseded and enter the rejects.
 
     Args:
-        files: What was read, of one symbol.
-        kept: Files that are gone from the source and not pruned.
+        files: The rows of the files that were read, of one symbol.
+        kept: Versions of other files that are in force.
         keys: Exchange, interval and symbol, which all of them share.
-        by_month: Settle a month at a time, where a year's rows are too many.
+        by_month: Settle a month at a time, because a year has too many rows.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Settling:
         )
         self._by_month = by_month
         self._keys = keys
-        self._places: dict[int, list[int]] = {}  # of the versions that have rows in a month
+        self._places: dict[int, list[int]] = {}  # by month: the positions of the versions that have rows in it
         for place, version in enumerate(self._versions):
             for month in version.rows.months:
                 self._places.setdefault(month, []).append(place)
@@ -87,13 +89,8 @@ class Settling:
         self._superseded: dict[int, list[pl.DataFrame]] = {}
         self._equal: dict[int, list[pl.DataFrame]] = {}
 
-    @property
-    def years(self) -> list[int]:
-        """Those that have rows, ascending."""
-        return sorted({1970 + month // 12 for month in self._places})
-
     def settle_year(self, year: int) -> Iterator[pl.DataFrame]:
-        """Yield a year's candles, ascending, some at a time; each year is settled once."""
+        """Yield a year's candles, ascending, in one frame or a frame for each month; call it once for each year."""
         months = [month for month in sorted(self._places) if 1970 + month // 12 == year]
         for stretch in [[month] for month in months] if self._by_month else [months] if months else []:
             yield self._settle(stretch)
@@ -108,21 +105,25 @@ class Settling:
         stays, identical, superseded = _contest(parts[0] if len(parts) == 1 else pl.concat(parts))
         self._stay += np.bincount(stays["file"].to_numpy(), minlength=self._stay.size)
         self._identical += np.bincount(identical["file"].to_numpy(), minlength=self._stay.size)
-        for held, rows in ((self._superseded, superseded), (self._equal, identical)):
+        for parts_of, rows in ((self._superseded, superseded), (self._equal, identical)):
             for (place,), group in rows.group_by("file"):
-                held.setdefault(int(place), []).append(group)
+                parts_of.setdefault(int(place), []).append(group)
         names = pl.Series([version.source for version in self._versions])
         named = stays.with_columns(source=names.gather(stays["file"]) if len(places) > 1 else pl.lit(names[places[0]]))
         return _complete(named, Candles, **self._keys, year=pl.col("open_time").dt.year())
 
-    def lost(self) -> Iterator[tuple[str, pl.DataFrame]]:
-        """Yield source and rows of every file with rows that lost: row, open_time and values, by row."""
+    def list_outranked(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Yield the source and the rows of every file with rows that are not in the table.
+
+        Returns:
+            row, open_time and values, by row.
+        """
         for place, version in enumerate(self._versions):
             if parts := self._superseded.get(place, []) + self._equal.get(place, []):
                 yield version.source, pl.concat(parts).select("row", "open_time", *NUMBERS).sort("row")
 
     def account(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the rejects and the ledger, once every year is settled.
+        """Return the rejects and the ledger; call it after every year is settled.
 
         Raises:
             LawError: The rows of a file are not accounted for.
@@ -132,22 +133,15 @@ class Settling:
             return _empty(Rejects), _empty(Ledger)
         rejects, ledger = [], []
         for place, version in enumerate(self._versions):
-            lost = self._superseded.get(place)
-            mine = _no_rows() if lost is None else pl.concat(lost).sort("row")
-            refused = _refusals(version, mine)
-            rejects.append(refused)
-            ledger.append(
-                _account(
-                    version,
-                    (int(self._stay[place]), int(self._identical[place]), mine.height, refused.height - mine.height),
-                )
-            )
-        accounts = pl.DataFrame(
-            ledger, schema={name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys}
-        )
-        return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), _complete(
-            accounts, Ledger, **self._keys
-        ).sort("source")
+            parts = self._superseded.get(place)
+            superseded = _no_rows() if parts is None else pl.concat(parts).sort("row")
+            rejected = _list_rejects(version, superseded)
+            rejects.append(rejected)
+            counts = (superseded.height, rejected.height - superseded.height)
+            ledger.append(_account(version, (int(self._stay[place]), int(self._identical[place]), *counts)))
+        types = {name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys}
+        accounts = _complete(pl.DataFrame(ledger, schema=types), Ledger, **self._keys)
+        return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), accounts.sort("source")
 
 
 def refuse(raw: RawFile, error: ChandleryError, keys: Mapping[str, str], sha256: str | None = None) -> pl.DataFrame:
@@ -156,15 +150,22 @@ def refuse(raw: RawFile, error: ChandleryError, keys: Mapping[str, str], sha256:
     Args:
         raw: The file.
         error: Why it was refused.
-        keys: Exchange, interval and symbol of the ledger that it stands in.
-        sha256: Of its bytes, where they could be read.
+        keys: Exchange, interval and symbol of the ledger that it enters.
+        sha256: Of its bytes, if they could be read.
     """
     row = {
-        "source": raw.source, "status": "refused", "problem": str(error), "size_bytes": raw.size_bytes, "etag": raw.etag,
-        "sha256": sha256, "refused_etag": None, "refused_sha256": None, "refused_modified_at": None, "modified_at": raw.modified_at, "layout": None, "first_time": None, "last_time": None, "rows_read": 0, "rows_kept": 0,
-        "rows_identical": 0, "rows_superseded": 0, "rows_rejected": 0, "present": True,
-    }  # fmt: skip
-    types = {name: dtype for name, dtype in _types(Ledger).items() if name in row}
+        **dict.fromkeys(_types(Ledger)),
+        **dict.fromkeys(COUNTS, 0),
+        "source": raw.source,
+        "status": "refused",
+        "problem": str(error),
+        "size_bytes": raw.size_bytes,
+        "etag": raw.etag,
+        "sha256": sha256,
+        "modified_at": raw.modified_at,
+        "present": True,
+    }
+    types = {name: dtype for name, dtype in _types(Ledger).items() if name not in keys}
     return _complete(pl.DataFrame([row], schema=types), Ledger, **keys)
 
 
@@ -173,29 +174,32 @@ def _from_read(file: FileRows) -> _Version:
 
 
 def _from_kept(kept: KeptFile) -> _Version:
-    """Return what is kept of a file as a version; its rows are numbered among those that no reject has."""
+    """Return a kept file as a version.
+
+    The table does not have the row numbers of its candles: they get those that no reject and no outranked row has.
+    """
     account = kept.ledger.row(0, named=True)
     count = kept.candles.height
-    lost = _no_rows() if kept.known_lost is None else kept.known_lost
-    taken = np.union1d(kept.rejects["row"].to_numpy(), lost["row"].to_numpy())
+    outranked = _no_rows() if kept.all_outranked is None else kept.all_outranked
+    taken = np.union1d(kept.rejects["row"].to_numpy(), outranked["row"].to_numpy())
     numbers = np.setdiff1d(np.arange(1, count + len(taken) + 1), taken)[:count]
     candles = kept.candles.sort("open_time").select(pl.Series("row", numbers, dtype=pl.Int64), "open_time", *NUMBERS)
     rows = MonthRows()
-    rows.add(
-        pl.concat([lost.select(candles.columns), candles])
-    )  # of rows of one file, what is a candle came after what lost
+    # Candles last: of several rows of one file for one candle the last one counts, and it was settled to be these.
+    rows.add(pl.concat([outranked.select(candles.columns), candles]))
     return _Version(account["source"], account["modified_at"], rows, None, kept)
 
 
 def _contest(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return, of each time, the version that stays; those equal to it; and the others.
+    """Return the chosen version of each time, the versions equal to it, and the others.
 
-    **Reads** file (ascending rank), row, open_time and values.
+    Reads:
+        file (ascending rank), row, open_time and values.
     """
     times = rows["open_time"].to_physical().to_numpy()
-    if len(times) < 2 or (times[1:] > times[:-1]).all():  # noqa: PLR2004 - one row has no rival
+    if len(times) < 2 or (times[1:] > times[:-1]).all():  # noqa: PLR2004 - a single row is chosen as it is
         return rows, rows.clear(), rows.clear()
-    # One file's rows stand in their order already, and files in that of their rank: a stable sort by time is all.
+    # Files come in the order of their rank and rows in that of their file: a stable sort by time keeps both orders.
     rows = rows.sort("open_time", maintain_order=True)
     times = rows["open_time"].to_physical().to_numpy()
     last = np.append(times[1:] != times[:-1], True)
@@ -205,25 +209,27 @@ def _contest(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFra
     return rows.filter(last), rows.filter(~last & same), rows.filter(~last & ~same)
 
 
-def _refusals(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
-    """Return a file's rejects: those refused by themselves and those superseded."""
+def _list_rejects(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
+    """Return a file's rejects: the rows that break a rule, and those that are superseded."""
     if version.read is not None:
         texts = version.read.fetch_raw(superseded["row"])
-        own = version.read.rejects
+        faulty = version.read.rejects
     else:
-        own = version.kept.rejects.select("row", "raw", "open_time", "reasons")  # type: ignore[union-attr]
-        texts = _find_texts(superseded, own)
-        if version.kept.known_lost is not None:  # type: ignore[union-attr]
-            own = own.filter(~pl.col("reasons").cast(pl.List(pl.String)).list.contains("superseded"))
-    reasons = pl.lit(pl.Series([["superseded"]], dtype=REASON_LIST)).first()
-    lost = superseded.select("row", pl.Series("raw", texts, dtype=pl.String), "open_time", reasons.alias("reasons"))
-    parts = [part.with_columns(pl.col("reasons").cast(REASON_LIST)) for part in (own, lost) if part.height]
-    merged = pl.concat(parts) if parts else own.clear().with_columns(pl.col("reasons").cast(REASON_LIST))
+        kept = version.kept
+        assert kept is not None  # noqa: S101 - a version was read or is kept
+        faulty = kept.rejects.select("row", "raw", "open_time", "reasons")
+        texts = _find_texts(superseded, faulty)
+        if kept.all_outranked is not None:  # all superseded rows were settled again
+            faulty = faulty.filter(~pl.col("reasons").cast(pl.List(pl.String)).list.contains("superseded"))
+    raw, reasons = pl.Series("raw", texts, dtype=pl.String), pl.lit(pl.Series([["superseded"]], dtype=REASON_LIST))
+    settled = superseded.select("row", raw, "open_time", reasons.first().alias("reasons"))
+    parts = [part.with_columns(pl.col("reasons").cast(REASON_LIST)) for part in (faulty, settled) if part.height]
+    merged = pl.concat(parts) if parts else faulty.clear().with_columns(pl.col("reasons").cast(REASON_LIST))
     return merged.with_columns(source=pl.lit(version.source))
 
 
 def _find_texts(superseded: pl.DataFrame, rejects: pl.DataFrame) -> list[str]:
-    """Return the text of rows whose file cannot be read: as their rejects have it, else as they were parsed."""
+    """Return the text of rows whose file cannot be read: from its stored rejects, else composed of the values."""
     exact = dict(rejects.select("row", "raw").iter_rows())
     parsed = superseded.select("row", pl.col("open_time").dt.to_string("iso:strict"), *NUMBERS)
     return [exact.get(row, ",".join(map(str, values))) for row, *values in parsed.iter_rows()]
@@ -243,30 +249,37 @@ def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, 
     if version.read is not None:
         raw = version.read.raw
         row: dict[str, Any] = {
-            "source": raw.source, "status": "read", "problem": None, "size_bytes": raw.size_bytes, "etag": raw.etag,
-            "sha256": version.read.sha256, "refused_etag": None, "refused_sha256": None, "refused_modified_at": None,
-            "modified_at": raw.modified_at, "layout": version.read.layout_words, "first_time": _moment(version.rows.first_ms), "last_time": _moment(version.rows.last_ms),
-            "rows_read": version.read.rows_read, "present": True,
-        }  # fmt: skip
+            **dict.fromkeys(REFUSED_SUCCESSOR),
+            "source": raw.source,
+            "status": "read",
+            "problem": None,
+            "size_bytes": raw.size_bytes,
+            "etag": raw.etag,
+            "sha256": version.read.sha256,
+            "modified_at": raw.modified_at,
+            "layout": version.read.layout_words,
+            "first_time": _moment(version.rows.first_ms),
+            "last_time": _moment(version.rows.last_ms),
+            "rows_read": version.read.rows_read,
+            "present": True,
+        }
     else:
         assert version.kept is not None  # noqa: S101 - a version was read or is kept
         row = version.kept.ledger.row(0, named=True) | {"present": version.kept.present}
-        if version.kept.known_lost is None:
+        if version.kept.all_outranked is None:  # its outranked rows were not settled again: their counts stay
             before = int(row["rows_superseded"])
             same, superseded, rejected = same + int(row["rows_identical"]), superseded + before, rejected - before
     row |= {"rows_kept": kept, "rows_identical": same, "rows_superseded": superseded, "rows_rejected": rejected}
     if row["rows_read"] != kept + same + superseded + rejected:
         hint = "report this as a bug, with the file"
         if version.kept is not None:
-            hint = "candles of it are missing from the lake, and it cannot be read again: upload it again, or remove it and run with --prune"
-        raise LawError(
-            f"{version.source}: {row['rows_read']} rows read, {kept} kept, {same} identical, {superseded} superseded, {rejected} rejected",
-            "every row accounted for",
-            hint,
-        )
-    return {
-        name: row[name] for name in _types(Ledger) if name in row and name not in {"exchange", "interval", "symbol"}
-    }
+            found = "candles of it are missing from the lake, and it cannot be read again"
+            hint = f"{found}: upload it again, or remove it and run with --prune"
+        counted = f"{kept} kept, {same} identical, {superseded} superseded, {rejected} rejected"
+        found = f"{version.source}: {row['rows_read']} rows read, {counted}"
+        raise LawError(found, "every row accounted for", hint)
+    keys = ("exchange", "interval", "symbol")
+    return {name: row[name] for name in _types(Ledger) if name in row and name not in keys}
 
 
 def _moment(ms: int | None) -> dt.datetime | None:

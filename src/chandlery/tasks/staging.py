@@ -119,7 +119,7 @@ class Staging:
             gone = [replace(record, code="") for record in gone]
         settled = reading.replaced | reading.pruned
         others = {source: rows for source, rows in self._stored.outranked.items() if source not in settled}
-        return self._days.compose([*records, *gone], pack_outranked(others | dict(self._settling.lost())))
+        return self._days.compose([*records, *gone], pack_outranked(others | dict(self._settling.list_outranked())))
 
     def _compose_record(self, file: RawFile) -> FileRecord:
         """Return the record to store for a file in the source."""
