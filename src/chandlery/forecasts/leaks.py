@@ -27,10 +27,10 @@ __all__ = [
     "TrainedOn",
     "Witness",
     "are_close",
+    "check_equal",
     "check_learned",
     "check_served",
     "check_split",
-    "compare",
     "look_up_labels",
     "moment",
 ]
@@ -83,7 +83,7 @@ class TrainedOn:
         return replace(self, rows=count, keys=self.keys[lowest], targets=self.targets[lowest])
 
 
-def compare(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
+def check_equal(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
     """Make sure that every part is the same with all data and with the data of the time.
 
     Args:
@@ -284,6 +284,6 @@ def check_served(witness: Witness, horizon: str, full: Served, again: Served) ->
         "half_80": "80 % interval",
         "half_95": "95 % interval",
     }
-    compare(
+    check_equal(
         witness, [(f"{text} at {horizon}", getattr(full, name), getattr(again, name)) for name, text in names.items()]
     )

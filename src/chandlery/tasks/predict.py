@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chandlery.errors import StateLostError
 from chandlery.forecasts.backtest import Fits, Issues, predict_rows, to_forecasts
 from chandlery.forecasts.blend import BLEND, Served, ServedRows, ServedState, serve, start_served
-from chandlery.forecasts.leaks import Witness, check_served, compare
+from chandlery.forecasts.leaks import Witness, check_equal, check_served
 from chandlery.forecasts.scores import ScoreRows, ScoreSums, start_sums, sum_scores
 from chandlery.grid import DAY_MS, MINUTE_MS, cut_year, log_each, year_of
 from chandlery.lake.tables import join_rows, partition_path
@@ -357,7 +357,7 @@ class HorizonRun:
         hidden = np.where(known, self.actual[part], np.nan)[newest]
         remade = self._to_forecasts(issues, hidden, again.cut(newest))
         shown = self.to_forecasts(served, year)[part.stop - first - remade.height : part.stop - first]
-        compare(
+        check_equal(
             witness,
             [
                 (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chandlery.features.market import MarketBlock, MarketState, run_market
-from chandlery.forecasts.leaks import Witness, compare
+from chandlery.forecasts.leaks import Witness, check_equal
 from chandlery.grid import CandleBlock
 from chandlery.tasks.leak_gate.sampling import CUTS, cut_candles, cut_market, hash_of, pick_blocks
 from chandlery.tasks.work import Block, Work
@@ -47,5 +47,5 @@ class MarketGate:
                 (f"market {name}", getattr(full, name), getattr(again, name))
                 for name in ("log_close", "sigma", "signals", "index")
             ]
-            compare(Witness("all", self._grid.open_ms(cut)), parts)
+            check_equal(Witness("all", self._grid.open_ms(cut)), parts)
             start = cut

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chandlery.errors import LawError
 from chandlery.features.run import FeatureRows
 from chandlery.forecasts.backtest import Fits, predict_rows, slice_days
-from chandlery.forecasts.leaks import CLOSE, KEEP_NOTHING, Witness, compare, moment
+from chandlery.forecasts.leaks import CLOSE, KEEP_NOTHING, Witness, check_equal, moment
 from chandlery.models import BUILT_IN
 from chandlery.tasks.leak_gate.sampling import hash_of, open_unseen, pick_rows
 from chandlery.tasks.passes import Passed, SymbolPass
@@ -84,7 +84,7 @@ class PredictionGate:
             witness = Witness(self._pass.symbol, self._grid.close_ms(int(part.step[row])))
             differs = slice(row, row + 1)
             name = f"model {self._fits[place].model.name}"
-            compare(witness, [(name, predictions[at][differs, place], again[differs, place])])
+            check_equal(witness, [(name, predictions[at][differs, place], again[differs, place])])
 
     def _predict(self, rows: FeatureRows, close_ms: int) -> NDArray[np.float32]:
         """Predict rows by the fits that are known at a moment, with models from a fresh import."""

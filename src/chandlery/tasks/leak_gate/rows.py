@@ -10,7 +10,7 @@ from chandlery.errors import LawError, SettingsError
 from chandlery.features.labels import normalise
 from chandlery.features.registry import BUILT_IN, OwnFeature, loaded_afresh, own_features
 from chandlery.features.run import compute_own, run_features
-from chandlery.forecasts.leaks import Witness, are_close, compare, look_up_labels, moment
+from chandlery.forecasts.leaks import Witness, are_close, check_equal, look_up_labels, moment
 from chandlery.grid import Floats, Ints, Singles, Traded, fill_dense
 from chandlery.tasks.gaps import read_activity
 from chandlery.tasks.leak_gate.sampling import CUTS, cut_market, hash_of, pick_blocks, pick_rows
@@ -87,13 +87,13 @@ class RowGate:
             chosen = self._choose(block, candles.step)
             again, state = run_features(plan, state, candles, cut_market(passed.market, start, cut), chosen)
             witness, piece = self._witness(cut), slice(first, end + 1)
-            compare(witness, [("choice of rows", rows.step[piece], again.step)])
+            check_equal(witness, [("choice of rows", rows.step[piece], again.step)])
             parts = [(name, getattr(rows, field)[piece], getattr(again, field)) for field, name in ROW_PARTS.items()]
-            compare(witness, parts)
+            check_equal(witness, parts)
             full = rows.values[piece, : len(BUILT_IN)]
             if not np.array_equal(full, again.values, equal_nan=True):
                 names = enumerate(plan.names)
-                compare(witness, [(f"feature {name}", full[:, k], again.values[:, k]) for k, name in names])
+                check_equal(witness, [(f"feature {name}", full[:, k], again.values[:, k]) for k, name in names])
             start, first = cut, end + 1
 
     def _check_user_defined(self, passed: Passed) -> None:
@@ -117,7 +117,7 @@ class RowGate:
             again = compute_own(own, self._fill(passed, cut))
             again = again[rows.step[known] - block.start + lookback].astype(np.float32)
             differs = ~are_close(whole[known], again)
-            compare(self._witness(cut), [(name, whole[known][differs], again[differs])])
+            check_equal(self._witness(cut), [(name, whole[known][differs], again[differs])])
 
     def _check_single_rows(self, passed: Passed, own: OwnFeature, differs: Ints, dense: Floats) -> None:
         """Find why a feature differs in single rows: it looks ahead, or further back than its lookback, or neither.
@@ -135,7 +135,7 @@ class RowGate:
                 continue
             known = compute_own(own, self._fill(passed, step + 1))[last : last + 1].astype(np.float32)
             if not are_close(whole, known)[0]:
-                compare(self._witness(step + 1), [(f"feature {own.feature.name}", whole, known)])
+                check_equal(self._witness(step + 1), [(f"feature {own.feature.name}", whole, known)])
             if not short:
                 short = f"{whole[0]:g}, and {alone[0]:g} from the {own.lookback} steps before that its lookback names"
         if short:
@@ -179,7 +179,7 @@ class RowGate:
         if target is not None:
             labels = look_up_labels(candles.step, candles.close, passed.place, rules.reach_steps, self._pass.barriers)
             parts = [("choice of training rows", self._pass.is_known[passed.place], np.isfinite(labels))]
-            compare(self._witness(passed.block.stop), parts)
+            check_equal(self._witness(passed.block.stop), parts)
 
     def _check_label(
         self, passed: Passed, horizon: int, found: NDArray[np.floating], wanted: NDArray[np.floating]
@@ -212,4 +212,4 @@ class RowGate:
         # Read-only like the array that was read: Numba compiles a kernel again for a writable one.
         activity.traded.setflags(write=False)
         again = barriers(find_gaps(Traded.of(known), grid, activity), grid)
-        compare(self._witness(cut), [("gap kind", full[full[:, 1] < cut], again)])
+        check_equal(self._witness(cut), [("gap kind", full[full[:, 1] < cut], again)])

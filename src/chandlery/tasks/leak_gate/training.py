@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.forecasts.leaks import CLOSE, Witness, compare
+from chandlery.forecasts.leaks import CLOSE, Witness, check_equal
 from chandlery.models import Sample, Sums, add_rows
 from chandlery.tasks.bucket import SAMPLE_ROWS, Bucket, hash_rows
 from chandlery.tasks.leak_gate.sampling import open_unseen
@@ -65,7 +65,7 @@ class TrainingGate:
         usable = passed.rows.ready & self._pass.is_known[passed.place]
         steps, values, weight = (getattr(passed.rows, name)[usable] for name in ("step", "values", "weight"))
         rows = Sample.of_one(values, target[usable], weight, hash_rows(self._pass.symbol, steps))
-        compare(witness, [("choice of rows", np.array([added]), np.array([rows.rows]))])
+        check_equal(witness, [("choice of rows", np.array([added]), np.array([rows.rows]))])
         for model in self._models if rows.rows else ():
             inputs = model.design(rows.values, self._pass.plan.names)
             expected = add_rows(None, inputs, rows.target, model.weigh(rows.weight), grid.days_of(steps))
@@ -92,7 +92,7 @@ def check_sums(witness: Witness, model: str, totals: tuple[Sums | None, Sums], e
     grown = after.xty - (before.xty if before else 0.0)
     differs = ~np.isclose(grown, expected.xty, rtol=CLOSE, atol=CLOSE * np.abs(after.xty).max())
     counts = (f"training rows of model {model}", np.array([rows]), np.array([expected.rows]))
-    compare(witness, [counts, (f"training sums of model {model}", grown[differs], expected.xty[differs])])
+    check_equal(witness, [counts, (f"training sums of model {model}", grown[differs], expected.xty[differs])])
 
 
 def check_sample(witness: Witness, before: Sample | None, after: Sample, rows: Sample) -> None:
@@ -108,8 +108,10 @@ def check_sample(witness: Witness, before: Sample | None, after: Sample, rows: S
         LawError: Other rows are in the sample, or their values differ.
     """
     keys = np.concatenate([rows.key] if before is None else [before.key, rows.key])
-    compare(witness, [("choice of rows", after.key, np.sort(keys)[:SAMPLE_ROWS])])
+    check_equal(witness, [("choice of rows", after.key, np.sort(keys)[:SAMPLE_ROWS])])
     order, is_new = np.argsort(rows.key), np.isin(after.key, rows.key)
     at = order[np.searchsorted(rows.key, after.key[is_new], sorter=order)]
     names = {"values": "sampled feature", "target": "sampled label", "weight": "sample weight"}
-    compare(witness, [(text, getattr(after, name)[is_new], getattr(rows, name)[at]) for name, text in names.items()])
+    check_equal(
+        witness, [(text, getattr(after, name)[is_new], getattr(rows, name)[at]) for name, text in names.items()]
+    )
