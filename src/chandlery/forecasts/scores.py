@@ -1,4 +1,4 @@
-"""How good forecasts were, against the price that stays: additive sums by month, and the scores made of them.
+"""Scores of forecasts against the naive forecast: additive sums by month, and the scores computed from them.
 
 Source:
     Diebold, Mariano (1995), Comparing predictive accuracy, eq. 3.2, with the correction of Harvey,
@@ -7,6 +7,7 @@ Source:
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,11 +30,41 @@ __all__ = [
     "to_scores",
 ]
 
-FALSE_DISCOVERY = 0.05
-FIELDS = (
-    "n", "sse", "sse_naive", "squared_price", "absolute_price", "absolute_pct", "p", "y", "pp", "yy", "py",
-    "hits", "calls", "d", "dd", "pair_products", "pair_sums", "pairs", "inside_80", "inside_95", "with_interval",
-)  # fmt: skip
+FALSE_DISCOVERY = 0.05  # the share of wrong verdicts among "better" and "worse" that is accepted
+
+
+class Field(IntEnum):
+    """The places of sums in an array, for one model and month.
+
+    Kernels use the places, all other code the names in `FIELDS`. The order is part of the stored state: new fields go
+    to the end. In the comments *p* is the predicted log return, *y* the realised one, and *d* the loss differential:
+    the squared error of naive less that of the model.
+    """
+
+    N = 0  # forecasts with a known outcome
+    SSE = 1  # (y − p)²
+    SSE_NAIVE = 2  # y²
+    SQUARED_PRICE = 3  # squared error of the price
+    ABSOLUTE_PRICE = 4  # absolute error of the price
+    ABSOLUTE_PCT = 5  # absolute error in per cent of the actual price
+    P = 6
+    Y = 7
+    PP = 8  # p²
+    YY = 9  # y²
+    PY = 10  # p · y
+    HITS = 11  # forecasts of the right direction
+    CALLS = 12  # forecasts of any direction whose price moved
+    D = 13
+    DD = 14  # d²
+    PAIR_PRODUCTS = 15  # d · d′ over pairs of forecasts less than a horizon apart
+    PAIR_SUMS = 16  # d + d′ over the same pairs
+    PAIRS = 17  # the number of these pairs
+    INSIDE_80 = 18  # outcomes inside the 80 % interval
+    INSIDE_95 = 19  # outcomes inside the 95 % interval
+    WITH_INTERVAL = 20  # forecasts that have intervals
+
+
+FIELDS = tuple(field.name.lower() for field in Field)
 
 
 class ScoreSums(NamedTuple):
@@ -116,7 +147,7 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
     if count == held:
         return before
     first = int(np.searchsorted(issued[:count], issued[count - 1] - horizon_ms, side="right"))
-    seen = sums[:, -1, 0] > 0
+    seen = sums[:, -1, Field.N] > 0
     return ScoreSums(months[seen], sums[seen], issued[first:count].copy(), differentials[first:count].copy(), near)
 
 
@@ -134,11 +165,11 @@ def _leave(near, differentials):  # type: ignore[no-untyped-def]  # pragma: no c
 @kernel
 def _add_differential(out, near, d):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add a loss differential, and its products with those of the last horizon."""
-    out[13] += d
-    out[14] += d * d
-    out[15] += d * near[0]
-    out[16] += near[1] * d + near[0]
-    out[17] += near[1]
+    out[Field.D] += d
+    out[Field.DD] += d * d
+    out[Field.PAIR_PRODUCTS] += d * near[0]
+    out[Field.PAIR_SUMS] += near[1] * d + near[0]
+    out[Field.PAIRS] += near[1]
     near[0] += d
     near[1] += 1.0
 
@@ -150,7 +181,7 @@ def _sum_differentials(sums, issued, differentials, horizon_ms):  # type: ignore
         while issued[i] - issued[first] >= horizon_ms:
             _leave(near, differentials[first])
             first += 1
-        sums[0] += 1.0
+        sums[Field.N] += 1.0
         _add_differential(sums, near[0], differentials[i, 0])
 
 
@@ -179,27 +210,27 @@ def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyp
             price = actual[row] - close[row] * np.exp(p)
             d = y * y - error * error
             differentials[i, m] = d
-            out[0] += 1.0
-            out[1] += error * error
-            out[2] += y * y
-            out[3] += price * price
-            out[4] += abs(price)
-            out[5] += abs(price) / actual[row] * 100.0
-            out[6] += p
-            out[7] += y
-            out[8] += p * p
-            out[9] += y * y
-            out[10] += p * y
+            out[Field.N] += 1.0
+            out[Field.SSE] += error * error
+            out[Field.SSE_NAIVE] += y * y
+            out[Field.SQUARED_PRICE] += price * price
+            out[Field.ABSOLUTE_PRICE] += abs(price)
+            out[Field.ABSOLUTE_PCT] += abs(price) / actual[row] * 100.0
+            out[Field.P] += p
+            out[Field.Y] += y
+            out[Field.PP] += p * p
+            out[Field.YY] += y * y
+            out[Field.PY] += p * y
             if p != 0.0 and y != 0.0:
-                out[11] += 1.0 if (p > 0.0) == (y > 0.0) else 0.0
-                out[12] += 1.0
+                out[Field.HITS] += 1.0 if (p > 0.0) == (y > 0.0) else 0.0
+                out[Field.CALLS] += 1.0
             if m == models:
                 continue
             _add_differential(out, near[m], d)
             if m == models - 1 and not np.isnan(half[row, 0]):
-                out[18] += 1.0 if abs(error) <= half[row, 0] else 0.0
-                out[19] += 1.0 if abs(error) <= half[row, 1] else 0.0
-                out[20] += 1.0
+                out[Field.INSIDE_80] += 1.0 if abs(error) <= half[row, 0] else 0.0
+                out[Field.INSIDE_95] += 1.0 if abs(error) <= half[row, 1] else 0.0
+                out[Field.WITH_INTERVAL] += 1.0
         i += 1
     return i
 
