@@ -16,10 +16,11 @@ from chandlery.grid import Grid
 from chandlery.models import Sample, Sums
 from chandlery.state import paths
 from chandlery.tasks import gaps as gaps_task
-from chandlery.tasks import gather, passes, pools, predict, work
+from chandlery.tasks import gather, horizon, passes, pools, symbol_fits, work
 from chandlery.tasks import market as market_task
 from chandlery.tasks.bucket import Bucket
 from chandlery.tasks.leak_gate import rows as row_gate
+from chandlery.tasks.leak_gate import served as served_gate
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -231,13 +232,13 @@ def change_parts(change: Callable[[list[Any], Callable[..., list[Any]]], list[An
     """Return a plant that changes which of a symbol's own parts are read."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        honest = predict.read_fits
+        honest = symbol_fits.read_fits
 
         def changed(lake: Any, fit: str, year: str, symbol: str = paths.ALL, copies: Any = None) -> Any:
             found = honest(lake, fit, year, symbol, copies)
             return found if symbol == paths.ALL else change(found, lambda other: honest(lake, fit, year, other))
 
-        patch.setattr(predict, "read_fits", changed)
+        patch.setattr(symbol_fits, "read_fits", changed)
 
     return plant
 
@@ -254,7 +255,7 @@ def change_served(change: Callable[[Any, Any], None]) -> Plant:
     """Return a plant that changes what is served, knowing every outcome."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        honest = predict.serve
+        honest = horizon.serve
 
         def changed(state: Any, rows: Any) -> Any:
             served, after = honest(state, rows)
@@ -262,7 +263,8 @@ def change_served(change: Callable[[Any, Any], None]) -> Plant:
                 change(served, rows)
             return served, after
 
-        patch.setattr(predict, "serve", changed)
+        for module in (horizon, served_gate):
+            patch.setattr(module, "serve", changed)
 
     return plant
 
@@ -287,14 +289,14 @@ def choose_by_the_whole_record(served: Any, rows: Any) -> None:
 
 
 def call_outcomes_known_at_issue(patch: pytest.MonkeyPatch) -> None:
-    honest = predict.ServedRows
-    patch.setattr(predict, "ServedRows", lambda issued, _, *rest: honest(issued, issued, *rest))
+    honest = horizon.ServedRows
+    patch.setattr(horizon, "ServedRows", lambda issued, _, *rest: honest(issued, issued, *rest))
 
 
 def publish_with_outcomes(patch: pytest.MonkeyPatch) -> None:
-    honest = predict.to_forecasts
+    honest = horizon.to_forecasts
     nearer = pl.col("predicted_close") + 0.5 * (pl.col("actual_close") - pl.col("predicted_close")).fill_null(0.0)
-    patch.setattr(predict, "to_forecasts", lambda *given: honest(*given).with_columns(nearer.alias("predicted_close")))
+    patch.setattr(horizon, "to_forecasts", lambda *given: honest(*given).with_columns(nearer.alias("predicted_close")))
 
 
 def type_gaps_by_what_follows(patch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,10 @@ class Issues:
     close: NDArray[np.float64]
     sigma: NDArray[np.float64]
 
+    def cut(self, part: slice) -> "Issues":
+        """Return some of the moments."""
+        return Issues(self.issued_ms[part], self.close[part], self.sigma[part])
+
 
 def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, grid: Grid) -> NDArray[np.float32]:
     """Return raw predictions in units of sigma·√horizon, (rows, fits); NaN where not fitted or not ready.

@@ -70,6 +70,17 @@ class ServedRows:
     sigma: Floats
     steps: int
 
+    def cut(self, part: slice) -> "ServedRows":
+        """Return some of the rows."""
+        return ServedRows(
+            self.issued[part],
+            self.target[part],
+            self.predictions[part],
+            self.realised[part],
+            self.sigma[part],
+            self.steps,
+        )
+
 
 @dataclass(frozen=True)
 class Served:
