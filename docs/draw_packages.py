@@ -10,7 +10,7 @@ import itertools
 import re
 import textwrap
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,11 +20,12 @@ SOURCE = ROOT / "src" / "chandlery"
 PAGE = Path(__file__).parent / "how_it_works.md"
 PICTURE = re.compile(r"(<!-- drawn: (\w+) -->\n).*?(<!-- end of drawn -->\n)", re.DOTALL)
 WIDTH = 90  # of a picture: a page on GitHub shows about 90 characters of a code block without a scroll bar
+CALLS = 30  # of the column of calls
 PIPELINE = "chandlery.runs.pipeline"
 LEAK_GATE = "chandlery.tasks.leak_gate"
 PURE = ("sources", "candles", "features", "models", "forecasts")  # in the order of the data
 STARTS = {"ingest": "_ingest", "forecast": "_forecast"}  # by command: the function of the pipeline that it runs
-WRITERS = {"replace", "write", "_publish_rows"}  # calls whose first argument is the table that they write
+WRITERS = {"replace", "write", "_stage_rows"}  # calls whose first argument is the table that they write
 
 
 @cache
@@ -138,27 +139,32 @@ def draw_edge(above: Sequence[int], below: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of a run, and the module of the tasks that it starts.
+    """One stage of a run, and the tasks that it starts.
 
     Args:
         stage: Its name, as a run shows it.
-        module: Below `chandlery.tasks`.
+        module: Of the tasks, below `chandlery.tasks`.
+        functions: That carry out the tasks.
     """
 
     stage: str
     module: str
+    functions: tuple[str, ...]
 
     @property
     def calls(self) -> list[str]:
-        """The pure packages whose functions the tasks call, in the order of the data, and the leak gate."""
-        packages = {origin.split(".")[1] for origin in list_imports(self.name).values() if "." in origin}
-        has_gate = any(origin.startswith(LEAK_GATE) for origin in list_imports(self.name).values())
+        """The pure packages that the tasks call, in the order of the data, and the leak gate."""
+        origins = {origin for module, tree in self.reached() for origin in list_origins(module, tree)}
+        packages = {origin.split(".")[1] for origin in origins}
+        has_gate = any(origin.startswith(LEAK_GATE) for origin in origins)
         return [name for name in PURE if name in packages] + ["leak gate"] * has_gate
 
     @property
     def tables(self) -> list[str]:
         """The tables that the tasks write."""
-        calls = [node for node in ast.walk(parse(self.name)) if isinstance(node, ast.Call) and node.args]
+        calls = [
+            node for _, tree in self.reached() for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args
+        ]
         return sorted(
             {
                 call.args[0].value
@@ -170,10 +176,32 @@ class Step:
             }
         )
 
-    @property
-    def name(self) -> str:
-        """The whole name of the module."""
-        return f"chandlery.tasks.{self.module}"
+    def reached(self) -> list[tuple[str, ast.AST]]:
+        """Return the functions, and all functions and classes of `chandlery.tasks` that they name, with their modules."""
+        found: dict[tuple[str, str], ast.AST] = {}
+        for function in self.functions:
+            reach(f"chandlery.tasks.{self.module}", function, found)
+        return [(module, tree) for (module, _), tree in found.items()]
+
+
+def reach(module: str, name: str, found: dict[tuple[str, str], ast.AST]) -> None:
+    """Add a function or class, and those of `chandlery.tasks` that it names; the leak gate is not followed."""
+    for tree in parse(module).body:
+        is_definition = isinstance(tree, ast.FunctionDef | ast.ClassDef) and tree.name == name
+        if is_definition and (module, name) not in found:
+            found[module, name] = tree
+            imports = list_imports(module)
+            for inside in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
+                origin = imports.get(inside, module)
+                if origin.startswith("chandlery.tasks.") and not origin.startswith(LEAK_GATE):
+                    reach(origin, inside, found)
+
+
+def list_origins(module: str, tree: ast.AST) -> set[str]:
+    """Return the modules of chandlery from which the names inside a function or class are imported."""
+    imports = list_imports(module)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return {imports[name] for name in names if name in imports and "." in imports[name]}
 
 
 def walk_calls(module: str, function: str, seen: set[str], stage: str = "") -> Iterator[Step]:
@@ -192,12 +220,14 @@ def walk_calls(module: str, function: str, seen: set[str], stage: str = "") -> I
         names = [(name, inside) for name, inside in walk_names(tree, stage) if name not in local]
         # What `partial` binds is called later than what the function calls itself.
         for name, inside in sorted(names, key=lambda found: found[0] in bound):
-            origin = imports.get(name, module)
+            origin, function = imports.get(name.partition(".")[0], module), name.rpartition(".")[2]
             if origin.startswith("chandlery.runs.") and f"{origin}.{name}" not in seen:
                 seen.add(f"{origin}.{name}")
                 yield from walk_calls(origin, name, seen, inside)
-            elif inside and origin.startswith("chandlery.tasks"):
-                yield Step(inside, name if origin == "chandlery.tasks" else origin.removeprefix("chandlery.tasks."))
+            elif inside and origin == "chandlery.tasks":
+                yield Step(inside, name.partition(".")[0], (function,))
+            elif inside and origin.startswith("chandlery.tasks."):
+                yield Step(inside, origin.removeprefix("chandlery.tasks."), (function,))
 
 
 def is_partial(call: ast.Call) -> bool:
@@ -210,9 +240,9 @@ def walk_names(node: ast.AST, stage: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.With):
         stage = next((name for name in map(name_stage, node.items) if name), stage)
     mapped = node.args[0] if isinstance(node, ast.Call) and is_map(node) else None
-    if isinstance(mapped, ast.Attribute):  # of a module, as in `market.build_market`
-        mapped = mapped.value
-    if isinstance(mapped, ast.Name):
+    if isinstance(mapped, ast.Attribute) and isinstance(mapped.value, ast.Name):  # of a module: `market.build_market`
+        yield f"{mapped.value.id}.{mapped.attr}", stage
+    elif isinstance(mapped, ast.Name):
         yield mapped.id, stage
     elif isinstance(node, ast.Name):
         yield node.id, ""
@@ -239,23 +269,32 @@ def list_steps() -> dict[str, list[Step]]:
     known: set[Step] = set()
     found = {}
     for command, function in STARTS.items():
-        steps = [step for step in dict.fromkeys(walk_calls(PIPELINE, function, set())) if step not in known]
+        steps = [step for step in join_steps(walk_calls(PIPELINE, function, set())) if step not in known]
         last = [step for step in steps if step.stage == "publish"]
         found[command] = [step for step in steps if step not in last] + last
         known |= {step for step in steps if step not in last}
     return found
 
 
+def join_steps(steps: Iterable[Step]) -> list[Step]:
+    """Join steps of the same stage whose tasks are in one module."""
+    functions: dict[tuple[str, str], tuple[str, ...]] = {}
+    for step in steps:
+        before = functions.get((step.stage, step.module), ())
+        functions[step.stage, step.module] = tuple(dict.fromkeys([*before, *step.functions]))
+    return [Step(stage, module, names) for (stage, module), names in functions.items()]
+
+
 def draw_data() -> str:
     """Return the stages of each command from the raw files to the readers, with the tables that they write."""
     lines = ["raw files".center(WIDTH).rstrip(), arrow()]
     for command, steps in list_steps().items():
-        lines += [frame(f"┌─ chandlery {command} ", "─", "┐"), row("stage", "task", "calls", "writes")]
+        lines += [frame(f"┌─ chandlery {command} ", "─", "┐"), *rows("stage", "task", "calls", "writes")]
         written: list[str] = []
         for step in steps:
             is_publication = step.stage == "publish"
             texts = "all, in one short phase" if is_publication else ", ".join(step.tables)
-            lines.append(row(step.stage, f"tasks/{step.module}.py", ", ".join(step.calls), texts))
+            lines += rows(step.stage, f"tasks/{step.module}.py", ", ".join(step.calls), texts)
             written += step.tables
         names = ", ".join(sorted(written))
         lines += [frame("└", "─", "┘"), arrow(), f"the tables {names}".center(WIDTH).rstrip(), arrow()]
@@ -274,9 +313,11 @@ def frame(start: str, line: str, end: str) -> str:
     return start.ljust(WIDTH, line) + end
 
 
-def row(stage: str, task: str, calls: str, writes: str) -> str:
-    """Return one line inside a box, in four columns."""
-    return f"│ {stage:<11}{task:<21}{calls:<30}{writes}".ljust(WIDTH) + "│"
+def rows(stage: str, task: str, calls: str, writes: str) -> list[str]:
+    """Return the lines of one stage inside a box, in four columns; long calls take several lines."""
+    first, *others = textwrap.wrap(calls, CALLS) or [""]
+    columns = [(stage, task, first, writes), *(("", "", other, "") for other in others)]
+    return [f"│ {a:<11}{b:<21}{c:<{CALLS + 1}}{d}".ljust(WIDTH) + "│" for a, b, c, d in columns]
 
 
 PICTURES = {"packages": draw_packages, "data": draw_data}
