@@ -1,13 +1,13 @@
-"""Everything that chandlery raises on purpose.
+"""All errors that chandlery raises deliberately.
 
 ChandleryError                 what was found, what was expected, what to do
-├── TerminalError              running again changes nothing until somebody acts
+├── TerminalError              running again changes nothing until a person acts
 │   ├── SettingsError          exit 2: a setting, a credential, a bucket or a right is missing
-│   ├── SourceError            exit 3: an input file was refused; the others went on
+│   ├── SourceError            exit 3: an input file was refused; the others were read
 │   └── LawError               exit 4: a law was broken; nothing more was published
-└── TransientError             worth running again as it is
+└── TransientError             running again may succeed
     ├── StoreUnavailableError  exit 5: time-outs, 429, 5xx, a full disk
-    │   └── StateLostError     something that runs remember is missing or damaged; a run resumes from earlier
+    │   └── StateLostError     stored state is missing or damaged; a run resumes from an earlier day
     └── LeaseHeldError         exit 6: another run is writing the lake
 """
 
@@ -28,15 +28,17 @@ __all__ = [
     "gravest",
 ]
 
+# An unexpected error first, then a broken law: after them the results are in doubt. What a person has to act on comes
+# before what another run may solve.
 GRAVITY = (1, 4, 2, 3, 5, 6)
 
 
 class ChandleryError(Exception):
-    """An error that a person can act on; its texts pass the one function that takes credentials out.
+    """An error that a person can act on. Credentials are removed from all of its texts.
 
     Args:
-        found: What was met, with names and numbers.
-        expected: What would have been right; empty where that is plain from `found`.
+        found: What was found, with names and numbers.
+        expected: What would have been right; empty if `found` makes it clear.
         hint: What to do about it.
 
     Example:
@@ -48,7 +50,7 @@ class ChandleryError(Exception):
 
     def __init__(self, found: str, expected: str = "", hint: str = "") -> None:
         found, expected, hint = mask(found), mask(expected), mask(hint)
-        super().__init__(found, expected, hint)  # the arguments make it picklable between workers
+        super().__init__(found, expected, hint)  # without the arguments it could not be unpickled in another process
         self.found, self.expected, self.hint = found, expected, hint
 
     def __str__(self) -> str:
@@ -61,7 +63,7 @@ class ChandleryError(Exception):
 
 
 class TerminalError(ChandleryError):
-    """Running again changes nothing until somebody acts."""
+    """Running again changes nothing until a person acts."""
 
 
 class SettingsError(TerminalError):
@@ -77,23 +79,23 @@ class SourceError(TerminalError):
 
 
 class LawError(TerminalError):
-    """A law was broken: rows unaccounted for, or knowledge of the future."""
+    """A law of the project was broken: rows are not accounted for, or a value depends on the future."""
 
     exit_code = 4
 
 
 class TransientError(ChandleryError):
-    """Worth running again as it is."""
+    """Running again may succeed, with nothing changed."""
 
     exit_code = 5
 
 
 class StoreUnavailableError(TransientError):
-    """The object store did not answer, refused for load, or has no room left."""
+    """The object store did not answer, refused because of load, or is full."""
 
 
 class StateLostError(StoreUnavailableError):
-    """Something that runs remember is missing or damaged.
+    """Stored state is missing or damaged.
 
     Args:
         path: The object.
@@ -109,13 +111,13 @@ class StateLostError(StoreUnavailableError):
 
 
 class LeaseHeldError(TransientError):
-    """Another run holds the lake."""
+    """Another run holds the lease of the lake."""
 
     exit_code = 6
 
 
 def gravest(codes: list[int]) -> int:
-    """Return the exit code that outweighs the others: 1, 4, 2, 3, 5, 6; 0 where there is none.
+    """Return the gravest of exit codes, in the order 1, 4, 2, 3, 5, 6; 0 if there is none.
 
     Example:
         >>> gravest([0, 3, 2])

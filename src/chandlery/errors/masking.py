@@ -1,4 +1,7 @@
-"""Texts and records without credentials, whatever carried them: a URI, an option or an answer of a store."""
+"""Removal of credentials from texts and records, and checks that settings contain none.
+
+Credentials may come in a URI, an option or an answer of a store.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +11,8 @@ __all__ = ["check_options", "check_uri", "find_credentials", "mask", "mask_optio
 MASK = "…"
 LEAVE = "leave credentials to the environment or the machine's role"
 URI = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s\"'<>]+)")
-IN_TEXT = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})(://?)([^\s\"'<>]+)")  # a path has one slash less
-QUERY = re.compile(r"\?[\w%.-]+=")  # a lone ? is a wildcard in a source
+IN_TEXT = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30})(://?)([^\s\"'<>]+)")  # a URI handled as a path has lost a slash
+QUERY = re.compile(r"\?[\w%.-]+=")  # a ? without a name and = is a wildcard in the path of a source
 ASSIGNED = re.compile(
     r"((?:signature|credential|token|passw(?:or)?d|secret\w{0,30}|access_?key(?:_?id)?|\bsig|\bpwd)=)[^&\s\"<]+",
     re.IGNORECASE,
@@ -19,7 +22,7 @@ SECRET = re.compile(
     r"secret|passw|pwd|token|credential|sas|authorization|bearer|(access|account)[_.]?key|(customer|private|api)_?key",
     re.IGNORECASE,
 )
-OWNER_IN_AUTHORITY = {"abfs", "abfss"}  # abfss://container@account.dfs.core.windows.net/ names no user
+OWNER_IN_AUTHORITY = {"abfs", "abfss"}  # abfss://container@account.dfs.core.windows.net/: no user name
 PREFIX = re.compile(r"^(aws|google|azure|azure_storage)_")
 HARMLESS = frozenset(
     """
@@ -31,7 +34,8 @@ HARMLESS = frozenset(
     """.split()
 )
 HARMLESS_SPARK = re.compile(
-    r"spark\.(master|app\.name|submit\.deployMode|default\.parallelism|sql\.shuffle\.partitions|task\.(cpus|maxFailures)"
+    r"spark\.(master|app\.name|submit\.deployMode|default\.parallelism|sql\.shuffle\.partitions"
+    r"|task\.(cpus|maxFailures)"
     r"|(driver|executor)\.(cores|instances|memory|memoryOverhead)|dynamicAllocation\.\w+|speculation|ui\.enabled)"
 )
 
@@ -40,7 +44,8 @@ def mask(text: str) -> str:
     """Return a text without user names, passwords, queries and signatures.
 
     Example:
-        >>> mask("no answer from https://me:word@host/l?X-Amz-Signature=1f3a and s3://bucket/l")  # pragma: allowlist secret
+        >>> text = "no answer from https://me:word@host/l?X-Amz-Signature=1f3a"  # pragma: allowlist secret
+        >>> mask(f"{text} and s3://bucket/l")
         'no answer from https://…@host/l?… and s3://bucket/l'
     """
     text = NAMED.sub(rf"\1{MASK}", IN_TEXT.sub(_mask_uri, text))
@@ -57,9 +62,9 @@ def _mask_uri(met: re.Match[str]) -> str:
 
 
 def _find_owner_end(scheme: str, rest: str) -> int:
-    """Return where the @ behind a user's name stands in a URI without its scheme; -1 where there is none.
+    """Return the position of the @ after a user name in a URI without its scheme; -1 if there is no user name.
 
-    A password may hold a slash, as keys of AWS do: then the part before it looks like a host with an odd port.
+    A password may contain a slash, as keys of AWS do: the part before it then looks like a host with an invalid port.
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     owner, at, _ = authority.rpartition("@")
@@ -71,11 +76,13 @@ def _find_owner_end(scheme: str, rest: str) -> int:
 
 
 def find_credentials(uri: str) -> str:
-    """Return which part of a URI may carry credentials, in words; empty where none does.
+    """Return which part of a URI may carry credentials, in words; empty if none does.
 
     Example:
-        >>> find_credentials("s3://key:word@bucket/l"), find_credentials("s3://bucket/2019-0?.csv")  # pragma: allowlist secret
-        ('a user name or a password', '')
+        >>> find_credentials("s3://key:word@bucket/l")  # pragma: allowlist secret
+        'a user name or a password'
+        >>> find_credentials("s3://bucket/2019-0?.csv")
+        ''
     """
     met = URI.search(uri)
     if met is None:
@@ -86,7 +93,7 @@ def find_credentials(uri: str) -> str:
 
 
 def check_uri(value: object) -> object:
-    """Return a setting as it is.
+    """Return a setting unchanged.
 
     Raises:
         ValueError: It is a URI that may carry credentials.
@@ -97,10 +104,10 @@ def check_uri(value: object) -> object:
 
 
 def check_options(options: dict[str, str]) -> dict[str, str]:
-    """Return options as they are.
+    """Return options unchanged.
 
     Raises:
-        ValueError: The name or the URL of one says that it carries credentials.
+        ValueError: The name or the URL of one shows that it carries credentials.
     """
     if found := [name for name, value in options.items() if SECRET.search(name) or _has_credentials(name, value)]:
         raise ValueError(f"{', '.join(found)}: keys never stand in settings; {LEAVE}")
@@ -113,7 +120,7 @@ def _has_credentials(name: str, value: str) -> bool:
 
 
 def mask_options(options: Mapping[str, str]) -> dict[str, str]:
-    """Return options as a record keeps them: with the values of those alone that are known to be harmless.
+    """Return options for a run record: only values of options that are known to be harmless are shown.
 
     Example:
         >>> mask_options({"region": "eu-west-1", "foo": "word", "spark.master": "local[2]", "spark.x": "word"})

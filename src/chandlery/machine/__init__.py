@@ -1,4 +1,4 @@
-"""What the machine offers: compiled kernels, memory, private folders, the numeric libraries, and the clients of AWS.
+"""The machine below the computations: compiled kernels, memory, private folders, numeric libraries, clients of AWS.
 
 A module belongs here if it would serve any program that computes on arrays. Nothing here knows what a candle is.
 """

@@ -1,15 +1,18 @@
-"""AWS's own APIs: the only room that imports boto3, and only once there is something to ask."""
+"""Clients of AWS. This is the only module that imports boto3, and it does so at the first call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from chandlery.errors import SettingsError, TransientError
 
 __all__ = ["open_client", "translated"]
 
-TRIES = 10  # of a call that is throttled, at growing intervals
-BUSY = {
+# Calls of one run and those of other users of the account are throttled together: with growing waits in between, ten
+# tries last about a minute.
+TRIES = 10
+BUSY = {  # error codes after which the same call may succeed later
     "ThrottlingException",
     "Throttling",
     "TooManyRequestsException",
@@ -24,7 +27,11 @@ BUSY = {
 
 
 def open_client(service: str, region: str | None) -> Any:
-    """Return a client of a service, with credentials by the SDK's own chain.
+    """Return a client of a service, with credentials from the SDK's own chain.
+
+    Args:
+        service: Its name in boto3, such as s3 or glue.
+        region: The region; None for the one of the SDK's settings.
 
     Raises:
         SettingsError: The SDK is not installed, or no region is known.
@@ -53,34 +60,35 @@ def open_client(service: str, region: str | None) -> Any:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Call AWS within, and say what to do where that fails.
+    """Translate the errors of calls to AWS within this context into errors that say what to do.
 
     Args:
-        what: Is asked for, as a person would say it.
+        what: The thing that is asked for, in words.
 
     Raises:
-        SettingsError: It is not there, or a right or a credential is missing.
-        TransientError: AWS refused for load, or did not answer.
+        SettingsError: It does not exist, or a right or a credential is missing.
+        TransientError: AWS refused the call because of load, or did not answer.
     """
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError  # noqa: PLC0415 - of the extra `aws`
+    from botocore.exceptions import (  # noqa: PLC0415 - of the extra `aws`
+        BotoCoreError,
+        ClientError,
+        NoCredentialsError,
+        ParamValidationError,
+    )
 
     try:
         yield
     except ClientError as error:
-        code, message, status = (
-            error.response["Error"].get("Code", ""),
-            error.response["Error"].get("Message", ""),
-            error.response["ResponseMetadata"].get("HTTPStatusCode", 0),
-        )
-        if code in BUSY or status == 429 or status >= 500:  # noqa: PLR2004 - of HTTP: too many requests, a fault of the server
-            raise TransientError(
-                f"{what}: {code}: {message}", "", "run again: AWS refused for load or did not answer"
-            ) from error
-        raise SettingsError(
-            f"{what}: {code}: {message}",
-            "one that is there, and the right to use it",
+        details = error.response["Error"]
+        code, found = details.get("Code", ""), f"{what}: {details.get('Code', '')}: {details.get('Message', '')}"
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        if code in BUSY or status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise TransientError(found, "", "run again: AWS refused for load or did not answer") from error
+        expected, hint = (
+            "one that exists, and the right to use it",
             "check its name, the region, the role and its policy",
-        ) from error
+        )
+        raise SettingsError(found, expected, hint) from error
     except NoCredentialsError as error:
         raise SettingsError(
             "no credentials for AWS",
@@ -90,7 +98,7 @@ def translated(what: str) -> Iterator[None]:
     except ParamValidationError as error:
         raise SettingsError(
             f"{what}: {' '.join(str(error).split())}",
-            "what AWS takes",
+            "what AWS accepts",
             "check the settings that it names, such as role_arn",
         ) from error
     except BotoCoreError as error:

@@ -1,4 +1,4 @@
-"""Files that are replaced whole, and folders on this machine that are a user's own: nobody else may write there."""
+"""Files that are replaced as a whole, and folders of this machine that only their user can write to."""
 
 import contextlib
 import errno
@@ -9,16 +9,19 @@ from pathlib import Path
 
 __all__ = ["choose_temporary", "make_own", "rename_file", "replace_file"]
 
-TRIES = 3
+TRIES = 3  # another process may remove an empty folder each time before the file is written
 
 
 def choose_temporary() -> Path:
-    """Return this user's folder among temporary files; TMPDIR says where."""
+    """Return this user's folder for temporary files, in TMPDIR or the system's default."""
     return Path(tempfile.gettempdir()) / f"chandlery-{os.getuid()}"
 
 
 def make_own(folder: Path) -> bool:
-    """Make a folder where there is none; return whether it can be written, and it and the one it stands in are this user's own."""
+    """Create a folder unless it exists; return whether it is safe to load code from.
+
+    It is if this user can write to it, and owns both it and its parent: no other user can then replace files in it.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.access(folder, os.W_OK) and {folder.parent.lstat().st_uid, folder.lstat().st_uid} == {os.getuid()}
@@ -27,14 +30,13 @@ def make_own(folder: Path) -> bool:
 
 
 def replace_file(target: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there: it is the old one or the new one, never half."""
-    part = target.with_name(
-        f"{target.name}#{secrets.randbelow(10**12)}"
-    )  # obstore's mark of an upload: no listing shows it
+    """Write a file under another name and rename it: readers get the old content or the new one, never a part."""
+    # obstore marks unfinished uploads in this way, and leaves them out of listings.
+    part = target.with_name(f"{target.name}#{secrets.randbelow(10**12)}")
     try:
         for _ in range(TRIES):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # another process took the folder away while it was empty
+            with contextlib.suppress(FileNotFoundError):  # another process removed the empty folder
                 part.write_bytes(content)
                 break
         part.replace(target)
@@ -44,8 +46,8 @@ def replace_file(target: Path, content: bytes) -> None:
 
 
 def rename_file(source: Path, target: Path) -> None:
-    """Move a file over another one; by a copy where a folder of the lake lies on a file system of its own."""
-    source.stat()  # else a missing source would leave an empty folder behind
+    """Move a file in place of another one; copy it if the two are on different file systems."""
+    source.stat()  # raises before a folder is created that would stay empty
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         source.replace(target)

@@ -1,8 +1,8 @@
-"""Compiled kernels: the only room that imports Numba, and where its compiled code is kept.
+"""Compiled kernels: the only module that imports Numba, and the choice of the folder for its compiled code.
 
-Numba keeps a kernel's code beside its source and makes it anew when that one file changes. But the code
-holds that of every kernel it calls, from other files too; and a folder may be read-only. So the code of
-each state of the package has a folder of its own, and a stale one is never met.
+Numba by default stores a kernel's compiled code beside its source and compiles it again when that one file changes.
+But the compiled code includes every kernel that it calls, from other files too, and the folder of the source may be
+read-only. Therefore each version of the package has its own folder, and outdated code is never loaded.
 """
 
 import hashlib
@@ -18,18 +18,24 @@ from chandlery.machine.folders import choose_temporary, make_own
 __all__ = ["choose_folder", "kernel"]
 
 PACKAGE = Path(__file__).parent
-config: Any = numba.config  # its settings are made at run time
+config: Any = numba.config  # typed as Any: Numba creates its attributes at run time
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function at its first call, and keep the code for later processes."""
-    if not config.CACHE_DIR:  # NUMBA_CACHE_DIR in the environment wins
+    """Compile a function at its first call, and store the code for later processes."""
+    if not config.CACHE_DIR:  # NUMBA_CACHE_DIR in the environment takes precedence
         config.CACHE_DIR = str(choose_folder())
     return cast("Callable[..., Any]", numba.njit(cache=True)(function))
 
 
 def choose_folder(package: Path = PACKAGE) -> Path:
-    """Return the folder for the code of a package as it is now: beside it, else in the user's cache, else in a temporary one.
+    """Return the folder for the compiled code of a package in its present version.
+
+    It lies beside the package, or in the user's cache, or among temporary files: the first that only this user can
+    write to. Folders of other versions beside the package are deleted.
+
+    Args:
+        package: The folder of the package.
 
     Raises:
         OSError: None of them can be written.
@@ -43,12 +49,11 @@ def choose_folder(package: Path = PACKAGE) -> Path:
     parents = [beside, Path("~/.cache/chandlery").expanduser(), choose_temporary()]
     for parent in parents:
         folder = parent / name
-        if not make_own(folder):  # code is loaded from there
+        if not make_own(folder):  # code is loaded and run from there
             continue
         if parent == beside:
             for other in set(parent.glob("kernels-*")) - {folder}:
                 shutil.rmtree(other, ignore_errors=True)
         return folder
-    raise OSError(
-        f"no folder for compiled code: none of {', '.join(map(str, parents))} can be written; set NUMBA_CACHE_DIR to one that can"
-    )
+    tried = ", ".join(map(str, parents))
+    raise OSError(f"no folder for compiled code: none of {tried} can be written; set NUMBA_CACHE_DIR to one that can")

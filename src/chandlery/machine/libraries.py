@@ -1,4 +1,4 @@
-"""The libraries that the bytes of tables depend on: one list, for fingerprints and for every engine."""
+"""The libraries that the bytes of tables depend on: one list, for fingerprints and for all engines."""
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +10,7 @@ LIBRARIES = ("lightgbm", "numba", "numpy", "polars", "pyarrow", "scipy")
 
 @cache
 def exact_versions(*others: str) -> dict[str, str]:
-    """Return the full version of each of `LIBRARIES` and of other packages; "none" where one is not installed."""
+    """Return the full version of each of `LIBRARIES` and of other packages; "none" for one that is not installed."""
     found = {}
     for name in (*others, *LIBRARIES):
         try:

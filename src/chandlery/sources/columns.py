@@ -16,17 +16,18 @@ Places = tuple[int | str, ...]
 
 # In order of preference, where a file has several that would do.
 NAMES = {
-    "time": "time opentime timestamp mts ts t unixtimestamp unix unixtime datetime date datetimeutc dateutc starttime start opentimems candletime",
+    "time": "time opentime timestamp mts ts t unixtimestamp unix unixtime datetime date datetimeutc dateutc starttime "
+    "start opentimems candletime",
     "open": "open o openprice priceopen",
     "high": "high h highprice pricehigh max",
     "low": "low l lowprice pricelow min",
     "close": "close c closeprice priceclose last",
     "volume": "volume v vol basevolume volumebase amount qty",
 }
-MIN_ROWS = 10
+MIN_ROWS = 10  # of fewer rows the numbers settle nothing: an order may fit by chance
 CLOSE_TOGETHER = 0.1  # of the four prices of a candle, in logs
-NEARLY_ALL = 0.95
-CLEAR_SIGMAS = 3.0
+NEARLY_ALL = 0.95  # of the rows: a few faulty ones must not hide which column is the high or the low
+CLEAR_SIGMAS = 3.0  # by chance, open and close would be mistaken for each other in one file of a thousand
 
 
 def _plain(name: str) -> str:
@@ -176,4 +177,5 @@ def _ambiguous(source: str, table: Sequence[Sequence[str]], why: str) -> SourceE
 
 
 def _hint(source: str) -> str:
-    return f'set [[source.layout]] files = "{source}", columns = ["time", "open", "close", "high", "low", "volume"] in the file\'s order, "-" for others'
+    columns = '["time", "open", "close", "high", "low", "volume"]'
+    return f'set [[source.layout]] files = "{source}", columns = {columns} in the file\'s order, "-" for others'

@@ -9,7 +9,7 @@ from chandlery.sources.layout import Layout
 
 __all__ = ["iter_elements"]
 
-PIECE_BYTES = 8_000_000
+PIECE_BYTES = 8_000_000  # decoded at once: Python objects of a piece take several times its size
 
 
 def iter_elements(document: bytes, layout: Layout, source: str, *, whole: bool = True) -> Iterator[bytes]:

@@ -162,8 +162,8 @@ def count(seen: Seen) -> str:
 def complain(source: str, problem: str) -> SourceError:
     """Return what is wrong with a file, with what to do."""
     hint = (
-        f'set [[source.layout]] files = "{source}", interval = "…" if it holds candles, before the other layouts and with '
-        "what the layout sets that the file has now (its exchange, say), since the first layout that matches a file holds "
-        "alone; or leave the file out by a glob"
+        f'set [[source.layout]] files = "{source}", interval = "…" if it holds candles, before the other layouts and '
+        "with what the layout sets that the file has now (its exchange, say), since the first layout that matches a "
+        "file holds alone; or leave the file out by a glob"
     )
     return SourceError(f"{source}: {problem}", "times whose spacing is the length of a candle, from 1s to 1w", hint)

@@ -18,7 +18,8 @@ from chandlery.sources.times import UNITS, find_time_unit
 __all__ = ["Layout", "recognise"]
 
 Form = Literal["fields", "document", "lines"]
-HEAD_ROWS = 2000
+HEAD_ROWS = 2000  # enough to settle the order of columns by their numbers
+# Control characters that text files do not have: with many of them a file is binary.
 CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
 SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with ;", "|": "CSV with |"}
 DOCUMENT_START = re.compile(rb'\s*(?:\{(?:[^\[\]]*?"([^"]*)"\s*:\s*))?\[')

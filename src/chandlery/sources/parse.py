@@ -18,7 +18,8 @@ from chandlery.sources.times import parse_epochs, parse_iso, scale_epochs
 __all__ = ["Batch", "cut_lines", "parse_elements", "parse_fields", "parse_json_lines", "parse_lines"]
 
 NUMBERS = ("open", "high", "low", "close", "volume")
-PIECE_BYTES = 2_000_000
+PIECE_BYTES = 2_000_000  # one faulty line slows down the reading of as many bytes
+# What programs write for a value that is missing, in lower case: a row with one of them is refused as missing_value.
 ABSENT = ["", "null", "none", "na", "n/a", "\\n", "<na>", "nil"]
 
 
@@ -64,7 +65,10 @@ def cut_elements(text: bytes) -> list[msgspec.Raw]:
 
 
 def parse_lines(text: bytes, layout: Layout) -> Iterator[Batch]:
-    """Return lines of fields, or JSON values a line, as typed fields; only pieces with an odd line go the lenient way."""
+    """Yield lines of fields, or JSON values a line, as typed fields.
+
+    Only pieces with a line that cannot be read with types are read in the lenient way.
+    """
     parse, read = (parse_fields, _read_typed) if layout.form == "fields" else (parse_json_lines, _read_json_lines)
     fields = read(text, layout)
     if fields is not None:

@@ -48,7 +48,10 @@ CSV_ONLY = {"cut_row", "long_row"}
 def plant_faults(
     candles: pl.DataFrame, form: Form, share: float, random: np.random.Generator
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the lines of a file with planted faults, and the truth: row, raw, reasons of each line that must come back.
+    """Return the lines of a file with planted faults, and the rejects that reading it must give.
+
+    Returns:
+        The lines; and row, raw and reasons of each line that must be refused.
 
     Args:
         candles: The true candles.

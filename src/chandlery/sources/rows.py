@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 __all__ = ["ROOM_BYTES", "MonthRows", "Room"]
 
-ROOM_BYTES = 512_000_000
+ROOM_BYTES = 512_000_000  # of a process; a file of one-minute candles has about 30 MB a year
 
 
 class Room:

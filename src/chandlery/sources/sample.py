@@ -27,7 +27,8 @@ class SamplePlan:
         start: The first day.
         interval_minutes: Of the candles.
         form: CSV, or one JSON document.
-        fault_share: How many faulty rows to plant, as a share of the rows; every kind of fault at least once if above 0.
+        fault_share: How many faulty rows to plant, as a share of the rows; if above 0, every kind of fault at least
+            once.
         seed: Equal seeds make equal bytes.
     """
 

@@ -12,7 +12,7 @@ from chandlery.units import to_interval_text
 
 __all__ = ["Series"]
 
-BLOCK = 500
+BLOCK = 500  # rows: as many of a longer interval in a row are no chance
 ALIGNED = 0.95 * BLOCK  # by chance, half of them would be
 
 
@@ -51,18 +51,20 @@ class Series:
         self._last = steps[-(BLOCK - 1) :]
 
     def _find_other_interval(self, steps: NDArray[np.int64]) -> SourceError | None:
-        """Return what is wrong where in some stretch of 500 rows nearly every time is a multiple of a longer interval."""
+        """Return what is wrong if in some stretch of 500 rows nearly every time is a multiple of a longer interval."""
         for factor in (2, 3, 5):
             running = np.concatenate([[0], np.cumsum(steps % factor == 0)])
             aligned = running[BLOCK:] - running[:-BLOCK]
             if (aligned > ALIGNED).any():
                 place = int(np.argmax(aligned > ALIGNED))
                 spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * self._grid.seconds
-                own = to_interval_text(self._grid.seconds)
+                own, other = to_interval_text(self._grid.seconds), to_interval_text(spacing)
+                row = self._seen - self._last.size + place + 1
+                layout = f'set [[source.layout]] files = "{self._source}", interval = "{own}"'
                 return SourceError(
-                    f"{self._source} mixes candles of {own} with candles of {to_interval_text(spacing)} from about row {self._seen - self._last.size + place + 1}",
+                    f"{self._source} mixes candles of {own} with candles of {other} from about row {row}",
                     "one interval a file",
-                    f'split the file, or set [[source.layout]] files = "{self._source}", interval = "{own}" if that is what it holds',
+                    f"split the file, or {layout} if that is what it holds",
                 )
         return None
 
@@ -92,11 +94,9 @@ class Series:
             for counts in zip(*(_count_twice(accepted.take([month])) for month in accepted.months), strict=True)
         )
         if twice > self._share * accepted.height and 2 * apart > twice:
-            raise SourceError(
-                f"{self._source} holds two prices at {twice} of {accepted.height} times, and {apart} of them are more than a tenth apart",
-                "candles of one symbol a file",
-                "split the file by symbol",
-            )
+            found = f"{self._source} holds two prices at {twice} of {accepted.height} times"
+            found = f"{found}, and {apart} of them are more than a tenth apart"
+            raise SourceError(found, "candles of one symbol a file", "split the file by symbol")
 
 
 def _count_twice(rows: pl.DataFrame) -> tuple[int, int]:

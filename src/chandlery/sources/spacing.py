@@ -22,12 +22,12 @@ __all__ = [
 ]
 
 MIN_CANDLES = 100  # of so many, a few that are off the grid are errors of the file and not evidence
-LEAST_SPACINGS = 3
-NEARLY_ALL = 0.9
+LEAST_SPACINGS = 3  # equal ones: two may be equal by chance
+NEARLY_ALL = 0.9  # of the times lie on the grid of a clear interval: the others are errors of the file
 SECOND_MS = 1_000
-LONGEST_SECONDS = 7 * DAY_SECONDS
+LONGEST_SECONDS = 7 * DAY_SECONDS  # a longer candle would be a month, and months differ in length
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
-SAMPLE = 50_000
+SAMPLE = 50_000  # times: more would cost time and not change the commonest spacing
 CHANCE = 4  # standard errors of a count, within which two spacings are as common
 LEAST_AS_COMMON = 10  # times that a spacing occurs before it counts as common
 

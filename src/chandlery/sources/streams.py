@@ -13,8 +13,8 @@ from chandlery.errors import SourceError
 
 __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "HashingReader", "iter_chunks", "list_members", "open_text"]
 
-CHUNK_BYTES = 64_000_000
-HEAD_BYTES = 1_000_000
+CHUNK_BYTES = 64_000_000  # parsed at once: with its rows, a chunk takes several times as much memory
+HEAD_BYTES = 1_000_000  # from which the layout is recognised
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 

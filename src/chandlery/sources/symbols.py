@@ -10,11 +10,21 @@ from chandlery.units import UNASSIGNED_SYMBOL, normalise_symbol
 
 __all__ = ["find_symbol", "match_layout", "split_pair"]
 
-QUOTE_WORDS = "USDT USDC TUSD BUSD FDUSD DAI USD EUROC EUR EURT GBP JPY CNHT CHT CNH TRY AUD CAD CHF MXNT BRL KRW UST BTC XBT ETH EOS XLM DUSK XAUT XAU MIM BNB"
+# The currencies that pairs end with, as the exchanges spell them. Of two that both fit, the first is taken.
+QUOTE_WORDS = (
+    "USDT USDC TUSD BUSD FDUSD DAI USD EUROC EUR EURT GBP JPY CNHT CHT CNH TRY AUD CAD CHF MXNT BRL KRW UST BTC XBT "
+    "ETH EOS XLM DUSK XAUT XAU MIM BNB"
+)
 QUOTES = tuple(QUOTE_WORDS.split())
-BASE_LENGTHS = range(2, 11)
-EXCHANGES = "bitfinex binance bitstamp bybit coinbase kraken kucoin okx okex huobi gemini bitmex poloniex bittrex yahoo ccxt cryptodatadownload"
-OTHER_WORDS = "api candle candles kline klines ohlc ohlcv bars trades spot perp data dated hist history historical minute minutes hourly daily raw part sample csv json export"
+BASE_LENGTHS = range(2, 11)  # letters of the other currency of a pair
+EXCHANGES = (
+    "bitfinex binance bitstamp bybit coinbase kraken kucoin okx okex huobi gemini bitmex poloniex bittrex yahoo ccxt "
+    "cryptodatadownload"
+)
+OTHER_WORDS = (
+    "api candle candles kline klines ohlc ohlcv bars trades spot perp data dated hist history historical minute "
+    "minutes hourly daily raw part sample csv json export"
+)
 SILENT = set(EXCHANGES.split()) | set(OTHER_WORDS.split())
 SUFFIX = re.compile(r"\.(csv|tsv|txt|json|jsonl|ndjson|gz|zst|zip)$", re.IGNORECASE)
 
@@ -40,7 +50,8 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
             of what cannot be read.
 
     Example:
-        >>> [find_symbol(path) for path in ("ltcusd.csv.gz", "LTC-USD/2019.csv", "x/BSV_1541600000000_USD.csv", "tLTCUSD-1m.json")]
+        >>> paths = ("ltcusd.csv.gz", "LTC-USD/2019.csv", "x/BSV_1541600000000_USD.csv", "tLTCUSD-1m.json")
+        >>> [find_symbol(path) for path in paths]
         ['LTCUSD', 'LTCUSD', 'BSVUSD', 'LTCUSD']
     """
     if source.endswith("/"):

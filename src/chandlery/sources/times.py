@@ -18,9 +18,12 @@ UNITS = {
     "iso": "ISO text",
 }
 PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
-YEARS = range(2009, 2100)
+YEARS = range(2009, 2100)  # Bitcoin began in 2009: an earlier time is read in the wrong unit
 EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
-ISO = r"^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
+ISO = (
+    r"^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?"
+    r"\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
+)
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
 
 
@@ -101,7 +104,10 @@ def parse_epochs(texts: pl.Series, unit: str) -> tuple[pl.Series, pl.Series]:
 
 
 def parse_iso(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return ISO texts as milliseconds, UTC where they have no offset; null where they are none; and whether anything finer was cut off."""
+    """Return ISO texts as milliseconds, and whether digits finer than that were cut off.
+
+    A text without an offset is in UTC; what is no ISO time becomes null.
+    """
     groups = pl.col("text").str.extract_groups(ISO)
     parts = pl.DataFrame({"text": texts}).lazy().select(groups.alias("g")).unnest("g")
     clock = pl.concat_str(

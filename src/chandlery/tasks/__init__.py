@@ -1,1 +1,1 @@
-"""What a worker does with one task: it reads and writes the store itself, and hands back names and counts."""
+"""Tasks: what a worker process runs. A task reads and writes the store itself, and returns names and counts."""

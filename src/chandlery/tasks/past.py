@@ -79,7 +79,7 @@ class StoredSymbol:
         self.outranked = unpack_outranked(self.ingested.lost)
 
     def _agrees(self, ingested: Ingested, *, unfinished: bool) -> bool:
-        """Return whether the ingest state agrees with the ledger and, after a run that did not end, with the candles."""
+        """Return whether the ingest state agrees with the ledger; after an unfinished run, also with the candles."""
         ledger = self.tables["ledger"]
         if not has_versions_of(ingested, ledger):
             return False
