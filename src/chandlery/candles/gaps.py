@@ -1,8 +1,8 @@
-"""Runs of missing candles, typed by what was improbable at the time.
+"""Runs of missing candles, and their kinds: how improbable it was at the time that nobody traded.
 
 A symbol's habit is the share of steps that it traded in the 7 days before a run; the chance that it
-stayed quiet for the whole run by mere habit is P = (1 − share)^missing. Everything is known at the
-end of the run: shares are of the days before it, and others count as listed by having traded then.
+was quiet for the whole run only by habit is P = (1 − share)^missing. Everything is known at the end of
+the run: shares are of the days before it, and other symbols count as listed if they traded in those days.
 
 A day is here the whole number of steps that fit into one, counted from the first step of the grid: 1,440 steps of a
 minute, 205 of 7 minutes (5 minutes less than a day), and a single step of half a day and longer, so that the habit
@@ -23,15 +23,17 @@ from chandlery.schema import TIME
 
 __all__ = ["Activity", "barriers", "combine_activity", "find_gaps", "measure_activity"]
 
-HABIT_DAYS = 7
+HABIT_DAYS = 7  # a whole week, since pairs trade less at weekends
+# A run that is less likely is no quiet. A symbol has up to 500,000 steps a year at which a run may begin, so that one
+# or none of them is called a hole by chance; between the two limits the kind is `unknown`.
 IMPROBABLE = 1e-6
 DOUBTFUL = 1e-5
-LEAST_OTHERS = 2
+LEAST_OTHERS = 2  # silent symbols besides this one that make an outage of the exchange: one may have a hole of its own
 
 
 @dataclass(frozen=True)
 class Activity:
-    """When symbols traded: additive over symbols.
+    """When symbols traded; the activities of several symbols can be added.
 
     Args:
         start: First step, the first of a day.
@@ -46,18 +48,18 @@ class Activity:
     log_quiet: Floats
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays."""
+        """Return it as named arrays."""
         days = {"listed": self.listed, "log_quiet": self.log_quiet}
         return {"start": np.array(self.start), "traded": self.traded, **days}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Activity":
-        """Return what arrays hold."""
+        """Return the activity that `to_arrays` gave."""
         return cls(int(arrays["start"]), arrays["traded"], arrays["listed"], arrays["log_quiet"])
 
     @classmethod
     def nothing(cls) -> "Activity":
-        """Return that of no symbol."""
+        """Return the activity of no symbol."""
         return cls(0, np.zeros(0, np.uint16), np.zeros(0, np.int64), np.zeros(0))
 
 
@@ -96,7 +98,7 @@ def measure_activity(traded: Traded, grid: Grid) -> Activity:
 
 
 def combine_activity(parts: Iterable[Activity], grid: Grid) -> Activity:
-    """Return the activity of all symbols together; one is held at a time."""
+    """Return the activity of all symbols together; the parts are taken one at a time, to save memory."""
     total, day_steps = Activity.nothing(), count_day_steps(grid)
     for part in parts:
         if part.traded.size == 0:
@@ -111,8 +113,8 @@ def combine_activity(parts: Iterable[Activity], grid: Grid) -> Activity:
 
 
 def _widen(total: Activity, part: Activity, day_steps: int) -> Activity:
-    """Return an activity whose span holds that of another."""
-    spans = [(held.start, held.start + held.traded.size) for held in (total, part) if held.traded.size]
+    """Return an activity with the span of steps of both, and the counts of the first."""
+    spans = [(each.start, each.start + each.traded.size) for each in (total, part) if each.traded.size]
     start, stop = min(first for first, _ in spans), max(last for _, last in spans)
     if (start, stop) == spans[0] and len(spans) > 1:
         return total
@@ -121,13 +123,13 @@ def _widen(total: Activity, part: Activity, day_steps: int) -> Activity:
     if total.traded.size:
         wide.traded[total.start - start : total.start - start + total.traded.size] = total.traded
         first = (total.start - start) // day_steps
-        held = slice(first, first + total.listed.size)
-        wide.listed[held], wide.log_quiet[held] = total.listed, total.log_quiet
+        days_of = slice(first, first + total.listed.size)
+        wide.listed[days_of], wide.log_quiet[days_of] = total.listed, total.log_quiet
     return wide
 
 
 def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
-    """Return a symbol's gaps, and its mere quiet as one row a year.
+    """Find a symbol's gaps; its quiet runs, which are no gaps, are one row a year.
 
     Returns:
         One row a gap, ascending: start, end, missing, kind, evidence.
@@ -135,7 +137,7 @@ def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
     Args:
         traded: Its steps with a candle.
         grid: The lake's.
-        activity: Of all symbols, this one too.
+        activity: Of all symbols, including this one.
     """
     day_steps = count_day_steps(grid)
     own = measure_activity(traded, grid)
@@ -159,7 +161,7 @@ def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
         ["outage", "hole", "unknown"],
         "",
     )
-    is_together = is_outage | (log_p >= doubtful)  # the kind rests on the quiet of all listed symbols
+    is_together = is_outage | (log_p >= doubtful)  # the kind follows from the silence of all listed symbols
     chosen = np.flatnonzero(kind != "")
     gaps = pl.DataFrame(
         {"start": start[chosen], "end": stop[chosen], "missing": missing[chosen], "kind": kind[chosen].astype(object)},
@@ -179,14 +181,14 @@ def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
 
 
 def _to_table(gaps: pl.DataFrame, grid: Grid) -> pl.DataFrame:
-    """Return gaps whose start and end are counted in steps as the table has them."""
+    """Return gaps with their start and end, which are counted in steps, as times."""
     times = [(pl.col(name) * grid.step_ms + grid.offset * 1_000).cast(TIME) for name in ("start", "end")]
     return gaps.sort("start", "kind").select(*times, "missing", "kind", "evidence")
 
 
 @kernel
 def count_before(flags, stop, span):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return how many flags are set in each stretch of so many before a place; places and beginnings ascend."""
+    """Return how many of the `span` flags before each `stop` are set; stops and beginnings ascend."""
     count = np.zeros(stop.size, np.int64)
     low = high = running = 0
     for i in range(stop.size):
@@ -211,20 +213,20 @@ def count_heard(traded, start, stop):  # type: ignore[no-untyped-def]  # pragma:
 
 
 def barriers(gaps: pl.DataFrame, grid: Grid) -> Ints:
-    """Return the steps that no label may cross: start and stop of every gap that is not mere quiet, (k, 2)."""
+    """Return the steps that no label may cross: start and stop of every gap other than quiet runs, (k, 2)."""
     real = gaps.filter(pl.col("kind") != "no_trade").sort("start")
     times = [real[name].dt.epoch("ms").to_numpy() for name in ("start", "end")]
     return np.column_stack([grid.steps_of(ms) for ms in times]).astype(np.int64)
 
 
 def _describe_habit(count: int, span: int, whole: int, unit: str) -> str:
-    """Return in words how many of the steps before a run were traded.
+    """Describe how many of the steps before a run were traded.
 
     Args:
         count: How many.
-        span: Of how many: fewer than `whole` since the first candle of a symbol.
+        span: Of how many steps: fewer than `whole` soon after the first candle of a symbol.
         whole: Steps of 7 days.
-        unit: What 7 of are the whole: days, or steps.
+        unit: Whether the 7 are days or steps.
     """
     full = f"the steps of the {HABIT_DAYS} days before" if unit == "days" else f"the {HABIT_DAYS} steps before"
     before = full if span == whole else f"the {span:,} steps since the first candle"
@@ -232,13 +234,13 @@ def _describe_habit(count: int, span: int, whole: int, unit: str) -> str:
 
 
 def _describe_chance(log_p: float, *, together: bool) -> str:
-    """Return in words the chance that decided the kind."""
+    """Describe the chance that decided the kind."""
     whose = "mere quiet of it and the others at once" if together else "mere quiet"
     return f"chance of {whose} 1e{log_p / np.log(10):.1f}"
 
 
 def _sum_quiet(start: Ints, missing: Ints, traded: Traded, grid: Grid) -> pl.DataFrame:
-    """Return one row a year: the year's part of the quiet runs that begin in it."""
+    """Return the quiet runs as one row a year: those that begin in it, together."""
     schema = {"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String, "evidence": pl.String}
     if start.size == 0:
         return pl.DataFrame(schema=schema)

@@ -98,11 +98,11 @@ def serve_calls(descriptor: int, parent: int) -> None:
 def answer_call(envelope: bytes) -> tuple[bytes | None, bytes | None]:
     """Call a pickled function on its task.
 
-    Args:
-        envelope: The pickled pair of function and task.
-
     Returns:
         The pickled result and None, or None and the pickled error, with its traceback as a note.
+
+    Args:
+        envelope: The pickled pair of function and task.
     """
     try:
         function, task = pickle.loads(envelope)

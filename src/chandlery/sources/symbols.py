@@ -10,7 +10,7 @@ from chandlery.units import UNASSIGNED_SYMBOL, normalise_symbol
 
 __all__ = ["find_symbol", "match_layout", "split_pair"]
 
-# The currencies that pairs end with, as the exchanges spell them. Of two that both fit, the first is taken.
+# The currencies that pairs end with, as the exchanges spell them.
 QUOTE_WORDS = (
     "USDT USDC TUSD BUSD FDUSD DAI USD EUROC EUR EURT GBP JPY CNHT CHT CNH TRY AUD CAD CHF MXNT BRL KRW UST BTC XBT "
     "ETH EOS XLM DUSK XAUT XAU MIM BNB"
