@@ -4,14 +4,35 @@ Only new and changed files are read, and those whose time range overlaps with th
 the same candle can only come from these. All other rows of the tables stay unchanged.
 """
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
+import polars as pl
+from msgspec.structs import replace
+
+from chandlery.candles.clean import Settling
+from chandlery.grid import DAY_MS, Grid, Traded, cut_year, year_edges, year_of
+from chandlery.lake.reading import damage_told, scan_content
+from chandlery.lake.tables import conform, join_rows, partition_path
+from chandlery.schema import TABLES, TIME
+from chandlery.sources.files import RawFile
 from chandlery.sources.rows import Room
-from chandlery.state.records import FileRecord, hash_candles, write_ingested
-from chandlery.tasks.past import StoredSymbol, list_years, measure_span
-from chandlery.tasks.reading import IngestTask, Reading
-from chandlery.tasks.staging import Staging
+from chandlery.state.checkpoints import digest_days
+from chandlery.state.records import FileRecord, Ingested, hash_candles, write_ingested
+from chandlery.tasks.past import (
+    Account,
+    StoredSymbol,
+    by_source,
+    list_years,
+    measure_span,
+    pack_outranked,
+    to_record,
+)
+from chandlery.tasks.reading import IngestTask, Reading, Successor, hash_reading
 
 __all__ = ["IngestResult", "IngestTask", "ingest_symbol"]
 
@@ -104,3 +125,235 @@ def note_lost_years(task: IngestTask, before: list[int], years: list[int]) -> li
         return []
     names = ", ".join(map(str, lost))
     return [f"candles of {task.symbol} of {names} are lost: no file of the source holds any"]
+
+
+class Staging:
+    """Stages the tables of a symbol, and composes its ingest state.
+
+    Args:
+        task: The symbol and the lake.
+        stored: What the lake has of the symbol.
+        reading: The files that were read for it.
+        by_month: Whether there are too many rows to settle more than a month at once.
+
+    Attributes:
+        notes: Messages for the user about candles that are removed.
+    """
+
+    def __init__(self, task: IngestTask, stored: StoredSymbol, reading: Reading, *, by_month: bool) -> None:
+        self._task, self._stored, self._reading, self._lake = task, stored, reading, task.lake
+        self._by_month = by_month
+        self._settling = Settling(reading.read, reading.kept, stored.keys, by_month=by_month)
+        self._days = DayLog(task.lake.grid, stored.ingested)
+        self._accounts: dict[str, Account] = {}
+        self._is_replaced = pl.col("source").is_in(list(reading.replaced))
+        self.notes: list[str] = []
+
+    def stage_tables(self) -> None:
+        """Stage the objects that changed.
+
+        Raises:
+            LawError: Some rows of a file are not accounted for.
+        """
+        years = sorted(
+            {year for first, last in self._reading.spans for year in range(year_of(first), year_of(last) + 1)}
+        )
+        settled: dict[int, Iterable[pl.DataFrame]] = {year: self._settling.settle_year(year) for year in years}
+        accounted = None
+        if not self._by_month:  # every row is then accounted for before the first object is staged
+            settled = {year: list(frames) for year, frames in settled.items()}
+            accounted = self._settling.account()
+        for year, frames in settled.items():
+            self._stage_year(year, frames)
+        rejects, ledger = accounted or self._settling.account()
+        self._accounts = by_source(ledger)
+        self._note_losses()
+        self._stage_rows("rejects", rejects)
+        self._stage_rows("ledger", self._complete_ledger(ledger))
+
+    def _stage_year(self, year: int, frames: Iterable[pl.DataFrame]) -> None:
+        keys = {**self._stored.keys, "year": year}
+        content = self._lake.get("candles", keys)
+        candles: Iterable[pl.DataFrame] = (conform(frame, TABLES["candles"]) for frame in frames)
+        with damage_told(self._lake.store, partition_path("candles", keys)):
+            if content is not None:
+                others = scan_content(content, "candles").filter(~self._is_replaced)
+                candles = join_year(others, candles, year, self._task.most_at_once)
+            self._lake.replace("candles", keys, content, self._days.note(year, candles))
+
+    def _stage_rows(self, table: str, fresh: pl.DataFrame) -> None:
+        others = self._stored.tables[table].filter(~self._is_replaced)
+        rows = join_rows(table, others, conform(fresh, TABLES[table]))
+        if table == "ledger":
+            rows = self._mark_present(note_successors(rows, self._reading.successors))
+        order = [name for name in ("source", "row") if name in rows.columns]
+        self._lake.replace(table, self._stored.keys, self._stored.contents[table], rows.sort(order))
+
+    def _complete_ledger(self, ledger: pl.DataFrame) -> pl.DataFrame:
+        """Return the ledger rows of files that were read and of files that were refused; local files have no etag."""
+        whole = pl.concat([ledger, *self._reading.refused.values()])
+        return whole.with_columns(etag=pl.lit(None, pl.String)) if self._task.source.is_local else whole
+
+    def _mark_present(self, ledger: pl.DataFrame) -> pl.DataFrame:
+        """Return the ledger with files that are gone marked as such, or without them when pruning."""
+        gone = pl.col("source").is_in([record.source for record in self._reading.gone])
+        return ledger.with_columns(present=~gone).filter(~pl.col("source").is_in(list(self._reading.pruned)))
+
+    def _note_losses(self) -> None:
+        """Report files that hold fewer candles than their earlier version: the missing candles leave the table.
+
+        A candle that another file holds as well is counted in one of the two. Therefore the accepted rows must have
+        become fewer too: those of a file that only gives way to another are as many as before.
+        """
+        for rows in self._reading.read:
+            source = rows.raw.source
+            before, now = (count_rows(accounts.get(source)) for accounts in (self._stored.published, self._accounts))
+            if now.kept < before.kept and now.accepted < before.accepted:
+                found = f"{source} holds {now.kept:,} candles, its earlier version held {before.kept:,}"
+                self.notes.append(f"{found}: the others were removed")
+
+    def compose_state(self) -> Ingested:
+        """Return the ingest state that describes the staged tables."""
+        reading = self._reading
+        records = [self._compose_record(file) for file in self._task.files]
+        gone = [record for record in reading.gone if record.source not in reading.pruned]
+        if self._task.reread:  # candles of these files may be lost: if the same files return, they are read again
+            gone = [replace(record, code="") for record in gone]
+        settled = reading.replaced | reading.pruned
+        others = {source: rows for source, rows in self._stored.outranked.items() if source not in settled}
+        return self._days.compose([*records, *gone], pack_outranked(others | dict(self._settling.list_outranked())))
+
+    def _compose_record(self, file: RawFile) -> FileRecord:
+        """Return the record to store for a file in the source."""
+        source, reading = file.source, self._reading
+        if source in reading.refused:
+            record = to_record(reading.refused[source].row(0, named=True))
+        elif source in reading.successors:
+            record = replace(to_record(self._stored.accounts[source]), problem=reading.successors[source].problem)
+        elif source in self._accounts and source not in reading.in_force:
+            record = to_record(self._accounts[source])
+        else:
+            return self._stored.records[source]
+        return replace(
+            record,
+            size_bytes=file.size_bytes,
+            etag=file.etag,
+            modified_ms=round(file.modified_at.timestamp() * 1000),
+            code=self._task.code,
+            reading=hash_reading(self._task.settings, source),
+        )
+
+
+class DayLog:
+    """Notes at which steps there is a candle, and a hash of each day's candles, while years are staged.
+
+    Args:
+        grid: When candles open.
+        ingested: The ingest state before.
+    """
+
+    def __init__(self, grid: Grid, ingested: Ingested) -> None:
+        self._grid, self._before = grid, ingested
+        self._years: list[int] = []
+        self._days: list[np.ndarray] = []
+        self._digests: list[np.ndarray] = []
+        self._traded: list[Traded] = []
+
+    def note(self, year: int, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield a year's candles unchanged, ascending and in whole days, and note them."""
+        self._years.append(year)
+        for frame in frames:
+            if frame.height:
+                days, digests = digest_days(frame)
+                self._days.append(days)
+                self._digests.append(digests)
+                self._traded.append(Traded.of(self._grid.steps_of(frame["open_time"].dt.epoch("ms").to_numpy())))
+            yield frame
+
+    def compose(self, files: list[FileRecord], outranked: dict[str, np.ndarray]) -> Ingested:
+        """Return the ingest state with the noted years in place of what it had of them.
+
+        Args:
+            files: The records of all files that the tables have rows of.
+            outranked: Rows that are not in the table since another version of their candle outranks them, as arrays.
+        """
+        before, traded = self._before.days, self._before.traded
+        stays = np.ones(before.size, np.bool_)
+        for year in self._years:
+            stays[cut_year(before.astype(np.int64) * DAY_MS, year)] = False
+            first, last = year_edges(year)
+            traded = traded.without(self._grid.first_at(first), self._grid.first_at(last))
+        days = np.concatenate([before[stays], *self._days])
+        digests = np.concatenate([self._before.digests[stays], *self._digests])
+        order = np.argsort(days, kind="stable")
+        return Ingested(files, days[order], digests[order], Traded.join([traded, *self._traded]), outranked)
+
+
+class Counts(NamedTuple):
+    """Rows of a version of a file.
+
+    Args:
+        kept: Those that are candles in the table.
+        accepted: These, and those that are equal to a candle or gave way to another version of it.
+    """
+
+    kept: int
+    accepted: int
+
+
+def count_rows(account: Account | None) -> Counts:
+    """Return the rows of a version of a file, by its row of the ledger; none without such a row."""
+    if account is None:
+        return Counts(0, 0)
+    kept = int(account["rows_kept"])
+    return Counts(kept, kept + int(account["rows_identical"] + account["rows_superseded"]))
+
+
+def join_year(
+    others: pl.LazyFrame, fresh: Iterable[pl.DataFrame], year: int, most_at_once: int
+) -> Iterator[pl.DataFrame]:
+    """Yield the candles of a year from two parts, ascending, a month at a time if there are many.
+
+    Args:
+        others: Those of files that are not replaced.
+        fresh: Those of replaced files, ascending; no frame ends within a month.
+        year: The year.
+        most_at_once: How many of the others may be held at once.
+    """
+    if int(others.select(pl.len()).collect().item()) <= most_at_once:
+        yield join_rows("candles", others.collect(), *fresh).sort("open_time")
+        return
+    months = cut_months(fresh)
+    month, frame = next(months, (0, None))
+    for number in range((year - 1970) * 12, (year - 1969) * 12):
+        part = others.filter(pl.col("open_time").dt.month() == number % 12 + 1).collect()
+        if frame is not None and month == number:
+            part = join_rows("candles", part, frame).sort("open_time")
+            month, frame = next(months, (0, None))
+        yield part
+
+
+def cut_months(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield candles by month, counted from 1970-01; the frames ascend, and none ends within a month."""
+    for frame in frames:
+        times = frame["open_time"].dt.epoch("ms").to_numpy()
+        months = times.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+        cuts = [*np.flatnonzero(np.diff(months, prepend=-1)).tolist(), frame.height]
+        for first, last in pairwise(cuts):
+            yield int(months[first]), frame[first:last]
+
+
+def note_successors(ledger: pl.DataFrame, successors: dict[str, Successor]) -> pl.DataFrame:
+    """Return the ledger with refused successors entered beside the versions that stay in force."""
+    if not successors:
+        return ledger
+    schema: dict[str, Any] = {
+        "source": pl.String,
+        "problem": pl.String,
+        "refused_etag": pl.String,
+        "refused_sha256": pl.String,
+        "refused_modified_at": TIME,
+    }
+    rows = [(source, each.problem, each.etag, each.sha256, each.modified_at) for source, each in successors.items()]
+    refused = pl.DataFrame(rows, schema=schema, orient="row")
+    return ledger.update(refused, on="source", how="left", include_nulls=False).select(ledger.columns)
