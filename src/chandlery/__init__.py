@@ -1,6 +1,6 @@
 """Raw crypto candles in one bucket, clean tables and scored forecasts in another.
 
-Importing does nothing: what is named here is loaded when it is first used.
+Importing the package loads nothing else: each public name is imported when it is first used.
 """
 
 from importlib import import_module
@@ -19,11 +19,23 @@ __all__ = [
     "load_settings", "plan", "read_table", "register", "run",
 ]  # fmt: skip
 
+# The module that defines each public name.
 HOMES = {
-    "Settings": "settings.model", "load_settings": "settings.model", "ChandleryError": "errors", "Bars": "features.registry", "feature": "features.registry", "Model": "models",
-    "register": "models", "Options": "runs.session", "RunReport": "runs.session", "forecast": "runs.pipeline", "ingest": "runs.pipeline", "plan": "runs.pipeline",
-    "run": "runs.pipeline", "read_table": "lake.reading",
-}  # fmt: skip
+    "Bars": "features.registry",
+    "ChandleryError": "errors",
+    "Model": "models",
+    "Options": "runs.run_report",
+    "RunReport": "runs.run_report",
+    "Settings": "settings.model",
+    "feature": "features.registry",
+    "forecast": "runs.pipeline",
+    "ingest": "runs.pipeline",
+    "load_settings": "settings.model",
+    "plan": "runs.pipeline",
+    "read_table": "lake.reading",
+    "register": "models",
+    "run": "runs.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:

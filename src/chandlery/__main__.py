@@ -1,4 +1,4 @@
-"""`python -m chandlery` is the command line."""
+"""Run the command line with `python -m chandlery`."""
 
 from chandlery.commands.cli import main
 

@@ -1,4 +1,4 @@
-"""How durations, intervals, symbols and series are written: any spelling that is understood becomes one."""
+"""Durations, intervals, symbols and series: parses the spellings that users write into the one that the lake uses."""
 
 import math
 import re
@@ -7,7 +7,8 @@ from functools import cache
 from chandlery.errors import SettingsError
 
 __all__ = [
-    "LONGEST",
+    "LONGEST_DAYS",
+    "LONGEST_MINUTES",
     "UNASSIGNED_NAME",
     "UNASSIGNED_SYMBOL",
     "name_symbol",
@@ -21,31 +22,33 @@ __all__ = [
     "to_minutes_text",
 ]
 
-UNASSIGNED_SYMBOL = "UNKNOWN"  # of refused files that belong to no series; no candle has it
-UNASSIGNED_NAME = "unknown/unknown"  # in place of a series, of refused files whose symbol or interval is not known
+UNASSIGNED_SYMBOL = "UNKNOWN"  # stands for refused files that belong to no series; no candle has it
+UNASSIGNED_NAME = "unknown/unknown"  # stands for the series of refused files whose symbol or interval is not known
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
-LONGEST = 3660 * MINUTES["d"]  # ten years: more is a slip, as when minutes are written as days
+LONGEST_DAYS = 3660  # ten years with leap days: a longer duration is a mistake, such as minutes written as days
+LONGEST_MINUTES = LONGEST_DAYS * MINUTES["d"]
 MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
 
 
 @cache
 def parse_minutes(text: str) -> int:
-    """Return the minutes that a duration such as `30m`, `2h` or `180d` means.
+    """Return the minutes of a duration such as `30m`, `2h` or `180d`.
 
     Raises:
-        SettingsError: The text is no whole number of at least one, followed by m, h, d or w, or it means months.
+        SettingsError: The text is not a whole number of at least one followed by m, h, d or w, it means months, or
+            the duration is longer than ten years.
 
     Example:
         >>> parse_minutes("2h")
         120
     """
     if MONTHS.fullmatch(text):
-        found = f"duration {text!r}: months differ in length, and are not supported"
+        found = f"duration {text!r}: months differ in length and are not supported"
         hint = "write m for minutes; write 4w or 30d for about a month"
         raise SettingsError(found, "minutes, hours, days or weeks", hint)
     match = re.fullmatch(r"\s*(\d+)\s*(m|min|h|d|w)\s*", text)
     minutes = int(match[1]) * MINUTES[match[2]] if match else 0
-    if not 0 < minutes <= LONGEST:
+    if not 0 < minutes <= LONGEST_MINUTES:
         raise SettingsError(
             f"duration {text!r}", "a number and m, h, d or w, of ten years at most", "write 30m, 2h or 180d"
         )
@@ -53,7 +56,7 @@ def parse_minutes(text: str) -> int:
 
 
 def to_minutes_text(minutes: int) -> str:
-    """Return minutes in the form used for intervals: always in minutes, so that one length has one name.
+    """Return minutes in the form used for intervals: always in minutes, so that each length has one name.
 
     Example:
         >>> to_minutes_text(60)
@@ -64,10 +67,10 @@ def to_minutes_text(minutes: int) -> str:
 
 @cache
 def parse_interval(text: str) -> int:
-    """Return the seconds that the length of a candle means: as `parse_minutes`, and seconds as in `15s`.
+    """Return the seconds of an interval: a duration as for `parse_minutes`, or seconds as in `15s`.
 
     Raises:
-        SettingsError: The text is no such length.
+        SettingsError: The text is neither.
 
     Example:
         >>> parse_interval("15s"), parse_interval("30m")
@@ -78,7 +81,7 @@ def parse_interval(text: str) -> int:
 
 
 def to_interval_text(seconds: int) -> str:
-    """Return the length of a candle in the form that the lake uses: in minutes, where it is whole minutes.
+    """Return an interval in the form that the lake uses: whole minutes in minutes, others in seconds.
 
     Example:
         >>> to_interval_text(15), to_interval_text(3600)
@@ -99,10 +102,10 @@ def round_up_minutes(minutes: int, interval_seconds: int) -> int:
 
 
 def normalise_symbol(text: str) -> str:
-    """Return a symbol as the lake writes it: upper-case A–Z0–9, without separators or Bitfinex's `t`.
+    """Return a symbol as the lake writes it: A–Z and 0–9, without separators and without Bitfinex's prefix `t`.
 
     Raises:
-        SettingsError: Nothing is left, or something other than letters, digits and `/:-_.` was met.
+        SettingsError: Nothing is left, or the text holds characters other than letters, digits and `/:-_.`.
 
     Example:
         >>> [normalise_symbol(text) for text in ("ltc/usd", "tLTCUSD", "dusk:usd")]
@@ -117,10 +120,10 @@ def normalise_symbol(text: str) -> str:
 
 
 def name_symbol(text: str) -> str:
-    """Return a symbol that is given to files, as `normalise_symbol` does.
+    """Return the symbol that a setting gives to files, as `normalise_symbol` does.
 
     Raises:
-        SettingsError: The text is no symbol, or the one of refused files.
+        SettingsError: The text is no symbol, or the one that stands for refused files.
     """
     symbol = normalise_symbol(text)
     if symbol == UNASSIGNED_SYMBOL:
@@ -133,7 +136,7 @@ def normalise_exchange(text: str) -> str:
     """Return the name of an exchange as the lake writes it: lower-case a–z, 0–9 and `_`.
 
     Raises:
-        SettingsError: The text is empty, or it has another character.
+        SettingsError: The text is empty or holds another character.
 
     Example:
         >>> normalise_exchange("Kraken")
@@ -149,7 +152,7 @@ def normalise_series(text: str) -> str:
     """Return the name of a series as the lake writes it: exchange and interval, as in kraken/60m.
 
     Raises:
-        SettingsError: The text is no exchange and interval with a slash between.
+        SettingsError: The text is not an exchange and an interval with a slash between them.
 
     Example:
         >>> normalise_series("kraken/1h"), normalise_series("unknown/unknown")
@@ -157,7 +160,9 @@ def normalise_series(text: str) -> str:
     """
     exchange, _, interval = (part.strip() for part in text.partition("/"))
     expected, hint = "an exchange and an interval, as in kraken/1m", "`chandlery tables` lists the series of a lake"
-    if not re.fullmatch(r"[\w.-]+", exchange) or not interval:  # all that lake.json may have, not only new names
+    if (
+        not re.fullmatch(r"[\w.-]+", exchange) or not interval
+    ):  # as wide as lake.json allows, for names of earlier releases
         raise SettingsError(f"series {text!r}", expected, hint)
     if f"{exchange}/{interval}" == UNASSIGNED_NAME:
         return UNASSIGNED_NAME

@@ -154,7 +154,7 @@ def test_a_damaged_table_is_reported(grown: tuple[Path, Path, Path], tmp_path: P
     shutil.copytree(first, tmp_path / "lake")
     for path in (tmp_path / "lake").glob("candles/**/symbol=BTCUSD/**/*.parquet"):
         halve(path)
-    with pytest.raises(SettingsError, match="no whole Parquet object"):
+    with pytest.raises(SettingsError, match="not a complete Parquet object"):
         run_lake(raw, tmp_path / "lake")
 
 

@@ -127,7 +127,7 @@ def test_killed_at_each_write_it_ends_in_the_same_bytes(lakes: Path, tmp_path: P
         if not call_and_kill(at, when, *command):
             break
         if (new / "migration.json").exists() and not (new / "lake.json").exists():
-            with pytest.raises(SettingsError, match=r"half a lake.*chandlery migrate .* goes on") as refused:
+            with pytest.raises(SettingsError, match=r"is incomplete.*chandlery migrate .* continues it") as refused:
                 run(make_settings(lakes / "raw", new, SETTINGS))
             assert refused.value.exit_code == 2
     assert call(*command).returncode == 0
@@ -209,7 +209,7 @@ def test_places_that_it_refuses(lakes: Path, tmp_path: Path) -> None:
     refused("one inside the other", old, old / "new")
     refused("no lake at", tmp_path / "nothing", tmp_path / "new")
     refused(r"lake format 2 at .*; expected format 1. Hint: it needs no migration", lakes / "unnamed", tmp_path / "new")
-    others = {'{"format": 3}': "lake format 3 .*install the chandlery", "{}": "expected a lake's own file"}
+    others = {'{"format": 3}': "lake format 3 .*install the version of chandlery", "{}": "expected a lake's own file"}
     for text, match in others.items():
         (tmp_path / "other").mkdir(exist_ok=True)
         (tmp_path / "other" / "lake.json").write_text(text)
@@ -233,7 +233,7 @@ def test_an_object_that_no_run_of_that_format_has_put(lakes: Path, tmp_path: Pat
         whole = path.read_bytes()
         path.write_bytes({"bytes": b"PAR1", "no bytes": b"", "half": whole[: len(whole) // 2]}[fault])
     told = {"interval": "holds 30m", "exchange": "lake of bitfinex"}
-    with pytest.raises(SettingsError, match=told.get(fault, "no whole Parquet")) as met:
+    with pytest.raises(SettingsError, match=told.get(fault, "not a complete Parquet")) as met:
         migrate(old, tmp_path / "new")
     assert fault in told or met.value.hint.startswith("restore it")  # the old lake is only read
     assert "state/" not in met.value.hint

@@ -98,7 +98,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_bytes(
     assert call_and_kill(first, when, *command)
     for _ in range(2):
         if json.loads((lake / "lake.json").read_text()).get("naming"):
-            with pytest.raises(SettingsError, match=r"half way to the exchange kraken.*migrate --exchange kraken"):
+            with pytest.raises(SettingsError, match=r"being named kraken.*migrate --exchange kraken"):
                 bring(lakes, lake)
             checked = call("check", "--source", str(lakes / "raw"), "--lake", str(lake))
             assert "FAIL lake: read" in checked.stdout

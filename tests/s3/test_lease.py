@@ -220,7 +220,7 @@ def test_a_clock_of_the_store_that_cannot_be_read_is_not_replaced_by_this_machin
 
     with lossy(admin, lose) as (store, direct):
         direct.put(LEASE, b'{"owner": "another", "nonce": "", "seconds": 60}')
-        with pytest.raises(StoreUnavailableError, match="just after it was put"), hold_lease(store, 60, wait=False):
+        with pytest.raises(StoreUnavailableError, match="just after it was written"), hold_lease(store, 60, wait=False):
             pass
 
 

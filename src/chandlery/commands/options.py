@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chandlery.settings.model import Settings, load_settings
+from chandlery.units import LONGEST_DAYS
 
 __all__ = [
     "ComparedDays", "ComparedHorizons", "ComparedModels", "ComparedSeries", "ComparedSymbols", "ComparedUntil",
@@ -20,7 +21,6 @@ __all__ = [
 
 SERIES_FORM = "EXCHANGE/INTERVAL"
 DATE_FORM = ["%Y-%m-%d"]
-MOST_DAYS = 3660  # ten years with their leap days
 
 # Of several commands: where settings, files and the lake are.
 Config = Annotated[
@@ -140,7 +140,9 @@ PlotOutput = Annotated[
 ]
 PlotDays = Annotated[
     int | None,
-    typer.Option(help="How many days of candles. Without it, 2, or as many as 60 candles need.", min=1, max=MOST_DAYS),
+    typer.Option(
+        help="How many days of candles. Without it, 2, or as many as 60 candles need.", min=1, max=LONGEST_DAYS
+    ),
 ]
 
 # Of `compare`.
@@ -161,7 +163,7 @@ ComparedHorizons = Annotated[
     list[str] | None,
     typer.Option("--horizon", help="How far ahead, as in 30m; repeatable. Without it, all of the lake's."),
 ]
-ComparedDays = Annotated[int, typer.Option(help="How many days are scored.", min=1, max=MOST_DAYS)]
+ComparedDays = Annotated[int, typer.Option(help="How many days are scored.", min=1, max=LONGEST_DAYS)]
 ComparedUntil = Annotated[
     datetime | None,
     typer.Option(

@@ -1,5 +1,5 @@
-"""The lake: object stores, the lease, `lake.json`, the tables, and how readers get at them.
+"""The lake: the object store, the lease, `lake.json`, and the tables with their readers.
 
-A module belongs here if it puts, lists or reads objects and would do so whatever the rows mean. `store` alone knows
-an object store; what runs remember between each other is the package `state`.
+A module belongs here if it writes, lists or reads objects without regard to what the rows mean. Only `store` and
+`answers` know the object store's library. What runs remember from each other is stored by the package `state`.
 """

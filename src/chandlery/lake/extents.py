@@ -1,4 +1,4 @@
-"""How much a table holds, from the ends of its objects alone."""
+"""The size and time range of tables, from the footers of their Parquet objects."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ __all__ = ["Extent", "measure_series", "measure_table"]
 
 @dataclass(frozen=True)
 class Extent:
-    """How much a table holds.
+    """The size and time range of a table.
 
     Args:
-        objects: Its objects.
-        size_bytes: Of all of them.
-        rows: In all of them.
-        first: First time in the column that orders it; None where it has none.
-        last: Last time likewise.
-        modified_at: When an object was last put.
+        objects: Number of objects.
+        size_bytes: Total size of the objects.
+        rows: Number of rows.
+        first: First time in the column that orders the table; None without rows, or if that column is no time.
+        last: Last time in that column, likewise.
+        modified_at: When an object was last written; None without objects.
     """
 
     objects: int
@@ -34,18 +34,18 @@ class Extent:
 
 
 def measure_table(store: Store, table: str, keys: Mapping[str, object] | None = None) -> Extent:
-    """Return how much a table holds, from the ends of its objects alone.
+    """Measure a table from the footers of its objects.
 
     Args:
         store: The lake.
         table: Name of the table.
-        keys: Only the objects under these first few partition keys.
+        keys: Only objects with these leading partition keys.
     """
     return _measure(store, table, list_objects(store, table, keys))
 
 
 def measure_series(store: Store, table: str) -> dict[str, Extent]:
-    """Return how much a table holds of each series, by name, as in kraken/1m."""
+    """Measure each series of a table; keys are names of series, such as kraken/1m."""
     entries: dict[str, list[Entry]] = {}
     for entry in list_objects(store, table):
         keys = parse_partition(entry.path)
@@ -54,7 +54,7 @@ def measure_series(store: Store, table: str) -> dict[str, Extent]:
 
 
 def _measure(store: Store, table: str, entries: list[Entry]) -> Extent:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - of the commands two alone need it
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and few commands need it
 
     def read_footer(entry: Entry) -> Any:
         with store.open(entry.path) as file:

@@ -1,4 +1,4 @@
-"""What readers ask for, as values of partition keys, and whether a lake can have it."""
+"""The filters of readers, as values of partition keys, and whether a lake has such values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ __all__ = ["check_known", "make_filter"]
 
 
 def make_filter(series: str | None, symbol: str | None, horizon_minutes: int | None) -> dict[str, str]:
-    """Return what a reader asks for as values of partition keys.
+    """Return the values of partition keys that a reader asks for.
 
     Example:
         >>> make_filter("kraken/1h", "ltc/usd", None)
@@ -23,15 +23,15 @@ def make_filter(series: str | None, symbol: str | None, horizon_minutes: int | N
 
 
 def check_known(wanted: Mapping[str, str], known: Sequence[Mapping[str, str]], lake: str) -> None:
-    """Check that a lake that has candles or files has those of a series or a symbol.
+    """Check that a lake which holds candles or files holds some of the wanted series and symbol.
 
     Args:
-        wanted: As `make_filter` gives it.
-        known: The partition keys of the ledger and the candles.
+        wanted: What `make_filter` returned.
+        known: The partition keys of the objects of ledger and candles.
         lake: URI of the lake.
 
     Raises:
-        SettingsError: It has others.
+        SettingsError: The lake holds others only.
     """
     series = {series_name(parts) for parts in known}
     asked = series_name(wanted) if "exchange" in wanted else ""

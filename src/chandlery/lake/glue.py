@@ -1,4 +1,4 @@
-"""The lake's partitions in AWS Glue, for engines that look there: Redshift, Athena, Spark by name."""
+"""The lake's partitions in AWS Glue, for engines that find tables there: Redshift, Athena, Spark."""
 
 import math
 from collections.abc import Mapping
@@ -13,20 +13,20 @@ from chandlery.schema import TABLES
 
 __all__ = ["project_values", "register_partitions"]
 
-CREATED_AT_ONCE, DELETED_AT_ONCE = 100, 25  # as much as Glue takes
-LISTED = ("exchange", "interval", "symbol")  # partition keys whose values Athena cannot count up by itself
+CREATED_AT_ONCE, DELETED_AT_ONCE = 100, 25  # Glue's limits for a batch
+LISTED = ("exchange", "interval", "symbol")  # partition keys whose values Athena's projections take as a list
 HORIZON_RANGE, HORIZON_STEP = (f"projection.horizon_minutes.{setting}" for setting in ("range", "interval"))
 
 
 def register_partitions(store: Store, database: str) -> int:
-    """Make Glue's partitions those of the lake, and Athena's projected symbols those that have one; return how many changed.
+    """Bring Glue's partitions and Athena's projections in step with the lake; return how many partitions changed.
 
-    The tables are there: deploy/terraform makes them. Glue is asked before the lake is listed, so that a run
-    that publishes meanwhile loses nothing.
+    The tables exist already: deploy/terraform creates them. Glue is read before the lake is listed, so that the
+    partitions of a run that publishes in the meantime are not deleted.
 
     Raises:
-        SettingsError: The database, a table or a right is missing, or a table is another lake's.
-        TransientError: AWS refused for load, or did not answer.
+        SettingsError: The database, a table or a permission is missing, or a table is that of another lake.
+        TransientError: AWS rejected the request because of load, or did not answer.
     """
     glue = open_client("glue", store.options.get("region"))
     with translated(f"Glue database {database}"):
@@ -37,15 +37,15 @@ def register_partitions(store: Store, database: str) -> int:
 
 
 def _check_table(table: Mapping[str, Any], store: Store, database: str) -> None:
-    """Make sure that a table is one of this lake: another lake's readers would see its partitions gone.
+    """Check that a table is one of this lake: otherwise, the partitions of another lake would be deleted.
 
     Raises:
-        SettingsError: It is not.
+        SettingsError: It is not, or its partition keys are not those of this version.
     """
     name, location = table["Name"], table.get("StorageDescriptor", {}).get("Location", "")
     if location.rstrip("/") != f"{store.uri}/{name}":
         raise SettingsError(
-            f"table {name} of Glue database {database} lies at {location or 'no place'}",
+            f"table {name} of Glue database {database} has the location {location or '(none)'}",
             f"{store.uri}/{name}/",
             'set [lake] catalog = "" for a lake that Glue does not know, or apply deploy/terraform for this one',
         )
@@ -62,7 +62,7 @@ def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) 
     name = table["Name"]
     place = {"DatabaseName": database, "TableName": name}
     pages = glue.get_paginator("get_partitions").paginate(**place)
-    columns = _names(table)  # a partition has its own copy, which lacks what was added after it was registered
+    columns = _names(table)  # a partition has its own copy, which lacks columns added after it was registered
     known = {
         tuple(part["Values"]): part.get("StorageDescriptor", {}).get("Location") if _names(part) == columns else ""
         for page in pages
@@ -75,9 +75,9 @@ def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) 
         ): f"{store.uri}/{partition_path(name, part).rpartition('/')[0]}/"
         for part in parts
     }
-    gone = [values for values, location in sorted(known.items()) if wanted.get(values) != location]
+    outdated = [values for values, location in sorted(known.items()) if wanted.get(values) != location]
     fresh = [values for values, location in sorted(wanted.items()) if known.get(values) != location]
-    for some in _cut(gone, DELETED_AT_ONCE):
+    for some in _cut(outdated, DELETED_AT_ONCE):
         _check(
             glue.batch_delete_partition(**place, PartitionsToDelete=[{"Values": list(values)} for values in some]),
             name,
@@ -90,35 +90,32 @@ def _register(glue: Any, store: Store, database: str, table: Mapping[str, Any]) 
         ]
         _check(glue.batch_create_partition(**place, PartitionInputList=described), name, "AlreadyExistsException")
     project_values(glue, database, table, parts)
-    return len({*gone, *fresh})
+    return len({*outdated, *fresh})
 
 
 def _names(described: Mapping[str, Any]) -> list[str]:
-    """Return the columns of a table or a partition, without partition keys."""
+    """Return the names of the columns of a table or a partition, without partition keys."""
     return [column["Name"] for column in described.get("StorageDescriptor", {}).get("Columns", [])]
 
 
 def _check(answer: Mapping[str, Any], name: str, harmless: str) -> None:
-    """Make sure that a batch did all that it should: what somebody else has done meanwhile does no harm."""
+    """Raise if any item of a Glue batch failed with an error other than `harmless`."""
     failed = [
         error["ErrorDetail"] for error in answer.get("Errors", []) if error["ErrorDetail"]["ErrorCode"] != harmless
     ]
     if failed:
-        raise TransientError(
-            f"Glue left out {len(failed)} partitions of {name}: {failed[0]['ErrorCode']}: {failed[0].get('ErrorMessage', '')}",
-            "",
-            "run again",
-        )
+        first = f"{failed[0]['ErrorCode']}: {failed[0].get('ErrorMessage', '')}"
+        raise TransientError(f"Glue rejected {len(failed)} partitions of {name}: {first}", "", "run again")
 
 
 def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: list[dict[str, str]]) -> None:
-    """Let Athena's projections of a table cover the partitions of all series: names one by one, horizons by a range.
+    """Update Athena's projections of a table: names are listed one by one, horizons are given as a range.
 
     Args:
-        glue: A client.
-        database: The table's.
-        table: As Glue describes it.
-        parts: Keys of its partitions.
+        glue: A client of Glue.
+        database: The database of the table.
+        table: The table as Glue describes it.
+        parts: The keys of its partitions.
     """
     known = table.get("Parameters", {})
     wanted = {
@@ -136,7 +133,7 @@ def project_values(glue: Any, database: str, table: Mapping[str, Any], parts: li
 
 
 def project_horizons(known: Mapping[str, str], horizons: set[int]) -> dict[str, str]:
-    """Return the range and the step of a projection that covers some horizons and what it covers already.
+    """Return the range and the step of a projection that covers `horizons` and its present range.
 
     Example:
         >>> held = {"projection.horizon_minutes.range": "30,240", "projection.horizon_minutes.interval": "30"}
@@ -152,6 +149,6 @@ def project_horizons(known: Mapping[str, str], horizons: set[int]) -> dict[str, 
 
 
 def _cut(items: list[tuple[str, ...]], length: int) -> list[list[tuple[str, ...]]]:
-    """Return a list in pieces of a length."""
-    coming = iter(items)
-    return list(iter(lambda: list(islice(coming, length)), []))
+    """Divide a list into lists of `length` items; the last one may be shorter."""
+    remaining = iter(items)
+    return list(iter(lambda: list(islice(remaining, length)), []))

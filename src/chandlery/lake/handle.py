@@ -1,4 +1,4 @@
-"""A handle on one series of a lake: where the lake lies, the settings of the series, and the right to write."""
+"""`Lake`, a handle on one series of a lake: the store, the settings of the series and the lease."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,18 +18,18 @@ from chandlery.schema import TABLES, Candles
 
 __all__ = ["Lake", "open_lake"]
 
-FAR_MS = 4_102_444_800_000  # 2100-01-01
+FAR_MS = 4_102_444_800_000  # 2100-01-01 UTC, later than any candle: no upper limit
 PRICES = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True)
 class Lake:
-    """One series of a lake, as tasks carry it: small, and the same in every process.
+    """One series of a lake. Small and cheap to pickle: every task carries one.
 
     Args:
-        store: Where the lake lies.
-        series: What is fixed.
-        token: The lease that writes need; null for readers.
+        store: The store of the lake.
+        series: The settings of the series.
+        token: The lease, which writing needs; None for readers.
         staging: Folder of the publication that tasks write for, ending with a slash; see `chandlery.runs.publishing`.
     """
 
@@ -50,14 +50,14 @@ class Lake:
 
     @property
     def interval_seconds(self) -> int:
-        """Length of a candle."""
+        """The length of a candle."""
         return self.grid.seconds
 
     def guard(self) -> None:
-        """Make sure that the lease is still held.
+        """Check that this run still holds the lease.
 
         Raises:
-            LeaseHeldError: It is not: another run has taken the lake.
+            LeaseHeldError: Another run has taken over the lake.
         """
         if self.token is not None:
             check_lease(self.store, self.token)
@@ -65,16 +65,15 @@ class Lake:
     def read_candles(
         self, symbol: str, since_ms: int = 0, until_ms: int = FAR_MS, columns: tuple[str, ...] = ("open_time", *PRICES)
     ) -> pl.DataFrame:
-        """Return a symbol's candles of [since, until).
+        """Read the candles of a symbol with open times in [since_ms, until_ms).
 
         Returns:
-            open_time and prices, ascending; empty where there are none.
+            A candle a row with the given columns, in the order of open_time; empty if there are none.
         """
         keys = {**self.keys, "symbol": symbol}
         first, last = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC) for ms in (since_ms, until_ms - 1))
-        years: Sequence[int] = range(
-            first.year, last.year + 1
-        )  # asked for by name where they are few: a listing would cost a request more
+        # The objects of few years are read by name: a listing would cost one more request.
+        years: Sequence[int] = range(first.year, last.year + 1)
         if not since_ms or until_ms == FAR_MS:
             years = sorted(int(part["year"]) for part in list_partitions(self.store, "candles", keys))
         since = first if since_ms else None
@@ -84,8 +83,8 @@ class Lake:
                 self.store, "candles", {**keys, "year": year}, columns, since if year == first.year else None
             )
 
-        found = self.store.ask_ahead(read, [year for year in years if first.year <= year <= last.year])
-        frames = [frame for frame in found if frame is not None]
+        answers = self.store.ask_ahead(read, [year for year in years if first.year <= year <= last.year])
+        frames = [frame for frame in answers if frame is not None]
         if not frames:
             return Candles.create_empty().select(columns)
         candles = pl.concat(frames)
@@ -93,23 +92,26 @@ class Lake:
         return candles[int(low) : int(high)]
 
     def write(self, table: str, keys: Mapping[str, object], rows: pl.DataFrame | Iterable[pl.DataFrame]) -> bool:
-        """Stage one object of a table under the lease; return whether it differs from the published one."""
+        """Stage an object of a table, under the lease; return whether it differs from the published one."""
         frames = [rows] if isinstance(rows, pl.DataFrame) else rows
         return write_partition(self._target, table, keys, frames)
 
     def get(self, table: str, keys: Mapping[str, object]) -> bytes | None:
-        """Return the bytes of one object of a table; None where there is none."""
+        """Return the content of an object of a table, or None if it is missing."""
         return self.store.get(partition_path(table, keys))
 
     def decode(self, table: str, keys: Mapping[str, object], content: bytes | None) -> pl.DataFrame:
-        """Return the rows that an object's bytes hold, without the partition keys; no row where there is no object."""
+        """Return the rows in the content of an object, without partition keys; no rows if `content` is None."""
         rows = decode_partition(self.store, table, keys, content)
         return empty_rows(TABLES[table]) if rows is None else rows
 
     def replace(
         self, table: str, keys: Mapping[str, object], held: bytes | None, rows: pl.DataFrame | Iterable[pl.DataFrame]
     ) -> bool:
-        """Stage one object in place of the bytes that were read, as `write` does."""
+        """Stage an object whose published content is `held`; return whether it differs from that.
+
+        Costs a request less than `write`, which asks for the published content.
+        """
         frames = [rows] if isinstance(rows, pl.DataFrame) else rows
         return replace_partition(self._target, table, keys, held, frames)
 
@@ -119,14 +121,14 @@ class Lake:
 
 
 def open_lake(uri: str, options: Mapping[str, str] | None = None, names: Sequence[str] = ()) -> Lake:
-    """Return one series of a lake, for readers.
+    """Open one series of a lake for reading.
 
     Args:
-        uri: Where the lake lies; empty where nobody has said.
-        options: Of the object store, as in [storage].
-        names: Its name, as in kraken/1m; may be left out where the lake has one series.
+        uri: URI of the lake; empty if none was given, which is an error.
+        options: Options of the object store, as in [storage].
+        names: The name of the series, as in kraken/1m; may be empty if the lake has only one.
 
     Raises:
-        SettingsError: No lake is named, there is none, or it has several series and not one is named.
+        SettingsError: No lake was given, there is none, or not exactly one of its series is chosen.
     """
     return Lake(Store(uri, options), choose_series(find_lake_file(uri, options), names))

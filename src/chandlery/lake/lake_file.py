@@ -1,4 +1,4 @@
-"""What `lake.json` holds, the settings that decide the results of each series; reads, checks and writes it."""
+"""`lake.json`: the settings that decide the results of each series, and how they are read, checked and written."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from chandlery.errors import SettingsError
 from chandlery.grid import Grid
 from chandlery.lake.store import Store
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, MIGRATION_FILE, series_name
-from chandlery.units import LONGEST, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
+from chandlery.units import LONGEST_MINUTES, UNASSIGNED_SYMBOL, parse_interval, parse_minutes
 
 __all__ = [
     "UNASSIGNED",
@@ -30,15 +30,15 @@ __all__ = [
     "write_lake_file",
 ]
 
-EXCHANGE = re.compile(r"\w[\w.-]*")
+EXCHANGE = re.compile(r"\w[\w.-]*")  # wider than `normalise_exchange`: earlier releases wrote such names
 
 
 class Extension(msgspec.Struct, frozen=True):
-    """A user-defined file that results rest on.
+    """A user-defined file that results depend on.
 
     Args:
-        name: Its path, where it was when the lake was founded.
-        digest: Of its content, and of the modules beside it that it imports.
+        name: Its path when the lake was created.
+        digest: Hash of its content and of the modules that it imports from its folder.
     """
 
     name: str
@@ -46,20 +46,21 @@ class Extension(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What decides the results of one series: as its first run set it, until `--restate` sets it otherwise.
+    """The settings that decide the results of one series, which is one exchange and one interval.
 
-    A series is one exchange and one interval.
+    The first run sets them; they change only by `--restate`.
 
     Args:
-        exchange: Whose candles.
+        exchange: Name of the exchange.
         interval: Length of a candle, as in 1m.
         offset: Seconds after 1970-01-01 00:00 UTC at which a candle opens, less than the interval; see `grid.Grid`.
-        reach: The longest label, in minutes: a row trains once the close so much later is known, whatever the horizons.
-        horizons: In minutes, ascending.
-        models: By name, in the order of their columns.
-        references: The market, leaders first; those that the series has candles of are used.
+        reach: Length of the longest label, in minutes: a row trains once the close that much later is known, also
+            for shorter horizons.
+        horizons: Horizons in minutes, ascending.
+        models: Names of the models, in the order of their columns.
+        references: Symbols of the market, leaders first; those without candles in the series are ignored.
         min_train: History of the pool before the first fit, as in 180d.
-        seed: Of everything random.
+        seed: Seed of all random numbers.
         extensions: User-defined files, in order.
     """
 
@@ -90,8 +91,8 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Grid(parse_interval(self.interval), self.offset)
 
 
-UNNAMED = "unknown"  # the exchange of files where nothing names it
-UNASSIGNED = Series(UNNAMED, "unknown", [], [], [], "", 0, [], 0)  # of files whose symbol or interval is not known
+UNNAMED = "unknown"  # the exchange of files for which no exchange is named
+UNASSIGNED = Series(UNNAMED, "unknown", [], [], [], "", 0, [], 0)  # of refused files without known symbol or interval
 UNASSIGNED_KEYS = {**UNASSIGNED.keys, "symbol": UNASSIGNED_SYMBOL}
 
 
@@ -99,10 +100,10 @@ class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """The content of `lake.json`.
 
     Args:
-        format: Of the lake.
-        series: Each series of the lake with its own settings, by name.
-        naming: The exchange whose name the candles of no named exchange are being given; empty unless this has begun
-            and not ended. Their objects stand under either name then.
+        format: Format of the lake.
+        series: The settings of each series.
+        naming: The name that an exchange without name is being given; empty unless that has begun and not ended. In
+            the meantime, its objects exist under either name.
     """
 
     format: int
@@ -111,12 +112,12 @@ class LakeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class MigrationFile(msgspec.Struct, frozen=True):
-    """The content of `migration.json`, which stands in a lake that is being written from one of an earlier format.
+    """The content of `migration.json`, which exists while a lake is written from one of an earlier format.
 
     Args:
-        old: Where the earlier lake lies.
-        listing: Hash of its objects, as they are listed.
-        done: How many of its objects, in the order of their paths, stand in the new lake.
+        old: URI of the earlier lake.
+        listing: Hash of the listing of its objects.
+        done: How many of its objects, in the order of their paths, have been written to the new lake.
     """
 
     old: str
@@ -128,7 +129,7 @@ def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFi
     """Return the content of `lake.json`, for readers.
 
     Raises:
-        SettingsError: No lake is named, or there is none.
+        SettingsError: No lake was given, or there is none.
     """
     if not uri:
         raise SettingsError("no lake", "where to read", "give --lake URI or set [lake] uri")
@@ -139,17 +140,17 @@ def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFi
 
 
 def no_lake(uri: str) -> SettingsError:
-    """Return what to say where a lake is read that is not there."""
+    """Return the error of a reader who gave the URI of no lake."""
     return SettingsError(
         f"no lake at {Store(uri).described}", "a lake that `chandlery run` has made", "check --lake or [lake] uri"
     )
 
 
 def choose_series(file: LakeFile, names: Sequence[str] = ()) -> Series:
-    """Return the one series that is named; where none is named, the only one that the lake has.
+    """Return the series of a name, or, without names, the only series of the lake.
 
     Raises:
-        SettingsError: The lake has no such series, or several are left.
+        SettingsError: The lake has no such series, or several.
     """
     found = list_series(file, names)
     if not found:
@@ -162,10 +163,10 @@ def choose_series(file: LakeFile, names: Sequence[str] = ()) -> Series:
 
 
 def list_series(file: LakeFile, names: Sequence[str] = ()) -> list[Series]:
-    """Return the series that are named, or all of the lake, by exchange and then by length of a candle.
+    """Return the series of the given names, or all, ordered by exchange and then by interval.
 
     Raises:
-        SettingsError: The lake has no series of a name.
+        SettingsError: The lake has no series of one of the names.
     """
     found = {series.name: series for series in sorted(file.series, key=lambda one: (one.exchange, one.grid.seconds))}
     for name in names:
@@ -176,48 +177,42 @@ def list_series(file: LakeFile, names: Sequence[str] = ()) -> list[Series]:
 
 
 def read_lake_file(store: Store) -> LakeFile | None:
-    """Return what the lake fixes; None where there is no lake yet.
+    """Read `lake.json`; return None if there is no lake yet.
 
     Raises:
-        SettingsError: The file is there and is not one of ours, or of another format.
+        SettingsError: The file is damaged or of another format, or it is missing although there are tables.
     """
     content = store.get(LAKE_FILE)
     if content is None:
         check_whole(store)
-        if store.list("candles/"):  # a second lake must not be made among the tables of the first
+        if store.list("candles/"):  # a new lake.json could contradict the tables that exist
             found = f"{LAKE_FILE} is missing at {store.uri}, although there are tables"
-            raise SettingsError(
-                found,
-                "what the first run put there",
-                "restore it from a copy or an older version, or choose another --lake",
-            )
+            hint = "restore it from a copy or an older version, or choose another --lake"
+            raise SettingsError(found, "the file that the first run wrote", hint)
         return None
     try:
         check_format(msgspec.json.decode(content, type=_Format).format, store.uri)
         file = msgspec.json.decode(content, type=LakeFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{LAKE_FILE} at {store.uri}: {error}",
-            "a lake's own file",
-            "restore it from the bucket's versions or a copy, or choose another --lake",
-        ) from error
+        hint = "restore it from the bucket's versions or a copy, or choose another --lake"
+        raise SettingsError(f"{LAKE_FILE} at {store.uri}: {error}", "a file that a run wrote", hint) from error
     for fault in [find_fault(series) for series in file.series]:
         if fault:
             found = f"{LAKE_FILE} at {store.uri}: {fault}"
-            raise SettingsError(found, "what a run has written", "restore the file: it is not to be edited by hand")
+            raise SettingsError(found, "a file that a run wrote", "restore the file; do not edit it by hand")
     return file
 
 
 def write_lake_file(store: Store, file: LakeFile) -> None:
-    """Put what the lake fixes."""
+    """Write `lake.json`."""
     store.put(LAKE_FILE, msgspec.json.format(msgspec.json.encode(file)))
 
 
 def check_whole(store: Store) -> None:
-    """Check that no migration was cut off here.
+    """Check that the lake is not the incomplete result of a migration.
 
     Raises:
-        SettingsError: One was: what is there is not a lake yet.
+        SettingsError: A migration into this place has begun and not ended.
     """
     content = store.get(MIGRATION_FILE)
     if content is not None:
@@ -225,21 +220,21 @@ def check_whole(store: Store) -> None:
             old = msgspec.json.decode(content, type=MigrationFile).old
         except (msgspec.DecodeError, UnicodeDecodeError):
             old = "OLD"
-        found = f"at {store.uri} there is half a lake: a migration of {old} was cut off, or is under way"
-        hint = f"`chandlery migrate {old} {store.uri}` goes on where it ended"
-        raise SettingsError(found, "a whole lake, or none", hint)
+        found = f"the lake at {store.uri} is incomplete: a migration of {old} was interrupted, or is still running"
+        hint = f"`chandlery migrate {old} {store.uri}` continues it"
+        raise SettingsError(found, "a complete lake, or none", hint)
 
 
 def check_named(file: LakeFile, uri: str) -> None:
-    """Check that no exchange of a lake is half way to another name.
+    """Check that no exchange of the lake is being renamed.
 
     Raises:
-        SettingsError: One is: nothing may be written until that has ended.
+        SettingsError: One is: nothing else may be written until that has ended.
     """
     if file.naming:
-        found = f"the candles of {uri} are half way to the exchange {file.naming}: that was cut off, or is under way"
-        hint = f"`chandlery migrate --exchange {file.naming}` ends it, and computes nothing"
-        raise SettingsError(found, "a lake whose objects stand under one name", hint)
+        found = f"an exchange of {uri} is being named {file.naming}: that was interrupted, or is still running"
+        hint = f"`chandlery migrate --exchange {file.naming}` completes it, and computes nothing"
+        raise SettingsError(found, "a lake with one name for each exchange", hint)
 
 
 class _Format(msgspec.Struct):
@@ -247,28 +242,28 @@ class _Format(msgspec.Struct):
 
 
 def check_format(number: int, uri: str) -> None:
-    """Check that this version of chandlery reads lakes of a format.
+    """Check that this version of chandlery reads the given format of a lake.
 
     Raises:
         SettingsError: It does not.
     """
     if number > LAKE_FORMAT:
-        hint = "install the chandlery that made it, or a newer one"
+        hint = "install the version of chandlery that wrote it, or a newer one"
         raise SettingsError(f"lake format {number} at {uri}", f"format {LAKE_FORMAT} at most", hint)
     if number < LAKE_FORMAT:
-        hint = f"`chandlery migrate {uri} NEW` writes it to a new lake and leaves the old one as it is"
+        hint = f"`chandlery migrate {uri} NEW` writes a new lake from it and does not change the old one"
         raise SettingsError(f"lake format {number} at {uri}", f"format {LAKE_FORMAT}", hint)
 
 
 def find_fault(file: Series) -> str:
-    """Return what in a series of a `lake.json` no run can have written; empty if all of it can be."""
+    """Return the first setting of a series that no run can have written, with its value, or ""."""
     for name, parse in (("interval", parse_interval), ("min_train", parse_minutes)):
         try:
             parse(getattr(file, name))
         except SettingsError:
             return f"{name} {getattr(file, name)!r}"
     seconds, horizons = file.grid.seconds, file.horizons
-    within = bool(horizons) and min(horizons) >= 1 and max(horizons) <= LONGEST
+    within = bool(horizons) and min(horizons) >= 1 and max(horizons) <= LONGEST_MINUTES
     possible = {
         "offset": 0 <= file.offset < seconds,
         "horizons": within and not any(minutes * 60 % seconds for minutes in horizons),

@@ -1,11 +1,11 @@
 """The lease: at most one run writes a lake.
 
-On an object store it is an object, made with a conditional put, renewed by the parent process and
-judged by the store's own clock. On a path it is a file lock: the system drops it with the process.
+In a bucket, it is an object that is created by a conditional put, renewed by the driver, and judged by the store's own
+clock. In a local folder, it is a file lock, which the operating system releases when the process ends.
 
-An answer of the store can be lost after the put was applied: the caller gets an error, or the client's
-own retry finds that the condition no longer holds. The object itself says who holds the lake, so it is
-read before the lease is given up.
+The response to a put can be lost after the put was applied: the caller gets an error, or the client's own retry finds
+that the condition no longer holds. The object itself says who holds the lake. So it is read before the lease is given
+up.
 """
 
 import datetime as dt
@@ -27,24 +27,25 @@ from chandlery.lake.store import Store
 
 __all__ = ["LeaseToken", "check_lease", "hold_lease"]
 
-PATH = "lease.json"
-LOCK = ".lease.lock"
-POLL = 0.5
-FOREVER = 7.0 * DAY_SECONDS
-RENEWALS = 3  # a lease: two of them may fail before it runs out
-# A check is a request, and every put needs one, so a successful check counts for this share of the lease.
-# That is safe because who takes over a lease that has run out waits for the same share before its first
-# put: by then every check of the former holder from before the take-over has expired, whatever the clocks
-# of the machines say. A released lease needs no such wait: a run releases after its tasks have ended.
+PATH = "lease.json"  # the object in a bucket
+LOCK = ".lease.lock"  # the locked file in a local folder
+POLL = 0.5  # seconds between two attempts to get a lease that another run holds
+FOREVER = 7.0 * DAY_SECONDS  # how long a run may wait, and a lease may be valid, at most: no run takes a week
+RENEWALS = 3  # per duration of a lease: two of them may fail before it expires
+# A check is a request, and every put needs one. So a successful check stays valid for this share of the lease.
+# That is safe because a run that takes over an expired lease waits for the same share before its first put: by then,
+# every check that the former holder made before the takeover is no longer valid, whatever the clocks of the machines
+# say. A released lease needs no such wait: a run releases it after its tasks have ended.
 CHECK_SHARE = 0.1
-# Counts on while the machine sleeps, so that a check does not outlive a suspension; CLOCK_MONOTONIC does so on macOS.
+# This clock also runs while the machine is suspended, so that a check does not stay valid longer than it should. On
+# macOS, CLOCK_MONOTONIC does.
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
-_checked: dict[tuple[str, str], float] = {}  # the URI and the owner: when this process last began a check that passed
+_checked: dict[tuple[str, str], float] = {}  # by URI and owner: when this process began its last successful check
 
 
 class LeaseBody(msgspec.Struct, frozen=True):
-    """What the lease's object says; the nonce makes every renewal a new etag."""
+    """The content of the lease's object. The nonce gives each renewal a new etag: equal contents have equal etags."""
 
     owner: str
     nonce: str
@@ -54,11 +55,11 @@ class LeaseBody(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class LeaseToken:
-    """Proof of a lease, as tasks carry it.
+    """Proof that a run holds the lease, which its tasks carry.
 
     Args:
-        owner: Of the lease; no two runs have the same.
-        seconds: For how long the lease holds without being renewed; where it is 0, every check asks the store.
+        owner: Identity of the run, which no other run has.
+        seconds: How long the lease is valid without being renewed; if 0, every check sends a request.
     """
 
     owner: str
@@ -67,12 +68,12 @@ class LeaseToken:
 
 @contextmanager
 def hold_lease(store: Store, seconds: float, *, wait: bool) -> Iterator[LeaseToken]:
-    """Hold the lake while the block runs.
+    """Hold the lease of a lake while the block runs.
 
     Args:
         store: The lake.
-        seconds: For how long the lease holds without being renewed.
-        wait: Wait for as long as it takes; otherwise for two leases.
+        seconds: How long the lease is valid without being renewed.
+        wait: Wait until the lake is free; otherwise for the duration of two leases at most.
 
     Raises:
         LeaseHeldError: Another run holds the lake and did not end in time.
@@ -84,11 +85,11 @@ def hold_lease(store: Store, seconds: float, *, wait: bool) -> Iterator[LeaseTok
 
 
 def check_lease(store: Store, token: LeaseToken) -> None:
-    """Make sure that a run still holds the lake; in a bucket, one answer counts for a tenth of the lease.
+    """Check that a run still holds the lake; in a bucket, a success stays valid for a tenth of the lease.
 
     Raises:
-        LeaseHeldError: Another run has taken it.
-        SettingsError: It is a folder of another machine.
+        LeaseHeldError: Another run has taken over the lake.
+        SettingsError: This machine does not see the folder of the run.
         StoreUnavailableError: The store did not answer.
     """
     if store.is_local:
@@ -97,7 +98,7 @@ def check_lease(store: Store, token: LeaseToken) -> None:
         except OSError as error:
             found = f"{store.uri} is not the run's own lake on {socket.gethostname()}"
             raise SettingsError(found, "a bucket, or a folder that all machines share", "give such a --lake") from error
-        if owner != token.owner:  # the file was deleted, and another run made it again and locked that one
+        if owner != token.owner:  # somebody deleted the file, and another run created and locked a new one
             raise _lost()
         return
     place, now = (store.uri, token.owner), time.clock_gettime(CLOCK)
@@ -106,7 +107,7 @@ def check_lease(store: Store, token: LeaseToken) -> None:
     body = _read_body(store.get(PATH) or b"")
     if body is None or body.owner != token.owner or body.released:
         raise _lost()
-    _checked[place] = now  # from before the request, since the answer may be slow
+    _checked[place] = now  # the time before the request, since the response may be slow
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[Non
         raise SettingsError(
             f"the lake at {store.uri} cannot be written: {error.strerror}",
             "a folder that this user may write to",
-            "choose another --lake, or mend its rights",
+            "choose another --lake, or change its permissions",
         ) from error
     deadline = time.monotonic() + patience
     try:
@@ -137,10 +138,10 @@ def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[Non
 
 
 def _sign(store: Store, descriptor: int, owner: str) -> None:
-    """Write the owner into the lock file; where there was one before, no more room is needed."""
+    """Write the owner into the lock file. It replaces one of equal length, which needs no more disk space."""
     try:
         os.ftruncate(descriptor, os.pwrite(descriptor, owner.encode(), 0))
-        os.fsync(descriptor)  # for the workers on other machines
+        os.fsync(descriptor)  # workers on other machines read it
     except OSError as error:
         found = f"{store.uri} did not write {LOCK}: {error.strerror}"
         raise StoreUnavailableError(found, "free space", "make room and run again: nothing is lost") from error
@@ -161,7 +162,7 @@ def _hold_object(store: Store, token: LeaseToken, seconds: float, patience: floa
         stop.set()
         renewing.join()
         _checked.pop((store.uri, token.owner), None)
-        if ready:  # otherwise the next run would not wait for the former holder's checks to expire
+        if ready:  # otherwise the next run would not wait until the former holder's checks are no longer valid
             holder.release()
 
 
@@ -171,10 +172,10 @@ class _Holder:
     Args:
         store: The lake.
         token: The lease.
-        seconds: For how long it holds without being renewed.
+        seconds: How long it is valid without being renewed.
 
     Attributes:
-        pause: Seconds to wait, once it is acquired, before anything is put.
+        pause: Seconds to wait before the first put, once the lease is acquired.
     """
 
     def __init__(self, store: Store, token: LeaseToken, seconds: float) -> None:
@@ -200,7 +201,7 @@ class _Holder:
             time.sleep(min(POLL, self._seconds / 4))
 
     def _create(self) -> str | None:
-        """Return the etag of our lease; None where another run's is there and has not run out."""
+        """Return the etag of our lease, or None if another run holds one that has not expired."""
         try:
             etag = self._store.put_if_absent(PATH, self._body())
         except TransientError:
@@ -210,26 +211,27 @@ class _Holder:
         return etag or self._take_over()
 
     def _take_over(self) -> str | None:
-        """Return the etag of our lease where the one in the store is ours, was released or has run out."""
-        there = self._store.get_entry(PATH)
-        if there is None:
+        """Return the etag of our lease if the one in the store is ours, was released or has expired; else None."""
+        found = self._store.get_entry(PATH)
+        if found is None:
             return None
-        entry, content = there
+        entry, content = found
         body = _read_body(content) or LeaseBody("unknown", "", self._seconds)
         if body.owner == self._token.owner:
             return entry.etag
         if not body.released:
             seconds = max(0.0, min(body.seconds, FOREVER))
-            if self._store.now() - entry.modified_at <= dt.timedelta(seconds=seconds + 1):  # stores tell whole seconds
+            age = self._store.now() - entry.modified_at
+            if age <= dt.timedelta(seconds=seconds + 1):  # one more: stores give times in whole seconds
                 return None
             self.pause = max(self.pause, CHECK_SHARE * seconds)
         return self._replace(entry.etag)
 
     def _replace(self, etag: str) -> str | None:
-        """Put our lease in place of the one with an etag; return its etag, or None where it is not ours now.
+        """Replace the lease of an etag by ours; return the new etag, or None if the lease is not ours.
 
         Raises:
-            TransientError: The store did not answer, and the lease is not known to be ours.
+            TransientError: The store did not answer, and the lease in it is not ours.
         """
         try:
             put = self._store.put_if_match(PATH, self._body(), etag)
@@ -241,37 +243,37 @@ class _Holder:
         return put or self._find_own()
 
     def _find_own(self) -> str | None:
-        """Return the etag of the lease in the store where it is ours and not released."""
-        there = self._store.get_entry(PATH)
-        body = _read_body(there[1]) if there else None
-        return there[0].etag if there and body and body.owner == self._token.owner and not body.released else None
+        """Return the etag of the lease in the store if it is ours and not released, else None."""
+        found = self._store.get_entry(PATH)
+        body = _read_body(found[1]) if found else None
+        return found[0].etag if found and body and body.owner == self._token.owner and not body.released else None
 
     def renew_until(self, stop: threading.Event) -> None:
-        """Renew the lease until an event, or until another run has it: the check before each put reports that."""
+        """Renew the lease until `stop` is set or another run holds it, which the check before each put reports."""
         wait = self._seconds / RENEWALS
         while self._etag is not None and not stop.wait(wait):
             try:
                 self._etag = self._replace(self._etag)
                 wait = self._seconds / RENEWALS
-            except Exception:  # noqa: BLE001 - the next attempt may work; a thread that ends here would lose the lease
+            except Exception:  # noqa: BLE001 - the next attempt may succeed; without this thread, the lease expires
                 wait = self._seconds / (3 * RENEWALS)
 
     def release(self) -> None:
-        """Release the lease where it is ours. Where that fails, the next run waits until it has run out.
+        """Release the lease if it is ours. If that fails, the next run waits until it expires.
 
-        Nothing is raised: the error of the run itself matters more, and a run that went well stays so.
+        Raises nothing: an error of the run itself matters more, and a run that succeeded remains successful.
         """
         with suppress(Exception):
             etag = self._etag
             if etag is None or self._store.put_if_match(PATH, self._body(released=True), etag) is not None:
                 return
-            etag = self._find_own()  # a renewal whose answer was lost has changed it, unless another run has
+            etag = self._find_own()  # a renewal whose response was lost may have changed the etag
             if etag is not None:
                 self._store.put_if_match(PATH, self._body(released=True), etag)
 
 
 def _read_body(content: bytes) -> LeaseBody | None:
-    """Return what a lease's object says; None where it says nothing that is understood."""
+    """Return the parsed content of a lease's object, or None if it cannot be parsed."""
     try:
         return msgspec.json.decode(content, type=LeaseBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -279,7 +281,7 @@ def _read_body(content: bytes) -> LeaseBody | None:
 
 
 def _lost() -> LeaseHeldError:
-    return LeaseHeldError("this run has lost the lake to another", "", "the other one will finish; run again after it")
+    return LeaseHeldError("this run has lost the lake to another", "", "run again when the other run has ended")
 
 
 def _held(store: Store) -> LeaseHeldError:

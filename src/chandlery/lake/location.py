@@ -1,4 +1,4 @@
-"""Where a store lies: a folder of this machine, or a prefix of a bucket."""
+"""The location of a store: a folder of this machine, or a prefix of a bucket."""
 
 import os
 import re
@@ -11,18 +11,18 @@ from chandlery.errors.masking import find_credentials
 
 __all__ = ["Location"]
 
-SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}  # of buckets: those that obstore knows
+SCHEMES = {"s3", "gs", "az", "abfs", "abfss", "azure"}  # of buckets: what obstore accepts
 
 
 class Location:
-    """A folder or a bucket's prefix, by its URI; nothing is opened.
+    """A folder or a prefix of a bucket, given by its URI. Nothing is opened.
 
     Args:
         uri: A folder, or `s3://bucket/prefix` and the like.
         options: Of the object store, such as endpoint_url, region, allow_http.
 
     Raises:
-        SettingsError: The URI's scheme is not known, or it holds a credential or a character that means something else.
+        SettingsError: The URI's scheme is not known, or the URI holds a credential or a reserved character.
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
@@ -35,13 +35,13 @@ class Location:
             raise SettingsError(f"{scheme}:// in {uri}", "a path, s3://, gs:// or az://", "check the URI")
         self.is_local = scheme in {"", "file"}
         if not self.is_local and (odd := set("#?%") & set(uri)):
-            shown = re.sub(r"\?.*", "?…", uri)  # a query may be a signature
-            expected = "a URI without # ? %, which mean something else there"
+            shown = re.sub(r"\?.*", "?…", uri)  # a query may hold a signature
+            expected = "a URI without # ? %, which have a meaning of their own in URIs"
             hint = "give the bucket another prefix or name"
             raise SettingsError(f"{' '.join(sorted(odd))} in {shown}", expected, hint)
 
     def __getstate__(self) -> tuple[str, dict[str, str]]:
-        return self.address, self.options  # tasks may work in another folder, for another user
+        return self.address, self.options  # absolute: workers may run in another folder, as another user
 
     def __setstate__(self, state: tuple[str, dict[str, str]]) -> None:
         self.__init__(*state)  # type: ignore[misc]
@@ -53,15 +53,15 @@ class Location:
 
     @property
     def address(self) -> str:
-        """Its URI as tasks and records name it: a path from the root on, with links as they were given."""
+        """The URI as tasks and records name it: an absolute path, with symbolic links as they were given."""
         return str(self.root) if self.is_local else self.uri
 
     @property
     def described(self) -> str:
-        """Its URI as it was given, with the absolute path where it is relative: that depends on the working folder."""
+        """The URI as it was given; a relative path is followed by the absolute one in parentheses."""
         return self.uri if self.uri == self.address or "://" in self.uri else f"{self.uri} ({self.address})"
 
     @property
     def place(self) -> str:
-        """Where it really lies: with links and `..` resolved, so that two stores of one place have the same."""
+        """The URI with symbolic links and `..` resolved, so that two stores of one folder compare equal."""
         return os.path.realpath(self.root) if self.is_local else self.uri

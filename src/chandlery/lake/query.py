@@ -1,4 +1,4 @@
-"""SQL over the lake: DuckDB on the tables, each object read as of one etag."""
+"""SQL over the lake's tables with DuckDB; each object is read as of one etag."""
 
 import re
 from collections.abc import Mapping
@@ -19,27 +19,26 @@ __all__ = ["query"]
 
 
 def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """Return what a SELECT over the lake's tables gives; every table that it names is there as a view.
+    """Return the result of a SELECT over the lake's tables.
 
-    Objects are held as they are in the store, compressed; only what the statement needs of them is decoded. The rows
-    of all series come, with exchange and interval as columns to filter by.
+    Each table that the statement names is a view of the rows of all series, with exchange and interval as columns to
+    filter by. Objects stay compressed in memory; DuckDB decodes the columns and row groups that the statement needs.
 
     Args:
         lake: URI of the lake.
-        sql: One SELECT, in DuckDB's SQL.
-        options: Of the object store, as in [storage].
+        sql: One SELECT in DuckDB's SQL.
+        options: Options of the object store, as in [storage].
 
     Raises:
-        SettingsError: The statement is wrong, or there is no right to read.
+        SettingsError: The statement is not valid, or reading is not permitted.
         StoreUnavailableError: The store did not answer.
     """
     store = Store(lake, options)
     with duckdb.connect(":memory:") as connection:
         for statement in ("SET enable_external_access = false", "SET TimeZone = 'UTC'"):
             connection.execute(statement)
-        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [
-            (True,)
-        ]:  # on a terminal; Jupyter without widgets refuses the setting
+        # On for a terminal. Off is not set where it is off already: in Jupyter without widgets, setting it fails.
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
             connection.execute("SET enable_progress_bar = false")
         try:
             _check_statement(sql)
@@ -53,21 +52,24 @@ def query(lake: str, sql: str, options: Mapping[str, str] | None = None) -> pl.D
 
 
 def _check_statement(sql: str) -> None:
-    """Make sure that there is one statement, and that it only reads.
+    """Check that `sql` is one statement, and that it only reads.
 
     Raises:
-        SettingsError: There are several, or none, or it would write.
+        SettingsError: It is none, several, or a statement that writes.
     """
     statements = duckdb.extract_statements(sql)
     kinds = [statement.type.name for statement in statements]
     if kinds not in (["SELECT"], ["EXPLAIN"]):
         raise SettingsError(
-            f"{len(kinds)} statements ({', '.join(kinds) or 'none'})", "one SELECT", "ask one thing at a time"
+            f"{len(kinds)} statements ({', '.join(kinds) or 'none'})", "one SELECT", "give one statement at a time"
         )
 
 
 def open_dataset(store: Store, table: str) -> Any:
-    """Return a table as an Arrow dataset over its objects' bytes, partition keys first; an empty table where there are none."""
+    """Return a table as an Arrow dataset over the content of its objects, partition keys first.
+
+    Without objects, it is an Arrow table without rows.
+    """
     declared = TABLES[table]
     empty = empty_frame(declared.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
     parts = read_pinned(store, table, {})
@@ -90,13 +92,13 @@ def open_dataset(store: Store, table: str) -> Any:
 
 
 def _to_frame(found: pa.Table) -> pl.DataFrame:
-    """Return a result as a frame: names that stand twice get a number, whole numbers are integers."""
+    """Return a result as a frame: duplicate names get a number, decimals without fraction become integers."""
     seen: dict[str, int] = {}
     names = []
     for name in found.column_names:
         seen[name] = seen.get(name, 0) + 1
         names.append(name if seen[name] == 1 else f"{name}_{seen[name] - 1}")
     frame = pl.from_arrow(found.rename_columns(names))
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table is one
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - for the type checker: a table becomes a frame
     whole = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal) and kind.scale == 0]
     return frame.with_columns(pl.col(whole).cast(pl.Int64, strict=False))

@@ -1,4 +1,4 @@
-"""Reading the lake's tables: `read_table` is the one way in for readers; tasks read single objects."""
+"""Reading of the lake's tables: `read_table` for readers, and single objects for tasks."""
 
 import datetime as dt
 import io
@@ -23,8 +23,8 @@ from chandlery.lake.tables import (
 from chandlery.schema import LAKE_FILE, TABLES, Table
 
 __all__ = [
-    "damage_told",
     "decode_partition",
+    "explain_damage",
     "read_partition",
     "read_pinned",
     "read_table",
@@ -32,7 +32,7 @@ __all__ = [
     "scan_content",
 ]
 
-TRIES = 20
+TRIES = 20  # listings, before `read_pinned` gives up on a table whose objects are being replaced
 REBUILD = "delete it and the folder state/, and run again: docs/operations.md says what is rebuilt"
 
 
@@ -46,24 +46,26 @@ def read_table(
     columns: Sequence[str] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
-    """Return a table's rows, partition keys first, in the order of its key.
+    """Read the rows of a table.
 
-    Each object is read as of one etag; one that is replaced meanwhile is read again.
+    Each object is read as of one etag. Objects that are replaced in the meantime are read again, so that all rows
+    are of one listing.
 
     Returns:
-        The columns of the contract, and those of the models; empty where there is nothing yet.
+        The columns of the schema, partition keys first, then those of the models, with their units as docs/tables.md
+        lists them; sorted by the key of the table. No rows if nothing was published yet.
 
     Args:
         lake: URI of the lake.
         table: One of candles, rejects, ledger, gaps, forecasts, scores, models.
-        series: Only this exchange and interval, as in kraken/1m or kraken/1h; without it, those of all series.
-        symbol: Only this one, in any spelling.
-        horizon_minutes: Only this horizon.
-        columns: Only these.
-        options: Of the object store, as in [storage].
+        series: Read only this exchange and interval, as in kraken/1m or kraken/1h.
+        symbol: Read only this symbol, in any spelling.
+        horizon_minutes: Read only this horizon.
+        columns: Return only these columns.
+        options: Options of the object store, as in [storage].
 
     Raises:
-        SettingsError: There is no such lake, table, series, symbol or column, or no right to read.
+        SettingsError: There is no such lake, table, series, symbol or column, or reading is not permitted.
         StoreUnavailableError: The store did not answer.
     """
     declared, store = find_table(table), Store(lake, options)
@@ -86,12 +88,15 @@ def read_table(
 
 
 def read_pinned(store: Store, table: str, keys: Mapping[str, str]) -> list[tuple[dict[str, str], bytes]]:
-    """Return the bytes of a table's objects that have some partition keys, each as of the etag that was listed.
+    """Read the objects of a table that have the given partition keys, each as of its etag in one listing.
 
-    What is still as it was is not read again.
+    If an object was replaced after the listing, the table is listed again, and only what has changed is read again.
+
+    Returns:
+        The partition keys and the content of each object, in the order of the paths.
 
     Raises:
-        SettingsError: An object stands under the path of another format.
+        SettingsError: The path of an object lacks a partition key, as in a lake of an earlier format.
         StoreUnavailableError: Objects were replaced faster than they could be read.
     """
     held: dict[tuple[str, str], bytes | None] = {}
@@ -106,11 +111,11 @@ def read_pinned(store: Store, table: str, keys: Mapping[str, str]) -> list[tuple
         contents = [(parts, held[entry.path, entry.etag]) for parts, entry in entries]
         if all(content is not None for _, content in contents):
             return [(parts, content) for parts, content in contents if content is not None]
-    raise StoreUnavailableError(f"{table} is being replaced all the while", "a moment of rest", "run again")
+    raise StoreUnavailableError(f"objects of {table} are replaced faster than they are read", "", "run again")
 
 
 def check_partitions(store: Store, table: str, entries: Iterable[Entry]) -> None:
-    """Make sure that the paths of a table's objects hold all partition keys.
+    """Check that the paths of a table's objects contain all partition keys.
 
     Raises:
         SettingsError: One does not, as in a lake of an earlier format.
@@ -124,7 +129,13 @@ def check_partitions(store: Store, table: str, entries: Iterable[Entry]) -> None
 
 
 def join(parts: list[tuple[dict[str, str], bytes]], table: Table, wanted: set[str] | None = None) -> pl.DataFrame:
-    """Return all rows with their partition keys put back; only the wanted of their other columns where these are given."""
+    """Concatenate the rows of objects, with their partition keys as columns.
+
+    Args:
+        parts: The partition keys and the content of each object.
+        table: The declaration of the table.
+        wanted: Only these of the columns that are no partition keys.
+    """
     empty = empty_frame(table.schema)
     frames = []
     for keys, content in parts:
@@ -143,14 +154,15 @@ def read_partition(
     columns: Sequence[str] | None = None,
     since: dt.datetime | None = None,
 ) -> pl.DataFrame | None:
-    """Return a partition's rows without the partition keys; None where there is none.
+    """Read the rows of a partition, without the partition keys; return None if it is missing.
 
     Args:
         store: The lake.
         table: Name of the table.
         keys: Its partition keys.
-        columns: Only these.
-        since: Only rows from this moment on, by the column that orders the table; row groups before it are not decoded.
+        columns: Only these columns.
+        since: Only rows from this moment on, by the first column that the table is sorted by; row groups before it
+            are not decoded.
     """
     return decode_partition(store, table, keys, store.get(partition_path(table, keys)), columns, since)
 
@@ -163,10 +175,10 @@ def decode_partition(
     columns: Sequence[str] | None = None,
     since: dt.datetime | None = None,
 ) -> pl.DataFrame | None:
-    """Return the rows that a partition's bytes hold; see `read_partition`."""
+    """Return the rows in the content of a partition's object; see `read_partition`."""
     if content is None:
         return None
-    with damage_told(store, partition_path(table, keys)):
+    with explain_damage(store, partition_path(table, keys)):
         rows = scan_content(content, table)
         if since is not None:
             rows = rows.filter(pl.col(TABLES[table].sort[0]) >= since)
@@ -174,29 +186,32 @@ def decode_partition(
 
 
 @contextmanager
-def damage_told(store: Store, path: str, hint: str = REBUILD) -> Iterator[None]:
-    """Decode an object within, and say what to do where it is damaged.
+def explain_damage(store: Store, path: str, hint: str = REBUILD) -> Iterator[None]:
+    """Raise the error of a damaged object if decoding in the block fails.
 
     Args:
-        store: That has it.
-        path: The object.
-        hint: What to do.
+        store: The store of the object.
+        path: The path of the object.
+        hint: What the user can do about it.
 
     Raises:
-        SettingsError: It is.
+        SettingsError: Polars cannot decode the object.
     """
     try:
         yield
     except pl.exceptions.ComputeError as error:
-        found = f"{path} at {store.uri} is no whole Parquet object: {error}"
-        raise SettingsError(found, "what a run put there", hint) from error
+        found = f"{path} at {store.uri} is not a complete Parquet object: {error}"
+        raise SettingsError(found, "an object that a run wrote", hint) from error
 
 
 def scan_content(content: bytes, table: str) -> pl.LazyFrame:
-    """Return the rows that an object's bytes hold, adapted to the contract and decoded as they are asked for, within `damage_told`."""
+    """Scan the content of an object, adapted to the schema of the table.
+
+    The rows are decoded when they are collected: do that within `explain_damage`.
+    """
     return adapt(scan(content), TABLES[table])
 
 
 def scan(content: bytes) -> pl.LazyFrame:
-    """Return the rows that Parquet bytes hold, decoded as they are asked for."""
+    """Scan Parquet bytes, whose rows are decoded when they are collected."""
     return pl.scan_parquet(io.BytesIO(content), hive_partitioning=False)

@@ -1,9 +1,9 @@
-"""Where tasks put objects of tables: below the folder of a publication, from which they get their final names.
+"""Staging: tasks write objects of tables below the folder of a publication, which then copies them to final paths.
 
-    _staging/<owner of the lease>-<number>/candles/exchange=…/part-0.parquet      put by tasks, under the final path
-    _staging/<owner of the lease>-<number>/manifest.json                          put once, by the driver: the decision
+    _staging/<owner of the lease>-<number>/candles/exchange=…/part-0.parquet      written by tasks, under its final path
+    _staging/<owner of the lease>-<number>/manifest.json                          written once, by the driver, to decide
 
-`chandlery.runs.publishing` describes the rest. Readers list below the folders of tables and never see this one.
+`chandlery.runs.publishing` describes the rest. Readers list the folders of tables, and thus never see staged objects.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from chandlery.lake.store import Store
 __all__ = ["CHANGED", "STAGING", "Target"]
 
 STAGING = "_staging/"
-CHANGED = "runs/changed.json"  # names the last change of tables or artefacts: state of others is known by it
+CHANGED = "runs/changed.json"  # identifies the last change of tables or artefacts, so that later runs notice it
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the objects of tables are put.
+    """Where the objects of tables are written.
 
     Args:
         store: The lake.
-        guard: Called before each put; raises where this run may no longer write.
-        staging: The folder of a publication, ending with a slash: objects are put below it, under the paths that they
-            will have. One that is to be deleted is put there without content. Without a folder, tables change at once.
+        guard: Called before each write; raises if this run may no longer write.
+        staging: The folder of a publication, ending with a slash. Objects are written below it, under their final
+            paths; an object without content stands for a deletion. If empty, the tables are changed directly.
     """
 
     store: Store
@@ -33,7 +33,7 @@ class Target:
     staging: str = ""
 
     def put(self, path: str, content: bytes | None) -> None:
-        """Put an object; without content it is deleted."""
+        """Write an object, or delete it if `content` is None."""
         self.guard()
         if self.staging:
             self.store.put(self.staging + path, content or b"")

@@ -1,7 +1,7 @@
-"""URIs to objects: the only room that knows an object store.
+"""Objects by URI: the only module that reads from and writes to object stores.
 
-A store is a folder on disk or a bucket with a prefix. Puts are whole or not at all. Credentials come
-from the cloud SDK's own chain (environment, web identity, container, instance), never from here.
+A store is a folder on disk or a bucket with a prefix. An object is written whole or not at all. Credentials come from
+the cloud SDK's own chain (environment, web identity, container, instance), never from settings.
 """
 
 import contextlib
@@ -31,16 +31,18 @@ from chandlery.machine.folders import rename_file, replace_file
 
 __all__ = ["Entry", "Store"]
 
+# A store that is busy or restarts answers again within a minute; after that the run ends and can be repeated.
 RETRIES = {
     "max_retries": 6,
     "retry_timeout": dt.timedelta(seconds=60),
     "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2},
 }
+# obstore takes the options of its HTTP client apart from those of the store.
 CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
-PART = re.compile(r"#\d+$")
-AT_ONCE = 8  # questions to a store
-MOST_BEHIND = 3  # calls that go on while a task computes
-AT_ONCE_BYTES = 8 * 1024 * 1024  # of an object that is fetched whole, which is also what a reader fetches at a time
+PART = re.compile(r"#\d+$")  # ends the name of a temporary file, as `machine.folders` and obstore write it
+AT_ONCE = 8  # concurrent requests of one task
+MOST_BEHIND = 3  # requests that run in the background while a task computes: each holds its content in memory
+AT_ONCE_BYTES = 8 * 1024 * 1024  # up to this size an object is fetched whole; a larger one is read in pieces of it
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -50,10 +52,10 @@ class Entry:
     """An object in a store.
 
     Args:
-        path: Below the store's root.
-        size_bytes: Its size.
-        etag: Changes with its content.
-        modified_at: By the store's clock.
+        path: Relative to the store's root.
+        size_bytes: Size of its content.
+        etag: Changes when the content changes.
+        modified_at: When it was last written, by the store's clock.
     """
 
     path: str
@@ -63,19 +65,22 @@ class Entry:
 
 
 class Store(Location):
-    """Objects below a root; lazy, cheap to make and to pickle.
+    """The objects below a root. Connects with the first call; cheap to create and to pickle.
 
     Args:
         uri: A folder, or `s3://bucket/prefix` and the like.
         options: Of the object store, such as endpoint_url, region, allow_http.
 
     Raises:
-        SettingsError: The URI's scheme is not known; by any call: the bucket, a right or a credential is missing.
-        StoreUnavailableError: By any call: no answer after retries, or no room left.
+        SettingsError: The URI is not valid. Any call: the bucket, a permission or a credential is missing.
+        StoreUnavailableError: Any call: no answer after all retries, or no space left.
     """
 
     def sweep(self) -> None:
-        """Remove what killed runs left half written; only for who holds the lake, and nothing on an object store, which keeps no halves."""
+        """Delete the temporary files of killed runs; only the holder of the lease may call this.
+
+        Does nothing on an object store, which keeps no incomplete objects.
+        """
         if self.is_local and self.root.is_dir():
             for path in self.root.rglob("*#*"):
                 if PART.search(path.name) and path.is_file():
@@ -92,14 +97,17 @@ class Store(Location):
             for name, value in client.items()
         }
         try:
-            return cast(ObjectStore, from_url(self.uri, config=config, client_options=flags, retry_config=RETRIES))  # type: ignore[call-overload]
+            store = from_url(  # type: ignore[call-overload]
+                self.uri, config=config, client_options=flags, retry_config=RETRIES
+            )
+            return cast(ObjectStore, store)
         except failures.BaseError as error:
             raise SettingsError(
                 f"storage settings for {self.uri}: {plain_text(error)}", "options of the object store", "see [storage]"
             ) from error
 
     def list(self, prefix: str = "") -> list[Entry]:
-        """Return the objects below a folder (or whose path is given), by path."""
+        """List the objects under `prefix`, a folder or the path of an object, sorted by path."""
         if self.is_local and not (self.root / prefix).exists():
             return []
         with self._translated("list", prefix):
@@ -108,13 +116,13 @@ class Store(Location):
         return sorted((entry for entry in entries if entry.path.startswith(prefix)), key=lambda entry: entry.path)
 
     def head(self, path: str) -> Entry | None:
-        """Return what an object is; None where there is none."""
+        """Return the size, etag and time of an object, or None if it is missing."""
         with self._translated("read", path), contextlib.suppress(FileNotFoundError):
             return _to_entry(dict(obstore.head(self._objects, path)))
         return None
 
     def get(self, path: str) -> bytes | None:
-        """Return an object's bytes; None where there is none."""
+        """Return the content of an object, or None if it is missing."""
         with self._translated("read", path), contextlib.suppress(FileNotFoundError):
             if self.is_local:
                 return (self.root / path).read_bytes()
@@ -122,14 +130,17 @@ class Store(Location):
         return None
 
     def get_entry(self, path: str) -> tuple[Entry, bytes] | None:
-        """Return what an object is, and its bytes, by one request; None where there is none."""
+        """Return an object's entry and content with a single request, or None if it is missing."""
         with self._translated("read", path), contextlib.suppress(FileNotFoundError):
             found = obstore.get(self._objects, path)
             return _to_entry(dict(found.meta)), bytes(found.bytes())
         return None
 
     def view(self, path: str) -> bytes | mmap.mmap | None:
-        """Return an object's bytes, mapped where the store is local: what nobody looks at is not read; None where there is none."""
+        """Return the content of an object, or None if it is missing.
+
+        A file of a local store is memory-mapped: only the pages that are used are read.
+        """
         if not self.is_local:
             return self.get(path)
         with (
@@ -141,7 +152,7 @@ class Store(Location):
         return None
 
     def get_if_match(self, path: str, etag: str) -> bytes | None:
-        """Return an object's bytes while it is still the one of that etag; None where it was replaced."""
+        """Return the content of an object if its etag is still `etag`, or None if it was replaced or deleted."""
         try:
             with self._translated("read", path), contextlib.suppress(FileNotFoundError):
                 return bytes(obstore.get(self._objects, path, options={"if_match": etag}).bytes())
@@ -153,13 +164,13 @@ class Store(Location):
         """Return an object as a seekable binary file.
 
         Args:
-            path: Which.
-            size_bytes: Its size, where that is known: a small object is fetched whole, with one request.
+            path: Path of the object.
+            size_bytes: Its size, if known: a small object is then fetched whole, with one request.
 
         Raises:
             FileNotFoundError: There is no such object.
         """
-        if path.endswith("/"):  # no object is called so
+        if path.endswith("/"):  # the path of a folder: no object has such a name
             raise FileNotFoundError(path)
         if self.is_local:
             with self._translated("read", path):
@@ -168,14 +179,14 @@ class Store(Location):
             with self._translated("read", path):
                 return io.BytesIO(bytes(obstore.get(self._objects, path).bytes()))
         with self._translated("read", path):
-            reader = obstore.open_reader(self._objects, path, buffer_size=8 * 1024 * 1024)
+            reader = obstore.open_reader(self._objects, path, buffer_size=AT_ONCE_BYTES)
         return cast(BinaryIO, io.BufferedReader(_Reader(reader, self), 1024 * 1024))
 
     def put(self, path: str, content: bytes, media_type: str | None = None) -> None:
-        """Put an object whole; a bucket remembers its media type, such as text/html, for browsers."""
+        """Write an object whole; a bucket also stores its media type, such as text/html, for browsers."""
         with self._translated("write", path):
             if self.is_local:
-                replace_file(self.root / path, content)  # several times as fast as by way of obstore's threads
+                replace_file(self.root / path, content)  # several times as fast as through obstore's threads
             else:
                 obstore.put(
                     self._objects,
@@ -186,12 +197,12 @@ class Store(Location):
                 )
 
     def put_file(self, path: str, file: Path) -> None:
-        """Put a file's bytes whole, however many they are."""
+        """Write the content of a file as an object, in several parts if it is large."""
         with self._translated("write", path):
             obstore.put(self._objects, path, file)
 
     def put_if_absent(self, path: str, content: bytes) -> str | None:
-        """Put an object where there is none; None where there is one."""
+        """Create an object and return its etag, or None if there already is one."""
         try:
             with self._translated("write", path):
                 return str(obstore.put(self._objects, path, content, mode="create", use_multipart=False)["e_tag"])
@@ -199,7 +210,10 @@ class Store(Location):
             return None
 
     def put_if_match(self, path: str, content: bytes, etag: str) -> str | None:
-        """Replace an object that is still the one of that etag; None where it is not. Not for local stores."""
+        """Replace an object if its etag is still `etag`; return the new etag, or None if it was not replaced.
+
+        Local stores do not support this.
+        """
         try:
             with self._translated("write", path):
                 return str(
@@ -209,23 +223,23 @@ class Store(Location):
             return None
 
     def put_changed(self, path: str, content: bytes) -> bool:
-        """Put an object unless it has these very bytes already; return whether it was put."""
+        """Write an object unless its content is already equal; return whether it was written."""
         if not self.differs(path, content):
             return False
         self.put(path, content)
         return True
 
     def differs(self, path: str, content: bytes | None) -> bool:
-        """Return whether an object has other bytes than these; None stands for no object."""
-        there = self.head(path)
-        if there is None or content is None:
-            return (there is None) != (content is None)
-        return there.size_bytes != len(content) or self.get(path) != content
+        """Return whether an object's content differs from `content`; None stands for a missing object."""
+        entry = self.head(path)
+        if entry is None or content is None:
+            return (entry is None) != (content is None)
+        return entry.size_bytes != len(content) or self.get(path) != content
 
     def move(self, source: str, target: str) -> bool:
-        """Put an object in place of another, whole; return whether the source was there.
+        """Replace `target` by `source` as a whole; return False if `source` is missing.
 
-        On a path it is renamed. In a bucket the store copies it, and the source stays until it is deleted.
+        A local file is renamed. In a bucket the store copies the object, and the source remains until it is deleted.
         """
         try:
             with self._translated("write", target):
@@ -238,14 +252,14 @@ class Store(Location):
         return True
 
     def delete(self, path: str) -> None:
-        """Delete an object; nothing where there is none."""
+        """Delete an object, and the local folder that it leaves empty; a missing object is no error."""
         with self._translated("delete", path), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._objects, path)
             if self.is_local and not any((self.root / path).parent.iterdir()):
                 (self.root / path).parent.rmdir()
 
     def delete_all(self, paths: Iterable[str]) -> None:
-        """Delete many objects, a thousand a request where the store allows it; missing ones are no error."""
+        """Delete objects, a thousand per request where the store allows it; missing ones are no error."""
         wanted = list(paths)
         if self.is_local:
             for path in wanted:
@@ -255,12 +269,12 @@ class Store(Location):
                 obstore.delete(self._objects, wanted)
 
     def remove_folder(self, prefix: str) -> None:
-        """Remove a folder of a local store with all that is in it; buckets have no folders."""
+        """Delete a folder of a local store with its content; does nothing for a bucket, which has no folders."""
         if self.is_local:
             shutil.rmtree(self.root / prefix, ignore_errors=True)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """Return the names of the folders right below a prefix that ends with "/", sorted."""
+        """Return the sorted names of the folders directly below a prefix that ends with "/"."""
         if self.is_local:
             root = self.root / prefix
             return tuple(sorted(path.name for path in root.iterdir() if path.is_dir())) if root.is_dir() else ()
@@ -271,7 +285,16 @@ class Store(Location):
     def ask_ahead(
         self, function: Callable[[Item], Answer], items: Iterable[Item], at_once: int = AT_ONCE
     ) -> Iterator[Answer]:
-        """Yield what a function that asks this store returns for each item, in order; where the store is far, threads ask for the next few meanwhile."""
+        """Yield the result of a function of each item, in order.
+
+        For functions that send requests to this store: for a remote store, threads compute the next few results
+        in advance.
+
+        Args:
+            function: Called with each item.
+            items: The items, in order.
+            at_once: How many results are computed in advance.
+        """
         if self.is_local:
             yield from map(function, items)
             return
@@ -285,14 +308,14 @@ class Store(Location):
                 yield asked.popleft().result()
 
     def together(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
-        """Return what calls that ask this store return, in order; where the store is far, they wait for it at the same time."""
+        """Return the results of calls that send requests to this store, in order; concurrently for a remote store."""
         return tuple(self.ask_ahead(lambda call: call(), calls))
 
     @contextlib.contextmanager
     def behind(self) -> Iterator[Callable[[Callable[[], Any]], None]]:
-        """Yield a function that makes calls to this store: at once, or, where it is far, on threads while the block goes on.
+        """Yield a function that executes calls to this store: for a remote store, in the background.
 
-        The block ends once all calls have; what the first of them raised is raised then.
+        The block ends when all calls have ended. The first exception of a call is raised at the latest then.
         """
         if self.is_local:
             yield lambda call: call()
@@ -302,7 +325,7 @@ class Store(Location):
 
             def ask(call: Callable[[], Any]) -> None:
                 asked.append(threads.submit(call))
-                if len(asked) > MOST_BEHIND:  # what waits holds memory
+                if len(asked) > MOST_BEHIND:  # a waiting call holds its content in memory
                     asked.popleft().result()
 
             yield ask
@@ -310,17 +333,17 @@ class Store(Location):
                 asked.popleft().result()
 
     def now(self) -> dt.datetime:
-        """Return the store's clock, by the time that it gives to a fresh object; whole seconds on S3.
+        """Return the time of the store's clock, from the time of an object written for this; whole seconds on S3.
 
         Raises:
-            StoreUnavailableError: The object was deleted at once; this machine's clock is no substitute.
+            StoreUnavailableError: Somebody deleted that object. The clock of this machine would be no substitute.
         """
         path = f"_probe/clock-{secrets.token_hex(8)}"
         self.put(path, b"")
         entry = self.head(path)
         self.delete(path)
         if entry is None:
-            raise StoreUnavailableError(f"no {path} at {self.uri} just after it was put", "the object", "run again")
+            raise StoreUnavailableError(f"no {path} at {self.uri} just after it was written", "the object", "run again")
         return entry.modified_at
 
     @contextlib.contextmanager
@@ -338,11 +361,11 @@ class Store(Location):
 
 
 class _ChangedError(Exception):
-    """A condition of a put or get does not hold."""
+    """The condition of a conditional request does not hold."""
 
 
 class _Reader(io.RawIOBase):
-    """An obstore reader as a raw file."""
+    """An obstore reader as a raw binary file."""
 
     def __init__(self, reader: "obstore.ReadableFile", store: Store) -> None:
         self._reader, self._store = reader, store
@@ -355,7 +378,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer)  # type: ignore[arg-type]
-        with self._store._translated("read", ""):  # noqa: SLF001 - one room
+        with self._store._translated("read", ""):  # noqa: SLF001 - both classes are of this module
             got = bytes(self._reader.read(len(view)))
         view[: len(got)] = got
         return len(got)

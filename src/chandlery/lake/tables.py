@@ -32,28 +32,30 @@ __all__ = [
 ]
 
 OBJECT = "part-0.parquet"
-ROW_GROUP = 131_072
-MOST_AT_ONCE = 1_000_000  # rows of an object that are held together: a year of minutes has half as many
-PIECE_ROWS = 8 * ROW_GROUP  # of larger ones
+ROW_GROUP = 131_072  # rows: fixed, since another number gives other bytes; three months of one-minute candles
+MOST_AT_ONCE = 1_000_000  # rows of an object that are encoded at once: a year of minutes has half as many
+PIECE_ROWS = 8 * ROW_GROUP  # rows of a larger object that are in memory at once; whole row groups, for equal bytes
 Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
 
 def encode(frames: Iterable[pl.DataFrame]) -> bytes | None:
-    """Return frames as one Parquet object: equal rows give equal bytes, however they are cut, on any number of threads.
+    """Encode frames as one Parquet object.
+
+    Equal rows give equal bytes, however they are divided into frames and on any number of threads.
 
     Returns:
-        None where there is no row.
+        The Parquet bytes; None if there are no rows.
     """
-    held, rows, coming = [], 0, iter(frames)
-    for frame in coming:
-        held.append(frame)
+    collected, rows, remaining = [], 0, iter(frames)
+    for frame in remaining:
+        collected.append(frame)
         rows += frame.height
         if rows > MOST_AT_ONCE:
-            return _encode_pieces(chain(held, coming))
+            return _encode_pieces(chain(collected, remaining))
     if not rows:
         return None
     buffer = io.BytesIO()
-    whole = held[0] if len(held) == 1 else pl.concat(held)
+    whole = collected[0] if len(collected) == 1 else pl.concat(collected)
     whole.rechunk().write_parquet(
         buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True
     )
@@ -61,8 +63,8 @@ def encode(frames: Iterable[pl.DataFrame]) -> bytes | None:
 
 
 def _encode_pieces(frames: Iterable[pl.DataFrame]) -> bytes:
-    """Return more rows than are held at once as Parquet."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - a tenth of a second that only such tables cost
+    """Encode more rows than fit into memory at once as one Parquet object."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - takes a tenth of a second, which only large objects need
 
     buffer, writer = io.BytesIO(), None
     for piece in _cut_evenly(frames):
@@ -79,19 +81,19 @@ def _encode_pieces(frames: Iterable[pl.DataFrame]) -> bytes:
 
 
 def _cut_evenly(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the same rows, PIECE_ROWS at a time."""
-    held = None
+    """Yield the same rows in frames of PIECE_ROWS; the last one may be shorter."""
+    rest = None
     for frame in frames:
-        held = frame if held is None else pl.concat([held, frame])
-        while held.height >= PIECE_ROWS:
-            yield held[:PIECE_ROWS]
-            held = held[PIECE_ROWS:]
-    if held is not None and held.height:
-        yield held
+        rest = frame if rest is None else pl.concat([rest, frame])
+        while rest.height >= PIECE_ROWS:
+            yield rest[:PIECE_ROWS]
+            rest = rest[PIECE_ROWS:]
+    if rest is not None and rest.height:
+        yield rest
 
 
 def partition_path(table: str, keys: Mapping[str, object]) -> str:
-    """Return where a partition's object stands.
+    """Return the path of a partition's object.
 
     Example:
         >>> partition_path("candles", {"exchange": "kraken", "interval": "1m", "symbol": "LTCUSD", "year": 2019})
@@ -102,18 +104,18 @@ def partition_path(table: str, keys: Mapping[str, object]) -> str:
 
 
 def parse_partition(path: str) -> dict[str, str]:
-    """Return the partition keys that a path holds."""
+    """Return the partition keys in a path, by name."""
     return dict(part.split("=", 1) for part in path.split("/") if "=" in part)
 
 
 def write_partition(target: Target, table: str, keys: Mapping[str, object], frames: Iterable[pl.DataFrame]) -> bool:
-    """Put a partition, or delete it if it has no rows; return whether it differs from the published one.
+    """Write a partition, or delete it if it has no rows; return whether it differs from the published one.
 
     Args:
-        target: Where to put it.
+        target: Where to write it.
         table: Name of the table.
         keys: Its partition keys.
-        frames: All its rows, in the table's order; columns beside the schema's are models'.
+        frames: All its rows in the order of the table; columns that the schema does not have are those of models.
     """
     path = partition_path(table, keys)
     content = encode(conform(frame, TABLES[table]) for frame in frames if frame.height)
@@ -126,14 +128,14 @@ def write_partition(target: Target, table: str, keys: Mapping[str, object], fram
 def replace_partition(
     target: Target, table: str, keys: Mapping[str, object], held: bytes | None, frames: Iterable[pl.DataFrame]
 ) -> bool:
-    """Put a partition whose published bytes are known, with one request; return whether it differs from them.
+    """Write a partition whose published content is known, with one request; return whether it differs from that.
 
     Args:
-        target: Where to put it.
+        target: Where to write it.
         table: Name of the table.
         keys: Its partition keys.
-        held: The bytes of the object; None where there is none.
-        frames: As of `write_partition`.
+        held: The published content; None if there is no object.
+        frames: As for `write_partition`.
     """
     content = encode(conform(frame, TABLES[table]) for frame in frames if frame.height)
     if content == held:
@@ -143,49 +145,52 @@ def replace_partition(
 
 
 def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Return the frame with the contract's columns in the contract's order and types, without partition keys."""
+    """Select the columns of the schema, in its order and types and without partition keys, then those of models."""
     plain = [pl.col(name).cast(kind) for name, kind in object_types(table).items()]
     return frame.select(*plain, *own_columns(frame.columns, table))
 
 
 def adapt(rows: Rows, table: Table) -> Rows:
-    """Return an object's rows in the columns of the contract, whenever the object was put, then those of models.
+    """Return the rows of an object of any age in the columns of the schema, then those of models.
 
-    A column that is younger than the object is null; one that the contract has no longer is left out.
+    A column that was added after the object was written is null; one that the schema no longer has is left out.
     """
-    held = rows.collect_schema().names()
+    names = rows.collect_schema().names()
     types = object_types(table)
     known = [
-        pl.col(name).cast(kind) if name in held else pl.lit(None, kind).alias(name) for name, kind in types.items()
+        pl.col(name).cast(kind) if name in names else pl.lit(None, kind).alias(name) for name, kind in types.items()
     ]
-    return rows.select(*known, *own_columns(held, table))
+    return rows.select(*known, *own_columns(names, table))
 
 
 def join_rows(table: str, held: pl.DataFrame, *fresh: pl.DataFrame) -> pl.DataFrame:
-    """Return an object's rows and new ones, in the contract's columns and then all of models'; null where one is lacking."""
+    """Append new rows to those of an object: the columns of the schema, then the union of those of models.
+
+    A column is null in the rows that lack it. The columns of models come in the order of the new rows.
+    """
     parts = [adapt(part, TABLES[table]) for part in (held, *fresh)]
     own = dict.fromkeys(name for part in (*parts[1:], parts[0]) for name in own_columns(part.columns, TABLES[table]))
     return pl.concat(parts, how="diagonal").select(*object_types(TABLES[table]), *own)
 
 
 def own_columns(names: Iterable[str], table: Table) -> list[str]:
-    """Return those columns of an object that are models' own."""
+    """Return the names that are columns of models."""
     return [name for name in names if name.startswith(MODEL_COLUMNS) and name not in table.schema.columns()]
 
 
 def object_types(table: Table) -> dict[str, pl.DataType]:
-    """Return the contract's columns that stand in an object, with their types there."""
+    """Return the schema's columns that objects contain, all but the partition keys, with their types there."""
     columns = table.schema.columns().items()
     return {name: plain_type(column.dtype) for name, column in columns if name not in table.partitions}
 
 
 def list_partitions(store: Store, table: str, keys: Mapping[str, object] | None = None) -> list[dict[str, str]]:
-    """Return the partition keys of a table's objects, those under the first few keys where these are given."""
+    """Return the partition keys of a table's objects, of those with the given leading keys."""
     return [parse_partition(entry.path) for entry in list_objects(store, table, keys)]
 
 
 def list_objects(store: Store, table: str, keys: Mapping[str, object] | None = None) -> list[Entry]:
-    """Return a table's objects, by path."""
+    """List a table's objects with the given leading partition keys, sorted by path."""
     prefix = f"{table}/"
     for name in TABLES[table].partitions:
         if keys is None or name not in keys:
@@ -195,7 +200,7 @@ def list_objects(store: Store, table: str, keys: Mapping[str, object] | None = N
 
 
 def find_table(name: str) -> Table:
-    """Return the contract of a table.
+    """Return the declaration of a table.
 
     Raises:
         SettingsError: There is no such table.
@@ -206,17 +211,17 @@ def find_table(name: str) -> Table:
 
 
 def empty_frame(schema: type[dy.Schema]) -> pl.DataFrame:
-    """Return a frame of a contract's columns without rows."""
+    """Return a frame with the columns of a schema and no rows."""
     return pl.DataFrame(schema={name: plain_type(column.dtype) for name, column in schema.columns().items()})
 
 
 def empty_rows(table: Table) -> pl.DataFrame:
-    """Return a frame of a table's columns without its partition keys and without rows."""
+    """Return a frame with the columns of a table, without its partition keys, and no rows."""
     return pl.DataFrame(schema=object_types(table))
 
 
 def plain_type(kind: pl.DataType) -> pl.DataType:
-    """Return the type in the lake: closed sets of words are plain text there, for every reader."""
+    """Return the type of a column in the lake: enumerations are plain text there, which every reader understands."""
     if isinstance(kind, pl.Enum):
         return pl.String()
     if isinstance(kind, pl.List) and isinstance(kind.inner, pl.Enum):

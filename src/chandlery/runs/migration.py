@@ -36,7 +36,7 @@ from chandlery.lake.lake_file import (
     write_lake_file,
 )
 from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
-from chandlery.lake.reading import damage_told, scan
+from chandlery.lake.reading import explain_damage, scan
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import adapt, encode, list_objects, parse_partition, partition_path
@@ -337,7 +337,7 @@ class Migration:
     def _encode_object(self, entry: Entry) -> None:
         target = self._find_target(entry.path)
         if target:
-            with damage_told(self.old, entry.path, RESTORE):
+            with explain_damage(self.old, entry.path, RESTORE):
                 rows = self._scan(entry)
                 if entry.path.startswith("ledger/"):
                     rows = rows.filter(pl.col("status") != "refused")
@@ -375,7 +375,7 @@ class Migration:
         return [path] if rows.height else []
 
     def _read_refused(self, entry: Entry) -> pl.DataFrame:
-        with damage_told(self.old, entry.path, RESTORE):
+        with explain_damage(self.old, entry.path, RESTORE):
             return self._scan(entry).filter(pl.col("status") == "refused").collect()
 
     def _put(self, path: str, content: bytes | None) -> None:

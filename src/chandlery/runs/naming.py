@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from chandlery.errors import SettingsError
 from chandlery.lake.lake_file import UNASSIGNED, UNNAMED, LakeFile, Series, find_lake_file, write_lake_file
 from chandlery.lake.lease import LeaseToken, check_lease, hold_lease
-from chandlery.lake.reading import damage_told, scan_content
+from chandlery.lake.reading import explain_damage, scan_content
 from chandlery.lake.staging import STAGING
 from chandlery.lake.store import Store
 from chandlery.lake.tables import encode
@@ -196,7 +196,7 @@ class Renaming:
         """Return an object of the table of models, which names artefacts by their paths, with the new ones."""
         place = path.removeprefix("models/").rpartition("/")[0]
         before, now = (Paths(place.replace(UNNAMED, name, 1)).artefacts for name in (UNNAMED, self.name))
-        with damage_told(self.store, path):
+        with explain_damage(self.store, path):
             rows = scan_content(content, "models").collect()
         moved = pl.col("artefact").str.strip_prefix(before)
         named = pl.when(pl.col("artefact").str.starts_with(before)).then(now + moved).otherwise("artefact")

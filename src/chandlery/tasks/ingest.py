@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chandlery.candles.clean import Settling
 from chandlery.grid import DAY_MS, Grid, Traded, cut_year, year_edges, year_of
-from chandlery.lake.reading import damage_told, scan_content
+from chandlery.lake.reading import explain_damage, scan_content
 from chandlery.lake.tables import conform, join_rows, partition_path
 from chandlery.schema import TABLES, TIME
 from chandlery.sources.files import RawFile
@@ -175,7 +175,7 @@ class Staging:
         keys = {**self._stored.keys, "year": year}
         content = self._lake.get("candles", keys)
         candles: Iterable[pl.DataFrame] = (conform(frame, TABLES["candles"]) for frame in frames)
-        with damage_told(self._lake.store, partition_path("candles", keys)):
+        with explain_damage(self._lake.store, partition_path("candles", keys)):
             if content is not None:
                 others = scan_content(content, "candles").filter(~self._is_replaced)
                 candles = join_year(others, candles, year, self._task.most_at_once)
