@@ -1,4 +1,4 @@
--- The lake's tables, for Athena: one statement at a time, with your bucket for crypto-lake. docs/reading.md says more.
+-- The tables for Athena: run single statements, with your bucket as crypto-lake; see docs/reading.md.
 
 CREATE EXTERNAL TABLE IF NOT EXISTS candles (
   `open_time` timestamp,

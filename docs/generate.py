@@ -1,4 +1,7 @@
-"""Writes docs/tables.md, docs/cli.md, docs/athena.sql and the Glue tables of Terraform from the code: `make docs`. A test holds them equal."""
+"""Write docs/tables.md, docs/cli.md, docs/athena.sql and the Glue tables of Terraform from the code, for `make docs`.
+
+A test compares these files with what this module generates.
+"""
 
 import inspect
 import json
@@ -14,7 +17,10 @@ from chandlery.models import BUILT_IN
 from chandlery.schema import GAP_KINDS, REASONS, TABLES, Forecasts, Table, model_column
 
 HERE = Path(__file__).parent
-ATHENA = {
+EXIT_CODES = """Exit codes: 0 success; 1 unexpected error; 2 wrong settings, or no credentials, bucket or permission;
+3 some input was refused, everything else was processed; 4 a check of the results failed; 5 a store did not answer, a
+later run may succeed; 6 another run holds the lake; 130 interrupted."""
+ATHENA = {  # by the names that `describe` gives to types
     "Datetime(ms, UTC)": "timestamp",
     "String": "string",
     "Int32": "int",
@@ -27,11 +33,11 @@ ATHENA = {
 
 
 def render_tables() -> str:
-    """Return the data dictionary."""
+    """Render the data dictionary."""
     lines = [
         "# Tables",
         "",
-        "Parquet (zstd), Hive partitions, UTC. Partition keys stand in the path; `read_table` and `query` put them back as columns.",
+        "Parquet (zstd), Hive partitions, UTC. Partition keys are in the path; readers return them as columns.",
         "",
     ]
     for table in TABLES.values():
@@ -59,7 +65,7 @@ def render_tables() -> str:
     lines += [
         "## Features",
         "",
-        "What the models see, in the order of `models.features`. Null where a reference is not listed.",
+        "The inputs of the models, in the order of `models.features`. Null where a reference is not listed.",
         "",
         inspect.cleandoc(registry.__doc__ or "").partition("\n\n")[2],
         "",
@@ -74,7 +80,7 @@ def render_tables() -> str:
 
 
 def describe(kind: pl.DataType) -> str:
-    """Return a column's type in words; closed sets of words are plain text in the lake."""
+    """Return the name of a column's type; enumerations are plain text in the lake."""
     if isinstance(kind, pl.Enum):
         return "String"
     if isinstance(kind, pl.List):
@@ -83,16 +89,9 @@ def describe(kind: pl.DataType) -> str:
 
 
 def render_cli() -> str:
-    """Return the reference of commands."""
+    """Render the reference of the commands."""
     command = typer.main.get_command(app)
-    lines = ["# Commands", "", (app.info.help or "").strip(), ""]
-    lines += [
-        "Exit codes: 0 done; 1 unexpected; 2 settings, credentials, missing bucket or rights; 3 some input was refused, the rest was done;"
-    ]
-    lines += [
-        "4 a law was broken; 5 a store did not answer, worth retrying; 6 another run holds the lake; 130 stopped.",
-        "",
-    ]
+    lines = ["# Commands", "", (app.info.help or "").strip(), "", EXIT_CODES, ""]
     for name, entry in sorted(command.commands.items()):  # type: ignore[attr-defined]
         lines += [
             f"## chandlery {name}",
@@ -111,9 +110,9 @@ def render_cli() -> str:
 
 
 def render_athena() -> str:
-    """Return statements that declare every table to Athena, and so to the Glue catalogue."""
+    """Render the statements that create every table in Athena, and thus in the Glue catalogue."""
     lines = [
-        "-- The lake's tables, for Athena: one statement at a time, with your bucket for crypto-lake. docs/reading.md says more.",
+        "-- The tables for Athena: run single statements, with your bucket as crypto-lake; see docs/reading.md.",
         "",
     ]
     for table in TABLES.values():
@@ -134,7 +133,7 @@ def render_athena() -> str:
 
 
 def render_catalogue() -> str:
-    """Return every table as Terraform declares it to the Glue catalogue."""
+    """Render the tables as Terraform declares them to the Glue catalogue."""
     tables = {}
     for table in TABLES.values():
         columns, keys = (
@@ -150,12 +149,17 @@ def render_catalogue() -> str:
 
 
 def declare(table: Table, *, keys: bool) -> list[str]:
-    """Return a table's columns as Athena declares them: the partition keys, or the others and those of the models."""
+    """Declare a table's columns for Athena: the partition keys, or the others and those of the models."""
     return [f"  `{name}` {kind}" for name, kind, _ in list_columns(table, keys=keys)]
 
 
 def list_columns(table: Table, *, keys: bool) -> list[tuple[str, str, str]]:
-    """Return name, Athena's type and meaning of a table's columns: the partition keys, or the others and those of the models."""
+    """List the name, Athena's type and the meaning of a table's columns.
+
+    Args:
+        table: The table.
+        keys: List its partition keys; otherwise its other columns and those of the built-in models.
+    """
     columns = {name: column for name, column in table.schema.columns().items() if (name in table.partitions) is keys}
     listed = [(name, ATHENA[describe(column.dtype)], column.description or "") for name, column in columns.items()]
     if table.schema is Forecasts and not keys:
@@ -163,7 +167,7 @@ def list_columns(table: Table, *, keys: bool) -> list[tuple[str, str, str]]:
             (
                 model_column(model),
                 ATHENA["Float32"],
-                f"what {model} forecast, in the quote currency; null where not fitted",
+                f"close forecast by {model}, in the quote currency; null where not fitted",
             )
             for model in (*BUILT_IN, BLEND)
         ]

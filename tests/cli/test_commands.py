@@ -55,7 +55,10 @@ def test_explain_shows_raw_text_to_the_letter(lake: Path) -> None:
 
 
 def test_explain_a_row_that_is_a_candle(lake: Path) -> None:
-    assert "refused in no file" in chandlery("explain", "LTCUSD", "--row", "1", "--lake", lake).stdout
+    assert (
+        "no file of unknown/60m has a rejected row 1"
+        in chandlery("explain", "LTCUSD", "--row", "1", "--lake", lake).stdout
+    )
 
 
 def test_a_query_prints_what_it_gives_and_nothing_else(lake: Path) -> None:
@@ -123,7 +126,7 @@ def test_init_writes_settings_that_can_be_read(tmp_path: Path) -> None:
 def test_init_says_which_of_several_layouts_holds(tmp_path: Path) -> None:
     assert chandlery("init", "--path", tmp_path / "chandlery.toml").returncode == 0
     text = (tmp_path / "chandlery.toml").read_text()
-    assert "The first layout that matches a file holds alone" in text.split("# [[source.layout]]")[1].splitlines()[0]
+    assert "Only the first layout that matches a file applies" in text.split("# [[source.layout]]")[1].splitlines()[0]
 
 
 def test_inits_settings_hold_when_their_marks_are_taken_away(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_inits_settings_hold_when_their_marks_are_taken_away(tmp_path: Path) -> 
     ("arguments", "words"),
     [
         (("init", "--path", "nowhere/chandlery.toml"), "cannot be written"),
-        (("init", "--path", "."), "is there already"),
+        (("init", "--path", "."), "already exists"),
         (("sample", "/dev/null/raw"), "cannot be made"),
         (("sample", "raw", "--days", "0"), "--days"),
         (("sample", "raw", "--symbols", "12"), "--symbols"),
@@ -176,5 +179,5 @@ def test_ctrl_c_is_130_and_says_so(tmp_path: Path) -> None:
         os.kill(running.pid, signal.SIGINT)
         said = running.stderr.read()
     assert running.returncode == 130, said
-    assert "run again to go on" in said
+    assert "run again to continue" in said
     assert "Traceback" not in said

@@ -46,7 +46,7 @@ def test_a_day_that_is_not_in_the_lake_fails(lake: Path) -> None:
         f"FAIL fresh        the newest candle closes at {START + dt.timedelta(days=DAYS):%Y-%m-%d} 00:00 UTC, before"
         in late.stdout
     )
-    assert "see whether the day's files have come" in late.stdout
+    assert "check whether the files of the day have arrived" in late.stdout
 
 
 def test_a_lake_without_candles_fails(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_check_of_a_lake_that_is_not_there_says_so_and_makes_none(lake: Path, 
     wanted = ["check", "--source", str(lake.parent / "raw"), "--lake", str(tmp_path / "new" / "nolake")]
     done = CliRunner().invoke(app, wanted)
     assert done.exit_code == 0, done.stdout
-    assert f"there is no lake at {tmp_path / 'new' / 'nolake'} yet: `chandlery run` makes one" in done.stdout
+    assert f"there is no lake at {tmp_path / 'new' / 'nolake'} yet: `chandlery run` creates one" in done.stdout
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "new").mkdir()
     assert CliRunner().invoke(app, wanted).exit_code == 0

@@ -68,7 +68,7 @@ def test_what_fails_ends_the_day_with_its_exit_code(installed: Path, site: Site)
         assert day(installed, site, TENTH).returncode == LeaseHeldError.exit_code
     late = day(installed, site, TENTH + dt.timedelta(days=2))
     assert late.returncode == 2
-    assert "see whether the day's files have come" in late.stdout
+    assert "check whether the files of the day have arrived" in late.stdout
     assert not site.report.exists()
 
 

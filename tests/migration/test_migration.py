@@ -256,4 +256,4 @@ def test_the_command_says_what_it_did(lakes: Path, tmp_path: Path) -> None:
     for wrong in ((), ("one",), ("one", "two", "--exchange", "kraken")):
         refused = call("migrate", *wrong)
         assert refused.returncode == 2
-        assert "either two places" in refused.stderr
+        assert "either two lakes" in refused.stderr

@@ -1,5 +1,5 @@
-"""Commands: the command line, what commands print, the probes of `check`, and the driver's entry point of a job.
+"""The command line: `cli` lists the commands, and the modules `*_commands` define them with the flags in `options`.
 
-What reads arguments, prints, or sets an exit code belongs here, and nothing that a Python caller would miss: each
-command calls a function of another package.
+Code that reads arguments, prints, or sets an exit code belongs here. Everything else that a command does is a function
+of another package, which Python callers use as well.
 """

@@ -1,4 +1,4 @@
-"""Is everything reachable and allowed? Real probes, and what to do where one fails."""
+"""The probes of `check`: whether source, lake, models and engine are reachable and permitted."""
 
 import datetime as dt
 import secrets
@@ -27,12 +27,20 @@ __all__ = ["Probe", "check"]
 
 FindFiles = Callable[[], tuple[Store, list[Entry]]]
 INGEST_FIRST = "run `chandlery ingest` first"
-LATE_HINT = "see whether the day's files have come to the source, then run `chandlery ingest`"
-PROBES = 4  # of the engine: enough to meet more than one executor
+LATE_HINT = "check whether the files of the day have arrived at the source, then run `chandlery ingest`"
+PROBES = 4  # tasks of the engine's probe: enough to reach more than one executor
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """What a probe found."""
+    """The result of a probe.
+
+    Args:
+        name: What was probed.
+        ok: Whether it succeeded.
+        found: What was found, in words.
+        hint: What to do, if it failed.
+        exit_code: The exit code of its error; 0 if it succeeded.
+    """
 
     name: str
     ok: bool
@@ -42,13 +50,13 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
-    """Probe the source, the lake, the models and the engine; nothing is left behind, and no folder of a new lake.
+    """Probe the source, the lake, the models and the engine. Leaves no objects and no folders behind.
 
     Args:
         settings: From `load_settings`.
-        until: Each series must have candles up to the beginning of this UTC day; not asked where it is left out.
+        until: Each series must have candles up to the start of this UTC day; not probed if None.
     """
-    find_files = cache(partial(_find_files, settings))  # a listing takes its time
+    find_files = cache(partial(_find_files, settings))  # two probes need the listing, which takes long
     with _leave_no_folder(settings):
         return [
             _probe("source", lambda: _list(settings, find_files)),
@@ -62,15 +70,15 @@ def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
 
 @contextmanager
 def _leave_no_folder(settings: Settings) -> Iterator[None]:
-    """Delete the folders that probes make of a lake that is not there yet, with those above it."""
+    """Delete the folders that probes create for a lake that does not exist yet, and those above it."""
     made: list[Path] = []
-    with suppress(ChandleryError):  # what is wrong with the lake's URI, its own probes tell
+    with suppress(ChandleryError):  # the probes of the lake report errors of its URI
         store = _open_lake(settings)
         made = [path for path in (store.root, *store.root.parents) if not path.exists()] if store.is_local else []
     try:
         yield
     finally:
-        with suppress(OSError):  # somebody else has put something there
+        with suppress(OSError):  # somebody else has written to the folder
             for path in made:
                 if path.exists():
                     path.rmdir()
@@ -84,7 +92,7 @@ def _probe(name: str, look: Callable[[], str]) -> Probe:
 
 
 def _name_probe() -> str:
-    """Return a path for an object that is there for a moment."""
+    """Return the path of a temporary object."""
     return f"_probe/{secrets.token_hex(8)}"
 
 
@@ -93,21 +101,21 @@ def _list(settings: Settings, find_files: FindFiles) -> str:
         raise SettingsError("no source", "where the raw files are", "give --source URI or set [source] uri")
     store, entries = find_files()
     if not entries:
-        raise SettingsError(
-            f"no files at {settings.source.uri}", "CSV or JSON files of candles", "check --source or [source] uri"
-        )
+        raise SettingsError(f"no files at {settings.source.uri}", "files of candles", "check --source or [source] uri")
     with store.open(entries[0].path) as file:
         file.read(1)
     paths = [entry.path for entry in entries]
-    has_archives = any(path.lower().endswith(".zip") for path in paths)  # layouts may hold for members: not opened here
+    has_archives = any(
+        path.lower().endswith(".zip") for path in paths
+    )  # layouts may apply to their members, which are not listed
     notes = [] if has_archives else name_unmatched_layouts(settings.source, paths)
     return "; ".join([f"{len(entries):,} files, {sum(entry.size_bytes for entry in entries) / 1e6:,.1f} MB", *notes])
 
 
 def _work(settings: Settings, find_files: FindFiles) -> str:
-    """Let the engine's processes look at the source and the lake, and write there."""
+    """Have the engine's processes read from the source and the lake, and write to the lake."""
     lake, mark, seen = _open_lake(settings), _name_probe(), []
-    with suppress(ChandleryError):  # what is wrong with the source from here, its own probe tells
+    with suppress(ChandleryError):  # the probe of the source reports its errors
         source, entries = find_files()
         seen = [(source, entry.path) for entry in entries[:1]]
     lake.put(mark, b"")
@@ -121,13 +129,13 @@ def _work(settings: Settings, find_files: FindFiles) -> str:
 
 @dataclass(frozen=True)
 class _View:
-    """A lake to write to, and objects that are to be seen."""
+    """A task of the engine's probe: the lake to write to, and the objects that a process must find."""
 
     lake: Store
     seen: tuple[tuple[Store, str], ...]
 
     def __str__(self) -> str:
-        return "a look at source and lake"
+        return "a probe of source and lake"
 
 
 def _look(view: _View) -> str:
@@ -136,7 +144,7 @@ def _look(view: _View) -> str:
         if store.head(name) is None:
             raise SettingsError(
                 f"a process of the engine on {host} does not see {name} at {store.uri}",
-                "what this machine sees there",
+                "the objects that this machine sees there",
                 "use a bucket, or a folder that all machines share",
             )
     view.lake.put(path, b"")
@@ -148,7 +156,9 @@ def _find_files(settings: Settings) -> tuple[Store, list[Entry]]:
     folder, pattern = split_source(settings.source.uri)
     store = Store(folder, settings.storage)
     entries = list_source(store, pattern)
-    return store, [entry for entry in entries if not entry.path.endswith("/")]  # a run refuses the others by name
+    return store, [
+        entry for entry in entries if not entry.path.endswith("/")
+    ]  # a folder marker: a run refuses it by name
 
 
 def _open_lake(settings: Settings) -> Store:
@@ -161,42 +171,44 @@ def _read(settings: Settings) -> str:
     store = _open_lake(settings)
     file = read_lake_file(store)
     if file is None:
-        return f"there is no lake at {store.uri} yet: `chandlery run` makes one"
+        return f"there is no lake at {store.uri} yet: `chandlery run` creates one"
     check_named(file, store.uri)
-    told = [
+    described = [
         f"{each.name}: horizons {join_minutes(each.horizons)}, models {', '.join(each.models)}"
         for each in list_series(file)
     ] or ["no series yet: every file was refused"]
-    return "; ".join(told + name_unmatched_sections(settings, [series.name for series in file.series]))
+    return "; ".join(described + name_unmatched_sections(settings, [series.name for series in file.series]))
 
 
 def _find_newest(settings: Settings, until: dt.date) -> str:
-    """Check of each series that its newest candle closes at the beginning of a UTC day, or later.
+    """Check that the newest candle of each series closes at the start of a UTC day, or later.
 
-    Where no candle of a series closes at that moment, as with weeks, the last one before it is due.
+    If no candle of a series closes at that moment, as with weekly candles, the last one before it must exist.
 
     Raises:
-        SettingsError: There is no candle, or candles that are due are missing.
+        SettingsError: There is no candle, or the newest candle of a series is too old.
     """
     store, moment = _open_lake(settings), dt.datetime.combine(until, dt.time(), dt.UTC)
     file = read_lake_file(store)
     if file is None or not file.series:
         raise SettingsError(f"no candle at {store.uri}", f"candles until {until} 00:00 UTC", INGEST_FIRST)
-    told, late = [], []
+    described, late = [], []
     for series in list_series(file):
         newest = measure_table(store, "candles", series.keys).last
         name = f"{series.name}: " if len(file.series) > 1 else ""
         closes = newest + dt.timedelta(seconds=series.grid.seconds) if newest else None
-        told.append(f"{name}the newest candle closes at {closes:%Y-%m-%d %H:%M} UTC" if closes else f"{name}no candle")
+        described.append(
+            f"{name}the newest candle closes at {closes:%Y-%m-%d %H:%M} UTC" if closes else f"{name}no candle"
+        )
         if closes is None or closes < _find_due(series.grid, moment):
-            late.append(told[-1])
+            late.append(described[-1])
     if late:
         raise SettingsError(f"{'; '.join(late)}, before {until}", "", LATE_HINT)
-    return "; ".join(told)
+    return "; ".join(described)
 
 
 def _find_due(grid: Grid, moment: dt.datetime) -> dt.datetime:
-    """Return when the last candle closes that closes at a moment or before it.
+    """Return the last time at or before a moment at which a candle closes.
 
     Example:
         >>> monday_weeks = Grid(604_800, 345_600)
@@ -215,8 +227,8 @@ def _write(settings: Settings) -> str:
     store.delete(path)
     if etag is None or again is not None or (replaced is None and not store.is_local):
         raise SettingsError(
-            f"{store.uri} does not honour conditional puts",
+            f"{store.uri} does not support conditional puts",
             "a store that does",
-            "chandlery's lease needs them: use another store",
+            "use another store: the lease of a run needs them",
         )
     return "put, conditional put and delete are allowed"

@@ -1,4 +1,4 @@
-"""The command line: its commands in their order, and how it reports errors."""
+"""The entry point of the command line: the list of commands, and the reporting of errors."""
 
 import gc
 import io
@@ -15,10 +15,10 @@ from chandlery.errors.masking import mask
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130
-COLLECT_AFTER = (
-    100_000  # objects: what a command imports stays, and looking through it for garbage is a tenth of a short one
-)
+INTERRUPTED = 130  # the exit code of a program that SIGINT ended, by convention
+# Allocations before garbage is collected. With Python's default, a short command spends a tenth of its time looking for
+# garbage among imported objects, which stay.
+COLLECT_AFTER = 100_000
 
 COMMANDS = (
     run_commands.run,
@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's own form
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag's value
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - --version alone needs it
 
@@ -73,27 +73,26 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; every error is one text on stderr and an exit code."""
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # its sums are to be the same on any machine, and idle threads cost
+    """Run the command line; report an error as one text on stderr and an exit code."""
+    # Before NumPy is imported: with several threads, OpenBLAS's sums would depend on the machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(COLLECT_AFTER)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode loses no run
+            stream.reconfigure(errors="backslashreplace")  # print on terminals without Unicode, too
     try:
         app(standalone_mode=True)
     except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # Typer turns Ctrl-C into this
-            print("chandlery: stopped; run again to go on", file=sys.stderr)
+        if ended.code == INTERRUPTED:  # Typer exits with this code at Ctrl-C
+            print("chandlery: stopped; run again to continue", file=sys.stderr)
         raise
     except ChandleryError as error:
         print(f"chandlery: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the last line of defence
+    except Exception as error:  # noqa: BLE001 - no error may show a credential, as its traceback could
         if os.environ.get("CHANDLERY_TRACEBACK"):
             print(mask(traceback.format_exc()), file=sys.stderr)
-        hint = "set CHANDLERY_TRACEBACK=1 to see where, and report it"
+        hint = "set CHANDLERY_TRACEBACK=1 to see the traceback, and report it"
         print(f"chandlery: unexpected {type(error).__name__}: {mask(str(error))}. Hint: {hint}", file=sys.stderr)
         sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""What the commands `tables`, `scores` and `explain` show of a lake."""
+"""The content of a lake, as the commands `tables`, `scores` and `explain` print it."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ from chandlery.units import normalise_symbol
 
 __all__ = ["show_scores", "show_symbol", "show_tables"]
 
-NOTHING_HELD = Extent(0, 0, 0, None, None, None)
-YEAR = 4  # letters of a period that is a year
+EMPTY = Extent(0, 0, 0, None, None, None)
+YEAR = 4  # characters of a period that is a year; "all" has fewer, a month more
 
 
 def show_tables(settings: Settings, *, as_json: bool) -> None:
-    """Show how much each table holds; of each series where the lake has several, or some are chosen."""
+    """Print the size of each table; of each series, if the lake has several or some are chosen."""
     file = find_lake_file(settings.lake.uri, settings.storage)
     store, chosen = Store(settings.lake.uri, settings.storage), settings.chosen_series
     names = [series.name for series in list_series(file, chosen)]
@@ -34,7 +34,7 @@ def show_tables(settings: Settings, *, as_json: bool) -> None:
             for name in (*names, *others):
                 exchange, _, interval = name.partition("/")
                 keys = {"table": table, "exchange": exchange, "interval": interval}
-                rows.append({**keys, **_describe_extent(extents.get(name, NOTHING_HELD))})
+                rows.append({**keys, **_describe_extent(extents.get(name, EMPTY))})
         else:
             rows.append({"table": table, **_describe_extent(measure_table(store, table))})
     print_json(rows) if as_json else print_table(rows)
@@ -47,7 +47,11 @@ def _describe_extent(extent: Extent) -> dict[str, Any]:
 
 
 def show_scores(settings: Settings, period: str, *, as_json: bool) -> None:
-    """Show the scores of a period, beside naive, by series, symbol, horizon and model."""
+    """Print the scores of a period beside those of naive, by series, symbol, horizon and model.
+
+    Raises:
+        SettingsError: There is no lake, or no score of the chosen period, symbols and series.
+    """
     file = find_lake_file(settings.lake.uri, settings.storage)
     everything = read_table(settings.lake.uri, "scores", options=settings.storage)
     series = list_series(file, settings.chosen_series)
@@ -59,7 +63,7 @@ def show_scores(settings: Settings, period: str, *, as_json: bool) -> None:
         wanted = f"no scores for {period}" + f" of {', '.join(settings.symbols)}" * bool(settings.symbols)
         wanted += f" in {', '.join(settings.chosen_series)}" * bool(settings.chosen_series)
         raise SettingsError(wanted, _describe_scores(held), "choose another --period, --symbol or --series")
-    keys = ["exchange", "interval", "symbol", "horizon_minutes", "n"]  # another n is a record over other rows
+    keys = ["exchange", "interval", "symbol", "horizon_minutes", "n"]  # with another n, the rows scored are others
     naive = found.filter(pl.col("model") == "naive").select(*keys, pl.col("rmse").alias("naive_rmse"))
     found = found.join(naive, on=keys, how="left", maintain_order="left")
     named = len(file.series) > 1
@@ -89,21 +93,21 @@ def show_scores(settings: Settings, period: str, *, as_json: bool) -> None:
 
 def _describe_scores(everything: pl.DataFrame) -> str:
     if everything.is_empty():
-        return "scores, which come with the first forecasts: `chandlery run` says where there is too little history"
+        return "scores, which the first forecasts bring: `chandlery run` reports too short a history"
     years = sorted(period for period in everything["period"].unique() if len(period) == YEAR)
-    return f"all, {', '.join(years)}, or a month of these, of {', '.join(sorted(everything['symbol'].unique()))}"
+    return f"all, {', '.join(years)} or a month of these, for {', '.join(sorted(everything['symbol'].unique()))}"
 
 
 def show_symbol(settings: Settings, symbol: str, row: int | None, *, as_json: bool) -> None:
-    """Show what became of a symbol's rows, series by series, and whether there are files that belong to no series.
+    """Print how the rows of a symbol were processed in each series, and how many files belong to no series.
 
     Raises:
-        SettingsError: The lake has no file of the symbol, or none in the series that are chosen.
+        SettingsError: The lake has no file of the symbol, or none in the chosen series.
     """
     name, uri, options = normalise_symbol(symbol), settings.lake.uri, settings.storage
     series = list_series(find_lake_file(uri, options), settings.chosen_series)
     unassigned = 0 if name == UNASSIGNED_KEYS["symbol"] else _count_unassigned(settings)
-    also = _tell_unassigned(unassigned, uri)
+    also = _describe_unassigned(unassigned, uri)
     try:
         ledger = read_table(uri, "ledger", symbol=name, options=options)
     except SettingsError as error:
@@ -133,25 +137,25 @@ def _explain_series(label: str, ledger: pl.DataFrame, rejects: pl.DataFrame, row
     counts = ["rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected"]
     print_table(ledger.select("source", "status", *counts, "layout", "problem").to_dicts(), title=f"{label}: files")
     if row is not None and rejects.is_empty():
-        print(f"row {row} was refused in no file of {label}: it is a candle, identical to one, or not there")
+        print(f"no file of {label} has a rejected row {row}: it was kept, was identical to another, or does not exist")
         return
     shown = rejects.head(MOST_ROWS).with_columns(pl.col("reasons").list.join(", "))
-    title = f"{label}: {rejects.height:,} refused rows"
+    title = f"{label}: {rejects.height:,} rejected rows"
     print_table(shown.select("source", "row", "open_time", "reasons", "raw").to_dicts(), title=title)
 
 
 def _count_unassigned(settings: Settings) -> int:
-    """Return how many refused files belong to no series."""
+    """Count the refused files that belong to no series."""
     lake = Lake(Store(settings.lake.uri, settings.storage), UNASSIGNED)
     return lake.decode("ledger", UNASSIGNED_KEYS, lake.get("ledger", UNASSIGNED_KEYS)).height
 
 
-def _tell_unassigned(count: int, uri: str) -> str:
-    """Return how many refused files belong to no series, and the command that lists them; empty if there is none."""
+def _describe_unassigned(count: int, uri: str) -> str:
+    """Return the number of refused files that belong to no series and the command that lists them, or ""."""
     if not count:
         return ""
     files = "1 refused file belongs" if count == 1 else f"{count:,} refused files belong"
     return (
-        f"{files} to no symbol and no series, since nothing says for certain what they are: "
+        f"{files} to no symbol and no series, since their content is not certain: "
         f"`chandlery explain {UNASSIGNED_KEYS['symbol']} --lake {uri}` lists them"
     )

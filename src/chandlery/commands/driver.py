@@ -1,4 +1,4 @@
-"""What runs in the driver's container: a command with the settings of the job, and an exit code that is left in the bucket."""
+"""The program of the driver's container on EMR Serverless: runs the submitted command and stores its exit code."""
 
 import json
 import os
@@ -18,18 +18,16 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Carry out the job whose folder, and how it is reached, are told; leave the exit code there."""
-    if len(sys.argv) != 3:  # noqa: PLR2004 - with the program's own name
-        sys.exit("usage: python -m chandlery.commands.driver FOLDER STORAGE_OPTIONS; `chandlery submit` calls it so")
+    """Run the submitted job and store its exit code in the job's folder."""
+    if len(sys.argv) != 3:  # noqa: PLR2004 - the name of the program and two arguments
+        sys.exit("usage: python -m chandlery.commands.driver FOLDER STORAGE_OPTIONS, as `chandlery submit` calls it")
     store = Store(sys.argv[1], json.loads(sys.argv[2]))
     code = 1
     try:
         content = store.get(JOB)
         if content is None:
             code = SettingsError.exit_code
-            sys.exit(
-                f"chandlery: no {JOB} at {store.uri}; expected what `chandlery submit` puts there. Hint: submit again"
-            )
+            sys.exit(f"chandlery: no {JOB} at {store.uri}; expected the file of `chandlery submit`. Hint: submit again")
         job = msgspec.json.decode(content, type=Job)
         with tempfile.TemporaryDirectory(prefix="chandlery-job-") as place:
             code = carry_out(job, Path(place))
@@ -41,13 +39,13 @@ def main() -> None:
 
 
 def carry_out(job: Job, place: Path) -> int:
-    """Run a job's command, with files of one's own in a folder; return its exit code."""
+    """Run the command of a job in the folder `place`, with its extensions; return the exit code."""
     extensions = [write_bundle(bundle, place / f"extension-{number}") for number, bundle in enumerate(job.extensions)]
     for section, values in job.settings.items():
         os.environ[f"CHANDLERY_{section.upper()}"] = json.dumps(values)
     if extensions:
         os.environ["CHANDLERY_FORECAST__EXTENSIONS"] = json.dumps(extensions)
-    os.chdir(place)  # where no chandlery.toml lies
+    os.chdir(place)  # so that no chandlery.toml is read
     sys.argv = ["chandlery", *job.command]
     try:
         cli.main()
@@ -57,7 +55,7 @@ def carry_out(job: Job, place: Path) -> int:
 
 
 def write_bundle(bundle: Bundle, folder: Path) -> str:
-    """Write an extension and the modules beside it into a folder; return the path of the extension."""
+    """Write an extension and the modules that it imports to a folder; return the path of the extension."""
     for inner, text in bundle.items():
         path = folder / inner
         path.parent.mkdir(parents=True, exist_ok=True)

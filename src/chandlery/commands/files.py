@@ -14,17 +14,22 @@ __all__ = ["write_sample_files", "write_settings_file"]
 
 
 def write_sample_files(folder: Path, plan: tuple[int, int, float, int], *, as_json: bool) -> None:
-    """Write made-up files and show what was planted in them.
+    """Write sample files and print the faults in them.
+
+    Args:
+        folder: The folder to write to.
+        plan: Numbers of symbols and days, the share of faulty rows, and the seed.
+        as_json: Print JSON.
 
     Raises:
-        SettingsError: The folder cannot be made.
+        SettingsError: The folder cannot be created.
     """
     symbols, days, faults, seed = plan
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"{folder} cannot be made: {error.strerror}", "a folder to write to", "name another"
+            f"{folder} cannot be created: {error.strerror}", "a folder to write to", "name another"
         ) from None
     truths = []
     for place, symbol in enumerate(SAMPLE_SYMBOLS[:symbols]):
@@ -40,25 +45,25 @@ def write_sample_files(folder: Path, plan: tuple[int, int, float, int], *, as_js
     if as_json:
         print_json({"folder": str(folder), "planted": counts})
         return
-    print(f"made-up candles in {folder}")
+    print(f"wrote sample candles to {folder}")
     if counts:
-        print_table(counts, title="planted faults")
+        print_table(counts, title="faults in them")
 
 
 def write_settings_file(path: Path, *, as_json: bool) -> None:
-    """Write every setting with its default and what it means.
+    """Write a settings file with every setting as a comment.
 
     Raises:
-        SettingsError: The file is there already, or cannot be written.
+        SettingsError: The file already exists, or cannot be written.
     """
     if path.exists():
-        raise SettingsError(f"{path} is there already", "a new file", "name another with --path, or edit it")
+        raise SettingsError(f"{path} already exists", "a new file", "name another with --path, or edit it")
     try:
         path.write_text(render_settings(), encoding="utf-8")
     except OSError as error:
         raise SettingsError(
             f"{path} cannot be written: {error.strerror}",
-            "a file in a folder that is there",
+            "a file in a folder that exists",
             "name another with --path",
         ) from None
     if as_json:

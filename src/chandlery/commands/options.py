@@ -1,4 +1,4 @@
-"""The options and arguments of the commands, and the setting that each option overrules."""
+"""The options and arguments of the commands, and the settings that options overrule."""
 
 from datetime import datetime
 from pathlib import Path
@@ -22,23 +22,23 @@ __all__ = [
 SERIES_FORM = "EXCHANGE/INTERVAL"
 DATE_FORM = ["%Y-%m-%d"]
 
-# Of several commands: where settings, files and the lake are.
+# Of several commands: the locations of settings, files and the lake.
 Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; chandlery.toml here, where there is one.")
+    Path | None, typer.Option("--config", help="Settings file; by default chandlery.toml in this folder, if it exists.")
 ]
 Source = Annotated[
-    str | None, typer.Option("--source", help="Raw files: a file, folder or glob; s3://, gs://, az:// or a path.")
+    str | None, typer.Option("--source", help="Raw files: a file, a folder or a glob; s3://, gs://, az:// or a path.")
 ]
 LakeUri = Annotated[str | None, typer.Option("--lake", help="Folder of the lake; s3://, gs://, az:// or a path.")]
 
 # Of several commands: which symbols, series, horizons and models.
-Symbol = Annotated[str, typer.Argument(help="In any spelling: LTCUSD, ltc/usd.")]
+Symbol = Annotated[str, typer.Argument(help="The symbol, in any spelling: LTCUSD, ltc/usd.")]
 Symbols = Annotated[
     list[str] | None,
     typer.Option(
         "--symbol",
-        help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; the pool and the market "
-        "stay whole.",
+        help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; training and the market "
+        "use all symbols.",
     ),
 ]
 SeriesNames = Annotated[
@@ -46,7 +46,7 @@ SeriesNames = Annotated[
     typer.Option(
         "--series",
         metavar=SERIES_FORM,
-        help="Only this exchange and interval, as in kraken/1m; repeatable. Without it, all series of the lake.",
+        help="Only this exchange and interval, as in kraken/1m; repeatable. By default all series of the lake.",
     ),
 ]
 OneSeries = Annotated[
@@ -54,7 +54,7 @@ OneSeries = Annotated[
     typer.Option(
         "--series",
         metavar=SERIES_FORM,
-        help="Of this exchange and interval, as in kraken/1m. Without it, of the series with the most candles.",
+        help="The exchange and interval, as in kraken/1m. By default the series with the most candles.",
     ),
 ]
 ForecastSeries = Annotated[
@@ -62,86 +62,90 @@ ForecastSeries = Annotated[
     typer.Option(
         "--series",
         metavar=SERIES_FORM,
-        help="Forecast this exchange and interval alone, as in kraken/1m; repeatable. Without it, all series. `run` "
-        "reads the files of all series either way. --horizon, --model and --restate then speak of this series alone: "
-        "the others keep what the lake has.",
+        help="Forecast only this exchange and interval, as in kraken/1m; repeatable. By default all series. `run` "
+        "reads the files of all series either way. --horizon, --model and --restate then apply to this series only; "
+        "the others keep the settings of the lake.",
     ),
 ]
 Horizons = Annotated[
     list[str] | None,
     typer.Option(
         "--horizon",
-        help="How far ahead, as in 30m; repeatable. It wins over the settings file. An existing lake adds a horizon "
-        "within its reach if its own horizons are named as well; other changes need --restate.",
+        help="How far ahead to forecast, as in 30m; repeatable. Overrules the settings file. To add a horizon within "
+        "the reach of an existing lake, name its present horizons as well; other changes need --restate.",
     ),
 ]
 Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="A model; repeatable. It wins over the settings file. An existing lake adds models that are named after "
-        "its own; other changes need --restate.",
+        help="A model; repeatable. Overrules the settings file. To add models to an existing lake, name its present "
+        "models first; other changes need --restate.",
     ),
 ]
 
-# Of several commands: how the work is done, and what is printed.
-Engine = Annotated[str | None, typer.Option("--engine", help="Where the work is done: local or spark.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run has ended.")]
+# Of several commands: how a command is executed, and what it prints.
+Engine = Annotated[str | None, typer.Option("--engine", help="Where tasks are executed: local or spark.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until another run of the lake has ended.")]
 Prune = Annotated[
     bool,
     typer.Option(
         "--prune",
-        help="Drop the candles of files that are gone, and the forecasts of symbols without candles: of all symbols "
-        "and series, or of those that are named.",
+        help="Remove the candles of deleted files, and the forecasts of symbols without candles: of all symbols and "
+        "series, or of the named ones.",
     ),
 ]
 Restate = Annotated[
     bool,
-    typer.Option("--restate", help="Take settings that differ from the lake's, and compute again what rests on them."),
+    typer.Option(
+        "--restate", help="Accept settings that differ from those of the lake, and recompute what depends on them."
+    ),
 ]
 Until = Annotated[
     datetime | None,
     typer.Option(
         formats=DATE_FORM,
         metavar="DATE",
-        help="Each series must have candles up to the beginning of this UTC day, as in 2019-06-02.",
+        help="Fail unless each series has candles up to the start of this UTC day, as in 2019-06-02.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 # Of `scores`, `query` and `explain`.
-Period = Annotated[str, typer.Option(help="all, a year as in 2019, or a month as in 2019-05.")]
+Period = Annotated[str, typer.Option(help="all, a year as in 2019 or a month as in 2019-05.")]
 Sql = Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL.")]
 SymbolOrUnknown = Annotated[
     str,
-    typer.Argument(help="In any spelling: LTCUSD, ltc/usd. UNKNOWN stands for refused files that belong to no series."),
+    typer.Argument(
+        help="The symbol, in any spelling: LTCUSD, ltc/usd. UNKNOWN: the refused files that belong to no series."
+    ),
 ]
-RowNumber = Annotated[int | None, typer.Option(help="One row's number.")]
+RowNumber = Annotated[int | None, typer.Option(help="Only the row of this number.")]
 
 # Of `report` and `plot`.
 DrawnSymbols = Annotated[
     list[str] | None,
-    typer.Option("--symbol", help="Show this symbol in detail; repeatable. Without it, the 12 with the most candles."),
+    typer.Option("--symbol", help="Show this symbol in detail; repeatable. By default the 12 with the most candles."),
 ]
 DrawnHorizons = Annotated[
     list[str] | None,
-    typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. Without it, all of the lake's."),
+    typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. By default all horizons of the lake."),
 ]
 ReportOutput = Annotated[
-    str, typer.Option(help="The page to write: a file, or an object, as in s3://bucket/report.html.")
+    str, typer.Option(help="The page to write: a file, or an object as in s3://bucket/report.html.")
 ]
 PlotOutput = Annotated[
     str | None,
     typer.Option(
-        help="The page to write, a file or an object; SYMBOL.html here, with the name of a chosen series in it if there "
-        "are several, where none is named."
+        help="The page to write: a file or an object. By default SYMBOL.html in this folder, with the name of the "
+        "series in it if one of several was chosen."
     ),
 ]
 PlotDays = Annotated[
     int | None,
     typer.Option(
-        help="How many days of candles. Without it, 2, or as many as 60 candles need.", min=1, max=LONGEST_DAYS
+        help="How many days of candles. By default 2, or as many as 60 candles need.", min=1, max=LONGEST_DAYS
     ),
 ]
 
@@ -152,16 +156,18 @@ ComparedSeries = Annotated[
     typer.Option(
         "--series",
         metavar=SERIES_FORM,
-        help="Of this exchange and interval, as in kraken/1m; needed where the lake has several series.",
+        help="The exchange and interval, as in kraken/1m; required if the lake has several series.",
     ),
 ]
 ComparedSymbols = Annotated[
     list[str] | None,
-    typer.Option("--symbol", help="Compare on this symbol; repeatable. The pool and the market stay whole."),
+    typer.Option("--symbol", help="Compare on this symbol; repeatable. Training and the market use all symbols."),
 ]
 ComparedHorizons = Annotated[
     list[str] | None,
-    typer.Option("--horizon", help="How far ahead, as in 30m; repeatable. Without it, all of the lake's."),
+    typer.Option(
+        "--horizon", help="How far ahead to forecast, as in 30m; repeatable. By default all horizons of the lake."
+    ),
 ]
 ComparedDays = Annotated[int, typer.Option(help="How many days are scored.", min=1, max=LONGEST_DAYS)]
 ComparedUntil = Annotated[
@@ -169,56 +175,54 @@ ComparedUntil = Annotated[
     typer.Option(
         formats=DATE_FORM,
         metavar="DATE",
-        help="The last of them, as in 2019-06-30; without it the newest of the lake.",
+        help="The last scored day, as in 2019-06-30. By default the newest of the lake.",
     ),
 ]
 ComparedModels = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Whose forecasts: served, blend or a model; repeatable. Without it what is served, or the blend for a model "
-        "of one's own.",
+        help="The compared forecasts: served, blend or a model; repeatable. By default served, or blend for a "
+        "user-defined model.",
     ),
 ]
 
 # Of `parity`.
-ParityEngine = Annotated[str, typer.Option("--engine", help="The engine that is held against local.")]
+ParityEngine = Annotated[str, typer.Option("--engine", help="The engine that is compared with local.")]
 ParityLake = Annotated[
     str | None,
     typer.Option(
         "--lake",
-        help="Empty folder or prefix in which the two lakes are made, for a cluster one that all its machines see; "
-        "without it a temporary folder.",
+        help="Empty folder or prefix for the two lakes; for a cluster, one that all its machines see. By default a "
+        "temporary folder.",
     ),
 ]
-ParityKeep = Annotated[bool, typer.Option("--keep", help="Leave the two lakes there.")]
+ParityKeep = Annotated[bool, typer.Option("--keep", help="Keep the two lakes.")]
 
 # Of `submit`.
 SubmitCommand = Annotated[str, typer.Argument(help="run, ingest, forecast, check or report.")]
 SubmitOutput = Annotated[
     str | None,
     typer.Option(
-        help="The page of a report: an object, as in s3://bucket/report.html; reports/report.html in the lake, where "
-        "none is named."
+        help="The page of a report: an object as in s3://bucket/report.html. By default reports/report.html in the "
+        "lake."
     ),
 ]
 
 # Of `migrate`.
-OldLake = Annotated[str | None, typer.Argument(help="A lake of format 1; it is only read.")]
+OldLake = Annotated[str | None, typer.Argument(help="A lake of format 1, which is not changed.")]
 NewLake = Annotated[str | None, typer.Argument(help="An empty folder or prefix for the new lake.")]
-NewExchange = Annotated[
-    str | None, typer.Option("--exchange", help="The name for the exchange of candles that came without one.")
-]
+NewExchange = Annotated[str | None, typer.Option("--exchange", help="The name to give to the exchange that has none.")]
 
 # Of `sample` and `init`.
-SampleFolder = Annotated[Path, typer.Argument(help="Where to write.")]
-SampleSymbols = Annotated[int, typer.Option(help="How many, up to nine.", min=1, max=9)]
+SampleFolder = Annotated[Path, typer.Argument(help="The folder to write to.")]
+SampleSymbols = Annotated[int, typer.Option(help="How many symbols, nine at most.", min=1, max=9)]
 SampleDays = Annotated[int, typer.Option(help="How many whole days; forecasts begin after half a year.", min=1)]
-SampleFaults = Annotated[float, typer.Option(help="Share of faulty rows to plant.", min=0, max=0.5)]
-SampleSeed = Annotated[int, typer.Option(help="Of what is made up.", min=0)]
+SampleFaults = Annotated[float, typer.Option(help="The share of faulty rows.", min=0, max=0.5)]
+SampleSeed = Annotated[int, typer.Option(help="The seed of all random values.", min=0)]
 SettingsPath = Annotated[Path, typer.Option(help="The file to write.")]
 
-# Which setting each option overrules: its name, or its section and its name there.
+# The setting that each option overrules: the path of its name, through its section if it has one.
 SETTINGS = {
     "source": ("source", "uri"),
     "lake": ("lake", "uri"),
@@ -231,14 +235,14 @@ SETTINGS = {
 
 
 def settle(config: Path | None, **options: Any) -> Settings:
-    """Return the settings of a command: those of the file and the environment, overruled by options.
+    """Load the settings of a command: those of the file and the environment, overruled by options.
 
     Args:
         config: The settings file.
-        options: Values by the name of the option, without its dashes; one that is not given overrules nothing.
+        options: The value of each option by its name in `SETTINGS`; None, "" and [] overrule nothing.
 
     Raises:
-        SettingsError: A setting is wrong.
+        SettingsError: A setting is not valid.
     """
     layer: dict[str, Any] = {}
     for option, value in options.items():

@@ -1,4 +1,4 @@
-"""How commands print: JSON for programs, tables of text for people."""
+"""Printing of values: JSON for programs, tables of text for people."""
 
 import sys
 from typing import Any
@@ -11,7 +11,8 @@ from rich.text import Text
 
 __all__ = ["MOST_ROWS", "print_frame", "print_json", "print_table"]
 
-MOST_ROWS = 200
+MOST_ROWS = 200  # of a frame that are printed as text: more are no help on a terminal
+WIDTH = 200  # characters of a table, where the output is no terminal
 
 
 def print_json(content: Any) -> None:
@@ -20,8 +21,8 @@ def print_json(content: Any) -> None:
 
 
 def print_table(rows: list[dict[str, Any]], title: str = "") -> None:
-    """Print rows as aligned columns, as wide as the terminal, or 200 characters wide where the output is no terminal."""
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    """Print rows as a table of aligned columns, as wide as the terminal."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     shown = Table(
         title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold"
     )
@@ -29,7 +30,7 @@ def print_table(rows: list[dict[str, Any]], title: str = "") -> None:
         numeric = all(isinstance(row[name], int | float | None) for row in rows)
         shown.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(_cell(value)) for value in row.values()))  # raw text such as "[/b]" is no markup
+        shown.add_row(*(Text(_cell(value)) for value in row.values()))  # as Text: in raw input, "[/b]" is no markup
     console.print(shown)
 
 
@@ -43,18 +44,16 @@ def _cell(value: Any) -> str:
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
-def print_frame(found: pl.DataFrame, *, as_json: bool) -> None:
-    """Show rows."""
+def print_frame(rows: pl.DataFrame, *, as_json: bool) -> None:
+    """Print a frame, as text its first rows only."""
     if as_json:
-        print_json(found.to_dicts())
+        print_json(rows.to_dicts())
         return
-    if found.is_empty():
-        print(f"no rows; columns {', '.join(found.columns)}")
+    if rows.is_empty():
+        print(f"no rows; the columns are {', '.join(rows.columns)}")
         return
     print_table(
-        found.head(MOST_ROWS)
-        .with_columns(pl.col(pl.Float64, pl.Float32, pl.Int64, pl.Int32).cast(pl.String))
-        .to_dicts()
+        rows.head(MOST_ROWS).with_columns(pl.col(pl.Float64, pl.Float32, pl.Int64, pl.Int32).cast(pl.String)).to_dicts()
     )
-    if found.height > MOST_ROWS:
-        print(f"… {found.height - MOST_ROWS:,} rows more; --json prints all")
+    if rows.height > MOST_ROWS:
+        print(f"… and {rows.height - MOST_ROWS:,} more rows; --json prints all of them")

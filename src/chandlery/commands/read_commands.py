@@ -1,6 +1,6 @@
-"""The commands that read a lake, and show or draw what it holds.
+"""The commands that read a lake, and print or plot its content.
 
-Packages that take long to import are imported by the command that needs them: all of them take about a second.
+Packages are imported within the commands that need them: importing all of them takes about a second.
 """
 
 from chandlery.commands import options as opt
@@ -12,7 +12,7 @@ __all__ = ["explain", "plot", "query", "report", "scores", "tables"]
 def tables(
     config: opt.Config = None, lake: opt.LakeUri = None, series: opt.SeriesNames = None, json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Say what the lake holds: objects and bytes of every table, and of every series where there are several.
+    """Show the size and time range of each table, and of each series if there are several.
 
     Example: chandlery tables --lake lake/
     """
@@ -25,7 +25,7 @@ def scores(
     config: opt.Config = None, lake: opt.LakeUri = None, symbol: opt.Symbols = None, series: opt.SeriesNames = None,
     period: opt.Period = "all", json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Show how good the forecasts were, beside the price that stays.
+    """Show the errors of the forecasts beside those of the naive forecast, an unchanged price.
 
     Example: chandlery scores --lake lake/ --symbol LTCUSD --period 2019
     """
@@ -53,7 +53,7 @@ def explain(
     symbol: opt.SymbolOrUnknown, row: opt.RowNumber = None, config: opt.Config = None, lake: opt.LakeUri = None,
     series: opt.SeriesNames = None, json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Say what became of a symbol's rows in every series, and why rows were refused.
+    """Show how the rows of a symbol were processed in each series, and why rows were rejected.
 
     Example: chandlery explain LTCUSD --row 1203 --lake lake/
     """
@@ -69,7 +69,7 @@ def report(
 ) -> None:  # fmt: skip
     """Write one series of the lake as an HTML page that works offline.
 
-    It shows rows, gaps, skill, calibration, the last forecasts, what is served and why.
+    The page shows rows, gaps, skill, calibration, the last forecasts, and which forecasts are served and why.
 
     Example: chandlery report --lake lake/ --symbol LTCUSD --output report.html
     """
@@ -78,14 +78,14 @@ def report(
     from chandlery.report import write_report
 
     settings = settle(config, lake=lake, symbol=symbol, series=[series] if series else None)
-    show.written(write_report(settings, output, horizon, open_watch(quiet=quiet or json)), as_json=json)
+    show.page(write_report(settings, output, horizon, open_watch(quiet=quiet or json)), as_json=json)
 
 
 def plot(
     symbol: opt.Symbol, config: opt.Config = None, lake: opt.LakeUri = None, series: opt.OneSeries = None,
     horizon: opt.DrawnHorizons = None, days: opt.PlotDays = None, output: opt.PlotOutput = None, json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Write one picture of a symbol: its last candles, what had been forecast for them, and the newest forecasts.
+    """Plot the last candles of a symbol, the forecasts for them, and the newest forecasts.
 
     Example: chandlery plot LTCUSD --lake lake/ --horizon 30m --days 2
     """
@@ -93,4 +93,4 @@ def plot(
     from chandlery.report import write_plot
 
     settings = settle(config, lake=lake, series=[series] if series else None)
-    show.written(write_plot(settings, symbol, output, horizon, days), as_json=json)
+    show.page(write_plot(settings, symbol, output, horizon, days), as_json=json)

@@ -1,6 +1,6 @@
-"""The commands that change a lake, or say what would change it: each runs stages of the pipeline.
+"""The commands that change a lake, or show what would change: each runs stages of the pipeline.
 
-Packages that take long to import are imported by the command that needs them: all of them take about a second.
+Packages are imported within the commands that need them: importing all of them takes about a second.
 """
 
 import atexit
@@ -22,7 +22,7 @@ def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_js
     from chandlery.progress import open_watch
     from chandlery.runs import pipeline
 
-    atexit.register(gc.freeze)  # nothing is looked through for garbage once more at the end
+    atexit.register(gc.freeze)  # otherwise the interpreter looks through all objects for garbage when it exits
     stage: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
     report = stage(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
     show.report(report, as_json=as_json)
@@ -80,7 +80,7 @@ def plan(
     horizon: opt.Horizons = None, model: opt.Models = None, prune: opt.Prune = False, restate: opt.Restate = False,
     json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Say what a run would read, compute and write, and why; nothing is done.
+    """Show what a run would read, compute and write, and why; changes nothing.
 
     Example: chandlery plan --source raw/ --lake lake/
     """
@@ -95,7 +95,7 @@ def check(
     config: opt.Config = None, source: opt.Source = None, lake: opt.LakeUri = None, engine: opt.Engine = None,
     until: opt.Until = None, json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Probe source, lake, models and engine, and say what to do where one fails.
+    """Test access to source, lake, models and engine, and give a hint for each failure.
 
     Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
     """
@@ -113,9 +113,11 @@ def submit(
     prune: opt.Prune = False, restate: opt.Restate = False, until: opt.Until = None, output: opt.SubmitOutput = None,
     json: opt.Json = False, quiet: opt.Quiet = False,
 ) -> None:  # fmt: skip
-    """Carry a command out on AWS EMR Serverless, as chandlery.toml says under submit: pack this environment, put it and the settings into a bucket, start a job run, follow it.
+    """Run a command on AWS EMR Serverless.
 
-    The run's lines come as they are written; its exit code is this command's. Ctrl-C cancels it.
+    It packs this environment, uploads it with the settings, and starts a job run as chandlery.toml describes it.
+
+    It prints the output of the job run as it is written, and exits with its exit code. Ctrl-C cancels the job run.
 
     Example: chandlery submit run --config chandlery.toml
     """
@@ -142,9 +144,9 @@ def migrate(
     old: opt.OldLake = None, new: opt.NewLake = None, exchange: opt.NewExchange = None, config: opt.Config = None,
     lake: opt.LakeUri = None, json: opt.Json = False, quiet: opt.Quiet = False,
 ) -> None:  # fmt: skip
-    """Write a new lake from one of an earlier format; or, with --exchange, give a name to an exchange that had none.
+    """Write a new lake from one of an earlier format; or, with --exchange, name the exchange that has no name.
 
-    Both can be cut off at any moment, and go on when they are called again.
+    Both can be interrupted at any moment, and continue when they are called again.
 
     Example: chandlery migrate s3://crypto-lake/ s3://crypto-lake-2/
 
@@ -157,10 +159,10 @@ def migrate(
 
     settings, watch = settle(config, lake=lake), open_watch(quiet=quiet or json)
     if exchange and not old:
-        show.named(name_exchange(settings, exchange, watch), as_json=json)
+        show.renaming(name_exchange(settings, exchange, watch), as_json=json)
     elif old and new and not exchange and not lake:
-        show.migrated(migrate_lake(settings, old, new, watch), as_json=json)
+        show.migration(migrate_lake(settings, old, new, watch), as_json=json)
     else:
         given = " ".join(filter(None, [old, new, exchange and f"--exchange {exchange}", lake and f"--lake {lake}"]))
-        ways = "either two places, OLD and NEW, or --exchange NAME with --lake"
+        ways = "either two lakes, OLD and NEW, or --exchange NAME with --lake"
         raise SettingsError(f"migrate {given or 'without arguments'}", ways, "see `chandlery migrate --help`")

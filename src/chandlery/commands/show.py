@@ -1,4 +1,4 @@
-"""What commands print about the result of a function: text for people, JSON for programs."""
+"""How commands print the result of a function: as text for people, as JSON for programs."""
 
 import msgspec
 
@@ -12,13 +12,13 @@ from chandlery.runs.naming import Named
 from chandlery.runs.pipeline import Plan
 from chandlery.runs.run_report import RunReport
 
-__all__ = ["comparison", "migrated", "named", "plan", "probes", "receipt", "report", "written"]
+__all__ = ["comparison", "migration", "page", "plan", "probes", "receipt", "renaming", "report"]
 
-FEW = 12
+FEW = 12  # names in a list; the others are counted
 
 
 def report(result: RunReport, *, as_json: bool) -> None:
-    """Show what a run did."""
+    """Print what a run did."""
     if as_json:
         print_json(result)
         return
@@ -34,7 +34,7 @@ def report(result: RunReport, *, as_json: bool) -> None:
 
 
 def plan(found: Plan, *, as_json: bool) -> None:
-    """Show what a run would do."""
+    """Print what a run would do."""
     if as_json:
         print_json(found)
     elif found.steps:
@@ -45,49 +45,58 @@ def plan(found: Plan, *, as_json: bool) -> None:
         print(note)
 
 
-def migrated(done: Migrated, *, as_json: bool) -> None:
-    """Show what was migrated."""
+def migration(done: Migrated, *, as_json: bool) -> None:
+    """Print what was migrated."""
     if as_json:
         print_json(done)
         return
-    again = f", {done.found:,} of them before" if done.found else ""
-    megabytes = f"{done.size_bytes / 1e6:,.1f} MB"
-    print(f"{done.objects:,} objects{again}, {megabytes} in {done.seconds:.1f} s: {done.series} is at {done.new}")
+    earlier = f", {done.found:,} of them by an earlier call" if done.found else ""
+    size = f"{done.size_bytes / 1e6:,.1f} MB"
+    print(f"migrated {done.series} to {done.new}: {done.objects:,} objects{earlier}, {size} in {done.seconds:.1f} s")
     for note in done.notes:
         print(note)
 
 
-def named(done: Named, *, as_json: bool) -> None:
-    """Show what was given a name."""
+def renaming(done: Named, *, as_json: bool) -> None:
+    """Print which series have a new name."""
     if as_json:
         print_json(done)
         return
-    print(f"{done.objects:,} objects in {done.seconds:.1f} s: {done.lake} has {', '.join(done.series)}")
+    print(f"{done.lake} now has {', '.join(done.series)}: {done.objects:,} objects in {done.seconds:.1f} s")
     for note in done.notes:
         print(note)
 
 
-def written(page: Written, *, as_json: bool) -> None:
-    """Show what page was written."""
+def page(written: Written, *, as_json: bool) -> None:
+    """Print which page was written."""
     if as_json:
-        print_json(page)
+        print_json(written)
         return
-    print(f"wrote {page.path}, {page.size_bytes / 1e6:.1f} MB: {', '.join(page.symbols) or 'no symbol'}")
-    if page.left_out:
-        more = f" and {len(page.left_out) - FEW:,} more" * (len(page.left_out) > FEW)
-        print(f"in tables and sums alone: {', '.join(page.left_out[:FEW])}{more}; --symbol chooses others")
-    if page.other_series:
-        print(f"of {page.series}; the lake also has {', '.join(page.other_series)}: --series chooses another")
+    print(f"wrote {written.path}, {written.size_bytes / 1e6:.1f} MB: {', '.join(written.symbols) or 'no symbol'}")
+    if written.left_out:
+        print(f"only in tables and totals: {_list_few(written.left_out)}; --symbol chooses the symbols in detail")
+    if written.other_series:
+        others = ", ".join(written.other_series)
+        print(f"the page shows {written.series}; the lake also has {others}: --series chooses another")
+
+
+def _list_few(names: list[str]) -> str:
+    """Return the first names as a list, and how many more there are.
+
+    Example:
+        >>> _list_few(["a", "b"]), _list_few(["c"] * 14)[-10:]
+        ('a, b', 'and 2 more')
+    """
+    return ", ".join(names[:FEW]) + f" and {len(names) - FEW:,} more" * (len(names) > FEW)
 
 
 def comparison(found: Comparison, *, as_json: bool) -> None:
-    """Show what an extension was worth."""
+    """Print by how much an extension improves forecasts."""
     if as_json:
         print_json(found)
         return
-    print(
-        f"{found.extension}: {', '.join([*(f'feature {name}' for name in found.features), *(f'model {name}' for name in found.models)])}"
-    )
+    registered = [*(f"feature {name}" for name in found.features), *(f"model {name}" for name in found.models)]
+    print(f"{found.extension}: {', '.join(registered)}")
     rows = [
         {
             "horizon": f"{row.horizon_minutes}m",
@@ -95,8 +104,8 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
             "forecast": row.forecast,
             "against": row.against,
             "n": row.n,
-            "skill % before": _percent(row.skill_without, ".3f"),
-            "with it": _percent(row.skill_with, ".3f"),
+            "skill % without": _percent(row.skill_without, ".3f"),
+            "with": _percent(row.skill_with, ".3f"),
             "difference": _percent(row.difference, "+.2g"),
             "DM": None if row.dm_statistic is None else f"{row.dm_statistic:.2f}",
             "p": None if row.p_value is None else f"{row.p_value:.2g}",
@@ -107,7 +116,7 @@ def comparison(found: Comparison, *, as_json: bool) -> None:
     ]
     period = f"{found.scored_from:%Y-%m-%d %H:%M} to {found.scored_until:%Y-%m-%d %H:%M}"
     issued = f"Forecasts of {found.series} issued {period}, from candles since {found.candles_from}"
-    print_table(rows, title=f"{issued}; DM above 0 is better with it; p adjusted for {len(rows)} tests")
+    print_table(rows, title=f"{issued}; DM above 0: better with it; p adjusted for {len(rows)} tests")
     for sentence in [*found.conclusions, *found.notes]:
         print(sentence)
     print(f"{found.advice}.")
@@ -119,7 +128,7 @@ def _percent(share: float | None, form: str) -> str | None:
 
 
 def receipt(found: Receipt, *, as_json: bool) -> None:
-    """Show whether two engines made the same bytes."""
+    """Print whether two engines wrote the same bytes."""
     if as_json:
         print_json(found)
         return
@@ -129,18 +138,16 @@ def receipt(found: Receipt, *, as_json: bool) -> None:
             {"table": row.table, "objects": row.objects, "bytes": row.size_bytes, "different": row.different}
             for row in found.tables
         ],
-        title=f"{other.engine} beside {local.engine}",
+        title=f"{other.engine} compared with {local.engine}",
     )
     objects, size = sum(row.objects for row in found.tables), sum(row.size_bytes for row in found.tables)
     if found.equal:
-        print(f"equal: {objects:,} objects, {size:,} bytes, every one of them")
+        print(f"equal: all {objects:,} objects, {size:,} bytes")
     else:
         shown = [f"{difference.path} ({difference.how})" for difference in found.differences]
-        print(
-            f"{len(shown):,} of {objects:,} objects differ: {', '.join(shown[:FEW])}"
-            + f" and {len(shown) - FEW:,} more" * (len(shown) > FEW)
-        )
-        print("law 4 is broken" + "; --keep leaves the lakes to look at" * (not found.kept))
+        print(f"{len(shown):,} of {objects:,} objects differ: {_list_few(shown)}")
+        hint = "" if found.kept else "; --keep keeps both lakes for inspection"
+        print(f"the engines must write the same bytes{hint}")
     for note in found.notes:
         print(note)
     for message in found.messages:
@@ -148,7 +155,7 @@ def receipt(found: Receipt, *, as_json: bool) -> None:
     for side in found.sides:
         print(
             f"{side.engine:<10} {side.seconds:8.1f} s"
-            + f", and {side.start_seconds:.1f} s to start" * (side.start_seconds >= 1)
+            + f", plus {side.start_seconds:.1f} s to start" * (side.start_seconds >= 1)
             + f", {side.lake}" * found.kept
         )
     print(", ".join(f"{name} {version}" for name, version in found.versions.items()))
@@ -157,7 +164,7 @@ def receipt(found: Receipt, *, as_json: bool) -> None:
 
 
 def probes(found: list[Probe], *, as_json: bool) -> None:
-    """Show what probes found."""
+    """Print the result of each probe, with a hint for each that failed."""
     if as_json:
         print_json(found)
         return

@@ -1,6 +1,6 @@
-"""The commands that work in new folders beside a lake: comparisons, made-up files, a settings file.
+"""The commands that write to new folders and not to a lake: comparisons, sample files, a settings file.
 
-Packages that take long to import are imported by the command that needs them: all of them take about a second.
+Packages are imported within the commands that need them: importing all of them takes about a second.
 """
 
 from pathlib import Path
@@ -18,9 +18,9 @@ def compare(
     symbol: opt.ComparedSymbols = None, horizon: opt.ComparedHorizons = None, days: opt.ComparedDays = 365,
     until: opt.ComparedUntil = None, model: opt.ComparedModels = None, json: opt.Json = False, quiet: opt.Quiet = False,
 ) -> None:  # fmt: skip
-    """Say whether a feature or a model of one's own helps: some days of a lake forecast without it and with it.
+    """Test whether a user-defined feature or model helps: forecast some days of a lake with it and without it.
 
-    The lake is read, never written; both runs are made in a temporary folder.
+    The lake is not changed; both runs write to a temporary folder.
 
     Example: chandlery compare my_features.py --lake lake/ --horizon 30m --days 365
     """
@@ -39,9 +39,9 @@ def parity(
     engine: opt.ParityEngine = "spark", lake: opt.ParityLake = None, keep: opt.ParityKeep = False,
     json: opt.Json = False, quiet: opt.Quiet = False,
 ) -> None:  # fmt: skip
-    """Say whether another engine makes the same bytes: the same settings run with it and with local, into two new lakes.
+    """Test whether another engine writes the same bytes: run the same settings with it and with local.
 
-    The lake of the settings is not touched.
+    Both runs write to new lakes; the lake of the settings is not changed.
 
     Example: chandlery parity --source raw/ --horizon 30m --engine spark
     """
@@ -59,7 +59,9 @@ def sample(
     folder: opt.SampleFolder, symbols: opt.SampleSymbols = 3, days: opt.SampleDays = 365,
     faults: opt.SampleFaults = 0.02, seed: opt.SampleSeed = 0, json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Write made-up candles, CSV and JSON in turns, with planted faults and the truth about them beside (_truth.parquet).
+    """Write sample files of generated candles with known faults, alternately CSV and JSON.
+
+    The file _truth.parquet beside them lists the faults.
 
     Example: chandlery sample raw/ --symbols 3 --days 365
     """
@@ -69,7 +71,7 @@ def sample(
 
 
 def init(path: opt.SettingsPath = Path("chandlery.toml"), json: opt.Json = False) -> None:
-    """Write a commented chandlery.toml.
+    """Write a chandlery.toml with every setting as a comment.
 
     Example: chandlery init
     """

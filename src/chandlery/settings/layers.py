@@ -1,4 +1,4 @@
-"""Settings as a file has them, and one layer of settings over another."""
+"""Layers of settings: reads the settings file, and merges one layer over another."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ __all__ = ["limit_flags", "put_above", "read_toml"]
 
 
 def read_toml(config: Path | None) -> dict[str, Any]:
-    """Return the settings of a TOML file; without one those of `chandlery.toml` here, where there is one.
+    """Read the settings file: `config`, or else `chandlery.toml` in the working directory if it exists.
 
     Raises:
-        SettingsError: It cannot be read, or is no TOML.
+        SettingsError: The file cannot be read, or is not valid TOML.
     """
     path = config or Path("chandlery.toml")
     if config is None and not path.exists():
         return {}
     try:
-        return _beside(path, tomllib.loads(path.read_text(encoding="utf-8")))
+        return _anchor_extensions(path, tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", "a readable file", "check --config") from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is no TOML: {error}", "TOML", "see `chandlery init`") from error
+        raise SettingsError(f"{path} is not valid TOML: {error}", "", "see `chandlery init`") from error
 
 
-def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Return settings whose extensions are named from where the file stands."""
+def _anchor_extensions(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a file, whose extensions are relative to the folder of that file."""
     sections = values.get("series")
     for section in [values.get("forecast"), *(sections if isinstance(sections, list) else [])]:
         match section:
@@ -38,7 +38,7 @@ def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return flags of which those of [forecast] speak of the chosen series alone, where some are chosen."""
+    """Restrict the flags of [forecast] to the chosen series, if some are chosen."""
     is_limited = bool(flags.get("chosen_series") or below.get("chosen_series")) and "series" not in flags
     if not is_limited or not flags.get("forecast"):
         return flags
@@ -46,11 +46,11 @@ def limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[s
 
 
 def put_above(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a layer of settings with another above it; what that says of [forecast] holds for all series."""
-    merged, said, sections = _overlay(below, above), above.get("forecast"), below.get("series")
-    if "series" not in above and isinstance(said, Mapping) and isinstance(sections, list):
+    """Merge one layer of settings over another; [forecast] of the upper one also overrules [[series]] of the lower."""
+    merged, forecast, sections = _overlay(below, above), above.get("forecast"), below.get("series")
+    if "series" not in above and isinstance(forecast, Mapping) and isinstance(sections, list):
         merged["series"] = [
-            {name: value for name, value in section.items() if name not in said}
+            {name: value for name, value in section.items() if name not in forecast}
             if isinstance(section, Mapping)
             else section
             for section in sections

@@ -1,7 +1,7 @@
-"""Settings: chandlery.toml, overruled by the environment, overruled by flags.
+"""The settings: those of chandlery.toml, overruled by environment variables, overruled by flags.
 
-The environment's names are `CHANDLERY_` + section + `__` + setting, as in
-`CHANDLERY_LAKE__URI`. Credentials are no settings: they come from the cloud SDK's own chain.
+The names of environment variables are `CHANDLERY_` + section + `__` + setting, as in `CHANDLERY_LAKE__URI`.
+Credentials are not settings: they come from the cloud SDK's own chain.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,32 +37,37 @@ __all__ = [
     "load_settings",
 ]
 
-SHARED, SECTION, FLAGS = "[forecast]", "[[series]]", "the command line:"  # where settings of a series are given
+# Where a setting of a series was given, as messages name it.
+SHARED, SECTION, FLAGS = "[forecast]", "[[series]]", "the command line:"
 
 
 def _checked(parse: Callable[[str], object], text: str) -> str:
-    """Return a text as its parser writes it, or as it is; pydantic collects ValueErrors into one report."""
+    """Return the normalised text if the parser gives one, else the text itself.
+
+    Raises:
+        ValueError: The text is not valid: pydantic collects such errors into one report.
+    """
     try:
-        found = parse(text)
+        parsed = parse(text)
     except SettingsError as error:
         raise ValueError(str(error)) from error
-    return found if isinstance(found, str) else text
+    return parsed if isinstance(parsed, str) else text
 
 
 def _anchor(path: str) -> str:
-    """Return a path from the root on: tasks may work in another folder, for another user."""
+    """Return the absolute path: tasks may run in another folder, as another user."""
     return str(Path(path).expanduser().absolute())
 
 
 def _join_names(options: object) -> object:
-    """Return options by their whole names: TOML takes `spark.master = …` without quotes for a table in a table."""
+    """Return options by their full names: TOML reads `spark.master = …` without quotes as nested tables."""
     if not isinstance(options, dict):
         return options
-    found: dict[str, object] = {}
+    joined: dict[str, object] = {}
     for name, value in options.items():
         inner = _join_names(value)
-        found |= {f"{name}.{rest}": each for rest, each in inner.items()} if isinstance(inner, dict) else {name: inner}
-    return found
+        joined |= {f"{name}.{rest}": each for rest, each in inner.items()} if isinstance(inner, dict) else {name: inner}
+    return joined
 
 
 def _check_spark(options: dict[str, str]) -> dict[str, str]:
@@ -90,43 +95,44 @@ class _Section(BaseModel):
 
 
 class LayoutSettings(_Section):
-    """How a file is to be read where its content does not settle it; applies to files that match `files`."""
+    """How files that match `files` are read, as far as their content does not decide it."""
 
-    files: str = Field("*", description="which files this holds for, as a pattern on the path below the source")
+    files: str = Field("*", description="the files that this applies to: a pattern for the path below the source")
     columns: list[str] | None = Field(
         None,
-        description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" leaves one out',
+        description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" skips one',
     )
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
-    symbol: GivenSymbol | None = Field(None, description="the symbol, where the file's name does not tell")
+    symbol: GivenSymbol | None = Field(None, description="the symbol, if the name of the file does not contain it")
     interval: Interval | None = Field(
-        None, description="the interval, where the spacing does not tell, as in 1m or 15s"
+        None, description="the interval, as in 1m or 15s, if the spacing of the rows does not decide it"
     )
-    exchange: Exchange | None = Field(None, description="the exchange, where it is not that of the other files")
+    exchange: Exchange | None = Field(None, description="the exchange, if it is not that of the other files")
 
 
 class ReadingSettings(_Section):
-    """How raw files are read: all that ingest knows of the settings."""
+    """How raw files are read: all settings that ingest depends on."""
 
     exchange: Annotated[str, AfterValidator(lambda text: text and _checked(normalise_exchange, text))] = Field(
         "",
-        description="the exchange's name, as the lake writes it; empty: that of the lake if it has one exchange, otherwise unknown",
+        description="name of the exchange, as the lake writes it; empty: that of the lake if it has only one, "
+        "otherwise unknown",
     )
     max_rejected_share: float = Field(
-        0.05, ge=0, le=1, description="a file with a greater share of refused rows makes a run end with exit code 3"
+        0.05, ge=0, le=1, description="a run ends with exit code 3 if the share of rejected rows in a file is larger"
     )
-    max_json_bytes: int = Field(2_000_000_000, ge=1, description="a single JSON document above this size is refused")
-    layout: list[LayoutSettings] = Field([], description="layouts set by hand, the first match holds")
+    max_json_bytes: int = Field(2_000_000_000, ge=1, description="a JSON document larger than this is refused")
+    layout: list[LayoutSettings] = Field([], description="layouts set by hand; the first match applies")
 
 
 class SourceSettings(ReadingSettings):
-    """Where the raw files are and how to read them."""
+    """Where the raw files are, and how they are read."""
 
     uri: str = Field("", description="a file, a folder or a glob; s3://, gs://, az://, or a path")
 
     @property
     def reading(self) -> ReadingSettings:
-        """How the files are read, without where they are."""
+        """The settings of how the files are read, without where they are."""
         return ReadingSettings(**{name: getattr(self, name) for name in ReadingSettings.model_fields})
 
 
@@ -134,37 +140,40 @@ class LakeSettings(_Section):
     """Where the tables are written."""
 
     uri: str = Field("", description="the folder of the lake; s3://, gs://, az://, or a path")
-    lease_seconds: float = Field(60.0, gt=0, description="a crashed run blocks others for 1.1 times this, and a second")
-    catalog: str = Field("", description="the database of AWS Glue in which runs register new partitions; empty: none")
+    lease_seconds: float = Field(
+        60.0, gt=0, description="after a crash, other runs wait for 1.1 times this, plus a second"
+    )
+    catalog: str = Field("", description="the AWS Glue database in which runs register new partitions; empty: none")
 
 
 class ForecastSettings(_Section):
-    """What is forecast, by which models, with which market."""
+    """What is forecast, with which models and which reference symbols."""
 
     horizons: list[Duration] = Field(
         [],
-        description="how far ahead, in whole minutes and multiples of the interval; empty: those of the lake, in a new "
-        "lake the smallest multiple of the interval that is at least 30 minutes",
+        description="how far ahead to forecast, in whole minutes and multiples of the interval; empty: those of the "
+        "lake, or in a new lake the smallest multiple of the interval that is at least 30 minutes",
     )
     models: list[str] = Field(
-        [], description="in order; empty: those of the lake, in a new lake all that are registered"
+        [], description="names of models, in order; empty: those of the lake, or in a new lake all registered ones"
     )
     references: list[Symbol] = Field(
         [],
-        description="the market, leaders first, as the lake writes symbols; empty: those of the lake, in a new series a "
-        "fixed list of nine coins in the quote that most of its symbols have; if it has candles of none there is no market",
+        description="symbols of the market, leaders first, as the lake writes them; empty: those of the lake, or in a "
+        "new series nine fixed coins in the quote currency of most of its symbols; without candles of any there is no "
+        "market",
     )
-    min_train: Duration = Field("180d", description="history of the pool before the first fit")
+    min_train: Duration = Field("180d", description="length of history before the models are first fitted")
     extensions: list[ExtensionFile] = Field(
-        [], description="Python files that register features or models of one's own"
+        [], description="Python files that register user-defined features or models"
     )
-    seed: int = Field(0, ge=0, lt=2**31, description="the seed of everything random")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of all random numbers")
 
 
 class SeriesSettings(ForecastSettings):
-    """What is forecast of one series, an exchange and an interval; what is not set here is taken from [forecast]."""
+    """Settings of one series, an exchange and an interval; those not set here are taken from [forecast]."""
 
-    exchange: Exchange = Field("unknown", description="the exchange")
+    exchange: Exchange = Field("unknown", description="name of the exchange")
     interval: Interval = Field(description="length of a candle, as in 1m or 1h")
 
     @property
@@ -174,31 +183,32 @@ class SeriesSettings(ForecastSettings):
 
 
 class EngineSettings(_Section):
-    """Where the work is done."""
+    """Where tasks are executed."""
 
-    name: str = Field("local", description="local: processes of this machine; spark: executors of a Spark cluster")
-    workers: int = Field(0, ge=0, description="processes; 0: one a core; a cluster has its own number")
+    name: str = Field("local", description="local: processes on this machine; spark: executors of a Spark cluster")
+    workers: int = Field(0, ge=0, description="number of processes; 0: one per core; a cluster has a number of its own")
     spark: SparkOptions = Field(
         {},
-        description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without that it is on this machine',
+        description='options of the Spark session, such as "spark.master" = "spark://host:7077"; without a master, '
+        "Spark runs on this machine",
     )
 
 
 class SubmitSettings(_Section):
-    """Where `chandlery submit` sends a command: a job run of AWS EMR Serverless."""
+    """Where `chandlery submit` runs a command: a job run on AWS EMR Serverless."""
 
-    application_id: str = Field("", description="the EMR Serverless application")
-    role_arn: str = Field("", description="the role whose rights a job run has")
-    staging: str = Field("", description="where environments and jobs are put, as in s3://my-staging/chandlery")
-    log_group: str = Field("/aws/emr-serverless", description="of CloudWatch, where the driver's lines go")
+    application_id: str = Field("", description="ID of the EMR Serverless application")
+    role_arn: str = Field("", description="ARN of the role that a job run assumes")
+    staging: str = Field("", description="where environments and jobs are uploaded, as in s3://my-staging/chandlery")
+    log_group: str = Field("/aws/emr-serverless", description="the CloudWatch log group of the driver's output")
 
 
 class Settings(BaseSettings):
     """All settings of a run, checked and frozen.
 
     Raises:
-        SettingsError: By `load_settings`; a direct construction raises pydantic's own ValidationError where a single
-            setting is wrong.
+        SettingsError: `load_settings` found settings that are not valid. The constructor raises pydantic's own
+            ValidationError if a single setting is not.
     """
 
     model_config = SettingsConfigDict(
@@ -208,34 +218,36 @@ class Settings(BaseSettings):
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()
     storage: StorageOptions = Field(
-        {}, description="options of the object store, such as endpoint_url, region, allow_http; never a key"
+        {}, description="options of the object store, such as endpoint_url, region, allow_http; never credentials"
     )
     forecast: ForecastSettings = ForecastSettings()
     engine: EngineSettings = EngineSettings()
     submit: SubmitSettings = SubmitSettings()
-    series: list[SeriesSettings] = Field(
-        [], description="settings of single series, which take the place of those in [forecast]"
-    )
+    series: list[SeriesSettings] = Field([], description="settings of single series, which replace those of [forecast]")
     chosen_series: list[SeriesName] = Field(
-        [], description="limits what is forecast and read to series, as in kraken/1m"
+        [], description="forecast and read only these series, as in kraken/1m; empty: all"
     )
     chosen_forecast: ForecastSettings = Field(
         ForecastSettings(),
-        description="what flags say of `chosen_series`, in place of [[series]] and [forecast]; files have no such section",
+        description="flags of [forecast] that apply to `chosen_series` only; not a section of settings files",
     )
-    symbols: list[Symbol] = Field([], description="limits what is published, never the pool or the market")
+    symbols: list[Symbol] = Field(
+        [], description="publish only these symbols; training and the market use all; empty: all"
+    )
 
     @pydantic.model_validator(mode="after")
     def _check_sections(self) -> "Settings":
-        """Check that each series has one section, whose horizons are multiples of its interval.
+        """Check that each series has one section, and that its horizons are multiples of its interval.
 
         Raises:
-            SettingsError: There are two sections for a series, or a horizon of a section is no multiple.
+            SettingsError: A series has several sections, or a horizon is not a multiple.
         """
         names = [section.name for section in self.series]
         if twice := [name for name in names if names.count(name) > 1]:
             hint = "put all settings of the series into one section"
-            raise SettingsError(f"{names.count(twice[0])} [[series]] sections for {twice[0]}", "one for a series", hint)
+            raise SettingsError(
+                f"{names.count(twice[0])} [[series]] sections for {twice[0]}", "one section for each series", hint
+            )
         for section in self.series:
             seconds = parse_interval(section.interval)
             for text in section.horizons:
@@ -247,9 +259,9 @@ class Settings(BaseSettings):
         return self
 
     def forecast_of(self, series: str) -> ForecastSettings:
-        """Return what is set for a series, by name: by flags, in its own section, otherwise in [forecast].
+        """Return the forecast settings of a series: those of flags, else of its section, else of [forecast].
 
-        Whether a setting is given, as `model_fields_set` says, holds for all of them together.
+        `model_fields_set` of the result contains the settings that are given in any of these places.
         """
         layers = self._layers_of(series)
         names = ForecastSettings.model_fields
@@ -257,12 +269,12 @@ class Settings(BaseSettings):
         return ForecastSettings(**given)
 
     def origin_of(self, series: str, name: str) -> str:
-        """Return in words which of its places gives a setting of a series; empty where none does."""
-        found = [origin for origin, layer in self._layers_of(series) if name in layer.model_fields_set]
-        return found[-1] if found else ""
+        """Return the place that gives a setting of a series, as messages name it, or "" if none does."""
+        origins = [origin for origin, layer in self._layers_of(series) if name in layer.model_fields_set]
+        return origins[-1] if origins else ""
 
     def _layers_of(self, series: str) -> list[tuple[str, ForecastSettings]]:
-        """Return the places that speak of a series, each above the one before it."""
+        """Return the layers that apply to a series with their names, each above the one before it."""
         own = [(SECTION, section) for section in self.series if section.name == series]
         flags = [(FLAGS, self.chosen_forecast)] if series in self.chosen_series else []
         return [(SHARED, self.forecast), *own, *flags]
@@ -276,22 +288,23 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave dotenv and secret files out: secrets are nowhere."""
+        """Read no dotenv and no secret files: no setting is a secret."""
         del settings_cls, dotenv_settings, file_secret_settings
         return init_settings, env_settings
 
 
 def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
-    """Return the settings of a run.
+    """Load the settings of a run from a file, the environment and flags.
 
     Args:
-        config: A TOML file; without it `chandlery.toml` in the working directory, where there is one.
-        flags: What the command line says, nested by section; these win over the environment, which wins over the file.
-            What a layer says of [forecast] also wins over [[series]] sections of the layers below it. With
-            `chosen_series`, flags of [forecast] speak of these series alone.
+        config: A TOML file. If None, `chandlery.toml` in the working directory, if it exists.
+        flags: The settings of the command line, nested by section. They overrule the environment, which overrules
+            the file. [forecast] of a layer also overrules [[series]] sections of the layers below it. With
+            `chosen_series`, flags of [forecast] apply to these series only.
 
     Raises:
-        SettingsError: The file is missing or no TOML, or a setting is unknown or wrong; every fault is listed.
+        SettingsError: The file is missing or not valid TOML, or settings are unknown or not valid, all of which the
+            error lists.
     """
     values = read_toml(config)
     try:
@@ -299,7 +312,7 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     except pydantic_settings.SettingsError as error:
         raise SettingsError(
             f"the environment: {error}",
-            "a section and a setting, joined by two underscores; lists and tables as JSON",
+            "a section and a setting joined by two underscores; lists and tables as JSON",
             "write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS='[\"1h\"]'",
         ) from None
     values = put_above(values, environment)
@@ -311,18 +324,18 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
 
 
 def _describe(error: pydantic.ValidationError) -> SettingsError:
-    """Return all faults of the settings as one error."""
+    """Return one error that lists all faults of the settings."""
     faults = [_to_error(fault) for fault in error.errors(include_url=False, include_input=False)]
     if len(faults) == 1 and faults[0].expected:
         return faults[0]
-    hint = "mend chandlery.toml, the environment or the flag"
+    hint = "correct chandlery.toml, the environment variable or the flag"
     return SettingsError("; ".join(map(str, faults)), "the settings that `chandlery init` lists", hint)
 
 
 def _to_error(fault: Mapping[str, Any]) -> SettingsError:
-    """Return what is wrong with one setting; what is expected and a hint only if the parser of its text gave them."""
+    """Return the error of one setting; with an expectation and a hint if the setting's own parser gave them."""
     where, cause = ".".join(str(part) for part in fault["loc"]), fault.get("ctx", {}).get("error")
-    if isinstance(cause, ValueError) and isinstance(refused := cause.__cause__, SettingsError):
-        return SettingsError(f"{where}: {refused.found}", refused.expected, refused.hint)
+    if isinstance(cause, ValueError) and isinstance(parsing := cause.__cause__, SettingsError):
+        return SettingsError(f"{where}: {parsing.found}", parsing.expected, parsing.hint)
     why = "there is no such setting" if fault["type"] == "extra_forbidden" else str(cause or fault["msg"])
     return SettingsError(f"{where}: {why}")

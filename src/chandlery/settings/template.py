@@ -1,4 +1,4 @@
-"""A chandlery.toml with every setting as a comment, written from the settings' own descriptions."""
+"""The chandlery.toml that `init` writes: every setting as a comment, with the description of its field."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from chandlery.settings.model import LayoutSettings, SeriesSettings, Settings
 
 __all__ = ["render_settings"]
 
-HEAD = """# chandlery.toml: the environment (CHANDLERY_LAKE__URI=…) wins over it, flags win over both, [[series]] included.
-# Keys never stand here: they come from the cloud SDK's own chain.
+HEAD = """# Environment variables (CHANDLERY_LAKE__URI=…) overrule this file; flags overrule both, also [[series]].
+# Credentials do not belong here: they come from the cloud SDK's own chain.
 """
 STORAGE = """[storage]  # options of the object store
 # endpoint_url = "http://127.0.0.1:8333"
 # region = "eu-central-1"
 """
-EXAMPLES: dict[str, Any] = {  # of settings whose default says nothing
+EXAMPLES: dict[str, Any] = {  # for settings without a default
     "columns": ["time", "open", "high", "low", "close", "volume"],
     "time_unit": "ms",
     "symbol": "LTCUSD",
@@ -24,25 +24,25 @@ EXAMPLES: dict[str, Any] = {  # of settings whose default says nothing
     "exchange": "kraken",
 }
 FIRST_HOLDS = (
-    "The first layout that matches a file holds alone: put that of one file before that of many, and set all in it."
+    "Only the first layout that matches a file applies: put that of one file before that of many, and set all in it."
 )
 OTHERS = '# horizons = ["2h"]  # and any other setting of [forecast]'
 
 
 def render_settings() -> str:
-    """Return a chandlery.toml with every setting as a comment.
+    """Return the text of a chandlery.toml with every setting as a comment.
 
-    Sections that can stand several times are comments as a whole, with examples in place of defaults.
+    Sections that can occur several times are comments as a whole, with examples in place of defaults.
     """
     lines = [HEAD]
-    for name in ("symbols", "chosen_series"):  # before the first section, as TOML wants them
+    for name in ("symbols", "chosen_series"):  # TOML requires them before the first section
         field = Settings.model_fields[name]
         lines.append(f"# {name} = {_to_toml(field.default)}  # {field.description}")
     lines.append("")
     for section, field in Settings.model_fields.items():
         kind = field.annotation
         if section == "chosen_forecast":
-            continue  # flags alone
+            continue  # set by flags only
         if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
             lines += [f"[{section}]  # {(kind.__doc__ or '').strip()}"]
             lines += [_describe(name, setting) for name, setting in kind.model_fields.items() if name != "layout"]
@@ -60,11 +60,11 @@ def render_settings() -> str:
 
 
 def _describe(name: str, setting: Any) -> str:
-    """Return a setting as a comment: its default, or an example where there is none."""
+    """Return a setting as a comment, with its default or an example."""
     has_default = setting.default is not None and not setting.is_required()
     return f"# {name} = {_to_toml(setting.default if has_default else EXAMPLES[name])}  # {setting.description}"
 
 
 def _to_toml(value: Any) -> str:
-    """Return a value as TOML writes it: texts, numbers and lists stand there as in JSON."""
+    """Return a value as TOML, in which strings, numbers and lists are written as in JSON."""
     return msgspec.json.encode(value).decode()
