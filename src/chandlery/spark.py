@@ -1,7 +1,7 @@
-"""The lake's tables through Spark itself, for who works in a Spark session.
+"""Reading of the lake's tables in a Spark session.
 
-Plain `session.read.parquet` reads them too. What is added here is that nothing is guessed: types are the
-contract's, and a partition key is what the contract says it is, so that `symbol=1E3` stays text.
+`session.read.parquet` reads them too, but guesses the types of partition keys: a symbol 1E3 becomes a number. Here, all
+types are those of the schema.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ try:
     )
 except ImportError as error:
     raise ImportError(
-        f"chandlery.spark wants {error.name}, which is not installed: pip install 'chandlery[spark]'"
+        f"chandlery.spark needs {error.name}, which is not installed: pip install 'chandlery[spark]'"
     ) from None
 
 from chandlery.errors import SettingsError
@@ -60,25 +60,26 @@ def read_table(
     symbol: str | None = None,
     horizon_minutes: int | None = None,
 ) -> DataFrame:
-    """Return a table as a DataFrame of the session, partition keys first; only what it is asked for is read.
+    """Return a table as a DataFrame of the session; Spark reads the columns and partitions that a query needs.
 
-    Times are instants (TIMESTAMP), shown in the session's time zone. Rows have no certain order. An object
-    that a run replaces meanwhile can end a query: ask again, by a new DataFrame.
+    Times are instants (TIMESTAMP), shown in the session's time zone. The order of rows is not defined. If a run
+    replaces an object during a query, the query can fail: repeat it with a new DataFrame.
 
     Returns:
-        The columns of the contract, and those of the models; no rows where there is nothing yet.
+        The columns of the schema, partition keys first, then those of the models; no rows if nothing was published
+        yet.
 
     Args:
-        session: Who reads, with its own credentials.
+        session: The session, whose own credentials are used.
         table: One of candles, rejects, ledger, gaps, forecasts, scores, models.
-        lake: URI of the lake; a path is a folder that all executors see. s3:// stays s3://, as on EMR, unless the
-            session knows s3a:// alone.
-        series: Only this exchange and interval, as in kraken/1m or kraken/1h; without it, those of all series.
-        symbol: Only this one, in any spelling.
-        horizon_minutes: Only this horizon.
+        lake: URI of the lake; a path is a folder that all executors see. s3:// is read as s3a:// if the session knows
+            only that, and as it is otherwise, as on EMR.
+        series: Read only this exchange and interval, as in kraken/1m or kraken/1h.
+        symbol: Read only this symbol, in any spelling.
+        horizon_minutes: Read only this horizon.
 
     Raises:
-        SettingsError: There is no such lake, table, series or symbol, or the session cannot look at the lake.
+        SettingsError: There is no such lake, table, series or symbol, or the session cannot read the lake.
     """
     declared, uri = find_table(table), locate(session, lake)
     wanted = make_filter(series, symbol, horizon_minutes)
@@ -109,7 +110,7 @@ def locate(session: SparkSession, lake: str) -> str:
 
 
 def _scan(session: SparkSession, uri: str, table: Table, own: Sequence[StructField] = ()) -> DataFrame:
-    """Return all rows of a table, in the contract's columns and those of the models."""
+    """Return all rows of a table, with the columns of the schema and those in `own`."""
     contract = [StructField(name, to_spark(column.dtype)) for name, column in table.schema.columns().items()]
     schema = StructType([*contract, *own])
     if not _exists(session, f"{uri}/{table.name}"):
@@ -118,14 +119,14 @@ def _scan(session: SparkSession, uri: str, table: Table, own: Sequence[StructFie
 
 
 def _find_model_columns(session: SparkSession, uri: str, table: Table) -> list[StructField]:
-    """Return the models' columns of all objects: those put before a model was added lack its column."""
+    """Return the columns of models in any object: objects written before a model was added lack its column."""
     found = session.read.option("mergeSchema", "true").parquet(f"{uri}/{table.name}").schema.fields
     names = set(own_columns([field.name for field in found], table))
     return [field for field in found if field.name in names]
 
 
 def to_spark(kind: pl.DataType) -> DataType:
-    """Return Spark's type for a column of the contract.
+    """Return Spark's type for a column of the schema.
 
     Example:
         >>> to_spark(pl.List(pl.Enum(["a"]))).simpleString()
@@ -138,21 +139,23 @@ def to_spark(kind: pl.DataType) -> DataType:
 
 
 def _exists(session: SparkSession, uri: str) -> bool:
-    """Return whether there is such a folder or object: asked of the file system, for Spark's reader answers with a page of log.
+    """Return whether a folder or object exists.
+
+    Hadoop's file system answers that: with a missing path, Spark's own reader writes a page of log.
 
     Raises:
-        SettingsError: The session has no such file system, or no right to look.
+        SettingsError: The session lacks the file system, or reading is not permitted.
     """
     path = _filesystems(session).Path(uri)
     try:
         return bool(path.getFileSystem(_configuration(session)).exists(path))
     except Py4JJavaError as error:
-        hint = "outside EMR, s3:// wants hadoop-aws in the session (spark.jars.packages) and credentials of AWS's own chain; see docs/reading.md"
-        raise SettingsError(
-            f"Spark cannot look at {uri}: {error.java_exception.toString()[:300]}",
-            "a file system and credentials of the session's",
-            hint,
-        ) from None
+        hint = (
+            "outside EMR, s3:// needs hadoop-aws in the session (spark.jars.packages) and credentials of AWS's own "
+            "chain; see docs/reading.md"
+        )
+        found = f"Spark cannot read {uri}: {error.java_exception.toString()[:300]}"
+        raise SettingsError(found, "a session with the file system and credentials", hint) from None
 
 
 def _has_filesystem(session: SparkSession, scheme: str) -> bool:
@@ -164,9 +167,9 @@ def _has_filesystem(session: SparkSession, scheme: str) -> bool:
 
 
 def _filesystems(session: SparkSession) -> Any:
-    java: Any = session._jvm  # noqa: SLF001 - PySpark has no other way to Hadoop's file systems
+    java: Any = session._jvm  # noqa: SLF001 - PySpark has no public access to Hadoop's file systems
     return java.org.apache.hadoop.fs
 
 
 def _configuration(session: SparkSession) -> Any:
-    return session._jsparkSession.sessionState().newHadoopConf()  # noqa: SLF001 - likewise; what was set on the session is in it
+    return session._jsparkSession.sessionState().newHadoopConf()  # noqa: SLF001 - likewise; includes session options

@@ -177,7 +177,7 @@ def test_an_exit_code_that_is_none(cloud: Cloud) -> None:
 def test_a_log_group_that_is_not_there_is_told_and_a_role_that_is_none(cloud: Cloud) -> None:
     running = cloud.start("ingest", "unlogged", submit={"log_group": "/nope"})
     given = cloud.take()
-    hear(running, "no lines to show yet: log group /nope")
+    hear(running, "the log cannot be read yet: log group /nope")
     given.leave(b"0")
     given.end("SUCCESS")
     assert end(running)[0] == 0

@@ -166,7 +166,7 @@ def test_wrong_words_are_told(spark: SparkSession, sample_lake: Path) -> None:
     with pytest.raises(SettingsError, match=r"no series kraken/60m in .*; expected one of bitfinex/1m"):
         read_table(spark, "scores", str(sample_lake), series="kraken/1h")
     assert read_table(spark, "rejects", str(sample_lake), symbol="BTCUSD").count() == 0
-    with pytest.raises(SettingsError, match=r'Spark cannot look at nofs://.*No FileSystem for scheme "nofs"'):
+    with pytest.raises(SettingsError, match=r'Spark cannot read nofs://.*No FileSystem for scheme "nofs"'):
         read_table(spark, "candles", "nofs://bucket/lake")
 
 

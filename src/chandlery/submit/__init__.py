@@ -1,7 +1,7 @@
-"""A command on EMR Serverless instead of here: environment and settings are put into a bucket, a job run is started and followed.
+"""Run a command on EMR Serverless: upload the environment and the settings, start a job run and follow it.
 
 this environment ─► STAGING/environments/NAME.tar.gz ┐
-settings, files of one's own ─► STAGING/jobs/ID/     ├─► a job run ─► its log, its exit code
+settings, user-defined files ─► STAGING/jobs/ID/     ├─► a job run ─► its log, its exit code
 """
 
 import json
@@ -28,35 +28,35 @@ from chandlery.submit.serverless import NOTE, Clients, JobRun, Order, check_appl
 __all__ = ["submit", "write_command"]
 
 RUNS = ("wait", "prune", "restate", "json", "quiet")
-COMMANDS = {
+COMMANDS = {  # that can be submitted, and their flags: all that are no settings
     "run": RUNS,
     "ingest": RUNS,
     "forecast": RUNS,
     "check": ("until", "json"),
     "report": ("output", "json", "quiet"),
 }
-MOST = 255  # an exit code
-REPORT = "reports/report.html"  # in the lake, where none is named
+MOST = 255  # the largest exit code
+REPORT = "reports/report.html"  # the path of a report in the lake, by default
 ENTRY = "main.py"
 ENTRY_TEXT = b"from chandlery.commands.driver import main\n\nmain()\n"
-HERE_ALONE = {"spark.master", "spark.pyspark.python"}  # options of a session that AWS chooses
+HERE_ALONE = {"spark.master", "spark.pyspark.python"}  # options of local sessions: on EMR, AWS sets them
 
 
 def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
-    """Run a command on EMR Serverless and return its exit code; its lines go to stdout and stderr as they come.
+    """Run a command on EMR Serverless, print its output as it is written, and return its exit code.
 
-    An interrupt, SIGTERM, or a reader of the lines who has gone cancels the job run and waits for its end.
+    An interrupt, SIGTERM or a closed output cancels the job run; the function then waits until it has ended.
 
     Args:
-        settings: Of the run, with [submit]; they are put into the bucket, without those of [submit].
-        command: As on the command line, without what settings say: run --prune.
-        watch: Who is told of states.
+        settings: Settings of the run. All but [submit] are uploaded.
+        command: The words of the command line without options that are settings, as in run --prune.
+        watch: Shows the states of the job run.
 
     Raises:
-        SettingsError: [submit] is not whole, source or lake are of this machine, or AWS lacks something.
+        SettingsError: [submit] is incomplete, source or lake are on this machine, or something is missing on AWS.
         TransientError: AWS did not answer, or the job run ended without an exit code.
-        KeyboardInterrupt: The job run was cancelled.
-        BrokenPipeError: Likewise.
+        KeyboardInterrupt: An interrupt cancelled the job run.
+        BrokenPipeError: A closed output cancelled the job run.
     """
     check_places(settings)
     staging = Store(settings.submit.staging, settings.storage)
@@ -81,30 +81,34 @@ def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
 
 
 def read_exit_code(folder: Store, ended: str, details: str) -> int:
-    """Return the exit code that the driver has left.
+    """Read the exit code that the driver stored in the job's folder.
+
+    Args:
+        folder: The job's folder.
+        ended: Which job run ended, and how, in words.
+        details: What AWS says about that.
 
     Raises:
-        TransientError: There is none.
+        TransientError: There is none, or it is not valid.
     """
-    code = folder.get(EXIT_CODE)
+    code, hint = folder.get(EXIT_CODE), "look at its log, and submit again: nothing is lost"
     if code is None:
-        raise TransientError(
-            f"{ended} before it had an exit code: {details}", "", "look at its log, and submit again: nothing is lost"
-        )
+        raise TransientError(f"{ended} before it had an exit code: {details}", "", hint)
     if not code.isdigit() or int(code) > MOST:
-        raise TransientError(
-            f"{ended}, and {folder.uri}/{EXIT_CODE} holds {code[:40]!r}",
-            "an exit code",
-            "look at its log, and submit again: nothing is lost",
-        )
+        raise TransientError(f"{ended}, and {folder.uri}/{EXIT_CODE} holds {code[:40]!r}", "an exit code", hint)
     return int(code)
 
 
 def write_command(settings: Settings, name: str, **flags: str | bool | None) -> list[str]:
-    """Return a command as it is written on a line; a report goes into the lake, where nothing else is said.
+    """Return the words of a command line; by default, a report is written to the lake.
+
+    Args:
+        settings: Settings of the run.
+        name: The command.
+        flags: The value of each flag of the command by its name; None and False leave a flag out.
 
     Raises:
-        SettingsError: It is none that makes sense elsewhere, does not know such a flag, or would write where nobody looks.
+        SettingsError: The command cannot be submitted or does not have the flag, or the report is no object of S3.
     """
     if name not in COMMANDS:
         raise SettingsError(f"command {name!r}", f"one of {', '.join(COMMANDS)}", "see `chandlery submit --help`")
@@ -127,10 +131,10 @@ def write_command(settings: Settings, name: str, **flags: str | bool | None) -> 
 
 
 def check_places(settings: Settings) -> None:
-    """Make sure that a machine elsewhere can do what settings say.
+    """Check that [submit] is complete, and that source and lake are in buckets.
 
     Raises:
-        SettingsError: It cannot.
+        SettingsError: They are not.
     """
     wanted = settings.submit
     if missing := [name for name in ("application_id", "role_arn", "staging") if not getattr(wanted, name)]:
@@ -145,13 +149,15 @@ def check_places(settings: Settings) -> None:
 
 
 def put_environment(staging: Store, watch: Watch) -> str:
-    """Make sure that the staging bucket has this environment; return its URI."""
+    """Upload this environment to the staging bucket, unless it is there already; return its URI."""
     path = f"environments/{name_environment()}"
     if staging.head(path) is None:
         watch.note(f"packing this environment for {staging.uri}/{path}: a minute or so, once")
         if (found := find_library()) > NEWEST_LIBRARY:
+            needed, there = (".".join(map(str, version)) for version in (found, NEWEST_LIBRARY))
             watch.note(
-                f"this Python wants a C library of {'.'.join(map(str, found))}, and Amazon Linux 2023 has {'.'.join(map(str, NEWEST_LIBRARY))}: one that `uv python install` brings works there"
+                f"this Python needs glibc {needed}, but Amazon Linux 2023 has {there}: "
+                "a Python that `uv python install` downloads works there"
             )
         with tempfile.TemporaryDirectory(prefix="chandlery-archive-") as folder:
             archive = Path(folder, "environment.tar.gz")
@@ -161,20 +167,17 @@ def put_environment(staging: Store, watch: Watch) -> str:
 
 
 def put_job(folder: Store, settings: Settings, command: Sequence[str]) -> None:
-    """Put what the driver needs into the job's folder."""
+    """Write what the driver needs to the job's folder."""
     sections = settings.model_dump(mode="json", exclude_unset=True, exclude={"submit"})
-    sections["engine"] = {
-        **sections.get("engine", {}),
-        "name": "spark",
-        "spark": {},
-    }  # options of the session stand in the order
+    # Without options of Spark: the job run's own configuration holds them.
+    sections["engine"] = {**sections.get("engine", {}), "name": "spark", "spark": {}}
     files = [extension_bundle(path) for path in settings.forecast.extensions]
     folder.put(JOB, msgspec.json.encode(Job(list(command), sections, files)))
     folder.put(ENTRY, ENTRY_TEXT)
 
 
 def order(settings: Settings, name: str, folder: Store, archive: str) -> Order:
-    """Return what is asked of AWS."""
+    """Return the order of a job run."""
     spark = {option: value for option, value in settings.engine.spark.items() if option not in HERE_ALONE}
     wanted = settings.submit
     return Order(
@@ -190,7 +193,7 @@ def order(settings: Settings, name: str, folder: Store, archive: str) -> Order:
 
 
 def follow(run: JobRun, watch: Watch) -> tuple[str, str]:
-    """Tell what happens until the run has ended; return how."""
+    """Print the output of a job run and note its states until it has ended; return the last state and its details."""
     state = details = ""
     for kind, text in run.follow():
         if kind in {"stdout", "stderr"}:
@@ -204,7 +207,7 @@ def follow(run: JobRun, watch: Watch) -> tuple[str, str]:
 
 
 def cancel(run: JobRun, interrupts: Interrupts, watch: Watch) -> None:
-    """Cancel a run and wait for its end; another interrupt ends the waiting."""
+    """Cancel a job run and wait until it has ended; another interrupt ends the waiting."""
     with interrupts.held():
         run.cancel()
     watch.note(f"cancelling job run {run.identity}")

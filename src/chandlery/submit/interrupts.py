@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a job run is in hand: they may come at any moment, and more than once."""
+"""Handling of Ctrl-C and SIGTERM during a job run: they may come at any moment, and more than once."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """Take SIGTERM for Ctrl-C within; hold both back where a call must not be cut off."""
+    """Treat SIGTERM as Ctrl-C within a block, and delay both while a call must not be interrupted."""
 
     def __init__(self) -> None:
         self._is_held, self._came = False, False
@@ -26,10 +26,10 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Interrupt only when the block has ended.
+        """Delay interrupts until the block has ended.
 
         Raises:
-            KeyboardInterrupt: A signal came within.
+            KeyboardInterrupt: A signal came within the block.
         """
         self._is_held = True
         try:

@@ -1,21 +1,22 @@
-"""What a job finds in its folder of the bucket."""
+"""The objects in the folder of a job, which `submit` and the driver share."""
 
 import msgspec
 
 __all__ = ["EXIT_CODE", "JOB", "LAST_LINE", "Job"]
 
-JOB = "job.json"  # what is to be done
-EXIT_CODE = "exit_code"  # how it ended
-LAST_LINE = "chandlery: end of the log"  # on stderr, and not shown: what AWS brings late is waited for until it comes
+JOB = "job.json"  # the command and its settings
+EXIT_CODE = "exit_code"  # the exit code of the command
+# The driver's last line on stderr, which is not shown. AWS delivers lines late: `submit` waits until this one arrives.
+LAST_LINE = "chandlery: end of the log"
 
 
 class Job(msgspec.Struct, frozen=True):
     """A command and what it needs.
 
     Args:
-        command: As on the command line.
-        settings: By section, as they were given.
-        extensions: Of each extension that the settings name, its text and those of the modules beside it, by path.
+        command: The words of the command line.
+        settings: The settings that were given, by section.
+        extensions: For each extension of the settings, its text and those of the modules that it imports, by path.
     """
 
     command: list[str]

@@ -1,4 +1,4 @@
-"""A job run on EMR Serverless: start it, follow it, end it."""
+"""Job runs on EMR Serverless: starting, following and cancelling them."""
 
 import shlex
 import threading
@@ -12,19 +12,19 @@ from chandlery.submit.job import LAST_LINE
 
 __all__ = ["NOTE", "Clients", "JobRun", "Order", "check_application", "start_job"]
 
-POLL_SECONDS = 5.0
-LATE_POLLS = 12  # of the log, once the run has ended
-ENDED = ("SUCCESS", "FAILED", "CANCELLED")
-ROLE = "SPARK_DRIVER"  # whose log is shown
-PYTHON = "./environment/bin/python"  # where each container finds the archive's
-LINES_AT_ONCE = 10_000
-LATE_MS = 120_000  # events may come in another order than they were written
-NOTE = "note"  # what is no state and no line of the log
+POLL_SECONDS = 5.0  # between two requests for state and log
+LATE_POLLS = 12  # of the log after the run has ended: CloudWatch delivers the last lines up to a minute late
+ENDED = ("SUCCESS", "FAILED", "CANCELLED")  # the final states
+ROLE = "SPARK_DRIVER"  # the container whose log is shown
+PYTHON = "./environment/bin/python"  # the archive's Python, where each container unpacks it
+LINES_AT_ONCE = 10_000  # the most that CloudWatch returns for one request
+LATE_MS = 120_000  # how far back each request looks: lines may arrive in another order than they were written
+NOTE = "note"  # the kind of an event that is neither a state nor a line of the log
 
 
 @dataclass(frozen=True)
 class Clients:
-    """Of EMR Serverless, and of CloudWatch's logs."""
+    """The clients of EMR Serverless and of CloudWatch Logs."""
 
     emr: Any
     logs: Any
@@ -32,17 +32,17 @@ class Clients:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be run.
+    """The order of a job run.
 
     Args:
-        application: The EMR Serverless application.
-        role: Whose rights the run has: an ARN.
-        name: Of the run, and its token: a call that is repeated starts it once.
+        application: ID of the EMR Serverless application.
+        role: ARN of the role that the run assumes.
+        name: Name of the run, and the token by which a repeated request starts it only once.
         entry: URI of the driver's script.
-        arguments: What it is told.
+        arguments: Arguments of the script.
         archive: URI of the environment.
         spark: Options of the Spark session.
-        log_group: Of CloudWatch, where the driver's lines go.
+        log_group: The CloudWatch log group of the driver's output.
     """
 
     application: str
@@ -56,11 +56,11 @@ class Order:
 
 
 def check_application(clients: Clients, application: str) -> None:
-    """Make sure that an application is there.
+    """Check that an application exists.
 
     Raises:
-        SettingsError: It is not, or there is no right to look at it.
-        TransientError: AWS refused for load, or did not answer.
+        SettingsError: It does not, or reading it is not permitted.
+        TransientError: AWS rejected the request because of load, or did not answer.
     """
     with translated(f"application {application} in {clients.emr.meta.region_name}"):
         clients.emr.get_application(applicationId=application)
@@ -70,8 +70,8 @@ def start_job(clients: Clients, order: Order) -> "JobRun":
     """Start a job run.
 
     Raises:
-        SettingsError: The application, the role or a right is missing.
-        TransientError: AWS refused for load, or did not answer.
+        SettingsError: The application, the role or a permission is missing.
+        TransientError: AWS rejected the request because of load, or did not answer.
     """
     with translated(f"application {order.application}"):
         answer = clients.emr.start_job_run(
@@ -101,7 +101,7 @@ def start_job(clients: Clients, order: Order) -> "JobRun":
 
 
 def write_parameters(order: Order) -> str:
-    """Return the parameters of spark-submit: every process runs the archive's Python."""
+    """Return the parameters of spark-submit, by which every process runs the archive's Python."""
     options = {
         "spark.archives": f"{order.archive}#environment",
         "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": PYTHON,
@@ -117,24 +117,26 @@ class JobRun:
     """A job run that was started.
 
     Args:
-        clients: Of EMR Serverless and of CloudWatch's logs.
-        order: What was asked for.
-        identity: AWS's name of it.
+        clients: The clients of EMR Serverless and of CloudWatch Logs.
+        order: The order that started it.
+        identity: Its ID on AWS.
     """
 
     def __init__(self, clients: Clients, order: Order, identity: str) -> None:
         self._clients, self._order, self.identity = clients, order, identity
-        self._told: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, str]] = set()  # log stream and ID of the events that were yielded
         self._since_ms = 0
         self._state = ""
         self._is_log_whole = False
         self._lacks_log = ""
 
     def follow(self) -> Iterator[tuple[str, str]]:
-        """Yield what happens until the run has ended, as it comes: (state, details), (stdout, line), (stderr, line), and (NOTE, why there are no lines).
+        """Yield the events of the run until it has ended.
+
+        Events are (state, details), (stdout, line), (stderr, line), and (NOTE, why the log cannot be read).
 
         Raises:
-            SettingsError: A right is missing.
+            SettingsError: A permission is missing.
             TransientError: AWS did not answer.
         """
         while True:
@@ -149,7 +151,7 @@ class JobRun:
             threading.Event().wait(POLL_SECONDS)
 
     def look(self) -> tuple[str, str]:
-        """Return the state of the run, and what AWS says of it."""
+        """Return the state of the run and AWS's details about it."""
         with translated(f"job run {self.identity}, which goes on"):
             found = self._clients.emr.get_job_run(applicationId=self._order.application, jobRunId=self.identity)[
                 "jobRun"
@@ -157,10 +159,10 @@ class JobRun:
         return found["state"], found.get("stateDetails") or ""
 
     def cancel(self) -> None:
-        """Cancel the run, where it has not ended already.
+        """Cancel the run, unless it has ended already.
 
         Raises:
-            SettingsError: There is no right to.
+            SettingsError: Cancelling is not permitted.
             TransientError: AWS did not answer.
         """
         try:
@@ -171,21 +173,21 @@ class JobRun:
                 raise
 
     def wait(self) -> str:
-        """Wait until the run has ended, and return how."""
+        """Wait until the run has ended, and return its state."""
         while (state := self.look()[0]) not in ENDED:
             threading.Event().wait(POLL_SECONDS)
         return state
 
     def _read_rest(self) -> Iterator[tuple[str, str]]:
-        """Yield the lines that come late, until the driver's last one; a driver that never spoke has none."""
+        """Yield lines that arrive late, until the driver's last one; none if the driver has not written any."""
         for _ in range(LATE_POLLS):
-            if self._is_log_whole or not self._told:
+            if self._is_log_whole or not self._shown:
                 return
             threading.Event().wait(POLL_SECONDS)
             yield from self._read_log()
 
     def _read_log(self) -> Iterator[tuple[str, str]]:
-        """Yield the driver's new lines; none while there is no log yet."""
+        """Yield the driver's new lines; none while there is no log."""
         query = {
             "logGroupName": self._order.log_group,
             "logStreamNamePrefix": self._order.name,
@@ -199,19 +201,19 @@ class JobRun:
         except SettingsError as error:
             if self._lacks_log != str(error):
                 self._lacks_log = str(error)
-                yield NOTE, f"no lines to show yet: {error}"
+                yield NOTE, f"the log cannot be read yet: {error}"
         for event in sorted(
             (event for page in pages for event in page["events"]), key=lambda event: event["timestamp"]
         ):
             stream = event["logStreamName"]
             if (
-                (stream, event["eventId"]) in self._told
+                (stream, event["eventId"]) in self._shown
                 or not stream.startswith(self._order.name)
                 or ROLE not in stream
             ):
                 continue
             self._since_ms = max(self._since_ms, event["timestamp"])
-            self._told.add((stream, event["eventId"]))
+            self._shown.add((stream, event["eventId"]))
             if event["message"] == LAST_LINE:
                 self._is_log_whole = True
                 continue
