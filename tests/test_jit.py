@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.machine.jit import choose_folder
+import chandlery
+from chandlery.machine.jit import PACKAGE, choose_folder
 
 
 @pytest.fixture
@@ -13,6 +14,10 @@ def package(tmp_path: Path) -> Path:
     (tmp_path / "rooms").mkdir()
     (tmp_path / "rooms" / "grid.py").write_text("x = 1\n")
     return tmp_path / "rooms"
+
+
+def test_the_folder_is_that_of_all_packages() -> None:
+    assert Path(chandlery.__file__).parent == PACKAGE
 
 
 def test_a_change_of_any_source_is_another_folder_and_the_old_one_goes(package: Path) -> None:

@@ -17,7 +17,7 @@ from chandlery.machine.folders import choose_temporary, make_own
 
 __all__ = ["choose_folder", "kernel"]
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]  # all of chandlery: a kernel calls kernels of other packages
 config: Any = numba.config  # typed as Any: Numba creates its attributes at run time
 
 
