@@ -1,4 +1,4 @@
-"""Out-of-sample forecasts from fitted models: each row by the newest fit that is older than it."""
+"""Out-of-sample forecasts from fitted models: each row is predicted by the newest fit that is older than the row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,10 @@ class Fits:
     Args:
         model: The model.
         horizon: Its place among the lake's horizons.
-        refit_ms: When each came into use, ascending.
-        artefacts: What each learned.
-        parts: Where its part of a symbol's own came from, the day of the fit and the symbol; None where it has none.
+        refit_ms: When each fit came into use, ascending.
+        artefacts: What each fit learned.
+        parts: The source of the part that a fit learned from one symbol: the day of the fit and the symbol. None where
+            there is no such part.
     """
 
     model: Model
@@ -36,7 +37,10 @@ class Fits:
     parts: Sequence[tuple[str, ...] | None]
 
     def count_before(self, close_ms: int) -> int:
-        """Return how many fits are older than what is issued at a moment; a fit knows what is issued at its own."""
+        """Return how many fits are older than a forecast issued at `close_ms`.
+
+        A fit at the same moment is not older: it may have trained on the candle that closes then.
+        """
         return int(np.searchsorted(self.refit_ms, close_ms, side="left"))
 
     def newest_before(self, close_ms: int) -> Artefact | None:
@@ -47,12 +51,12 @@ class Fits:
 
 @dataclass(frozen=True)
 class Issues:
-    """Moments of forecasting, one a candle, in the order of time.
+    """When forecasts are issued: at the close of some candles, in the order of time.
 
     Args:
-        issued_ms: close_time of the candle, int64 (n,).
+        issued_ms: close_time of each candle, int64 (n,).
         close: Its close, float64 (n,).
-        sigma: Volatility of one step, float64 (n,).
+        sigma: Volatility of one step at that time, float64 (n,).
     """
 
     issued_ms: NDArray[np.int64]
@@ -60,18 +64,23 @@ class Issues:
     sigma: NDArray[np.float64]
 
     def cut(self, part: slice) -> "Issues":
-        """Return some of the moments."""
+        """Return some of the issues."""
         return Issues(self.issued_ms[part], self.close[part], self.sigma[part])
 
 
 def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows, grid: Grid) -> NDArray[np.float32]:
-    """Return raw predictions in units of sigma·√horizon, (rows, fits); NaN where not fitted or not ready.
+    """Predict the rows of one block by the fits that are older than the block.
 
     Args:
-        fits: One a model and horizon; fits of one model stand together, so that its inputs are made once.
+        fits: One entry for each model and horizon. Entries of one model must follow each other: its inputs are then
+            computed once.
         names: The features, in order.
-        rows: Of one block, in which no refit lies.
+        rows: Of one block. No refit lies inside a block.
         grid: The lake's.
+
+    Returns:
+        Raw predictions in units of sigma·√horizon, float32 (rows, fits); NaN where a model is not fitted yet, or a row
+        has too little history.
     """
     if rows.step.size == 0:
         return np.empty((0, len(fits)), np.float32)
@@ -100,10 +109,18 @@ def to_forecasts(
     served: Served,
     models: Sequence[str],
 ) -> pl.DataFrame:
-    """Return the forecasts of one symbol and horizon, as the lake writes them, without partition keys.
+    """Return the forecasts of one symbol and horizon as rows of the table, without partition keys.
+
+    Args:
+        issues: When they are issued, (n,).
+        horizon_minutes: How far ahead they are.
+        grid: The lake's.
+        actual: The close at the target, NaN where unknown, (n,).
+        served: What is served, (n,).
+        models: The names of the columns of `served.calibrated`.
 
     Returns:
-        One row a moment of issue, ascending.
+        One row an issue, ascending. Prices whose prediction or outcome is unknown are null.
     """
     scale = (issues.sigma * np.sqrt(grid.count(horizon_minutes))).astype(np.float32)
     close, close32 = issues.close, issues.close.astype(np.float32)
@@ -129,6 +146,10 @@ def to_forecasts(
 
 
 def slice_days(step: Ints, grid: Grid) -> list[slice]:
-    """Return the rows of each UTC day: models predict a day at a time, for sums depend on how many rows there are."""
+    """Return the rows of each UTC day.
+
+    Models predict one day at a time: the sums of a matrix product depend on the number of rows, and an append cuts time
+    into other blocks than a rebuild does.
+    """
     edges = [0, *(np.flatnonzero(np.diff(grid.days_of(step))) + 1).tolist(), step.size]
     return [slice(first, last) for first, last in pairwise(edges)]

@@ -1,19 +1,24 @@
-"""What is served: a blend of all models, weighed on its own past, and naive as the floor.
+"""The choice of what is served: a blend of all models, weighted by past results, or the naive forecast.
 
-At each UTC midnight the rows whose target is past are taken in, and only they: slopes, weights, the
-guards and the intervals of the day rest on them. A model's slope is its regression on its own past
-out-of-sample predictions, shrunk towards 0 and within 0 and 1.2. The blend's weights are the same for
-all models at once: not negative, shrunk towards equal ones, 1.2 together at most. The blend is served
-where its record beats naive by MARGIN standard errors over the long run and has not turned bad over the
-newest weeks; naive is served elsewhere. Where volatility is beyond WILD times the usual, moves are forecast
-as if it were just that, and naive is served as long as there is no record of such times, and once it
-has turned bad. The constants were chosen on candles before 2019-07 and on noise.
+At each UTC midnight, the rows whose target has passed are added to the state, and no others. The slopes, weights,
+records and intervals of the day depend on those rows alone.
 
-A record is a sum of gains: a row's squared error of naive less that of the blend. Targets of neighbouring
-rows overlap by up to the horizon, so their gains are correlated, and 1,440 rows of a day are worth far fewer.
-The variance of the sum therefore counts every pair of gains, with a weight that falls exponentially with the
-time between their targets. Such weights keep the variance positive, hold for rows at any distance, and need
-one number in the state: the weighted sum of past gains that the next one is paired with.
+- A model's *slope* is the regression of outcomes on its own past out-of-sample predictions, shrunk towards 0, between 0
+  and 1.2.
+- The *weights* of the blend are fitted for all models together. They are not negative, shrunk towards equal weights,
+  and sum to 1.2 at most.
+- The blend is served if its record beats naive by MARGIN standard errors in the long run, and has not turned bad in the
+  last weeks. Otherwise naive is served.
+- In *wild* times, when volatility exceeds WILD times the usual, predicted moves are scaled down to that limit. Naive is
+  served until there is a record of wild times, and whenever that record has turned bad.
+
+The constants were chosen on candles before 2019-07 and on noise.
+
+A *record* is a sum of gains: a row's squared error of naive less that of the blend. Targets of neighbouring rows
+overlap by up to the horizon, so their gains are correlated, and the 1,440 rows of a day are worth far fewer independent
+ones. The variance of the sum therefore counts every pair of gains, with a weight that falls exponentially with the time
+between their targets. Such weights keep the variance positive, are defined for rows at any distance, and need one
+number in the state: the weighted sum of past gains that the next gain is paired with.
 
 Source:
     Breiman (1996), Stacked regressions: non-negative weights on past predictions.
@@ -34,20 +39,22 @@ from chandlery.machine.jit import kernel
 __all__ = ["BLEND", "Served", "ServedRows", "ServedState", "serve", "start_served"]
 
 BLEND = "blend"
-WEIGHT_HALF_LIFE = 60.0  # days, of slopes and weights
-RECORD_HALF_LIVES = (365.0, 30.0, 365.0)  # long run, newest weeks, wild times
-USUAL_HALF_LIFE = 30.0
-SHRINK = 30.0  # as if so much squared prediction had met targets of 0, or an equal weight
-EQUAL = 0.75  # of all equal weights together
-MOST_WEIGHT = 1.2  # of a slope, and of all weights together
+WEIGHT_HALF_LIFE = 60.0  # days, of the sums behind slopes and weights
+RECORD_HALF_LIVES = (365.0, 30.0, 365.0)  # days, of the records of the long run, the last weeks and wild times
+USUAL_HALF_LIFE = 30.0  # days, of the usual volatility
+SHRINK = 30.0  # the penalty: as if so much squared prediction had met targets of 0, or had equal weights
+EQUAL = 0.75  # the sum of the equal weights that weights are shrunk towards
+MOST_WEIGHT = 1.2  # the largest slope, and the largest sum of weights
 # Noise whose gains are a pure random walk is above 3 standard errors on 0.13 % of rows; above 2, on 2.3 %.
 MARGIN = 3.0  # standard errors by which the long run must beat naive
-RECENT_TOLERANCE = 0.5  # standard errors below naive at which the newest weeks have turned bad
-WILD_TOLERANCE = 2.0  # likewise for wild times; their records are short
+RECENT_TOLERANCE = 0.5  # standard errors below naive from which on the last weeks have turned bad
+WILD_TOLERANCE = 2.0  # the same for wild times; larger, because their records are short
 OVERLAP = 2.0  # horizons between two targets after which the weight of their gains' product has fallen to 1 / e
-LARGEST = 6.0  # targets beyond it, in units of sigma·√horizon, count as it
-WILD = 4.0  # sigma against the usual one
-SWEEPS = 100
+LARGEST = 6.0  # larger targets, in units of sigma·√horizon, are clipped to it
+WILD = 4.0  # wild times begin where sigma exceeds so many times the usual one
+LONG_RUN, LAST_WEEKS, WILD_TIMES = range(3)  # rows of `ServedState.record`
+GAINS, VARIANCE, PAIRED, NEWEST = range(4)  # its columns
+SWEEPS = 100  # of coordinate descent over the weights: a fixed number, so that results are equal everywhere
 
 
 @dataclass(frozen=True)
@@ -55,12 +62,12 @@ class ServedRows:
     """Rows to serve, in the order of time.
 
     Args:
-        issued: When, in ms, (n,).
-        target: What they aim at, in ms, (n,).
+        issued: When forecasts are issued, in ms, (n,).
+        target: Their target times, in ms, (n,).
         predictions: In units of sigma·√horizon, NaN where not fitted, (n, models).
         realised: log(actual / close) in the same units, NaN where unknown, (n,).
         sigma: Volatility of one step, (n,).
-        steps: The horizon in steps: targets overlap by so much.
+        steps: The horizon in steps.
     """
 
     issued: Ints
@@ -84,14 +91,14 @@ class ServedRows:
 
 @dataclass(frozen=True)
 class Served:
-    """What is served for each row.
+    """Served forecasts, in units of sigma·√horizon.
 
     Args:
-        calibrated: Each model's prediction times its slope and, last, the blend, in the same units, (n, models + 1).
-        served: What is served; 0 where naive is, (n,).
+        calibrated: Each model's prediction times its slope and, last, the blend, (n, models + 1).
+        served: The served forecast; 0 where naive is served, (n,).
         served_by: Place of the blend, −1 for naive, (n,).
-        half_80: Half width of the 80 % interval, likewise; NaN before there are residuals.
-        half_95: Likewise, 95 %.
+        half_80: Half width of the 80 % interval, (n,); NaN before there are LEAST_RESIDUALS.
+        half_95: Half width of the 95 % interval, (n,).
     """
 
     calibrated: Singles
@@ -102,7 +109,7 @@ class Served:
 
     @classmethod
     def concat(cls, parts: list["Served"]) -> "Served":
-        """Return parts that follow each other as one."""
+        """Join parts that follow each other."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
     def cut(self, part: slice) -> "Served":
@@ -111,28 +118,29 @@ class Served:
 
 
 class ServedState(NamedTuple):
-    """What is remembered between rows.
+    """The state between rows.
 
     Args:
-        day: The day that was last refreshed, (1,); −1 before the first.
+        day: The day of the last row, (1,); −1 before the first.
         gram: Decayed sums of predictions with predictions, (models, models).
         cross: Decayed sums of predictions with targets, (models,).
-        record: Of the long run, the newest weeks and wild times, (3, 4): the decayed sum of the blend's gains over
-            naive; its variance; the sum of gains that the next one is paired with; the newest target in ms.
-        weights: In force: of the blend, (models,).
-        slopes: In force, (models,).
-        serves: In force: whether the blend is served in calm and in wild times, (2,).
-        usual: Decayed mean of log sigma; sum and number of today's, (3,); NaN before the first day is over.
-        halves: In force, (2,).
-        histogram: Of residuals, faded, (BINS,).
-        seen: How many residuals there were, (1,).
-        pending_issued: Rows whose target was not past at the last midnight, (k,).
-        pending_target: (k,).
-        pending_realised: What became of them: final, for a checkpoint is only made where all their targets are past, (k,).
+        record: Of the long run, the last weeks and wild times, (3, 4): the decayed sum of the blend's gains over naive;
+            its variance; the sum of gains that the next gain is paired with; the newest target in ms.
+        weights: Today's weights of the blend, (models,).
+        slopes: Today's slopes, (models,).
+        serves: Whether the blend is served today, in calm and in wild times, (2,).
+        usual: Decayed mean of log sigma, NaN before the first day is over; sum and number of today's, (3,).
+        halves: Today's half widths of the 80 and 95 % intervals, (2,).
+        histogram: Decayed weights of residuals, (BINS,).
+        seen: How many residuals were ever added, (1,).
+        pending_issued: Issues of the rows whose target had not passed at the last midnight, (k,).
+        pending_target: Their targets, (k,).
+        pending_realised: Their outcomes, (k,). They are final: a checkpoint is only made where all these targets have
+            passed.
         pending_raw: Their predictions, (k, models).
         pending_blend: Their blend, (k,).
-        pending_served: What was served, (k,).
-        pending_wild: Whether volatility was beyond WILD times the usual, (k,).
+        pending_served: What was served for them, (k,).
+        pending_wild: Whether they were issued in wild times, (k,).
     """
 
     day: Ints
@@ -190,13 +198,16 @@ def start_served(models: int) -> ServedState:
 
 
 def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
-    """Decide what is served for each row, and return the state after the last.
+    """Decide what is served for each row.
 
     Args:
-        state: The state before; it is left as it is.
-        rows: In the order of time, after those that the state has seen.
+        state: The state before the first row; it is not changed.
+        rows: In the order of time, later than the rows of the state.
+
+    Returns:
+        What is served, and the state after the last row.
     """
-    held, count = state.pending_issued.size, rows.issued.size
+    first_new, count = state.pending_issued.size, rows.issued.size
     issued = np.concatenate([state.pending_issued, rows.issued])
     target = np.concatenate([state.pending_target, rows.target])
     raw = np.concatenate([state.pending_raw, rows.predictions])
@@ -208,7 +219,7 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
     by, slopes, halves = np.empty(count, np.int8), np.empty_like(rows.predictions), np.empty((count, 2), np.float32)
     known = (issued, target, raw, realised, np.log(rows.sigma), float(rows.steps))
     inner = kept[: ServedState._fields.index("pending_issued")]
-    first = _serve(inner, held, known, (blend, served, wild), (by, slopes, halves))
+    first = _serve(inner, first_new, known, (blend, served, wild), (by, slopes, halves))
     after = kept._replace(
         pending_issued=issued[first:],
         pending_target=target[first:],
@@ -218,33 +229,33 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
         pending_served=served[first:],
         pending_wild=wild[first:],
     )
-    calibrated = np.column_stack([rows.predictions * slopes, blend[held:]])
-    return Served(calibrated, served[held:], by, halves[:, 0], halves[:, 1]), after
+    calibrated = np.column_stack([rows.predictions * slopes, blend[first_new:]])
+    return Served(calibrated, served[first_new:], by, halves[:, 0], halves[:, 1]), after
 
 
 @kernel
-def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _serve(inner, first_new, known, pending, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     day, gram, cross, record, weights, slope, serves, usual, half, histogram, seen = inner
     issued, target, raw, realised, log_sigma, steps = known
     blend, served, wild = pending
     by, slopes, halves = out
     first, models = 0, slope.size
-    for i in range(held, issued.size):
-        row = i - held
+    for i in range(first_new, issued.size):
+        row = i - first_new
         today = issued[i] // DAY_MS
         if today != day[0]:
             if day[0] >= 0:
-                _fade(gram, cross, record, usual, float(today - day[0]))
+                _decay(gram, cross, record, usual, float(today - day[0]))
                 fade_residuals(histogram, float(today - day[0]), (target[i] - issued[i]) / steps / DAY_MS)
             while first < i and target[first] <= today * DAY_MS:
                 if not np.isnan(realised[first]):
-                    gain = _take_in(gram, cross, raw[first], blend[first], realised[first])
+                    gain = _add_outcome(gram, cross, raw[first], blend[first], realised[first])
                     _add_gain(record, gain, issued[first], target[first], wild[first])
                     add_residual(histogram, seen, abs(realised[first] - served[first]))
                 first += 1
             _weigh(gram, cross, weights, slope)
-            serves[0] = _beats(record[0], MARGIN) and _beats(record[1], -RECENT_TOLERANCE)
-            serves[1] = _beats(record[2], -WILD_TOLERANCE)
+            serves[0] = _beats(record[LONG_RUN], MARGIN) and _beats(record[LAST_WEEKS], -RECENT_TOLERANCE)
+            serves[1] = _beats(record[WILD_TIMES], -WILD_TOLERANCE)
             half[0], half[1] = quantile(histogram, seen, 0.80), quantile(histogram, seen, 0.95)
             day[0] = today
         usual[1] += log_sigma[row]
@@ -267,8 +278,8 @@ def _serve(inner, held, known, pending, out):  # type: ignore[no-untyped-def]  #
 
 
 @kernel
-def _fade(gram, cross, record, usual, days):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Let what is remembered fade over so many days; the last day's volatility joins the usual."""
+def _decay(gram, cross, record, usual, days):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Decay all sums over some days, and add the last day's volatility to the usual one."""
     keep = 0.5 ** (days / WEIGHT_HALF_LIFE)
     for m in range(cross.size):
         cross[m] *= keep
@@ -276,9 +287,9 @@ def _fade(gram, cross, record, usual, days):  # type: ignore[no-untyped-def]  # 
             gram[m, n] *= keep
     for k in range(3):
         keep = 0.5 ** (days / RECORD_HALF_LIVES[k])
-        record[k, 0] *= keep
-        record[k, 1] *= keep * keep  # a variance: of products of two gains
-        record[k, 2] *= keep
+        record[k, GAINS] *= keep
+        record[k, VARIANCE] *= keep * keep  # a variance: of products of two gains
+        record[k, PAIRED] *= keep
     mean = usual[1] / usual[2]
     keep = 0.5 ** (days / USUAL_HALF_LIFE)
     usual[0] = mean if np.isnan(usual[0]) else keep * usual[0] + (1.0 - keep) * mean
@@ -286,8 +297,8 @@ def _fade(gram, cross, record, usual, days):  # type: ignore[no-untyped-def]  # 
 
 
 @kernel
-def _take_in(gram, cross, raw, blend, realised):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add a row whose target is known to the sums; return the gain of its blend over naive."""
+def _add_outcome(gram, cross, raw, blend, realised):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add a row with a known outcome to the sums; return the gain of its blend over naive."""
     met = min(max(realised, -LARGEST), LARGEST)
     for m in range(raw.size):
         if np.isnan(raw[m]):
@@ -301,25 +312,25 @@ def _take_in(gram, cross, raw, blend, realised):  # type: ignore[no-untyped-def]
 
 @kernel
 def _add_gain(record, gain, issued, target, wild):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add a gain to the records, and its products with itself and with those before it to their variances."""
+    """Add a gain to the records, and its products with itself and with earlier gains to their variances."""
     overlap = max(OVERLAP * (target - issued), 1.0)  # not 0 where a target is no later than its issue
     for k in range(3 if wild else 2):
-        paired = record[k, 2] * np.exp((record[k, 3] - target) / overlap)
-        record[k, 0] += gain
-        record[k, 1] += gain * (gain + 2.0 * paired)
-        record[k, 2] = paired + gain
-        record[k, 3] = target
+        paired = record[k, PAIRED] * np.exp((record[k, NEWEST] - target) / overlap)
+        record[k, GAINS] += gain
+        record[k, VARIANCE] += gain * (gain + 2.0 * paired)
+        record[k, PAIRED] = paired + gain
+        record[k, NEWEST] = target
 
 
 @kernel
 def _beats(record, errors):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return whether a record is above so many of its standard errors."""
-    return record[0] > errors * np.sqrt(max(record[1], 0.0))
+    """Return whether a record exceeds `errors` of its standard errors."""
+    return record[GAINS] > errors * np.sqrt(max(record[VARIANCE], 0.0))
 
 
 @kernel
 def _weigh(gram, cross, weights, slope):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Set slopes, and the weights that least squares with a penalty gives, one coordinate after the other."""
+    """Set the slopes, and the weights by penalised least squares: coordinate descent over the models."""
     models = slope.size
     for m in range(models):
         slope[m] = min(max(cross[m] / (gram[m, m] + SHRINK), 0.0), MOST_WEIGHT)

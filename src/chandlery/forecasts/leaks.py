@@ -1,10 +1,10 @@
-"""The leak gate: what was computed with all data must equal what is computed with the data of the time.
+"""The comparisons of the leak gate: values computed from all data must equal those computed from data cut at a moment.
 
-Rows are computed twice: with all their candles, and with candles and market cut at a moment, by
-extensions that were loaded afresh and so remember nothing. What was known at that moment must be the
-same in both, bit for bit. So it is with gap kinds, the choice of rows, predictions, and with what is
-served and published. Labels are looked up again by hand; what trains a refit must have been known at
-it. One value that differs breaks law 2, and the culprit is named.
+The package `chandlery.tasks.leak_gate` computes a sample of rows a second time, from candles and market cut at a moment
+and with extensions from a fresh import, which remember no earlier call. Features, gap kinds, the choice of rows and
+published values must be equal bit for bit; predictions and user-defined features but for the order of sums. Labels are
+looked up in another way. What trains a refit must have been known at its moment. A difference raises `LawError`, which
+names what differs.
 """
 
 import math
@@ -35,9 +35,12 @@ __all__ = [
     "moment",
 ]
 
-KEEP_NOTHING = "keep nothing between calls of design, fit and predict but the artefact, and draw at random from the seed alone; no forecasts were published"
-CLOSE = 1e-5  # where sums may be made in another order
-EXACT = 1e-9  # where sums in float64 may be
+KEEP_NOTHING = (
+    "keep nothing between calls of design, fit and predict but the artefact, and draw at random from the seed alone; "
+    "no forecasts were published"
+)
+CLOSE = 1e-5  # relative tolerance where float32 sums may be added in another order
+EXACT = 1e-9  # the same for float64 sums
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,11 @@ class TrainedOn:
     Args:
         name: The first refit that may train on it, a month.
         symbol: Whose rows.
-        known_ms: When the last of its targets was known; None where nobody has noted that.
-        rows: How many it holds for the model.
-        keys: Of those that are sampled, (rows,); None where the model learns from sums.
-        targets: Of those that are sampled, (rows, horizons); None likewise.
-        totals: Of the sums, (1 + horizons,); None where there are none.
+        known_ms: When the last of its targets was known; None in buckets of versions that did not store it.
+        rows: How many rows it has for the model.
+        keys: Keys of the sampled rows, (rows,); None for a model that learns from sums.
+        targets: Targets of the sampled rows, (rows, horizons); None for a model that learns from sums.
+        totals: Totals of the sums, (1 + horizons,); None where there are no sums.
     """
 
     name: str
@@ -76,7 +79,7 @@ class TrainedOn:
     totals: NDArray[np.float64] | None = None
 
     def take_lowest(self, count: int) -> "TrainedOn":
-        """Return the bucket with so many of its sampled rows at most, those of the lowest keys, as `Sample.take_lowest` does."""
+        """Return the bucket with at most `count` sampled rows, those of the lowest keys: see `Sample.take_lowest`."""
         if self.keys is None or self.targets is None or self.keys.size <= count:
             return self
         lowest = np.argsort(self.keys)[:count]
@@ -84,14 +87,14 @@ class TrainedOn:
 
 
 def check_equal(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
-    """Make sure that every part is the same with all data and with the data of the time.
+    """Raise if values computed from all data differ from those computed from data cut at a moment.
 
     Args:
-        witness: Where and when.
-        parts: What it is, its values with all data, its values with the data of the time.
+        witness: Symbol and moment of the cut.
+        parts: Name, values from all data, values from cut data.
 
     Raises:
-        LawError: A value differs; the part is the culprit.
+        LawError: A value differs; the error names the part and the last differing value.
     """
     for name, full, cut in parts:
         if full.shape != cut.shape:
@@ -102,7 +105,7 @@ def check_equal(witness: Witness, parts: Iterable[tuple[str, NDArray[Any], NDArr
 
 
 def are_close(full: NDArray[Any], cut: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values are the same but for the order in which sums were made."""
+    """Return which values are equal but for the order in which sums were added, as booleans."""
     known = np.abs(full[np.isfinite(full)])
     scale = min(1.0, float(known.mean())) if known.size else 1.0
     close: NDArray[np.bool_] = np.isclose(full, cut, rtol=CLOSE, atol=CLOSE * scale, equal_nan=True)
@@ -110,27 +113,31 @@ def are_close(full: NDArray[Any], cut: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def moment(ms: int) -> str:
-    """Return a moment as text, to the minute."""
+    """Return a time in ms as text, to the minute."""
     return str(np.datetime64(ms, "ms"))[:16].replace("T", " ")
 
 
 def _leak(witness: Witness, name: str, full: Any, cut: Any) -> LawError:
     return LawError(
-        f"{name} of {witness.symbol} knows the future: {full} with all data, {cut} with the data of {moment(witness.cut_ms)}",
+        f"{name} of {witness.symbol} knows the future: {full} with all data, "
+        f"{cut} with the data of {moment(witness.cut_ms)}",
         "the same value",
-        f"look for what makes {name} read past its candle; no forecasts were published",
+        f"look for code that makes {name} read past its candle; no forecasts were published",
     )
 
 
 def look_up_labels(step: Ints, close: Floats, place: Ints, horizon: int, barriers: Ints) -> Floats:
-    """Return the labels of some candles, looked up one by one: what `labels.label` must agree with.
+    """Return the labels of some candles, looked up one by one, to check `labels.label`.
 
     Args:
-        step: Of all candles, ascending.
-        close: Of all candles.
-        place: Which candles are asked for.
+        step: Steps of all candles, ascending, (candles,).
+        close: Closes of all candles, (candles,).
+        place: Places of the candles whose labels are returned, (n,).
         horizon: In steps.
         barriers: Missing steps that no label crosses: start, stop, ascending, (k, 2).
+
+    Returns:
+        The close at the target, (n,); NaN where it is unknown or lies beyond a barrier.
     """
     issued, target = step[place], step[place] + horizon
     last = np.searchsorted(step, target, side="right") - 1
@@ -140,60 +147,56 @@ def look_up_labels(step: Ints, close: Floats, place: Ints, horizon: int, barrier
 
 
 def check_split(model: str, refit: str, read: list[TrainedOn], training: Sums | Sample) -> None:
-    """Make sure that a refit trains on rows alone whose every target was known at it, and on all that it says.
+    """Raise if a refit trains on rows whose targets were not all known, or on other rows than were read.
 
     Args:
         model: Its name.
         refit: The month at whose first instant it is fitted.
         read: The buckets that were read for it so far.
-        training: Sums or a sample, as the model gets them.
+        training: Sums or a sample, as the model receives them.
 
     Raises:
-        LawError: The split is the culprit.
+        LawError: The split between training and prediction is wrong.
     """
     refit_ms = int(np.datetime64(refit, "ms").astype(np.int64))
-    hint = "look for what lets a fit have rows of later buckets, or rows without the embargo; nothing was fitted, no forecasts were published"
     for bucket in read:
         late = bucket.known_ms is not None and bucket.known_ms > refit_ms
         if bucket.name > refit or late:
-            known = (
-                f"targets as late as {moment(bucket.known_ms)}"
-                if bucket.known_ms is not None
-                else f"rows for the refit of {bucket.name}"
-            )
-            raise LawError(
-                f"split of model {model} knows the future: its fit of {refit}-01 trains on {bucket.symbol} with {known}",
+            rows = f"rows for the refit of {bucket.name}"
+            found = rows if bucket.known_ms is None else f"targets as late as {moment(bucket.known_ms)}"
+            raise _wrong_split(
+                f"{model} knows the future",
+                f"{refit}-01 trains on {bucket.symbol} with {found}",
                 f"targets known at {refit}-01",
-                hint,
             )
-    expected = sum(bucket.rows for bucket in read)
-    if training.rows != expected:
-        raise LawError(
-            f"split of model {model}: its fit of {refit}-01 trains on {training.rows:,} rows",
-            f"{expected:,}: those whose targets were known",
-            hint,
-        )
-    held_by = Counter[str]()
+    rows_read = Counter[str]()
     for bucket in read:
-        held_by[bucket.symbol] += bucket.rows
-    for symbol, rows in training.rows_by_symbol().items():
-        if rows != held_by[symbol]:
-            raise LawError(
-                f"split of model {model}: its fit of {refit}-01 takes {rows:,} rows for {symbol}'s own",
-                f"{held_by[symbol]:,}: those whose targets were known",
-                hint,
+        rows_read[bucket.symbol] += bucket.rows
+    known = "those whose targets were known"
+    if training.rows != rows_read.total():
+        raise _wrong_split(model, f"{refit}-01 trains on {training.rows:,} rows", f"{rows_read.total():,}: {known}")
+    for symbol, count in training.rows_by_symbol().items():
+        if count != rows_read[symbol]:
+            raise _wrong_split(
+                model, f"{refit}-01 takes {count:,} rows for {symbol}'s own", f"{rows_read[symbol]:,}: {known}"
             )
     wrong = _find_wrong_sums(read, training) if isinstance(training, Sums) else _find_wrong_rows(read, training)
     if wrong:
-        raise LawError(
-            f"split of model {model}: its fit of {refit}-01 trains on {wrong}", "those whose targets were known", hint
-        )
+        raise _wrong_split(model, f"{refit}-01 trains on {wrong}", known)
+
+
+def _wrong_split(model: str, found: str, expected: str) -> LawError:
+    hint = (
+        "look for code that gives a fit rows of later buckets, or rows without the embargo; nothing was fitted, "
+        "no forecasts were published"
+    )
+    return LawError(f"split of model {model}: its fit of {found}", expected, hint)
 
 
 def _find_wrong_sums(read: list[TrainedOn], training: Sums) -> str:
-    """Return whose sums are other than those that were read; nothing where all are the same."""
-    held = [(bucket.name, bucket.symbol, bucket.totals) for bucket in read if bucket.totals is not None]
-    names, symbols, totals = zip(*held, strict=True)
+    """Name the first symbol whose sums differ from the buckets read, or return ""."""
+    found = [(bucket.name, bucket.symbol, bucket.totals) for bucket in read if bucket.totals is not None]
+    names, symbols, totals = zip(*found, strict=True)
     months, place = np.unique(names, return_inverse=True)
     faded = np.stack(totals) * np.array([fading(month, months[-1]) for month in months.tolist()])[place, None]
     owners, place = np.unique(symbols, return_inverse=True)
@@ -209,13 +212,13 @@ def _find_wrong_sums(read: list[TrainedOn], training: Sums) -> str:
 
 
 def _find_wrong_rows(read: list[TrainedOn], training: Sample) -> str:
-    """Return what differs from the rows that were read; nothing where all is the same."""
-    held = [
+    """Describe the first difference from the sampled rows that were read, or return ""."""
+    found = [
         (bucket.symbol, bucket.keys, bucket.targets)
         for bucket in read
         if bucket.keys is not None and bucket.targets is not None and bucket.keys.size
     ]
-    symbols, keys, targets = zip(*held, strict=True)
+    symbols, keys, targets = zip(*found, strict=True)
     order = np.argsort(np.concatenate(keys), kind="stable")
     if not np.array_equal(training.key, np.concatenate(keys)[order]):
         return "other rows than were sampled"
@@ -230,20 +233,20 @@ def _find_wrong_rows(read: list[TrainedOn], training: Sample) -> str:
 
 
 def check_learned(model: str, refit: str, fit: Any, learn_again: Callable[[], Any]) -> None:
-    """Make sure that a model learns the same where it has seen nothing but its training.
+    """Raise if a model learns something else when it knows nothing but its training rows.
 
     Args:
         model: Its name.
         refit: The month at whose first instant it is fitted.
-        fit: What it has learned in the run.
-        learn_again: Lets the model, loaded afresh, learn from the same training.
+        fit: What it learned in the run.
+        learn_again: Fits the model, from a fresh import, on the same rows.
 
     Raises:
         LawError: It learns something else, or fails.
     """
     try:
         again, what = learn_again(), "learns something else"
-    except Exception as error:  # noqa: BLE001 - a model of somebody's own may raise anything where it misses what it kept
+    except Exception as error:  # noqa: BLE001 - a user-defined model that misses what it kept may raise anything
         again, what = None, f"fails with {error!r}"
     if not _same(fit, again):
         raise LawError(
@@ -266,13 +269,13 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def check_served(witness: Witness, horizon: str, full: Served, again: Served) -> None:
-    """Make sure that what is served rests on past outcomes alone.
+    """Raise if served forecasts depend on outcomes that were not known at the cut.
 
     Args:
-        witness: Whose rows; the moment is that of the cut.
+        witness: Symbol and moment of the cut.
         horizon: As text.
         full: What is served.
-        again: What is served for the same rows where the outcomes that were not known at the cut are hidden.
+        again: What is served for the same rows when outcomes later than the cut are hidden.
 
     Raises:
         LawError: A value differs.

@@ -68,14 +68,14 @@ FIELDS = tuple(field.name.lower() for field in Field)
 
 
 class ScoreSums(NamedTuple):
-    """Sums of one symbol and horizon.
+    """Score sums of one symbol and horizon.
 
     Args:
         months: Months since 1970, ascending, (k,).
-        sums: FIELDS by month and model, (k, models + 2, fields); the last two are served and naive.
-        carry_issued: Issues of the last horizon, in ms, (c,).
-        carry_d: Their loss differentials, (c, models + 2).
-        near: Sum of those that are known, and their number, (models + 2, 2).
+        sums: FIELDS by month and model, (k, models + 2, fields); the last two models are served and naive.
+        carry_issued: Issues within the last horizon, in ms, (c,): later issues are paired with them.
+        carry_d: Their loss differentials, NaN where a model has none, (c, models + 2).
+        near: Sum and number of these differentials without NaN, (models + 2, 2).
     """
 
     months: Ints
@@ -99,10 +99,10 @@ class ScoreRows:
     """Forecasts with their outcomes, in the order of time.
 
     Args:
-        issued: When, in ms, (n,).
-        close: At issue, (n,).
-        actual: NaN where unknown, (n,).
-        predicted: log(price / close) of each model and of what was served, NaN where not fitted, (n, models + 1).
+        issued: When forecasts are issued, in ms, (n,).
+        close: The close at issue, (n,).
+        actual: The close at the target, NaN where unknown, (n,).
+        predicted: log(price / close) of each model and of the served forecast, NaN where not fitted, (n, models + 1).
         half: Half widths of the 80 and 95 % intervals, in logs, NaN where there are none, (n, 2).
     """
 
@@ -114,7 +114,7 @@ class ScoreRows:
 
 
 def start_sums(models: int) -> ScoreSums:
-    """Return empty sums for so many models, served and naive."""
+    """Return empty sums for some models, served and naive."""
     none = np.empty(0, np.int64)
     return ScoreSums(
         none, np.zeros((0, models + 2, len(FIELDS))), none, np.zeros((0, models + 2)), np.zeros((models + 2, 2))
@@ -122,7 +122,15 @@ def start_sums(models: int) -> ScoreSums:
 
 
 def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums:
-    """Return the sums with rows added, one after another: cutting the rows anywhere changes no bit."""
+    """Return the sums with rows added.
+
+    Rows are added one after another, so that adding them in several parts gives the same bits.
+
+    Args:
+        before: The sums so far.
+        rows: Later than those of the sums.
+        horizon_ms: The horizon: issues less than it apart are paired.
+    """
     if rows.issued.size == 0:
         return before
     days = rows.issued // DAY_MS
@@ -131,7 +139,7 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
     months = np.union1d(before.months, months_of_days)
     sums = np.zeros((months.size, *before.sums.shape[1:]))
     sums[np.searchsorted(months, before.months)] = before.sums
-    held = before.carry_issued.size
+    carried = before.carry_issued.size
     issued = np.concatenate([before.carry_issued, np.empty_like(rows.issued)])
     differentials = np.concatenate([before.carry_d, np.empty((rows.issued.size, sums.shape[1]))])
     near = before.near.copy()
@@ -140,11 +148,11 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
         sums,
         near,
         place,
-        (held, issued, differentials),
+        (carried, issued, differentials),
         (rows.issued, rows.close, rows.actual, rows.predicted, rows.half),
         horizon_ms,
     )
-    if count == held:
+    if count == carried:
         return before
     first = int(np.searchsorted(issued[:count], issued[count - 1] - horizon_ms, side="right"))
     seen = sums[:, -1, Field.N] > 0
@@ -153,13 +161,13 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
 
 @kernel
 def _leave(near, differentials):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Take a row's loss differentials out of the sums over the last horizon."""
+    """Subtract a row's loss differentials from the sums over the last horizon."""
     for m in range(near.shape[0] - 1):  # the last, naive, has none
         if not np.isnan(differentials[m]):
             near[m, 0] -= differentials[m]
             near[m, 1] -= 1.0
         if near[m, 1] == 0.0:
-            near[m, 0] = 0.0  # nothing of the rounding stays
+            near[m, 0] = 0.0  # drop the rounding error
 
 
 @kernel
@@ -187,7 +195,7 @@ def _sum_differentials(sums, issued, differentials, horizon_ms):  # type: ignore
 
 @kernel
 def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add the rows whose outcome is known; return how many the carried arrays hold then."""
+    """Add the rows whose outcome is known; return the new number of entries in the carried arrays."""
     i, issued, differentials = carried
     moments, close, actual, predicted, half = rows
     models = predicted.shape[1]
@@ -236,10 +244,16 @@ def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyp
 
 
 def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: int) -> pl.DataFrame:
-    """Return the scores of one symbol and horizon: each model, served and naive, by month, year and overall.
+    """Compute the scores of one symbol and horizon: of each model, served and naive, by month, year and overall.
+
+    Args:
+        sums: Of the symbol and horizon.
+        models: Names of the models, in the order of the sums.
+        symbol: The symbol.
+        horizon_minutes: The horizon.
 
     Returns:
-        One row a model and period, without exchange and with a null verdict.
+        One row for each model and period with outcomes, without a verdict. Scores that are not defined are null.
     """
     labels = np.datetime_as_string(sums.months.astype("datetime64[M]"), unit="M")
     periods: dict[str, list[int]] = {"all": list(range(labels.size))}
@@ -262,17 +276,20 @@ def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: 
 
 
 def add_in_order(sums: Floats) -> Floats:
-    """Return sums of months added one after the other, the earliest first."""
+    """Add months one after another, the earliest first: another order would change the last bits of an append."""
     total: Floats = np.cumsum(sums, axis=0)[-1]
     return total
 
 
 def measure(s: dict[str, Floats], naive: NDArray[np.bool_]) -> dict[str, Floats]:
-    """Return the scores that sums make, one a row; NaN where there is none.
+    """Compute scores from sums.
 
     Args:
-        s: FIELDS of each row.
-        naive: Which rows are of the naive forecast.
+        s: Sums by the names in FIELDS, each (n,).
+        naive: Which rows are of the naive forecast, (n,).
+
+    Returns:
+        Scores by name, each (n,); NaN where a score is not defined.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         n, covered = s["n"], np.where(s["with_interval"] > 0, s["with_interval"], np.nan)
@@ -296,12 +313,13 @@ def measure(s: dict[str, Floats], naive: NDArray[np.bool_]) -> dict[str, Floats]
 
 
 def diebold_mariano(s: dict[str, Floats]) -> tuple[Floats, Floats]:
-    """Return the statistics and their two-sided p-values; NaN where the variance cannot be told.
+    """Return Diebold–Mariano statistics and their two-sided p-values; NaN where the variance is not positive.
 
-    Autocovariances are of pairs less than a horizon apart on the clock. In the small-sample correction a
-    horizon counts as many steps as a row has such neighbours before it, plus one: on a full grid the horizon itself.
+    Autocovariances are taken over pairs of forecasts less than a horizon apart on the clock. In the small-sample
+    correction, the number of steps of a horizon is the mean number of such earlier neighbours plus one, which is the
+    horizon itself where no candle is missing.
     """
-    from scipy.special import stdtr  # noqa: PLC0415 - a fifth of a second that only the score task needs
+    from scipy.special import stdtr  # noqa: PLC0415 - the import takes a fifth of a second, and only scores need it
 
     n, mean = s["n"], s["d"] / s["n"]
     own = s["dd"] / n - mean * mean
@@ -309,18 +327,21 @@ def diebold_mariano(s: dict[str, Floats]) -> tuple[Floats, Floats]:
     variance = (own + 2 * cross) / n
     steps = 1 + s["pairs"] / n
     correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
-    told = (variance > 0) & (correction > 0) & (n > 1)
-    statistic = np.where(told, mean / np.sqrt(variance) * np.sqrt(correction), np.nan)
+    is_defined = (variance > 0) & (correction > 0) & (n > 1)
+    statistic = np.where(is_defined, mean / np.sqrt(variance) * np.sqrt(correction), np.nan)
     return statistic, 2 * stdtr(n - 1, -np.abs(statistic))
 
 
 def compare_losses(issued: Ints, differentials: Floats, horizon_ms: int) -> tuple[float, float]:
-    """Return the statistic of two forecasts' loss differentials and its two-sided p-value; NaN where the variance cannot be told.
+    """Test whether two forecasts have the same loss, by Diebold and Mariano.
 
     Args:
-        issued: When, in ms, ascending, (n,).
-        differentials: Loss of the one less loss of the other, (n,): positive is better than the one.
-        horizon_ms: Differentials less than it apart overlap.
+        issued: When the forecasts were issued, in ms, ascending, (n,).
+        differentials: Loss of the first less loss of the second, (n,): positive where the second is better.
+        horizon_ms: The horizon: differentials less than it apart are correlated.
+
+    Returns:
+        The statistic and its two-sided p-value; NaN where the variance is not positive.
     """
     sums = np.zeros(len(FIELDS))
     _sum_differentials(sums, issued, differentials[:, None], horizon_ms)
@@ -330,7 +351,15 @@ def compare_losses(issued: Ints, differentials: Floats, horizon_ms: int) -> tupl
 
 
 def adjust(p_values: Floats) -> Floats:
-    """Return p-values that hold the false discovery rate: those at or under a rate are what it lets pass. NaN is no test.
+    """Adjust p-values for the false discovery rate.
+
+    Tests whose adjusted p-value is at most a rate are those that the procedure accepts at that rate.
+
+    Args:
+        p_values: One for each test, NaN where there is no test, (n,).
+
+    Returns:
+        The adjusted p-values, NaN where there is no test, (n,).
 
     Example:
         >>> adjust(np.array([0.01, 0.04, np.nan, 0.03])).round(3).tolist()
@@ -344,12 +373,15 @@ def adjust(p_values: Floats) -> Floats:
 
 
 def judge(scores: pl.DataFrame) -> pl.DataFrame:
-    """Return scores with verdicts on the rows over all time, at 5 % false discovery over those of a horizon.
+    """Add verdicts to the scores over all time, at a false discovery rate of 5 % over the tests of a horizon.
 
-    A horizon's verdicts do not depend on which other horizons the lake has.
+    The tests of each horizon are judged alone, so that another horizon in the lake changes no verdict.
 
     Reads:
         horizon_minutes, model, period, dm_statistic, p_value of every symbol and horizon.
+
+    Returns:
+        The scores with a column `verdict`: better, worse or no better; null for naive and for other periods than all.
     """
     judged = (pl.col("period") == "all") & (pl.col("model") != "naive")
     tested = scores.select(pl.when(judged).then(pl.col("p_value")).cast(pl.Float64).fill_null(np.nan))[
