@@ -119,7 +119,7 @@ def test_a_row_that_is_unaccounted_for_breaks_the_law():
         settle([file], [])
 
 
-def test_file_that_changed_since_it_was_read_is_told():
+def test_file_that_changed_since_it_was_read_is_refused():
     file = read(HEADER + line(0, price=10) + line(0, price=10.1))
     file._text._stream.truncate(len(HEADER))
     with pytest.raises(StoreUnavailableError):

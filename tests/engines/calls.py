@@ -1,4 +1,4 @@
-"""What engines are told to do in tests: functions that other processes can import."""
+"""Functions that tests run on engines: other processes can import them."""
 
 import os
 import signal

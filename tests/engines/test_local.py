@@ -31,7 +31,7 @@ def end_worker(parent: int) -> int:
     return parent
 
 
-def test_results_come_in_the_order_of_the_tasks_and_each_is_told_once() -> None:
+def test_results_come_in_the_order_of_the_tasks_and_each_is_reported_once() -> None:
     told: list[int] = []
     with LocalEngine(3) as engine:
         assert engine.map(double, range(40), costs(range(40)), told.append) == list(range(0, 80, 2))
@@ -63,7 +63,7 @@ def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised() -> None
 
 
 @pytest.mark.parametrize("each", [0.1, COSTLY])
-def test_a_task_that_would_end_its_process_is_told_and_none_is_lost(each: float) -> None:
+def test_a_task_that_would_end_its_process_is_reported_and_none_is_lost(each: float) -> None:
     done: list[int] = []
     with (
         LocalEngine(3) as engine,
@@ -74,7 +74,7 @@ def test_a_task_that_would_end_its_process_is_told_and_none_is_lost(each: float)
         assert sorted(done) == sorted({*range(40)} - {2})
 
 
-def test_what_fails_as_a_result_is_told_is_raised() -> None:
+def test_an_error_of_the_callback_is_raised() -> None:
     def refuse(result: int) -> None:
         if result == 78:
             raise ValueError("nobody listens")
@@ -83,7 +83,7 @@ def test_what_fails_as_a_result_is_told_is_raised() -> None:
         engine.map(double, range(40), costs(range(40)), refuse)
 
 
-def test_a_worker_that_is_ended_from_outside_is_told() -> None:
+def test_a_worker_that_is_ended_from_outside_is_reported() -> None:
     with LocalEngine(2) as engine, pytest.raises(TransientError, match="ended from outside") as caught:
         engine.map(end_worker, [os.getpid()] * 200_000, [COSTLY] * 200_000, lambda _: None)
     assert caught.value.exit_code == 5

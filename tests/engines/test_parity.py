@@ -171,7 +171,7 @@ def test_an_object_that_differs_is_named(tmp_path: Path, capsys: pytest.CaptureF
         ("spark", ".", ". holds held.txt; expected an empty folder"),
     ],
 )
-def test_a_wrong_word_is_told_before_anything_runs(
+def test_a_wrong_argument_is_refused_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, folder: str | None, words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

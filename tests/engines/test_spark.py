@@ -27,7 +27,7 @@ def call(
     return engine.map(function, numbers, [float(number) for number in numbers], told)
 
 
-def test_results_come_in_the_order_of_the_tasks_and_each_is_told_once(engine: SparkEngine) -> None:
+def test_results_come_in_the_order_of_the_tasks_and_each_is_reported_once(engine: SparkEngine) -> None:
     told: list[int] = []
     assert call(engine, double, range(20), told.append) == list(range(0, 40, 2))
     assert call(engine, double, range(2), told.append) == [0, 2]
@@ -52,7 +52,7 @@ def test_an_error_ends_its_task_alone_and_the_first_by_order_is_raised(engine: S
     assert sorted(told) == [0, 2, 4, 6]
 
 
-def test_a_task_that_would_end_its_process_is_told(engine: SparkEngine) -> None:
+def test_a_task_that_would_end_its_process_is_reported(engine: SparkEngine) -> None:
     told: list[int] = []
     with pytest.raises(SettingsError, match="2 would end its process by SystemExit: no licence"):
         call(engine, leave, range(4), told.append)
@@ -75,7 +75,7 @@ def test_what_nobody_expected_carries_its_own_traceback(engine: SparkEngine) -> 
     assert "in divide\n    return 1 / number" in caught.value.__notes__[0]
 
 
-def test_an_error_that_cannot_be_made_anew_is_told_with_its_traceback(engine: SparkEngine) -> None:
+def test_an_error_that_cannot_be_unpickled_is_raised_as_a_text_with_its_traceback(engine: SparkEngine) -> None:
     with pytest.raises(RuntimeError, match="in break_down"):
         call(engine, break_down, range(1))
 
@@ -83,7 +83,7 @@ def test_an_error_that_cannot_be_made_anew_is_told_with_its_traceback(engine: Sp
 @pytest.mark.parametrize(
     ("function", "what"), [(end_process, "2 was lost 3 times"), (fill_memory, "2 found no memory left")]
 )
-def test_a_process_that_ends_or_fills_its_memory_is_told_by_its_task_and_the_others_are_done(
+def test_a_process_that_ends_or_fills_its_memory_is_reported_by_its_task_and_the_others_are_done(
     engine: SparkEngine, function: Callable[[int], int], what: str
 ) -> None:
     told: list[int] = []
@@ -94,7 +94,7 @@ def test_a_process_that_ends_or_fills_its_memory_is_told_by_its_task_and_the_oth
     assert sorted(told) == [0, 1, 3, 4]
 
 
-def test_who_is_told_and_fails_is_heard(engine: SparkEngine) -> None:
+def test_an_error_of_the_callback_is_raised(engine: SparkEngine) -> None:
     def refuse(number: int) -> None:
         raise KeyError(number)
 

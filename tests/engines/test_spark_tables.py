@@ -126,7 +126,7 @@ def test_where_there_is_nothing_yet_the_contract_is_empty(spark: SparkSession, t
         assert found.count() == 0
 
 
-def test_a_lake_that_is_not_there_is_told(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_missing_lake_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` has made"):
         read_table(spark, "candles", str(tmp_path / "nowhere"))
     with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` has made"):
@@ -156,7 +156,7 @@ def test_a_folder_with_blanks_is_read(
     )
 
 
-def test_wrong_words_are_told(spark: SparkSession, sample_lake: Path) -> None:
+def test_wrong_arguments_are_refused(spark: SparkSession, sample_lake: Path) -> None:
     with pytest.raises(SettingsError, match="table 'candle'; expected one of candles"):
         read_table(spark, "candle", str(sample_lake))
     with pytest.raises(

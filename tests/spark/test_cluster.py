@@ -89,7 +89,7 @@ def test_a_store_that_is_busy_again_and_again(harbour: Harbour, whole: dict[str,
 @pytest.mark.parametrize(
     ("fault", "what"), [("kill", "ETHUSD was lost 3 times"), ("exhaust", "ETHUSD found no memory left")]
 )
-def test_no_memory_for_one_symbol_is_told_and_the_others_are_done(
+def test_too_little_memory_for_one_symbol_is_reported_and_the_others_are_done(
     faults: Harbour, whole: dict[str, str], fault: str, what: str
 ) -> None:
     lake = f"memory-{fault}"

@@ -82,7 +82,7 @@ def find_python() -> str:
     pytest.skip("there is no other Python")
 
 
-def test_no_java_is_told_before_a_lake_is_made(tmp_path: Path) -> None:
+def test_missing_java_is_reported_before_a_lake_is_created(tmp_path: Path) -> None:
     assert "Java is not installed, or JAVA_HOME names no Java; expected Java 17 or later" in told(
         tmp_path, JAVA_HOME="/nowhere"
     )

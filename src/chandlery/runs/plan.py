@@ -28,7 +28,7 @@ from chandlery.sources.files import RawFile, peek_file
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
-from chandlery.tasks.reading import hash_reading, is_current
+from chandlery.tasks.past import hash_reading, is_current
 from chandlery.tasks.recognise import Assigned, recognise_files
 
 __all__ = ["Plan", "Step", "plan"]

@@ -27,12 +27,13 @@ from chandlery.tasks.past import (
     Account,
     StoredSymbol,
     by_source,
+    hash_reading,
     list_years,
     measure_span,
     pack_outranked,
     to_record,
 )
-from chandlery.tasks.reading import IngestTask, Reading, Successor, hash_reading
+from chandlery.tasks.reading import IngestTask, Reading, Successor
 
 __all__ = ["IngestResult", "IngestTask", "ingest_symbol"]
 

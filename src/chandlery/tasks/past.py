@@ -16,15 +16,22 @@ from chandlery.candles.clean import EPOCH
 from chandlery.grid import Grid, Traded
 from chandlery.lake.handle import Lake
 from chandlery.schema import TIME
+from chandlery.settings.model import ReadingSettings
+from chandlery.sources.files import RawFile
 from chandlery.sources.parse import NUMBERS
+from chandlery.sources.symbols import match_layout
 from chandlery.state.arrays import Arrays
 from chandlery.state.checkpoints import digest_days
+from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import FileRecord, Ingested, hash_candles, read_ingested
 
 __all__ = [
     "Account",
     "StoredSymbol",
     "by_source",
+    "hash_reading",
+    "is_current",
+    "is_same",
     "list_records",
     "list_years",
     "measure_span",
@@ -180,6 +187,24 @@ def to_record(account: Account) -> FileRecord:
     return FileRecord(
         account["source"], account["size_bytes"], "", modified or 0, first, last, account["problem"], share
     )
+
+
+def is_current(record: FileRecord | None, file: RawFile, code: str) -> bool:
+    """Return whether a file is the version that was read last, by the same code."""
+    return record is not None and is_same(record, file) and record.code == code
+
+
+def is_same(record: FileRecord, file: RawFile) -> bool:
+    """Return whether a file is the version that was last seen."""
+    modified_ms = round(file.modified_at.timestamp() * 1000)
+    return (record.size_bytes, record.etag, record.modified_ms) == (file.size_bytes, file.etag, modified_ms)
+
+
+def hash_reading(settings: ReadingSettings, source: str) -> str:
+    """Return the hash of the settings that decide how a file is read."""
+    layout = match_layout(source, settings)
+    by_hand = None if layout is None else layout.model_dump(mode="json", exclude={"files"})
+    return fingerprint(by_hand, settings.max_rejected_share, settings.max_json_bytes)
 
 
 def has_versions_of(ingested: Ingested, ledger: pl.DataFrame) -> bool:

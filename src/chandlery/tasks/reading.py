@@ -19,12 +19,9 @@ from chandlery.lake.tables import MOST_AT_ONCE
 from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import FileRows, RawFile, explain_failure, read_file
 from chandlery.sources.rows import ROOM_BYTES, Room
-from chandlery.sources.symbols import match_layout
-from chandlery.state.fingerprints import fingerprint
-from chandlery.state.records import FileRecord
-from chandlery.tasks.past import Account, StoredSymbol
+from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current, is_same
 
-__all__ = ["IngestTask", "Reading", "Successor", "hash_file", "hash_reading", "is_current"]
+__all__ = ["IngestTask", "Reading", "Successor", "hash_file"]
 
 HASHED_BYTES = 1024 * 1024  # read at a time, so that a file of any size takes no memory
 
@@ -290,21 +287,3 @@ def hash_file(source: Store, file: RawFile) -> str | None:
     except FileNotFoundError:
         return None
     return digest.hexdigest()
-
-
-def is_current(record: FileRecord | None, file: RawFile, code: str) -> bool:
-    """Return whether a file is the version that was read last, by the same code."""
-    return record is not None and is_same(record, file) and record.code == code
-
-
-def is_same(record: FileRecord, file: RawFile) -> bool:
-    """Return whether a file is the version that was last seen."""
-    modified_ms = round(file.modified_at.timestamp() * 1000)
-    return (record.size_bytes, record.etag, record.modified_ms) == (file.size_bytes, file.etag, modified_ms)
-
-
-def hash_reading(settings: ReadingSettings, source: str) -> str:
-    """Return the hash of the settings that decide how a file is read."""
-    layout = match_layout(source, settings)
-    by_hand = None if layout is None else layout.model_dump(mode="json", exclude={"files"})
-    return fingerprint(by_hand, settings.max_rejected_share, settings.max_json_bytes)

@@ -12,8 +12,7 @@ from chandlery.settings.model import ReadingSettings
 from chandlery.sources.files import RawFile, explain_failure, peek_file
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.state.records import FileRecord
-from chandlery.tasks.past import list_records
-from chandlery.tasks.reading import hash_reading, is_current
+from chandlery.tasks.past import hash_reading, is_current, list_records
 
 __all__ = ["Assigned", "RecogniseTask", "recognise_files"]
 
