@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chandlery.errors import ChandleryError
-    from chandlery.features.registry import Bars, feature
+    from chandlery.extensions import feature, register
+    from chandlery.features.registry import Bars
     from chandlery.lake.reading import read_table
-    from chandlery.models import Model, register
+    from chandlery.models import Model
     from chandlery.runs.pipeline import Options, RunReport, forecast, ingest, plan, run
     from chandlery.settings.model import Settings, load_settings
 
@@ -27,13 +28,13 @@ HOMES = {
     "Options": "runs.run_report",
     "RunReport": "runs.run_report",
     "Settings": "settings.model",
-    "feature": "features.registry",
+    "feature": "extensions",
     "forecast": "runs.pipeline",
     "ingest": "runs.pipeline",
     "load_settings": "settings.model",
     "plan": "runs.pipeline",
     "read_table": "lake.reading",
-    "register": "models",
+    "register": "extensions",
     "run": "runs.pipeline",
 }
 

@@ -1,59 +1,90 @@
-"""User-defined Python files that register features and models: their content, their digest, and how they are run.
+"""User-defined Python files that register features and models: how they are read and run, and what they registered.
 
-An extension is one file and the modules that it imports from its own folder. All of them are read once, are sent
-with the tasks of a run, and are part of the digest. Other files that an extension opens are not covered.
+An extension is one file and the modules that it imports from its own folder. `read_bundle` reads all of them once. A
+run takes their digest into its settings and sends the bundle with every task, so that a worker needs no file. Other
+files that an extension opens are not covered.
+
+Features and models know nothing of extensions: this module alone runs them and holds what they register.
 """
 
 import ast
 import builtins
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from chandlery.errors import SettingsError
+from chandlery.features.registry import Bars, Feature, OwnFeature
+from chandlery.grid import Floats
+from chandlery.models import BUILT_IN, RESERVED, Model
 
 __all__ = [
+    "MODULE_PREFIX",
     "Bundle",
-    "digest_extension",
-    "extension_bundle",
-    "forget_when_reloaded",
-    "keep_bundles",
-    "load_extensions",
+    "Registered",
+    "feature",
+    "load_extension",
     "loaded_afresh",
-    "running_extension",
+    "model_names",
+    "open_models",
+    "own_features",
+    "read_bundle",
+    "read_bundles",
+    "register",
 ]
 
-MODULES = "chandlery_extension_"  # prefix of the names of their modules
-Bundle = dict[str, bytes]  # by path relative to the extension's folder; the extension itself comes first
-
-_bundles: dict[str, Bundle] = {}  # of files on the machine where the run was started
-_loaded: dict[str, str] = {}
-_running: list[str] = []
-_forgetters: list[Callable[[str], None]] = []
+MODULE_PREFIX = "chandlery_extension_"  # of the names in sys.modules of extensions and of the modules beside them
 
 
-def extension_bundle(name: str) -> Bundle:
-    """Return the text of an extension and of the modules in its folder that it imports, directly or not.
+@dataclass(frozen=True)
+class Bundle:
+    """An extension as it was read.
+
+    Args:
+        path: Of the extension, as the settings name it.
+        texts: Of the extension and of the modules that it imports from its folder, by path relative to that folder; the
+            extension itself comes first.
+    """
+
+    path: str
+    texts: dict[str, bytes]
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the texts: it depends on neither the folder nor the name of the extension's own file."""
+        digest = hashlib.blake2b(digest_size=16)
+        for place, (inner, text) in enumerate(self.texts.items()):
+            digest.update(f"{inner if place else ''}:{len(text)}:".encode() + text)
+        return digest.hexdigest()
+
+
+def read_bundle(name: str) -> Bundle:
+    """Read an extension and the modules in its folder that it imports, directly or through one another.
 
     Raises:
         SettingsError: A file cannot be read, or is not Python.
     """
-    if name in _bundles:
-        return _bundles[name]
     path = Path(name)
-    bundle: Bundle = {}
+    texts: dict[str, bytes] = {}
     waiting = [path]
     while waiting:
         file = waiting.pop()
         inner = file.relative_to(path.parent).as_posix()
-        if inner not in bundle:
-            bundle[inner] = _read(file)
-            waiting += _find_imported(bundle[inner], file, path.parent)
-    return {path.name: bundle.pop(path.name), **dict(sorted(bundle.items()))}
+        if inner not in texts:
+            texts[inner] = _read(file)
+            waiting += _find_imported(texts[inner], file, path.parent)
+    return Bundle(name, {path.name: texts.pop(path.name), **dict(sorted(texts.items()))})
+
+
+def read_bundles(names: Iterable[str]) -> tuple[Bundle, ...]:
+    """Read several extensions; see `read_bundle`."""
+    return tuple(map(read_bundle, names))
 
 
 def _read(path: Path) -> bytes:
@@ -92,55 +123,147 @@ def _find_files(root: Path, parts: Sequence[str]) -> Iterator[Path]:
                 yield path
 
 
-def digest_extension(name: str) -> str:
-    """Return a hash of the text of an extension and of the modules in its folder that it imports.
+@dataclass
+class Registered:
+    """Features and models that were registered in one place, by name and in the order of registration."""
+
+    features: dict[str, OwnFeature] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+
+
+@dataclass
+class _Registry:
+    """What extensions have registered in this process.
+
+    Args:
+        loaded: By path of the extension, the digest of the text that was run, and what it registered.
+        elsewhere: What was registered outside of extensions, such as in the script that starts a run.
+        running: What the extensions that are being run have registered so far, the innermost last.
+    """
+
+    loaded: dict[str, tuple[str, Registered]] = field(default_factory=dict)
+    elsewhere: Registered = field(default_factory=Registered)
+    running: list[Registered] = field(default_factory=list)
+
+    @property
+    def current(self) -> Registered:
+        """Where `feature` and `register` put what they are given."""
+        return self.running[-1] if self.running else self.elsewhere
+
+
+_registry = _Registry()
+
+
+def feature(
+    name: str, unit: str, window: str, lookback: int
+) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
+    """Register the function below as a feature.
+
+    Args:
+        name: Its name, which no other feature has.
+        unit: σ, 1 or log.
+        window: What it looks at, as in `(t − 7, t]`.
+        lookback: How many steps before the first it needs.
+    """
+
+    def add(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
+        recipe = (compute.__doc__ or name).strip().splitlines()[0]
+        _registry.current.features[name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
+        return compute
+
+    return add
+
+
+def register(model: Model) -> Model:
+    """Register a model under its name.
 
     Raises:
-        SettingsError: A file cannot be read, or is not Python.
+        SettingsError: The name is reserved.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for place, (inner, text) in enumerate(extension_bundle(name).items()):
-        digest.update(f"{inner if place else ''}:{len(text)}:".encode() + text)  # the file itself may be renamed
-    return digest.hexdigest()
+    if model.name in RESERVED:
+        raise SettingsError(
+            f"a model called {model.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it"
+        )
+    _registry.current.models[model.name] = model
+    return model
 
 
-def keep_bundles(bundles: Mapping[str, Bundle]) -> None:
-    """Use these texts for the extensions of these names, so that this machine need not have the files."""
-    _bundles.update(bundles)
-
-
-def forget_when_reloaded(forget: Callable[[str], None]) -> None:
-    """Register a function that is called with the name of an extension before the extension is run or run again."""
-    _forgetters.append(forget)
-
-
-def running_extension() -> str:
-    """Return the name of the extension that is being run; empty if none is."""
-    return _running[-1] if _running else ""
-
-
-def load_extensions(extensions: Sequence[str]) -> None:
-    """Run each extension once, so that it registers its features and models.
+def load_extension(bundle: Bundle) -> Registered:
+    """Run an extension, unless this process has run the same text, and return what it registered.
 
     Raises:
-        SettingsError: A file cannot be read or run.
+        SettingsError: It cannot be run.
     """
-    for name in extensions:
-        digest = digest_extension(name)
-        if _loaded.get(name) == digest:
-            continue
-        for forget in _forgetters:
-            forget(name)
-        _running.append(name)
-        try:
-            _Importer(name, extension_bundle(name), f"{MODULES}{digest}").run_whole()
-        except (Exception, SystemExit) as error:
-            raise SettingsError(
-                f"extension {name} failed: {error!r}", "a file that runs", "run it with python to see where"
-            ) from error
-        finally:
-            _running.pop()
-        _loaded[name] = digest
+    digest, registered = _registry.loaded.get(bundle.path, ("", Registered()))
+    if digest == bundle.digest:
+        return registered
+    _registry.loaded.pop(bundle.path, None)
+    registered = Registered()
+    _registry.running.append(registered)
+    try:
+        _Importer(bundle).run_whole()
+    except (Exception, SystemExit) as error:
+        raise SettingsError(
+            f"extension {bundle.path} failed: {error!r}", "a file that runs", "run it with python to see where"
+        ) from error
+    finally:
+        _registry.running.pop()
+    _registry.loaded[bundle.path] = bundle.digest, registered
+    return registered
+
+
+@contextmanager
+def loaded_afresh() -> Iterator[None]:
+    """Load extensions again, as a new process would, and restore what was registered before afterwards.
+
+    Features and models that are opened within have not been called yet: they remember nothing. Tests use it to run
+    apart from one another.
+    """
+    loaded, elsewhere = _registry.loaded, _registry.elsewhere
+    modules = {name: module for name, module in sys.modules.items() if name.startswith(MODULE_PREFIX)}
+    try:
+        _registry.loaded = {}
+        _registry.elsewhere = Registered(dict(elsewhere.features), dict(elsewhere.models))
+        yield
+    finally:
+        _registry.loaded, _registry.elsewhere = loaded, elsewhere
+        sys.modules.update(modules)
+
+
+def own_features(bundles: Sequence[Bundle]) -> tuple[OwnFeature, ...]:
+    """Return the features that extensions register, in the order of the extensions and of registration.
+
+    Those that were registered outside of extensions come first, but are no part of a run without extensions.
+    """
+    places = [_registry.elsewhere, *map(load_extension, bundles)] if bundles else []
+    return tuple(own for place in places for own in place.features.values())
+
+
+def model_names(bundles: Sequence[Bundle]) -> list[str]:
+    """Return the names of the built-in models and of those that were registered, those of extensions last."""
+    return list(_known_models(bundles))
+
+
+def open_models(names: Iterable[str], bundles: Sequence[Bundle]) -> list[Model]:
+    """Return models by name.
+
+    Raises:
+        SettingsError: An extension cannot be loaded, or a model is not known.
+    """
+    known, wanted = _known_models(bundles), list(names)
+    if unknown := [name for name in wanted if name not in known]:
+        raise SettingsError(
+            f"model {unknown[0]!r}",
+            f"one of {', '.join(known)}",
+            "name the file that registers it in [forecast] extensions",
+        )
+    return [known[name] for name in wanted]
+
+
+def _known_models(bundles: Sequence[Bundle]) -> dict[str, Model]:
+    """Return all models by name; where two have one name, the later one counts."""
+    places = [_registry.elsewhere, *map(load_extension, bundles)]
+    return BUILT_IN | {name: model for place in places for name, model in place.models.items()}
 
 
 class _Importer:
@@ -149,13 +272,14 @@ class _Importer:
     The modules get names of their own in `sys.modules`, so that two extensions may each have a `helpers.py`.
     """
 
-    def __init__(self, name: str, bundle: Bundle, prefix: str) -> None:
-        self._path, self._bundle, self._prefix = Path(name), bundle, prefix
+    def __init__(self, bundle: Bundle) -> None:
+        self._path, self._texts = Path(bundle.path), bundle.texts
+        self._prefix = f"{MODULE_PREFIX}{bundle.digest}"
         self._modules: dict[str, ModuleType] = {}
 
     def run_whole(self) -> None:
         """Run the extension itself."""
-        self._run("", next(iter(self._bundle)))
+        self._run("", next(iter(self._texts)))
 
     def _run(self, dotted: str, inner: str) -> ModuleType:
         module = self._create(dotted, inner)
@@ -163,12 +287,10 @@ class _Importer:
         namespace = vars(module)
         namespace["__builtins__"] = {**vars(builtins), "__import__": self._importer(package)}
         try:
-            exec(compile(self._bundle[inner], str(module.__file__), "exec"), namespace)  # noqa: S102 - users name these files
+            exec(compile(self._texts[inner], str(module.__file__), "exec"), namespace)  # noqa: S102 - users name these files
         except BaseException:
-            del (
-                self._modules[dotted],
-                sys.modules[module.__name__],
-            )  # as Python does: it is run again where it is imported again
+            # As Python does: a module that failed is run again where it is imported again.
+            del self._modules[dotted], sys.modules[module.__name__]
             raise
         self._bind(dotted, module)
         return module
@@ -193,10 +315,10 @@ class _Importer:
         for count in range(1, len(parts)):
             self._find(".".join(parts[:count]))
         for inner in (f"{'/'.join(parts)}/__init__.py", f"{'/'.join(parts)}.py"):
-            if inner in list(self._bundle)[1:]:
+            if inner in list(self._texts)[1:]:
                 return self._run(dotted, inner)
         folder = f"{'/'.join(parts)}/"
-        if any(inner.startswith(folder) for inner in self._bundle):  # a package without __init__.py
+        if any(inner.startswith(folder) for inner in self._texts):  # a package without __init__.py
             module = self._create(dotted, folder)
             self._bind(dotted, module)
             return module
@@ -220,17 +342,3 @@ class _Importer:
             return found if fromlist else self._modules[dotted.partition(".")[0]]
 
         return load
-
-
-@contextmanager
-def loaded_afresh() -> Iterator[None]:
-    """Load extensions as a new process would, which has seen no candle; restore the previous modules afterwards."""
-    loaded = dict(_loaded)
-    modules = {name: module for name, module in sys.modules.items() if name.startswith(MODULES)}
-    try:
-        _loaded.clear()
-        yield
-    finally:
-        _loaded.clear()
-        _loaded.update(loaded)
-        sys.modules.update(modules)

@@ -4,14 +4,14 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from chandlery import extensions
+from chandlery import feature
 from chandlery.errors import SettingsError
-from chandlery.extensions import digest_extension, extension_bundle, load_extensions
+from chandlery.extensions import MODULE_PREFIX, Bundle, load_extension, loaded_afresh, own_features, read_bundle
 from chandlery.lake.handle import Lake
 from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
@@ -28,11 +28,11 @@ def {name}(bars):
 
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def _apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let no test see what another has loaded."""
-    for module, name in ((extensions, "_loaded"), (extensions, "_bundles")):
-        monkeypatch.setattr(module, name, {})
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    with loaded_afresh():
+        yield
 
 
 def write(folder: Path, files: Mapping[str, str], name: str = "own.py") -> str:
@@ -44,10 +44,10 @@ def write(folder: Path, files: Mapping[str, str], name: str = "own.py") -> str:
     return str(folder / name)
 
 
-def value_of(extension: str) -> object:
+def value_of(bundle: Bundle) -> object:
     """Run an extension; return what it has set as `value`."""
-    load_extensions([extension])
-    return vars(sys.modules[f"{extensions.MODULES}{digest_extension(extension)}"])["value"]
+    load_extension(bundle)
+    return vars(sys.modules[f"{MODULE_PREFIX}{bundle.digest}"])["value"]
 
 
 PACKAGE = {
@@ -98,17 +98,15 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_modules_beside_an_extension_are_imported(tmp_path: Path, way: str) -> None:
     text, beside = WAYS[way]
-    name = write(tmp_path, {"own.py": text, **beside})
-    bundle = extension_bundle(name)
-    extensions.keep_bundles({name: bundle})
+    bundle = read_bundle(write(tmp_path, {"own.py": text, **beside}))
     shutil.rmtree(tmp_path)  # as on another machine
-    assert value_of(name) == 4
+    assert value_of(bundle) == 4
     assert not {"base", "tools", "loose", "left", "own"}.intersection(sys.modules)
 
 
 def test_a_function_imports_after_the_extension_was_run(tmp_path: Path) -> None:
     text = "def value():\n    from late import FOUR\n    return FOUR"
-    found = value_of(write(tmp_path, {"own.py": text, "late.py": "FOUR = 4"}))
+    found = value_of(read_bundle(write(tmp_path, {"own.py": text, "late.py": "FOUR = 4"})))
     assert callable(found)
     assert found() == 4
 
@@ -119,8 +117,7 @@ def test_two_extensions_may_each_have_a_module_of_one_name(tmp_path: Path) -> No
         helper = f"FACTOR = {factor}\ndef late():\n    import more\n    return more.PLACE"
         text = "import helpers\nvalue = (helpers.FACTOR, helpers.late)"
         names.append(write(tmp_path / folder, {"own.py": text, "helpers.py": helper, "more.py": f"PLACE = '{folder}'"}))
-    load_extensions(names)
-    (first, late), (second, later) = (value_of(name) for name in names)  # type: ignore[misc]
+    (first, late), (second, later) = (value_of(read_bundle(name)) for name in names)  # type: ignore[misc]
     assert (first, second) == (1, 2)
     assert (later(), late()) == ("other", "one")
 
@@ -128,8 +125,8 @@ def test_two_extensions_may_each_have_a_module_of_one_name(tmp_path: Path) -> No
 def test_two_extensions_that_share_a_module_have_it_each_for_itself(tmp_path: Path) -> None:
     files = {"a.py": "import both\nboth.seen.append('a')\nvalue = both.seen", "both.py": "seen = []"}
     write(tmp_path, {**files, "b.py": files["a.py"].replace("'a'", "'b'")})
-    assert value_of(str(tmp_path / "a.py")) == ["a"]
-    assert value_of(str(tmp_path / "b.py")) == ["b"]
+    assert value_of(read_bundle(str(tmp_path / "a.py"))) == ["a"]
+    assert value_of(read_bundle(str(tmp_path / "b.py"))) == ["b"]
 
 
 @pytest.mark.parametrize("changed", ["own.py", "helper.py", "pack/__init__.py", "pack/deep.py", "late.py"])
@@ -142,11 +139,11 @@ def test_the_digest_changes_with_what_is_imported(tmp_path: Path, changed: str) 
         "late.py": "",
     }
     name = write(tmp_path, files)
-    before = digest_extension(name)
+    before = read_bundle(name).digest
     (tmp_path / changed).write_text(files[changed] + "\n# other")
-    assert digest_extension(name) != before
+    assert read_bundle(name).digest != before
     (tmp_path / changed).write_text(files[changed])
-    assert digest_extension(name) == before
+    assert read_bundle(name).digest == before
 
 
 def test_the_digest_tells_which_module_holds_what(tmp_path: Path) -> None:
@@ -155,40 +152,40 @@ def test_the_digest_tells_which_module_holds_what(tmp_path: Path) -> None:
     other = write(tmp_path / "other", {"own.py": "import a, b", "a.py": "y = 1", "b.py": "x = 1"})
     cut = write(tmp_path / "cut", {"own.py": "import a, b", "a.py": "x = 1b.py", "b.py": ""})
     cut_text = {"own.py": "import a, b", "a.py": "x = 1", "b.py": "b.py"}
-    assert len({digest_extension(name) for name in (one, other)}) == 2
+    assert len({read_bundle(name).digest for name in (one, other)}) == 2
     with pytest.raises(SettingsError):
-        digest_extension(cut)
-    assert digest_extension(write(tmp_path / "last", cut_text)) != digest_extension(one)
+        read_bundle(cut)
+    assert read_bundle(write(tmp_path / "last", cut_text)).digest != read_bundle(one).digest
 
 
 def test_the_digest_depends_on_no_path_and_on_nothing_else_that_lies_there(tmp_path: Path) -> None:
     files = {"own.py": "from tools import one", "tools/__init__.py": "", "tools/one.py": ""}
     name = write(tmp_path / "here", files)
-    before = digest_extension(name)
+    before = read_bundle(name).digest
     beside = {"unused.py": "x = 1", "tools/unused.py": "x = 1", "data.csv": "1", "own.txt": "", "one.py": "x = 2"}
     write(tmp_path / "here", beside)
-    assert digest_extension(name) == before
-    assert digest_extension(write(tmp_path / "deeper" / "there", files)) == before
+    assert read_bundle(name).digest == before
+    assert read_bundle(write(tmp_path / "deeper" / "there", files)).digest == before
     shutil.copytree(tmp_path / "here", tmp_path / "renamed")
     (tmp_path / "renamed" / "own.py").rename(tmp_path / "renamed" / "other.py")
-    assert digest_extension(str(tmp_path / "renamed" / "other.py")) == before
+    assert read_bundle(str(tmp_path / "renamed" / "other.py")).digest == before
 
 
 def test_a_module_beside_it_that_changes_is_run_again(tmp_path: Path) -> None:
     name = write(tmp_path, {"own.py": "import helper\nvalue = helper.X", "helper.py": "X = 1"})
-    assert value_of(name) == 1
+    assert value_of(read_bundle(name)) == 1
     (tmp_path / "helper.py").write_text("X = 2")
-    assert value_of(name) == 2
+    assert value_of(read_bundle(name)) == 2
     (tmp_path / "helper.py").write_text("X = 1")
-    assert value_of(name) == 1
+    assert value_of(read_bundle(name)) == 1
 
 
 def test_an_extension_runs_once_for_each_text(tmp_path: Path) -> None:
     log = tmp_path / "log"
     helper = f"def note(text):\n    with open({str(log)!r}, 'a') as file:\n        file.write(text)\nnote('helper ')"
     name = write(tmp_path, {"own.py": "import helper\nhelper.note('own ')\nvalue = 1", "helper.py": helper})
-    load_extensions([name, name])
-    load_extensions([name])
+    bundle = read_bundle(name)
+    assert load_extension(bundle) is load_extension(bundle) is load_extension(read_bundle(name))
     assert log.read_text() == "helper own "
 
 
@@ -209,25 +206,53 @@ def test_a_fault_names_the_extension(tmp_path: Path, fault: str) -> None:
     name = write(tmp_path, files)
     for _ in range(2):  # what has failed once has not been loaded
         with pytest.raises(SettingsError, match=text) as caught:
-            load_extensions([name])
+            load_extension(read_bundle(name))
         assert str(tmp_path) in str(caught.value)
-    assert extensions.running_extension() == ""
 
 
 def test_a_module_that_failed_is_no_half_module_later(tmp_path: Path) -> None:
     text = "try:\n    import helper\nexcept ZeroDivisionError:\n    pass\n"
     name = write(tmp_path, {"own.py": f"{text}import helper\nvalue = helper.x", "helper.py": "x = 1\n1 / 0"})
     with pytest.raises(SettingsError, match="ZeroDivisionError"):
-        load_extensions([name])
+        load_extension(read_bundle(name))
+
+
+def test_what_an_extension_registers_is_its_own(tmp_path: Path) -> None:
+    """It is no part of a run with other extensions, and is registered anew where its text has changed."""
+    one = read_bundle(write(tmp_path / "one", {"own.py": FEATURE.format(name="first", factor=1)}))
+    name = write(tmp_path / "other", {"own.py": FEATURE.format(name="second", factor=1)})
+    other = read_bundle(name)
+    assert names_of(one, other) == ["first", "second"]
+    assert names_of(other, one) == ["second", "first"]
+    assert names_of(other) == ["second"]
+    write(tmp_path / "other", {"own.py": FEATURE.format(name="third", factor=1)})
+    assert names_of(other) == ["second"]  # as it was read
+    assert names_of(read_bundle(name)) == ["third"]
+    assert names_of() == []
+
+
+def names_of(*bundles: Bundle) -> list[str]:
+    return [own.feature.name for own in own_features(bundles)]
+
+
+def test_what_is_loaded_afresh_remembers_nothing_and_leaves_no_trace(tmp_path: Path) -> None:
+    bundle = read_bundle(write(tmp_path, {"own.py": FEATURE.format(name="first", factor=1)}))
+    known = own_features([bundle])[0]
+    with loaded_afresh():
+        feature("elsewhere", unit="1", window="1", lookback=1)(known.compute)
+        elsewhere, fresh = own_features([bundle])
+        assert (elsewhere.feature.name, fresh.feature) == ("elsewhere", known.feature)
+        assert fresh.compute is not known.compute
+    assert own_features([bundle]) == (known,)
 
 
 # Work that is carried to another process
 
 
-def make_work(names: tuple[str, ...]) -> Work:
+def make_work(bundles: tuple[Bundle, ...]) -> Work:
     file = Series("bitfinex", "60m", [60], ["linear"], [], "60d", 0, [], 60)
-    rules = Rules(3600, 0, (60,), 60, ("linear",), (), 60, 0, tuple(digest_extension(name) for name in names))
-    return Work(Lake(Store("memory"), file), Span(0, False, (), 0), rules, 0, names)
+    rules = Rules(3600, 0, (60,), 60, ("linear",), (), 60, 0, tuple(bundle.digest for bundle in bundles))
+    return Work(Lake(Store("memory"), file), Span(0, False, (), 0), rules, 0, bundles)
 
 
 def test_work_carries_the_texts_to_a_process_without_the_files(tmp_path: Path) -> None:
@@ -240,7 +265,7 @@ def test_work_carries_the_texts_to_a_process_without_the_files(tmp_path: Path) -
         })
         for folder, factor in (("one", 3), ("other", 5))
     )  # fmt: skip
-    work = make_work(names)
+    work = make_work(tuple(map(read_bundle, names)))
     carried = tmp_path / "work.pickle"
     carried.write_bytes(pickle.dumps(work))
     for folder in ("one", "other"):
@@ -248,11 +273,9 @@ def test_work_carries_the_texts_to_a_process_without_the_files(tmp_path: Path) -
     look = (
         "import pickle, sys\n"
         "work = pickle.load(open(sys.argv[1], 'rb'))\n"
-        "from chandlery.extensions import digest_extension, load_extensions\n"
-        "assert tuple(map(digest_extension, work.extensions)) == work.rules.extensions\n"
-        "from chandlery.features.run import plan_features\n"
-        "from chandlery.grid import Grid\n"
-        "print(plan_features('', Grid(3600), (), work.extensions).names)\n"
+        "from chandlery.extensions import own_features\n"
+        "assert tuple(bundle.digest for bundle in work.extensions) == work.rules.extensions\n"
+        "print([own.feature.name for own in own_features(work.extensions)])\n"
         "again = pickle.loads(pickle.dumps(work))\n"  # from there to a third process
         "assert (again.rules, again.extensions) == (work.rules, work.extensions)\n"
     )

@@ -24,7 +24,7 @@ from digesting import Digests, Listener, digest_lake, hash_value
 
 import chandlery
 from chandlery.machine.libraries import minor_versions
-from chandlery.models import BUILT_IN, open_models
+from chandlery.models import BUILT_IN
 from chandlery.progress import Silent
 from chandlery.runs import pipeline
 from chandlery.settings.model import load_settings
@@ -137,7 +137,7 @@ def write_recorded(found: Found) -> None:
 
 def name_versions() -> dict[str, int]:
     """Return the versions of all stages and built-in models by name."""
-    models = {f"model {model.name}": model.algorithm for model in open_models(BUILT_IN, ())}
+    models = {f"model {model.name}": model.algorithm for model in BUILT_IN.values()}
     return {f"stage {stage}": number for stage, number in STAGES.items()} | models
 
 

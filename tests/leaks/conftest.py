@@ -1,12 +1,13 @@
 """What the leak tests share, and the sum that they show at the end."""
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chandlery.models import base
+from chandlery.extensions import loaded_afresh
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 
 CAUGHT, HONEST = "test_a_planted_leak_is_caught", "test_honest_features_pass"
@@ -22,11 +23,10 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _forget_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
+def _forget_extensions() -> Iterator[None]:
     """Let no test see what another one's extensions registered."""
-    monkeypatch.setattr("chandlery.features.registry._registered", {})
-    monkeypatch.setattr("chandlery.extensions._loaded", {})
-    monkeypatch.setattr("chandlery.models.base._models", dict(base._models))
+    with loaded_afresh():
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from chandlery.features.run import plan_features
 from chandlery.grid import Grid, Singles
-from chandlery.models import BUILT_IN, Artefact, Linear, Model, Sample, add_rows, open_models
+from chandlery.models import BUILT_IN, Artefact, Linear, Model, Sample, add_rows
 
 NAMES = plan_features("LTCUSD", Grid(60), ("BTCUSD", "ETHUSD"), ()).names
 ROWS = 131
@@ -31,7 +31,7 @@ def fit(model: Model, rows: int = 6_000) -> Artefact:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_predictions_do_not_depend_on_the_number_of_rows(name: str) -> None:
-    model = open_models([name], ())[0]
+    model = BUILT_IN[name]
     artefact, design = fit(model), model.design(make_values(ROWS, 2), NAMES)
     whole = model.predict(artefact, design)
     assert np.unique(whole).size > ROWS // 10

@@ -13,11 +13,11 @@ import msgspec
 
 from chandlery.engines import open_engine
 from chandlery.errors import ChandleryError, SettingsError
+from chandlery.extensions import model_names, read_bundles
 from chandlery.grid import Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import check_named, list_series, read_lake_file
 from chandlery.lake.store import Entry, Store
-from chandlery.models import model_names
 from chandlery.runs.founding import join_minutes
 from chandlery.runs.listing import list_source, split_source
 from chandlery.runs.unmatched import name_unmatched_layouts, name_unmatched_sections
@@ -62,7 +62,7 @@ def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
             _probe("source", lambda: _list(settings, find_files)),
             _probe("lake: read", lambda: _read(settings)),
             _probe("lake: write", lambda: _write(settings)),
-            _probe("models", lambda: ", ".join(settings.forecast.models or model_names(settings.forecast.extensions))),
+            _probe("models", partial(_name_models, settings)),
             _probe("engine", lambda: _work(settings, find_files)),
             *([] if until is None else [_probe("fresh", lambda: _find_newest(settings, until))]),
         ]
@@ -110,6 +110,10 @@ def _list(settings: Settings, find_files: FindFiles) -> str:
     )  # layouts may apply to their members, which are not listed
     notes = [] if has_archives else name_unmatched_layouts(settings.source, paths)
     return "; ".join([f"{len(entries):,} files, {sum(entry.size_bytes for entry in entries) / 1e6:,.1f} MB", *notes])
+
+
+def _name_models(settings: Settings) -> str:
+    return ", ".join(settings.forecast.models or model_names(read_bundles(settings.forecast.extensions)))
 
 
 def _work(settings: Settings, find_files: FindFiles) -> str:

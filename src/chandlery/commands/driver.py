@@ -10,7 +10,6 @@ import msgspec
 
 from chandlery.commands import cli
 from chandlery.errors import SettingsError
-from chandlery.extensions import Bundle
 from chandlery.lake.store import Store
 from chandlery.submit.job import EXIT_CODE, JOB, LAST_LINE, Job
 
@@ -40,7 +39,7 @@ def main() -> None:
 
 def carry_out(job: Job, place: Path) -> int:
     """Run the command of a job in the folder `place`, with its extensions; return the exit code."""
-    extensions = [write_bundle(bundle, place / f"extension-{number}") for number, bundle in enumerate(job.extensions)]
+    extensions = [write_bundle(texts, place / f"extension-{number}") for number, texts in enumerate(job.extensions)]
     for section, values in job.settings.items():
         os.environ[f"CHANDLERY_{section.upper()}"] = json.dumps(values)
     if extensions:
@@ -54,10 +53,10 @@ def carry_out(job: Job, place: Path) -> int:
     return 0
 
 
-def write_bundle(bundle: Bundle, folder: Path) -> str:
+def write_bundle(texts: dict[str, bytes], folder: Path) -> str:
     """Write an extension and the modules that it imports to a folder; return the path of the extension."""
-    for inner, text in bundle.items():
+    for inner, text in texts.items():
         path = folder / inner
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
-    return str(folder / next(iter(bundle)))
+    return str(folder / next(iter(texts)))

@@ -32,8 +32,7 @@ from chandlery.compare.measures import (
     measure_forecasts,
 )
 from chandlery.errors import SettingsError
-from chandlery.extensions import load_extensions
-from chandlery.features.registry import own_features
+from chandlery.extensions import load_extension, model_names, read_bundle, read_bundles
 from chandlery.features.run import warm_up_steps
 from chandlery.forecasts.blend import BLEND
 from chandlery.grid import DAY_MINUTES, DAY_MS, DAY_SECONDS, Grid
@@ -42,7 +41,7 @@ from chandlery.lake.handle import Lake, open_lake
 from chandlery.lake.lake_file import LakeFile
 from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions
-from chandlery.models import BUILT_IN, own_models
+from chandlery.models import BUILT_IN
 from chandlery.progress import Silent, Watch
 from chandlery.runs.founding import propose
 from chandlery.runs.pipeline import run
@@ -222,8 +221,8 @@ def _load(settings: Settings, extension: Path) -> _Extension:
         )
     path = str(extension.resolve())
     others = tuple(name for name in settings.forecast.extensions if str(Path(name).resolve()) != path)
-    load_extensions(others)
-    features, models = tuple(own.feature.name for own in own_features([path])), tuple(own_models(path))
+    registered = load_extension(read_bundle(path))
+    features, models = tuple(registered.features), tuple(registered.models)
     if not features and not models:
         raise SettingsError(
             f"extension {extension} registers no feature and no model",
@@ -241,7 +240,7 @@ def _load(settings: Settings, extension: Path) -> _Extension:
 
 def _choose(lake: Lake, found: _Extension, wanted: Wanted) -> list[str]:
     """Return whose forecasts are held against each other; a model of the extension itself has no counterpart but naive."""
-    registered = (*BUILT_IN, *(name for file in found.others for name in own_models(file)), *found.models)
+    registered = (*model_names(read_bundles(found.others)), *found.models)
     known = [SERVED, BLEND, *dict.fromkeys((*lake.series.models, *registered))]
     if unknown := [name for name in wanted.forecasts if name not in known]:
         raise SettingsError(f"model {unknown[0]!r}", f"one of {', '.join(known)}", "check --model")

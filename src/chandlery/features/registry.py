@@ -5,17 +5,15 @@ at ±0.05·√(interval in minutes); σ = √EWM_240(Δ²); EWM_h an exponential
 window (t − k, t] counts steps of the clock and ends with the candle that has just closed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from chandlery import extensions as loading
 from chandlery.features.market import RETURNS
 from chandlery.grid import Floats
 
-__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature", "feature", "loaded_afresh", "own_features"]
+__all__ = ["BUILT_IN", "Bars", "Feature", "OwnFeature"]
 
 OWN_RETURNS = (1, 2, 3, 5, 10, 15, 30, 60, 240)
 OWN_MEANS = (3, 10, 60)
@@ -159,56 +157,3 @@ class OwnFeature:
     feature: Feature
     lookback: int
     compute: Callable[[Bars], Floats]
-
-
-_registered: dict[tuple[str, str], OwnFeature] = {}  # by extension file and name: runs with other files do not see it
-
-
-def feature(
-    name: str, unit: str, window: str, lookback: int
-) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
-    """Register the function below as a feature.
-
-    Args:
-        name: Its name, which no other feature has.
-        unit: σ, 1 or log.
-        window: What it looks at, as in `(t − 7, t]`.
-        lookback: How many steps before the first it needs.
-    """
-
-    def register(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
-        recipe = (compute.__doc__ or name).strip().splitlines()[0]
-        _registered[loading.running_extension(), name] = OwnFeature(
-            Feature(name, unit, window, recipe), lookback, compute
-        )
-        return compute
-
-    return register
-
-
-def _forget(extension: str) -> None:
-    """Drop what an extension registered, since its text may have changed."""
-    for key in [key for key in _registered if key[0] == extension]:
-        del _registered[key]
-
-
-loading.forget_when_reloaded(_forget)
-
-
-@contextmanager
-def loaded_afresh() -> Iterator[None]:
-    """Load extensions within as a process does that has seen no candle yet; afterwards all is as it was before."""
-    registered = dict(_registered)
-    with loading.loaded_afresh():
-        try:
-            _registered.clear()
-            yield
-        finally:
-            _registered.clear()
-            _registered.update(registered)
-
-
-def own_features(extensions: Sequence[str]) -> tuple[OwnFeature, ...]:
-    """Return the features that extension files register, in the order of registration."""
-    loading.load_extensions(extensions)
-    return tuple(own for (file, _), own in _registered.items() if file in (*extensions, "")) if extensions else ()

@@ -20,7 +20,7 @@ from chandlery.features.kernel import (
     fill_rows,
 )
 from chandlery.features.market import MOST_LEADERS, MarketBlock
-from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature, own_features
+from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature
 from chandlery.grid import DAY_SECONDS, CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
 
 __all__ = [
@@ -133,15 +133,21 @@ def warm_up_steps(grid: Grid) -> int:
     return max(LEAST_WARM_UP, min(WARM_UP_STEPS, WARM_UP_DAYS * DAY_SECONDS // grid.seconds))
 
 
-def plan_features(symbol: str, grid: Grid, references: Sequence[str], extensions: Sequence[str] = ()) -> FeaturePlan:
+def plan_features(symbol: str, grid: Grid, references: Sequence[str], own: tuple[OwnFeature, ...] = ()) -> FeaturePlan:
     """Return which features a symbol has.
 
+    Args:
+        symbol: Whose candles.
+        grid: The lake's.
+        references: The market, leaders first.
+        own: Features of one's own.
+
     Raises:
-        SettingsError: An extension cannot be loaded, or two features have one name.
+        SettingsError: Two features have one name.
     """
     leaders = [place for place, name in enumerate(references[:MOST_LEADERS]) if name != symbol][:LEADERS]
     padded = (*leaders, -1, -1, -1)[:LEADERS]
-    plan = FeaturePlan(symbol, grid, padded, symbol in references, own_features(extensions))
+    plan = FeaturePlan(symbol, grid, padded, symbol in references, own)
     if len(set(plan.names)) < len(plan.names):
         twice = next(name for name in plan.names if plan.names.count(name) > 1)
         raise SettingsError(f"two features called {twice}", "a name for each", "rename the one in your extension")

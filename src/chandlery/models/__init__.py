@@ -1,19 +1,6 @@
 """Models: what predicts. One fit serves every symbol; adding a model is one file."""
 
-from chandlery.models.base import (
-    OWN,
-    Artefact,
-    Model,
-    Sample,
-    Sums,
-    add_rows,
-    fading,
-    model_names,
-    open_afresh,
-    open_models,
-    own_models,
-    register,
-)
+from chandlery.models.base import OWN, RESERVED, Artefact, Model, Sample, Sums, add_rows, fading
 from chandlery.models.boosted import Boosted
 from chandlery.models.linear import Linear
 from chandlery.models.tree import Tree
@@ -21,6 +8,7 @@ from chandlery.models.tree import Tree
 __all__ = [
     "BUILT_IN",
     "OWN",
+    "RESERVED",
     "Artefact",
     "Boosted",
     "Linear",
@@ -30,14 +18,6 @@ __all__ = [
     "Tree",
     "add_rows",
     "fading",
-    "model_names",
-    "open_afresh",
-    "open_models",
-    "own_models",
-    "register",
 ]
 
-for _model in (Linear(), Tree(), Boosted()):
-    register(_model)
-
-BUILT_IN = tuple(model_names(()))
+BUILT_IN: dict[str, Model] = {model.name: model for model in (Linear(), Tree(), Boosted())}  # in the order of columns

@@ -1,4 +1,4 @@
-"""What a model is, what it learns from, and which models there are."""
+"""The interface of a model, and what a model learns from: sums over training rows, or a sample of them."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -8,29 +8,22 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.errors import SettingsError
-from chandlery.extensions import load_extensions, running_extension
-from chandlery.features.registry import loaded_afresh
 from chandlery.grid import Floats, Ints, Singles
 from chandlery.machine.jit import kernel
 
 __all__ = [
     "OWN",
+    "RESERVED",
     "Artefact",
     "Model",
     "Sample",
     "Sums",
     "add_rows",
     "fading",
-    "model_names",
-    "open_afresh",
-    "open_models",
-    "own_models",
-    "register",
 ]
 
 HALF_MAX = 65_504.0
-RESERVED = ("naive", "blend", "served")
+RESERVED = ("naive", "blend", "served")  # names of other forecasts that stand beside those of models
 OWN = "own"
 HALF_LIFE_MONTHS = 3.0  # of rows, in sums and samples alike: what older ones teach is past
 COLUMNS = ("values", "target", "weight", "key", "symbol")
@@ -279,62 +272,3 @@ def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Single
         for horizon in range(horizons):
             xty[:, horizon] += rows.T @ aimed[first:last, horizon]
     return Sums(lower, xty, (0 if sums is None else sums.rows) + design.shape[0])
-
-
-_models: dict[str, Model] = {}
-_homes: dict[str, str] = {}  # the extension file that registered a model
-
-
-def register(model: Model) -> Model:
-    """Make a model known by its name.
-
-    Raises:
-        SettingsError: Something else has that name.
-    """
-    if model.name in RESERVED:
-        raise SettingsError(
-            f"a model called {model.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it"
-        )
-    _models[model.name] = model
-    _homes[model.name] = running_extension()
-    return model
-
-
-def model_names(extensions: Sequence[str]) -> list[str]:
-    """Return the names of the models, those of these extension files last; others' files may be loaded as well."""
-    load_extensions(extensions)
-    return [name for name in _models if _homes[name] in {"", *extensions}]
-
-
-def own_models(extension: str) -> list[str]:
-    """Return the names of the models that an extension file registers."""
-    load_extensions([extension])
-    return [name for name in _models if _homes[name] == extension]
-
-
-def open_models(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
-    """Return models by name.
-
-    Raises:
-        SettingsError: An extension cannot be loaded, or a model is not known.
-    """
-    load_extensions(extensions)
-    wanted = list(names)
-    if unknown := [name for name in wanted if name not in _models]:
-        raise SettingsError(
-            f"model {unknown[0]!r}",
-            f"one of {', '.join(_models)}",
-            "name the file that registers it in [forecast] extensions",
-        )
-    return [_models[name] for name in wanted]
-
-
-def open_afresh(names: Iterable[str], extensions: Sequence[str]) -> list[Model]:
-    """Return models that have seen nothing yet: what they remember besides their artefacts is not there."""
-    held = dict(_models)
-    try:
-        with loaded_afresh():
-            return open_models(names, extensions)
-    finally:
-        _models.clear()
-        _models.update(held)

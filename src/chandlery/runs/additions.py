@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from chandlery.features.registry import own_features
+from chandlery.extensions import own_features
 from chandlery.runs.resuming import forecast_base
 from chandlery.runs.session import SeriesRun
 from chandlery.state.records import candles_fingerprint

@@ -9,10 +9,9 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from chandlery.errors import SettingsError
-from chandlery.extensions import digest_extension
+from chandlery.extensions import Bundle, model_names, read_bundle, read_bundles
 from chandlery.grid import DAY_MINUTES, Grid
 from chandlery.lake.lake_file import UNNAMED, Extension, Series
-from chandlery.models import model_names
 from chandlery.runs.references import choose_references
 from chandlery.settings.model import FLAGS, SHARED, ForecastSettings, Settings
 from chandlery.tasks.work import Rules
@@ -42,12 +41,12 @@ class Founded:
 
     Args:
         series: What `lake.json` has of the series during this run.
-        extensions: Paths of the user-defined files, in the order of `series.extensions`.
+        extensions: The user-defined files as they were read, in the order of `series.extensions`.
         changes: Which values differ from those in the lake, in words; empty if none does.
     """
 
     series: Series
-    extensions: tuple[str, ...]
+    extensions: tuple[Bundle, ...]
     changes: str = ""
 
 
@@ -69,13 +68,13 @@ def propose(settings: Settings, exchange: str, grid: Grid, symbols: Iterable[str
     if is_only:
         check_horizons(settings, {name: grid})
     forecast = settings.forecast_of(name)
-    wanted = read_settings(forecast)
+    extensions = read_bundles(forecast.extensions)
+    wanted = read_settings(forecast, extensions)
     wanted["horizons"] = keep_multiples(wanted["horizons"], grid) or [round_up_minutes(DEFAULT_HORIZON, grid.seconds)]
-    wanted["models"] = wanted["models"] or model_names(forecast.extensions)
+    wanted["models"] = wanted["models"] or model_names(extensions)
     wanted["references"] = wanted["references"] or choose_references(symbols)
     reach = choose_reach(wanted["horizons"], grid.seconds)
     series = Series(exchange, interval, **wanted, reach=reach, offset=grid.offset)
-    extensions = tuple(forecast.extensions)
     check_models(series, extensions)
     return Founded(series, extensions)
 
@@ -93,15 +92,20 @@ def choose_reach(horizons: list[int], interval_seconds: int) -> int:
     return round_up_minutes(max(*horizons, LEAST_REACH), interval_seconds)
 
 
-def read_settings(forecast: ForecastSettings) -> dict[str, Any]:
-    """Return the values of the settings that a lake fixes, in the form of `lake.json`; empty ones are to be chosen."""
+def read_settings(forecast: ForecastSettings, extensions: Iterable[Bundle]) -> dict[str, Any]:
+    """Return the values of the settings that a lake fixes, in the form of `lake.json`; empty ones are to be chosen.
+
+    Args:
+        forecast: The settings.
+        extensions: The files that they name, as they were read.
+    """
     return {
         "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
         "models": list(dict.fromkeys(forecast.models)),
         "references": list(dict.fromkeys(forecast.references)),
         "min_train": f"{-(-parse_minutes(forecast.min_train) // DAY_MINUTES)}d",
         "seed": forecast.seed,
-        "extensions": [Extension(name, digest_extension(name)) for name in forecast.extensions],
+        "extensions": [Extension(bundle.path, bundle.digest) for bundle in extensions],
     }
 
 
@@ -165,7 +169,8 @@ def reconcile(
     """
     forecast = settings.forecast_of(series.name)
     given = forecast.model_fields_set
-    wanted = read_settings(forecast)
+    extensions = read_bundles(forecast.extensions)
+    wanted = read_settings(forecast, extensions)
     wanted["horizons"] = keep_multiples(wanted["horizons"], series.grid)
     if restate and symbols and not wanted["references"]:
         wanted["references"], given = choose_references(symbols), given | {"references"}
@@ -181,7 +186,8 @@ def reconcile(
     is_other = "horizons" in differs and "horizons" not in added
     reach = choose_reach(now["horizons"], series.grid.seconds) if is_other else series.reach
     founded = replace(series, **now, reach=reach)
-    extensions = tuple(forecast.extensions) if "extensions" in given else find_extensions(founded)
+    if "extensions" not in given:
+        extensions = find_extensions(founded)
     if changes:
         check_models(founded, extensions)
     if (others := [name for name in differs if name not in added]) and not restate:
@@ -260,7 +266,7 @@ def compared(value: Any) -> Any:
 
 def is_there(extension: Extension) -> bool:
     """Return whether an extension is at its recorded path, with the recorded content."""
-    return Path(extension.name).is_file() and digest_extension(extension.name) == extension.digest
+    return Path(extension.name).is_file() and read_bundle(extension.name).digest == extension.digest
 
 
 def show(name: str, value: Any) -> str:
@@ -287,22 +293,25 @@ def join_minutes(horizons: Iterable[int]) -> str:
     return ", ".join(map(to_minutes_text, horizons))
 
 
-def find_extensions(file: Series) -> tuple[str, ...]:
-    """Return the paths of the lake's user-defined files, which settings do not name.
+def find_extensions(file: Series) -> tuple[Bundle, ...]:
+    """Read the lake's user-defined files, which settings do not name.
 
     Raises:
         SettingsError: One is missing at its recorded path, or has changed.
     """
+    bundles = []
     for extension in file.extensions:
-        if not is_there(extension):
-            what = "has changed" if Path(extension.name).is_file() else "is missing"
+        bundle = read_bundle(extension.name) if Path(extension.name).is_file() else None
+        if bundle is None or bundle.digest != extension.digest:
+            what = "has changed" if bundle else "is missing"
             found = f"the lake's extension {extension.name} {what}"
             hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
-    return tuple(extension.name for extension in file.extensions)
+        bundles.append(bundle)
+    return tuple(bundles)
 
 
-def check_models(file: Series, extensions: tuple[str, ...]) -> None:
+def check_models(file: Series, extensions: tuple[Bundle, ...]) -> None:
     """Check that every model is registered.
 
     Raises:

@@ -24,6 +24,7 @@ import polars as pl
 from msgspec.structs import asdict, replace
 
 from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.extensions import read_bundles
 from chandlery.lake.lake_file import (
     UNASSIGNED,
     Extension,
@@ -199,8 +200,8 @@ def recall(old: Store) -> dict[str, Any]:
         except (msgspec.DecodeError, KeyError, TypeError, ValueError):  # another's object, or of another form
             continue
         references = {} if "references" in held else {"references": REFERENCES}
-        return read_settings(told) | references
-    return read_settings(ForecastSettings()) | {"references": REFERENCES}
+        return read_settings(told, read_bundles(told.extensions)) | references
+    return read_settings(ForecastSettings(), ()) | {"references": REFERENCES}
 
 
 def find_progress(old: Store, new: Store) -> MigrationFile | None:

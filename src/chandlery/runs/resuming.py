@@ -7,8 +7,8 @@ import numpy as np
 from msgspec.structs import replace
 
 from chandlery.errors import StateLostError
+from chandlery.extensions import open_models
 from chandlery.grid import DAY_MS
-from chandlery.models import open_models
 from chandlery.runs.estimates import seconds_per_day
 from chandlery.runs.founding import make_rules
 from chandlery.runs.session import SeriesRun, Years

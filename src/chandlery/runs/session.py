@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import ChandleryError, SettingsError, gravest
 from chandlery.errors.masking import mask_options
+from chandlery.extensions import Bundle
 from chandlery.grid import Grid
 from chandlery.lake.handle import Lake
 from chandlery.lake.lake_file import UNASSIGNED, LakeFile, Series, check_named, read_lake_file, write_lake_file
@@ -352,8 +353,8 @@ class SeriesRun:
         return self.session.lake_of(self.series)
 
     @property
-    def extensions(self) -> tuple[str, ...]:
-        """Paths of the user-defined files."""
+    def extensions(self) -> tuple[Bundle, ...]:
+        """The user-defined files, as this run read them."""
         return self.founded.extensions
 
     @property

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
-from chandlery.models import BUILT_IN, model_names
+from chandlery.extensions import model_names
+from chandlery.models import BUILT_IN
 from chandlery.runs.session import Session
 from chandlery.runs.survey import Source
 from chandlery.settings.model import ReadingSettings, Settings

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from chandlery.errors import SettingsError, TransientError
-from chandlery.extensions import extension_bundle
+from chandlery.extensions import read_bundles
 from chandlery.lake.store import Store
 from chandlery.machine.aws import open_client
 from chandlery.progress import Watch
@@ -171,7 +171,7 @@ def put_job(folder: Store, settings: Settings, command: Sequence[str]) -> None:
     sections = settings.model_dump(mode="json", exclude_unset=True, exclude={"submit"})
     # Without options of Spark: the job run's own configuration holds them.
     sections["engine"] = {**sections.get("engine", {}), "name": "spark", "spark": {}}
-    files = [extension_bundle(path) for path in settings.forecast.extensions]
+    files = [bundle.texts for bundle in read_bundles(settings.forecast.extensions)]
     folder.put(JOB, msgspec.json.encode(Job(list(command), sections, files)))
     folder.put(ENTRY, ENTRY_TEXT)
 

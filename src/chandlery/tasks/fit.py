@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 from chandlery.errors import SettingsError
+from chandlery.extensions import loaded_afresh, open_models
 from chandlery.forecasts.leaks import check_learned, check_split
 from chandlery.grid import DAY_MS
 from chandlery.machine.memory import give_back_memory
-from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums, open_afresh, open_models
+from chandlery.models import BUILT_IN, OWN, Artefact, Model, Sample, Sums
 from chandlery.state.artefacts import ALL, Fitted, read_fits, write_fits
 from chandlery.state.paths import Paths, day_name
 from chandlery.tasks.gather import Gathered
@@ -261,7 +262,8 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
             f"model {model.name} returns {what} from fit", "plain values that JSON can hold, and finite numbers", hint
         )
     if refit in task.probed(model.name):
-        unseen = open_afresh([model.name], task.work.extensions)[0]
+        with loaded_afresh():
+            unseen = open_models([model.name], task.work.extensions)[0]
         check_learned(model.name, refit, fit, partial(unseen.fit, training, task.work.rules.seed))
     return fit
 

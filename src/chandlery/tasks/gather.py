@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chandlery.extensions import open_models
 from chandlery.features.labels import normalise
 from chandlery.grid import Grid
-from chandlery.models import open_models
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.paths import Paths
 from chandlery.tasks.bucket import Bucket, hash_rows

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from chandlery.errors import StateLostError
+from chandlery.extensions import open_models
 from chandlery.forecasts.blend import BLEND
 from chandlery.forecasts.scores import ScoreSums, judge, to_scores
 from chandlery.grid import DAY_MS, MINUTE_MS
 from chandlery.lake.tables import join_rows
-from chandlery.models import open_models
 from chandlery.schema import TABLES, TIME
 from chandlery.state.arrays import get_arrays, pick_arrays
 from chandlery.state.artefacts import read_fits

@@ -5,10 +5,11 @@ from collections import defaultdict
 import numpy as np
 
 from chandlery.errors import StateLostError
+from chandlery.extensions import open_models
 from chandlery.forecasts.backtest import Fits
 from chandlery.grid import DAY_MS
 from chandlery.lake.store import Store
-from chandlery.models import OWN, Model, open_models
+from chandlery.models import OWN, Model
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths, day_name

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from chandlery.errors import StateLostError
-from chandlery.extensions import Bundle, extension_bundle, keep_bundles
+from chandlery.extensions import Bundle
 from chandlery.grid import DAY_MS, Grid
 from chandlery.lake.handle import Lake
 from chandlery.state.arrays import Arrays, get_arrays, put_arrays
@@ -110,7 +110,8 @@ class Work:
         span: The stretch of time to compute.
         rules: What decides results.
         first_day: The UTC day on which the first candle of any symbol closes, since 1970.
-        extensions: Paths of user-defined files with features and models, in the order of their digests.
+        extensions: User-defined features and models, in the order of their digests; carried as text, since the machine of
+            a worker need not have the files.
         added: What alone is computed; None where it is everything.
     """
 
@@ -118,20 +119,11 @@ class Work:
     span: Span
     rules: Rules
     first_day: int
-    extensions: tuple[str, ...]
+    extensions: tuple[Bundle, ...]
     added: Added | None = None
 
     def __str__(self) -> str:
         return "all symbols"
-
-    def __getstate__(self) -> tuple[dict[str, object], dict[str, Bundle]]:
-        # Another machine need not have the files.
-        return vars(self), {name: extension_bundle(name) for name in self.extensions}
-
-    def __setstate__(self, state: tuple[dict[str, object], dict[str, Bundle]]) -> None:
-        fields, bundles = state
-        vars(self).update(fields)
-        keep_bundles(bundles)
 
     @property
     def fitted_horizons(self) -> tuple[int, ...]:

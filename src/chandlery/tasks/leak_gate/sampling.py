@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from chandlery.extensions import loaded_afresh, open_models
 from chandlery.features.market import MarketBlock
 from chandlery.grid import CandleBlock, Floats, Ints
-from chandlery.models import BUILT_IN, Model, open_afresh, open_models
+from chandlery.models import BUILT_IN, Model
 from chandlery.tasks.work import Work
 
 __all__ = ["CUTS", "cut_candles", "cut_market", "hash_of", "open_unseen", "pick_blocks", "pick_rows"]
@@ -62,6 +63,7 @@ def cut_market(market: MarketBlock, start: int, stop: int) -> MarketBlock:
 
 def open_unseen(work: Work) -> list[Model]:
     """Return the lake's models; user-defined ones from a fresh import, so that they remember no earlier call."""
-    names = work.rules.models
-    is_built_in = set(names) <= set(BUILT_IN)
-    return open_models(names, work.extensions) if is_built_in else open_afresh(names, work.extensions)
+    if set(work.rules.models) <= set(BUILT_IN):
+        return open_models(work.rules.models, work.extensions)
+    with loaded_afresh():
+        return open_models(work.rules.models, work.extensions)
