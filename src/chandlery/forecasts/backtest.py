@@ -1,8 +1,9 @@
 """Out-of-sample forecasts from fitted models: each row is predicted by the newest fit that is older than the row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ from chandlery.schema import TIME, model_column
 __all__ = ["Fits", "Issues", "predict_rows", "to_forecasts"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fits:
     """A model's fits for one horizon, in the order of time.
 
@@ -35,6 +36,7 @@ class Fits:
     refit_ms: NDArray[np.int64]
     artefacts: Sequence[Artefact]
     parts: Sequence[tuple[str, ...] | None]
+    _opened: tuple[int, Any] | None = field(default=None, init=False, repr=False, compare=False)  # the newest in use
 
     def count_before(self, close_ms: int) -> int:
         """Return how many fits are older than a forecast issued at `close_ms`.
@@ -47,6 +49,21 @@ class Fits:
         """Return the fit in use for candles that close at a moment; None before the first."""
         count = self.count_before(close_ms)
         return self.artefacts[count - 1] if count else None
+
+    def open_before(self, close_ms: int) -> Any:
+        """Return the fit in use as its model's `predict` takes it; None before the first.
+
+        To open trees costs more than to predict a few rows, so what is opened is kept until a newer fit is in use. One
+        is kept, not all: those of many years and horizons would be gigabytes.
+        """
+        count = self.count_before(close_ms)
+        if count == 0:
+            return None
+        if self._opened is None or self._opened[0] != count:
+            artefact = self.artefacts[count - 1]
+            open_artefact = getattr(self.model, "open_artefact", None)
+            self._opened = count, open_artefact(artefact) if open_artefact else artefact
+        return self._opened[1]
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,7 @@ def predict_rows(fits: Sequence[Fits], names: tuple[str, ...], rows: FeatureRows
     design: NDArray[np.float32] = rows.values
     designed_for = ""
     for place, fit in enumerate(fits):
-        artefact = fit.newest_before(close_ms)
+        artefact = fit.open_before(close_ms)
         if artefact is None:
             continue
         if designed_for != fit.model.name:

@@ -40,7 +40,8 @@ class Model(Protocol):
     Targets and predictions are log(price / close at issue) in units of sigma·√horizon.
 
     A model may also have `least_rows`: with fewer rows it is not fitted, and predicts nothing. Without it, one row
-    is enough.
+    is enough. And it may have `open_artefact`, which is called once for each artefact that comes into use: `predict` is
+    then given what it returns in place of the artefact.
 
     Args:
         name: Names its column, `predicted_<name>`.

@@ -15,7 +15,6 @@ from chandlery.models.base import OWN, Artefact, Sample, Sums
 __all__ = ["Trees"]
 
 COLUMNS = ("feature", "threshold", "child", "null_left", "value", "root")
-MOST_OPEN = 16
 LEAST_IN_LEAF = 20  # rows, however few there are to learn from
 SMALL_LEAVES, MOST_LEAVES = 32, 64
 ALL_LEAVES = 2**64 - 1
@@ -134,21 +133,6 @@ def to_singles(thresholds: Floats) -> Singles:
     return found
 
 
-class ForestCache:
-    """Forests read from their plain form, the newest few."""
-
-    def __init__(self) -> None:
-        self._open: dict[int, tuple[Artefact, Forest]] = {}
-
-    def read(self, artefact: Artefact) -> Forest:
-        """Return an artefact as questions."""
-        if id(artefact) not in self._open:
-            if len(self._open) >= MOST_OPEN:
-                self._open.clear()
-            self._open[id(artefact)] = (artefact, to_forest(artefact))  # the artefact is held: its id stays its own
-        return self._open[id(artefact)][1]
-
-
 class BinnedRows:
     """LightGBM's own form of the rows that trees were last grown on: to bin them costs more than a tree, and all horizons share it."""
 
@@ -232,7 +216,6 @@ class Trees:
     least_rows: int = 2 * LEAST_IN_LEAF
 
     def __init__(self) -> None:
-        self._forests = ForestCache()
         self._binned = BinnedRows()
 
     def design(self, values: Singles, names: Sequence[str]) -> Singles:
@@ -252,9 +235,14 @@ class Trees:
         settings = self.settings | FIXED | {"min_data_in_leaf": least, "seed": seed}
         return self._binned.grow(training.values, rows, self.weigh(rows.weight), settings, self.rounds, self.own_rounds)
 
-    def predict(self, artefact: Artefact, design: Singles) -> Singles:
+    def open_artefact(self, artefact: Artefact) -> Forest:
+        """Return the trees as questions."""
+        return to_forest(artefact)
+
+    def predict(self, artefact: Artefact | Forest, design: Singles) -> Singles:
         """Return the sum of the leaves that each row falls into."""
-        return self._forests.read(artefact).predict(design)
+        forest = artefact if isinstance(artefact, Forest) else to_forest(artefact)
+        return forest.predict(design)
 
 
 def read_training(booster: Any) -> Floats:
