@@ -55,7 +55,7 @@ ROOTS = 1.0 / np.sqrt(np.array(RETURNS, np.float64))
 
 
 class MarketState(NamedTuple):
-    """What the market pass remembers.
+    """The state of the market pass between blocks: arrays that are stored by the names of the fields.
 
     Args:
         history: Dense candles of the last steps, by reference, (references, 6, lookback).
@@ -64,15 +64,6 @@ class MarketState(NamedTuple):
 
     history: Floats
     averages: Floats
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays."""
-        return dict(self._asdict())
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MarketState":
-        """Return the state that arrays hold."""
-        return cls(**arrays)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class FeaturePlan:
 
 
 class FeatureState(NamedTuple):
-    """What the pass remembers.
+    """The state of the pass between blocks: arrays that are stored by the names of the fields.
 
     Args:
         history: Dense candles of the last steps, (6, lookback).
@@ -89,15 +89,6 @@ class FeatureState(NamedTuple):
     flow_history: Floats
     scalars: Floats
     averages: Floats
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays."""
-        return dict(self._asdict())
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "FeatureState":
-        """Return the state that arrays hold."""
-        return cls(**arrays)
 
 
 @dataclass(frozen=True)

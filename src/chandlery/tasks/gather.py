@@ -89,7 +89,7 @@ def gather_symbol(task: SymbolTask) -> Gathered:
         added = bucket.add(models, symbol_pass.plan.names, passed.rows, target, symbol_pass.is_known[passed.place])
         training_gate.check(passed, target, before, bucket, added)
         if block.saves:
-            state = name_arrays("features", passed.after.to_arrays()) | name_arrays("bucket", bucket.to_arrays())
+            state = name_arrays("features", passed.after._asdict()) | name_arrays("bucket", bucket.to_arrays())
             work.save(block.day, "gather", symbol, state | {"first": np.array(writer.first)})
     writer.finish()
     return Gathered(symbol, writer.first, writer.last)

@@ -37,13 +37,13 @@ def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
     """
     grid, gate = work.rules.grid, MarketGate(work)
     references, resumed = work.rules.references, work.span.resumed
-    state = MarketState.from_arrays(work.restore("market", ALL)) if resumed else start_market(references, grid)
+    state = MarketState(**work.restore("market", ALL)) if resumed else start_market(references, grid)
     for block, pieces in read_blocks(work, work.blocks()):
         before = state
         market, state = run_market(before, pieces, block.start, block.stop, grid)
         gate.check(block, before, pieces, market)
         if block.saves:
-            work.save(block.day, "market", ALL, state.to_arrays())
+            work.save(block.day, "market", ALL, state._asdict())
         if block.start < block.stop:
             yield block, market
 

@@ -108,7 +108,7 @@ class SymbolPass:
         Raises:
             StateLostError: The market of a block is missing.
         """
-        state = None if kept is None else FeatureState.from_arrays(kept)
+        state = None if kept is None else FeatureState(**kept)
         if state is None and self.candles.step.size == 0:
             return
         copies = open_copies(self.work.lake)

@@ -105,7 +105,7 @@ def predict_candles(task: SymbolTask) -> Predictions:
         sigmas.append(passed.rows.sigma)
         count = rows.stop
         if passed.block.saves:
-            checkpoints[passed.block.day] |= name_arrays("features", passed.after.to_arrays())
+            checkpoints[passed.block.day] |= name_arrays("features", passed.after._asdict())
     place = np.concatenate(places)
     issues = Issues(grid.close_ms(candles.step[place]), candles.close[place], np.concatenate(sigmas))
     return Predictions(
