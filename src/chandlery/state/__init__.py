@@ -1,6 +1,12 @@
 """Everything that one run stores for the next: it can be deleted while no run is writing, and is rebuilt.
 
-This package has the paths of state (defined in `paths` alone), its formats (`arrays`, `records`), what decides whether
-it is still valid (`fingerprints`, `checkpoints`), fitted models (`artefacts`) and copies on local disk (`copies`).
-It computes nothing from candles.
+| module | what it has |
+|---|---|
+| `paths` | the paths of all state; no other module contains them |
+| `arrays`, `records` | the formats: named arrays, and typed records as JSON |
+| `artefacts` | fitted models |
+| `fingerprints`, `checkpoints` | what decides whether stored results are still valid |
+| `copies` | copies on local disk of objects that many tasks read |
+
+This package computes nothing from candles.
 """

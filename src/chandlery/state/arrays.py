@@ -26,13 +26,13 @@ __all__ = [
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Buffer = bytes | mmap
-VERSION = 3
+VERSION = 3  # of the format of arrays: objects of other versions count as missing
 EXCHANGE = re.compile(r"exchange=[^/]+/")
 Remembered = TypeVar("Remembered", bound=msgspec.Struct)
 
 
-class Held(msgspec.Struct, array_like=True, frozen=True):
-    """An array as bytes."""
+class StoredArray(msgspec.Struct, array_like=True, frozen=True):
+    """An array as it is stored: type, shape and bytes."""
 
     kind: str
     shape: tuple[int, ...]
@@ -40,7 +40,7 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
 
 
 def name_arrays(group: str, arrays: Arrays) -> Arrays:
-    """Return arrays with the name of a group before their own, so that one object can hold several groups.
+    """Put the name of a group before the names of arrays, so that one object can have several groups.
 
     Example:
         >>> list(name_arrays("30", {"sums": np.zeros(1)}))
@@ -50,7 +50,7 @@ def name_arrays(group: str, arrays: Arrays) -> Arrays:
 
 
 def pick_arrays(group: str, arrays: Arrays) -> Arrays:
-    """Return the arrays of a group by their own names: the inverse of `name_arrays`."""
+    """Return the arrays of a group by the names that they have in the group: the inverse of `name_arrays`."""
     return {name.removeprefix(f"{group}/"): array for name, array in arrays.items() if name.startswith(f"{group}/")}
 
 
@@ -59,15 +59,15 @@ def put_arrays(store: Store, path: str, arrays: Arrays, folder: str = "") -> Non
 
     Args:
         store: Where to put them.
-        path: Where the object stands, or will stand once it is published.
+        path: The path of the object, or its path once it is published.
         arrays: By name.
-        folder: Where the object is put meanwhile, ending with a slash; by default it is put at its path.
+        folder: The staging folder in which the object is put, ending with a slash; by default it is put at its path.
     """
-    held = {
-        name: Held(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    stored = {
+        name: StoredArray(array.dtype.str, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         for name, array in arrays.items()
     }
-    store.put(folder + path, msgspec.msgpack.encode((VERSION, _checksum(held, path), held)))
+    store.put(folder + path, msgspec.msgpack.encode((VERSION, _checksum(stored, path), stored)))
 
 
 def get_arrays(store: Store, path: str, folder: str = "") -> Arrays | None:
@@ -101,25 +101,25 @@ def view_arrays(store: Store, path: str, copies: Store | None = None) -> Arrays 
 
 def _read(content: Buffer, *, checked_as: str | None, writable: bool) -> Arrays | None:
     try:
-        version, checksum, held = msgspec.msgpack.decode(content, type=tuple[int, int, dict[str, Held]])
-        if version != VERSION or (checked_as is not None and checksum != _checksum(held, checked_as)):
+        version, checksum, stored = msgspec.msgpack.decode(content, type=tuple[int, int, dict[str, StoredArray]])
+        if version != VERSION or (checked_as is not None and checksum != _checksum(stored, checked_as)):
             return None
         views = {
             name: np.frombuffer(array.content, np.dtype(array.kind)).reshape(array.shape)
-            for name, array in held.items()
+            for name, array in stored.items()
         }
         return {name: view.copy() for name, view in views.items()} if writable else views
     except (msgspec.DecodeError, ValueError):
         return None
 
 
-def _checksum(held: dict[str, Held], path: str) -> int:
-    """Return a checksum of an object's arrays and of its path: the object of another symbol is no whole one here.
+def _checksum(stored: dict[str, StoredArray], path: str) -> int:
+    """Return a checksum of an object's arrays and of its path, so that a copy of another symbol's object is not valid.
 
     The exchange is left out of the path, so that objects can be moved when its name becomes known.
     """
     total = isal_zlib.crc32(EXCHANGE.sub("", path).encode())
-    for name, array in held.items():
+    for name, array in stored.items():
         total = isal_zlib.crc32(array.content, isal_zlib.crc32(f"{name}{array.kind}{array.shape}".encode(), total))
     return int(total)
 
@@ -130,11 +130,11 @@ def put_struct(store: Store, path: str, struct: msgspec.Struct) -> None:
 
 
 def get_struct(store: Store, path: str, kind: type[Remembered]) -> Remembered | None:
-    """Return a struct; None if there is none, or none of this form."""
+    """Return a struct; None if the object is missing, damaged or of another type."""
     content = store.get(path)
     if content is None:
         return None
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # the latter for bytes that are not UTF-8
+    except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec raises the latter for bytes that are not UTF-8
         return None

@@ -26,14 +26,14 @@ class Fitted(msgspec.Struct, frozen=True):
 
     Args:
         model: Its name.
-        horizon_minutes: What it forecasts.
+        horizon_minutes: The horizon that it forecasts.
         refit_at: The day at whose first instant it came into use.
-        rows: How many rows it was trained on; those of the symbol, for its own part.
+        rows: How many rows it was trained on; for a symbol's own part, the rows of the symbol.
         symbols: The symbols of these rows, ascending.
         features: The names of the features, in order.
         seed: Of everything random.
         fit: The fitted values.
-        own: Symbols that also have a part of their own, ascending.
+        own: Symbols that also have their own part, ascending.
     """
 
     model: str
@@ -76,26 +76,25 @@ def read_fits(lake: Lake, fit: str, year: str, symbol: str = ALL, copies: Store 
         pass
     if copies:
         copies.delete(path)  # so that the rebuilt artefact is read, not a copy of the damaged one
-    before = (dt.date(int(year), 1, 1) - EPOCH).days - 1  # so that the fits of January are made again
-    raise StateLostError(path, before)
+    resume_from = (dt.date(int(year), 1, 1) - EPOCH).days - 1  # a day earlier, so that the refit of January is repeated
+    raise StateLostError(path, resume_from)
 
 
-def write_fits(lake: Lake, fit: str, year: str, found: Iterable[tuple[str, list[Fitted]]]) -> list[str]:
+def write_fits(lake: Lake, fit: str, year: str, fits: Iterable[tuple[str, list[Fitted]]]) -> list[str]:
     """Put the artefacts of a year; return their paths.
 
     Args:
         lake: Where to write.
         fit: Name of the fit task.
         year: As in 2019.
-        found: Symbols, and their fits of the year.
+        fits: Symbols, or `ALL`, and their fits of the year.
     """
 
     def put(entry: tuple[str, list[Fitted]]) -> str:
-        symbol, fits = entry
-        lines = msgspec.json.Encoder().encode_lines(fits)
+        symbol, lines = entry[0], msgspec.json.Encoder().encode_lines(entry[1])
         path = Paths.of(lake).artefact(fit, year, symbol)
         lake.guard()
         lake.store.put_changed(path, lines + msgspec.json.encode(Ending(isal_zlib.crc32(lines))) + b"\n")
         return path
 
-    return list(lake.store.ask_ahead(put, found))
+    return list(lake.store.ask_ahead(put, fits))

@@ -1,10 +1,10 @@
 """Where a forecast run can resume: at the newest checkpoint whose past is unchanged.
 
-A checkpoint at midnight *c* holds all states as of *c*. It depends on the candles before *c* plus one
-lead (the longest label in whole days: labels of rows before *c* reach that far), on the gaps that
-begin before then, and on whether the symbol has traded up to then, since a label is unknown until the
-newest candle of its symbol closes at or after the target. Its fingerprint is a hash of exactly these, so
-its validity is decided by content: new rows, changed rows and new symbols need no separate records.
+A checkpoint at midnight *c* has all states as of *c*. It depends on the candles before *c* plus one lead (the longest
+label in whole days: labels of rows before *c* reach that far), on the gaps that begin before then, and on whether the
+symbol has traded up to then, because a label is unknown until the newest candle of its symbol closes at or after the
+target. Its fingerprint is a hash of exactly these. So its content decides whether it is valid, and new rows, changed
+rows and new symbols need no separate records.
 """
 
 import hashlib
@@ -33,6 +33,8 @@ __all__ = [
     "select_days",
 ]
 
+# One odd 64-bit constant for each column of a candle, so that exchanged values change the hash of a day. They are part
+# of stored fingerprints.
 MULTIPLIERS = np.array(
     [
         0x9E3779B97F4A7C15,
@@ -44,8 +46,10 @@ MULTIPLIERS = np.array(
     ],
     dtype=np.uint64,
 )
-ACTIVE_DAYS = 7
-KEPT_AGES = (8, 16, 32, 64, 128)  # days: after so long a silence, a symbol that trades again costs only that stretch
+ACTIVE_DAYS = 7  # a symbol without candles for so long does not hold back the day to resume from
+# Days: when a symbol trades again after a silence, a run computes a stretch of about that length again, and not
+# everything since the start of the half-year.
+KEPT_AGES = (8, 16, 32, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -168,10 +172,10 @@ def combine_marks(base: str, pasts: Mapping[str, Marked], day: int) -> str:
 
 
 def restart_day(newest: Iterable[int], lead: int) -> int:
-    """Return the last midnight whose labels are all known, for every symbol that still trades.
+    """Return the last midnight before which all labels are known, for every symbol that still trades.
 
-    A symbol counts as trading while its newest candle is within a week of the newest of all. A daily
-    run resumes from the checkpoint of this day.
+    A symbol counts as trading while its newest candle is within `ACTIVE_DAYS` of the newest of all. A daily run resumes
+    from the checkpoint of this day.
 
     Args:
         newest: close_time of each symbol's newest candle, in ms.
@@ -182,38 +186,40 @@ def restart_day(newest: Iterable[int], lead: int) -> int:
     return min(active) // DAY_MS - lead
 
 
-def select_days(first_day: int, newest: Iterable[int], lead: int, held: Iterable[int]) -> tuple[int, ...]:
-    """Return the days to mark in every symbol's past: those of stored checkpoints, and of those that a run may make.
+def select_days(first_day: int, newest: Iterable[int], lead: int, stored: Iterable[int]) -> tuple[int, ...]:
+    """Return the days to mark in every symbol's past: those of stored checkpoints, and of those that a run may store.
 
     Args:
         first_day: The first on which a candle of any symbol closes.
         newest: close_time of each symbol's newest candle, in ms.
         lead: From `lead_days`.
-        held: Days of the stored checkpoints.
+        stored: Days of the stored checkpoints.
     """
     restart = restart_day(newest, lead)
-    return tuple(sorted({*held, *checkpoint_days(first_day, restart), restart}))
+    return tuple(sorted({*stored, *checkpoint_days(first_day, restart), restart}))
 
 
-def plan_span(base: str, pasts: Mapping[str, Marked], lead: int, held: Mapping[int, str]) -> Span:
+def plan_span(base: str, pasts: Mapping[str, Marked], lead: int, stored: Mapping[int, str]) -> Span:
     """Return the stretch of time to compute: from the newest checkpoint whose past is unchanged.
 
     Args:
         base: Hash of the settings, stage versions and libraries.
         pasts: By symbol, marked for the days of `select_days`.
         lead: From `lead_days`.
-        held: Fingerprints of the stored checkpoints, by day.
+        stored: Fingerprints of the stored checkpoints, by day.
     """
     newest = [past.newest_ms for past in pasts.values()]
     first, restart = min(past.first_day for past in pasts.values()), restart_day(newest, lead)
-    valid = [day for day, known in held.items() if day <= restart and known == combine_marks(base, pasts, day)]
+    valid = [day for day, known in stored.items() if day <= restart and known == combine_marks(base, pasts, day)]
     since = max(valid, default=first)
     saves = {*checkpoint_days(since, restart), restart}
     return Span(since, bool(valid), tuple(sorted(day for day in saves if day > since)), max(newest))
 
 
 def choose_kept(days: Iterable[int]) -> set[int]:
-    """Return which checkpoints to keep: each half-year's first day, the newest, and the oldest and newest of a few ages.
+    """Return which checkpoints to keep.
+
+    These are the first day of each half-year, the newest, and the oldest and the newest of each age in `KEPT_AGES`.
 
     Example:
         >>> sorted(choose_kept([18262, 18300, 18305, 18306, 18307, 18308]))
@@ -223,15 +229,13 @@ def choose_kept(days: Iterable[int]) -> set[int]:
     kept = {day for day in found if day_name(day).endswith(("-01-01", "-07-01"))} | set(found[-1:])
     for youngest, oldest in zip((1, *KEPT_AGES), KEPT_AGES, strict=False):
         aged = [day for day in found if youngest <= found[-1] - day < oldest]
-        kept |= {
-            *aged[:1],
-            *aged[-1:],
-        }  # the oldest is the first to reach the next age, the newest the nearest to resume from
+        # The oldest is the first to reach the next age; the newest is the nearest to resume from.
+        kept |= {*aged[:1], *aged[-1:]}
     return kept
 
 
 def checkpoint_days(first_day: int, last_day: int) -> tuple[int, ...]:
-    """Return the days in (first_day, last_day) whose checkpoints are kept for good: the first of each half-year.
+    """Return the days in (first_day, last_day) whose checkpoints are always kept: the first of each half-year.
 
     Example:
         >>> [day_name(day) for day in checkpoint_days(17900, 18270)]

@@ -13,9 +13,7 @@ from chandlery.machine.folders import choose_temporary, make_own
 
 __all__ = ["forget_copies", "open_copies"]
 
-FORGOTTEN_SECONDS = float(
-    DAY_SECONDS
-)  # copies of this age are left from a run that was killed or that ran on a cluster
+FORGOTTEN_SECONDS = DAY_SECONDS  # older copies are left from a run that was killed or that ran on a cluster
 
 
 def choose_folder(token: LeaseToken) -> Path:

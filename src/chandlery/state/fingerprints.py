@@ -1,7 +1,8 @@
 """What decides whether an earlier result is still valid: a hash of everything that it depends on.
 
 The fingerprint of a stage covers the typed settings object that the stage receives, the version of the stage, the
-content of user-defined extensions, and the numeric libraries. Whoever changes what a stage writes raises its version.
+content of user-defined extensions, and the numeric libraries. A change of the bytes that a stage writes must raise its
+version in `STAGES`; the tests in tests/golden fail otherwise.
 """
 
 import hashlib
@@ -44,7 +45,7 @@ def name_code(stages: tuple[str, ...], models: Mapping[str, int] | None = None) 
 
 
 def describe_changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Return in words which versions differ; empty if none does.
+    """Describe which versions differ; empty if none does.
 
     Example:
         >>> describe_changes({"stage gaps": "1", "polars": "2.0"}, {"stage gaps": "2", "polars": "2.0"})

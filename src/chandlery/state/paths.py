@@ -1,7 +1,7 @@
 """The paths of all state: no other module contains these names.
 
-One object holds the output of one task: of one symbol, stage and checkpoint. No object is written by two tasks.
-Exchange and interval come first in every path, as in those of the tables.
+One object is the output of one task for one symbol, stage and checkpoint. No object is written by two tasks. Exchange
+and interval come first in every path, as in the paths of the tables.
 """
 
 import re
@@ -15,7 +15,7 @@ __all__ = ["ALL", "STATE", "SUMMARY", "Paths", "day_name", "is_known"]
 
 STATE = "state/"
 SUMMARY = "state/summary.json"
-ALL = "all"  # in place of a symbol: what all symbols share
+ALL = "all"  # in place of a symbol, for what all symbols share
 KNOWN = re.compile(
     r"state/(summary\.json|exchange=[^/]+/interval=[^/]+/"
     r"(activity\.state|(ingest|scores|market)/[^/]+\.state|gather/\d{4}-\d\d/[^/]+\.state"
@@ -92,7 +92,7 @@ class Paths:
 
     @property
     def activity(self) -> str:
-        """The path of the number of symbols that traded at each step."""
+        """The path of the numbers of symbols that traded at each step."""
         return f"{self.state}activity.state"
 
     def ingest(self, symbol: str) -> str:
@@ -100,7 +100,7 @@ class Paths:
         return f"{self.state}ingest/{symbol}.state"
 
     def bucket(self, month: str, symbol: str) -> str:
-        """Return the path of a symbol's training rows that no refit before a month may use."""
+        """Return the path of a symbol's training rows that refits from a month on may use."""
         return f"{self.buckets}{month}/{symbol}.state"
 
     def market(self, start: int) -> str:

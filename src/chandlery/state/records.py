@@ -1,4 +1,4 @@
-"""What is stored about the files and candles of each symbol, and the summary that the driver reads."""
+"""What is stored of the files and candles of each symbol, and the summary of the lake that the driver reads."""
 
 import hashlib
 
@@ -32,21 +32,21 @@ __all__ = [
     "write_summary",
 ]
 
-VERSION = 4
+VERSION = 4  # of both formats: records of other versions count as missing
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """What is known of an input file, as it was last seen.
+    """An input file as it was last read.
 
     Args:
         source: The path below the source root.
-        size_bytes: Of the object.
-        etag: Of the object.
+        size_bytes: Size of the object.
+        etag: Etag of the object.
         modified_ms: When the object was modified.
         first_ms: First open_time of the version in force; None if there is none.
-        last_ms: Last open_time, likewise.
-        problem: Why it was refused; None if it was read.
-        rejected_share: The share of its rows that were refused.
+        last_ms: Last open_time of the version in force; None if there is none.
+        problem: Why the file was refused; None if it was read.
+        rejected_share: The share of its rows that were rejected.
         code: Hash of the ingest stage's version and the libraries that read it.
         reading: Hash of the settings with which it was read.
     """
@@ -72,11 +72,12 @@ class Ingested(msgspec.Struct, frozen=True):
     """What ingest stores for a symbol.
 
     Args:
-        files: All files that its tables contain rows of, including those that are gone from the source.
+        files: All files of which its tables have rows, including those that are missing from the source.
         days: UTC days since 1970 with candles, ascending, int32 (n,).
         digests: A hash of each day's candles, uint64 (n,).
         traded: The steps at which it has a candle.
-        lost: Rows that are not in the table because another version of the candle replaced them or equals them.
+        lost: Rows that are not in the table because another version of the candle replaced them or equals them, as
+            arrays.
     """
 
     files: list[FileRecord]
@@ -90,14 +91,14 @@ class SymbolSummary(msgspec.Struct, frozen=True):
     """What the driver needs to know of a symbol.
 
     Args:
-        is_whole: Whether its last ingest came to its end.
+        is_whole: Whether its last ingest was completed.
         candles: Hash of its candles; empty if it has none.
         first_day: First UTC day with a candle, since 1970; None if it has none.
         newest_ms: close_time of its newest candle; 0 if it has none.
         years: Calendar years for which it has candles.
         problems: Why files were refused, as messages.
-        gone: Whether it holds rows of files that are gone from the source.
-        held_back: How many of its files were read under other settings.
+        gone: Whether it has rows of files that are missing from the source.
+        held_back: How many of its files were read under other settings than those of the last run.
     """
 
     is_whole: bool
@@ -121,16 +122,16 @@ class SeriesSummary(msgspec.Struct, frozen=True):
     """What the driver needs to know of a series.
 
     Args:
-        symbols: By symbol.
+        symbols: Summaries by symbol.
         gaps: `gaps_fingerprint` of the published gaps.
         forecast: `candles_fingerprint` of the published forecasts.
         base: Hash of the settings, stage versions and libraries that the forecasts depend on.
-        code: Stage versions and libraries that they depend on, by name.
+        code: Stage versions and libraries that the forecasts depend on, by name.
         checkpoints: Fingerprint of each complete checkpoint, by the name of its day.
         forecasts: How many objects the table of forecasts has.
-        horizons: Of the published forecasts, in minutes.
-        models: Of the published forecasts, in order.
-        extensions: Digests of the user-defined files that they depend on.
+        horizons: Horizons of the published forecasts, in minutes.
+        models: Models of the published forecasts, in order.
+        extensions: Digests of the user-defined files that the forecasts depend on.
     """
 
     symbols: dict[str, SymbolSummary] = {}
@@ -149,10 +150,10 @@ class Pair(msgspec.Struct, frozen=True):
     """What the driver needs to know of the files of one symbol of an exchange, whatever their intervals.
 
     Args:
-        fingerprint: Of its files, the settings and the code, as of its last ingest; empty while that is under way.
+        fingerprint: Hash of its files, the settings and the code of its last ingest; empty until that is completed.
         newest_file_ms: When the newest of its files was modified; newer files have to be read.
-        unassigned: Files whose interval is not known, by source.
-        source: Hash of where they were listed; empty where that is not known.
+        unassigned: Paths of its files whose interval is not known.
+        source: Hash of the place where they were listed; empty if that is not known.
     """
 
     fingerprint: str
@@ -166,7 +167,7 @@ class Unassigned(msgspec.Struct, frozen=True):
 
     Args:
         problems: Why files in the source are refused, as messages.
-        gone: Whether the ledger names files that are gone from the source.
+        gone: Whether the ledger names files that are missing from the source.
     """
 
     problems: list[str] = []
@@ -177,17 +178,18 @@ class Summary(msgspec.Struct, frozen=True):
     """The state of the lake after the last run: one small object that shows whether there is anything to do.
 
     Args:
-        series: By name of the series.
-        pairs: By exchange and symbol, as in kraken/LTCUSD; under the empty name, files whose symbol is not known.
-        unassigned: Of files that belong to no series.
-        archives: By path below the source.
+        series: Summaries by name of the series.
+        pairs: Summaries by exchange and symbol, as in kraken/LTCUSD; under the empty name, files whose symbol is not
+            known.
+        unassigned: Summary of the files that belong to no series.
+        archives: Zip archives by path below the source.
         code: Stage versions and libraries that ingest depends on, by name.
-        naming: Hash of the settings that decide which pair a file belongs to; empty where files have to be compared
-            with the ledger.
-        stays: Files that those settings would place elsewhere, by source: the pair that they stay with.
-        changes: Names of the changes of tables and artefacts after which it holds: the last one, and the one that was
-            about to begin, if any.
-        version: Of this format.
+        naming: Hash of the settings that decide which pair a file belongs to; empty if files have to be compared with
+            the ledger.
+        stays: Files that those settings would assign to another pair: the pair that they stay with, by path.
+        changes: Names of the changes of tables and artefacts that this summary includes: the last one, and the one that
+            was about to begin, if any.
+        version: Version of this format.
     """
 
     series: dict[str, SeriesSummary] = {}
@@ -201,18 +203,18 @@ class Summary(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
-def hash_candles(held: Ingested) -> str:
+def hash_candles(ingested: Ingested) -> str:
     """Return the hash of a symbol's candles; empty if it has none."""
     return (
-        hashlib.blake2b(held.days.tobytes() + held.digests.tobytes(), digest_size=16).hexdigest()
-        if held.days.size
+        hashlib.blake2b(ingested.days.tobytes() + ingested.digests.tobytes(), digest_size=16).hexdigest()
+        if ingested.days.size
         else ""
     )
 
 
 def candles_fingerprint(summary: SeriesSummary) -> str:
     """Return the hash of the candles of all symbols together."""
-    return fingerprint({symbol: held.candles for symbol, held in summary.symbols.items() if held.candles})
+    return fingerprint({name: symbol.candles for name, symbol in summary.symbols.items() if symbol.candles})
 
 
 def gaps_fingerprint(summary: SeriesSummary) -> str:
@@ -237,7 +239,7 @@ def read_ingested(lake: Lake, symbol: str, folder: str = "") -> Ingested | None:
     Args:
         lake: The series.
         symbol: The symbol.
-        folder: Where the object stands until it is published, ending with a slash; empty once it is.
+        folder: The staging folder of an object that is not published yet, ending with a slash; empty if it is.
     """
     arrays = get_arrays(lake.store, Paths.of(lake).ingest(symbol), folder)
     if arrays is None or "record" not in arrays:
@@ -252,13 +254,13 @@ def read_ingested(lake: Lake, symbol: str, folder: str = "") -> Ingested | None:
     return Ingested(record.files, arrays["days"], arrays["digests"], traded, pick_arrays("lost", arrays))
 
 
-def write_ingested(lake: Lake, symbol: str, held: Ingested, folder: str = "") -> None:
-    """Put what ingest stores for a symbol, in a folder until it is published if one is given."""
-    record = np.frombuffer(msgspec.json.encode(_Record(held.files)), np.uint8)
-    arrays: Arrays = {"record": record, "days": held.days, "digests": held.digests}
+def write_ingested(lake: Lake, symbol: str, ingested: Ingested, folder: str = "") -> None:
+    """Put what ingest stores for a symbol: in a staging folder if one is given, else at its path."""
+    record = np.frombuffer(msgspec.json.encode(_Record(ingested.files)), np.uint8)
+    arrays: Arrays = {"record": record, "days": ingested.days, "digests": ingested.digests}
     put_arrays(
         lake.store,
         Paths.of(lake).ingest(symbol),
-        arrays | name_arrays("traded", held.traded.to_arrays()) | name_arrays("lost", held.lost),
+        arrays | name_arrays("traded", ingested.traded.to_arrays()) | name_arrays("lost", ingested.lost),
         folder,
     )

@@ -1,8 +1,8 @@
-"""The fit task: gathered sums or samples to fitted models, one a refit and horizon, in the order of time."""
+"""The fit task: gathered sums or samples to fitted models, one for each refit and horizon, in the order of time."""
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,22 +21,23 @@ from chandlery.tasks.work import Rules, Work, months_between
 
 __all__ = ["SAMPLE", "FitTask", "fit_models", "list_refits", "name_fit", "plan_fits"]
 
-SAMPLE = "sample"  # the fit of all models that learn from samples
+SAMPLE = "sample"  # name of the fit of all models that learn from samples: they share the rows
 Due = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
 class FitTask:
-    """Models that learn from the same rows, at every horizon: their refits in some years, of which all texts are written.
+    """The refits of some years, at every horizon, of models that learn from the same rows.
 
     Args:
-        work: Where to read and write.
+        work: The span and the lake.
         fit: Its name.
-        years: As in 2019, ascending; those without a refit too, for what is later than the newest candle has to go.
-        due: Months at whose first instant models are refitted, ascending, as in 2019-05, and their names.
-        gathered: Whose rows they learn from, by symbol.
+        years: As in 2019, ascending. The artefacts of all of them are written, also of years without a refit, so that
+            refits later than the newest candle are removed.
+        due: Months at whose first instant models are refitted, ascending, as in 2019-05, and the names of the models.
+        gathered: The buckets that they learn from, by symbol.
         names: The features, in order.
-        keeps: Whether fits of other models, or at other horizons, stay in the texts.
+        keeps: Whether fits of other models, or at other horizons, stay in the artefacts.
     """
 
     work: Work
@@ -52,29 +53,32 @@ class FitTask:
 
     @property
     def models(self) -> list[str]:
-        """The names of the models that are refitted, in the order of the lake's."""
-        found = {name for _, names in self.due for name in names}
-        return [name for name in self.work.rules.models if name in found]
+        """The names of the models that are refitted, in the order of the lake's models."""
+        refitted = {name for _, names in self.due for name in names}
+        return [name for name in self.work.rules.models if name in refitted]
 
     def probed(self, model: str) -> set[str]:
-        """Return the refits at which the gate lets a model learn again: the last, and one by a hash."""
+        """Return the refits at which the leak gate fits a model again: the last one, and one chosen by a hash."""
         refits = [refit for refit, names in self.due if model in names]
         return {refits[-1], min(refits, key=lambda refit: zlib.crc32(f"{model} {refit}".encode()))}
 
 
 def name_fit(model: Model) -> str:
-    """Return the name of the fit that a model is part of: one for each model that learns from sums, one for all others."""
+    """Return the name of the fit that a model is part of.
+
+    Each model that learns from sums has its own; all models that learn from samples share one.
+    """
     return f"sums-{model.name}" if model.learns_from == "sums" else SAMPLE
 
 
 def list_refits(rules: Rules, first_day: int, stop_day: int, models: Sequence[Model]) -> Due:
-    """Return the months of all refits before a day, ascending, and the names of the models that are refitted at each.
+    """Return the months of all refits up to a day, ascending, and the names of the models that are refitted in each.
 
     Args:
         rules: What decides results.
-        first_day: The first with a candle of any symbol, since 1970.
-        stop_day: The last at which a refit has a candle to forecast.
-        models: Which may be refitted.
+        first_day: The first day with a candle of any symbol, since 1970.
+        stop_day: The last day on which a refit has a candle to forecast, since 1970.
+        models: The models.
     """
     months = months_between(first_day + rules.min_train_days, stop_day)
     due = (
@@ -84,16 +88,30 @@ def list_refits(rules: Rules, first_day: int, stop_day: int, models: Sequence[Mo
     return tuple((month, names) for month, names in due if names)
 
 
+def list_fit_years(work: Work, models: Sequence[Model]) -> range:
+    """Return the years for which models of one fit have an artefact: from their first refit to the newest candle."""
+    stop_day = stop_day_of(work)
+    refits = list_refits(work.rules, work.first_day, stop_day, models)
+    return range(int(refits[0][0][:4]), int(day_name(stop_day)[:4]) + 1) if refits else range(0)
+
+
+def stop_day_of(work: Work) -> int:
+    """Return the last day on which models are refitted: that of the newest candle, so that each refit forecasts one."""
+    return (work.span.stop_ms - 1) // DAY_MS
+
+
 def plan_fits(work: Work, gathered: tuple[Gathered, ...], names: tuple[str, ...]) -> list[FitTask]:
-    """Return a task for each model that learns from sums, and one a year for all that learn from samples, the newest first.
+    """Return a task for each model that learns from sums, and a task a year for all that learn from samples.
+
+    The years of samples can be fitted at the same time, because each reads its own pool. The newest year comes first:
+    it usually has the most symbols and takes the longest.
 
     Args:
-        work: Where to read and write.
-        gathered: Whose rows they learn from, by symbol.
+        work: The span and the lake.
+        gathered: The buckets to learn from, by symbol.
         names: The features, in order.
     """
-    span = work.span
-    stop_day = (span.stop_ms - 1) // DAY_MS  # a refit is made once there is a candle for it to forecast
+    span, stop_day = work.span, stop_day_of(work)
     since = day_name(span.since)[:7] if span.resumed else ""
     groups: dict[str, list[Model]] = {}
     for model in open_models(work.fitted_models, work.extensions):
@@ -110,26 +128,27 @@ def plan_fits(work: Work, gathered: tuple[Gathered, ...], names: tuple[str, ...]
         first_year = max(refits[0][0], since)[:4]
         years = tuple(str(year) for year in range(int(first_year), int(day_name(stop_day)[:4]) + 1))
         for part in [years] if fit != SAMPLE else [(year,) for year in reversed(years)]:
-            due = tuple((month, who) for month, who in refits if month > since and month[:4] in part)
+            due = tuple((month, members) for month, members in refits if month > since and month[:4] in part)
             keeps = fit in beside or work.fitted_horizons != work.rules.horizons
             tasks.append(FitTask(work, fit, part, due, gathered, names, keeps))
     return tasks
 
 
 def fit_models(task: FitTask) -> tuple[str, ...]:
-    """Fit and publish models at each of their refits, at every horizon; return the names of the texts.
+    """Fit models at each of their refits, at every horizon, and write the artefacts; return their paths.
 
     Raises:
-        LawError: A refit trains on what was not known at it, or learns from something else.
+        LawError: A refit trains on rows that were not known at its time, or a model knows more than its training.
         LeaseHeldError: Another run has taken the lake.
-        StateLostError: A bucket of rows, or a text of earlier fits, is missing or damaged.
+        SettingsError: A user-defined model returns values that cannot be stored.
+        StateLostError: A bucket of rows, or an artefact of earlier fits, is missing or damaged.
     """
-    give_back_memory()  # a pool is large, and what was before it is of another size
-    if names := list_unchanged(task):
-        return names
-    texts = read_earlier(task)
+    give_back_memory()  # a pool is large, and freed arrays of earlier tasks would lie between its parts
+    if paths := list_unchanged(task):
+        return paths
+    years = read_earlier(task)
     for symbol, fitted in fit_each(task):
-        texts[fitted.refit_at[:4]].setdefault(symbol, []).append(fitted)
+        years[fitted.refit_at[:4]].setdefault(symbol, []).append(fitted)
 
     def order(fitted: Fitted) -> tuple[int, int, str]:
         return (
@@ -138,67 +157,64 @@ def fit_models(task: FitTask) -> tuple[str, ...]:
             fitted.refit_at,
         )
 
-    paths = []
-    for year, found in texts.items():
-        paths += write_fits(
-            task.work.lake,
-            task.fit,
-            year,
-            ((symbol, sorted(fits, key=order)) for symbol, fits in sorted(found.items())),
-        )
-    return tuple(paths)
+    written: list[str] = []
+    for year, artefacts in years.items():
+        in_order = ((symbol, sorted(fits, key=order)) for symbol, fits in sorted(artefacts.items()))
+        written += write_fits(task.work.lake, task.fit, year, in_order)
+    return tuple(written)
 
 
 def list_unchanged(task: FitTask) -> tuple[str, ...]:
-    """Return the names of the texts of the span's first year, where a daily run has nothing to fit and nothing to drop."""
+    """Return the paths of the artefacts of the span's first year if there is nothing to fit and no fit to remove.
+
+    This is what most daily runs find. Otherwise, nothing is returned.
+    """
     span, since = task.work.span, day_name(task.work.span.since)
     if task.due or not span.resumed or task.years != (since[:4],):
         return ()
-    held = read_fits(task.work.lake, task.fit, since[:4])
-    if any(fitted.refit_at > since for fitted in held):
+    common = read_fits(task.work.lake, task.fit, since[:4])
+    if any(fitted.refit_at > since for fitted in common):
         return ()
-    symbols, paths = sorted({symbol for fitted in held for symbol in fitted.own}), Paths.of(task.work.lake)
+    symbols, paths = sorted({symbol for fitted in common for symbol in fitted.own}), Paths.of(task.work.lake)
     return tuple(paths.artefact(task.fit, since[:4], symbol) for symbol in (ALL, *symbols))
 
 
 def read_earlier(task: FitTask) -> dict[str, dict[str, list[Fitted]]]:
-    """Return the fits that stay, by year and symbol: those from before the span; every year has a common text."""
-    span, lake = task.work.span, task.work.lake
+    """Read the fits that stay in the artefacts, by year and symbol; every year has an entry for the common parts.
+
+    These are the fits from before the span, and in an addition those of other models or at other horizons.
+    """
+    work, since = task.work, day_name(task.work.span.since)
     if task.keeps:
-        return {year: read_others(task, year) for year in task.years}
-    texts: dict[str, dict[str, list[Fitted]]] = {year: {ALL: []} for year in task.years}
-    since = day_name(span.since)
-    year = since[:4]
-    if not span.resumed or year not in texts:
-        return texts
-
-    def choose(fits: list[Fitted]) -> list[Fitted]:
-        return [fitted for fitted in fits if fitted.refit_at <= since]
-
-    held = choose(read_fits(lake, task.fit, year))
-    symbols = sorted({symbol for fitted in held for symbol in fitted.own})
-    own = lake.store.ask_ahead(lambda symbol: choose(read_fits(lake, task.fit, year, symbol)), symbols)
-    texts[year] = {ALL: held, **dict(zip(symbols, own, strict=True))}
-    return texts
+        models, horizons = work.fitted_models, work.fitted_horizons
+        return {
+            year: read_some(
+                task, year, lambda fitted: fitted.model not in models or fitted.horizon_minutes not in horizons
+            )
+            for year in task.years
+        }
+    years: dict[str, dict[str, list[Fitted]]] = {year: {ALL: []} for year in task.years}
+    if work.span.resumed and since[:4] in years:
+        years[since[:4]] = read_some(task, since[:4], lambda fitted: fitted.refit_at <= since)
+    return years
 
 
-def read_others(task: FitTask, year: str) -> dict[str, list[Fitted]]:
-    """Return the fits of a year that are not made again, by symbol."""
-    lake, horizons, models = task.work.lake, task.work.fitted_horizons, task.work.fitted_models
+def read_some(task: FitTask, year: str, is_kept: Callable[[Fitted], bool]) -> dict[str, list[Fitted]]:
+    """Read the fits of a year for which a condition holds, by symbol."""
+    lake = task.work.lake
 
-    def choose(fits: list[Fitted]) -> list[Fitted]:
-        return [fitted for fitted in fits if fitted.horizon_minutes not in horizons or fitted.model not in models]
+    def read(symbol: str) -> list[Fitted]:
+        return [fitted for fitted in read_fits(lake, task.fit, year, symbol) if is_kept(fitted)]
 
-    held = choose(read_fits(lake, task.fit, year))
-    symbols = sorted({symbol for fitted in held for symbol in fitted.own})
-    own = lake.store.ask_ahead(lambda symbol: choose(read_fits(lake, task.fit, year, symbol)), symbols)
-    return {ALL: held, **dict(zip(symbols, own, strict=True))}
+    common = read(ALL)
+    symbols = sorted({symbol for fitted in common for symbol in fitted.own})
+    return {ALL: common, **dict(zip(symbols, lake.store.ask_ahead(read, symbols), strict=True))}
 
 
 def fit_each(task: FitTask) -> Iterator[tuple[str, Fitted]]:
-    """Yield what each refit learns: what is common to all symbols, and what is learned of each alone, with its symbol.
+    """Yield the fits of each refit with their symbol: the common part under `ALL`, and the parts of single symbols.
 
-    A model that has too few rows to learn from is not fitted: it predicts nothing until a later refit.
+    A model with too few rows is not fitted: it predicts nothing until a later refit.
     """
     models = open_models(task.models, task.work.extensions)
     if not models:
@@ -227,16 +243,16 @@ def fit_each(task: FitTask) -> Iterator[tuple[str, Fitted]]:
 
 
 def split_own(model: str, fit: Artefact, symbols: Sequence[str]) -> dict[str, Artefact]:
-    """Return what was learned of all, and of single symbols alone.
+    """Divide an artefact into the common part, under `ALL`, and the parts of single symbols.
 
     Raises:
-        SettingsError: A model of somebody's own returns something else.
+        SettingsError: A user-defined model returns something else than a dict of such parts.
     """
     own = fit.get(OWN, {}) if isinstance(fit, dict) else None
     if not isinstance(own, dict) or not all(isinstance(part, dict) for part in own.values()):
         found = f"model {model} returns {type(fit).__name__} from fit, or under {OWN!r} no dict of dicts"
         raise SettingsError(
-            found, f"a dict, with a dict for each symbol under {OWN!r} if there are such", "look at its fit"
+            found, f"a dict, with a dict for each symbol under {OWN!r} if there are any", "correct its method fit"
         )
     if unknown := [symbol for symbol in own if symbol not in symbols]:
         raise SettingsError(
@@ -248,10 +264,11 @@ def split_own(model: str, fit: Artefact, symbols: Sequence[str]) -> dict[str, Ar
 
 
 def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) -> Artefact:
-    """Fit a model for one horizon; one of somebody's own learns again, now and then, where it has seen nothing else.
+    """Fit one horizon. A user-defined model is also refitted from a fresh import at sampled refits.
 
     Raises:
-        SettingsError: It returns what JSON cannot hold.
+        LawError: From a fresh import, it learns something else.
+        SettingsError: It returns values that JSON cannot represent.
     """
     fit = model.fit(training, task.work.rules.seed)
     if model.name in BUILT_IN:
@@ -259,7 +276,9 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
     if what := find_unfit(fit):
         hint = "turn NumPy values into lists and floats: array.tolist(), float(value)"
         raise SettingsError(
-            f"model {model.name} returns {what} from fit", "plain values that JSON can hold, and finite numbers", hint
+            f"model {model.name} returns {what} from fit",
+            "plain values that JSON can represent, and finite numbers",
+            hint,
         )
     if refit in task.probed(model.name):
         with loaded_afresh():
@@ -269,7 +288,7 @@ def fit_one(task: FitTask, refit: str, model: Model, training: Sums | Sample) ->
 
 
 def find_unfit(value: Any) -> str:
-    """Return what of an artefact JSON cannot hold; nothing where it can hold all.
+    """Describe the first value of an artefact that JSON cannot represent, or return "".
 
     Example:
         >>> find_unfit({"coefficients": [1.0, float("nan")]})

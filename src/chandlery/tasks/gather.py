@@ -43,7 +43,7 @@ class Gathered:
 
 
 def trains(symbol: str, steps: NDArray[np.int64], grid: Grid) -> NDArray[np.bool_]:
-    """Return which candles are trained on: a share of them by their hash; all where an interval is 4 minutes or more."""
+    """Return which candles are trained on: a share of them by their hash; all, from intervals of 4 minutes on."""
     share = min(1.0, ROWS_PER_MINUTE * grid.minutes)
     highest = np.iinfo(np.uint64).max
     limit = np.uint64(share * 2**53) * np.uint64(2**11) if share < 1.0 else highest

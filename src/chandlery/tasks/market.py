@@ -1,4 +1,7 @@
-"""The market's tasks: reference pairs to leaders and index, block by block, for as long as a run needs them."""
+"""The market task: the candles of the reference pairs to leaders and index, block by block.
+
+The blocks are stored until the end of the run, for the tasks of all symbols.
+"""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -17,7 +20,7 @@ def build_market(work: Work) -> int:
     """Write the market of every block of the span that has steps; return the number of blocks.
 
     Raises:
-        LawError: A value knew the future; it names the culprit.
+        LawError: A value knows the future.
         LeaseHeldError: Another run has taken the lake.
         StateLostError: The state of the span's first day is missing or damaged.
     """
@@ -31,17 +34,17 @@ def build_market(work: Work) -> int:
 
 
 def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
-    """Yield the market of each block that has steps, once the gate has seen it, and keep its states at the checkpoints.
+    """Yield the market of each block that has steps, after the leak gate, and store the states at the checkpoints.
 
-    Of long candles none may close between two midnights: such a block has a state, and no market.
+    Where candles are longer than a day, a block may have no step: then it has a state and no market.
     """
     grid, gate = work.rules.grid, MarketGate(work)
     references, resumed = work.rules.references, work.span.resumed
     state = MarketState(**work.restore("market", ALL)) if resumed else start_market(references, grid)
-    for block, pieces in read_blocks(work, work.blocks()):
+    for block, candles in read_blocks(work, work.blocks()):
         before = state
-        market, state = run_market(before, pieces, block.start, block.stop, grid)
-        gate.check(block, before, pieces, market)
+        market, state = run_market(before, candles, block.start, block.stop, grid)
+        gate.check(block, before, candles, market)
         if block.saves:
             work.save(block.day, "market", ALL, state._asdict())
         if block.start < block.stop:
@@ -49,7 +52,7 @@ def run_blocks(work: Work) -> Iterator[tuple[Block, MarketBlock]]:
 
 
 def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[CandleBlock]]]:
-    """Yield each block with the references' candles, of which a year is held at a time."""
+    """Yield each block with the candles of the reference pairs; one year of them is in memory at a time."""
     grid = work.rules.grid
     for _, group in groupby(blocks, lambda block: year_of(grid.open_ms(block.start))):
         year = list(group)
@@ -59,6 +62,6 @@ def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[C
 
 
 def forget_market(work: Work) -> None:
-    """Delete the market: every run makes that of its own span."""
+    """Delete the market: every run computes that of its own span."""
     work.lake.guard()
     work.lake.store.delete_all(entry.path for entry in work.lake.store.list(Paths.of(work.lake).markets))

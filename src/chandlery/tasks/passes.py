@@ -1,4 +1,4 @@
-"""The one pass over a symbol's candles that gather and forecast share."""
+"""The pass over a symbol's candles that the tasks gather and forecast share: features and labels, block by block."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ Choose = Callable[[Block, NDArray[np.int64]], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Passed:
-    """One block that the pass went through.
+    """One block of the pass.
 
     Args:
-        block: Which.
-        place: Where its rows stand among the symbol's candles, ascending, (n,).
+        block: The block.
+        place: The places of its rows among the symbol's candles, ascending, (n,).
         rows: Its rows, (n,).
-        before: The state at its start.
-        after: The state at its end.
-        market: The market that it saw.
+        before: The state of the features at its start.
+        after: The state of the features at its end.
+        market: The market of its steps.
     """
 
     block: Block
@@ -52,7 +52,7 @@ class SymbolPass:
 
     Args:
         work: The span and the lake.
-        symbol: Whose candles.
+        symbol: The symbol.
     """
 
     work: Work
@@ -60,23 +60,23 @@ class SymbolPass:
 
     @cached_property
     def plan(self) -> FeaturePlan:
-        """What features there are, for this symbol."""
+        """The features of this symbol."""
         rules = self.work.rules
         return plan_features(self.symbol, rules.grid, rules.references, own_features(self.work.extensions))
 
     @cached_property
     def candles(self) -> CandleArrays:
-        """Its candles, from one lead before the span."""
+        """Its candles, from one lead before the span on."""
         return to_arrays(self.work.read_candles(self.symbol), self.work.rules.grid)
 
     @cached_property
     def barriers(self) -> Ints:
-        """The steps that no label crosses, start and stop, (k, 2)."""
+        """Missing steps that no label crosses, start and stop, (k, 2)."""
         return read_barriers(self.work.lake, self.symbol)
 
     @cached_property
     def actual(self) -> NDArray[np.float64]:
-        """The close at each horizon's target, (candles, horizons); NaN where unknown or across a gap."""
+        """The close at each horizon's target, (candles, horizons); NaN where unknown or beyond a gap."""
         horizons = self.work.rules.horizon_steps
         actual = np.empty((self.candles.step.size, len(horizons)))
         for place, horizon in enumerate(horizons):
@@ -98,17 +98,17 @@ class SymbolPass:
         is_known: NDArray[np.bool_] = ~np.isnan(actual)
         return is_known
 
-    def blocks(self, choose: Choose, kept: Arrays | None) -> Iterator[Passed]:
-        """Yield each block's rows and its states, from the span's checkpoint or the first candle on.
+    def blocks(self, choose: Choose, restored: Arrays | None) -> Iterator[Passed]:
+        """Yield each block's rows and states, from the span's checkpoint or the symbol's first candle on.
 
         Args:
-            choose: Says of the steps of a block's candles which get a row.
-            kept: The state of the features as of the span's first day; None where the symbol begins later.
+            choose: Returns which candles of a block get a row.
+            restored: The state of the features at the span's first day; None if the symbol begins later.
 
         Raises:
             StateLostError: The market of a block is missing.
         """
-        state = None if kept is None else FeatureState(**kept)
+        state = None if restored is None else FeatureState(**restored)
         if state is None and self.candles.step.size == 0:
             return
         copies = open_copies(self.work.lake)
@@ -116,24 +116,23 @@ class SymbolPass:
             if state is None and block.stop <= self.candles.step[0]:
                 continue
             state = start_features(self.plan) if state is None else state
-            candles, seen, before = (
-                self.candles.cut(block.start, block.stop),
-                read_market(self.work, copies, block),
-                state,
-            )
+            before, candles = state, self.candles.cut(block.start, block.stop)
+            market = read_market(self.work, copies, block)
             chosen = choose(block, candles.step)
-            rows, state = run_features(self.plan, before, candles, seen, chosen)
+            rows, state = run_features(self.plan, before, candles, market, chosen)
             place = np.flatnonzero(chosen) + np.searchsorted(self.candles.step, block.start)
-            yield Passed(block, place, rows, before, state, seen)
-            if (self.candles.step.size == 0 or block.stop > self.candles.step[-1]) and not self._saves_follow(block):
-                return
-
-    def _saves_follow(self, block: Block) -> bool:
-        return any(day > block.day for day in self.work.span.saves)
+            yield Passed(block, place, rows, before, state, market)
+            has_ended = self.candles.step.size == 0 or block.stop > self.candles.step[-1]
+            if has_ended and block.day >= max(self.work.span.saves, default=0):
+                return  # no candles and no checkpoints follow
 
 
 def read_market(work: Work, copies: Store | None, block: Block) -> MarketBlock:
-    """Return the market of a block's steps, as `build_market` wrote it in this run."""
+    """Read the market of a block's steps, as the market task of this run wrote it.
+
+    Raises:
+        StateLostError: It is missing.
+    """
     if not work.rules.references or block.start == block.stop:
         return start_block(0, block.start, block.stop)
     path = Paths.of(work.lake).market(block.start)

@@ -1,4 +1,4 @@
-"""The rows that a refit learns from: sums that fade, and samples that lose rows, of all symbols together."""
+"""The rows that a refit trains on, of all symbols: Gram sums that decay, and samples that lose rows with age."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,41 +16,43 @@ from chandlery.tasks.work import Arrays, Work
 
 __all__ = ["MOST_ROWS", "POOL_MONTHS", "Buckets", "Part", "SamplePool", "SumsPool", "limit_newest"]
 
-POOL_MONTHS = 12
-MOST_ROWS = 1_000_000
+POOL_MONTHS = 12  # of samples before a refit
+MOST_ROWS = (
+    1_000_000  # in a pool of samples: it bounds the memory and the time of a refit, whatever the number of symbols
+)
 NO_KEYS = np.empty(0, np.uint64)
 
 
 class Buckets:
-    """The buckets of all symbols, read in a fixed order: by refit, then by symbol.
+    """The buckets of all symbols, read in a fixed order, by refit and symbol: the last bits of sums depend on it.
 
     Args:
-        work: Where to read.
-        gathered: Whose, and which there must be; by symbol.
-        sums_of: The model whose sums are read; none where it is samples.
+        work: The span and the lake.
+        gathered: The buckets of each symbol.
+        sums_of: The model whose sums are read; empty to read samples.
     """
 
     def __init__(self, work: Work, gathered: tuple[Gathered, ...], sums_of: str = "") -> None:
         self.work, self.gathered, self.sums_of = work, gathered, sums_of
-        self.symbols = tuple(found.symbol for found in gathered)
+        self.symbols = tuple(each.symbol for each in gathered)
         self.read: list[TrainedOn] = []
-        self._firsts = [found.first for found in gathered if found.first]
-        self._waiting = sorted(
-            (name, found.symbol) for found in gathered if found.first for name in list_months(found.first, found.last)
+        self._firsts = [each.first for each in gathered if each.first]
+        self._unread = sorted(
+            (name, each.symbol) for each in gathered if each.first for name in list_months(each.first, each.last)
         )
 
     def until(self, refit: str, oldest: str = "") -> Iterator[tuple[str, str, Arrays]]:
-        """Yield name, symbol and content of the buckets that a refit may train on and that were not asked for before.
+        """Yield name, symbol and arrays of the buckets that a refit may train on and earlier refits did not.
 
         Args:
             refit: A month.
-            oldest: Only buckets after this one.
+            oldest: Buckets up to this one are passed over.
 
         Raises:
             StateLostError: A bucket is missing or damaged.
         """
-        count = sum(name <= refit for name, _ in self._waiting)
-        ready, self._waiting = self._waiting[:count], self._waiting[count:]
+        count = sum(name <= refit for name, _ in self._unread)
+        ready, self._unread = self._unread[:count], self._unread[count:]
         wanted = [(name, symbol) for name, symbol in ready if name > oldest]
         contents = self.work.lake.store.ask_ahead(lambda key: self._read(*key), wanted)
         for (name, symbol), arrays in zip(wanted, contents, strict=True):
@@ -62,21 +64,26 @@ class Buckets:
         return sum(first <= refit for first in self._firsts)
 
     def forget(self, oldest: str, quota: Callable[[str], int]) -> None:
-        """Forget what nobody trains on any more: buckets up to the oldest, and of the others the rows beyond their quota."""
+        """Drop what no later refit trains on: buckets up to the oldest, and the rows of others beyond their quota.
+
+        Args:
+            oldest: The newest bucket to drop.
+            quota: Returns how many rows of a bucket stay, by its name.
+        """
         self.read = [bucket.take_lowest(quota(bucket.name)) for bucket in self.read if bucket.name > oldest]
 
     def _read(self, name: str, symbol: str) -> Arrays:
         path = Paths.of(self.work.lake).bucket(name, symbol)
         arrays = get_arrays(self.work.lake.store, path)
-        if arrays is None:  # it holds rows of the month before its own, from an embargo before that month on
-            raise StateLostError(
-                path, int((np.datetime64(name, "M") - 1).astype("datetime64[D]").astype(int)) - self.work.rules.lead
-            )
+        if arrays is None:
+            # A bucket has the rows of the month before its name, and of one lead before that month.
+            month_before = int((np.datetime64(name, "M") - 1).astype("datetime64[D]").astype(int))
+            raise StateLostError(path, month_before - self.work.rules.lead)
         return arrays
 
     def _describe(self, symbol: str, arrays: Arrays) -> TrainedOn:
         bucket, known_ms = str(arrays["bucket"]), None
-        if "newest" in arrays:  # what an earlier version kept says nothing of it
+        if "newest" in arrays:  # earlier versions did not store it
             known_ms = self.work.rules.grid.close_ms(int(arrays["newest"]) + self.work.rules.reach_steps)
         if self.sums_of:
             sums = Sums.from_arrays(arrays, self.sums_of)
@@ -98,35 +105,35 @@ def list_months(first: str, last: str) -> list[str]:
 
 
 class SumsPool:
-    """A model's sums over all symbols, growing from refit to refit; older buckets fade.
+    """A model's sums over all symbols. They grow from refit to refit, and older buckets decay.
 
     Args:
-        buckets: What to read.
+        buckets: To read from.
     """
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
         self._total: Sums | None = None
-        self._own: dict[str, tuple[str, Sums]] = {}  # with the bucket as of which they have faded
+        self._own: dict[str, tuple[str, Sums]] = {}  # by symbol: the newest bucket, up to which they decayed, and sums
         self._newest = ""
 
     @property
     def symbols(self) -> list[str]:
-        """Whose sums they are."""
+        """The symbols that have sums, ascending."""
         return sorted(self._own)
 
     def advance(self, refit: str) -> None:
-        """Take in what a refit may train on."""
+        """Add the buckets that a refit may train on."""
         for bucket, symbol, arrays in self._buckets.until(refit):
             sums = Sums.from_arrays(arrays, self._buckets.sums_of)
             if sums is None:
                 continue
             if self._total is None:
                 self._total = sums
+            elif bucket == self._newest:
+                self._total = self._total + sums
             else:
-                self._total = (
-                    self._total if bucket == self._newest else self._total.fade(fading(self._newest, bucket))
-                ) + sums
+                self._total = self._total.fade(fading(self._newest, bucket)) + sums
             self._newest = bucket
             if symbol in self._own:
                 before, own = self._own[symbol]
@@ -134,7 +141,7 @@ class SumsPool:
             self._own[symbol] = (bucket, sums)
 
     def training(self, model: Model) -> Sums | None:
-        """Return the sums, at all horizons; None where there are none yet."""
+        """Return the sums of all horizons; None before there are any."""
         del model
         if self._total is None:
             return None
@@ -147,7 +154,9 @@ class SumsPool:
 
 
 def limit_newest(symbols: int) -> float:
-    """Return how many rows the newest bucket of each symbol may give, so that all, thinned as they fade, are MOST_ROWS at most.
+    """Return how many rows of each symbol's newest bucket may be used, so that a pool has at most MOST_ROWS.
+
+    Older buckets use fewer rows, as their weight decays.
 
     Example:
         >>> limit_newest(6), round(limit_newest(392), 1)
@@ -159,13 +168,13 @@ def limit_newest(symbols: int) -> float:
 
 @dataclass(frozen=True)
 class Part:
-    """What is left of a bucket's sample.
+    """The remaining rows of a bucket's sample.
 
     Args:
-        bucket: Its name.
-        symbol: Whose rows.
-        rows: How many there were at first.
-        sample: Those that are left.
+        bucket: Name of the bucket.
+        symbol: The symbol.
+        rows: How many rows the bucket had.
+        sample: The rows that remain.
     """
 
     bucket: str
@@ -174,24 +183,27 @@ class Part:
     sample: Sample
 
     def take_lowest(self, count: int) -> "Part":
-        """Return no more rows than so many; the others are let go."""
+        """Return at most `count` rows, those of the lowest keys, and free the others."""
         left = self.sample.take_lowest(count)
         return self if left is self.sample else replace(self, sample=replace(left, values=left.values.copy()))
 
     def fade(self, refit: str, most: float) -> Sample:
-        """Return the rows with all the weight together that is left to them at a refit, of `most` rows or of all there were."""
-        left = fading(self.bucket, refit) * min(most, self.rows) / self.sample.rows
-        return replace(self.sample, weight=self.sample.weight * np.float32(left))
+        """Return the rows with the weights that they have at a refit.
+
+        The remaining rows share the decayed weight of `most` rows, or of all rows of the bucket if it had fewer.
+        """
+        share = fading(self.bucket, refit) * min(most, self.rows) / self.sample.rows
+        return replace(self.sample, weight=self.sample.weight * np.float32(share))
 
 
 class SamplePool:
-    """Sampled rows of all symbols over the newest POOL_MONTHS before a refit, at most MOST_ROWS, in the order of their keys.
+    """Sampled rows of all symbols over the POOL_MONTHS before a refit, at most MOST_ROWS, in the order of their keys.
 
-    Buckets fade by losing rows, which is as good as losing weight and takes less time; where a bucket has few rows
-    they stay, and lose weight.
+    A bucket decays by losing rows: that has the same effect as smaller weights, and fewer rows take less time. Where a
+    bucket has few rows, they stay and their weights decay.
 
     Args:
-        buckets: What to read.
+        buckets: To read from.
         names: The features, in order.
     """
 
@@ -202,18 +214,17 @@ class SamplePool:
 
     @property
     def symbols(self) -> list[str]:
-        """Whose rows they are."""
+        """The symbols that have rows, ascending."""
         return sorted({part.symbol for part in self._parts})
 
     def advance(self, refit: str) -> None:
-        """Take in what a refit may train on, and leave what is too old for it."""
+        """Add the buckets that a refit may train on, and drop those that are too old for it."""
         oldest = str(np.datetime64(refit, "M") - POOL_MONTHS)
         most = limit_newest(self._buckets.symbols_until(refit))
 
         def quota(bucket: str) -> int:
-            return int(
-                most * fading(bucket, refit)
-            )  # falls from refit to refit: the lowest of the lowest are the lowest
+            # It falls from refit to refit, so that the rows of the lowest keys are always among those that remain.
+            return int(most * fading(bucket, refit))
 
         for bucket, symbol, arrays in self._buckets.until(refit, oldest):
             if arrays.get("sample.key", NO_KEYS).size:
@@ -221,13 +232,13 @@ class SamplePool:
                 self._parts.append(Part(bucket, symbol, sample.rows, sample))
         self._buckets.forget(oldest, quota)
         self._parts = [part.take_lowest(quota(part.bucket)) for part in self._parts if part.bucket > oldest]
-        self._rows = None  # what a refit before had goes first
+        self._rows = None  # frees the rows of the refit before
         if faded := [part.fade(refit, most) for part in self._parts if part.sample.rows]:
             rows = Sample.concat(faded).take_lowest(MOST_ROWS)
             self._rows = replace(rows, values=rows.values.astype(np.float32))
 
     def training(self, model: Model) -> Sample | None:
-        """Return the rows with a model's inputs, at all horizons; None where there are none yet."""
+        """Return the rows with a model's inputs and the targets of all horizons; None before there are any."""
         if self._rows is None:
             return None
         return replace(self._rows, values=model.design(self._rows.values, self._names))

@@ -122,7 +122,7 @@ def predict_candles(task: SymbolTask) -> Predictions:
 
 
 def list_years(work: Work, issues: Issues, restored: Arrays) -> tuple[int, ...]:
-    """Return the years whose forecasts are written: those of the issues, and the span's first if it has earlier rows."""
+    """Return the years whose forecasts are written: those of the issues, and the span's first if it has older rows."""
     issued, first = issues.issued_ms, year_of(work.span.since * DAY_MS)
     years = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
     # The first horizon stands for all: every horizon has the same issues.

@@ -1,4 +1,4 @@
-"""The publishing task: some staged objects to their final names."""
+"""The publishing task: move some staged objects to their final paths."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from chandlery.lake.handle import Lake
 
 __all__ = ["PublishTask", "publish_objects"]
 
-AT_ONCE = 16  # copies: the store makes them, and this process waits
+AT_ONCE = 16  # copies at a time: the store makes them, and this process only waits
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,10 @@ class PublishTask:
     """Some of the objects of a publication.
 
     Args:
-        lake: Whose tables change.
-        folder: Of the publication, ending with a slash.
-        put: Final paths of the objects that are staged below the folder.
-        deleted: Final paths of the objects that go.
+        lake: The lake whose tables change.
+        folder: The staging folder of the publication, ending with a slash.
+        put: Final paths of the objects that are staged in the folder.
+        deleted: Final paths of the objects to delete.
     """
 
     lake: Lake
@@ -30,9 +30,9 @@ class PublishTask:
 
 
 def publish_objects(task: PublishTask) -> int:
-    """Move staged objects to their final names and delete others; return how many there were.
+    """Move staged objects to their final paths and delete others; return the number of both.
 
-    It may be called again, by another run too: an object that is no longer staged has its final name already.
+    It can be called again, also by another run: an object that is no longer staged is at its final path already.
 
     Raises:
         LeaseHeldError: Another run has taken the lake.
@@ -43,7 +43,7 @@ def publish_objects(task: PublishTask) -> int:
         lake.guard()
         lake.store.move(task.folder + path, path)
 
-    lake.guard()  # here first, since all threads would ask at the same time
+    lake.guard()  # once before the threads start: otherwise all of them ask the store at the same time
     for _ in lake.store.ask_ahead(move, task.put, AT_ONCE):
         pass
     if task.deleted:

@@ -1,7 +1,8 @@
-"""The score task: everybody's sums to scores with significance, and the fits to the table of models."""
+"""The score task: the sums of all symbols to scores with significance, and the fits to the table of models."""
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from chandlery.schema import TABLES, TIME
 from chandlery.state.arrays import get_arrays, pick_arrays
 from chandlery.state.artefacts import read_fits
 from chandlery.state.paths import Paths
-from chandlery.tasks.fit import list_refits, name_fit
+from chandlery.tasks.fit import list_fit_years, name_fit
 from chandlery.tasks.work import Arrays, Work
 
 __all__ = ["ScoreTask", "score_lake"]
 
+# Times are in ms here; `list_models` gives them their type.
 TYPES: dict[str, Any] = {
     "horizon_minutes": pl.Int32,
     "model": pl.String,
@@ -38,11 +40,11 @@ TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ScoreTask:
-    """The scores of the whole lake.
+    """The scores of a whole series.
 
     Args:
-        work: Where to read and write.
-        symbols: All with forecasts, ascending.
+        work: The span and the lake.
+        symbols: All symbols with candles, ascending.
         fresh: Those whose forecasts this run has computed.
         prune: Whether scores of symbols without candles are dropped.
         only: Symbols that may be dropped; empty means all.
@@ -61,25 +63,25 @@ class ScoreTask:
 def score_lake(task: ScoreTask) -> int:
     """Stage scores and models; return the number of objects that change.
 
-    Scores of symbols that were not computed stay as they are: their sums may be of other models.
+    Scores of symbols that this run did not compute stay as published: their sums may be those of other models.
 
     Raises:
-        StateLostError: The sums of a symbol, or a text of fits, are missing or damaged.
+        StateLostError: The sums of a symbol, or an artefact, are missing or damaged.
     """
     work, store = task.work, task.work.lake.store
     keys, paths = work.lake.keys, Paths.of(work.lake)
     content = work.lake.get("scores", keys)
-    held = work.lake.decode("scores", keys, content)
+    published = work.lake.decode("scores", keys, content)
     fresh, frames = sorted(task.fresh), []
     sums = store.ask_ahead(lambda symbol: get_arrays(store, paths.scores(symbol)), fresh)
     for symbol, arrays in zip(fresh, sums, strict=True):
         if arrays is None:
             raise StateLostError(paths.scores(symbol), work.span.since - 1)
         frames += score_symbol(work, symbol, arrays)
-    gone = set(held["symbol"]) - set(task.symbols) if task.prune else set()
-    gone = gone & task.only if task.only else gone
+    pruned = set(published["symbol"]) - set(task.symbols) if task.prune else set()
+    pruned = pruned & task.only if task.only else pruned
     table = TABLES["scores"]
-    scored = join_rows("scores", held.filter(~pl.col("symbol").is_in(task.fresh | gone)), *frames)
+    scored = join_rows("scores", published.filter(~pl.col("symbol").is_in(task.fresh | pruned)), *frames)
     if scored.height:
         scored = judge(scored)
     models = list_models(work)
@@ -87,28 +89,23 @@ def score_lake(task: ScoreTask) -> int:
 
 
 def score_symbol(work: Work, symbol: str, arrays: Arrays) -> list[pl.DataFrame]:
-    """Return the scores of a symbol, a frame for each horizon with outcomes."""
-    models, found = [*work.rules.models, BLEND], []
+    """Compute the scores of a symbol: a frame for each horizon that has outcomes."""
+    models, frames = [*work.rules.models, BLEND], []
     for horizon in work.rules.horizons:
         sums = pick_arrays(str(horizon), arrays)
         if sums and sums["months"].size:
-            found.append(to_scores(ScoreSums.from_arrays(sums), models, symbol, horizon))
-    return found
+            frames.append(to_scores(ScoreSums.from_arrays(sums), models, symbol, horizon))
+    return frames
 
 
 def list_models(work: Work) -> pl.DataFrame:
-    """Return one row a fitted model."""
-    rules, stop_day = work.rules, (work.span.stop_ms - 1) // DAY_MS
-    models = open_models(rules.models, work.extensions)
+    """Return the rows of the table `models`: one for each fitted model, horizon and refit."""
+    rules, models = work.rules, open_models(work.rules.models, work.extensions)
     rows = []
     for fit in dict.fromkeys(name_fit(model) for model in models):
-        refits = list_refits(rules, work.first_day, stop_day, [model for model in models if name_fit(model) == fit])
-        first = int(refits[0][0][:4]) if refits else 1
-        years = range(
-            first, int(np.datetime64(stop_day, "D").astype("datetime64[Y]").astype(int)) + 1971 if refits else 1
-        )
-        texts = work.lake.store.ask_ahead(partial(read_fits, work.lake, fit), map(str, years))
-        for fitted in (fitted for text in texts for fitted in text):
+        years = list_fit_years(work, [model for model in models if name_fit(model) == fit])
+        artefacts = work.lake.store.ask_ahead(partial(read_fits, work.lake, fit), map(str, years))
+        for fitted in chain.from_iterable(artefacts):
             refit_ms = int(np.datetime64(fitted.refit_at, "ms").astype(np.int64))
             rows.append(
                 {
@@ -124,5 +121,5 @@ def list_models(work: Work) -> pl.DataFrame:
                     "artefact": Paths.of(work.lake).artefact(fit, fitted.refit_at[:4]),
                 }
             )
-    found = pl.DataFrame(rows, schema=TYPES, orient="row").with_columns(pl.col("refit_at", "trained_until").cast(TIME))
-    return found.sort("horizon_minutes", "model", "refit_at")
+    table = pl.DataFrame(rows, schema=TYPES, orient="row").with_columns(pl.col("refit_at", "trained_until").cast(TIME))
+    return table.sort("horizon_minutes", "model", "refit_at")

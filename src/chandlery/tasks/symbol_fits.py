@@ -7,13 +7,12 @@ import numpy as np
 from chandlery.errors import StateLostError
 from chandlery.extensions import open_models
 from chandlery.forecasts.backtest import Fits
-from chandlery.grid import DAY_MS
 from chandlery.lake.store import Store
 from chandlery.models import OWN, Model
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
 from chandlery.state.paths import Paths, day_name
-from chandlery.tasks.fit import list_refits, name_fit
+from chandlery.tasks.fit import list_fit_years, name_fit
 from chandlery.tasks.work import Work
 
 __all__ = ["read_symbol_fits"]
@@ -68,20 +67,13 @@ def _read_common(work: Work, fit: str, models: list[Model], copies: Store | None
     span, names = work.span, {model.name for model in models}
     since = day_name(span.since) if span.resumed else ""
     found: list[Fitted] = []
-    for year in sorted(_list_years(work, models), reverse=True):
+    for year in sorted(list_fit_years(work, models), reverse=True):
         found += read_fits(work.lake, fit, str(year), copies=copies)
         early = {fitted.model for fitted in found if fitted.refit_at <= since}
         if early.issuperset(names):
             break
     # An artefact also has the fits of horizons that this run does not compute.
     return [fitted for fitted in found if fitted.model in names and fitted.horizon_minutes in work.rules.horizons]
-
-
-def _list_years(work: Work, models: list[Model]) -> range:
-    """Return the years for which the models have an artefact."""
-    stop_day = (work.span.stop_ms - 1) // DAY_MS
-    refits = list_refits(work.rules, work.first_day, stop_day, models)
-    return range(int(refits[0][0][:4]), int(day_name(stop_day)[:4]) + 1) if refits else range(0)
 
 
 def _read_own(work: Work, fit: str, symbol: str, common: list[Fitted]) -> dict[Key, Fitted]:

@@ -43,7 +43,7 @@ def check_forecasts(forecasts: HorizonForecasts, served: Served, states: list[Se
 
 
 def _stop_at_midnight(forecasts: HorizonForecasts, start: int, stop: int) -> int:
-    """Return where to stop so that the last row is the first of its day: that row is the first that new outcomes change."""
+    """Return where to stop so that the last row is the first of its day, the first that new outcomes change."""
     issued = forecasts.rows.issued
     midnight = issued[stop - 1] // DAY_MS * DAY_MS
     return max(int(np.searchsorted(issued, midnight)), start) + 1
