@@ -9,7 +9,6 @@ from statsmodels.stats.multitest import multipletests
 
 from chandlery.forecasts.scores import (
     ScoreRows,
-    ScoreSums,
     adjust,
     compare_losses,
     judge,
@@ -101,7 +100,7 @@ def test_cutting_the_rows_changes_no_bit(cut: int) -> None:
     sums = start_sums(1)
     for part in (slice(0, cut), slice(cut, None)):
         piece = ScoreRows(rows.issued[part], rows.close[part], rows.actual[part], rows.predicted[part], rows.half[part])
-        sums = ScoreSums.from_arrays(sum_scores(sums, piece, 5 * MINUTE).to_arrays())
+        sums = sum_scores(sums, piece, 5 * MINUTE)
     for one, other in zip(whole, sums, strict=True):
         assert np.array_equal(one, other, equal_nan=True)
 

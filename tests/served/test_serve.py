@@ -11,7 +11,6 @@ from chandlery.forecasts.blend import (
     RECORD_HALF_LIVES,
     Served,
     ServedRows,
-    ServedState,
     serve,
     start_served,
 )
@@ -142,7 +141,7 @@ def test_cutting_anywhere_changes_no_bit(count: int, steps: int) -> None:
     rows = with_horizon(make_rows(30, strength=0.1), steps)
     whole, end = serve(start_served(2), rows)
     first, state = serve(start_served(2), part_of(rows, slice(0, count)))
-    second, again = serve(ServedState.from_arrays(state.to_arrays()), part_of(rows, slice(count, None)))
+    second, again = serve(state, part_of(rows, slice(count, None)))
     joined = Served.concat([first, second])
     for name in Served.__annotations__:
         assert np.array_equal(getattr(whole, name), getattr(joined, name), equal_nan=True), name

@@ -27,7 +27,7 @@ Source:
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +118,7 @@ class Served:
 
 
 class ServedState(NamedTuple):
-    """The state between rows.
+    """The state between rows, stored by the names of its fields.
 
     Args:
         day: The day of the last row, (1,); −1 before the first.
@@ -161,15 +161,6 @@ class ServedState(NamedTuple):
     pending_blend: Singles
     pending_served: Singles
     pending_wild: NDArray[np.bool_]
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays."""
-        return dict(self._asdict())
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "ServedState":
-        """Return the state that arrays hold."""
-        return cls(**arrays)
 
 
 def start_served(models: int) -> ServedState:
@@ -215,12 +206,12 @@ def serve(state: ServedState, rows: ServedRows) -> tuple[Served, ServedState]:
     blend = np.concatenate([state.pending_blend, np.empty(count, np.float32)])
     served = np.concatenate([state.pending_served, np.empty(count, np.float32)])
     wild = np.concatenate([state.pending_wild, np.empty(count, np.bool_)])
-    kept = ServedState.from_arrays({name: array.copy() for name, array in state.to_arrays().items()})
+    copied = ServedState(**{name: array.copy() for name, array in state._asdict().items()})
     by, slopes, halves = np.empty(count, np.int8), np.empty_like(rows.predictions), np.empty((count, 2), np.float32)
     known = (issued, target, raw, realised, np.log(rows.sigma), float(rows.steps))
-    inner = kept[: ServedState._fields.index("pending_issued")]
+    inner = copied[: ServedState._fields.index("pending_issued")]
     first = _serve(inner, first_new, known, (blend, served, wild), (by, slopes, halves))
-    after = kept._replace(
+    after = copied._replace(
         pending_issued=issued[first:],
         pending_target=target[first:],
         pending_realised=realised[first:],

@@ -8,7 +8,7 @@ Source:
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -68,7 +68,7 @@ FIELDS = tuple(field.name.lower() for field in Field)
 
 
 class ScoreSums(NamedTuple):
-    """Score sums of one symbol and horizon.
+    """Score sums of one symbol and horizon, stored by the names of their fields.
 
     Args:
         months: Months since 1970, ascending, (k,).
@@ -83,15 +83,6 @@ class ScoreSums(NamedTuple):
     carry_issued: Ints
     carry_d: Floats
     near: Floats
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays."""
-        return dict(self._asdict())
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "ScoreSums":
-        """Return the sums that arrays hold."""
-        return cls(**arrays)
 
 
 @dataclass(frozen=True)

@@ -109,13 +109,13 @@ class HorizonForecasts:
             served.append(piece)
             states.append(state)
         for day, state in zip(self.checkpoints, states[1:], strict=False):  # none is stored after the last part
-            self._note(day, "served", state.to_arrays())
+            self._note(day, "served", state._asdict())
         return Served.concat(served), states[:-1]
 
     def _restore_served(self) -> ServedState:
         if not self._predictions.restored:
             return start_served(len(self._work.rules.models))
-        return ServedState.from_arrays(pick_arrays("served", self._restored))
+        return ServedState(**pick_arrays("served", self._restored))
 
     def _note(self, day: int, group: str, arrays: Arrays) -> None:
         """Add arrays to a checkpoint: they are stored with those of the symbol's other horizons."""
@@ -185,10 +185,10 @@ class HorizonForecasts:
             rows = ScoreRows(self.issues.issued_ms[part], self.issues.close[part], self.actual[part], predicted, half)
             sums = sum_scores(sums, rows, self.horizon_minutes * MINUTE_MS)
             if day is not None:
-                self._note(day, "scores", sums.to_arrays())
-        return sums.to_arrays()
+                self._note(day, "scores", sums._asdict())
+        return sums._asdict()
 
     def _restore_sums(self) -> ScoreSums:
         if not self._predictions.restored:
             return start_sums(len(self._work.rules.models) + 1)
-        return ScoreSums.from_arrays(pick_arrays("scores", self._restored))
+        return ScoreSums(**pick_arrays("scores", self._restored))

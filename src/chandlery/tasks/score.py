@@ -94,7 +94,7 @@ def score_symbol(work: Work, symbol: str, arrays: Arrays) -> list[pl.DataFrame]:
     for horizon in work.rules.horizons:
         sums = pick_arrays(str(horizon), arrays)
         if sums and sums["months"].size:
-            frames.append(to_scores(ScoreSums.from_arrays(sums), models, symbol, horizon))
+            frames.append(to_scores(ScoreSums(**sums), models, symbol, horizon))
     return frames
 
 
