@@ -1,5 +1,6 @@
 """Pages written by hand: no line is too wide, and every path and link leads to a file that exists."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,3 +144,44 @@ def test_paths_of_state_are_those_of_the_code() -> None:
         series = "" if path == "state/summary.json" else "exchange=kraken/interval=1m/"
         assert is_known(path.replace("state/", f"state/{series}", 1)), path
     assert len(paths) == 9
+
+
+def list_pairs(text: str) -> list[tuple[str, str]]:
+    """Return the pairs of neighbouring words of a text that are both lower case: values and names are left out."""
+    words = text.split()
+    is_word = [re.fullmatch(r"[a-z']{2,}", word) is not None for word in words]
+    return [(words[place], words[place + 1]) for place in range(len(words) - 1) if all(is_word[place : place + 2])]
+
+
+def list_texts() -> list[str]:
+    """Return the constant texts of the source, docstrings left out."""
+    texts = []
+    for path in (ROOT / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings]
+        texts += [node.value for node in constants if isinstance(node.value, str)]
+    return texts
+
+
+def list_quotes() -> list[str]:
+    """Return the messages that docs/operations.md quotes: in code blocks, and in the prose from five words on."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    fence = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    lines = [line for block in fence.findall(text) for line in block.splitlines()]
+    quotes = [line for line in lines if re.match(r"(chandlery|refused): ", line)]
+    quotes += [
+        " ".join(quote.split()) for quote in re.findall(r"`([^`]+)`", fence.sub("", text)) if len(quote.split()) >= 5
+    ]
+    return [quote for quote in quotes if not quote.startswith(("chandlery ", "SELECT ", "uv ", "pip "))]
+
+
+def test_quoted_messages_are_those_of_the_code() -> None:
+    known = {pair for text in list_texts() for pair in list_pairs(text)}
+    quotes = list_quotes()
+    assert len(quotes) > 20
+    for quote in quotes:
+        pairs = list_pairs(quote)
+        # A value may be a word too, such as the name of a model: the pairs that it is part of are not in the code.
+        other = [pair for pair in pairs if pair not in known]
+        assert len(other) <= max(1, 0.3 * len(pairs)), (quote, other)
