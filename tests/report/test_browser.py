@@ -9,7 +9,7 @@ from pages import figures_of, make_lake, settings_of
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from chandlery.report import write_plot, write_report
-from chandlery.report.sections import SECTIONS
+from chandlery.report.page import SECTIONS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

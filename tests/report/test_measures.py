@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from chandlery.grid import Grid
-from chandlery.report.figures import cut_at_holes, cut_axis
+from chandlery.report.figures.fan import cut_at_holes
+from chandlery.report.figures.skill import cut_axis
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 
 

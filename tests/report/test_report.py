@@ -340,7 +340,7 @@ def test_no_lake_is_told(words: tuple[str, ...], call: Call) -> None:
 def test_a_full_disk_is_worth_trying_again(lake: Path, call: Call) -> None:
     code, _, err = call("report", "--lake", str(lake), "--symbol", "ETHUSD", "--horizon", "5m", "--output", "/dev/full")
     assert code == 5
-    assert "make room" in err
+    assert "free some space" in err
 
 
 def test_without_plotly_the_hint_names_the_extra(lake: Path) -> None:

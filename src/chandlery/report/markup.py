@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 
+from chandlery.report.measures import WIDE
+
 __all__ = [
-    "NO_FORECASTS_YET",
+    "DASH",
     "count",
     "details",
     "escape",
     "figure",
-    "only_for",
+    "half_width",
+    "heading",
+    "lasting",
     "paragraph",
     "percent",
     "plus_minus",
@@ -22,13 +26,9 @@ __all__ = [
     "when",
 ]
 
-NO_FORECASTS_YET = (
-    "There are no forecasts yet: chandlery forecast makes them, once there is enough history for a first fit."
-)
-
-SHORT = 20  # letters of a cell that is not broken into lines
-DIGITS = 7  # that a number of a figure keeps
-DASH = "–"
+DASH = "–"  # where there is no value
+SHORT = 20  # a cell of more letters is broken into lines
+DIGITS = 7  # significant digits of a number in a figure: those that forecasts are published with
 
 
 def escape(value: object) -> str:
@@ -52,13 +52,41 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def plus_minus(share: float | None, error: float | None) -> str:
-    """Return a share in percent with the half width of its 95 % interval, 1.96 standard errors."""
-    return percent(share) + ("" if share is None or error is None else f" ± {error * 196:.2f}")
+    """Return a share in percent with the half width of its 95 % interval."""
+    return percent(share) + ("" if share is None or error is None else f" ± {half_width(error):.2f}")
+
+
+def half_width(error: float) -> float:
+    """Return the half width of a 95 % interval in percent, from the standard error of a share."""
+    return error * WIDE * 100
 
 
 def when(time: dt.datetime | None) -> str:
     """Return a moment in UTC, to the minute, or to the second where it is no whole minute; a dash where there is none."""
     return DASH if time is None else f"{time:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
+
+
+def lasting(time: dt.timedelta) -> str:
+    """Return a length of time in its two greatest units.
+
+    Example:
+        >>> lasting(dt.timedelta(hours=30, minutes=5)), lasting(dt.timedelta(seconds=75))
+        ('1 d 6 h', '1 min 15 s')
+    """
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    parts = [f"{minutes} min"] * (minutes > 0 or not seconds) + [f"{seconds} s"] * (seconds > 0)
+    return " ".join(parts)
+
+
+def heading(text: str) -> str:
+    """Return a heading within a section."""
+    return f"<h3>{escape(text)}</h3>"
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -86,17 +114,15 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], caption: str, 
         )
 
     body = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption>\n<thead><tr>{cells(heads, "th")}</tr></thead>\n<tbody>{body}</tbody></table></div>\n'
+    named = escape(caption)
+    content = f"<thead><tr>{cells(heads, 'th')}</tr></thead>\n<tbody>{body}</tbody>"
+    box = f'<div class="scroll" role="region" tabindex="0" aria-label="{named}">'  # tabindex: the arrow keys scroll it
+    return f"{box}<table><caption>{named}</caption>\n{content}</table></div>\n"
 
 
 def details(summary: str, content: str) -> str:
     """Return ready HTML behind a line that opens it."""
     return f"<details><summary>{escape(summary)}</summary>\n{content}</details>\n"
-
-
-def only_for(symbol: str, content: str) -> str:
-    """Return ready HTML that is shown while a symbol is chosen."""
-    return f'<div class="of-symbol" data-symbol="{escape(symbol)}">\n{content}</div>\n'
 
 
 def figure(name: str, drawn: dict[str, Any], caption: str, height: int = 320) -> str:
@@ -111,8 +137,10 @@ def figure(name: str, drawn: dict[str, Any], caption: str, height: int = 320) ->
     numbers = msgspec.json.encode(tidy(drawn)).decode()
     for letter, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         numbers = numbers.replace(letter, code)
-    place = f'<div class="plot" id="{escape(name)}" role="img" aria-label="{escape(caption)}" style="height:{height}px"></div>'
-    return f'<figure>{place}<figcaption>{escape(caption)}</figcaption><script type="application/json" data-for="{escape(name)}">{numbers}</script></figure>\n'
+    words, label = escape(caption), escape(name)
+    place = f'<div class="plot" id="{label}" role="img" aria-label="{words}" style="height:{height}px"></div>'
+    data = f'<script type="application/json" data-for="{label}">{numbers}</script>'
+    return f"<figure>{place}<figcaption>{words}</figcaption>{data}</figure>\n"
 
 
 def tidy(value: Any) -> Any:

@@ -12,6 +12,7 @@ __all__ = [
     "WIDE",
     "add_errors",
     "find_deciles",
+    "is_month",
     "pool_skill",
     "resample",
     "share_naive",
@@ -25,6 +26,15 @@ DECILES = 10
 LEAST_ROWS = 200  # moves below this many make no deciles
 BASIS_POINTS = 1e4
 MONTH = 7  # letters of a period that is a month
+
+
+def is_month() -> pl.Expr:
+    """Return whether a score is of one month, not of a year or of all time.
+
+    Reads:
+        period.
+    """
+    return pl.col("period").str.len_chars() == MONTH
 
 
 def add_errors(scores: pl.DataFrame) -> pl.DataFrame:
@@ -58,7 +68,7 @@ def pool_skill(scores: pl.DataFrame) -> pl.DataFrame:
     Returns:
         One row a horizon and model but naive: n, symbols, months, skill and error; error is null below two months.
     """
-    months = scores.filter((pl.col("period").str.len_chars() == MONTH) & (pl.col("model") != "naive"))
+    months = scores.filter(is_month() & (pl.col("model") != "naive"))
     whole = scores.filter((pl.col("period") == "all") & (pl.col("model") == "naive") & (pl.col("sse_naive") > 0))
     weight = whole.select("symbol", "horizon_minutes", (pl.col("n") / pl.col("sse_naive")).alias("weight"))
     weighed = months.join(weight, on=["symbol", "horizon_minutes"], maintain_order="left")

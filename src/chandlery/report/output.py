@@ -1,4 +1,4 @@
-"""Where a page goes: a file, or an object of a bucket."""
+"""Where a page is written: a file, or an object of a bucket."""
 
 import errno
 import os
@@ -11,33 +11,34 @@ from chandlery.lake.store import Store
 __all__ = ["Output"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-WANTED = "a file in a folder that is there, or an object, as in s3://bucket/report.html"
+EXPECTED = "a file in an existing folder, or an object, as in s3://bucket/report.html"
 HINT = "name another with --output"
 
 
 class Output:
-    """A page that is to be written; made before the work, so that what cannot be written is told first.
+    """The destination of a page; created before the work, so that one that cannot be written is reported at once.
 
     Args:
         place: The file, or the URI of the object.
         options: Of the object store.
 
     Raises:
-        SettingsError: A file's folder is not there or may not be written to, a folder or a whole bucket is named, or the URI's scheme is not known.
+        SettingsError: A file's folder is missing or not writable, a folder or a whole bucket is named, or the URI's
+            scheme is not known.
     """
 
     def __init__(self, place: str | Path, options: Mapping[str, str]) -> None:
         self.name, self._store = str(place), Store(str(place), options)
         problem = self._find_problem()
         if problem:
-            raise SettingsError(f"{self.name} {problem}", WANTED, HINT)
+            raise SettingsError(f"{self.name} {problem}", EXPECTED, HINT)
 
     def put(self, page: str) -> int:
         """Write a page and return its size in bytes.
 
         Raises:
             SettingsError: It cannot be written.
-            StoreUnavailableError: The store did not answer, or there is no room for the page.
+            StoreUnavailableError: The store did not answer, or there is no space for the page.
         """
         content = page.encode()
         if not self._store.is_local:
@@ -48,13 +49,13 @@ class Output:
             self._store.root.write_bytes(content)
         except OSError as error:
             if error.errno in FULL:
-                raise StoreUnavailableError(
-                    f"{self.name}: {error.strerror}", "room for the page", f"make room, or {HINT}"
-                ) from None
-            raise SettingsError(f"{self.name} cannot be written: {error.strerror}", WANTED, HINT) from None
+                found = f"{self.name}: {error.strerror}"
+                raise StoreUnavailableError(found, "space for the page", f"free some space, or {HINT}") from None
+            raise SettingsError(f"{self.name} cannot be written: {error.strerror}", EXPECTED, HINT) from None
         return len(content)
 
     def _find_problem(self) -> str:
+        """Return why the destination cannot be written, as far as can be known beforehand; empty where it can."""
         if not self._store.is_local:
             _, _, path = self.name.partition("://")[2].partition("/")
             return "names no object" if not path or path.endswith("/") else ""
@@ -63,4 +64,5 @@ class Output:
             return "is a folder"
         if not file.parent.is_dir():
             return f"cannot be written: no folder {self.name.rpartition('/')[0]}"
-        return "" if os.access(file if file.exists() else file.parent, os.W_OK) else "cannot be written: no right to"
+        is_writable = os.access(file if file.exists() else file.parent, os.W_OK)
+        return "" if is_writable else "cannot be written: permission denied"

@@ -1,4 +1,4 @@
-"""Which series of a lake a page is of, and the reading of its tables."""
+"""Which series of a lake a page shows, and the reading of its tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from chandlery.lake.store import Store
 from chandlery.settings.model import Settings
 from chandlery.sources.spacing import describe_grid
 
-__all__ = ["Shown", "choose_shown", "tell_others"]
+__all__ = ["SeriesReader", "choose_shown_series", "describe_other_series"]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The series that a page is of.
+class SeriesReader:
+    """The series that a page shows, and the way to its tables.
 
     Args:
         uri: Of the lake.
         options: Of the object store.
         series: The series; `UNASSIGNED` where the lake has none, since all files were refused.
         others: Names of the lake's other series.
-        is_chosen: Whether somebody has chosen the series, or the lake has no other.
+        is_chosen: Whether the settings name the series, or the lake has no other.
     """
 
     uri: str
@@ -35,14 +35,14 @@ class Shown:
     is_chosen: bool
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """The name of the series, and when its candles open where that is not at whole multiples of the interval."""
         if self.series == UNASSIGNED:
             return "no series"
         return f"{self.series.exchange}/{describe_grid(self.series.grid)}"
 
     def read(self, table: str, columns: Sequence[str] | None = None, **wanted: Any) -> pl.DataFrame:
-        """Return a table's rows of the series; `wanted` as of `read_table`.
+        """Return a table's rows of the series; `wanted` holds further arguments of `read_table`.
 
         Raises:
             SettingsError: There is no right to read.
@@ -66,31 +66,31 @@ class Shown:
         return pl.concat([own, rows.with_columns(symbol=pl.lit(UNASSIGNED_KEYS["symbol"])).select(columns)])
 
 
-def choose_shown(settings: Settings, symbols: Sequence[str] = ()) -> Shown:
-    """Return the series that a page is of: the chosen one, or of several the one with the most candles.
+def choose_shown_series(settings: Settings, symbols: Sequence[str] = ()) -> SeriesReader:
+    """Return the series that the settings name; of several, the one with the most candles.
 
     Args:
         settings: Where the lake is, and the chosen series.
-        symbols: Only their candles count; those of all symbols where none is named.
+        symbols: Only their candles count; without any, those of all symbols.
 
     Raises:
         SettingsError: There is no lake, or no such series or symbol.
         StoreUnavailableError: The store did not answer.
     """
     file = find_lake_file(settings.lake.uri, settings.storage)
-    found = list_series(file, settings.chosen_series) or [UNASSIGNED]
-    series = found[0]
-    if len(found) > 1:
-        kept = count_candles(settings, symbols)
-        series = max(found, key=lambda one: kept.get(one.name, 0))
+    candidates = list_series(file, settings.chosen_series) or [UNASSIGNED]
+    series = candidates[0]
+    if len(candidates) > 1:
+        candles = count_candles(settings, symbols)
+        series = max(candidates, key=lambda one: candles.get(one.name, 0))
     others = [one.name for one in list_series(file) if one != series]
-    return Shown(settings.lake.uri, settings.storage, series, others, len(found) == 1)
+    return SeriesReader(settings.lake.uri, settings.storage, series, others, len(candidates) == 1)
 
 
 def count_candles(settings: Settings, symbols: Sequence[str]) -> dict[str, int]:
     """Return how many rows of files became candles, by series."""
     columns = ["exchange", "interval", "symbol", "rows_kept"]
-    one = symbols[0] if len(symbols) == 1 else None
+    one = symbols[0] if len(symbols) == 1 else None  # read_table filters by one symbol at most
     ledger = read_table(settings.lake.uri, "ledger", symbol=one, columns=columns, options=settings.storage)
     if symbols:
         ledger = ledger.filter(pl.col("symbol").is_in(list(symbols)))
@@ -98,10 +98,10 @@ def count_candles(settings: Settings, symbols: Sequence[str]) -> dict[str, int]:
     return {f"{exchange}/{interval}": kept for exchange, interval, kept in counts.iter_rows()}
 
 
-def tell_others(shown: Shown) -> str:
-    """Return which other series the lake has and how to show them; empty where it has no other."""
-    if not shown.others:
+def describe_other_series(reader: SeriesReader) -> str:
+    """Return a sentence on the lake's other series and how to show them; empty where there is no other."""
+    if not reader.others:
         return ""
-    why = "" if shown.is_chosen else ", the series with the most candles"
-    named = f"{shown.series.name}{why}; the lake also has {', '.join(shown.others)}"
-    return f"This page is of {named}. Option --series {shown.others[0]} shows the first of these."
+    why = "" if reader.is_chosen else ", the series with the most candles"
+    named = f"{reader.series.name}{why}; the lake also has {', '.join(reader.others)}"
+    return f"This page is of {named}. Option --series {reader.others[0]} shows the first of these."
