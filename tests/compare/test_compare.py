@@ -16,7 +16,8 @@ import pytest
 from grids import Series
 from lakes import run_lake, write_days
 
-from chandlery.compare import ALL, NAIVE, NAIVE_SERVED, NO_DIFFERENCE, Comparison, Wanted, compare_extension
+from chandlery.compare import Comparison, Wanted, compare_extension
+from chandlery.compare.measures import ALL, NAIVE, NAIVE_SERVED, NO_DIFFERENCE
 from chandlery.errors import LawError, SettingsError
 from chandlery.lake.reading import read_table
 from chandlery.settings.model import load_settings
