@@ -158,8 +158,8 @@ def test_a_report_is_of_the_series_with_the_most_candles(call: Call, tmp_path: P
     assert sorted(done["other_series"]) == LEFT
     page = (tmp_path / "report.html").read_text()
     assert f"<h1>{LARGEST}: candles and forecasts</h1>" in page
-    assert f"This page is of {LARGEST}, the series with the most candles" in page
-    assert "Option --series bitfinex/60m shows" in page
+    assert f"This page shows {LARGEST}, the series with the most candles" in page
+    assert "To show another, give --series bitfinex/60m" in page
     assert "kraken/dogeusd.csv" in page
     assert f"Of {DAYS * 96:,} rows in 2 files" in page
     assert "the lake also has bitfinex/60m, kraken/60m" in call("report").stdout

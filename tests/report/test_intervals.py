@@ -106,7 +106,7 @@ def test_a_page_of_weeks_that_open_on_mondays(weeks: Path, tmp_path: Path) -> No
     assert len(missing) == 30 * 7
     months = figures["gaps-XRPUSD"]["data"][0]["x"]
     assert (months[0], months[-1]) == ("2012-01", "2019-09")
-    assert "too few forecasts by the blend for tenths" in page or "tenths-BTCUSD-10080" in figures
+    assert "too few forecasts of the blend for ten parts" in page or "tenths-BTCUSD-10080" in figures
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 def test_every_row_of_the_ledger_is_in_the_sums(lake: Path, page: Path) -> None:
     ledger, text = read_table(str(lake), "ledger"), page.read_text()
     assert (
-        f"Of {ledger['rows_read'].sum():,} rows in {ledger.height} files, {ledger['rows_kept'].sum():,} are candles"
+        f"Of {ledger['rows_read'].sum():,} rows in {ledger.height} files, {ledger['rows_kept'].sum():,} became candles"
         in text
     )
     for symbol in ("BTCUSD", "ETHUSD"):
@@ -280,7 +280,7 @@ def test_only_what_is_asked_for_is_shown_in_detail(lake: Path, tmp_path: Path) -
     figures = figures_of(tmp_path / "one.html")
     assert {name.split("-")[1] for name in figures if "-" in name} == {"all", "ETHUSD"}
     assert figures["skill-ETHUSD"]["layout"]["xaxis"]["ticktext"] == ["5m"]
-    assert "In the tables and sums alone: BTCUSD, UNKNOWN" in (tmp_path / "one.html").read_text()
+    assert "Only in the tables and totals: BTCUSD, UNKNOWN" in (tmp_path / "one.html").read_text()
 
 
 def test_a_lake_without_forecasts_says_so(young_lake: Path, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_lake_without_forecasts_says_so(young_lake: Path, tmp_path: Path) -> N
 def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, tmp_path: Path) -> None:
     done = write_report(settings_of(empty_lake), tmp_path / "report.html")
     assert (done.symbols, done.newest) == ([], None)
-    assert "Files refused whole: 1" in (tmp_path / "report.html").read_text()
+    assert "Refused files: 1" in (tmp_path / "report.html").read_text()
     with pytest.raises(SettingsError, match="no candles of XRPUSD"):
         write_plot(settings_of(empty_lake), "XRPUSD", tmp_path / "plot.html")
     with pytest.raises(SettingsError, match="nothing is known of XRPUSD; expected one of UNKNOWN"):

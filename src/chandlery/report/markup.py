@@ -1,4 +1,4 @@
-"""Pieces of HTML: every text that comes from data is escaped here, and nowhere else is HTML made of it."""
+"""Pieces of HTML. Functions that take text from data escape it; those that take ready HTML say so."""
 
 import datetime as dt
 import html
@@ -42,7 +42,7 @@ def escape(value: object) -> str:
 
 
 def count(number: int) -> str:
-    """Return a whole number with its thousands apart."""
+    """Return a whole number with separators between thousands."""
     return f"{number:,}"
 
 
@@ -62,7 +62,7 @@ def half_width(error: float) -> float:
 
 
 def when(time: dt.datetime | None) -> str:
-    """Return a moment in UTC, to the minute, or to the second where it is no whole minute; a dash where there is none."""
+    """Return a moment in UTC, to the second where it is no whole minute; a dash where there is none."""
     return DASH if time is None else f"{time:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
 
 
@@ -101,7 +101,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], caption: str, 
         heads: Names of the columns.
         rows: Their values, escaped here.
         caption: What the table shows.
-        words: So many columns, from the left, hold words; the others hold numbers.
+        words: How many columns, from the left, hold words; the others hold numbers.
     """
 
     def cells(values: Sequence[object], tag: str) -> str:
@@ -121,17 +121,17 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], caption: str, 
 
 
 def details(summary: str, content: str) -> str:
-    """Return ready HTML behind a line that opens it."""
+    """Return ready HTML that a click on its summary opens."""
     return f"<details><summary>{escape(summary)}</summary>\n{content}</details>\n"
 
 
 def figure(name: str, drawn: dict[str, Any], caption: str, height: int = 320) -> str:
-    """Return a figure's place and its numbers; the page draws it once it comes into sight.
+    """Return the place and the values of a figure; the page draws it once it scrolls into view.
 
     Args:
         name: Its id, unique on the page.
         drawn: Plotly's data and layout.
-        caption: What it shows, in words; also for those who cannot see it.
+        caption: What it shows, in words; also read by screen readers.
         height: In pixels.
     """
     numbers = msgspec.json.encode(tidy(drawn)).decode()
@@ -144,7 +144,7 @@ def figure(name: str, drawn: dict[str, Any], caption: str, height: int = 320) ->
 
 
 def tidy(value: Any) -> Any:
-    """Return what a figure holds with numbers of seven digits, null in place of what is none."""
+    """Return the content of a figure with numbers of seven digits, and null in place of numbers that are not finite."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -27,26 +27,27 @@ __all__ = ["SECTIONS", "load_script", "render_plot", "render_report"]
 SECTIONS = (
     ("rows-accounted", "Rows", "Every row is accounted for", account_rows),
     ("gaps", "Gaps", "Gaps on a calendar", show_gaps),
-    ("skill", "Skill", "Skill against the price that stays", show_skill),
+    ("skill", "Skill", "Skill against the naive forecast", show_skill),
     ("calibration", "Calibration", "Calibration and coverage", show_calibration),
-    ("fan", "Last forecasts", "The last forecasts", show_fans),
+    ("fan", "Newest forecasts", "The newest forecasts", show_fans),
     ("served", "Served", "What is served, and why", explain_serving),
 )
-# The browser refuses every request, so that the page shows the same offline and no value leaves the machine. The scripts
-# and styles stand in the page; Plotly writes pictures as data and blob addresses.
+# The browser refuses every request, so that the page is the same offline and no value leaves the machine. Scripts and
+# styles are inline; Plotly exports pictures through data and blob addresses.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 MOST_NAMES = 12  # symbols not shown in detail that are named
 WORDS = (
-    "<strong>naive</strong> is the forecast that the price stays where it is. <strong>Skill</strong> is measured against "
-    "it. A <strong>horizon</strong> is how far ahead a forecast looks. <strong>Served</strong> is the one forecast that "
-    "is published as <code>predicted_close</code>: that of the models' <strong>blend</strong>, or naive's. Every "
-    "forecast was made from what was known at its time: when a model was fitted, it had not seen the moments that it is "
-    "scored on. Times are UTC."
+    "The <strong>naive</strong> forecast is an unchanged price, and <strong>skill</strong> is measured against it. A "
+    "<strong>horizon</strong> is how far ahead a forecast looks. <strong>Served</strong> is the one forecast that is "
+    "published as <code>predicted_close</code>: the <strong>blend</strong> of the models, or naive. Every forecast was "
+    "computed from what was known at its time: no model had been fitted on the moments that it is scored on. Times are "
+    "UTC."
 )
 FOOTER = (
-    "Made by <code>chandlery report</code> from the lake's published tables alone; the same tables give the same page."
+    "Written by <code>chandlery report</code> from the lake's published tables alone; "
+    "the same tables give the same page."
 )
-NO_SCRIPT = "The figures need JavaScript, from this page alone; the tables do not."
+NO_SCRIPT = "The figures need JavaScript, which this page contains; the tables do not."
 
 
 def load_script() -> str:
@@ -87,7 +88,7 @@ def render_report(overview: Overview, symbols: Sequence[Detail], script: str) ->
 def introduce(overview: Overview, symbols: Sequence[Detail]) -> str:
     """Return the head of the page: what it shows, the main figures, and which symbols are not shown in detail."""
     series, number = overview.series, overview.symbols.height
-    text = paragraph("No file has been read as candles: what was refused is listed below.", "lead")
+    text = paragraph("No file has been read as candles: the refused files are listed below.", "lead")
     if series != UNASSIGNED:
         horizons = ", ".join(map(to_minutes_text, overview.horizons))
         ahead = f"forecasts {horizons} ahead by {escape(', '.join(series.models))}"
@@ -111,8 +112,8 @@ def describe_left_out(overview: Overview) -> str:
     named = escape(", ".join(overview.left_out[:MOST_NAMES]))
     more = f" and {count(len(overview.left_out) - MOST_NAMES)} more" * (len(overview.left_out) > MOST_NAMES)
     shown = escape(", ".join(overview.shown)) or "no symbol"
-    alone = f"In the tables and sums alone: {named}{more}; <code>--symbol</code> chooses others."
-    return f"In detail: {shown}. {alone}"
+    rest = f"Only in the tables and totals: {named}{more}; <code>--symbol</code> chooses others."
+    return f"Shown in detail: {shown}. {rest}"
 
 
 def list_facts(overview: Overview, symbols: Sequence[Detail]) -> list[tuple[str, str, str]]:
@@ -123,22 +124,26 @@ def list_facts(overview: Overview, symbols: Sequence[Detail]) -> list[tuple[str,
     facts = [("candles", kept, f"of {read} rows read"), ("files refused", refused, f"of {files_read}")]
     served = overview.served
     if served.is_empty():
-        return [*facts, ("forecasts", "none yet", "they come with enough history")]
+        return [*facts, ("forecasts", "none yet", "computed once there is enough history")]
     better, worse = ((served["verdict"] == verdict).sum() for verdict in ("better", "worse"))
-    note = f"symbols × horizons, at 5 % false discovery within each horizon; worse: {worse}"
+    note = f"symbols × horizons, at a false discovery rate of 5 % within each horizon; worse: {worse}"
     facts.append(("served better than naive", f"{better} of {served.height}", note))
     by_horizon = overview.pooled.filter(pl.col("model") == "served").sort("horizon_minutes")
     for row in by_horizon[[0, -1]].unique(maintain_order=True).iter_rows(named=True):
         spread = "" if row["error"] is None else f"± {half_width(row['error']):.2f} of naive's squared error"
-        facts.append((f"skill served, {to_minutes_text(row['horizon_minutes'])}", percent(row["skill"]), spread))
+        facts.append(
+            (f"skill of the served forecast, {to_minutes_text(row['horizon_minutes'])}", percent(row["skill"]), spread)
+        )
     shares = [share for detail in symbols for share in detail.naive.values() if share.height]
     if shares:
         whole, naive = (sum(total(share[name]) for share in shares) for name in ("n", "naive"))
-        facts.append(("naive served", percent(naive / whole, 1), "of the time, symbols in detail"))
+        facts.append(("naive served", percent(naive / whole, 1), "of the time, for the symbols shown in detail"))
     known = served.drop_nulls("coverage_80")
     if known.height:
-        held = [total(known[f"coverage_{level}"] * known["n"]) / total(known["n"]) for level in LEVELS]
-        facts.append(("80 % interval held", percent(held[0], 1), f"95 % interval: {percent(held[1], 1)}"))
+        shares_inside = [total(known[f"coverage_{level}"] * known["n"]) / total(known["n"]) for level in LEVELS]
+        facts.append(
+            ("coverage of the 80 % interval", percent(shares_inside[0], 1), f"95 %: {percent(shares_inside[1], 1)}")
+        )
     return facts
 
 

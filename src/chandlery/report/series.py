@@ -103,5 +103,5 @@ def describe_other_series(reader: SeriesReader) -> str:
     if not reader.others:
         return ""
     why = "" if reader.is_chosen else ", the series with the most candles"
-    named = f"{reader.series.name}{why}; the lake also has {', '.join(reader.others)}"
-    return f"This page is of {named}. Option --series {reader.others[0]} shows the first of these."
+    shown = f"This page shows {reader.series.name}{why}; the lake also has {', '.join(reader.others)}."
+    return f"{shown} To show another, give --series {reader.others[0]}, for example."

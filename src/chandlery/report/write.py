@@ -41,7 +41,7 @@ class Written(msgspec.Struct, frozen=True):
         series: The series that the page shows, as in kraken/1m; null where the lake has none yet.
         other_series: The other series of the lake.
         symbols: Those that are shown in detail.
-        left_out: Symbols of the series that are shown in tables and sums alone.
+        left_out: Symbols of the series that are shown only in tables and totals.
         horizons: Those that are shown, in minutes.
         newest: When the newest candle shown opens, ISO; null where there is none.
     """
@@ -155,14 +155,14 @@ def write_plot(
 def _refuse_symbol(symbol: str) -> SettingsError:
     """Return the error for a symbol without candles."""
     hint = 'see `chandlery query "SELECT DISTINCT exchange, interval, symbol FROM candles"`'
-    return SettingsError(f"no candles of {symbol}", "a symbol that has some", hint)
+    return SettingsError(f"no candles of {symbol}", "a symbol with candles", hint)
 
 
 def explain_plot(horizon: int) -> str:
     """Return how to read the picture."""
     return (
-        f"The broad band is what had been forecast for each moment {to_minutes_text(horizon)} before: 8 candles in 10 "
-        "should close inside. At its end stands the newest forecast of each horizon, with bands of 80 and 95 %; dashed "
-        "is naive, the price that stays where it is. A forecast of the next close is no price that one could have "
+        f"The broad band joins the 80 % intervals forecast {to_minutes_text(horizon)} before each moment: 8 candles in "
+        "10 should close inside. At its end are the newest forecast of each horizon and its intervals of 80 and 95 %; "
+        "the dashed line is naive, an unchanged price. A forecast of the next close is not a price that one could have "
         "traded at."
     )

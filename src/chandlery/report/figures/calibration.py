@@ -39,10 +39,10 @@ def draw_deciles(deciles: pl.DataFrame) -> Figure:
         actual,
         {"color": "--served", "size": 7},
         error_y=draw_error_bars(deciles["error"], "--served", 3),
-        hovertemplate="predicted %{x:.2f} bp, came %{y:.2f} ± %{error_y.array:.2f} bp<extra></extra>",
+        hovertemplate="predicted %{x:.2f} bp, actual %{y:.2f} ± %{error_y.array:.2f} bp<extra></extra>",
     )
     layout = lay_out(
-        xaxis={"title": "predicted, bp", "nticks": 6}, yaxis={"title": "came, bp", "nticks": 6}, showlegend=False
+        xaxis={"title": "predicted, bp", "nticks": 6}, yaxis={"title": "actual, bp", "nticks": 6}, showlegend=False
     )
     return {"data": [draw_line(ends, ends, DOTTED, hoverinfo="skip"), draw_naive_line(ends), points], "layout": layout}
 

@@ -8,11 +8,11 @@ from chandlery.report.markup import escape
 __all__ = ["NO_FORECASTS_YET", "NO_SCORES_YET", "NO_SYMBOL", "for_each_symbol"]
 
 NO_FORECASTS_YET = (
-    "There are no forecasts yet: chandlery forecast makes them, once there is enough history for a first fit."
+    "There are no forecasts yet: chandlery forecast computes them once there is enough history for a first fit."
 )
 NO_SCORES_YET = (
-    "No forecast has been scored yet: <code>chandlery forecast</code> makes forecasts once there is enough history for a "
-    "first fit, and scores them as their targets pass."
+    "No forecast has been scored yet: <code>chandlery forecast</code> computes forecasts once there is enough history "
+    "for a first fit, and scores each of them once its target time has passed."
 )
 NO_SYMBOL = "Nothing to show: no symbol of this lake has candles yet."
 

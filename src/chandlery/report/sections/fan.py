@@ -29,9 +29,9 @@ def show_fans(overview: Overview, symbols: Sequence[Detail]) -> str:
     if not symbols:
         return paragraph(NO_SYMBOL)
     lead = (
-        "The newest forecast of each horizon, drawn from the last close: the line is the predicted close, dashed the "
-        "price that stays, the inner band should hold the price 8 times in 10 and the outer one 19 times in 20. "
-        "Their targets lie after the newest candle, so nobody knows yet."
+        "The newest forecast of each horizon, drawn from the last close. The line is the predicted close, the dashed "
+        "line an unchanged price; the inner band should contain the price 8 times in 10, the outer one 19 times in 20. "
+        "The targets lie after the newest candle, so the outcomes are not known yet."
     )
     return paragraph(lead, "lead") + for_each_symbol(symbols, partial(show_symbol, overview))
 
@@ -69,7 +69,7 @@ def tabulate_issues(detail: Detail) -> str:
         ]
         for row in detail.fan.issues.iter_rows(named=True)
     ]
-    heads = ["horizon", "target time", "by", "close at issue (naive)", "predicted", "80 %", "95 %"]
+    heads = ["horizon", "target time", "served by", "close at issue (naive)", "predicted", "80 %", "95 %"]
     return table(heads, rows, f"{detail.symbol}: the newest forecasts, in the quote currency", words=3)
 
 

@@ -32,8 +32,9 @@ def show_gaps(overview: Overview, symbols: Sequence[Detail]) -> str:
     if not symbols:
         return paragraph(NO_SYMBOL)
     lead = (
-        "Each square is a day, each column a month: plain where nothing is missing, else in the colour of the kind that "
-        "is missing longest, and the stronger the longer (on a logarithmic scale: one minute is faint, a whole day full)."
+        "Each square is a day, each column a month. A day on which nothing is missing is plain; any other has the "
+        "colour of the kind that is missing longest, and the longer it is missing, the stronger the colour (on a "
+        "logarithmic scale: one minute is faint, a whole day is full)."
     )
     return paragraph(lead, "lead") + explain_kinds() + for_each_symbol(symbols, partial(show_symbol, overview))
 
@@ -44,7 +45,7 @@ def explain_kinds() -> str:
         f'<li><span class="chip" style="background:var(--{kind})"></span><b>{kind}</b>: {escape(GAP_KINDS[kind])}</li>'
         for kind in KINDS
     )
-    plain = "listed, and nothing is missing but for mere quiet: candles without a trade, which are no fault"
+    plain = "listed, and nothing is missing except candles without a trade, which are not an error"
     chip = '<span class="chip" style="background:var(--listed)"></span>'
     return f'<ul class="key">{kinds}<li>{chip}{plain}</li></ul>\n'
 
@@ -62,7 +63,7 @@ def show_symbol(overview: Overview, detail: Detail) -> str:
     gaps = f"{count(detail.gaps.height)} {'gap' if detail.gaps.height == 1 else 'gaps'}"
     share = percent(row["missing"] / span, 1)
     caption = f"{detail.symbol}: {missing} missing in {gaps}, {share} of the time from its first candle to its last."
-    quiet = details("Mere quiet, by year", tabulate_quiet(detail))
+    quiet = details("Candles without a trade, by year", tabulate_quiet(detail))
     return figure(f"gaps-{detail.symbol}", calendar, caption, 340) + tabulate_gaps(detail) + quiet
 
 
@@ -73,7 +74,7 @@ def tabulate_gaps(detail: Detail) -> str:
         for gap in detail.gaps.head(MOST_GAPS).iter_rows(named=True)
     ]
     if not rows:
-        return paragraph("It has no gap.")
+        return paragraph("There are no gaps.")
     caption = f"The longest gaps of {detail.symbol}"
     return table(["from", "to", "length", "kind", "evidence"], rows, caption, words=5)
 
@@ -84,4 +85,4 @@ def tabulate_quiet(detail: Detail) -> str:
         [when(year["start"]), when(year["end"]), year["evidence"], count(year["missing"])]
         for year in detail.quiet.iter_rows(named=True)
     ]
-    return table(["from", "to", "evidence", "candles without a trade"], rows, "Mere quiet, by year", words=3)
+    return table(["from", "to", "evidence", "candles"], rows, "Candles without a trade, by year", words=3)

@@ -11,7 +11,9 @@ from chandlery.schema import REASONS
 
 __all__ = ["account_rows"]
 
-MOST_FILES = 100  # refused files that are listed; all of them would drown the page where a whole folder was refused
+MOST_FILES = (
+    100  # refused files that are listed; all of them would make the page unreadable where a whole folder was refused
+)
 FATES = ["rows_kept", "rows_identical", "rows_superseded", "rows_rejected"]  # their sum is rows_read
 
 
@@ -19,17 +21,19 @@ def account_rows(overview: Overview, _: Sequence[Detail]) -> str:
     """Return section 1: what became of every row that was read."""
     sums = overview.symbols.select(pl.col("^rows_.*$").sum(), pl.col("files", "refused").sum()).row(0, named=True)
     lead = (
-        f"Of {count(sums['rows_read'])} rows in {count(sums['files'])} files, {count(sums['rows_kept'])} are candles; "
-        "every other row is counted under what became of it, and rows read is the sum of the columns to its right."
+        f"Of {count(sums['rows_read'])} rows in {count(sums['files'])} files, "
+        f"{count(sums['rows_kept'])} became candles. Every other row is counted under its outcome: "
+        "rows read is the sum of the four columns to its right."
     )
     words = (
-        "Identical: the same candle again. Superseded: another version of the candle, from a later file, stays. "
-        "Rejected: refused for the reasons below; <code>chandlery explain SYMBOL</code> shows each such row's text."
+        "Identical: a repetition of the same candle. Superseded: a version of a candle that was replaced by that of "
+        "a later file. Rejected: refused for the reasons below; <code>chandlery explain SYMBOL</code> shows the text of "
+        "each such row."
     )
     parts = [paragraph(lead, "lead"), tabulate_symbols(overview), paragraph(words)]
     lost = overview.symbols.filter(pl.col("symbol").is_in(overview.shown) & (pl.col("rows_read") > pl.col("rows_kept")))
     if lost.height:
-        caption = "Rows that became no candles of their own, by symbol."
+        caption = "Rows that did not become candles, by symbol."
         parts.append(figure("rows", draw_rows(lost), caption, 110 + 34 * lost.height))
     if overview.reasons.height:
         parts.append(tabulate_reasons(overview))
@@ -64,7 +68,7 @@ def tabulate_reasons(overview: Overview) -> str:
         [row["reason"], REASONS.get(row["reason"], ""), count(row["rows"]), count(row["symbols"])]
         for row in reasons.iter_rows(named=True)
     ]
-    caption = "Why rows were refused; a row with two reasons counts for both"
+    caption = "Why rows were rejected; a row with two reasons is counted under both"
     return table(["reason", "meaning", "rows", "symbols"], rows, caption, words=2)
 
 
@@ -72,8 +76,12 @@ def tabulate_refused(overview: Overview) -> str:
     """Return the table of refused files."""
     more = f", the first {MOST_FILES}" if overview.refused.height > MOST_FILES else ""
     rows = [
-        [row["symbol"], row["source"], (row["problem"] or "") + ("" if row["present"] else " (the file is gone)")]
+        [
+            row["symbol"],
+            row["source"],
+            (row["problem"] or "") + ("" if row["present"] else " (the file no longer exists)"),
+        ]
         for row in overview.refused.head(MOST_FILES).iter_rows(named=True)
     ]
-    caption = f"Files refused whole: {count(overview.refused.height)}{more}"
+    caption = f"Refused files: {count(overview.refused.height)}{more}"
     return table(["symbol", "file", "problem"], rows, caption, words=3)

@@ -32,13 +32,13 @@ def explain_serving(overview: Overview, symbols: Sequence[Detail]) -> str:
     if overview.scores.is_empty():
         return paragraph(NO_SCORES_YET, "lead")
     lead = (
-        "Each midnight, UTC, the models' weights in the blend are set anew from this symbol's own past forecasts. The "
-        "blend is served where its record has beaten the price that stays by more than its own uncertainty over the long "
-        "run and has not turned bad over the newest weeks; the price that stays is served elsewhere. In times of wild "
-        "volatility it is served only while there is a record of such times that has not turned bad."
+        "Every midnight UTC, the weights of the models in the blend are computed again from the symbol's own past "
+        "forecasts. The blend is served where these have beaten naive by more than their uncertainty over the long run "
+        "and have not turned worse over the newest weeks; naive is served elsewhere. At times of extreme volatility "
+        "the blend is served only where there are past forecasts of such times that have not turned worse."
     )
     fits = details(
-        "The models themselves: one fit serves every symbol, with a part of each one's own", tabulate_fits(overview)
+        "The models: one fit for all symbols, with a part that is fitted to each symbol", tabulate_fits(overview)
     )
     return paragraph(lead, "lead") + for_each_symbol(symbols, partial(show_symbol, overview)) + fits
 
@@ -54,19 +54,19 @@ def show_symbol(overview: Overview, detail: Detail) -> str:
         "naive served",
     ]
     rows = [describe_horizon(overview, detail, horizon) for horizon in overview.horizons]
-    served = table(heads, rows, f"{detail.symbol}: what is served, and its record", words=3)
+    served = table(heads, rows, f"{detail.symbol}: what is served, and its past results", words=3)
     if not any(shares.height for shares in detail.naive.values()):
         return served
     caption = (
-        f"{detail.symbol}: how much of the time naive was served, by month and horizon. "
-        "Plain: the blend all the time. Strong: naive all the time."
+        f"{detail.symbol}: share of the time that naive was served, by month and horizon. "
+        "Faint: the blend all the time. Strong: naive all the time."
     )
     heatmap = draw_naive(detail, overview.horizons)
     return served + figure(f"naive-{detail.symbol}", heatmap, caption, 130 + 26 * len(overview.horizons))
 
 
 def describe_horizon(overview: Overview, detail: Detail, horizon: int) -> list[object]:
-    """Return the cells of one horizon: what is served now, the verdict, skill of all time and lately, share of naive."""
+    """Return the row of one horizon: what is served now, the verdict, the skill, and the share of naive."""
     is_wanted = (pl.col("symbol") == detail.symbol) & (pl.col("horizon_minutes") == horizon)
     whole = overview.served.filter(is_wanted).to_dicts()
     months = overview.scores.filter(is_wanted & (pl.col("model") == "served") & is_month()).sort("period")
@@ -101,8 +101,8 @@ def tabulate_fits(overview: Overview) -> str:
     heads = [
         "horizon",
         "model",
-        "newest fit, in use from",
-        "has seen no target after",
+        "newest fit, used from",
+        "trained on targets until",
         "rows",
         "symbols",
         "fits so far",

@@ -31,23 +31,25 @@ def show_skill(overview: Overview, symbols: Sequence[Detail]) -> str:
     if overview.scores.is_empty():
         return paragraph(NO_SCORES_YET, "lead")
     lead = (
-        "Skill is the share of naive's squared error that a model takes away: 0 is the price that stays where it is, "
-        "above 0 is better, below 0 is worse; bars are 95 % intervals, and one that crosses the line at 0 proves nothing."
+        "Skill is the share of naive's squared error that a forecast removes: 0 is as good as an unchanged price, "
+        "above 0 is better, below 0 is worse. "
+        "Bars are 95 % intervals; one that crosses the line at 0 proves no difference."
     )
     warning = (
-        "<strong>No return to trade on.</strong> Part of the skill at the shortest horizons is a stale price catching "
-        "up with the market: real as a forecast of the next recorded close, not a price that one could have traded at. "
-        "Costs and spreads are not in it. What is served is chosen on the past alone, and can turn out worse than naive."
+        "<strong>Skill is not a trading return.</strong> Part of the skill at the shortest horizons is a stale price "
+        "catching up with the market: a correct forecast of the next recorded close, but not of a price that one could "
+        "have traded at. Costs and spreads are not included. What is served is chosen from past results alone, and can "
+        "turn out worse than naive."
     )
     caption = (
-        f"All {count(overview.scores['symbol'].n_unique())} symbols together. Each symbol's errors count in units of its "
-        "own naive error; the interval comes from the spread of whole months, which hardly overlap."
+        f"All {count(overview.scores['symbol'].n_unique())} symbols together. The errors of each symbol are in "
+        "units of its own naive error; the intervals come from the spread of whole months, which hardly overlap."
     )
     return (
         paragraph(lead, "lead")
         + paragraph(warning, "note")
         + figure("skill-all", draw_skill(overview, overview.pooled), caption, 340)
-        + details("Skill of what was served, every symbol", tabulate_served(overview))
+        + details("Skill of the served forecast, every symbol", tabulate_served(overview))
         + for_each_symbol(symbols, partial(show_symbol, overview))
     )
 
@@ -59,8 +61,8 @@ def show_symbol(overview: Overview, detail: Detail) -> str:
     if scores.is_empty():
         return paragraph(f"{symbol} has no scores yet.")
     caption = (
-        f"{symbol}, all its past. The interval comes from the Diebold–Mariano statistic: "
-        "skill divided by it is skill's standard error."
+        f"{symbol}, over all time. The intervals come from the Diebold–Mariano statistic: "
+        "skill divided by it is the standard error of skill."
     )
     months = "".join(
         figure(
@@ -87,8 +89,8 @@ def explain_lines(overview: Overview) -> str:
         for model in ("served", *overview.series.models, "blend")
     )
     words = (
-        "What was served is the blend wherever it was not naive, so that its line mostly hides the blend's. "
-        "A month far beyond the others is cut off, and written where it is."
+        "Served is the blend except where it was naive, so that its line mostly hides that of the blend. "
+        "A month far beyond the others is cut off and labelled."
     )
     return f'<ul class="key line">{chips}<li>dashed: naive</li></ul>\n' + paragraph(words)
 
@@ -109,14 +111,12 @@ def tabulate_scores(overview: Overview, scores: pl.DataFrame) -> str:
         for row in scores.filter(pl.col("model") != "naive").sort("horizon_minutes", "model").iter_rows(named=True)
     ]
     heads = ["horizon", "model", "against naive", "skill", "DM statistic", "p", "right direction", "forecasts"]
-    caption = (
-        f"Over all time; the verdict holds at 5 % false discovery over all of the horizon in {overview.series.name}"
-    )
+    caption = f"Over all time; verdicts at a false discovery rate of 5 % over the horizon in {overview.series.name}"
     return table(heads, rows, caption, words=3)
 
 
 def tabulate_served(overview: Overview) -> str:
-    """Return the table of the skill of what was served, a row per symbol and a column per horizon."""
+    """Return the table of the skill of the served forecast, a row per symbol and a column per horizon."""
     served = overview.served
     values = {
         (row["symbol"], row["horizon_minutes"]): f"{plus_minus(row['skill'], row['error'])} ({row['verdict'] or DASH})"
@@ -127,4 +127,4 @@ def tabulate_served(overview: Overview) -> str:
         for symbol in sorted(set(served["symbol"]))
     ]
     heads = ["symbol", *map(to_minutes_text, overview.horizons)]
-    return table(heads, rows, "Skill of what was served, over all time, and the verdict against naive")
+    return table(heads, rows, "Skill of the served forecast over all time, and the verdict against naive")
