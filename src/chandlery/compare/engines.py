@@ -3,7 +3,7 @@
     raw files ─► run, local ────────► lake `local` ┐
               └► run, another engine ► lake `spark` ┴─► every object that has to be equal, byte for byte ─► a receipt
 
-What runs remember and say of themselves (state/, runs/) and the lease stand outside the comparison.
+The lease and what runs store for themselves (state/, runs/) are not compared.
 """
 
 import hashlib
@@ -28,17 +28,17 @@ from chandlery.settings.model import Settings
 __all__ = ["Difference", "Receipt", "Side", "TableCount", "check_parity", "compare_lakes", "digest_objects"]
 
 LOCAL = "local"
-OUTSIDE = ("state/", "runs/", "lease.json", ".lease.lock", "_probe/")
+OUTSIDE = ("state/", "runs/", "lease.json", ".lease.lock", "_probe/")  # these hold times, names and measured seconds
 
 
 class Side(msgspec.Struct, frozen=True):
     """One of the two runs.
 
     Args:
-        engine: Which ran it.
-        lake: Where.
-        start_seconds: What the engine took to be ready: of Spark, the session's start.
-        seconds: What the run took after that; the first one on a machine also compiles kernels.
+        engine: Its engine.
+        lake: The URI of its lake.
+        start_seconds: How long the engine took to be ready; for Spark, to start its session.
+        seconds: How long the run took after that; the first one on a machine also compiles kernels.
         sha256: Hash of all names and hashes of the objects compared.
     """
 
@@ -50,7 +50,7 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class TableCount(msgspec.Struct, frozen=True):
-    """What was compared of a table, or of what stands beside the tables."""
+    """How much of a table was compared, or of an object beside the tables."""
 
     table: str
     objects: int
@@ -66,18 +66,18 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What was found.
+    """The result of a comparison of two engines.
 
     Args:
-        equal: Whether every object is there twice with the same bytes.
-        sides: Local first.
+        equal: Whether both lakes have the same objects with the same bytes.
+        sides: The two runs, local first.
         tables: How much was compared.
         differences: By path.
-        versions: Of what the bytes depend on.
-        notes: What is worth knowing, as of any run.
-        messages: Refusals of input, likewise.
-        kept: Whether the two lakes are still there.
-        exit_code: 4 where an object differs, else as of any run.
+        versions: Of the packages that the bytes depend on.
+        notes: Those of the local run.
+        messages: Refused input, from the local run.
+        kept: Whether the two lakes still exist.
+        exit_code: 4 where an object differs, otherwise the gravest of the two runs.
     """
 
     equal: bool
@@ -102,29 +102,29 @@ class Digest:
 def check_parity(
     settings: Settings, engine: str, folder: str | None = None, *, keep: bool = False, watch: Watch | None = None
 ) -> Receipt:
-    """Run with the local engine and with another, and compare what they made.
+    """Run with the local engine and with another, and compare the bytes of the two lakes.
 
     Args:
         settings: Of both runs; their lake and engine are set here.
-        engine: The other one.
-        folder: Where the two lakes are made, and nothing is yet; a temporary folder where it is left out.
-        keep: Leave the two lakes there.
-        watch: Who is told; nobody where it is left out.
+        engine: The other engine.
+        folder: An empty folder or prefix in which the two lakes are created; without it, a temporary folder.
+        keep: Whether to keep the two lakes.
+        watch: Receives the progress.
 
     Raises:
-        SettingsError: The engine is the local one or not known, the folder holds something, or what `run` says.
-        LawError: A law was broken within a run.
+        SettingsError: The engine is the local one or not known, the folder is not empty, or `run` raises it.
+        LawError: A run broke a law.
         StoreUnavailableError: A store did not answer.
     """
     watch = watch or Silent()
     if engine == LOCAL:
         raise SettingsError(f"engine {LOCAL!r}, which is the one compared with", "another", "give --engine spark")
-    made: dict[str, tuple[Side, RunReport, dict[str, Digest]]] = {}
+    results: dict[str, tuple[Side, RunReport, dict[str, Digest]]] = {}
     with _place(folder, settings, engine, keep=keep) as root:
-        for name in (engine, LOCAL):  # the other one first: if it cannot start, that is told at once
+        for name in (engine, LOCAL):  # the other one first: if it cannot start, the error comes soonest
             watch.note(f"{name}:")
-            made[name] = _run_side(settings, name, f"{root}/{name}", watch)
-    (local, here, ours), (other, there, theirs) = made[LOCAL], made[engine]
+            results[name] = _run_side(settings, name, f"{root}/{name}", watch)
+    (local, here, ours), (other, there, theirs) = results[LOCAL], results[engine]
     tables, differences = compare_lakes(ours, theirs, engine)
     code = gravest([here.exit_code, there.exit_code, LawError.exit_code if differences else 0])
     return Receipt(
@@ -133,7 +133,7 @@ def check_parity(
 
 
 def digest_objects(store: Store) -> dict[str, Digest]:
-    """Return size and hash of every object of a lake that a run has to make equal again, by path."""
+    """Return size and hash of every object of a lake that law 5 covers, by path."""
     entries = [entry for entry in store.list() if not entry.path.startswith(OUTSIDE)]
     contents = store.ask_ahead(lambda entry: store.get(entry.path) or b"", entries)
     return {
@@ -145,15 +145,15 @@ def digest_objects(store: Store) -> dict[str, Digest]:
 def compare_lakes(
     ours: Mapping[str, Digest], theirs: Mapping[str, Digest], engine: str
 ) -> tuple[list[TableCount], list[Difference]]:
-    """Return how much there is of each table, and what differs.
+    """Return how much there is of each table, and which objects differ.
 
     Args:
         ours: Objects of the local lake, from `digest_objects`.
-        theirs: Of the other one.
-        engine: Which made that.
+        theirs: Of the other lake.
+        engine: The engine that wrote the other lake.
     """
     paths = sorted({*ours, *theirs})
-    found = {path: how for path in paths if (how := _hold_against(ours.get(path), theirs.get(path), engine))}
+    found = {path: how for path in paths if (how := _describe_difference(ours.get(path), theirs.get(path), engine))}
     tables = []
     for name, part in groupby(paths, lambda path: path.partition("/")[0]):
         members = list(part)
@@ -162,34 +162,34 @@ def compare_lakes(
     return tables, [Difference(path, how) for path, how in found.items()]
 
 
-def _hold_against(ours: Digest | None, theirs: Digest | None, engine: str) -> str:
-    """Return how an object differs; empty where it does not."""
+def _describe_difference(ours: Digest | None, theirs: Digest | None, engine: str) -> str:
+    """Return how an object differs between the lakes; empty where it does not."""
     if ours is None or theirs is None:
         return f"in {engine if ours is None else LOCAL} alone"
     return "" if ours == theirs else "other bytes"
 
 
 def _run_side(settings: Settings, name: str, lake: str, watch: Watch) -> tuple[Side, RunReport, dict[str, Digest]]:
-    """Run with one engine; return what it took, its report and its objects."""
+    """Run with one engine; return its times, its report and its objects."""
     engine = settings.engine.model_copy(update={"name": name})
     side = settings.model_copy(update={"engine": engine, "lake": settings.lake.model_copy(update={"uri": lake})})
     began = time.perf_counter()
     with open_engine(name, engine.workers, engine.spark) as opened:
-        opened.map(int, [0], [0.0], lambda _: None)  # a session that is there already is the run's own too
+        opened.map(int, [0], [0.0], lambda _: None)  # starts the session, which the run then uses too
         ready = time.perf_counter()
         report = run(side, watch=watch)
         ended = time.perf_counter()
-    found = digest_objects(Store(lake, settings.storage))
-    whole = hashlib.sha256("".join(f"{path} {digest.sha256}\n" for path, digest in found.items()).encode())
-    return Side(name, lake, round(ready - began, 1), round(ended - ready, 1), whole.hexdigest()), report, found
+    digests = digest_objects(Store(lake, settings.storage))
+    whole = hashlib.sha256("".join(f"{path} {digest.sha256}\n" for path, digest in digests.items()).encode())
+    return Side(name, lake, round(ready - began, 1), round(ended - ready, 1), whole.hexdigest()), report, digests
 
 
 @contextmanager
 def _place(folder: str | None, settings: Settings, engine: str, *, keep: bool) -> Iterator[str]:
-    """Make room for two lakes, and take them away afterwards.
+    """Provide a folder for two lakes, and delete them afterwards.
 
     Raises:
-        SettingsError: The folder holds something already.
+        SettingsError: The folder is not empty.
     """
     root = folder or tempfile.mkdtemp(prefix="chandlery-parity-")
     if held := Store(root, settings.storage).list():

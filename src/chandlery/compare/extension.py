@@ -123,7 +123,7 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
             found_lake(run_settings, lake)
             run(run_settings, watch=watch)
         pairs = [(symbol, horizon) for horizon in horizons for symbol in settings.symbols or sorted(layouts)]
-        rows, span = measure_forecasts(folder, pairs, (forecasts, loaded.models), period.scored_from * DAY_MS)
+        rows, span = measure_forecasts(folder, pairs, forecasts, loaded.models, period.scored_from * DAY_MS)
     if span is None:
         raise refuse_period(lake, period)
     judged = judge_rows(rows)

@@ -1,6 +1,7 @@
-"""Forecasts of two lakes side by side: what each is worth, and whether they differ by more than chance."""
+"""Forecasts of two lakes side by side: the skill of each, and whether they differ by more than chance."""
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ __all__ = [
     "measure_forecasts",
 ]
 
+
 ALL, SERVED, NAIVE = "all", "served", "naive"
 WITH, WITHOUT = "with", "without"
 NO_DIFFERENCE = "no difference that these data show"
@@ -36,21 +38,22 @@ VERDICTS = {WITHOUT: ("helps", "makes it worse"), NAIVE: ("better than naive", "
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One test.
+    """One test: two forecasts of the same moments, compared by their squared errors.
 
     Args:
         horizon_minutes: How far ahead.
-        symbol: Whose forecasts; `all` of all symbols together.
+        symbol: Whose forecasts; `all` for all symbols together.
         forecast: served, blend, or a model.
         against: The same forecast `without` the extension, or `naive`.
         n: Forecasts scored.
-        skill_without: 1 − sse / sse_naive of what it is held against.
-        skill_with: Of the forecast.
+        skill_without: 1 − sse / sse_naive of what the forecast is compared with; null where naive made no error.
+        skill_with: The same of the forecast.
         difference: The second less the first.
-        dm_statistic: Diebold–Mariano; positive is better with it. None where the two never differ.
-        p_value: Two-sided.
-        adjusted_p_value: Benjamini–Hochberg over all rows.
-        verdict: At 5 % of the adjusted one.
+        dm_statistic: Diebold–Mariano; positive where the forecast with the extension is better. Null where the two
+            never differ.
+        p_value: Two-sided; null likewise.
+        adjusted_p_value: Benjamini–Hochberg over all rows; null likewise.
+        verdict: At 5 % of the adjusted p-value.
     """
 
     horizon_minutes: int
@@ -68,45 +71,52 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def measure_forecasts(
-    folder: Path, kept: list[tuple[str, int]], names: tuple[list[str], tuple[str, ...]], since_ms: int
+    folder: Path, pairs: list[tuple[str, int]], compared: list[str], own: Sequence[str], since_ms: int
 ) -> tuple[list[Row], tuple[dt.datetime, dt.datetime] | None]:
-    """Return the tests of each symbol and horizon, those of all symbols last, and the first and last issue.
+    """Return the tests of each symbol and horizon, and the first and last time of issue.
+
+    Args:
+        folder: With the lakes `with` and `without`.
+        pairs: Symbols and horizons in minutes.
+        compared: Whose forecasts are compared without the extension and with it.
+        own: Models of the extension, which are compared with naive.
+        since_ms: Forecasts issued earlier are left out.
 
     Returns:
-        No test, and None for the issues, where no forecast has an outcome that is known.
+        Rows by horizon and forecast, that of all symbols after those of each; no row, and None for the times, where no
+        forecast has a known outcome.
     """
-    compared, own = names
-    pairs = [*((name, WITHOUT) for name in compared), *((name, NAIVE) for name in own)]
+    tests = [*((name, WITHOUT) for name in compared), *((name, NAIVE) for name in own)]
     rows: list[Row] = []
     pools: dict[tuple[int, str, str], pl.DataFrame] = {}
     times: list[dt.datetime] = []
-    for symbol, horizon in kept:
-        joined = _join(folder, symbol, horizon, (compared, own), since_ms)
-        times += joined["issued_at"].to_list()[:: max(joined.height - 1, 1)]
-        for name, against in pairs:
+    for symbol, horizon in pairs:
+        joined = _join(folder, symbol, horizon, compared, own, since_ms)
+        times += joined["issued_at"].to_list()[:: max(joined.height - 1, 1)]  # the first and the last
+        for name, against in tests:
             losses = _measure(joined, name, against)
             if losses.height:
-                rows.append(_test(losses, (horizon, symbol, name, against)))
+                rows.append(_test(losses, horizon, symbol, name, against))
                 key = (horizon, name, against)
                 pools[key] = _pool(pools.get(key), losses)
     if not rows:
         return [], None
-    if len({symbol for symbol, _ in kept}) > 1:
-        rows += [_test(pool, (horizon, ALL, name, against)) for (horizon, name, against), pool in pools.items()]
-    order = {pair: place for place, pair in enumerate(pairs)}
+    if len({symbol for symbol, _ in pairs}) > 1:
+        rows += [_test(pool, horizon, ALL, name, against) for (horizon, name, against), pool in pools.items()]
+    order = {test: place for place, test in enumerate(tests)}
     rows.sort(key=lambda row: (row.horizon_minutes, order[row.forecast, row.against], row.symbol == ALL, row.symbol))
     return rows, (min(times), max(times))
 
 
 def _join(
-    folder: Path, symbol: str, horizon: int, names: tuple[list[str], tuple[str, ...]], since_ms: int
+    folder: Path, symbol: str, horizon: int, compared: Sequence[str], own: Sequence[str], since_ms: int
 ) -> pl.DataFrame:
-    """Return a symbol's forecasts of both lakes.
+    """Return a symbol's forecasts of both lakes whose outcome is known.
 
     Returns:
-        issued_at, ascending; `y`, the log move that came; and of each name its forecast move, `with_<name>` and, where there is one, `without_<name>`.
+        issued_at, ascending; `y`, the log move that came; and for each name its forecast move, as `with_<name>` and,
+        but for the extension's own models, `without_<name>`.
     """
-    compared, own = names
     sides = []
     for side, wanted in ((WITH, [*compared, *own]), (WITHOUT, compared)):
         rows = read_table(str(folder / side), "forecasts", symbol=symbol, horizon_minutes=horizon)
@@ -117,7 +127,11 @@ def _join(
 
 
 def _move(rows: pl.DataFrame, name: str) -> pl.Expr:
-    """Return log(forecast / close); exactly 0 where the forecast is the close in the width that it is kept in."""
+    """Return log(forecast / close).
+
+    It is exactly 0 where the forecast equals the close as a Float32, the type in which forecasts are stored:
+    rounding would otherwise make naive differ from itself. Null where the lake has no such model.
+    """
     column = "predicted_close" if name == SERVED else model_column(name)
     if column not in rows.columns:
         return pl.lit(None, pl.Float64)
@@ -126,7 +140,7 @@ def _move(rows: pl.DataFrame, name: str) -> pl.Expr:
 
 
 def _measure(joined: pl.DataFrame, name: str, against: str) -> pl.DataFrame:
-    """Return squared errors: one row an issue that both sides forecast."""
+    """Return the squared errors of naive and of the two forecasts, one row per time of issue that has both."""
     other = pl.lit(0.0) if against == NAIVE else pl.col(f"{WITHOUT}_{name}")
     errors = {NAIVE: pl.col("y"), "other": pl.col("y") - other, "this": pl.col("y") - pl.col(f"{WITH}_{name}")}
     return joined.select(
@@ -135,40 +149,42 @@ def _measure(joined: pl.DataFrame, name: str, against: str) -> pl.DataFrame:
 
 
 def _pool(pool: pl.DataFrame | None, losses: pl.DataFrame) -> pl.DataFrame:
-    """Return losses of several symbols summed by issue: they move together, and a moment of all of them is one observation."""
+    """Return the losses of several symbols summed by time of issue.
+
+    Symbols move together, so that all of them at one moment are one observation.
+    """
     parts = losses if pool is None else pl.concat([pool, losses])
     return parts.group_by("issued_at", maintain_order=True).sum().sort("issued_at")
 
 
-def _test(losses: pl.DataFrame, keys: tuple[int, str, str, str]) -> Row:
-    """Return the skills and the test of losses."""
+def _test(losses: pl.DataFrame, horizon: int, symbol: str, name: str, against: str) -> Row:
+    """Return the skills and the test of losses: one row per time of issue, as `_measure` returns them."""
     naive, other, this = (float(losses[label].sum()) for label in (NAIVE, "other", "this"))
     before, after, difference = (
         (1 - other / naive, 1 - this / naive, (other - this) / naive) if naive > 0 else (None, None, None)
     )
     differentials = (losses["other"] - losses["this"]).to_numpy()
-    statistic, p_value = compare_losses(
-        losses["issued_at"].dt.epoch("ms").to_numpy(), differentials, keys[0] * MINUTE_MS
-    )
+    issued = losses["issued_at"].dt.epoch("ms").to_numpy()
+    statistic, p_value = compare_losses(issued, differentials, horizon * MINUTE_MS)
     tested = (None, None) if np.isnan(p_value) else (statistic, p_value)
-    return Row(*keys, int(losses["n"].sum()), before, after, difference, *tested)
+    return Row(horizon, symbol, name, against, int(losses["n"].sum()), before, after, difference, *tested)
 
 
 def judge_rows(rows: list[Row]) -> list[Row]:
     """Return the rows with p-values adjusted for their number, and verdicts."""
     adjusted = adjust(np.array([np.nan if row.p_value is None else row.p_value for row in rows]))
-    judged = []
-    for row, p_value in zip(rows, adjusted, strict=True):
-        found = p_value <= FALSE_DISCOVERY and row.dm_statistic
-        verdict = NAIVE_SERVED if _is_naive_alone(row) else NO_DIFFERENCE
-        if found:
-            verdict = VERDICTS[row.against][0 if row.dm_statistic and row.dm_statistic > 0 else 1]
-        judged.append(
-            msgspec.structs.replace(
-                row, adjusted_p_value=None if np.isnan(p_value) else float(p_value), verdict=verdict
-            )
-        )
-    return judged
+    return [
+        _judge(row, None if np.isnan(p_value) else float(p_value)) for row, p_value in zip(rows, adjusted, strict=True)
+    ]
+
+
+def _judge(row: Row, adjusted_p_value: float | None) -> Row:
+    """Return a row with its adjusted p-value and its verdict."""
+    verdict = NAIVE_SERVED if _is_naive_alone(row) else NO_DIFFERENCE
+    if adjusted_p_value is not None and adjusted_p_value <= FALSE_DISCOVERY and row.dm_statistic:
+        better, worse = VERDICTS[row.against]
+        verdict = better if row.dm_statistic > 0 else worse
+    return msgspec.structs.replace(row, adjusted_p_value=adjusted_p_value, verdict=verdict)
 
 
 def _is_naive_alone(row: Row) -> bool:
@@ -177,29 +193,27 @@ def _is_naive_alone(row: Row) -> bool:
 
 
 def conclude(rows: list[Row], extension: str) -> list[str]:
-    """Return a sentence a horizon and forecast, on all symbols together where there are several."""
+    """Return one sentence per horizon and forecast, on all symbols together where there are several."""
     several = any(row.symbol == ALL for row in rows)
-    sentences = []
-    for row in rows:
-        if several and row.symbol != ALL:
-            continue
-        whose = f"{to_minutes_text(row.horizon_minutes)} ahead, {'all symbols' if several else row.symbol}"
-        if row.verdict == NAIVE_SERVED:
-            sentences.append(
-                f"{whose}: {NAIVE_SERVED}, without {extension} and with it, so nothing but naive was compared; "
-                f"`--model {BLEND}` compares what the models forecast"
-            )
-            continue
-        what = f"{extension} {'makes ' * (row.verdict == NO_DIFFERENCE)}{row.verdict}"
-        if row.against == NAIVE:
-            what = (
-                f"{row.forecast} beside naive makes {NO_DIFFERENCE}"
-                if row.verdict == NO_DIFFERENCE
-                else f"{row.forecast} is {row.verdict}"
-            )
-        skills = ""
-        if row.skill_without is not None and row.skill_with is not None and row.difference is not None:
-            skills = f"; skill of {row.forecast} {row.skill_without * 100:.3f} → {row.skill_with * 100:.3f} % ({row.difference * 100:+.2g} points)"
-        p_value = ", the two never differ" if row.adjusted_p_value is None else f", p = {row.adjusted_p_value:.2g}"
-        sentences.append(f"{whose}: {what}{skills}{p_value}")
-    return sentences
+    return [_conclude(row, extension) for row in rows if row.symbol == ALL or not several]
+
+
+def _conclude(row: Row, extension: str) -> str:
+    """Return a sentence on one test."""
+    symbols = "all symbols" if row.symbol == ALL else row.symbol
+    where = f"{to_minutes_text(row.horizon_minutes)} ahead, {symbols}"
+    if row.verdict == NAIVE_SERVED:
+        return (
+            f"{where}: {NAIVE_SERVED}, without {extension} and with it, so nothing but naive was compared; "
+            f"`--model {BLEND}` compares what the models forecast"
+        )
+    verb = "makes " * (row.verdict == NO_DIFFERENCE)
+    verdict = f"{extension} {verb}{row.verdict}"
+    if row.against == NAIVE:
+        verdict = f"{row.forecast} beside naive makes {row.verdict}" if verb else f"{row.forecast} is {row.verdict}"
+    skills = ""
+    if row.skill_without is not None and row.skill_with is not None and row.difference is not None:
+        before, after, points = (share * 100 for share in (row.skill_without, row.skill_with, row.difference))
+        skills = f"; skill of {row.forecast} {before:.3f} → {after:.3f} % ({points:+.2g} points)"
+    p_value = ", the two never differ" if row.adjusted_p_value is None else f", p = {row.adjusted_p_value:.2g}"
+    return f"{where}: {verdict}{skills}{p_value}"

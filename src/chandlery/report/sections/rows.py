@@ -27,8 +27,8 @@ def account_rows(overview: Overview, _: Sequence[Detail]) -> str:
     )
     words = (
         "Identical: a repetition of the same candle. Superseded: a version of a candle that was replaced by that of "
-        "a later file. Rejected: refused for the reasons below; <code>chandlery explain SYMBOL</code> shows the text of "
-        "each such row."
+        "a later file. Rejected: refused for the reasons below; <code>chandlery explain SYMBOL</code> shows the text "
+        "of each such row."
     )
     parts = [paragraph(lead, "lead"), tabulate_symbols(overview), paragraph(words)]
     lost = overview.symbols.filter(pl.col("symbol").is_in(overview.shown) & (pl.col("rows_read") > pl.col("rows_kept")))
