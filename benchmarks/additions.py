@@ -1,6 +1,6 @@
-"""A horizon and models added to a finished lake of the six real pairs: what each costs and which bytes it leaves.
+"""A horizon and models added to a finished lake of the six real pairs: what each costs, and which bytes it changes.
 
-An addition is measured beside a lake that has what was added and nothing else, and beside the lake made at once.
+An addition is measured beside a new lake with nothing but what was added, and beside a new lake with everything.
 """
 
 import argparse
@@ -22,13 +22,14 @@ MODELS = ("linear", "tree", "boosted")
 
 @dataclass(frozen=True)
 class Addition:
-    """What is added to which lake.
+    """An addition to a lake.
 
     Args:
-        name: In words.
-        before: The models and horizons of the lake that it is added to.
-        added: Those that are added.
-        kept: Start of the paths of forecasts that stay byte for byte; columns of the models do in the others.
+        name: What is added, in words.
+        before: The models and horizons of the lake before.
+        added: The models and horizons that are added.
+        kept: Part of the paths of forecasts that must stay equal byte for byte; without it, the columns of the models
+            that the lake had before must stay equal.
     """
 
     name: str
@@ -38,13 +39,13 @@ class Addition:
 
     @property
     def after(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The models and horizons of the lake that comes of it."""
+        """The models and horizons of the lake afterwards."""
         models = tuple(dict.fromkeys((*self.before[0], *self.added[0])))
         return models, tuple(dict.fromkeys((*self.before[1], *self.added[1])))
 
     @property
     def alone(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The models and horizons of a lake with what is added alone."""
+        """The models and horizons of a lake with nothing but what is added."""
         return self.added[0] or self.before[0], self.added[1] or self.before[1]
 
 
@@ -63,14 +64,15 @@ def flags(models: tuple[str, ...], horizons: tuple[str, ...]) -> list[str]:
     ]
 
 
-def compare(addition: Addition, before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
-    """Return the objects of forecasts in which something changed that was to stay."""
-    held = {path: content for path, content in before.items() if path.startswith("forecasts/")}
+def find_changed_forecasts(addition: Addition, before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
+    """Return the objects of forecasts in which something changed that must stay equal."""
     if addition.kept:
-        return [path for path, content in held.items() if addition.kept in path and after.get(path) != content]
+        return [path for path, content in before.items() if addition.kept in path and after.get(path) != content]
     columns = [model_column(name) for name in addition.before[0]]
     return [
-        path for path, content in held.items() if not _columns(content, columns).equals(_columns(after[path], columns))
+        path
+        for path, content in before.items()
+        if not _columns(content, columns).equals(_columns(after[path], columns))
     ]
 
 
@@ -79,32 +81,38 @@ def _columns(content: bytes, columns: list[str]) -> pl.DataFrame:
 
 
 def prove_addition(addition: Addition, source: Path, scratch: Path) -> bool:
-    """Make the lakes of an addition and print what it cost, with ok where nothing else changed and it cost no more than alone."""
+    """Create the lakes of an addition, print what it cost, and return whether it holds.
+
+    It holds if nothing else changed, if the lake equals one created with everything, and if the addition cost no more
+    CPU time than a lake with nothing but what was added.
+    """
     grown, alone, whole = (scratch / name for name in ("grown", "alone", "whole"))
     founded = run_chandlery(source, grown, list(addition.before[0]), horizons=addition.before[1])
-    before = read(grown)
+    before = read_forecasts(grown)
     again = [sys.executable, "-m", "chandlery", "run", "--source", str(source), "--lake", str(grown), "--quiet"]
     added = measure([*again, *flags(*addition.after)])
     single = run_chandlery(source, alone, list(addition.alone[0]), horizons=addition.alone[1])
     whole_cost = run_chandlery(source, whole, list(addition.after[0]), horizons=addition.after[1])
-    after = read(grown)
-    changed, equal = compare(addition, before, after), objects(Store(str(whole))) == objects(Store(str(grown)))
+    after = read_forecasts(grown)
+    changed = find_changed_forecasts(addition, before, after)
+    equal = objects(Store(str(whole))) == objects(Store(str(grown)))
     holds = not changed and equal and added.cpu <= single.cpu
     print(
-        f"{'ok  ' if holds else 'FAIL'} {addition.name} added: {added.cpu:.0f} CPU-s; a lake with it alone {single.cpu:.0f}, the one before "
-        f"{founded.cpu:.0f}, made at once {whole_cost.cpu:.0f}; {len(changed)} of the others' objects changed; equal to the one made at once: {equal}",
+        f"{'ok  ' if holds else 'FAIL'} {addition.name} added: {added.cpu:.0f} CPU-s; a lake with it alone "
+        f"{single.cpu:.0f}, the lake before {founded.cpu:.0f}, a lake with everything {whole_cost.cpu:.0f}; "
+        f"{len(changed)} other objects changed; equal to the lake with everything: {equal}",
         flush=True,
     )
     return holds
 
 
-def read(lake: Path) -> dict[str, bytes]:
-    """Return a lake's forecasts, by path."""
+def read_forecasts(lake: Path) -> dict[str, bytes]:
+    """Return the bytes of a lake's forecasts, by path."""
     return {str(path.relative_to(lake)): path.read_bytes() for path in (lake / "forecasts").rglob("*.parquet")}
 
 
 def prove_additions(source: Path = SHARED / "data" / "bitfinex") -> bool:
-    """Return whether each addition costs no more than a lake with it alone, and leaves the rest as it was."""
+    """Return whether each addition costs no more than a lake with it alone, and changes nothing else."""
     held = []
     for addition in ADDITIONS:
         with tempfile.TemporaryDirectory(prefix="chandlery-prove-") as folder:

@@ -1,7 +1,7 @@
-"""What readers ask of a lake, by four ways, and what each version of an object has to answer.
+"""Questions of readers to a lake, four ways to ask them, and the answer that each version of an object gives.
 
-An answer is exact: of rows their number and a hash over all their values, of sums such as come out the same in
-every order. So it belongs to one version of one object, and to no mixture of two.
+An answer is exact: for rows, their number and a hash of all their values; for sums, integers that do not depend on the
+order of addition. So it belongs to one version of one object, and to no mixture of two.
 """
 
 import io
@@ -18,9 +18,9 @@ from chandlery.lake.query import query
 from chandlery.lake.tables import empty_frame, parse_partition
 from chandlery.schema import MODEL_COLUMNS, TABLES, TIME
 
-SCALE = 2**20  # sums are of whole numbers of such parts
+SCALE = 2**20  # values are multiplied by it and rounded down before they are summed, as integers
 SEED = 7
-MICROSECONDS = pl.Datetime("us", "UTC")  # DuckDB's only one with a time zone
+MICROSECONDS = pl.Datetime("us", "UTC")  # the only type with a time zone that DuckDB has
 KEYS = {
     "exchange": pl.String,
     "interval": pl.String,
@@ -34,12 +34,12 @@ Answer = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Ask:
-    """What somebody wants to know from one table.
+    """A question to one table.
 
     Args:
         table: Its name.
-        where: The partitions that are asked for, by key; all without one.
-        sums: Columns to be added up by partition; without them the rows are asked for.
+        where: Values of partition keys that choose partitions; without any, all of them.
+        sums: Columns to sum by partition; without any, the rows are asked for.
     """
 
     table: str
@@ -61,20 +61,22 @@ class Ask:
         return TABLES[self.table].sort[0]
 
     def chooses(self, partition: Partition) -> bool:
-        """Return whether a partition is asked for."""
+        """Return whether the question is about a partition."""
         values = dict(zip(self.keys, partition, strict=True))
         return all(values[name] == str(value) for name, value in self.where)
 
     def sql(self, source: str) -> str:
-        """Return the ask as a SELECT from something."""
+        """Return the question as a SELECT from a source."""
         where = " AND ".join(f"{name} = {value!r}" for name, value in self.where) or "true"
         if not self.sums:
             return f"SELECT * FROM {source} WHERE {where}"  # noqa: S608 - constants of this file
         sums = ", ".join(f"coalesce(sum(floor({name} * {SCALE})::BIGINT), 0)::BIGINT AS {name}" for name in self.sums)
-        return f"SELECT {', '.join(self.keys)}, count(*) AS rows, min({self.order}) AS first, max({self.order}) AS last, {sums} FROM {source} WHERE {where} GROUP BY ALL"  # noqa: S608 - likewise
+        ends = f"min({self.order}) AS first, max({self.order}) AS last"
+        columns = f"{', '.join(self.keys)}, count(*) AS rows, {ends}, {sums}"
+        return f"SELECT {columns} FROM {source} WHERE {where} GROUP BY ALL"  # noqa: S608 - likewise
 
     def lazily(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the ask as a Polars query of a table's rows."""
+        """Return the question as a Polars query of a table's rows."""
         chosen = rows.filter(*(pl.col(name) == value for name, value in self.where))
         if not self.sums:
             return chosen
@@ -97,7 +99,7 @@ ASKS = (
 
 
 def to_answers(ask: Ask, rows: pl.DataFrame) -> dict[Partition, Answer]:
-    """Return what was found of each partition."""
+    """Return the answer of each partition, from the rows that were read."""
     if ask.sums:
         found = rows.select(*ask.keys, "rows", "first", "last", *ask.sums).iter_rows()
         return {tuple(map(str, row[: len(ask.keys)])): row[len(ask.keys) :] for row in found}
@@ -110,7 +112,7 @@ def to_answers(ask: Ask, rows: pl.DataFrame) -> dict[Partition, Answer]:
 
 
 def answers_of(path: str, content: bytes) -> dict[Ask, Answer]:
-    """Return what an object of a table has to answer to each ask that meets it."""
+    """Return the answer of an object to each question that chooses its partition."""
     keys = parse_partition(path)
     rows = pl.read_parquet(io.BytesIO(content), hive_partitioning=False).with_columns(
         pl.lit(value).cast(KEYS[name]).alias(name) for name, value in keys.items()
@@ -120,7 +122,7 @@ def answers_of(path: str, content: bytes) -> dict[Ask, Answer]:
 
 
 def find_fault(ask: Ask, rows: pl.DataFrame, way: str) -> str:
-    """Return what of the contract does not hold among a table's rows: columns, types, order, no key twice."""
+    """Return how rows break the contract of their table (columns, types, order, unique keys); empty if they do not."""
     if ask.sums:
         return ""
     declared, expected, found = TABLES[ask.table], dict(empty_frame(TABLES[ask.table].schema).schema), dict(rows.schema)
@@ -134,7 +136,7 @@ def find_fault(ask: Ask, rows: pl.DataFrame, way: str) -> str:
     if list(expected) != [name for name in found if name in expected] and WAYS[way].is_ours:
         return f"columns in the order {', '.join(found)}"
     if rows.select(declared.schema.primary_key()).is_duplicated().any():
-        return "a key stands there twice"
+        return "a key occurs twice"
     within = [name for name in declared.partitions if name != "year"]
     parts = [rows] if way == "read_table" else rows.partition_by(ask.keys)
     if any(not (there := part.select(*within, *declared.sort)).equals(there.sort(there.columns)) for part in parts):
@@ -147,9 +149,9 @@ class Way:
     """A way to read a lake.
 
     Args:
-        open: Gives, for a lake's URI and options of its store, what answers asks; one for each reader.
+        open: Returns, for a lake's URI and options of its store, a function that answers questions; one per reader.
         is_ours: Whether it reads each object as of one etag.
-        is_sql: Whether DuckDB gives the types.
+        is_sql: Whether the types are those of DuckDB.
     """
 
     open: Callable[[str, Mapping[str, str]], Callable[[Ask], pl.DataFrame]]
@@ -161,8 +163,9 @@ def open_read_table(lake: str, options: Mapping[str, str]) -> Callable[[Ask], pl
     """Read by `read_table`."""
 
     def read(ask: Ask) -> pl.DataFrame:
-        columns = list(dict.fromkeys([*ask.keys, ask.order, *ask.sums])) if ask.sums else None
-        rows = read_table(lake, ask.table, columns=columns, options=options, **dict(ask.where))  # type: ignore[arg-type]
+        columns, where = list(dict.fromkeys([*ask.keys, ask.order, *ask.sums])), dict(ask.where)
+        chosen = columns if ask.sums else None
+        rows = read_table(lake, ask.table, columns=chosen, options=options, **where)  # type: ignore[arg-type]
         return ask.lazily(rows.lazy()).collect()
 
     return read
@@ -181,8 +184,8 @@ def open_polars(lake: str, options: Mapping[str, str]) -> Callable[[Ask], pl.Dat
 
 
 def open_duckdb(lake: str, options: Mapping[str, str]) -> Callable[[Ask], pl.DataFrame]:
-    """Read by DuckDB alone, as in docs/reading.md, in one session as an analyst has it."""
-    from obstore.fsspec import FsspecStore  # noqa: PLC0415 - of the four ways this one alone needs it
+    """Read by DuckDB alone, as in docs/reading.md, in one session, as an analyst would."""
+    from obstore.fsspec import FsspecStore  # noqa: PLC0415 - only this way needs it
 
     config = {name: value for name, value in options.items() if name != "allow_http"}
     store = FsspecStore("s3", config=config, client_options={"allow_http": options.get("allow_http") == "true"})

@@ -1,6 +1,6 @@
 """Speed beside the yardstick, in turns, by CPU time: what `make bench` runs.
 
-The real candles and the yardstick stand beside the repository, in ../shared; without them nothing is measured.
+The real candles and the yardstick are in ../shared, beside the repository; without them nothing is measured.
 """
 
 import argparse
@@ -36,7 +36,7 @@ LAKES = {"LTC, linear": "ltc", "three pairs, linear": "three_lake", "six pairs, 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process and its children cost."""
+    """What a process and its children cost: CPU seconds, wall seconds, and the memory of the largest of them."""
 
     cpu: float
     wall: float
@@ -44,7 +44,7 @@ class Cost:
 
 
 def measure(command: list[str]) -> Cost:
-    """Run a command and return its cost; its largest process stands for the resident memory."""
+    """Run a command and return its cost."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(["/usr/bin/env", *command], check=False, capture_output=True, text=True)
     if done.returncode:
@@ -105,9 +105,7 @@ def main() -> None:
         scratch = Path(folder)
         one, three, six = unpack(scratch)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where they are installed
-        os.environ["NUMBA_CACHE_DIR"] = str(
-            scratch / "kernels"
-        )  # empty: the first run compiles, the others find it warm
+        os.environ["NUMBA_CACHE_DIR"] = str(scratch / "kernels")  # empty: the first run compiles, the others do not
         cold = run_chandlery(one, scratch / "warm", ["linear", "tree"])
         jobs = {
             "yardstick, LTC": lambda: measure(
@@ -137,7 +135,7 @@ def main() -> None:
 
 
 def report(costs: dict[str, list[Cost]], cold: Cost, millions: dict[str, float]) -> None:
-    """Print medians, and what they are beside the yardstick and the floor."""
+    """Print medians, and their ratios to the yardstick and the floor."""
     cpu = {name: statistics.median(cost.cpu for cost in found) for name, found in costs.items()}
     wall = {name: statistics.median(cost.wall for cost in found) for name, found in costs.items()}
     print(f"\n{'job':<28}{'CPU-s':>8}{'wall s':>8}")
@@ -145,22 +143,20 @@ def report(costs: dict[str, list[Cost]], cold: Cost, millions: dict[str, float])
         print(f"{name:<28}{cpu[name]:>8.1f}{wall[name]:>8.1f}")
     yardstick = cpu["yardstick, LTC"]
     print(
-        f"\nLTC, linear: {cpu['LTC, linear'] / yardstick:.2f} × the yardstick's CPU; with the tree {cpu['LTC, linear and tree'] / yardstick:.2f} ×"
+        f"\nLTC, linear: {cpu['LTC, linear'] / yardstick:.2f} × the yardstick's CPU; "
+        f"with the tree {cpu['LTC, linear and tree'] / yardstick:.2f} ×"
     )
-    print(
-        f"LTC, linear: {cpu['LTC, linear'] / cpu['floor of LTC, linear']:.1f} × the floor (reading and writing the same with Polars)"
-    )
+    floor = cpu["LTC, linear"] / cpu["floor of LTC, linear"]
+    print(f"LTC, linear: {floor:.1f} × the floor (reading and writing the same with Polars)")
     for name, count in millions.items():
         print(f"{name}: {cpu[name] / count:.2f} CPU-s a million candles, of {count:.2f} million")
     if "yardstick with Spark, LTC" not in wall:
         print("left out: the yardstick with Spark, which needs pyspark and Java")
     else:
-        print(
-            f"LTC, linear: {wall['LTC, linear'] / wall['yardstick with Spark, LTC']:.2f} of the wall time of the yardstick with Spark"
-        )
-    print(
-        f"largest process of all: {max(cost.resident_mb for found in costs.values() for cost in found):,.0f} MB; first run, cold compile included: {cold.cpu:.1f} CPU-s"
-    )
+        share = wall["LTC, linear"] / wall["yardstick with Spark, LTC"]
+        print(f"LTC, linear: {share:.2f} of the wall time of the yardstick with Spark")
+    largest = max(cost.resident_mb for found in costs.values() for cost in found)
+    print(f"largest process of all: {largest:,.0f} MB; first run, compilation included: {cold.cpu:.1f} CPU-s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the requests of a run to a real S3 server go through, for who has to know of each put or to hold one."""
+"""A proxy between runs and a real S3 server that sees each put and can hold one of them halfway."""
 
 import http.client
 import threading
@@ -10,15 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 RAW, LAKE = "crypto-raw", "crypto-lake"
-OUTSIDE = ("state/", "runs/", "lease.json", ".lease.lock")  # law 5 does not speak of these
+OUTSIDE = ("state/", "runs/", "lease.json", ".lease.lock")  # law 5 does not cover these
 STAGED, MANIFEST, COPIED, OTHER = "staged", "manifest", "copied", "other"  # kinds of puts
 
 
 class Gate(ThreadingHTTPServer):
-    """What a run's requests go through: tells when it begins to write, counts its puts, and holds one of them halfway.
+    """A proxy that reports when a run begins to write, counts its puts, and holds one of them halfway.
 
     Args:
-        endpoint: URL of the S3 server behind it.
+        endpoint: URL of the S3 server.
     """
 
     request_queue_size = 128
@@ -31,7 +31,7 @@ class Gate(ThreadingHTTPServer):
 
     @contextmanager
     def opened(self) -> Iterator[str]:
-        """Pass requests on while the block runs; gives the URL to send them to."""
+        """Pass requests on while the block runs; yield the URL to send them to."""
         thread = threading.Thread(target=self.serve_forever)
         thread.start()
         try:
@@ -42,19 +42,19 @@ class Gate(ThreadingHTTPServer):
             self.server_close()
 
     def watch(self, stop_at: int = 0, kind: str = "", *, cut: bool = False) -> None:
-        """Begin anew, for another run.
+        """Reset all counts, for another run.
 
         Args:
             stop_at: The put to hold, by its number among the puts of tables, artefacts and lake.json; 0 for none.
-            kind: Count those of one kind alone: staged, manifest, copied or other.
-            cut: Whether the other half of it never arrives.
+            kind: Count only those of one kind: staged, manifest, copied or other.
+            cut: Whether its second half never arrives.
         """
         self.held, self.cut, self._stop_at, self._kind = "", cut, stop_at, kind
         self.puts: Counter[str] = Counter()  # by kind
         self.began, self.reached, self.released, self.settled = (threading.Event() for _ in range(4))
 
     def holds(self, request: "Requests") -> bool:
-        """Note a put of which one half was sent; return whether it is the one to hold, once it was released."""
+        """Count a put of which one half was sent. If it is the one to hold, wait for its release and return true."""
         self.began.set()
         name, kind = name_of(request.path), kind_of(request)
         with self._lock:
@@ -68,14 +68,14 @@ class Gate(ThreadingHTTPServer):
         return True
 
     def passed(self, request: "Requests", body: bytes, status: int, began: float) -> None:
-        """Take note of a request that the server has answered; for gates that want to know more."""
+        """Called after the server has answered a request; for subclasses."""
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: killed runs leave broken connections behind."""
+        """Print nothing: killed runs leave broken connections behind."""
 
 
 def name_of(path: str) -> str:
-    """Return the name that an object has in its lake, from a request's path; nothing where law 5 does not speak of it."""
+    """Return an object's name within its lake, from a request's path; empty where law 5 does not cover the object."""
     bucket, _, rest = unquote(urlsplit(path).path).lstrip("/").partition("/")
     name = rest.partition("/")[2]
     return name if bucket == LAKE and not name.startswith((*OUTSIDE, "_probe/")) else ""
@@ -137,4 +137,4 @@ class Requests(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass_on  # noqa: N815 - the names that the base class calls
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""

@@ -1,4 +1,4 @@
-"""Histories of a lake, drawn from seeds: whether each ends in the bytes of a rebuild.
+"""Histories of a lake, drawn from seeds: whether each ends with the bytes of a rebuild.
 
 `make test` plays the first 30; this plays others, and any single one by its seed.
 """
@@ -19,7 +19,7 @@ from draws import draw_history, shorten
 from history import Played, describe, play
 
 FIRST_SEED = 1000  # the tests have those below
-SHOWN, SHORTEN_SECONDS = 3, 90.0
+SHOWN, SHORTEN_SECONDS = 3, 90.0  # kinds of fault that are shortened, and how long each may take
 
 
 def play_seed(seed: int) -> tuple[int, Played]:
@@ -36,7 +36,7 @@ def play_all(seeds: range) -> Iterator[tuple[int, Played]]:
 
 
 def prove_histories(count: int) -> bool:
-    """Play histories, print the outcome, and return whether all ended in the bytes of a rebuild.
+    """Play histories, print the outcome, and return whether all ended with the bytes of a rebuild.
 
     The first history of each kind of fault is shortened and printed step by step.
     """
@@ -53,7 +53,7 @@ def prove_histories(count: int) -> bool:
     faults = f"; {', '.join(f'{number} with {kind}' for kind, number in kinds.most_common())}" if kinds else ""
     cost = f"{runs:,} runs, {kills} of them killed, {time.perf_counter() - began:.0f} s"
     print(
-        f"{'FAIL' if kinds else 'ok  '} histories: {good} of {count} ended in the bytes of a rebuild; {cost}{faults}",
+        f"{'FAIL' if kinds else 'ok  '} histories: {good} of {count} ended with the bytes of a rebuild; {cost}{faults}",
         flush=True,
     )
     return not kinds

@@ -1,8 +1,8 @@
-"""One job in Spark's own idiom beside chandlery on Spark: seconds beyond the start of the session, on real pairs.
+"""A job in Spark's own idiom beside chandlery on Spark: wall time after the start of the session, on real pairs.
 
 The idiomatic job moves the candles through Spark: `spark.read` with a schema, duplicates dropped, `applyInPandas`
-a symbol for the yardstick's two models of one column, `partitionBy("symbol", "year")`. It writes no ledger, no
-rejects and no gaps. Each job has a process, a session and a folder of its own.
+by symbol for the yardstick's two models of one column, `partitionBy("symbol", "year")`. It writes no ledger, no
+rejects and no gaps. Each job has its own process, session and folder.
 """
 
 import argparse
@@ -49,11 +49,11 @@ OPTIONS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.showConsoleProgress": "false",
 }
-BUSY = 2.0  # load beyond which figures say little
+BUSY = 2.0  # on two cores, a load above this makes wall times meaningless
 
 
 def read_candles(session: "SparkSession", source: Path) -> "DataFrame":
-    """Return the raw candles of a folder of CSV and JSON files, a symbol a file."""
+    """Return the raw candles of a folder of CSV and JSON files, one file per symbol."""
     from pyspark.sql import functions as f  # noqa: PLC0415 - the extra `spark`
 
     found = []
@@ -74,10 +74,10 @@ def read_candles(session: "SparkSession", source: Path) -> "DataFrame":
 
 
 def clean(candles: "DataFrame") -> "DataFrame":
-    """Return candles that can be true, one a symbol and time, with their year."""
+    """Return candles whose values are possible, one per symbol and time, with their year."""
     from pyspark.sql import functions as f  # noqa: PLC0415
 
-    true = (
+    is_possible = (
         (f.least("open", "close", "low") > 0)
         & (f.col("volume") >= 0)
         & (f.col("high") >= f.greatest("open", "close"))
@@ -85,21 +85,21 @@ def clean(candles: "DataFrame") -> "DataFrame":
     )
     return (
         candles.dropna()
-        .filter(true)
+        .filter(is_possible)
         .dropDuplicates(["symbol", "time"])
         .withColumn("year", f.year(f.timestamp_millis("time")))
     )
 
 
 def write(table: "DataFrame", target: Path) -> None:
-    """Write a table, a file a symbol and year, by time."""
+    """Write a table, one file per symbol and year, ordered by time."""
     table.repartition("symbol", "year").sortWithinPartitions("symbol", "year", "time").write.partitionBy(
         "symbol", "year"
     ).parquet(str(target))
 
 
 def forecast(candles: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a symbol's forecasts as the yardstick makes them: half an hour ahead, from the close alone."""
+    """Return a symbol's forecasts as the yardstick computes them: half an hour ahead, from the close alone."""
     import numpy as np  # noqa: PLC0415 - on executors
     from sklearn.linear_model import LinearRegression  # noqa: PLC0415
     from sklearn.tree import DecisionTreeRegressor  # noqa: PLC0415
@@ -115,12 +115,12 @@ def forecast(candles: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def write_candles(session: "SparkSession", source: Path, target: Path) -> None:
-    """Do the first half of the idiomatic job."""
+    """Run the first half of the idiomatic job."""
     write(clean(read_candles(session, source)), target / "candles")
 
 
 def write_all(session: "SparkSession", source: Path, target: Path) -> None:
-    """Do the idiomatic job."""
+    """Run the idiomatic job."""
     write_candles(session, source, target)
     candles = session.read.parquet(str(target / "candles"))
     write(
@@ -131,7 +131,7 @@ def write_all(session: "SparkSession", source: Path, target: Path) -> None:
 def use_chandlery(
     stage: Callable[..., object], engine: str, session: "SparkSession | None", source: Path, target: Path
 ) -> None:
-    """Let chandlery do a stage; on Spark it finds the session that is there."""
+    """Run a stage of chandlery; on Spark it uses the existing session."""
     del session
     flags = {"source": {"uri": str(source)}, "lake": {"uri": str(target)}, "engine": {"name": engine, "workers": 2}}
     stage(load_settings(None, flags))
@@ -146,8 +146,8 @@ JOBS: dict[str, Callable[["SparkSession", Path, Path], None]] = {
 }
 
 
-def do(name: str, master: str, source: Path, target: Path) -> None:
-    """Do a job in this process, and print the seconds of its session's start and those beyond."""
+def run_job(name: str, master: str, source: Path, target: Path) -> None:
+    """Run a job in this process, and print the seconds until its session was ready and those after that."""
     began = time.perf_counter()
     session = None if name.endswith("local") else start(master)
     ready = time.perf_counter()
@@ -170,7 +170,7 @@ def start(master: str) -> "SparkSession":
 
 
 def measure(name: str, master: str, source: Path, target: Path) -> tuple[float, float]:
-    """Do a job in a process of its own; return the seconds of its session's start and those beyond."""
+    """Run a job in a new process; return the seconds until its session was ready and those after that."""
     shutil.rmtree(target, ignore_errors=True)
     environment = {**os.environ, **ONE_THREAD, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run(
@@ -187,7 +187,7 @@ def measure(name: str, master: str, source: Path, target: Path) -> tuple[float, 
 
 
 def count(target: Path) -> int:
-    """Return the candles that a job has written."""
+    """Return how many candles a job has written."""
     return int(
         pl.scan_parquet(target / "candles" / "**" / "*.parquet", hive_partitioning=False)
         .select(pl.len())
@@ -197,7 +197,7 @@ def count(target: Path) -> int:
 
 
 def warm() -> None:
-    """Let kernels be compiled, where they are not yet."""
+    """Compile the kernels that are not in the cache yet, so that no measured job compiles them."""
     with tempfile.TemporaryDirectory(prefix="chandlery-warm-") as scratch:
         chandlery = [sys.executable, "-m", "chandlery"]
         subprocess.run(
@@ -206,25 +206,12 @@ def warm() -> None:
             capture_output=True,
         )
         (Path(scratch) / "chandlery.toml").write_text('[forecast]\nmin_train = "10d"\n')
-        subprocess.run(
-            [
-                *chandlery,
-                "run",
-                "--quiet",
-                "--config",
-                f"{scratch}/chandlery.toml",
-                "--source",
-                f"{scratch}/raw",
-                "--lake",
-                f"{scratch}/lake",
-            ],
-            check=True,
-            capture_output=True,
-        )
+        places = ["--config", f"{scratch}/chandlery.toml", "--source", f"{scratch}/raw", "--lake", f"{scratch}/lake"]
+        subprocess.run([*chandlery, "run", "--quiet", *places], check=True, capture_output=True)
 
 
-def compare(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster: bool) -> None:
-    """Do jobs in turns; print the median of each, and what the first takes beside the last."""
+def compare_jobs(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster: bool) -> None:
+    """Run jobs in turns; print the median of each, and the ratio of the first to the last."""
     with tempfile.TemporaryDirectory(prefix="chandlery-idiomatic-") as scratch:
         source, target = Path(scratch) / "raw", Path(scratch) / "target"
         source.mkdir()
@@ -238,13 +225,13 @@ def compare(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster
                 took[name].append(measure(name, master, source, target))
                 counts[name], written[name] = count(target), objects(Store(str(target)))
     print(
-        f"\n{len(pairs)} pairs, {'two workers' if on_cluster else master}, load {os.getloadavg()[0]:.1f}\n{'job':<36}{'candles':>12}{'session s':>12}{'beyond s':>12}"
+        f"\n{len(pairs)} pairs, {'two workers' if on_cluster else master}, load {os.getloadavg()[0]:.1f}\n"
+        f"{'job':<36}{'candles':>12}{'session s':>12}{'then s':>12}"
     )
     medians = {name: statistics.median(beyond for _, beyond in found) for name, found in took.items()}
     for name, found in took.items():
-        print(
-            f"{name:<36}{counts[name]:>12,}{statistics.median(before for before, _ in found):>12.1f}{medians[name]:>12.1f}"
-        )
+        session = statistics.median(before for before, _ in found)
+        print(f"{name:<36}{counts[name]:>12,}{session:>12.1f}{medians[name]:>12.1f}")
     print(f"{names[0]}: {medians[names[0]] / medians[names[-1]]:.2f} of the time of {names[-1]}", flush=True)
     if all(name.startswith("chandlery run") for name in names):
         unlike = differences(written[names[0]], written[names[-1]])
@@ -252,31 +239,33 @@ def compare(names: tuple[str, ...], pairs: list[str], rounds: int, *, on_cluster
 
 
 def main() -> None:
-    """Compare candles with candles, and three models on Spark with three models here."""
+    """Compare the writing of candles, and then runs of three models on Spark and with the local engine."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--on-cluster", action="store_true", help="a standalone master and two workers, for local[2]")
-    parser.add_argument("--busy", action="store_true", help="compare three models too where this machine is busy")
+    parser.add_argument(
+        "--on-cluster", action="store_true", help="use a standalone master and two workers instead of local[2]"
+    )
+    parser.add_argument(
+        "--busy", action="store_true", help="compare runs of three models even while this machine is busy"
+    )
     for name in ("--job", "--master", "--source", "--target"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.job:
-        do(wanted.job, wanted.master, Path(wanted.source), Path(wanted.target))
+        run_job(wanted.job, wanted.master, Path(wanted.source), Path(wanted.target))
         return
     if not SOURCE.exists():
         print("left out: the real candles are not beside this repository")
         return
     load = os.getloadavg()[0]
     warm()
-    again = partial(compare, pairs=wanted.pairs, rounds=wanted.rounds, on_cluster=wanted.on_cluster)
-    again(("chandlery ingest, Spark", "idiomatic: candles and forecasts", "idiomatic: candles"))
+    compare = partial(compare_jobs, pairs=wanted.pairs, rounds=wanted.rounds, on_cluster=wanted.on_cluster)
+    compare(("chandlery ingest, Spark", "idiomatic: candles and forecasts", "idiomatic: candles"))
     if load > BUSY and not wanted.busy:
-        print(
-            f"left out: three models on Spark and here, with a load of {load:.1f}; run again when it is quiet, or with --busy"
-        )
+        print(f"left out: runs of three models, at a load of {load:.1f}; run again when it is lower, or with --busy")
         return
-    again(("chandlery run, Spark", "chandlery run, local"))
+    compare(("chandlery run, Spark", "chandlery run, local"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Runs on a real S3 server that are killed and run again: whether the lake ends in the same bytes, and whether it can be read all the while.
+"""Runs on a real S3 server that are killed and run again: whether the lake has the bytes of an undisturbed run.
+
+The lake is read all the while, and no read may fail or be wrong.
 
 Odd rounds are killed at a moment of the run, even rounds right at a put of an object of the lake: in turn one to
 staging, of a manifest, a copy to a final name, or any other.
@@ -34,7 +36,13 @@ from s3_server import Server, s3_server
 
 SEED = 5
 SAMPLE = ("--symbols", "3", "--days", "55", "--faults", "0.02")  # about 200,000 rows
-SAMPLE_SETTINGS = '[lake]\nlease_seconds = 2\n[forecast]\nhorizons = ["1m", "5m", "15m", "30m", "60m"]\nmin_train = "10d"\n'  # enough fits to be worth a second process
+SAMPLE_SETTINGS = """\
+[lake]
+lease_seconds = 2
+[forecast]
+horizons = ["1m", "5m", "15m", "30m", "60m"]
+min_train = "10d"
+"""  # with enough fits that the local engine uses a second process
 PATIENCE_SECONDS, PAUSE_SECONDS = 10, 0.02
 KINDS = (STAGED, MANIFEST, COPIED, OTHER)
 SHOWN = 5
@@ -45,9 +53,9 @@ class Read:
     """Something that an analyst reads.
 
     Args:
-        name: A table's, or that of a query.
-        key: What names a row; without one the rows are there all together or not at all.
-        sql: The query.
+        name: Of the table or the query.
+        key: The columns that identify a row; without any, either all rows are expected or none.
+        sql: The query; without one, the table is read.
     """
 
     name: str
@@ -55,7 +63,7 @@ class Read:
     sql: str = ""
 
     def rows(self, lake: str, options: dict[str, str]) -> pl.DataFrame:
-        """Return its rows, in an order that depends on them alone."""
+        """Return its rows, in an order that depends on nothing but the rows."""
         return query(lake, self.sql, options) if self.sql else read_table(lake, self.name, options=options)
 
 
@@ -67,12 +75,14 @@ READS = (
     Read(
         "query of candles",
         CANDLE,
-        "SELECT symbol, open_time, open, high, low, close, volume FROM candles WHERE minute(open_time) % 10 = 0 ORDER BY ALL",
+        "SELECT symbol, open_time, open, high, low, close, volume FROM candles "
+        "WHERE minute(open_time) % 10 = 0 ORDER BY ALL",
     ),
     Read(
         "query of forecasts",
         FORECAST,
-        "SELECT symbol, horizon_minutes, issued_at, predicted_close, lower_95 FROM forecasts WHERE minute(issued_at) % 10 = 0 ORDER BY ALL",
+        "SELECT symbol, horizon_minutes, issued_at, predicted_close, lower_95 FROM forecasts "
+        "WHERE minute(issued_at) % 10 = 0 ORDER BY ALL",
     ),
     Read(
         "query of scores",
@@ -83,34 +93,35 @@ READS = (
 
 
 def find_wrong(found: pl.DataFrame, whole: pl.DataFrame, key: tuple[str, ...]) -> str:
-    """Return what is wrong where not all rows are rows of the undisturbed lake, each once and with the same values."""
+    """Return what is wrong unless all rows are rows of the undisturbed lake, each once and with the same values."""
     there = whole.join(found.select(key), on=key, how="semi", maintain_order="left") if key else whole
     if found.is_empty() or found.equals(there):
         return ""
     others = found.join(whole, on=found.columns, how="anti", nulls_equal=True)
-    return f"{found.height:,} rows and {there.height:,} expected, {others.height:,} of them others: {others.head(1).rows()}"
+    counts = f"{found.height:,} rows and {there.height:,} expected, {others.height:,} of them different"
+    return f"{counts}: {others.head(1).rows()}"
 
 
 class Reader:
-    """Reads a lake and compares what it finds with the undisturbed one.
+    """Reads a lake and compares the rows with those of the undisturbed one.
 
     Args:
         options: Of the object store.
         whole: URI of the undisturbed lake.
 
     Raises:
-        RuntimeError: Nothing is in one of its tables.
+        RuntimeError: One of its tables is empty.
     """
 
     def __init__(self, options: dict[str, str], whole: str) -> None:
         self._options = options
         self._whole = {read.name: read.rows(whole, options) for read in READS}
         if empty := [name for name, rows in self._whole.items() if rows.is_empty()]:
-            raise RuntimeError(f"nothing in {', '.join(empty)} of {whole}")
+            raise RuntimeError(f"no rows in {', '.join(empty)} of {whole}")
         self.reads, self.filled, self.faults = 0, 0, list[str]()
 
     def read_all(self, lake: str) -> None:
-        """Read everything once, as soon as there is a lake."""
+        """Read everything once; nothing while there is no lake yet."""
         if Store(lake, self._options).head(LAKE_FILE) is None:
             return
         for read in READS:
@@ -120,12 +131,12 @@ class Reader:
                 self.filled += not found.is_empty()
                 if wrong := find_wrong(found, self._whole[read.name], read.key):
                     self.faults.append(f"{read.name} is wrong: {wrong}")
-            except Exception as error:  # noqa: BLE001 - that no read fails is what is to be proved
+            except Exception as error:  # noqa: BLE001 - any failed read counts
                 self.faults.append(f"{read.name} failed: {type(error).__name__}: {error}")
 
     @contextmanager
     def reading(self, lake: str) -> Iterator[None]:
-        """Read again and again while the block runs."""
+        """Read repeatedly while the block runs."""
         stop = threading.Event()
 
         def read_on() -> None:
@@ -142,13 +153,13 @@ class Reader:
 
 
 def objects(store: Store) -> dict[str, bytes]:
-    """Return the hash of every object that law 5 speaks of."""
+    """Return the hash of every object that law 5 covers, by path."""
     names = [entry.path for entry in store.list() if not entry.path.startswith(OUTSIDE)]
     return {name: hashlib.sha256(store.get(name) or b"").digest() for name in names}
 
 
 def differences(found: dict[str, bytes], whole: dict[str, bytes]) -> list[str]:
-    """Return what is missing, left over or other in a lake, the first few of each."""
+    """Return which objects of a lake are missing, left over or different, the first few of each."""
     other = {name for name in found.keys() & whole.keys() if found[name] != whole[name]}
     kinds = {"missing": whole.keys() - found.keys(), "left over": found.keys() - whole.keys(), "other bytes": other}
     return [
@@ -160,10 +171,10 @@ class Trial:
     """One source, run undisturbed once, and then killed and run again.
 
     Args:
-        name: In what is printed, and of its lakes.
-        command: How a run is started, without the lake.
-        server: Where everything lies.
-        gate: What the runs go through.
+        name: In the output, and of its lakes.
+        command: The command of a run, without the lake.
+        server: The S3 server with the source and the lakes.
+        gate: The proxy between runs and the server.
 
     Raises:
         RuntimeError: The undisturbed run failed.
@@ -177,10 +188,10 @@ class Trial:
         with self._running(lake) as process:
             wait_for(gate.began, process)
             began = time.perf_counter()
-            told = process.communicate()[0]
+            output = process.communicate()[0]
             self.seconds = time.perf_counter() - began
         if process.returncode:
-            raise RuntimeError(f"the undisturbed run ended with {process.returncode}: {told}")
+            raise RuntimeError(f"the undisturbed run ended with {process.returncode}: {output}")
         self.puts = gate.puts
         self.whole = objects(Store(lake, server.storage))
         self._reader = Reader(server.storage, lake)
@@ -195,7 +206,7 @@ class Trial:
 
     @contextmanager
     def _running(self, lake: str) -> Iterator["subprocess.Popen[str]"]:
-        """Run chandlery in a session of its own; kill it where the block does not wait for its end."""
+        """Start a run in a new session; kill it if it has not ended when the block ends."""
         with subprocess.Popen(
             [*self._command, "--lake", lake],
             stdout=subprocess.PIPE,
@@ -209,7 +220,7 @@ class Trial:
                 process.kill()
 
     def round(self, number: int) -> bool:
-        """Kill a run into a new lake, run again, compare; print a line and return whether all of it went well."""
+        """Kill a run into a new lake, run again, compare; print a line and return whether the round held."""
         began, lake, reader = time.perf_counter(), self._lake(number), self._reader
         store = Store(lake, self._server.storage)
         moment, faults = self._kill(lake, "" if number % 2 else KINDS[number // 2 % len(KINDS)])
@@ -218,11 +229,14 @@ class Trial:
         reader.read_all(lake)
         self._gate.watch()
         with reader.reading(lake), self._running(lake) as process:
-            told = process.communicate()[0]
+            output = process.communicate()[0]
         if process.returncode:
-            faults.append(f"the next run ended with {process.returncode}: {told.strip()}")
+            faults.append(f"the next run ended with {process.returncode}: {output.strip()}")
         faults += differences(objects(store), self.whole)
-        found = f"killed {moment}; {there} of {len(self.whole)} objects there; {reader.reads} reads, {reader.filled} with rows; {time.perf_counter() - began:.0f} s"
+        found = (
+            f"killed {moment}; {there} of {len(self.whole)} objects written; {reader.reads} reads, {reader.filled} "
+            f"with rows; {time.perf_counter() - began:.0f} s"
+        )
         listed = "".join(
             f"\n     {fault}"
             for fault in [*list(dict.fromkeys(faults))[:SHOWN], f"{len(faults)} faults in all"]
@@ -233,7 +247,7 @@ class Trial:
         return not faults
 
     def _kill(self, lake: str, kind: str) -> tuple[str, list[str]]:
-        """Kill a run at a put of a kind, or at any moment if none is given; return when, and what was wrong then."""
+        """Kill a run at a put of a kind, or at any moment without one; return the moment, and the faults so far."""
         gate, is_at_put = self._gate, bool(kind)
         while True:
             cut, share = bool(self._random.integers(2)), float(self._random.random())
@@ -250,7 +264,7 @@ class Trial:
                 gate.released.set()
                 if gate.reached.is_set():
                     gate.settled.wait(PATIENCE_SECONDS)
-                told, faults = last_words(process)
+                output, faults = read_output(process)
             if process.returncode == -signal.SIGKILL:
                 arrived = f"{gate.held}, of which {'half' if cut else 'all'} arrived"
                 at_put = f"at put {stop_at} of {self.puts[kind]} {kind}: {arrived}"
@@ -258,30 +272,30 @@ class Trial:
             if process.returncode:
                 return "by nobody", [
                     *faults,
-                    f"the run ended with {process.returncode} before it was killed: {told.strip()}",
+                    f"the run ended with {process.returncode} before it was killed: {output.strip()}",
                 ]
             if not is_at_put:
-                self.seconds = min(self.seconds, worked)  # it was faster than the undisturbed one
-            empty(Store(lake, self._server.storage))  # that was no kill
+                self.seconds = min(self.seconds, worked)  # the run was faster than the undisturbed one
+            empty(Store(lake, self._server.storage))  # it ended before it was killed: try again
 
 
 def wait_for(event: threading.Event, process: "subprocess.Popen[str]") -> None:
-    """Wait until something has happened, or the process has ended."""
+    """Wait until an event is set, or the process has ended."""
     while process.poll() is None and not event.wait(0.2):
         pass
 
 
-def last_words(process: "subprocess.Popen[str]") -> tuple[str, list[str]]:
-    """Return what an ended run has said, and whether workers of it live on: they would keep its output open."""
+def read_output(process: "subprocess.Popen[str]") -> tuple[str, list[str]]:
+    """Return the output of an ended run, and a fault if its workers have not ended: they would keep the output open."""
     try:
         return process.communicate(timeout=PATIENCE_SECONDS)[0], []
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        return process.communicate()[0], [f"workers lived on for {PATIENCE_SECONDS} s after the kill"]
+        return process.communicate()[0], [f"workers had not ended {PATIENCE_SECONDS} s after the kill"]
 
 
 def empty(store: Store) -> None:
-    """Take all objects away."""
+    """Delete all objects."""
     for entry in store.list():
         store.delete(entry.path)
 
@@ -295,7 +309,7 @@ def upload(folder: Path, server: Server, prefix: str) -> str:
 
 
 def prove_kills(rounds: int, real_rounds: int) -> bool:
-    """Kill runs on sample pairs and on the six real ones; print what came of it, and return whether all held."""
+    """Kill runs on sample pairs and on the six real ones; print the outcome, and return whether all rounds held."""
     with (
         tempfile.TemporaryDirectory(prefix="chandlery-kills-") as folder,
         s3_server(Path(folder) / "s3", (RAW, LAKE)) as server,
@@ -334,14 +348,15 @@ def prove_kills(rounds: int, real_rounds: int) -> bool:
         elif real_rounds:
             print("left out: the real candles are not beside this repository")
     print(
-        f"{'ok  ' if all(results) else 'FAIL'} kills: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run, with no read failed or wrong",
+        f"{'ok  ' if all(results) else 'FAIL'} kills: {sum(results)} of {len(results)} rounds ended with the bytes of "
+        "an undisturbed run, with no read failed or wrong",
         flush=True,
     )
     return all(results)
 
 
 def main() -> None:
-    """Kill as often as asked; end with 1 where something does not hold."""
+    """Kill as often as asked; exit with 1 if a round does not hold."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=30, help="on three sample pairs of about 200,000 rows")
     parser.add_argument("--real-rounds", type=int, default=3, help="on the six real pairs beside the repository")

@@ -1,13 +1,13 @@
-"""A run whose requests tell a proxy who makes them and in which stage: what `request_counts.py` starts.
+"""A run whose requests name to a proxy their maker and their stage: what `request_counts.py` starts.
 
     python benchmarks/marked_run.py SETTINGS [PROXY]
 
 SETTINGS is a JSON object by section, as `load_settings` takes it; PROXY is the URL of a `CountingRelay`.
 
 The driver and the tasks share one process, and the stores of the local engine's tasks are the driver's own objects.
-So the User-Agent tells them apart: the run's [storage] names the driver, and before an engine gets tasks they are
-copied with stores that name the tasks. The copy is made as for a worker process, where each task gets one as well;
-the product itself is not changed. Every request is marked by the store that makes it, on whatever thread.
+The User-Agent therefore tells them apart: the run's [storage] names the driver, and tasks are copied, before the engine
+gets them, with stores that name the tasks. Tasks for worker processes are copied by pickle in the same way. Every
+request has the User-Agent of the store that makes it, on whatever thread.
 """
 
 import http.client
@@ -87,11 +87,11 @@ class StageWatch:
         """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Write it to stderr."""
+        """Write a note to stderr."""
         print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Name what comes between this stage and the next one; print how long a publishing phase took."""
+        """Name the time between this stage and the next one; print how long a publishing phase took."""
         if self._stage == "publish":
             print(f"publish: {time.perf_counter() - self._began:.2f} s", file=sys.stderr, flush=True)
         self._tell(f"after {self._stage}")

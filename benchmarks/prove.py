@@ -1,4 +1,4 @@
-"""The heavy figures, in named parts of at most an hour each: what `make prove PART=name` runs."""
+"""Claims that take long to check, in named parts of at most an hour each: what `make prove PART=name` runs."""
 
 import json
 import subprocess
@@ -14,6 +14,7 @@ import polars as pl
 
 from additions import prove_additions
 from bench import SHARED, run_chandlery
+from chandlery.grid import DAY_MS
 from chandlery.lake.store import Store
 from histories import prove_histories
 from kills import objects, prove_kills
@@ -40,7 +41,7 @@ HORIZONS = ("1m", "5m", "15m", "30m", "60m")
 
 
 def query(lake: Path, sql: str) -> list[dict[str, Any]]:
-    """Return what a SELECT gives."""
+    """Return the rows of a SELECT."""
     shown = subprocess.run(
         [sys.executable, "-m", "chandlery", "query", sql, "--lake", str(lake), "--json"],
         check=True,
@@ -51,13 +52,13 @@ def query(lake: Path, sql: str) -> list[dict[str, Any]]:
 
 
 def check(what: str, *, holds: bool, found: object) -> bool:
-    """Print whether something holds."""
+    """Print whether something holds, and return it."""
     print(f"{'ok  ' if holds else 'FAIL'} {what}: {found}", flush=True)
     return holds
 
 
 def prove_tables(lake: Path) -> list[bool]:
-    """Check the ledger, the holes, the labels and the skill."""
+    """Check the ledger, the holes, the labels and the skill; return the results."""
     ledger = query(lake, "SELECT symbol, rows_read, rows_kept, rows_rejected FROM ledger ORDER BY symbol")
     results = [
         check(
@@ -70,16 +71,14 @@ def prove_tables(lake: Path) -> list[bool]:
     for symbol, moments in HOLES.items():
         for moment in moments:
             within = f"start < '{moment}' AND \"end\" > '{moment}'"
-            missing = f"SELECT kind FROM gaps WHERE symbol = '{symbol}' AND kind != 'no_trade' AND {within}"  # noqa: S608
-            kinds = query(lake, missing)
-            results.append(
-                check(
-                    f"{symbol} {moment}", holds=len(kinds) == 1 and kinds[0]["kind"] in {"hole", "outage"}, found=kinds
-                )
-            )
+            missing = f"symbol = '{symbol}' AND kind != 'no_trade' AND {within}"
+            kinds = query(lake, f"SELECT kind FROM gaps WHERE {missing}")  # noqa: S608
+            is_hole = len(kinds) == 1 and kinds[0]["kind"] in {"hole", "outage"}
+            results.append(check(f"{symbol} {moment}", holds=is_hole, found=kinds))
     across = query(
         lake,
-        "SELECT count(*) AS n FROM gaps g JOIN forecasts f ON f.symbol = g.symbol AND f.horizon_minutes = 60 AND f.actual_close IS NOT NULL "
+        "SELECT count(*) AS n FROM gaps g JOIN forecasts f "
+        "ON f.symbol = g.symbol AND f.horizon_minutes = 60 AND f.actual_close IS NOT NULL "
         "AND g.kind != 'no_trade' AND g.missing > 1000 AND f.issued_at <= g.start AND f.target_time > g.start",
     )
     results.append(check("labels across the long gaps", holds=across[0]["n"] == 0, found=across[0]["n"]))
@@ -100,14 +99,14 @@ def prove_tables(lake: Path) -> list[bool]:
 
 
 def prove_append(scratch: Path, horizons: tuple[str, ...], most: float) -> list[bool]:
-    """One more day on six pairs: what it costs and whether the bytes are those of a rebuild."""
+    """Append one day to six pairs; check what it costs, and whether the bytes are those of a rebuild."""
     raw, whole, grown = (scratch / f"{name}{len(horizons)}" for name in ("split", "whole", "grown"))
     raw.mkdir()
     days = {}
     for path in sorted((SHARED / "data" / "bitfinex").glob("*.gz")):
         symbol = path.name.split(".")[0]
         candles = read(path)
-        edge = int(candles["time"].max()) // 86_400_000 * 86_400_000
+        edge = int(candles["time"].max()) // DAY_MS * DAY_MS
         candles.filter(pl.col("time") < edge).write_csv(raw / f"{symbol}_a.csv")
         days[symbol] = candles.filter(pl.col("time") >= edge)
     run_chandlery(raw, grown, [], horizons=horizons)
@@ -129,7 +128,7 @@ def prove_append(scratch: Path, horizons: tuple[str, ...], most: float) -> list[
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Return a raw file's candles."""
+    """Return the candles of a raw file."""
     if path.suffixes[0] == ".csv":
         return pl.read_csv(path)
     import gzip  # noqa: PLC0415
@@ -153,7 +152,7 @@ def prove_six_pairs() -> bool:
 
 
 def prove_appends() -> bool:
-    """Check one more day on six pairs, at five horizons and at one."""
+    """Check an append of one day to six pairs, at five horizons and at one."""
     with tempfile.TemporaryDirectory(prefix="chandlery-prove-") as folder:
         return all(
             prove_append(Path(folder), HORIZONS, APPEND_SHARE) + prove_append(Path(folder), ("30m",), APPEND_SHARE)
@@ -175,10 +174,10 @@ ON_REAL_CANDLES = {"tables", "append", "additions", "kills"}
 
 
 def main() -> None:
-    """Prove the named parts, or all of them; end with 1 where something does not hold."""
+    """Check the named parts, or all of them; exit with 1 if something does not hold."""
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := [name for name in wanted if name not in PARTS]:
-        sys.exit(f"no part {unknown[0]!r}; expected of {', '.join(PARTS)}")
+        sys.exit(f"no part {unknown[0]!r}; expected some of {', '.join(PARTS)}")
     held = []
     for name in wanted:
         if name in ON_REAL_CANDLES and not SHARED.exists():

@@ -1,31 +1,27 @@
 """Readers of a lake on a real S3 server while runs publish into it: whether any read fails or is wrong.
 
-Runs go through a gate that keeps what each version of each object has to answer, and when it came. Each read
-must find versions that were there between its beginning and its end; anything else is wrong.
+Runs go through a proxy that records the answers of each version of each object, and when it was written. A read is
+wrong unless it finds versions that existed between its beginning and its end.
 
-Objects get their final names in short phases, two a run: from the put of a manifest to the last copy. A try that fails
-must have met one. A plain scan that failed is tried once more when the run that goes on is over, and the next run waits for it:
-runs are a day apart where they are not tried out.
+Objects get their final names in short publishing phases, two per run: from the put of a manifest to the last copy. A
+read may fail only if it overlaps one of them. A plain scan that failed is retried when the current run has ended, and
+the next run waits for it: in practice runs are a day apart.
 
-Which share of reads fails depends on how often runs publish. So runs begin at a fixed pace, whatever they take: the one at which
-lakes of format 1 were tried out, where 336 of 10,000 plain reads failed, or 16.8 for each run.
+The share of reads that fail depends on how often runs publish, so runs start at a fixed pace, whatever they take. The
+pace is that at which lakes of format 1 were measured, where 336 of 10,000 plain reads failed, or 16.8 per run.
 """
 
 import argparse
-import datetime as dt
 import multiprocessing
 import os
-import re
-import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from http.server import ThreadingHTTPServer
+from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -35,207 +31,37 @@ from typing import Any
 
 import polars as pl
 
-from asks import ASKS, WAYS, Answer, Ask, Partition, answers_of, find_fault, to_answers
+from asks import ASKS, WAYS, Ask, find_fault, to_answers
 from chandlery.errors import SettingsError
 from chandlery.lake.store import Store
-from chandlery.lake.tables import parse_partition
-from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-from gate import LAKE, RAW, Gate, Requests, name_of, source_of
+from gate import LAKE, RAW
 from turns import Turns
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
 from s3_server import Server, s3_server
 
-SYMBOLS, BASE_DAYS, NEW_YEAR, SEED = SAMPLE_SYMBOLS[:3], 44, dt.date(2019, 1, 1), 11
-SETTINGS = '[forecast]\nhorizons = ["5m", "15m"]\nmodels = ["linear"]\nmin_train = "10d"\n'
-RISE = 1.01  # of restated prices
-TABLES_READ = tuple(dict.fromkeys(ask.table for ask in ASKS))
+from publisher import Publisher
+from recorder import TABLES_READ, Read, Recorder, Tally, count_versions, judge
+
 PATIENCE_SECONDS = 300
 PACE_SECONDS = 54  # 20 runs in 18 minutes
-FAILED_BEFORE, FEWER = 336 / 10_000, 3  # plain reads of lakes of format 1, and how many times fewer they are to be
-NICENESS = 10  # readers have machines of their own; on this one runs go first
-SHOWN, SHOWN_LETTERS = 5, 200
+FAILED_BEFORE, FEWER = 336 / 10_000, 3  # share of plain reads of format 1, and the factor by which it must be lower
+NICENESS = 10  # in practice readers have other machines; on this one they must not slow the runs
+SHOWN = 5  # faults and problems of each way that are printed
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """Who reads.
+    """The readers.
 
     Args:
-        processes: How many.
-        threads: Readers in each of them.
+        processes: Their number of processes.
+        threads: Readers in each process.
     """
 
     processes: int = 10
     threads: int = 10
-
-
-@dataclass(frozen=True)
-class Version:
-    """An object as a run left it.
-
-    Args:
-        began: When its put was sent on, by the machine's clock.
-        ended: When the store had answered: from now on it is there, until the next one.
-        answers: What it has to answer; nothing where it was deleted.
-    """
-
-    began: float
-    ended: float
-    answers: Mapping[Ask, Answer]
-
-
-@dataclass(frozen=True)
-class Read:
-    """A read and its end.
-
-    Args:
-        way: How.
-        ask: What.
-        began: When it was begun; of two tries the second.
-        ended: When all was there.
-        answers: What was found of each partition; nothing where it failed for good.
-        problems: Why tries failed.
-        fault: What of the contract did not hold.
-        failures: When each try that failed began and ended.
-    """
-
-    way: str
-    ask: Ask
-    began: float = 0.0
-    ended: float = 0.0
-    answers: Mapping[Partition, Answer] | None = None
-    problems: tuple[str, ...] = ()
-    fault: str = ""
-    failures: tuple[tuple[float, float], ...] = ()
-
-
-class Recorder(Gate):
-    """What runs go through: keeps every version of every object that is read.
-
-    Args:
-        endpoint: URL of the S3 server behind it.
-    """
-
-    def __init__(self, endpoint: str) -> None:
-        super().__init__(endpoint)
-        self.versions: dict[str, list[Version]] = defaultdict(list)
-        self._staged: dict[str, bytes] = {}  # objects that wait for their final names
-        self.phases: list[tuple[float, float]] = []  # of publishing: from the put of a manifest to the last copy
-
-    def passed(self, request: Requests, body: bytes, status: int, began: float) -> None:
-        """Keep a version."""
-        ended, name = time.monotonic(), name_of(request.path)
-        if request.command == "PUT" and name.startswith("_staging/"):
-            self._staged[name] = body
-            if name.endswith("/manifest.json"):
-                self.phases.append((began, ended))
-        if source := source_of(request):
-            body = self._staged[source]
-            self.phases[-1] = self.phases[-1][0], max(ended, self.phases[-1][1])
-        if (
-            request.command in {"PUT", "DELETE"}
-            and status < 300  # noqa: PLR2004 - it was done
-            and name.startswith(tuple(f"{table}/" for table in TABLES_READ))
-        ):
-            self.versions[name].append(
-                Version(began, ended, answers_of(name, body) if request.command == "PUT" else {})
-            )
-
-    def meets_phase(self, began: float, ended: float) -> bool:
-        """Return whether objects got their final names at some moment of [began, ended]."""
-        return any(first <= ended and began <= last for first, last in self.phases)
-
-    def precedes_phase(self, began: float, ended: float) -> bool:
-        """Return whether a publishing phase began within [began, ended]: no shorter phase would have spared that read."""
-        return any(began < first <= ended for first, _ in self.phases)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell: nobody is killed here."""
-        ThreadingHTTPServer.handle_error(self, request, client_address)
-
-    def admissible(self, read: Read) -> dict[Partition, list[Answer | None]]:
-        """Return what a read may find of each partition: the answers of all versions that were there while it lasted, None where there was no object."""
-        found: dict[Partition, list[Answer | None]] = {}
-        for path, versions in self.versions.items():
-            partition = tuple(parse_partition(path).values())
-            if path.startswith(f"{read.ask.table}/") and read.ask.chooses(partition):
-                begun = [-1.0, *(version.began for version in versions)]
-                gone = [*(version.ended for version in versions), float("inf")]
-                answers = [None, *(version.answers.get(read.ask) for version in versions)]
-                found[partition] = [
-                    answer
-                    for answer, first, last in zip(answers, begun, gone, strict=True)
-                    if first <= read.ended and last >= read.began
-                ]
-        return found
-
-
-class Publisher:
-    """Puts days of candles into the raw bucket, and runs.
-
-    Args:
-        folder: Of the settings.
-        server: Where everything lies.
-        endpoint: Of the gate.
-        name: Of the source and the lake in their buckets.
-        runs: How many there will be; half of them are in the new year.
-        minutes: Of a candle.
-    """
-
-    def __init__(self, folder: Path, server: Server, endpoint: str, name: str, runs: int, minutes: int) -> None:
-        self.lake, self._raw = f"s3://{LAKE}/{name}", Store(f"s3://{RAW}/{name}", server.storage)
-        self._start = NEW_YEAR - dt.timedelta(days=BASE_DAYS + runs // 2)
-        files = write_sample(
-            SamplePlan(SYMBOLS, days=BASE_DAYS + runs, start=self._start, interval_minutes=minutes, seed=SEED)
-        )
-        self._candles = {symbol: file.candles for symbol, file in zip(SYMBOLS, files, strict=True)}
-        config = folder / f"{name}.toml"
-        storage = "".join(
-            f'{option} = "{value}"\n' for option, value in {**server.storage, "endpoint_url": endpoint}.items()
-        )
-        config.write_text(f"{SETTINGS}[storage]\n{storage}")
-        self._command = [
-            sys.executable,
-            "-m",
-            "chandlery",
-            "run",
-            "--quiet",
-            "--config",
-            str(config),
-            "--source",
-            self._raw.uri,
-            "--lake",
-            self.lake,
-        ]
-
-    def publish(self, number: int) -> None:
-        """Add a day of every symbol, in every second run restate an older one of one symbol, and run; number 0 is all that was before.
-
-        Raises:
-            RuntimeError: The run failed.
-        """
-        first, count = (0, BASE_DAYS) if number == 0 else (BASE_DAYS + number - 1, 1)
-        for symbol in SYMBOLS:
-            self._put(symbol, first, count)
-        if number and number % 2 == 0:
-            self._put(SYMBOLS[number // 2 % len(SYMBOLS)], BASE_DAYS // 2 + number, 1, rise=RISE)
-        done = subprocess.run(self._command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"run {number} ended with {done.returncode}: {done.stderr}")
-
-    def _put(self, symbol: str, first: int, count: int, *, rise: float = 1.0) -> None:
-        """Put a file with some days of a symbol, where it traded."""
-        start, stop = (
-            dt.datetime.combine(self._start + dt.timedelta(days=day), dt.time(), dt.UTC)
-            for day in (first, first + count)
-        )
-        days = self._candles[symbol].filter(pl.col("open_time").is_between(start, stop, closed="left"))
-        if days.height:
-            prices = (pl.col(name) * rise for name in ("open", "close", "high", "low"))
-            rows = days.select(pl.col("open_time").dt.epoch("ms").alias("time"), *prices, "volume")
-            self._raw.put(f"{symbol}/{start:%Y-%m-%d}{'' if rise == 1 else '-again'}.csv", rows.write_csv().encode())
 
 
 def read_on(
@@ -247,9 +73,9 @@ def read_on(
     ways: list[str],
     turns: Turns,
 ) -> None:
-    """Read a lake, a thread a reader, until told to stop; everybody asks everything at least once.
+    """Read a lake, one thread per reader, until `stop` is set; every reader asks each question at least once.
 
-    Sends what a reader is told who tries to write, and in the end what was read.
+    Sends the error that an attempt to write raises, and in the end the reads.
     """
     os.environ.update(environment)
     os.nice(NICENESS)
@@ -258,7 +84,7 @@ def read_on(
     except SettingsError as error:
         pipe.send(str(error))
     else:
-        raise RuntimeError("a reader may write")
+        raise RuntimeError("a reader was allowed to write")
 
     def read_all(place: int) -> list[Read]:
         read, reads = WAYS[ways[place]].open(lake, options), list[Read]()
@@ -271,7 +97,7 @@ def read_on(
 
 
 def read_once(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask, turns: Turns) -> Read:
-    """Read; where a plain scan fails, read once more when its turn has come."""
+    """Read; a plain scan that fails is retried once while no run goes on."""
     first = try_to_read(way, read, ask)
     if WAYS[way].is_ours or not first.problems:
         return first
@@ -282,11 +108,11 @@ def read_once(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask, turns: Tu
 
 
 def try_to_read(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask) -> Read:
-    """Read, or tell why that failed."""
+    """Read; a failure is returned as the problem of the read."""
     began = time.monotonic()
     try:
         rows = read(ask)
-    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - failures are what is counted
+    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - failures are counted
         failures = ((began, time.monotonic()),)
         return Read(way, ask, problems=(f"{type(error).__name__}: {error}",), failures=failures)
     return Read(way, ask, began, time.monotonic(), to_answers(ask, rows), (), find_fault(ask, rows, way))
@@ -294,11 +120,13 @@ def try_to_read(way: str, read: Callable[[Ask], pl.DataFrame], ask: Ask) -> Read
 
 @contextmanager
 def reading(lake: str, server: Server, crowd: Crowd) -> Iterator[tuple[Turns, list[Read]]]:
-    """Read while the block runs, with the rights of a reader; yield whose turn it is, and what was read, which stands there once the block has ended.
+    """Read while the block runs, with the rights of a reader; yield the turns and the list of reads.
+
+    The list is filled when the block has ended.
 
     Raises:
         EOFError: A process of readers ended early.
-        TimeoutError: One says nothing.
+        TimeoutError: One sends nothing.
     """
     context, reads, pipes, kinds = multiprocessing.get_context("spawn"), list[Read](), list[Connection](), list(WAYS)
     stop, turns, started = context.Event(), Turns(context), list[SpawnProcess]()
@@ -314,11 +142,9 @@ def reading(lake: str, server: Server, crowd: Crowd) -> Iterator[tuple[Turns, li
         theirs.close()
         pipes.append(ours)
     try:
-        refusals = [receive(pipe) for pipe in pipes]  # all of them are ready
-        print(
-            f"{crowd.processes * crowd.threads} readers in {crowd.processes} processes, who may only read: {refusals[0]}",
-            flush=True,
-        )
+        refusals = [receive(pipe) for pipe in pipes]  # then all of them are ready
+        readers = f"{crowd.processes * crowd.threads} readers in {crowd.processes} processes"
+        print(f"{readers}, without the right to write: {refusals[0]}", flush=True)
         yield turns, reads
         stop.set()
         reads += chain.from_iterable([receive(pipe) for pipe in pipes])
@@ -330,74 +156,10 @@ def reading(lake: str, server: Server, crowd: Crowd) -> Iterator[tuple[Turns, li
 
 
 def receive(pipe: Connection) -> Any:
-    """Return what a process of readers sends."""
+    """Return the next object that a process of readers sends."""
     if not pipe.poll(PATIENCE_SECONDS):
-        raise TimeoutError(f"nothing from readers for {PATIENCE_SECONDS} s")
+        raise TimeoutError(f"readers sent nothing for {PATIENCE_SECONDS} s")
     return pipe.recv()
-
-
-@dataclass
-class Tally:
-    """What came of the reads of one way.
-
-    Args:
-        reads: Those begun.
-        crossed: Those of them during which an object that they asked for was replaced.
-        failed: Those that failed at first.
-        early: Those of them that were under way when the phase began.
-        lost: Those of them that failed again.
-        stray: Tries that failed although no object got its final name meanwhile.
-        wrong: Those that found what was never there, or not as the contract says.
-        problems: Why they failed, and how often.
-        faults: What was wrong, or failed again, and how often.
-    """
-
-    reads: int = 0
-    crossed: int = 0
-    failed: int = 0
-    early: int = 0
-    lost: int = 0
-    stray: int = 0
-    wrong: int = 0
-    problems: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-
-    def add(self, read: Read, admissible: dict[Partition, list[Answer | None]]) -> None:
-        """Count a read."""
-        self.reads += 1
-        self.failed += bool(read.problems)
-        self.problems.update(re.sub(r"\d+", "#", problem)[:SHOWN_LETTERS] for problem in read.problems)
-        if read.answers is None:
-            self.lost += 1
-            self.faults[f"{read.ask} failed {len(read.problems)} times"] += 1
-            return
-        self.crossed += any(len(answers) > 1 for answers in admissible.values())
-        others = [
-            partition
-            for partition in admissible.keys() | read.answers.keys()
-            if read.answers.get(partition) not in admissible.get(partition, [])
-        ]
-        if others or read.fault:
-            self.wrong += 1
-            what = (
-                read.fault
-                or f"{'/'.join(others[0])}: {read.answers.get(others[0])} found, of {admissible.get(others[0])}"
-            )
-            self.faults[f"{read.ask}: {what}"] += 1
-
-    def holds(self, *, is_ours: bool) -> bool:
-        """Return whether it is as it should be: nothing wrong, and nothing failed, or of plain scans nothing twice."""
-        return self.reads > 0 and not self.wrong and not self.stray and not (self.failed if is_ours else self.lost)
-
-
-def judge(reads: list[Read], recorder: Recorder) -> dict[str, Tally]:
-    """Return what came of all reads, by way."""
-    tallies = {way: Tally() for way in WAYS}
-    for read in reads:
-        tallies[read.way].add(read, recorder.admissible(read))
-        tallies[read.way].stray += sum(not recorder.meets_phase(*moment) for moment in read.failures)
-        tallies[read.way].early += bool(read.failures) and recorder.precedes_phase(*read.failures[0])
-    return tallies
 
 
 def read_while_publishing(
@@ -406,7 +168,7 @@ def read_while_publishing(
     """Let readers read while runs publish; runs begin at least `pace` seconds apart.
 
     Returns:
-        What came of the reads, by way, and how many objects each run has put, by table.
+        The results of the reads, by way, and how many objects each run has put, by table.
     """
     with (recorder := Recorder(server.endpoint)).opened() as endpoint:
         publisher = Publisher(folder, server, endpoint, "readers", runs, minutes)
@@ -425,18 +187,8 @@ def read_while_publishing(
     return judge(reads, recorder), put
 
 
-def count_versions(recorder: Recorder) -> Counter[str]:
-    """Return how many versions of objects there have been, by table."""
-    return Counter(
-        {
-            table: sum(len(versions) for path, versions in recorder.versions.items() if path.startswith(f"{table}/"))
-            for table in TABLES_READ
-        }
-    )
-
-
 def prove_readers(crowd: Crowd, runs: int, pace: float = PACE_SECONDS) -> bool:
-    """Let readers read while runs publish; print what came of it, and return whether all is as it should be."""
+    """Let readers read while runs publish; print the results, and return whether all of them hold."""
     with (
         tempfile.TemporaryDirectory(prefix="chandlery-readers-") as name,
         s3_server(Path(name) / "s3", (RAW, LAKE)) as server,
@@ -453,9 +205,13 @@ def prove_readers(crowd: Crowd, runs: int, pace: float = PACE_SECONDS) -> bool:
     )
     for way, tally in tallies.items():
         results.append(tally.holds(is_ours=WAYS[way].is_ours))
-        found = f"{tally.reads:,} reads, {tally.crossed:,} of them while an object of theirs was replaced; {tally.failed} failed, {tally.early} of them under way when the phase began, {tally.lost} again when retried; {tally.stray} tries failed outside publishing; {tally.wrong} wrong"
+        found = (
+            f"{tally.reads:,} reads, {tally.crossed:,} of them while one of their objects was replaced; {tally.failed} "
+            f"failed, {tally.early} of them under way when the phase began, {tally.lost} again when retried; "
+            f"{tally.stray} attempts failed outside publishing; {tally.wrong} wrong"
+        )
         listed = [
-            f"{count} x {what}" for told in (tally.faults, tally.problems) for what, count in told.most_common(SHOWN)
+            f"{count} x {what}" for kinds in (tally.faults, tally.problems) for what, count in kinds.most_common(SHOWN)
         ]
         print(
             f"{'ok  ' if results[-1] else 'FAIL'} {way}: {found}" + "".join(f"\n     {line}" for line in listed),
@@ -466,20 +222,21 @@ def prove_readers(crowd: Crowd, runs: int, pace: float = PACE_SECONDS) -> bool:
     share = failed / sum(tally.reads for tally in plain)
     results.append(share * FEWER <= FAILED_BEFORE)
     print(
-        f"{'ok  ' if results[-1] else 'FAIL'} plain reads that failed: {10_000 * share:.0f} of 10,000, where it was {10_000 * FAILED_BEFORE:.0f}; {failed / runs:.1f} for each run",
+        f"{'ok  ' if results[-1] else 'FAIL'} plain reads that failed: {10_000 * share:.0f} of 10,000, against "
+        f"{10_000 * FAILED_BEFORE:.0f} with format 1; {failed / runs:.1f} per run",
         flush=True,
     )
     return all(results)
 
 
 def main() -> None:
-    """Read as much as asked; end with 1 where something is not as it should be."""
+    """Read as much as asked; exit with 1 if a result does not hold."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--processes", type=int, default=Crowd.processes)
     parser.add_argument("--threads", type=int, default=Crowd.threads, help="readers in each process")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument(
-        "--pace", type=float, default=PACE_SECONDS, help="seconds from the beginning of a run to that of the next"
+        "--pace", type=float, default=PACE_SECONDS, help="seconds from the start of a run to that of the next"
     )
     asked = parser.parse_args()
     sys.exit(0 if prove_readers(Crowd(asked.processes, asked.threads), asked.runs, asked.pace) else 1)

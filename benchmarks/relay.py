@@ -21,7 +21,7 @@ LONGEST_HEAD = 2**18
 BACKLOG = 512
 NO_BODY = frozenset((204, 304))
 TABLES = ("candles", "rejects", "ledger", "gaps", "forecasts", "scores", "models")
-LEASE = ("lease.json", "_probe/")  # the probe tells the lease the store's clock
+LEASE = ("lease.json", "_probe/")  # the lease reads the store's clock from the probe
 STAGE = "/_stage/"
 STAGING = "_staging/"
 KEY = re.compile("<Key>(.*?)</Key>")
@@ -117,7 +117,7 @@ class Relay:
         """Return the status and body to answer a request with, or None to send it on; for subclasses."""
 
     def answered(self, request: Message, answer: Message, began: float) -> None:
-        """Take note of an answer before the client receives it; for subclasses."""
+        """Called with an answer before the client receives it; for subclasses."""
 
     async def _serve(self, ready: "Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]]") -> None:
         stop = asyncio.Event()
@@ -216,7 +216,7 @@ async def _read_body(reader: asyncio.StreamReader, head: Head, *, until_end: boo
 
     Args:
         reader: Where the head was read.
-        head: What tells its length.
+        head: Its head, which has its length.
         until_end: Whether a body of unknown length goes on until the connection ends, as in an answer.
     """
     if head.get("transfer-encoding").lower() == "chunked":
@@ -273,14 +273,14 @@ class Counted:
         return self.key.startswith(prefix)
 
     def rewrites_table(self, prefix: str) -> bool:
-        """Return whether it put an object of a table of the lake in a folder of the bucket, staged or under its name."""
+        """Return whether it put an object of a table, staged or final, of the lake in a folder of the bucket."""
         name = self.key.removeprefix(prefix)
         folder = (name.split("/", 2)[-1] if name.startswith(STAGING) else name).partition("/")[0]
         return self.kind in {"put", "copy"} and self.status in self.OK and self.is_below(prefix) and folder in TABLES
 
 
 class CountingRelay(Relay):
-    """A proxy before an S3 server that notes each request.
+    """A proxy before an S3 server that records each request.
 
     A client that sends `PUT /_stage/NAME` names the stage that begins: such a request is answered here, neither
     counted nor held. A request belongs to the stage in which it is answered.
@@ -291,7 +291,7 @@ class CountingRelay(Relay):
         self._stage, self._requests = "", list[Counted]()
 
     def take(self) -> list[Counted]:
-        """Return the requests since the last call, and begin again, before the first stage."""
+        """Return the requests since the last call, and reset the stage."""
         found, self._requests, self._stage = self._requests, [], ""
         return found
 
@@ -303,7 +303,7 @@ class CountingRelay(Relay):
         return 200, b""
 
     def answered(self, request: Message, answer: Message, began: float) -> None:
-        """Note a request."""
+        """Record a request."""
         url = urlsplit(request.target)
         bucket, _, key = unquote(url.path).lstrip("/").partition("/")
         asked = parse_qs(url.query, keep_blank_values=True)

@@ -1,4 +1,4 @@
-"""Requests of runs on a real S3 server through a proxy that adds 20 ms to each: what a daily append asks of a bucket.
+"""Requests of runs to a real S3 server, through a proxy that delays each by 20 ms: what a daily append costs.
 
     python benchmarks/request_counts.py [--symbols 392] [--quick] [--log requests.ndjson]
 
@@ -48,7 +48,7 @@ MODIFIED = int(dt.datetime(2019, 6, 1, tzinfo=dt.UTC).timestamp())  # of local f
 UPLOADS = 32
 RUNNER = Path(__file__).with_name("marked_run.py")
 NOTHING_NEW_REQUESTS, NOTHING_NEW_SECONDS = 10, 5.0
-A_SYMBOL, A_TABLE_OBJECT = 6, 3
+A_SYMBOL, A_TABLE_OBJECT = 6, 3  # most requests of a stage: per symbol, and per rewritten object of a table
 DRIVER_MORE = 10  # requests of the driver beyond those with few symbols
 APPEND_SECONDS = 150.0
 START = "start"
@@ -69,8 +69,8 @@ class Measured:
     """A run.
 
     Args:
-        seconds: Of its process, start included.
-        requests: That the proxy has passed on; none on a local path.
+        seconds: Of its process, its start included.
+        requests: Those that the proxy has passed on; none on a local path.
     """
 
     seconds: float
@@ -93,7 +93,7 @@ def name_symbol(rank: int) -> str:
 
 
 def make_raw(symbols: int) -> Raw:
-    """Return two CSV files of made-up candles for each symbol: all days but the last, and the last day."""
+    """Return two CSV files of synthetic candles for each symbol: all days but the last, and the last day."""
     plan = SamplePlan(tuple(name_symbol(rank) for rank in range(symbols)), DAYS, seed=SEED)
     edge = dt.datetime.combine(plan.start, dt.time(), dt.UTC) + dt.timedelta(days=DAYS - 1)
     raw = Raw({}, {})
@@ -117,7 +117,7 @@ class Bench:
     Args:
         folder: For settings, and for the source and the lake of runs on a local path.
         raw: The raw files.
-        place: The server, the proxy and its URL; None for runs on a local path.
+        place: The server, the proxy and the proxy's URL; None for runs on a local path.
         name: The folder of the source and the lake in their buckets.
     """
 
@@ -140,7 +140,7 @@ class Bench:
             os.utime(self._source.root / name, (MODIFIED, MODIFIED))
 
     def run(self, what: str, delay_seconds: float = DELAY_SECONDS) -> Measured:
-        """Run in a process of its own, and print its figures."""
+        """Run in a new process, and print its figures."""
         if self._relay:
             self._relay.take()
             self._relay.delay_seconds = delay_seconds
@@ -160,7 +160,7 @@ class Bench:
         """Run for the first time, with nothing new, and with one more day.
 
         Args:
-            quick: Whether the proxy adds nothing to the requests of the first run.
+            quick: Whether the requests of the first run are not delayed.
         """
         self.add(self._raw.base)
         first = self.run("first run, without delay", 0.0) if quick else self.run("first run")
@@ -178,7 +178,7 @@ class Bench:
         return self.run("append").seconds
 
 
-def in_stages(requests: Iterable[Counted]) -> dict[str, list[Counted]]:
+def group_by_stage(requests: Iterable[Counted]) -> dict[str, list[Counted]]:
     """Return requests by stage, in the order in which stages began."""
     found: dict[str, list[Counted]] = {}
     for request in requests:
@@ -191,8 +191,8 @@ def is_counted(request: Counted) -> bool:
     return request.kind not in APART
 
 
-def of_driver(requests: Iterable[Counted]) -> list[Counted]:
-    """Return those that the driver made, without the lease and further pages."""
+def select_driver(requests: Iterable[Counted]) -> list[Counted]:
+    """Return the requests that the driver made, without the lease and further pages."""
     return [request for request in requests if request.agent == DRIVER and is_counted(request)]
 
 
@@ -208,7 +208,7 @@ def say(text: str) -> None:
 
 
 def check(what: str, *, holds: bool, found: object) -> bool:
-    """Print whether a limit is kept."""
+    """Print whether a limit is kept, and return it."""
     print(f"{'ok  ' if holds else 'FAIL'} {what}: {found}", flush=True)
     return holds
 
@@ -216,7 +216,7 @@ def check(what: str, *, holds: bool, found: object) -> bool:
 def report_run(what: str, run: Measured) -> None:
     """Print a run's time, and its requests by stage."""
     say(f"{what}: {run.seconds:.1f} s" + (f", {len(run.requests):,} requests" if run.requests else ""))
-    for stage, requests in in_stages(run.requests).items():
+    for stage, requests in group_by_stage(run.requests).items():
         driver = [request for request in requests if request.agent == DRIVER]
         tasks = [request for request in requests if request.agent != DRIVER]
         say(f"{what}, {stage}: driver {describe(driver)}; tasks {describe(tasks)}")
@@ -239,21 +239,21 @@ def check_append(run: Measured, symbols: int, prefix: str) -> Iterator[bool]:
         symbols: Of the lake.
         prefix: Of the lake in its bucket.
     """
-    for stage, requests in in_stages(run.requests).items():
+    for stage, requests in group_by_stage(run.requests).items():
         if stage == START or stage.startswith("after "):
             continue
         rewritten = len({request.key for request in requests if request.rewrites_table(prefix)})
         limit = A_SYMBOL * symbols + A_TABLE_OBJECT * rewritten
         most = f"at most {A_SYMBOL} x {symbols} symbols + {A_TABLE_OBJECT} x {rewritten} table objects = {limit:,}"
-        found = f"{len(requests):,}, {len(requests) / symbols:.1f} a symbol"
+        found = f"{len(requests):,}, {len(requests) / symbols:.1f} per symbol"
         yield check(f"append, {stage}, {most}", holds=len(requests) <= limit, found=found)
 
 
 def check_driver(few: Figures, many: Figures) -> bool:
     """Check that the driver of an append makes no more requests for many symbols than for few."""
-    counts = [len(of_driver(figures.append.requests)) for figures in (few, many)]
-    for stage, requests in in_stages(of_driver(many.append.requests)).items():
-        before = sum((request.stage or START) == stage for request in of_driver(few.append.requests))
+    counts = [len(select_driver(figures.append.requests)) for figures in (few, many)]
+    for stage, requests in group_by_stage(select_driver(many.append.requests)).items():
+        before = sum((request.stage or START) == stage for request in select_driver(few.append.requests))
         say(f"append, driver, {stage}: {before:,} with {FEW_SYMBOLS} symbols, {describe(requests)} with all")
     most = f"at most {DRIVER_MORE} more than the {counts[0]:,} with {FEW_SYMBOLS} symbols"
     holds = 0 < counts[1] <= counts[0] + DRIVER_MORE
@@ -293,8 +293,8 @@ def prove_requests(symbols: int = SYMBOLS, *, quick: bool = False, log: Path | N
 
     Args:
         symbols: Of the larger lake.
-        quick: Whether the first runs, which have no limit, are made without the delay.
-        log: Where to write each request of its runs; nowhere if left out.
+        quick: Whether the requests of the first runs, which have no limit, are not delayed.
+        log: Where to write each request of its runs; without it, nowhere.
     """
     horizons, delay = len(FORECAST["horizons"]), f"{DELAY_SECONDS * 1000:.0f} ms"
     say(f"{symbols} symbols of {DAYS} days, {horizons} horizons, {delay} added to each request")
@@ -313,10 +313,10 @@ def prove_requests(symbols: int = SYMBOLS, *, quick: bool = False, log: Path | N
 
 
 def main() -> None:
-    """Count as asked; end with 1 where a limit is exceeded."""
+    """Count as asked; exit with 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--symbols", type=int, default=SYMBOLS)
-    parser.add_argument("--quick", action="store_true", help="make the first runs without the delay")
+    parser.add_argument("--quick", action="store_true", help="do not delay the requests of the first runs")
     parser.add_argument("--log", type=Path, help="where to write each request as a line of JSON")
     given = parser.parse_args()
     sys.exit(0 if prove_requests(given.symbols, quick=given.quick, log=given.log) else 1)

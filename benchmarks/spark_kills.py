@@ -1,6 +1,6 @@
-"""Workers of a real Spark cluster, killed at any moment of a run: whether the lake ends in the bytes of an undisturbed one.
+"""Workers of a real Spark cluster, killed at any moment of a run: whether the lake has the bytes of an undisturbed run.
 
-A run that ends with exit code 5 for it is run once more, as its message says.
+A run that ends with exit code 5 because of it is run once more, as its message says.
 """
 
 import argparse
@@ -32,12 +32,12 @@ WORTH_RUNNING_AGAIN = 5
 
 
 class Trial:
-    """A source and a cluster.
+    """A source and a cluster, on which runs are disturbed.
 
     Args:
-        folder: Of settings and of what runs say.
-        server: Where everything lies.
-        cluster: Where the work is done.
+        folder: For settings and for the output of runs.
+        server: The S3 server with the source and the lakes.
+        cluster: The cluster that runs use.
 
     Raises:
         RuntimeError: The undisturbed run failed.
@@ -71,14 +71,14 @@ class Trial:
         if code:
             raise RuntimeError(f"the undisturbed run ended with {code}: {self._said.read_text()}")
         self.whole = objects(self._lake("whole"))
-        print(f"an undisturbed run works {self.seconds:.1f} s, and makes {len(self.whole)} objects", flush=True)
+        print(f"an undisturbed run works {self.seconds:.1f} s, and writes {len(self.whole)} objects", flush=True)
 
     def _lake(self, name: object) -> Store:
         return Store(f"s3://{LAKE}/{name}", self._server.storage)
 
     @contextmanager
     def _running(self, name: object) -> Iterator["subprocess.Popen[bytes]"]:
-        """Make a run; end it where the block does not wait for its end."""
+        """Start a run; kill it if it has not ended when the block ends."""
         with (
             self._said.open("wb") as said,
             subprocess.Popen(
@@ -94,7 +94,7 @@ class Trial:
                 process.kill()
 
     def _wait_for_work(self, process: "subprocess.Popen[bytes]") -> None:
-        """Wait until an executor has Python."""
+        """Wait until an executor has started a Python worker: then tasks run."""
         while not any(len(self._cluster.executors(place)) > 1 for place in self._cluster.places):
             if process.poll() is not None:
                 raise RuntimeError(
@@ -103,7 +103,7 @@ class Trial:
             wait(process, POLL_SECONDS)
 
     def round(self, number: int) -> bool:
-        """Kill a worker, start it again, wait for the end, compare; print a line and return whether all of it went well."""
+        """Kill and restart a worker, wait for the end, compare the lakes; print and return whether they are equal."""
         began = time.perf_counter()
         killed, code = self._kill(number)
         codes = [code]
@@ -114,45 +114,46 @@ class Trial:
         listed = "".join(f"\n     {fault}" for fault in faults)
         ended = f"ended with {code}" + f", and with {codes[-1]} when run again" * (len(codes) - 1)
         print(
-            f"{'FAIL' if faults else 'ok  '} {number}: {killed}; the run {ended}; {time.perf_counter() - began:.0f} s{listed}",
+            f"{'FAIL' if faults else 'ok  '} {number}: {killed}; the run {ended}; "
+            f"{time.perf_counter() - began:.0f} s{listed}",
             flush=True,
         )
         empty(self._lake(number))
         return not faults
 
     def _kill(self, number: int) -> tuple[str, int]:
-        """Kill a worker of a run, and start it again; return at what moment, and how the run ended."""
+        """Kill a worker during a run, and start it again; return what was killed when, and the exit code of the run."""
         while True:
-            place, moment = (
-                int(self._random.integers(len(self._cluster.places))),
-                float(self._random.random()) * self.seconds,
-            )
+            place = int(self._random.integers(len(self._cluster.places)))
+            moment = float(self._random.random()) * self.seconds
             with self._running(number) as process:
                 self._wait_for_work(process)
                 wait(process, moment)
                 is_kill = process.poll() is None
-                killed = f"worker {place} and its {len(self._cluster.executors(place))} processes killed after {moment:.1f} of {self.seconds:.1f} s, in {self._stage()}"
+                processes = len(self._cluster.executors(place))
+                when = f"after {moment:.1f} of {self.seconds:.1f} s, in {self._stage()}"
+                killed = f"worker {place} and its {processes} processes killed {when}"
                 self._cluster.kill_worker(place)
                 self._cluster.start_worker(place)
                 code = process.wait()
             if is_kill:
                 return killed, code
-            self.seconds = moment  # it was faster than the undisturbed one
+            self.seconds = moment  # the run was faster than the undisturbed one, and nothing was killed
             empty(self._lake(number))
 
     def _stage(self) -> str:
-        """Return the stage that a run has told of last."""
+        """Return the stage that the run printed last."""
         return re.findall(r"^(\w+): \d+ tasks?$", self._said.read_text(), re.MULTILINE)[-1]
 
 
 def wait(process: "subprocess.Popen[bytes]", seconds: float) -> None:
-    """Wait so long, or until a process has ended."""
+    """Wait for some seconds, or until a process has ended."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
 
 
 def prove_spark_kills(rounds: int) -> bool:
-    """Kill workers on sample pairs; print what came of it, and return whether all held."""
+    """Kill workers during runs on sample pairs; print the outcome, and return whether all rounds held."""
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         print("left out: killed workers of a Spark cluster, which needs Java")
         return True
@@ -169,14 +170,15 @@ def prove_spark_kills(rounds: int) -> bool:
             trial = Trial(folder, server, cluster)
             results = [trial.round(number) for number in range(1, rounds + 1)]
     print(
-        f"{'ok  ' if all(results) else 'FAIL'} killed workers: {sum(results)} of {len(results)} rounds ended in the bytes of an undisturbed run",
+        f"{'ok  ' if all(results) else 'FAIL'} killed workers: {sum(results)} of {len(results)} rounds ended with the "
+        "bytes of an undisturbed run",
         flush=True,
     )
     return all(results)
 
 
 def main() -> None:
-    """Kill as often as asked; end with 1 where something does not hold."""
+    """Kill as often as asked; exit with 1 if a round does not hold."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=10)
     sys.exit(0 if prove_spark_kills(**vars(parser.parse_args())) else 1)

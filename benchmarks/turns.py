@@ -1,4 +1,4 @@
-"""Runs and those who have to read once more take turns."""
+"""Turns of runs and of readers that retry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from multiprocessing.context import SpawnContext
 
 
 class Turns:
-    """Whose turn it is: a run's, or theirs who have to read once more.
+    """Keeps runs and retried reads apart: many retries may go on at once, and a run only while there is none.
 
     Args:
-        context: Of the processes that take turns.
+        context: Of the processes that share it.
     """
 
     def __init__(self, context: SpawnContext) -> None:
@@ -21,7 +21,7 @@ class Turns:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """Run within, once nobody reads once more."""
+        """Enter the block of a run once no retry goes on."""
         with self._changed:
             self._changed.wait_for(lambda: not self._again.value)
             self._is_running.value = 1
@@ -34,7 +34,7 @@ class Turns:
 
     @contextmanager
     def read_again(self) -> Iterator[None]:
-        """Read once more within, once no run goes on."""
+        """Enter the block of a retry once no run goes on."""
         with self._changed:
             self._again.value += 1
             self._changed.wait_for(lambda: not self._is_running.value)

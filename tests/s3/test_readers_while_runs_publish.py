@@ -10,7 +10,8 @@ from s3_server import Server
 from asks import ASKS, WAYS, Ask, answers_of, find_fault, to_answers
 from chandlery.lake.reading import read_table
 from chandlery.lake.tables import encode
-from readers import TABLES_READ, Crowd, Read, Recorder, Tally, Version, read_while_publishing
+from readers import Crowd, read_while_publishing
+from recorder import TABLES_READ, Read, Recorder, Tally, Version
 
 CANDLES, SUMS = ASKS[0], ASKS[1]
 
