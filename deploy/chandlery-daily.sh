@@ -1,11 +1,11 @@
 #!/bin/sh
-# A day of chandlery without a scheduler of its own: bring the lake up to date, prove that the day is in it, write the report.
-# Ends with the exit code of what failed; a run of a day that is in already changes nothing.
+# A daily run of chandlery: bring the lake up to date, check that the day is in it, write the report.
+# Exits with the code of the command that failed; a run for a day that is already in the lake changes nothing.
 #
 #   chandlery-daily.sh CONFIG REPORT [UNTIL]
 #
-# CONFIG is the path of chandlery.toml, REPORT the page to write, UNTIL the UTC day whose beginning the candles must reach: today.
-# The program is $CHANDLERY, or `chandlery` on the PATH.
+# CONFIG is the path of chandlery.toml, REPORT the page to write, UNTIL the UTC day whose beginning the candles must
+# reach, by default today. The program is $CHANDLERY, or `chandlery` on the PATH.
 set -eu
 config=$1 report=$2 until=${3:-$(date -u +%F)}
 program=${CHANDLERY:-chandlery}

@@ -1,15 +1,18 @@
 """chandlery, every day: wait → ingest → forecast → check → report.
 
-A day's run brings the lake up to date with what is in the source, proves that the day is in it, and writes the report.
-A run of a day that is in already changes nothing. Settings are Airflow Variables, read when a task runs:
+A run brings the lake up to date with the source, checks that the day is in the lake, and writes the report. A run for a
+day that is already in the lake changes nothing. Settings are Airflow Variables, read when a task runs:
 
 | Variable | meaning | without it |
 |---|---|---|
 | `chandlery_config` | path of chandlery.toml | must be set |
-| `chandlery_program` | path of `chandlery`, in an environment of its own | `chandlery`, by the worker's PATH |
-| `chandlery_on` | `worker`: the work is done where the task runs; `emr`: it is submitted to EMR Serverless | `worker` |
-| `chandlery_report` | the page that is written: a file of the worker, or an object as in s3://bucket/report.html | `report.html` beside chandlery.toml; on EMR, `reports/report.html` in the lake |
-| `chandlery_wait_minutes` | how long after midnight UTC the day's files are there | `60` |
+| `chandlery_program` | path of `chandlery`, in its own environment | `chandlery`, on the worker's PATH |
+| `chandlery_on` | `worker`: commands run where the task runs; `emr`: they are submitted to EMR Serverless | `worker` |
+| `chandlery_report` | the report: a file of the worker, or an object, as in s3://bucket/report.html | see below |
+| `chandlery_wait_minutes` | how long after midnight UTC the day's files have arrived | `60` |
+
+Without `chandlery_report`, the report is `report.html` beside chandlery.toml; on EMR, `reports/report.html` in the
+lake.
 """
 
 from __future__ import annotations
@@ -30,9 +33,11 @@ from airflow.providers.standard.sensors.date_time import DateTimeSensor
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Variable, chain
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-TABLES = Asset("chandlery_tables")  # schedule=[Asset("chandlery_tables")] in another DAG: it runs when tables are fresh
+TABLES = Asset("chandlery_tables")  # a DAG with schedule=[Asset("chandlery_tables")] runs after each update
 DAY_END = "data_interval_end if data_interval_end is defined else dag_run.run_after"
 WAITED = "macros.timedelta(minutes=var.value.get('chandlery_wait_minutes', 60) | int)"
+# A run without a data interval, such as one that an asset triggers, starts at once.
+WAIT_UNTIL = f"(data_interval_end + {WAITED}) if data_interval_end is defined else dag_run.run_after"
 
 WORTH_RETRYING = (5, 6)
 MEANINGS = {
@@ -48,10 +53,10 @@ DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
 
 class ChandleryOperator(BaseOperator):
-    """Run one command of chandlery as a process of its own: its log is the task's, its exit code decides what comes of the task.
+    """Run one command of chandlery as a process: its output is the task's log, its exit code decides the task's state.
 
     Args:
-        arguments: The command and its flags, as templates; one that comes to nothing is left out.
+        arguments: The command and its flags, as templates; one that is rendered empty is left out.
     """
 
     template_fields = ("arguments",)
@@ -62,17 +67,18 @@ class ChandleryOperator(BaseOperator):
         self.process: subprocess.Popen[str] | None = None
         self.is_killed = False
 
-    def execute(self, context: Any) -> None:  # noqa: ARG002 - Airflow's own form
+    def execute(self, context: Any) -> None:  # noqa: ARG002 - the signature that Airflow calls
         """Run the command to its end.
 
         Raises:
             AirflowException: It ended with an exit code that is worth retrying.
-            AirflowFailException: It ended with any other code but 0, was killed, or could not be started: nothing is retried.
+            AirflowFailException: It ended with any other code than 0, was killed, or could not be started; the task is
+                not retried.
         """
-        command, folder = self._settle()
+        command, folder = self._make_command()
         self.log.info("in %s: %s", folder, shlex.join(command))
         try:
-            self.process = subprocess.Popen(  # noqa: S603 - the program is the site's own setting
+            self.process = subprocess.Popen(  # noqa: S603 - the program is a setting of the site
                 command,
                 cwd=folder,
                 env={name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))},
@@ -85,17 +91,20 @@ class ChandleryOperator(BaseOperator):
                 preexec_fn=_end_with_task,  # noqa: PLW1509 - one call of prctl
             )
         except OSError as error:
-            message = f"{command[0]} cannot be started in {folder}: {error.strerror}. Hint: check the Variables chandlery_program and chandlery_config"
+            message = (
+                f"{command[0]} cannot be started in {folder}: {error.strerror}. "
+                "Hint: check the Variables chandlery_program and chandlery_config"
+            )
             raise AirflowFailException(message) from error
         last: deque[str] = deque(maxlen=LAST_LINES)
         try:
-            if self.is_killed:  # before there was anything to end
+            if self.is_killed:  # on_kill was called before the process existed
                 self.on_kill()
             for line in self.process.stdout or ():
                 last.append(line.rstrip())
                 self.log.info("%s", last[-1])
             code = self.process.wait()
-        except BaseException:  # an execution_timeout, say
+        except BaseException:  # such as an execution_timeout
             self.on_kill()
             raise
         finally:
@@ -106,43 +115,41 @@ class ChandleryOperator(BaseOperator):
             )
 
     def on_kill(self) -> None:
-        """End chandlery and its own processes; Airflow calls this when the task is killed."""
+        """Send SIGTERM to chandlery and its child processes; Airflow calls this when the task is killed."""
         self.is_killed = True
         if self.process is not None and self.process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGTERM)
 
-    def _settle(self) -> tuple[list[str], Path]:
-        """Return the command line, and the folder in which it runs: that of chandlery.toml, so that its relative paths hold."""
+    def _make_command(self) -> tuple[list[str], Path]:
+        """Return the command line and its working directory.
+
+        The directory is that of chandlery.toml, since relative paths in it are relative to it.
+        """
         config = Variable.get("chandlery_config", default=None)
         place = Variable.get("chandlery_on", default="worker")
         if not config:
             raise AirflowFailException(
-                "the Variable chandlery_config is not set; expected the path of chandlery.toml. Hint: `chandlery init` writes one"
+                "the Variable chandlery_config is not set; expected the path of chandlery.toml. "
+                "Hint: `chandlery init` writes one"
             )
         if place not in {"worker", "emr"}:
             raise AirflowFailException(f"the Variable chandlery_on is {place!r}; expected worker or emr")
         path, (name, *flags) = Path(config).expanduser().absolute(), filter(None, self.arguments)
         submitted = ["submit"] if place == "emr" else []
-        return [
-            Variable.get("chandlery_program", default="chandlery"),
-            *submitted,
-            name,
-            "--config",
-            str(path),
-            *flags,
-        ], path.parent
+        program = Variable.get("chandlery_program", default="chandlery")
+        return [program, *submitted, name, "--config", str(path), *flags], path.parent
 
 
 def _end_with_task() -> None:
-    """Let the kernel end chandlery where its task is killed outright, with no time to do it."""
+    """Let the kernel end chandlery together with its task, which may be killed without a chance to do so."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGTERM)
 
 
 def _describe(command: list[str], code: int) -> str:
     how = f"exit code {code}: {MEANINGS.get(code, 'unknown')}" if code > 0 else signal.Signals(-code).name
-    return f"{shlex.join(command)} ended with {how}. Its last words:"
+    return f"{shlex.join(command)} ended with {how}. The end of its output:"
 
 
 with DAG(
@@ -160,7 +167,7 @@ with DAG(
         DateTimeSensor(
             task_id="wait",
             mode="reschedule",
-            target_time=f"{{{{ (data_interval_end + {WAITED}) if data_interval_end is defined else dag_run.run_after }}}}",
+            target_time=f"{{{{ {WAIT_UNTIL} }}}}",
         ),
         ChandleryOperator(task_id="ingest", arguments=["ingest"]),
         ChandleryOperator(task_id="forecast", arguments=["forecast"]),

@@ -71,7 +71,7 @@ def test_it_needs_no_lake_and_says_the_same_each_time(tmp_path: Path, monkeypatc
         assert warnings_in(said[-1]) == []
         assert not list((tmp_path / name).iterdir()), "nothing stays behind"
     assert said[0] == said[1]
-    assert "made up" in tell(said[0])
+    assert "synthetic" in tell(said[0])
     assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for cell in said[0] for output in cell) == 4
 
 
@@ -83,7 +83,7 @@ def test_it_reads_a_lake_made_elsewhere(tmp_path: Path, monkeypatch: pytest.Monk
     run_lake(tmp_path / "raw", tmp_path / "lake", horizons=["5m", "30m"], min_train="20d")
     outputs = execute(tmp_path, str(tmp_path / "lake"), monkeypatch)
     assert warnings_in(outputs) == []
-    assert "made up" not in tell(outputs)
+    assert "synthetic" not in tell(outputs)
     assert tell(outputs).count("skill") >= 2
 
 
