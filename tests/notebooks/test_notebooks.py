@@ -1,4 +1,4 @@
-"""The notebook runs anywhere, says the same each time, and is kept without outputs."""
+"""The notebook runs anywhere, has the same outputs each time, and is stored without outputs."""
 
 import datetime as dt
 import json
@@ -22,7 +22,7 @@ THIRTY = NOTEBOOKS[0].with_name("thirty_minutes_ahead.ipynb")
 
 
 def execute(folder: Path, lake: str, monkeypatch: pytest.MonkeyPatch) -> list[list[dict[str, Any]]]:
-    """Return the outputs of each cell, executed in a folder of its own; raise where a cell does."""
+    """Return the outputs of each cell, executed in a folder; raise if a cell raises."""
     notebook = nbformat.read(THIRTY, as_version=4)
     with tempfile.TemporaryDirectory(prefix="nb-") as runtime:
         for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
@@ -32,8 +32,8 @@ def execute(folder: Path, lake: str, monkeypatch: pytest.MonkeyPatch) -> list[li
     return [cell["outputs"] for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def tell(outputs: list[list[dict[str, Any]]]) -> str:
-    """Return what the last cell says."""
+def read_conclusion(outputs: list[list[dict[str, Any]]]) -> str:
+    """Return the text of the last cell."""
     return str(outputs[-1][-1]["data"]["text/markdown"])
 
 
@@ -42,12 +42,12 @@ def warnings_in(outputs: list[list[dict[str, Any]]]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
     notebook = json.loads(path.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert code
     assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"] or cell["metadata"]] == []
-    assert notebook["metadata"]["language_info"] == {"name": "python"}, "no version of somebody's machine"
+    assert notebook["metadata"]["language_info"] == {"name": "python"}, "no version of a certain machine"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -63,38 +63,38 @@ def test_a_sentence_stands_before_each_cell_and_no_number_in_it(path: Path) -> N
 
 
 @pytest.mark.slow
-def test_it_needs_no_lake_and_says_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_needs_no_lake_and_has_the_same_outputs_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
     for name in ("once", "again"):
         (tmp_path / name).mkdir()
         said.append(execute(tmp_path / name, "", monkeypatch))
         assert warnings_in(said[-1]) == []
-        assert not list((tmp_path / name).iterdir()), "nothing stays behind"
+        assert not list((tmp_path / name).iterdir()), "no file is left"
     assert said[0] == said[1]
-    assert "synthetic" in tell(said[0])
+    assert "synthetic" in read_conclusion(said[0])
     assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for cell in said[0] for output in cell) == 4
 
 
 @pytest.mark.slow
-def test_it_reads_a_lake_made_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reads_an_existing_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raw").mkdir()
     for file in write_sample(SamplePlan(("BTCUSD", "ETHUSD", "LTCUSD"), days=75, start=dt.date(2018, 11, 25), seed=7)):
         (tmp_path / "raw" / file.name).write_bytes(file.content)
     run_lake(tmp_path / "raw", tmp_path / "lake", horizons=["5m", "30m"], min_train="20d")
     outputs = execute(tmp_path, str(tmp_path / "lake"), monkeypatch)
     assert warnings_in(outputs) == []
-    assert "synthetic" not in tell(outputs)
-    assert tell(outputs).count("skill") >= 2
+    assert "synthetic" not in read_conclusion(outputs)
+    assert read_conclusion(outputs).count("skill") >= 2
 
 
 @pytest.mark.slow
-def test_a_lake_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_lake_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CellExecutionError, match=r"no lake at .*nothing"):
         execute(tmp_path, str(tmp_path / "nothing"), monkeypatch)
 
 
 @pytest.mark.slow
-def test_a_lake_without_the_pairs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_without_the_pairs_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raw").mkdir()
     for file in write_sample(SamplePlan(("BTCUSD",), days=5, start=dt.date(2018, 11, 25), seed=7)):
         (tmp_path / "raw" / file.name).write_bytes(file.content)

@@ -1,4 +1,4 @@
-"""Lakes with all that a report has to show, and with less."""
+"""Lakes with everything that a report shows, and lakes with less."""
 
 import datetime as dt
 from pathlib import Path

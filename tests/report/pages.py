@@ -1,4 +1,4 @@
-"""What tests of pages share: settings of a lake, a page's figures, and a file with a hostile name."""
+"""Shared by tests of pages: settings of a lake, the figures of a page, and a file with a hostile name."""
 
 import json
 import math
@@ -26,7 +26,7 @@ def figures_of(page: Path) -> dict[str, dict[str, Any]]:
 
 
 def trace(figure: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the trace of a figure that has a name."""
+    """Return the trace of a figure by its name."""
     return next(found for found in figure["data"] if found.get("name") == name)
 
 
@@ -36,7 +36,7 @@ def write_hostile(folder: Path) -> None:
 
 
 def make_lake(folder: Path, seconds: int, count: int, *, gap: int = 0) -> Path:
-    """Return a lake of candles of so many seconds: two symbols without forecasts, the first with a gap in its middle."""
+    """Return a lake of candles of some seconds: two symbols without forecasts, the first with a gap in its middle."""
     first = -(-START // seconds) * seconds
     (folder / "raw").mkdir(parents=True)
     for symbol in ("btcusd", "ethusd"):

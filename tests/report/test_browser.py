@@ -1,4 +1,4 @@
-"""Pages in a real browser, without a network: nothing is asked for, nothing fails, nothing runs over the edge."""
+"""Pages in a real browser, without a network: no request, no error, and nothing wider than the window."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,8 +27,9 @@ def browser() -> Iterator[Browser]:
 
 
 def open_page(browser: Browser, path: Path, width: int, scheme: str) -> tuple[Page, list[str]]:
-    """Return a page, and what went wrong on it: what the console says, what fails, what is asked of a network."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)  # type: ignore[arg-type]
+    """Return a page, and everything that went wrong on it: console messages, errors, requests to a network."""
+    viewport = {"width": width, "height": 900}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)  # type: ignore[arg-type]
     page, wrong = context.new_page(), []
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -47,7 +48,7 @@ def draw_all(page: Page) -> int:
     for place in places:
         place.scroll_into_view_if_needed()
         page.wait_for_function(
-            "place => place.querySelector('.main-svg') && place.querySelector('.main-svg').getBoundingClientRect().width > 200",
+            "place => place.querySelector('.main-svg')?.getBoundingClientRect().width > 200",
             arg=place,
         )
     return len(places)
@@ -68,7 +69,9 @@ def test_a_report_is_whole_at_any_width(browser: Browser, page: Path, width: int
         assert opened.locator(f"#near-{symbol}").is_visible()
         assert opened.evaluate("document.documentElement.scrollWidth") <= width
     assert not opened.locator("#near-BTCUSD").is_visible()
-    assert opened.get_by_text("alert(3)").first.is_visible()  # the hostile file is told as text, and ran nothing
+    assert opened.get_by_text(
+        "alert(3)"
+    ).first.is_visible()  # the name of the hostile file is shown as text, and ran nothing
     assert wrong == []
 
 

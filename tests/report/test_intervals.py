@@ -44,7 +44,7 @@ def test_a_lake_of_any_interval_has_a_report_and_a_picture(tmp_path: Path, secon
     assert any(any(any(row) for row in layer["text"]) for layer in shown) == (missing > 0)
 
 
-def test_candles_of_seconds_are_told_in_seconds(tmp_path: Path) -> None:
+def test_gaps_in_candles_of_seconds_are_shown_in_seconds(tmp_path: Path) -> None:
     lake = make_lake(tmp_path, 15, 9000, gap=GAP + 1)
     report, plot = tmp_path / "report.html", tmp_path / "plot.html"
     write_report(settings_of(lake), report)

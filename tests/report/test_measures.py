@@ -1,4 +1,4 @@
-"""Small frames are what they say, by examples that fit on a line."""
+"""The reductions to small frames, by examples."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""A page says what the tables hold, in the same bytes each time, and nothing on it is taken for code."""
+"""A page shows the values of the tables, in the same bytes each time, and no text from data is run as code."""
 
 import json
 import math
@@ -44,7 +44,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Return the command line in this process, in an empty folder: its exit code, what it prints and what it says."""
+    """Return the command line in this process, in an empty folder: its exit code, stdout and stderr."""
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.chdir(tmp_path)
@@ -306,7 +306,7 @@ def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, t
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("report", "--symbol", "NOPEUSD"), "nothing is known of NOPEUSD; expected one of BTCUSD, ETHUSD, UNKNOWN"),
         (("report", "--horizon", "7m"), "horizon 7m; expected one of 1m, 5m"),
@@ -319,18 +319,18 @@ def test_a_lake_without_candles_still_accounts_for_its_files(empty_lake: Path, t
         (("plot", "BTCUSD", "--horizon", "7m"), "horizon 7m"),
     ],
 )
-def test_a_wrong_word_is_one_text_and_exit_2(
-    lake: Path, words: tuple[str, ...], told: str, tmp_path: Path, call: Call
+def test_a_wrong_argument_is_one_message_and_exit_2(
+    lake: Path, words: tuple[str, ...], message: str, tmp_path: Path, call: Call
 ) -> None:
     code, out, err = call(*words, "--lake", str(lake))
     assert (code, out) == (2, ""), err
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("words", [("report",), ("plot", "BTCUSD")])
-def test_no_lake_is_told(words: tuple[str, ...], call: Call) -> None:
+def test_a_missing_lake_is_reported(words: tuple[str, ...], call: Call) -> None:
     assert "no lake; expected where to read" in call(*words)[2]
     code, _, err = call(*words, "--lake", "typo")
     assert code == 2

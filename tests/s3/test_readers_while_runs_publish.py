@@ -1,4 +1,4 @@
-"""Readers of every kind while runs publish: no read of ours fails, none of any kind fails twice or is wrong; and what is wrong is found."""
+"""Readers while runs publish: no read of ours fails, none of any kind fails twice or is wrong, and faults are found."""
 
 from collections.abc import Iterator
 from pathlib import Path
