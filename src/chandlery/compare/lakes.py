@@ -1,6 +1,6 @@
 """The two temporary lakes of a comparison: their raw files, their settings and their `lake.json`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,10 @@ import polars as pl
 from msgspec.structs import replace
 
 from chandlery.compare.loading import LoadedExtension
-from chandlery.compare.measures import WITH, WITHOUT
+from chandlery.compare.measures import SERVED, WITH, WITHOUT
 from chandlery.compare.period import Period
 from chandlery.errors import SettingsError
+from chandlery.forecasts.blend import BLEND
 from chandlery.lake.handle import Lake
 from chandlery.lake.lake_file import LakeFile, write_lake_file
 from chandlery.lake.store import Store
@@ -60,14 +61,15 @@ def write_candles(lake: Lake, symbols: list[str], raw: Path, period: Period) -> 
     return layouts
 
 
-def list_variants(models: list[str], lake: Lake, extension: LoadedExtension) -> list[Variant]:
+def list_variants(forecasts: Sequence[str], lake: Lake, extension: LoadedExtension) -> list[Variant]:
     """Return the two runs, the one with the extension first: if the extension leaks, the error comes soonest.
 
     Args:
-        models: Those that are compared; without any, the lake's models are fitted.
+        forecasts: Those that are compared. Their models are fitted; without a model among them, the lake's are.
         lake: The lake that is compared.
         extension: What is left out of one run.
     """
+    models = [name for name in forecasts if name not in {SERVED, BLEND}]
     models = models or [name for name in lake.series.models if name not in extension.models] or list(BUILT_IN)
     return [
         Variant(WITH, [*extension.others, extension.path], [*models, *extension.models]),

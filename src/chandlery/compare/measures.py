@@ -25,7 +25,6 @@ __all__ = [
     "WITHOUT",
     "Row",
     "conclude",
-    "judge_rows",
     "measure_forecasts",
 ]
 
@@ -83,7 +82,7 @@ def measure_forecasts(
         since_ms: Forecasts issued earlier are left out.
 
     Returns:
-        Rows by horizon and forecast, that of all symbols after those of each; no row, and None for the times, where no
+        Rows with verdicts by horizon and forecast, that of all symbols after those of each; no row, and None for the times, where no
         forecast has a known outcome.
     """
     tests = [*((name, WITHOUT) for name in compared), *((name, NAIVE) for name in own)]
@@ -105,7 +104,7 @@ def measure_forecasts(
         rows += [_test(pool, horizon, ALL, name, against) for (horizon, name, against), pool in pools.items()]
     order = {test: place for place, test in enumerate(tests)}
     rows.sort(key=lambda row: (row.horizon_minutes, order[row.forecast, row.against], row.symbol == ALL, row.symbol))
-    return rows, (min(times), max(times))
+    return _judge_rows(rows), (min(times), max(times))
 
 
 def _join(
@@ -170,7 +169,7 @@ def _test(losses: pl.DataFrame, horizon: int, symbol: str, name: str, against: s
     return Row(horizon, symbol, name, against, int(losses["n"].sum()), before, after, difference, *tested)
 
 
-def judge_rows(rows: list[Row]) -> list[Row]:
+def _judge_rows(rows: list[Row]) -> list[Row]:
     """Return the rows with p-values adjusted for their number, and verdicts."""
     adjusted = adjust(np.array([np.nan if row.p_value is None else row.p_value for row in rows]))
     return [

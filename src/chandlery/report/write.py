@@ -23,7 +23,7 @@ from chandlery.report.markup import when
 from chandlery.report.output import Output
 from chandlery.report.page import load_script, render_plot, render_report
 from chandlery.report.sections.elements import NO_FORECASTS_YET
-from chandlery.report.series import choose_shown_series, describe_other_series
+from chandlery.report.series import SeriesReader, choose_shown_series, describe_other_series
 from chandlery.settings.model import Settings
 from chandlery.units import normalise_symbol, to_interval_text, to_minutes_text
 
@@ -106,8 +106,7 @@ def write_plot(
         settings: Where the lake is, and `chosen_series` to show: without one, that with the most candles of the symbol.
         symbol: In any spelling.
         output: The file or the object to write; without one, SYMBOL.html in the working directory, or
-            SYMBOL_EXCHANGE_INTERVAL.html where one of several series is chosen, so that no picture of a symbol replaces
-            that of another series.
+            SYMBOL_EXCHANGE_INTERVAL.html where one of several series is chosen.
         horizons: Those of the newest forecasts, as in 30m; the forecasts made for the candles shown are of the longest.
             Without any, all of the series.
         days: How many days of candles; without it, 2 or as many as 60 candles need.
@@ -121,12 +120,11 @@ def write_plot(
     name = normalise_symbol(symbol)
     reader = choose_shown_series(settings, [name])
     series = reader.series
-    stem = f"{name}/{series.name}".replace("/", "_") if reader.is_chosen and reader.others else name
-    output = output or f"{stem}.html"
+    output = output or name_plot(name, reader)
     destination = Output(output, settings.storage)
     chosen = choose_horizons(series, horizons or [])
     forecasts = {horizon: read_forecasts(reader, name, horizon) for horizon in chosen}
-    if not forecasts:
+    if not forecasts:  # the lake has no series
         raise _refuse_symbol(name)
     issues = pl.concat([select_newest(rows, horizon) for horizon, rows in forecasts.items()])
     shown_days = days or max(PLOT_DAYS, -(-LEAST_CANDLES * series.grid.seconds // DAY_SECONDS))
@@ -150,6 +148,15 @@ def write_plot(
         horizons=chosen,
         newest=newest.isoformat(),
     )
+
+
+def name_plot(symbol: str, reader: SeriesReader) -> str:
+    """Return the file name of a picture, with the series where one of several is chosen.
+
+    Pictures of a symbol in several series would otherwise replace each other.
+    """
+    stem = f"{symbol}/{reader.series.name}" if reader.is_chosen and reader.others else symbol
+    return f"{stem.replace('/', '_')}.html"
 
 
 def _refuse_symbol(symbol: str) -> SettingsError:
