@@ -12,7 +12,7 @@ import numpy as np
 
 from chandlery.errors import SettingsError
 from chandlery.features.run import warm_up_steps
-from chandlery.grid import DAY_SECONDS, Grid
+from chandlery.grid import DAY_MINUTES, DAY_SECONDS, MINUTE_SECONDS, Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.handle import Lake
 from chandlery.settings.model import Settings
@@ -64,7 +64,7 @@ def find_period(lake: Lake, settings: Settings, days: int, until: dt.date | None
     first, stop = find_day(lake.grid, extent.first), find_day(lake.grid, extent.last) + 1
     if until is not None:
         stop = min(stop, number_day(until) + 1)
-    history = -(-60 * parse_minutes(settings.forecast.min_train) // DAY_SECONDS)
+    history = -(-parse_minutes(settings.forecast.min_train) // DAY_MINUTES)
     asked = stop - days
     month_of_fit = np.datetime64(asked - WARM_DAYS, "D").astype("datetime64[M]")  # models are fitted on its first day
     fitted = int(month_of_fit.astype("datetime64[D]").astype(int))
@@ -90,7 +90,7 @@ def _count_untrained_days(lake: Lake, horizons: list[int]) -> int:
     The first candles of a symbol give no rows, and a row is learned from once its longest label, at the reach of the
     series, is known.
     """
-    reach = max(lake.series.reach, *horizons) * 60
+    reach = max(lake.series.reach, *horizons) * MINUTE_SECONDS
     return -(-(warm_up_steps(lake.grid) * lake.grid.seconds + reach) // DAY_SECONDS)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from chandlery.errors import SettingsError
-from chandlery.grid import DAY_SECONDS, Grid
+from chandlery.grid import DAY_SECONDS, MINUTE_SECONDS, Grid
 from chandlery.lake.lake_file import Series
 from chandlery.report.measures import add_errors, find_deciles, pool_skill, resample, share_naive, to_calendar
 from chandlery.report.series import SeriesReader
@@ -290,6 +290,6 @@ def read_fan(reader: SeriesReader, symbol: str, issues: pl.DataFrame, days: int 
     longest = issues["horizon_minutes"].max()
     few = LEAST_CANDLES
     if isinstance(longest, int):
-        few = min(max(LEAST_CANDLES, 2 * 60 * longest // length), MOST_BARS_OF_DAY)
+        few = min(max(LEAST_CANDLES, 2 * MINUTE_SECONDS * longest // length), MOST_BARS_OF_DAY)
     near = candles.filter(pl.col("open_time") > newest - dt.timedelta(seconds=few * length))
     return Fan(resample(candles, since, bar), bar, near, issues)

@@ -6,15 +6,13 @@ from typing import Any
 
 import polars as pl
 
-from chandlery.grid import Grid
+from chandlery.grid import HOUR_SECONDS, Grid
 from chandlery.report.data import Fan
 from chandlery.report.figures.elements import DASHED, LEVELS, TIMES_AXIS, Figure, draw_area, draw_line, lay_out, to_text
 from chandlery.report.measures import to_bar
 from chandlery.units import to_interval_text, to_minutes_text
 
 __all__ = ["cut_at_holes", "draw_day", "draw_near", "draw_plot"]
-
-HOUR_SECONDS = 3600
 
 
 def draw_day(fan: Fan) -> Figure:
