@@ -70,8 +70,10 @@ class Lake:
         self.source.mark_read()
         return found
 
-    def compare(self, folder: Path, unseen: Mapping[str, list[str]] | None = None, **settings: Any) -> list[str]:
-        """Return what differs from a new lake that is made of the versions in force."""
+    def compare_with_rebuild(
+        self, folder: Path, unseen: Mapping[str, list[str]] | None = None, **settings: Any
+    ) -> list[str]:
+        """Return what differs from a new lake, computed from the versions in force."""
         self.source.write_in_force(folder / "raw")
         run(make_settings(folder / "raw", folder / "lake", **{**self.settings, **settings}))
         return find_differences(self.folder, folder / "lake", dict(self.source.unseen() if unseen is None else unseen))

@@ -60,8 +60,8 @@ def to_polars(rows: Any) -> pl.DataFrame:
     return rows.with_columns(pl.col(times).dt.convert_time_zone("UTC"))
 
 
-def compare(found: dict[str, Any], expected: dict[str, pl.DataFrame]) -> None:
-    """Hold what was read against what `read_table` reads, value for value.
+def check_tables(found: dict[str, Any], expected: dict[str, pl.DataFrame]) -> None:
+    """Check that tables read in another way have the values that `read_table` returns.
 
     A column of a model that only other series have may come too, as null.
     """

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from pyspark.sql import SparkSession
 from several import HORIZONS
 from several import SERIES as SEVERAL
-from snippets import PAGE, compare, find_snippets, read_wanted, run_snippet, to_polars
+from snippets import PAGE, check_tables, find_snippets, read_wanted, run_snippet, to_polars
 
 import chandlery
 from chandlery.schema import TABLES
@@ -46,14 +46,16 @@ def name_type(kind: pl.DataType) -> str:
 def test_snippets_read_what_read_table_reads(sample_lake: Path, section: str) -> None:
     snippets = find_snippets(section)
     assert len(snippets) == (2 if section == "DuckDB" else 1)  # its second one reads buckets alone: tests/s3
-    compare(run_snippet(snippets[0], str(sample_lake)), read_wanted(sample_lake))
+    check_tables(run_snippet(snippets[0], str(sample_lake)), read_wanted(sample_lake))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_snippets_for_spark_read_what_read_table_reads(spark: SparkSession, sample_lake: Path, number: int) -> None:
     try:
-        compare(run_snippet(find_snippets("Spark")[number], str(sample_lake), spark=spark), read_wanted(sample_lake))
+        check_tables(
+            run_snippet(find_snippets("Spark")[number], str(sample_lake), spark=spark), read_wanted(sample_lake)
+        )
     finally:
         spark.conf.unset("spark.sql.sources.partitionColumnTypeInference.enabled")
     assert len(find_snippets("Spark")) == 2
@@ -64,7 +66,7 @@ def test_snippets_for_spark_read_what_read_table_reads(spark: SparkSession, samp
 @pytest.mark.parametrize("section", ["chandlery", "DuckDB", "Polars", "pandas"])
 def test_snippets_read_each_series_of_a_lake(several_lake: Path, section: str, series: str) -> None:
     read = run_snippet(find_snippets(section)[0], str(several_lake), series, HORIZONS[series])
-    compare(read, read_wanted(several_lake, series, HORIZONS[series]))
+    check_tables(read, read_wanted(several_lake, series, HORIZONS[series]))
 
 
 @pytest.mark.slow
@@ -75,7 +77,7 @@ def test_snippets_for_spark_read_each_series_of_a_lake(
 ) -> None:
     try:
         read = run_snippet(find_snippets("Spark")[number], str(several_lake), series, HORIZONS[series], spark=spark)
-        compare(read, read_wanted(several_lake, series, HORIZONS[series]))
+        check_tables(read, read_wanted(several_lake, series, HORIZONS[series]))
     finally:
         spark.conf.unset("spark.sql.sources.partitionColumnTypeInference.enabled")
 

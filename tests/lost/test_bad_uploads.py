@@ -49,7 +49,7 @@ def test_a_bad_upload_leaves_the_version_in_force(lake: Lake, tmp_path: Path, ba
     assert now["refused_etag"] is None  # a path has none
     assert now["refused_sha256"] == hashlib.sha256(content).hexdigest()
     assert now["refused_modified_at"] == at(seconds)
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     again = lake.bring()
     assert (again.exit_code, again.run_id, again.messages) == (3, None, report.messages)
 
@@ -62,7 +62,7 @@ def test_repaired_it_is_as_if_nothing_had_happened(lake: Lake, tmp_path: Path) -
     assert lake.bring().exit_code == 0
     tables = {path: content for path, content in lake.objects().items() if not path.startswith(("state/", "runs/"))}
     assert tables == {path: content for path, content in before.items() if path in tables}
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     assert lake.bring().run_id is None
 
 
@@ -85,12 +85,12 @@ def test_removed_after_having_been_refused_it_counts_as_gone(lake: Lake, tmp_pat
     assert (report.exit_code, report.messages) == (0, [])
     assert account(lake)["present"] is False
     assert read(lake, "candles").equals(candles)
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     assert lake.bring().run_id is None
     lake.bring(options=PRUNE)
     assert "BTCUSD" not in set(read_table(str(lake.folder), "candles")["symbol"])
     del lake.source.files[BTC]
-    assert not lake.compare(tmp_path / "pruned")
+    assert not lake.compare_with_rebuild(tmp_path / "pruned")
 
 
 def test_a_bad_upload_that_comes_back_is_refused_again(lake: Lake) -> None:
@@ -129,7 +129,7 @@ def test_a_file_that_comes_back_is_present_again(lake: Lake, tmp_path: Path) -> 
     aside.rename(lake.raw / BTC)
     lake.bring()
     assert account(lake)["present"] is True
-    assert not lake.compare(tmp_path / "new", unseen={})
+    assert not lake.compare_with_rebuild(tmp_path / "new", unseen={})
 
 
 def test_a_file_that_never_was_read_can_be_removed_and_pruned(lake: Lake, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_file_that_never_was_read_can_be_removed_and_pruned(lake: Lake, tmp_pa
     lake.bring(options=PRUNE)
     assert read_table(str(lake.folder), "ledger").equals(before)
     del lake.source.files[name]
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 def test_a_bad_upload_is_refused_again_after_state_is_lost(lake: Lake, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_bad_upload_is_refused_again_after_state_is_lost(lake: Lake, tmp_path:
     shutil.rmtree(lake.folder / "state")
     assert lake.bring().exit_code == 3
     assert account(lake) == before
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 def test_pruning_does_not_touch_a_version_whose_successor_was_refused(lake: Lake) -> None:

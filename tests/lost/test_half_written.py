@@ -64,7 +64,7 @@ def test_a_file_whose_earlier_version_is_back_before_the_next_run(lake: Lake, tm
     earlier.replace(lake.raw / BTC)
     lake.source.files[BTC].version = held
     assert lake.bring().exit_code == 0
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     assert lake.bring().run_id is None
 
 
@@ -80,7 +80,7 @@ def test_forecasts_of_half_written_candles_are_not_kept(lake: Lake, tmp_path: Pa
     earlier.replace(lake.raw / BTC)
     lake.source.files[BTC].version = held
     lake.bring()
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 def test_a_record_that_cannot_be_put_does_not_hide_what_ended_the_run(
@@ -124,7 +124,7 @@ def test_a_run_that_prunes_and_one_that_does_not(lake: Lake, tmp_path: Path, at:
     check(lake)
     lake.bring(options=Options(prune=True))
     del lake.source.files[other]
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 def test_state_of_an_earlier_run_that_was_restored(lake: Lake, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_state_of_an_earlier_run_that_was_restored(lake: Lake, tmp_path: Path) -
     lake.put("BTCUSD", 100, 113, revision=2)
     lake.bring()
     check(lake)
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 @pytest.mark.parametrize("stage", ["ingest", "checkpoints/*/gather", "checkpoints/*/forecast", "scores"])
@@ -150,4 +150,4 @@ def test_objects_of_two_symbols_that_were_exchanged(tmp_path: Path, stage: str) 
         other.write_bytes(held)
     lake.put("BTCUSD", 110, 112)
     lake.bring()
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")

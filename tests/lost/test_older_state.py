@@ -40,7 +40,7 @@ def test_settings_that_are_restated_back(
     lake.bring(options=RESTATE, forecast=between)
     restore()
     lake.bring(options=RESTATE, forecast=SETTINGS)
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 def test_a_file_that_is_put_back(lake: Lake, restore: Callable[[], None], tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_file_that_is_put_back(lake: Lake, restore: Callable[[], None], tmp_pa
     restore()
     found = lake.bring()
     assert any("older than the tables" in note for note in found.notes)
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     assert lake.bring().run_id is None
 
 
@@ -66,7 +66,7 @@ def test_what_was_added_in_the_meantime_stays_published(
     lake.put("BTCUSD", 110, 113)
     check_every_publication(lake, monkeypatch)
     lake.bring(forecast={})
-    assert not lake.compare(tmp_path / "new", forecast=WIDER)
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=WIDER)
 
 
 @pytest.mark.parametrize("stage", [run, forecast])
@@ -76,7 +76,7 @@ def test_what_was_added_to_some_symbols_alone_stays_published(
     lake.bring(forecast, forecast=WIDER, symbols=("BTCUSD",))
     check_every_publication(lake, monkeypatch)
     lake.bring(stage, forecast={})
-    assert not lake.compare(tmp_path / "new", forecast=WIDER)
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=WIDER)
 
 
 def check_every_publication(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

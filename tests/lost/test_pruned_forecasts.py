@@ -27,7 +27,7 @@ def test_forecasts_of_a_symbol_without_candles_stay_until_they_are_pruned(lake: 
     lake.bring(forecast, PRUNE)
     assert set(read_table(str(lake.folder), "forecasts")["symbol"]) == {"BTCUSD"}
     assert set(read_table(str(lake.folder), "scores")["symbol"]) == {"BTCUSD"}
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     assert lake.bring(options=PRUNE).run_id is None
 
 
@@ -35,7 +35,7 @@ def test_a_run_that_prunes_takes_candles_and_forecasts(lake: Lake, tmp_path: Pat
     lake.source.remove(ETH)
     del lake.source.files[ETH]
     lake.bring(options=PRUNE)
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 def test_forecasts_of_a_lake_without_any_candles_stay_until_they_are_pruned(lake: Lake, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_forecasts_of_a_lake_without_any_candles_stay_until_they_are_pruned(lake
     (lake.raw / "ltcusd_000.csv").unlink()
     del lake.source.files["ltcusd_000.csv"]
     lake.bring(options=PRUNE)
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 @pytest.mark.parametrize("stage", [run, ingest])
@@ -76,4 +76,4 @@ def test_of_the_symbols_that_are_named_alone_something_is_pruned(
     lake.bring(options=PRUNE)
     for name in later.values():
         del lake.source.files[name]
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")

@@ -81,10 +81,10 @@ def test_a_file_that_was_read_is_read_in_another_way_by_restate_alone(lake: Lake
     after = read(lake, "candles")
     assert not any("read under other settings" in note for note in report.notes)
     assert after["open"].equals(before["close"])
-    assert not lake.compare(tmp_path / "turned", source={"layout": TURNED})
+    assert not lake.compare_with_rebuild(tmp_path / "turned", source={"layout": TURNED})
     assert lake.bring(options=RESTATE, source={"layout": TURNED}).run_id is None
     lake.bring(options=RESTATE)
-    assert not lake.compare(tmp_path / "back")
+    assert not lake.compare_with_rebuild(tmp_path / "back")
 
 
 def test_a_new_file_beside_one_that_was_read_under_other_settings_does_not_read_that_anew(
@@ -94,14 +94,14 @@ def test_a_new_file_beside_one_that_was_read_under_other_settings_does_not_read_
     lake.bring(source={"layout": TURNED})
     before = read(lake, "candles").filter(pl.col("source") == BTC)
     unseen = {"BTCUSD": [BTC]}  # the text of its superseded rows is known as it was parsed
-    assert lake.compare(tmp_path / "new", unseen=unseen) == []
+    assert lake.compare_with_rebuild(tmp_path / "new", unseen=unseen) == []
     assert before.height > 1000
     name = lake.put("BTCUSD", 80, 95, revision=2)
     lake.bring(source={"layout": TURNED})
     assert account(lake, name)["rows_kept"] > 300
-    assert lake.compare(tmp_path / "more", unseen=unseen) == []
+    assert lake.compare_with_rebuild(tmp_path / "more", unseen=unseen) == []
     lake.bring()
-    assert lake.compare(tmp_path / "back", unseen=unseen) == []
+    assert lake.compare_with_rebuild(tmp_path / "back", unseen=unseen) == []
 
 
 def test_another_share_of_bad_rows_changes_what_is_reported_and_no_candle(lake: Lake) -> None:

@@ -16,13 +16,13 @@ def test_a_version_of_two_years_is_overlapped_in_one(lake: Lake, tmp_path: Path,
     lake.bring()
     lake.put("BTCUSD", 95, 112, revision=1)  # in January
     lake.bring()
-    assert not lake.compare(tmp_path / "january")
+    assert not lake.compare_with_rebuild(tmp_path / "january")
     lake.put("BTCUSD", 85, 91, revision=2)  # in December
     lake.bring()
-    assert not lake.compare(tmp_path / "december")
+    assert not lake.compare_with_rebuild(tmp_path / "december")
     lake.put("BTCUSD", 88, 96, revision=3)  # over New Year
     lake.bring()
-    assert not lake.compare(tmp_path / "both")
+    assert not lake.compare_with_rebuild(tmp_path / "both")
     now = account(lake)
     assert now["rows_read"] == sum(
         now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
@@ -50,7 +50,7 @@ def test_rows_that_lost_come_back_when_the_other_file_has_them_no_more(
     if back == "restated":
         lake.put("BTCUSD", 100, 103, revision, other)
         lake.bring()
-        assert not lake.compare(tmp_path / "new")
+        assert not lake.compare_with_rebuild(tmp_path / "new")
         assert account(lake)["rows_identical" if revision == 0 else "rows_superseded"] < 80
         return
     lake.source.remove(other)
@@ -59,7 +59,7 @@ def test_rows_that_lost_come_back_when_the_other_file_has_them_no_more(
         put_back(lake)
     lake.bring(options=PRUNE)
     del lake.source.files[other]
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     assert account(lake)["rows_kept"] == account(lake)["rows_read"]
 
 
@@ -73,7 +73,7 @@ def test_rows_of_an_unchanged_file_come_back_when_the_other_is_pruned(
     lake.bring()
     lake.bring(options=PRUNE)
     del lake.source.files[other]
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
     assert lake.bring(options=PRUNE).run_id is None
 
 
@@ -85,13 +85,13 @@ def test_two_unseen_versions_and_one_more_settle_among_themselves(lake: Lake, tm
     lake.bring()
     last = lake.put("BTCUSD", 90, 100, revision=2)
     lake.bring()
-    assert not lake.compare(tmp_path / "all")
+    assert not lake.compare_with_rebuild(tmp_path / "all")
     lake.put("BTCUSD", 99, 100, revision=2, name=last)
     lake.bring()
-    assert not lake.compare(tmp_path / "less")
+    assert not lake.compare_with_rebuild(tmp_path / "less")
     put_back(lake, middle)
     lake.bring()
-    assert not lake.compare(tmp_path / "back")
+    assert not lake.compare_with_rebuild(tmp_path / "back")
 
 
 @UNSEEN
@@ -111,4 +111,4 @@ def test_a_version_in_force_stays_when_state_is_lost_as_well(lake: Lake, tmp_pat
     assert now["rows_read"] == sum(
         now[name] for name in ("rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
     )
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")

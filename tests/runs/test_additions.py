@@ -69,12 +69,12 @@ def test_what_is_added_makes_the_lake_that_was_founded_with_it(
     assert report.exit_code == 0
     assert any("added" in note for note in report.notes)
     assert not any("computed again" in note and "added" not in note for note in report.notes)
-    assert not lake.compare(tmp_path / "new", forecast=now)
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=now)
     assert lake.bring(forecast={}).run_id is None
     lake.put("BTCUSD", LAST_DAY + 5, LAST_DAY + 9)
     lake.put("ETHUSD", LAST_DAY + 5, LAST_DAY + 9)
     lake.bring(forecast={})
-    assert not lake.compare(tmp_path / "later", forecast=now)
+    assert not lake.compare_with_rebuild(tmp_path / "later", forecast=now)
 
 
 def test_an_added_horizon_changes_no_object_of_the_others(start: Lake) -> None:
@@ -104,7 +104,7 @@ def test_a_model_of_an_added_file_is_added(start: Lake, tmp_path: Path) -> None:
     assert any("model mean added" in note for note in report.notes)
     after = read_table(str(start.folder), "forecasts")
     assert after["predicted_linear"].equals(before["predicted_linear"])
-    assert not start.compare(tmp_path / "new", forecast=now)
+    assert not start.compare_with_rebuild(tmp_path / "new", forecast=now)
 
 
 def test_a_file_with_a_feature_is_no_addition(start: Lake, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_file_with_a_feature_is_no_addition(start: Lake, tmp_path: Path) -> No
     now = {**SETTINGS, "extensions": [str(own)]}
     report = start.bring(forecast=now)
     assert any("computed again" in note for note in report.notes)
-    assert not start.compare(tmp_path / "new", forecast=now)
+    assert not start.compare_with_rebuild(tmp_path / "new", forecast=now)
 
 
 @pytest.mark.parametrize("horizons", [["1h", "4h", "8h"], ["1h"], ["1h", "2h"]])
@@ -134,7 +134,7 @@ def test_an_addition_to_lost_state_computes_everything(start: Lake, tmp_path: Pa
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             file.unlink()
     start.bring(forecast=BOTH)
-    assert not start.compare(tmp_path / "new", forecast=BOTH)
+    assert not start.compare_with_rebuild(tmp_path / "new", forecast=BOTH)
 
 
 @pytest.fixture
@@ -164,14 +164,14 @@ def test_an_added_model_learns_from_the_samples_that_are_there(
     assert [stage.computed for stage in report.stages if stage.name == "gather"] == [0]
     assert len(recalled) == 4
     assert all(found == gathered for found, gathered in recalled)
-    assert not silent.compare(tmp_path / "new", forecast=THREE)
+    assert not silent.compare_with_rebuild(tmp_path / "new", forecast=THREE)
 
 
 def test_samples_that_are_lost_are_gathered_again(silent: Lake, tmp_path: Path) -> None:
     min((silent.state / "gather").glob("*/LTCUSD.state")).unlink()
     report = silent.bring(forecast=THREE)
     assert [stage.computed for stage in report.stages if stage.name == "gather"] == [0, 4]
-    assert not silent.compare(tmp_path / "new", forecast=THREE)
+    assert not silent.compare_with_rebuild(tmp_path / "new", forecast=THREE)
 
 
 def test_the_plan_names_what_is_added_and_its_cost(start: Lake) -> None:

@@ -64,7 +64,7 @@ def test_an_extension_that_is_not_given_is_found_where_it_was(lake: Lake, tmp_pa
     lake.put("BTCUSD", 110, 113)
     lake.bring()
     assert "own_span" in features(lake)
-    assert not lake.compare(tmp_path / "new", forecast=given(tmp_path / "own.py"))
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=given(tmp_path / "own.py"))
 
 
 @pytest.mark.parametrize("stage", [run, ingest, forecast])
@@ -106,7 +106,7 @@ def test_one_that_is_given_and_differs_needs_a_restatement(lake: Lake, tmp_path:
         lake.bring(forecast=given(own))
     assert lake.objects() == before
     lake.bring(options=RESTATE, forecast=given(own))
-    assert not lake.compare(tmp_path / "new", forecast=given(own))
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=given(own))
     assert lake.bring().run_id is None
 
 
@@ -116,4 +116,4 @@ def test_a_lake_can_go_on_without_one(lake: Lake, tmp_path: Path) -> None:
         lake.bring(forecast={"extensions": []})
     lake.bring(options=RESTATE, forecast={"extensions": []})
     assert "own_span" not in features(lake)
-    assert not lake.compare(tmp_path / "new", forecast=SETTINGS)
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=SETTINGS)

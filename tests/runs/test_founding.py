@@ -56,7 +56,7 @@ def test_a_restated_lake_has_the_bytes_of_a_new_one(
     now = {**SETTINGS, name: value}
     report = lake.bring(options=RESTATE, forecast=now)
     assert any(f"the lake now has {name}" in note and texts[1] in note for note in report.notes)
-    assert not lake.compare(tmp_path / "new", forecast=now)
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=now)
     assert lake.bring(forecast={}).run_id is None
 
 
@@ -70,9 +70,9 @@ def test_restating_to_the_first_value_restores_every_byte(tmp_path: Path) -> Non
     assert "tree" not in set(read_table(str(lake.folder), "scores")["model"])
     assert set(read_table(str(lake.folder), "scores")["horizon_minutes"]) == {240}
     assert set(read_table(str(lake.folder), "models")["model"]) == {"linear"}
-    assert not lake.compare(tmp_path / "less", forecast=less)
+    assert not lake.compare_with_rebuild(tmp_path / "less", forecast=less)
     lake.bring(options=RESTATE)
-    assert not lake.compare(tmp_path / "more")
+    assert not lake.compare_with_rebuild(tmp_path / "more")
 
 
 def test_what_is_not_given_is_taken_from_the_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_what_is_not_given_is_taken_from_the_lake(tmp_path: Path, monkeypatch: p
     lake.put("BTCUSD", 110, 115)
     lake.put("ETHUSD", 110, 115)
     lake.bring(forecast={}, source={})
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")
 
 
 def test_equal_values_in_other_words_are_no_change(start: Lake) -> None:
@@ -133,7 +133,7 @@ def test_an_ingest_restates_and_the_next_forecast_computes(tmp_path: Path) -> No
     lake.bring(ingest, RESTATE, forecast=now)
     assert read_file(lake)["horizons"] == [240]
     lake.bring(forecast, forecast={})
-    assert not lake.compare(tmp_path / "new", forecast=now)
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast=now)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_restatement_of_one_symbol_leaves_no_wrong_score(tmp_path: Path, now: 
     assert after.height
     assert after.join(before, on=[*keys, "n", "sse", "mae"], how="anti", nulls_equal=True).is_empty()
     lake.bring(forecast={})
-    assert not lake.compare(tmp_path / "new", forecast={**both, **now})
+    assert not lake.compare_with_rebuild(tmp_path / "new", forecast={**both, **now})
 
 
 def test_a_killed_restatement_goes_on_without_being_asked_for_again(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_killed_restatement_goes_on_without_being_asked_for_again(tmp_path: Pa
     other = start_lake(tmp_path / "other")
     (other.folder / "lake.json").write_bytes(wanted)  # all that a run had written when it was killed
     other.bring(forecast={})
-    assert not other.compare(tmp_path / "new", forecast=now)
+    assert not other.compare_with_rebuild(tmp_path / "new", forecast=now)
 
 
 FAULTS: list[tuple[str, Any]] = [

@@ -47,4 +47,4 @@ def test_a_run_whose_lock_was_deleted_stops_once_another_has_begun(
             lake.bring()
     assert lake.bring().published == 0
     assert lake.bring().run_id is None
-    assert not lake.compare(tmp_path / "new")
+    assert not lake.compare_with_rebuild(tmp_path / "new")

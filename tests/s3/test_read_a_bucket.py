@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from s3_server import Server
-from snippets import compare, find_snippets, read_wanted, run_snippet
+from snippets import check_tables, find_snippets, read_wanted, run_snippet
 
 from chandlery.lake.store import Store
 
@@ -27,4 +27,4 @@ def test_snippets_read_a_bucket(
         "ALLOW_HTTP": "true",
     }.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    compare(run_snippet(find_snippets(section)[number], store.uri), read_wanted(sample_lake))
+    check_tables(run_snippet(find_snippets(section)[number], store.uri), read_wanted(sample_lake))

@@ -36,8 +36,8 @@ def ask(store: Store, table: str, columns: str = "*") -> pl.DataFrame:
     return query(store.uri, f"SELECT {columns} FROM {table}")  # noqa: S608 - names of the contract
 
 
-def compare(asked: pl.DataFrame, found: pl.DataFrame) -> None:
-    """Hold what `query` returns equal to what `read_table` does; DuckDB's times are in microseconds."""
+def check_query(asked: pl.DataFrame, found: pl.DataFrame) -> None:
+    """Check that `query` returns what `read_table` does; DuckDB's times are in microseconds."""
     times = [name for name, kind in found.schema.items() if kind == TIME]
     assert_frame_equal(asked.with_columns(pl.col(times).cast(TIME)), found, check_row_order=False)
 
@@ -50,11 +50,11 @@ def test_old_and_new_objects_are_one_table(store: Store, table: str) -> None:
     assert found.height == 2
     for name in [*YOUNG[table], *(["predicted_news"] if table == "forecasts" else [])]:
         assert found[name].null_count() == 1, name
-    compare(ask(store, table), found)
+    check_query(ask(store, table), found)
     only = read_table(store.uri, table, columns=YOUNG[table])
     assert_frame_equal(only, found.select(YOUNG[table]))
     chosen = ", ".join(f'"{name}"' for name in YOUNG[table])
-    compare(ask(store, table, chosen), only)
+    check_query(ask(store, table, chosen), only)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -65,7 +65,7 @@ def test_a_column_that_no_object_holds_yet_is_null(store: Store, table: str) -> 
     assert found.schema == empty_frame(TABLES[table].schema).schema
     assert found.height == 1
     assert all(found[name].null_count() == 1 for name in YOUNG[table])
-    compare(ask(store, table), found)
+    check_query(ask(store, table), found)
     assert ask(store, table, f'count("{YOUNG[table][0]}") AS n')["n"].to_list() == [0]
     assert_frame_equal(read_table(store.uri, table, columns=YOUNG[table][:1]), found.select(YOUNG[table][:1]))
 

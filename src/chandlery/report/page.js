@@ -17,7 +17,7 @@
     const figure = paint(held);
     const narrow = place.clientWidth < 600;
     if (narrow) {
-      for (const trace of figure.data) if (trace.type === "heatmap") trace.xgap = trace.ygap = 0; // no gaps between days: they would take half the width
+      for (const trace of figure.data) if (trace.type === "heatmap") trace.xgap = trace.ygap = 0; // the cells are too narrow for gaps between them
       figure.layout.dragmode = false; // a finger scrolls the page
     }
     place.dataset.drawn = "yes";
