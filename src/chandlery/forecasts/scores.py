@@ -146,8 +146,10 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
     if count == carried:
         return before
     first = int(np.searchsorted(issued[:count], issued[count - 1] - horizon_ms, side="right"))
-    seen = sums[:, -1, Field.N] > 0
-    return ScoreSums(months[seen], sums[seen], issued[first:count].copy(), differentials[first:count].copy(), near)
+    has_rows = sums[:, -1, Field.N] > 0
+    return ScoreSums(
+        months[has_rows], sums[has_rows], issued[first:count].copy(), differentials[first:count].copy(), near
+    )
 
 
 @kernel

@@ -1,9 +1,10 @@
 """The forecast task: a symbol's candles and the fitted models to published forecasts and score sums.
 
-    symbol_fits ─┐                                  ┌─ for each horizon ──────────────────────────┐
-    passes ──────┴─► predict_candles, with the gate ─► serve ─► leak gate ─► stage tables ─► score ─┴─► store states
+    symbol_fits, passes ─► predict_candles, with the leak gate
+    for each horizon    ─► serve ─► leak gate ─► stage tables ─► score
+    at the end          ─► store checkpoints and score sums
 
-`horizon` has the steps of one horizon.
+The steps of one horizon are methods of `HorizonForecasts` in the module `horizon`.
 """
 
 from collections.abc import Callable, Iterator
@@ -63,10 +64,11 @@ def predict_symbol(task: SymbolTask) -> Predicted:
             for day, state in states.items():
                 checkpoints[day] |= state
         for day, state in checkpoints.items():
-            whole = work.join_held(paths.checkpoint(day, "forecast", task.symbol), state)
+            whole = work.add_other_horizons(paths.checkpoint(day, "forecast", task.symbol), state)
             later(partial(work.save, day, "forecast", task.symbol, whole))
         work.lake.guard()
-        later(partial(put_arrays, store, paths.scores(task.symbol), work.join_held(paths.scores(task.symbol), sums)))
+        path = paths.scores(task.symbol)
+        later(partial(put_arrays, store, path, work.add_other_horizons(path, sums)))
     return Predicted(task.symbol, predictions.years)
 
 

@@ -1,4 +1,4 @@
-"""What every task of the forecast stage carries, and how time is cut for all of them alike."""
+"""What every task of the forecast stage carries, and the blocks into which all of them cut time."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import polars as pl
 
 from chandlery.errors import StateLostError
 from chandlery.extensions import Bundle
-from chandlery.grid import DAY_MS, Grid
+from chandlery.grid import DAY_MS, MINUTE_SECONDS, Grid
 from chandlery.lake.handle import Lake
 from chandlery.state.arrays import Arrays, get_arrays, put_arrays
 from chandlery.state.checkpoints import Span, lead_days
@@ -18,22 +18,21 @@ from chandlery.state.paths import Paths
 
 __all__ = ["Added", "Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
-MINUTE_SECONDS = 60
 MONTH_DAYS = 31
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """All that forecasts read of the settings: their fingerprint is a hash of exactly this.
+    """All settings that forecasts depend on: their fingerprint is a hash of exactly this object.
 
     Args:
         interval_seconds: Length of a candle.
         offset: Seconds after 1970 at which a candle opens, less than its length.
         horizons: In minutes, ascending.
-        reach: The longest label in minutes, no less than the longest horizon: rows train whose close so much later is
+        reach: The longest label in minutes, at least the longest horizon. A row trains if the close so much later is
             known.
-        models: By name, in the order of their columns.
-        references: The market, leaders first: those of the lake's references that it has candles of.
-        min_train_days: History of the pool before the first fit.
+        models: Names of the models, in the order of their columns.
+        references: The pairs of the market, leaders first: the lake's references that have candles.
+        min_train_days: Days of history before the first fit.
         seed: Of everything random.
         extensions: Digests of the user-defined files, in order.
     """
@@ -55,12 +54,12 @@ class Rules(msgspec.Struct, frozen=True):
 
     @property
     def horizon_steps(self) -> tuple[int, ...]:
-        """The horizons, in intervals."""
+        """The horizons in steps."""
         return tuple(self.grid.count(minutes) for minutes in self.horizons)
 
     @property
     def reach_steps(self) -> int:
-        """The reach, in intervals."""
+        """The reach in steps."""
         return self.grid.count(self.reach)
 
     @property
@@ -71,14 +70,16 @@ class Rules(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Block:
-    """The candles that close on some days of one UTC month and one bucket of training rows; long ones may be none.
+    """The candles that close on some days of one UTC month and one bucket of training rows.
+
+    A block has no step where candles are longer than its days.
 
     Args:
-        start: First step.
-        stop: Step after the last.
-        day: The day at whose first midnight it ends, since 1970.
+        start: The first step.
+        stop: The step after the last.
+        day: The UTC day at whose midnight the block ends, since 1970.
         bucket: The first refit (a month) that may train on its rows: an embargo of one lead lies between.
-        saves: Whether the states at its end are a checkpoint.
+        saves: Whether the states at its end are stored as a checkpoint.
     """
 
     start: int
@@ -90,11 +91,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Added:
-    """What is computed where a horizon or a model is added to finished forecasts; all else stays as it is.
+    """What is computed when a horizon or a model is added to finished forecasts. Everything else stays as it is.
 
     Args:
-        horizons: Those at which forecasts are computed: the added ones, or all where a model is added.
-        models: Those that are fitted: all where a horizon is added, or the added ones.
+        horizons: The horizons that are computed: the added ones, or all if a model is added.
+        models: The models that are fitted: the added ones, or all if a horizon is added.
     """
 
     horizons: tuple[int, ...]
@@ -106,13 +107,13 @@ class Work:
     """What every task of the forecast stage carries.
 
     Args:
-        lake: Where to read and write.
+        lake: The series to read and write.
         span: The stretch of time to compute.
-        rules: What decides results.
+        rules: The settings that decide results.
         first_day: The UTC day on which the first candle of any symbol closes, since 1970.
-        extensions: User-defined features and models, in the order of their digests; carried as text, since the machine of
-            a worker need not have the files.
-        added: What alone is computed; None where it is everything.
+        extensions: User-defined features and models, in the order of their digests. They are carried as text, because
+            the machine of a worker may not have the files.
+        added: What is computed in an addition; None if everything is.
     """
 
     lake: Lake
@@ -136,21 +137,21 @@ class Work:
         return self.added.models if self.added else self.rules.models
 
     def narrow(self) -> "Work":
-        """Return the work of tasks that compute each horizon by itself: with rules of those horizons alone."""
+        """Return the work with rules of the fitted horizons alone, for tasks that compute each horizon by itself."""
         return replace(self, rules=msgspec.structs.replace(self.rules, horizons=self.fitted_horizons))
 
     def blocks(self) -> list[Block]:
-        """Cut the span at months, at buckets and at checkpoints; the same for every symbol.
+        """Cut the span at months, buckets and checkpoints, in the same way for every symbol.
 
-        Of candles shorter than a minute a month would be too much memory: there are as many steps in a block as a
-        month has minutes, or those of a day.
+        A month of candles shorter than a minute would take too much memory: their blocks have about as many steps as a
+        month has minutes, but never less than a day.
         """
         grid, lead, last = self.rules.grid, self.rules.lead, -(-self.span.stop_ms // DAY_MS)
         months = [int(np.datetime64(month, "D").astype(int)) for month in months_between(self.span.since, last)]
         edges = {*months, *(day - lead for day in months), *self.span.saves, self.span.since, last}
         if grid.seconds < MINUTE_SECONDS:
-            most = max(1, MONTH_DAYS * grid.seconds // MINUTE_SECONDS)
-            edges |= {day for day in range(self.span.since, last) if day % most == 0}
+            most_days = max(1, MONTH_DAYS * grid.seconds // MINUTE_SECONDS)
+            edges |= {day for day in range(self.span.since, last) if day % most_days == 0}
         days = sorted(day for day in edges if self.span.since <= day <= last)
         return [
             Block(grid.step_at(start), grid.step_at(stop), stop, next_month(start + lead), stop in self.span.saves)
@@ -158,7 +159,7 @@ class Work:
         ]
 
     def restore(self, stage: str, symbol: str) -> Arrays:
-        """Return a stage's state of a symbol as of the span's first day.
+        """Read a stage's state of a symbol from the checkpoint at the span's first day.
 
         Raises:
             StateLostError: It is missing or damaged.
@@ -170,26 +171,34 @@ class Work:
         return arrays
 
     def save(self, day: int, stage: str, symbol: str, arrays: Arrays) -> None:
-        """Put a stage's state of a symbol as of a day's midnight."""
+        """Write a stage's state of a symbol to the checkpoint at a day's midnight.
+
+        Raises:
+            LeaseHeldError: Another run has taken the lake.
+        """
         self.lake.guard()
         put_arrays(self.lake.store, Paths.of(self.lake).checkpoint(day, stage, symbol), arrays)
 
-    def join_held(self, path: str, arrays: Arrays) -> Arrays:
-        """Return named arrays together with those of horizons that are not computed, which stay as they are stored.
+    def add_other_horizons(self, path: str, arrays: Arrays) -> Arrays:
+        """Add the stored arrays of horizons that an addition does not compute.
+
+        Args:
+            path: Of the stored object.
+            arrays: The arrays of the computed horizons.
 
         Raises:
-            StateLostError: They are missing or damaged.
+            StateLostError: The object is missing or damaged.
         """
         if self.added is None:
             return arrays
-        held = get_arrays(self.lake.store, path)
-        if held is None:
+        stored = get_arrays(self.lake.store, path)
+        if stored is None:
             raise StateLostError(path, self.span.since - 1)
-        mine = tuple(f"{minutes}/" for minutes in self.added.horizons)
-        return {name: array for name, array in held.items() if not name.startswith(mine)} | arrays
+        computed = tuple(f"{minutes}/" for minutes in self.added.horizons)
+        return {name: array for name, array in stored.items() if not name.startswith(computed)} | arrays
 
     def read_candles(self, symbol: str) -> pl.DataFrame:
-        """Return a symbol's candles, from a little before the span where it was resumed."""
+        """Read a symbol's candles of the span; if the span is resumed, from one lead before it on."""
         if not self.span.resumed:
             return self.lake.read_candles(symbol)
         return self.lake.read_candles(symbol, (self.span.since - self.rules.lead) * DAY_MS, self.span.stop_ms)
@@ -201,7 +210,7 @@ class SymbolTask:
 
     Args:
         work: What all symbols share.
-        symbol: Which.
+        symbol: The symbol.
         first_day: The UTC day on which its first candle closes, since 1970.
     """
 
@@ -214,13 +223,13 @@ class SymbolTask:
 
     @property
     def is_resumed(self) -> bool:
-        """Whether there are states of it as of the span's first day: it had begun by then."""
+        """Whether the checkpoint at the span's first day has states of the symbol: it had candles by then."""
         return self.work.span.resumed and self.first_day < self.work.span.since
 
 
 @cache
 def next_month(day: int) -> str:
-    """Return the month after a day's.
+    """Return the month after that of a day.
 
     Example:
         >>> next_month(18262)
