@@ -177,7 +177,7 @@ class Step:
         )
 
     def reached(self) -> list[tuple[str, ast.AST]]:
-        """Return the functions, and all functions and classes of `chandlery.tasks` that they name, with their modules."""
+        """Return the functions, and all functions and classes of `chandlery.tasks` that they use, by module."""
         found: dict[tuple[str, str], ast.AST] = {}
         for function in self.functions:
             reach(f"chandlery.tasks.{self.module}", function, found)

@@ -23,7 +23,10 @@ def test_page_is_generated(name: str) -> None:
 
 def test_every_command_has_help_and_an_example() -> None:
     commands = typer.main.get_command(app).commands
-    known = "run ingest forecast plan check tables scores query explain report plot compare parity submit migrate sample init"
+    known = (
+        "run ingest forecast plan check tables scores query explain report plot compare parity submit migrate "
+        "sample init"
+    )
     assert set(commands) == set(known.split())
     for name, command in commands.items():
         assert f"Example: chandlery {name}" in (command.help or ""), name

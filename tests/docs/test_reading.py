@@ -1,4 +1,7 @@
-"""Every snippet of docs/reading.md reads what `read_table` reads; its types are those that come; athena.sql declares what is there."""
+"""Every snippet of docs/reading.md reads what `read_table` reads, with the types that the page names.
+
+athena.sql declares the columns of every table.
+"""
 
 import re
 from pathlib import Path
@@ -20,7 +23,8 @@ from chandlery.spark import read_table, to_spark
 
 ROOT = Path(__file__).parents[2]
 DECLARED = re.compile(
-    r"CREATE EXTERNAL TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\)\nPARTITIONED BY \((.*?)\)\nSTORED AS PARQUET\nLOCATION '(.*?)'",
+    r"CREATE EXTERNAL TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\)\n"
+    r"PARTITIONED BY \((.*?)\)\nSTORED AS PARQUET\nLOCATION '(.*?)'",
     re.DOTALL,
 )
 
