@@ -24,7 +24,8 @@ from chandlery.errors import SettingsError
 from chandlery.lake.query import query
 from chandlery.lake.reading import read_table
 from chandlery.progress import Silent
-from chandlery.runs.migration import REFERENCES, Migrated, migrate_lake
+from chandlery.runs.migration import Migrated, migrate_lake
+from chandlery.runs.old_format import REFERENCES
 from chandlery.runs.pipeline import plan, run
 from chandlery.schema import TABLES
 from chandlery.settings.model import load_settings
@@ -208,7 +209,9 @@ def test_places_that_it_refuses(lakes: Path, tmp_path: Path) -> None:
     refused("a lake at", old, lakes / "unnamed")
     refused("one inside the other", old, old / "new")
     refused("no lake at", tmp_path / "nothing", tmp_path / "new")
-    refused(r"lake format 2 at .*; expected format 1. Hint: it needs no migration", lakes / "unnamed", tmp_path / "new")
+    refused(
+        r"lake format 2 at .*; expected format 1. Hint: no migration is needed", lakes / "unnamed", tmp_path / "new"
+    )
     others = {'{"format": 3}': "lake format 3 .*install the version of chandlery", "{}": "expected a lake's own file"}
     for text, match in others.items():
         (tmp_path / "other").mkdir(exist_ok=True)
@@ -216,7 +219,7 @@ def test_places_that_it_refuses(lakes: Path, tmp_path: Path) -> None:
         refused(match, tmp_path / "other", tmp_path / "new")
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "migration.json").write_text('{"old": "/elsewhere"}')
-    refused("a migration of /elsewhere was cut off", old, tmp_path / "begun")
+    refused("an interrupted migration of /elsewhere", old, tmp_path / "begun")
     assert not (tmp_path / "new").exists()
 
 
@@ -232,7 +235,7 @@ def test_an_object_that_no_run_of_that_format_has_put(lakes: Path, tmp_path: Pat
     else:
         whole = path.read_bytes()
         path.write_bytes({"bytes": b"PAR1", "no bytes": b"", "half": whole[: len(whole) // 2]}[fault])
-    told = {"interval": "holds 30m", "exchange": "lake of bitfinex"}
+    told = {"interval": "with candles of 30m", "exchange": "lake of bitfinex"}
     with pytest.raises(SettingsError, match=told.get(fault, "not a complete Parquet")) as met:
         migrate(old, tmp_path / "new")
     assert fault in told or met.value.hint.startswith("restore it")  # the old lake is only read

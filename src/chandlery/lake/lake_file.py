@@ -16,6 +16,7 @@ __all__ = [
     "UNASSIGNED_KEYS",
     "UNNAMED",
     "Extension",
+    "FormatOnly",
     "LakeFile",
     "MigrationFile",
     "Series",
@@ -191,7 +192,7 @@ def read_lake_file(store: Store) -> LakeFile | None:
             raise SettingsError(found, "the file that the first run wrote", hint)
         return None
     try:
-        check_format(msgspec.json.decode(content, type=_Format).format, store.uri)
+        check_format(msgspec.json.decode(content, type=FormatOnly).format, store.uri)
         file = msgspec.json.decode(content, type=LakeFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "restore it from the bucket's versions or a copy, or choose another --lake"
@@ -237,7 +238,9 @@ def check_named(file: LakeFile, uri: str) -> None:
         raise SettingsError(found, "a lake with one name for each exchange", hint)
 
 
-class _Format(msgspec.Struct):
+class FormatOnly(msgspec.Struct):
+    """The content of a `lake.json` of any format, of which only the format is read."""
+
     format: int
 
 

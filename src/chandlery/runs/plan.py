@@ -57,12 +57,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     Args:
         steps: In order; empty where everything is up to date.
-        exit_code: 0.
         notes: Other messages, such as which parts of the settings match nothing.
     """
 
     steps: list[Step]
-    exit_code: int = 0
     notes: list[str] = []
 
 
