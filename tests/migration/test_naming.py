@@ -102,7 +102,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_bytes(
                 bring(lakes, lake)
             checked = call("check", "--source", str(lakes / "raw"), "--lake", str(lake))
             assert "FAIL lake: read" in checked.stdout
-            with pytest.raises(SettingsError, match=r"half way to the exchange kraken.*end that first"):
+            with pytest.raises(SettingsError, match=r"interrupted naming of the exchange kraken.*complete that first"):
                 give_name(lake, "binance")
         assert read_table(str(lake), "forecasts").drop("exchange").sort(order).equals(rows)
         call_and_kill(4, when, *command)
@@ -128,7 +128,7 @@ def test_names_that_it_refuses(lake: Path, tmp_path: Path) -> None:
     staged = lake / "_staging" / "someone-1" / "manifest.json"
     staged.parent.mkdir(parents=True)
     staged.write_text("{}")
-    refused("ended while it published")
+    refused("interrupted while it published")
     shutil.rmtree(lake / "_staging")
     shutil.copytree(lake / "scores" / "exchange=unknown", lake / "scores" / "exchange=binance")
     refused("exchange binance is in .* already", "binance")

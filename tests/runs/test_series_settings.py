@@ -238,7 +238,7 @@ def test_ingest_needs_no_chosen_series(files: Path, tmp_path: Path) -> None:
 def test_a_section_and_a_layout_that_match_nothing_are_noted(held: Path, files: Path) -> None:
     odd = '[[source.layout]]\nfiles = "krakn/*"\nexchange = "kraken"\n'
     config = write_config(held, sections=OWN.format("krakn", "4h", '["8h"]'), layouts=LAYOUTS + odd)
-    section, layout = "section of krakn/240m matches no series", 'files = "krakn/*" holds for no file'
+    section, layout = "section of krakn/240m matches no series", 'files = "krakn/*" applies to no file'
     for command in ("plan", "run"):
         notes = json.loads(call(config, command, "--json").stdout)["notes"]
         assert [section in note or layout in note for note in notes] == [True, True]
@@ -257,7 +257,7 @@ def test_a_layout_behind_one_that_takes_all_its_files_is_noted(held: Path) -> No
     layouts = '[[source.layout]]\nfiles = "*/60m/*"\nexchange = "bybit"\n'
     config = write_config(held, layouts=LAYOUTS + layouts)
     (note,) = read_json(call(config, "plan", "--json"))["notes"]
-    assert 'files = "*/60m/*" holds for no file' in note
+    assert 'files = "*/60m/*" applies to no file' in note
 
 
 @pytest.mark.parametrize(

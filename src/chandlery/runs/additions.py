@@ -1,8 +1,8 @@
-"""Horizons and models that are added to finished forecasts, without computing again what stays as it is.
+"""Horizons and models that are added to finished forecasts, without computing the others again.
 
-A horizon within the reach changes no training row, and each horizon is fitted, served and scored by itself: only the
-added one is computed. An added model is fitted alone, to rows that are there already where another model has learned
-from samples; all models predict again, since the blend and what is served depend on all of them.
+A horizon within the reach changes no training row, and each horizon is fitted, served and scored by itself, so only the
+added one is computed. An added model is fitted alone; the rows that it learns from exist already if another model has
+learned from samples. All models predict again, because the blend and the served forecast depend on all of them.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ __all__ = ["Computation", "describe_added", "plan_computations"]
 
 @dataclass(frozen=True)
 class Computation:
-    """One of the computations by which forecasts come up to date.
+    """One of the computations that bring forecasts up to date.
 
     Args:
-        rules: What decides results after it.
-        added: What alone it computes, from the first candle on; None where it goes on from a checkpoint.
+        rules: The settings that decide the results.
+        added: The horizons and models that alone are computed, from the first candle on; None to compute all of them,
+            from a checkpoint on.
     """
 
     rules: Rules
@@ -32,14 +33,14 @@ class Computation:
 
 
 def plan_computations(run: SeriesRun, rules: Rules) -> list[Computation]:
-    """Return the computations by which the forecasts of a series come up to date, in order.
+    """Return the computations that bring the forecasts of a series up to date, in order.
 
-    Where only horizons or models were added since the forecasts were finished, what was finished comes up to date
-    first, then horizons are added, then models. Otherwise everything is one step.
+    If horizons or models alone were added since the last finished run, its forecasts are brought up to date first, then
+    horizons are added, then models. Otherwise there is one computation.
 
     Args:
         run: The series.
-        rules: What decides results now.
+        rules: The settings that decide results now.
     """
     summary = run.summary
     before = replace(
@@ -52,17 +53,20 @@ def plan_computations(run: SeriesRun, rules: Rules) -> list[Computation]:
     if run.session.settings.symbols or not is_known or summary.base != forecast_base(run, before):
         return [Computation(rules)]
     wider = replace(before, horizons=rules.horizons)
-    steps = [] if summary.forecast == candles_fingerprint(summary) else [Computation(before)]
+    computations = [] if summary.forecast == candles_fingerprint(summary) else [Computation(before)]
     if wider != before:
-        fresh = tuple(minutes for minutes in rules.horizons if minutes not in before.horizons)
-        steps.append(Computation(wider, Added(fresh, before.models)))
+        added = tuple(minutes for minutes in rules.horizons if minutes not in before.horizons)
+        computations.append(Computation(wider, Added(added, before.models)))
     if rules != wider:
-        steps.append(Computation(rules, Added(rules.horizons, rules.models[len(before.models) :])))
-    return steps
+        computations.append(Computation(rules, Added(rules.horizons, rules.models[len(before.models) :])))
+    return computations
 
 
 def only_adds(run: SeriesRun, before: Rules, now: Rules) -> bool:
-    """Return whether rules differ in added horizons and models alone; an added file must not register features."""
+    """Return whether rules differ by added horizons and models alone.
+
+    An added file must not register features, since they would change all models.
+    """
     known, files = len(before.models), len(before.extensions)
     is_wider = set(before.horizons) <= set(now.horizons) and now.models[:known] == before.models
     if not is_wider or not before.models or now.extensions[:files] != before.extensions:
@@ -71,9 +75,9 @@ def only_adds(run: SeriesRun, before: Rules, now: Rules) -> bool:
 
 
 def describe_added(added: Added, rules: Rules) -> str:
-    """Return in words what a step adds."""
+    """Describe what a computation adds."""
     if added.horizons == rules.horizons:
         names = f"model{'s' if len(added.models) > 1 else ''} {', '.join(added.models)}"
-        return f"{names} added: it is fitted alone; blend, what is served, intervals and scores are computed again"
+        return f"{names} added: only this is fitted; blend, served forecasts, intervals and scores are computed again"
     names = f"horizon{'s' if len(added.horizons) > 1 else ''} {', '.join(f'{minutes}m' for minutes in added.horizons)}"
     return f"{names} added: forecasts at other horizons stay as they are"

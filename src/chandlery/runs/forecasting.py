@@ -78,14 +78,14 @@ def unpublish_pruned(run: SeriesRun, years: Years) -> frozenset[str]:
     kept = [symbol for symbol in without_candles if not run.prunes(symbol)]
     if kept:
         found = f"forecasts of {', '.join(kept[:10])} are kept, although the lake has no candles for them"
-        run.tell(f"{found}. Hint: --prune deletes them")
+        run.note(f"{found}. Hint: --prune deletes them")
     obsolete: frozenset[str] = frozenset()
     if len(kept) < len(without_candles):
         checkpoints = run.summary.checkpoints if years else {}  # if the same candles return, they are forecast again
         stays = frozenset([*years, *kept])
-        left = sum(part["symbol"] in stays for part in run.list_forecasts())
+        remaining = sum(part["symbol"] in stays for part in run.list_forecasts())
         # No longer up to date: the scores over all symbols change.
-        run.keep(replace(run.summary, forecast="", forecasts=left, checkpoints=checkpoints))
+        run.store_summary(replace(run.summary, forecast="", forecasts=remaining, checkpoints=checkpoints))
         obsolete = list_forecasts_but(run.lake, stays)
     if not years:
         publish(run.session, obsolete)
@@ -115,13 +115,13 @@ def resume(run: SeriesRun, symbols: list[str], computation: Computation, compute
         run: The series.
         symbols: All symbols with candles, ascending.
         computation: What is computed.
-        compute: Computes and publishes it, from where it is told to begin.
+        compute: Computes and publishes it, from the given start.
     """
     if computation.added:
-        run.tell(describe_added(computation.added, computation.rules))
+        run.note(describe_added(computation.added, computation.rules))
     resumption = choose_start(run, symbols, computation.rules, computation.added)
     if resumption.why:
-        run.tell(f"{resumption.why}: {describe_whole(run.series, run.summary)}")
+        run.note(f"{resumption.why}: {describe_whole(run.series, run.summary)}")
     while not resumption.try_to(compute):
         pass
 
@@ -135,8 +135,8 @@ def begin(resumption: Resumption) -> None:
     run = resumption.run
     base = run.summary.base if run.summary.base == resumption.base and not resumption.added else ""
     summary = replace(run.summary, checkpoints=resumption.still_valid, forecast="", base=base)
-    run.keep(summary, coming=run.session.staging)
-    run.session.note_change(run.session.staging)
+    run.store_summary(summary, change=run.session.staging)
+    run.session.record_change(run.session.staging)
 
 
 def build_market(resumption: Resumption) -> None:
@@ -204,11 +204,11 @@ def publish_forecasts(resumption: Resumption, predicted: Sequence[Predicted], ob
     """
     run = resumption.run
     published, replaced = list_replaced(run.lake, resumption.span, predicted, run.series.horizons)
-    left = published - replaced - obsolete
-    if len(left) < run.summary.forecasts:  # else a run that is killed now would take the deleted ones for lost
-        run.keep(replace(run.summary, forecasts=len(left)))
+    remaining = published - replaced - obsolete
+    if len(remaining) < run.summary.forecasts:  # else the run after a kill would treat the deleted ones as lost
+        run.store_summary(replace(run.summary, forecasts=len(remaining)))
     put = publish(run.session, replaced | obsolete).put
-    return len(left | {path for path in put if path.startswith("forecasts/")})
+    return len(remaining | {path for path in put if path.startswith("forecasts/")})
 
 
 def finish(resumption: Resumption, fits: int, forecasts: int) -> None:
@@ -231,14 +231,14 @@ def _report_short_history(resumption: Resumption, fits: int, forecasts: int) -> 
     if resumption.span.resumed:
         return
     if not fits:
-        run.tell(
+        run.note(
             f"no forecasts yet: the first fit is in the first month after {rules.min_train_days}d of history. "
             "Hint: add older candles, or lower [forecast] min_train and give --restate"
         )
     elif not forecasts:
-        run.tell(
-            "no forecasts yet: no model has rows enough to learn from, for the first "
-            f"{warm_up_steps(rules.grid)} candles of a symbol are none. Hint: add older candles"
+        run.note(
+            "no forecasts yet: no model has enough rows to learn from, because the first "
+            f"{warm_up_steps(rules.grid)} candles of a symbol are not used. Hint: add older candles"
         )
 
 
@@ -257,7 +257,7 @@ def _record(resumption: Resumption, forecasts: int) -> None:
         models=list(rules.models),
         extensions=list(rules.extensions),
     )
-    run.keep(summary)
+    run.store_summary(summary)
     forget_checkpoints(run.lake, checkpoints)
     if not resumption.span.resumed:
         forget_unknown(run.lake)

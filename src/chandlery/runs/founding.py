@@ -1,4 +1,4 @@
-"""The settings that decide results: set by a lake's first run, kept by every later one, changed only by `--restate`."""
+"""The settings that decide results: the first run of a series sets them, and only `--restate` changes them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from chandlery.errors import SettingsError
 from chandlery.extensions import Bundle, model_names, read_bundle, read_bundles
@@ -23,24 +23,25 @@ __all__ = [
     "check_horizons",
     "join_minutes",
     "make_rules",
+    "name_series",
     "propose",
     "read_settings",
     "reconcile",
 ]
 
 DEFAULT_HORIZON = 30  # minutes, or the next multiple of the interval
-LEAST_REACH = 60  # likewise
-ADDED = ("models", "extensions")  # may be added at the end without a restatement
-CHOSEN = ("horizons", "models", "references")  # where the settings leave them empty
+LEAST_REACH = 60  # minutes, as above: so that horizons of up to an hour can be added to any lake
+APPENDABLE = ("models", "extensions")  # further ones may follow at the end without a restatement
+CHOSEN = ("horizons", "models", "references")  # chosen by the program if the settings leave them empty
 FIXED = ("horizons", "models", "references", "min_train", "seed", "extensions")
 
 
 @dataclass(frozen=True)
 class Founded:
-    """The settings that decide results, as a run uses them.
+    """The settings that decide the results of a series, as a run uses them.
 
     Args:
-        series: What `lake.json` has of the series during this run.
+        series: The settings in `lake.json` during this run.
         extensions: The user-defined files as they were read, in the order of `series.extensions`.
         changes: Which values differ from those in the lake, in words; empty if none does.
     """
@@ -51,20 +52,19 @@ class Founded:
 
 
 def propose(settings: Settings, exchange: str, grid: Grid, symbols: Iterable[str], *, is_only: bool) -> Founded:
-    """Return what the settings give for a new series.
+    """Return the settings of a new series.
 
     Args:
-        settings: Of the run.
+        settings: The settings of the run.
         exchange: The exchange.
-        grid: When its candles open.
-        symbols: Those that the series begins with.
-        is_only: Whether the lake has no other series that horizons of [forecast] may be meant for.
+        grid: The grid of its candles.
+        symbols: The symbols of its first files.
+        is_only: Whether the lake has no other series, to which horizons of [forecast] may apply instead.
 
     Raises:
-        SettingsError: A horizon is no multiple of the interval, or a model is not known.
+        SettingsError: A horizon is not a multiple of the interval, or a model is not registered.
     """
-    interval = to_interval_text(grid.seconds)
-    name = f"{exchange}/{interval}"
+    name = name_series(exchange, grid.seconds)
     if is_only:
         check_horizons(settings, {name: grid})
     forecast = settings.forecast_of(name)
@@ -74,16 +74,26 @@ def propose(settings: Settings, exchange: str, grid: Grid, symbols: Iterable[str
     wanted["models"] = wanted["models"] or model_names(extensions)
     wanted["references"] = wanted["references"] or choose_references(symbols)
     reach = choose_reach(wanted["horizons"], grid.seconds)
-    series = Series(exchange, interval, **wanted, reach=reach, offset=grid.offset)
+    series = Series(exchange, to_interval_text(grid.seconds), **wanted, reach=reach, offset=grid.offset)
     check_models(series, extensions)
     return Founded(series, extensions)
 
 
-def choose_reach(horizons: list[int], interval_seconds: int) -> int:
-    """Return the longest label of a lake that is founded with some horizons: the longest of them, or an hour.
+def name_series(exchange: str, seconds: int) -> str:
+    """Return the name of a series.
 
-    It decides which rows may train, and how long before a fit they end, so that another horizon within the reach
-    changes neither.
+    Example:
+        >>> name_series("kraken", 3600)
+        'kraken/60m'
+    """
+    return f"{exchange}/{to_interval_text(seconds)}"
+
+
+def choose_reach(horizons: list[int], interval_seconds: int) -> int:
+    """Return the reach of a new series in minutes: its longest horizon, or an hour if that is longer.
+
+    The reach decides which rows may train, and how long before a fit they end. So a horizon within the reach that is
+    added later changes neither.
 
     Example:
         >>> choose_reach([1, 30], 60), choose_reach([1440], 60), choose_reach([35], 420)
@@ -93,26 +103,36 @@ def choose_reach(horizons: list[int], interval_seconds: int) -> int:
 
 
 def read_settings(forecast: ForecastSettings, extensions: Iterable[Bundle]) -> dict[str, Any]:
-    """Return the values of the settings that a lake fixes, in the form of `lake.json`; empty ones are to be chosen.
+    """Return the settings that `lake.json` has, in its form; those that are still to be chosen are empty.
 
     Args:
-        forecast: The settings.
-        extensions: The files that they name, as they were read.
+        forecast: The settings of a run.
+        extensions: The user-defined files that they name, as they were read.
     """
     return {
         "horizons": sorted({parse_minutes(text) for text in forecast.horizons}),
         "models": list(dict.fromkeys(forecast.models)),
         "references": list(dict.fromkeys(forecast.references)),
-        "min_train": f"{-(-parse_minutes(forecast.min_train) // DAY_MINUTES)}d",
+        "min_train": f"{round_up_days(forecast.min_train)}d",
         "seed": forecast.seed,
         "extensions": [Extension(bundle.path, bundle.digest) for bundle in extensions],
     }
 
 
+def round_up_days(text: str) -> int:
+    """Return a duration in whole days, rounded up.
+
+    Example:
+        >>> round_up_days("180d"), round_up_days("36h")
+        (180, 2)
+    """
+    return -(-parse_minutes(text) // DAY_MINUTES)
+
+
 def keep_multiples(horizons: list[int], grid: Grid) -> list[int]:
     """Return the horizons, in minutes, that are multiples of an interval.
 
-    What is left out is meant for other series: `check_horizons` refuses a horizon that is a multiple of no interval.
+    The others apply to other series: `check_horizons` refuses a horizon that is a multiple of no interval.
     """
     return [minutes for minutes in horizons if minutes * 60 % grid.seconds == 0]
 
@@ -120,27 +140,27 @@ def keep_multiples(horizons: list[int], grid: Grid) -> list[int]:
 def check_horizons(settings: Settings, grids: Mapping[str, Grid]) -> None:
     """Check that each horizon is a multiple of the interval of a series that it is given for.
 
-    Horizons of [forecast] are given for all series of the lake, those of flags for the chosen ones, where some are
+    Horizons of [forecast] are given for all series of the lake, and those of flags for the chosen series, if some are
     chosen. Horizons of [[series]] sections were checked when the settings were loaded.
 
     Args:
-        settings: Of the run.
-        grids: When candles open, of all series of the lake by name, those included that the run founds.
+        settings: The settings of the run.
+        grids: The grids of all series of the lake, including those that the run adds, by name.
 
     Raises:
-        SettingsError: One is a multiple of none.
+        SettingsError: A horizon is a multiple of none of them.
     """
     chosen = {name: grid for name, grid in grids.items() if name in settings.chosen_series}
-    for origin, forecast, spoken in ((SHARED, settings.forecast, grids), (FLAGS, settings.chosen_forecast, chosen)):
-        if not any(settings.origin_of(name, "horizons") == origin for name in spoken):
-            continue  # every series has horizons of its own
+    for origin, forecast, concerned in ((SHARED, settings.forecast, grids), (FLAGS, settings.chosen_forecast, chosen)):
+        if not any(settings.origin_of(name, "horizons") == origin for name in concerned):
+            continue  # every series has its own horizons
         for minutes in map(parse_minutes, forecast.horizons):
-            if not any(keep_multiples([minutes], grid) for grid in spoken.values()):
-                raise _refuse_horizon(minutes, sorted({grid.seconds for grid in spoken.values()}))
+            if not any(keep_multiples([minutes], grid) for grid in concerned.values()):
+                raise _refuse_horizon(minutes, sorted({grid.seconds for grid in concerned.values()}))
 
 
 def _refuse_horizon(minutes: int, intervals: list[int]) -> SettingsError:
-    """Return what to say of a horizon that is a multiple of no interval, in seconds."""
+    """Return the error for a horizon that is a multiple of none of the intervals, in seconds."""
     found = f"horizon {to_minutes_text(minutes)} with candles of {', '.join(map(to_interval_text, intervals))}"
     expected = "whole minutes and a multiple of the interval" + " of one of them" * (len(intervals) > 1)
     nearest = min(round_up_minutes(minutes, seconds) for seconds in intervals)
@@ -155,14 +175,14 @@ def reconcile(
     restate: bool,
     describe_cost: Callable[[Series], str],
 ) -> Founded:
-    """Return the settings of a run on an existing series: its own values, or the run's where `restate` is true.
+    """Return the settings of a run on an existing series: the lake's values, or the run's where `restate` is true.
 
     Args:
-        series: As `lake.json` has it.
-        settings: Of the run. A setting that is not given is taken from the lake.
-        symbols: Those of the series. With `restate`, references that are not given are chosen anew from them.
+        series: The settings in `lake.json`.
+        settings: The settings of the run. One that is not given is taken from the lake.
+        symbols: The symbols of the series. With `restate`, references that are not given are chosen from them again.
         restate: Whether a setting that differs replaces the lake's value.
-        describe_cost: Returns in words what would be computed again.
+        describe_cost: Describes what would be computed again.
 
     Raises:
         SettingsError: A setting differs from the lake's and `restate` is false, or an extension is missing or changed.
@@ -176,13 +196,13 @@ def reconcile(
         wanted["references"], given = choose_references(symbols), given | {"references"}
     for name in CHOSEN:
         wanted[name] = wanted[name] or getattr(series, name)
-    held = {name: getattr(series, name) for name in FIXED}
-    differs = [name for name in FIXED if name in given and compared(wanted[name]) != compared(held[name])]
-    added = [name for name in differs if only_adds(name, wanted[name], held[name], series.reach)]
-    changes = {name: f"{name} {show(name, wanted[name])} instead of {show(name, held[name])}" for name in differs}
-    now = {name: wanted[name] if name in differs else held[name] for name in FIXED}
-    if "extensions" in given and not all(map(is_there, now["extensions"])):
-        now["extensions"] = wanted["extensions"]  # the same content, which has moved
+    stored = {name: getattr(series, name) for name in FIXED}
+    differs = [name for name in FIXED if name in given and to_comparable(wanted[name]) != to_comparable(stored[name])]
+    added = [name for name in differs if only_adds(name, wanted[name], stored[name], series.reach)]
+    changes = {name: f"{name} {show(name, wanted[name])} instead of {show(name, stored[name])}" for name in differs}
+    now = {name: wanted[name] if name in differs else stored[name] for name in FIXED}
+    if "extensions" in given and not all(map(is_unchanged, now["extensions"])):
+        now["extensions"] = wanted["extensions"]  # files with the same content at another path
     is_other = "horizons" in differs and "horizons" not in added
     reach = choose_reach(now["horizons"], series.grid.seconds) if is_other else series.reach
     founded = replace(series, **now, reach=reach)
@@ -191,57 +211,58 @@ def reconcile(
     if changes:
         check_models(founded, extensions)
     if (others := [name for name in differs if name not in added]) and not restate:
-        told = [
+        found = [
             f"{place} {'; '.join(changes[name] for name in names)}"
             for place, names in groupby(others, lambda name: settings.origin_of(series.name, name))
         ]
         ways = ["leave it out to keep the lake's value", *explain_additions(others, wanted, series)]
         hint = f"{', or '.join(ways)}, or give --restate: {describe_cost(founded)}"
-        raise SettingsError(f"{'; '.join(told)} for {series.name}", "the value that the lake has", hint)
+        raise SettingsError(f"{'; '.join(found)} for {series.name}", "the value that the lake has", hint)
     return Founded(founded, extensions, "; ".join(changes.values()))
 
 
 def check_exchange(settings: Settings, series: Sequence[Series], *, is_remembered: bool) -> None:
-    """Check that the settings do not name an exchange whose candles the lake has under no name already.
+    """Check that the settings do not name an exchange for candles that the lake has without one.
 
     Args:
         settings: The settings.
-        series: Those of the lake.
-        is_remembered: Whether state tells which files the lake has: then a layout names the exchange of new ones alone.
+        series: The series of the lake.
+        is_remembered: Whether state has the files of the lake; if so, the exchange of a layout applies to new ones alone.
 
     Raises:
-        SettingsError: They do: the same candles would come to the lake a second time.
+        SettingsError: They name one, so that the lake would have the same candles twice.
     """
-    held = {each.exchange for each in series}
+    exchanges = {each.exchange for each in series}
     layouts = () if is_remembered else settings.source.layout
     named = {settings.source.exchange, *(layout.exchange for layout in layouts)} - {"", None}
-    if UNNAMED in held and (new := sorted(str(name) for name in named - held)):
+    if UNNAMED in exchanges and (new := sorted(str(name) for name in named - exchanges)):
         found = f"exchange {new[0]} for a lake whose candles belong to no named exchange"
-        hint = f"`chandlery migrate --exchange {new[0]}` gives them this name and computes nothing; or choose another --lake"
+        way = f"`chandlery migrate --exchange {new[0]}` gives them this name without computing anything"
+        hint = f"{way}; or choose another --lake"
         raise SettingsError(found, "the exchange of the lake", hint)
 
 
-def only_adds(name: str, wanted: list[Any], held: list[Any], reach: int) -> bool:
+def only_adds(name: str, wanted: list[Any], stored: list[Any], reach: int) -> bool:
     """Return whether a value adds to the lake's: horizons within the reach, or models and files after the others.
 
     Args:
-        name: Of the setting.
+        name: Name of the setting.
         wanted: The value of the run.
-        held: The value of the lake.
-        reach: Of the series, in minutes.
+        stored: The value of the lake.
+        reach: The reach of the series, in minutes.
     """
     if name == "horizons":
-        return set(held) <= set(wanted) and max(wanted) <= reach
-    return name in ADDED and compared(wanted)[: len(held)] == compared(held)
+        return set(stored) <= set(wanted) and max(wanted) <= reach
+    return name in APPENDABLE and to_comparable(wanted)[: len(stored)] == to_comparable(stored)
 
 
 def explain_additions(names: list[str], wanted: dict[str, Any], series: Series) -> list[str]:
-    """Return in words how what differs could be added instead, or why it cannot.
+    """Describe how settings that differ could add to the lake's instead, or why they cannot.
 
     Args:
-        names: Of the settings that differ.
+        names: Names of the settings that differ.
         wanted: The values of the run, by name.
-        series: As `lake.json` has it.
+        series: The settings in `lake.json`.
     """
     ways = []
     if "horizons" in names:
@@ -257,20 +278,20 @@ def explain_additions(names: list[str], wanted: dict[str, Any], series: Series) 
     return ways
 
 
-def compared(value: Any) -> Any:
-    """Return the form in which a value is compared: extensions by content alone, not by path."""
+def to_comparable(value: Any) -> Any:
+    """Return a value in the form in which it is compared: extensions by content alone, not by path."""
     return (
         [item.digest if isinstance(item, Extension) else item for item in value] if isinstance(value, list) else value
     )
 
 
-def is_there(extension: Extension) -> bool:
+def is_unchanged(extension: Extension) -> bool:
     """Return whether an extension is at its recorded path, with the recorded content."""
     return Path(extension.name).is_file() and read_bundle(extension.name).digest == extension.digest
 
 
 def show(name: str, value: Any) -> str:
-    """Return the value of a setting in words.
+    """Return the value of a setting as text.
 
     Example:
         >>> show("horizons", [1, 60]), show("extensions", [Extension("own.py", "0123456789abcdef")])
@@ -284,7 +305,7 @@ def show(name: str, value: Any) -> str:
 
 
 def join_minutes(horizons: Iterable[int]) -> str:
-    """Return horizons in words.
+    """Return horizons as text.
 
     Example:
         >>> join_minutes([30, 480])
@@ -293,32 +314,32 @@ def join_minutes(horizons: Iterable[int]) -> str:
     return ", ".join(map(to_minutes_text, horizons))
 
 
-def find_extensions(file: Series) -> tuple[Bundle, ...]:
-    """Read the lake's user-defined files, which settings do not name.
+def find_extensions(series: Series) -> tuple[Bundle, ...]:
+    """Read the lake's user-defined files, for settings that do not name them.
 
     Raises:
         SettingsError: One is missing at its recorded path, or has changed.
     """
     bundles = []
-    for extension in file.extensions:
+    for extension in series.extensions:
         bundle = read_bundle(extension.name) if Path(extension.name).is_file() else None
         if bundle is None or bundle.digest != extension.digest:
             what = "has changed" if bundle else "is missing"
             found = f"the lake's extension {extension.name} {what}"
-            hint = "name the file in [forecast] extensions; --restate takes it as it is now, or goes on without it"
+            hint = "name the file in [forecast] extensions; with --restate, its present content, or leave it out"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
         bundles.append(bundle)
     return tuple(bundles)
 
 
-def check_models(file: Series, extensions: tuple[Bundle, ...]) -> None:
+def check_models(series: Series, extensions: tuple[Bundle, ...]) -> None:
     """Check that every model is registered.
 
     Raises:
         SettingsError: One is not registered.
     """
     known = model_names(extensions)
-    if unknown := [model for model in file.models if model not in known]:
+    if unknown := [model for model in series.models if model not in known]:
         raise SettingsError(
             f"model {unknown[0]!r}",
             f"one of {', '.join(known)}",
@@ -326,23 +347,22 @@ def check_models(file: Series, extensions: tuple[Bundle, ...]) -> None:
         )
 
 
-def make_rules(file: Series, symbols: list[str]) -> Rules:
+def make_rules(series: Series, symbols: list[str]) -> Rules:
     """Return the settings that forecasts depend on.
 
     Args:
-        file: The lake's `lake.json`.
-        symbols: Those with candles. A single symbol has no market.
+        series: The settings in `lake.json`.
+        symbols: All symbols with candles. A single symbol has no market.
     """
-    held = asdict(file)
-    references = tuple(name for name in held["references"] if name in symbols) if len(symbols) > 1 else ()
+    references = tuple(name for name in series.references if name in symbols) if len(symbols) > 1 else ()
     return Rules(
-        interval_seconds=file.grid.seconds,
-        offset=file.offset,
-        horizons=tuple(file.horizons),
-        reach=file.reach,
-        models=tuple(file.models),
+        interval_seconds=series.grid.seconds,
+        offset=series.offset,
+        horizons=tuple(series.horizons),
+        reach=series.reach,
+        models=tuple(series.models),
         references=references,
-        min_train_days=-(-parse_minutes(file.min_train) // DAY_MINUTES),
-        seed=file.seed,
-        extensions=tuple(extension.digest for extension in file.extensions),
+        min_train_days=round_up_days(series.min_train),
+        seed=series.seed,
+        extensions=tuple(extension.digest for extension in series.extensions),
     )

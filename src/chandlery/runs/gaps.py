@@ -36,7 +36,7 @@ def publish_gaps(run: SeriesRun) -> None:
     summary = _find_gaps_of(run, run.summary)
     if summary is not run.summary:
         publish(run.session)
-        run.keep(summary)
+        run.store_summary(summary)
 
 
 def _find_gaps_of(run: SeriesRun, summary: SeriesSummary, staged: frozenset[str] = frozenset()) -> SeriesSummary:

@@ -1,4 +1,4 @@
-"""The ingest of a run: which series the new files belong to, then a task a series and symbol."""
+"""The steps of the ingest stage: find the series of new files, then read them, a task a series and symbol."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -9,8 +9,9 @@ from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNNAMED
 from chandlery.runs.belonging import NO_PAIR, PairName, name_source
 from chandlery.runs.estimates import raw_seconds
+from chandlery.runs.founding import name_series
 from chandlery.runs.messages import report_reading
-from chandlery.runs.session import Session, name_series
+from chandlery.runs.session import Session
 from chandlery.runs.survey import Source
 from chandlery.sources.files import RawFile
 from chandlery.state.fingerprints import fingerprint
@@ -43,20 +44,20 @@ def recognise(session: Session, source: Source) -> dict[PairName, Assigned]:
     present = [pair for pair in pending if source.files[pair]]
     tasks = [make_recognise_task(session, source, pair) for pair in present]
     with session.stage("recognise", len(source.files), len(tasks)):
-        found = session.map(recognise_files, tasks, [0.01] * len(tasks), lambda assigned: assigned.name)
-    nothing = {pair: Assigned(str(pair), {}, {}) for pair in pending}
-    return nothing | dict(zip(present, found, strict=True))
+        results = session.map(recognise_files, tasks, [0.01] * len(tasks), lambda assigned: assigned.name)
+    without_files = {pair: Assigned(str(pair), {}, {}) for pair in pending}
+    return without_files | dict(zip(present, results, strict=True))
 
 
 def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int], tuple[Grid, set[str]]]:
     """Return the grid and the symbols of each series that files belong to, by exchange and interval.
 
-    Of several grids with the same interval, it is that of most of the files.
+    If files of one series have several grids, it is that of most of them.
     """
     votes: dict[tuple[str, int], Counter[int]] = {}
     symbols: dict[tuple[str, int], set[str]] = {}
-    for pair, found in assigned.items():
-        for grid in found.grids.values():
+    for pair, of_pair in assigned.items():
+        for grid in of_pair.grids.values():
             votes.setdefault((pair.exchange, grid.seconds), Counter())[grid.offset] += 1
             symbols.setdefault((pair.exchange, grid.seconds), set()).add(pair.symbol)
     return {
@@ -71,10 +72,9 @@ def add_series(session: Session, assigned: Mapping[PairName, Assigned]) -> None:
     session.add_series(choose_series(assigned))
     now = {run.series.exchange for run in session.series.values()}
     if UNNAMED in now - before:
-        found = f"nothing names the exchange of the files: their candles stand under exchange={UNNAMED}"
-        session.tell(
-            f"{found}. Hint: `chandlery migrate --exchange NAME` gives them a name later, and computes nothing"
-        )
+        found = f"no exchange is named for the files: their candles are stored under exchange={UNNAMED}"
+        hint = "Hint: `chandlery migrate --exchange NAME` names it later, without computing anything again"
+        session.note(f"{found}. {hint}")
 
 
 def ingest_files(
@@ -95,48 +95,48 @@ def ingest_files(
     with session.stage("ingest", len(source.files), len(assigned)):
         costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
         results = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
-        refused = refuse_others(session, source, assigned)
-    return complete(session, source, assigned, results, refused), results
+        unassigned = refuse_others(session, source, assigned)
+    return complete(session, source, assigned, results, unassigned), results
 
 
 def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str, list[RawFile]]:
-    """Return the files of a pair by series; also those series whose files of it are all gone."""
-    found: dict[str, list[RawFile]] = {run.name: [] for run in source.runs_of(pair)}
+    """Return the files of a pair by series, including series whose files of it are all missing."""
+    files: dict[str, list[RawFile]] = {run.name: [] for run in source.runs_of(pair)}
     for raw in source.files[pair]:
         if grid := assigned.grids.get(raw.source):
-            found.setdefault(name_series(pair.exchange, grid.seconds), []).append(raw)
-    return found
+            files.setdefault(name_series(pair.exchange, grid.seconds), []).append(raw)
+    return files
 
 
 def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assigned) -> list[IngestTask]:
     """Return the tasks of a pair, one a series."""
-    options, parts = session.options, split_files(source, pair, assigned)
+    options, files = session.options, split_files(source, pair, assigned)
     refused = frozenset([*assigned.errors, *(raw.source for raw in source.nameless)])
     tasks = []
-    for name, files in parts.items():
+    for name, of_series in files.items():
         run = session.series[name]
-        held = run.summary.symbols.get(pair.symbol)
-        others = (raw.source for other, raws in parts.items() if other != name for raw in raws)
+        known = run.summary.symbols.get(pair.symbol)
+        others = (raw.source for other, raws in files.items() if other != name for raw in raws)
         task = IngestTask(
             lake=run.lake,
             source=source.store,
             settings=session.settings.source.reading,
             symbol=pair.symbol,
-            files=tuple(files),
+            files=tuple(of_series),
             code=fingerprint(source.code),
             prune=run.prunes(pair.symbol),
             restate=options.restate,
             reread=source.has_lost(run, pair.symbol),
-            unfinished=held is not None and not held.is_whole,
+            unfinished=known is not None and not known.is_whole,
             unassigned=refused if options.prune else frozenset(),
-            moved=frozenset(others if options.restate else ()) | source.belonging.left.get(pair, frozenset()),
+            moved=frozenset(others if options.restate else ()) | source.belonging.moved.get(pair, frozenset()),
         )
         tasks.append(task)
     return tasks
 
 
 def mark_begun(session: Session, source: Source, pending: Collection[PairName]) -> None:
-    """Store that the ingest of these pairs has begun: if it is killed, they are not up to date whatever their files."""
+    """Record that the ingest of these pairs has begun: if it is killed, the next run does it again."""
     summary = session.summary
     pairs = {
         str(pair): replace(summary.pairs[str(pair)], fingerprint="") for pair in pending if str(pair) in summary.pairs
@@ -144,95 +144,103 @@ def mark_begun(session: Session, source: Source, pending: Collection[PairName]) 
     begun: dict[str, dict[str, SymbolSummary]] = {}
     for pair in pending:
         for run in source.runs_of(pair):
-            if held := run.summary.symbols.get(pair.symbol):
-                begun.setdefault(run.name, {})[pair.symbol] = replace(held, is_whole=False)
+            if known := run.summary.symbols.get(pair.symbol):
+                begun.setdefault(run.name, {})[pair.symbol] = replace(known, is_whole=False)
     if pairs or begun:
         series = put_symbols(summary.series, begun)
-        session.keep(replace(summary, pairs=summary.pairs | pairs, series=series))
+        session.store_summary(replace(summary, pairs=summary.pairs | pairs, series=series))
 
 
 def put_symbols(
-    series: Mapping[str, SeriesSummary], found: Mapping[str, Mapping[str, SymbolSummary]]
+    series: Mapping[str, SeriesSummary], symbols: Mapping[str, Mapping[str, SymbolSummary]]
 ) -> dict[str, SeriesSummary]:
-    """Return the summaries of all series with those of some symbols, by series, replaced or added."""
-    put = {}
-    for name, symbols in found.items():
-        held = series.get(name, SeriesSummary())
-        put[name] = replace(held, symbols=dict(sorted({**held.symbols, **symbols}.items())))
-    return {**series, **put}
+    """Return the summaries of all series with those of some symbols replaced or added.
+
+    Args:
+        series: The summaries of all series.
+        symbols: The new summaries of symbols, by series and symbol.
+    """
+    changed = {}
+    for name, of_series in symbols.items():
+        summary = series.get(name, SeriesSummary())
+        changed[name] = replace(summary, symbols=dict(sorted({**summary.symbols, **of_series}.items())))
+    return {**series, **changed}
 
 
 def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, Assigned]) -> Unassigned:
-    """Bring the ledger of files without a series up to date; return what the driver needs to know of it."""
-    files = dict(source.nameless)
-    held = session.summary.pairs
-    waiting: list[RawFile] = []
+    """Bring the ledger of files without a series up to date, and return its summary.
+
+    Files of pairs that are up to date and were refused by an earlier run stay refused; they are not read again.
+    """
+    refused = dict(source.nameless)
+    pairs = session.summary.pairs
+    still_refused: list[RawFile] = []
     for pair, raws in source.files.items():
-        known = set(held[str(pair)].unassigned) if pair not in assigned and str(pair) in held else set()
+        known = set(pairs[str(pair)].unassigned) if pair not in assigned and str(pair) in pairs else set()
         errors = assigned[pair].errors if pair in assigned else {}
-        files |= {raw: errors[raw.source] for raw in raws if raw.source in errors}
-        waiting += [raw for raw in raws if raw.source in known]
-    if not files and not waiting and session.summary.unassigned == Unassigned() and session.summary.version:
+        refused |= {raw: errors[raw.source] for raw in raws if raw.source in errors}
+        still_refused += [raw for raw in raws if raw.source in known]
+    if not refused and not still_refused and session.summary.unassigned == Unassigned() and session.summary.version:
         return Unassigned()
-    unassigned = tuple(sorted([*files, *waiting], key=lambda raw: raw.source))
+    unassigned = tuple(sorted([*refused, *still_refused], key=lambda raw: raw.source))
     names = frozenset(raw.source for raw in unassigned)
     task = UnassignedTask(
         lake=session.lake_of(None),
         source=source.store,
         files=unassigned,
-        errors={raw.source: error for raw, error in files.items()},
+        errors={raw.source: error for raw, error in refused.items()},
         assigned=frozenset(raw.source for raws in source.files.values() for raw in raws) - names,
         prune=session.prunes_all,
         is_partial=bool(session.only),
     )
-    (found,) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
-    return found
+    (summary,) = session.map(refuse_unassigned, [task], [0.0], lambda _: str(task))
+    return summary
 
 
 def complete(
     session: Session,
     source: Source,
     assigned: Mapping[PairName, Assigned],
-    done: Iterable[IngestResult],
-    refused: Unassigned,
+    results: Iterable[IngestResult],
+    unassigned: Unassigned,
 ) -> Summary:
-    """Return the summary with what the driver needs to know of the files and candles."""
+    """Return the summary with the files and candles as they are after the ingest."""
     summary = session.summary
-    found: dict[str, dict[str, SymbolSummary]] = {}
-    for result in done:
-        found.setdefault(result.series, {})[result.symbol] = summarise(result)
+    symbols: dict[str, dict[str, SymbolSummary]] = {}
+    for result in results:
+        symbols.setdefault(result.series, {})[result.symbol] = summarise(result)
     here = name_source(source.store)
     pairs = {
         str(pair): Pair(
             fingerprint=source.fingerprint(source.files[pair]),
             newest_file_ms=max((round(raw.modified_at.timestamp() * 1000) for raw in source.files[pair]), default=0),
-            unassigned=sorted(each.errors),
+            unassigned=sorted(of_pair.errors),
             source=here,
         )
-        for pair, each in assigned.items()
+        for pair, of_pair in assigned.items()
     }
     nameless = sorted(source.nameless, key=lambda raw: raw.source)
     if nameless or str(NO_PAIR) in summary.pairs:
         pairs[str(NO_PAIR)] = Pair(source.fingerprint(nameless))
     return replace(
         source.belonging.settle(session).remember(summary),
-        series=put_symbols(summary.series, found),
+        series=put_symbols(summary.series, symbols),
         pairs=dict(sorted((summary.pairs | pairs).items())),
-        unassigned=refused,
+        unassigned=unassigned,
         archives=source.archives,
         code=source.code,
     )
 
 
-def summarise(found: IngestResult) -> SymbolSummary:
+def summarise(result: IngestResult) -> SymbolSummary:
     """Return the summary of a symbol after its ingest."""
     return SymbolSummary(
         is_whole=True,
-        candles=found.candles,
-        first_day=found.first_day,
-        newest_ms=found.newest_ms,
-        years=found.years,
-        problems=found.problems,
-        gone=found.gone,
-        held_back=found.held_back,
+        candles=result.candles,
+        first_day=result.first_day,
+        newest_ms=result.newest_ms,
+        years=result.years,
+        problems=result.problems,
+        gone=result.gone,
+        held_back=result.held_back,
     )

@@ -1,8 +1,8 @@
-"""Deletion of state and objects that are no longer needed: by the driver, after a stage has written everything.
+"""State and objects that are no longer needed: the driver deletes them, after a stage has written everything.
 
-State is deleted here. Objects of tables are only named: a publication deletes them with what it puts.
+State is deleted here. Objects of tables are only listed here: a publication deletes them when it changes the tables.
 
-Tasks never delete, so a task that runs twice, ends late or is killed removes nothing.
+Tasks never delete, so that a task that runs twice, ends late or is killed removes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,44 +29,50 @@ __all__ = [
 
 def forget_buckets(work: Work, gathered: Sequence[Gathered]) -> None:
     """Delete training rows that this run did not gather, from the first bucket of the span on."""
-    ranges = {found.symbol: (found.first, found.last) for found in gathered}
+    ranges = {result.symbol: (result.first, result.last) for result in gathered}
     first, paths = work.blocks()[0].bucket, Paths.of(work.lake)
-    gone = []
+    obsolete = []
     for month in work.lake.store.folders(paths.buckets):
         if month < first:
             continue
         for entry in work.lake.store.list(f"{paths.buckets}{month}/"):
             earliest, latest = ranges.get(entry.path.rpartition("/")[2].removesuffix(".state"), ("", ""))
             if not earliest <= month <= latest:
-                gone.append(entry.path)
-    _delete(work.lake, gone)
+                obsolete.append(entry.path)
+    _delete(work.lake, obsolete)
 
 
-def forget_artefacts(work: Work, made: Sequence[str], symbols: Sequence[str]) -> None:
-    """Delete fits that this run did not write, from the span's first year on, and those of symbols without candles."""
-    stays, folders, root = frozenset(made), {ALL, *symbols}, Paths.of(work.lake).artefacts
+def forget_artefacts(work: Work, written: Sequence[str], symbols: Sequence[str]) -> None:
+    """Delete fits that this run did not write, from the span's first year on, and those of symbols without candles.
+
+    Args:
+        work: The computation.
+        written: Paths of the fits that it wrote.
+        symbols: All symbols with candles.
+    """
+    kept, folders, root = frozenset(written), {ALL, *symbols}, Paths.of(work.lake).artefacts
     since = day_name(work.span.since)[:4] if work.span.resumed else ""
-    gone = [
+    obsolete = [
         path
         for path in (entry.path for entry in work.lake.store.list(root))
         if path.removeprefix(root).split("/")[0] not in folders
-        or (path not in stays and path.removesuffix(".jsonl")[-4:] >= since)
+        or (path not in kept and path.removesuffix(".jsonl")[-4:] >= since)
     ]
-    _delete(work.lake, gone)
+    _delete(work.lake, obsolete)
 
 
 def list_replaced(
     lake: Lake, span: Span, predicted: Sequence[Predicted], horizons: Sequence[int]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Find forecasts to be deleted: of years that now have none, or of horizons that the lake no longer has.
+    """Find the forecasts to delete: those of years that now have none, or of horizons that the lake no longer has.
 
     Returns:
-        The paths of all published forecasts, and those to be deleted.
+        The paths of all published forecasts, and of those to delete.
     """
-    years = {found.symbol: set(found.years) for found in predicted}
+    years = {result.symbol: set(result.years) for result in predicted}
     first = int(day_name(span.since)[:4]) if span.resumed else 0
     parts = list_partitions(lake.store, "forecasts", lake.keys)
-    gone = [
+    obsolete = [
         part
         for part in parts
         if part["symbol"] in years
@@ -75,16 +81,16 @@ def list_replaced(
             or (int(part["year"]) >= first and int(part["year"]) not in years[part["symbol"]])
         )
     ]
-    paths = (frozenset(partition_path("forecasts", part) for part in found) for found in (parts, gone))
-    return next(paths), next(paths)
+    published = frozenset(partition_path("forecasts", part) for part in parts)
+    return published, frozenset(partition_path("forecasts", part) for part in obsolete)
 
 
 def list_forecasts_but(lake: Lake, symbols: frozenset[str]) -> frozenset[str]:
-    """Return the paths of the forecasts of all but some symbols, and of scores and models if there are none of these.
+    """Return the paths of the forecasts of all but some symbols; with no symbol, of scores and models as well.
 
     Args:
-        lake: Where to read.
-        symbols: Those that stay.
+        lake: The lake, opened for the series.
+        symbols: The symbols whose forecasts are kept.
     """
     keys = lake.keys
     tables = ("forecasts",) if symbols else ("forecasts", "scores", "models")
@@ -103,7 +109,7 @@ def list_without_candles(run: SeriesRun, years: Years) -> list[str]:
 
 
 def forget_checkpoints(lake: Lake, kept: Mapping[str, str]) -> None:
-    """Delete all checkpoints but those to keep."""
+    """Delete all checkpoints except those to keep, which are given by name of the day."""
     root = Paths.of(lake).checkpoints
     for name in lake.store.folders(root):
         if name not in kept:
@@ -111,7 +117,7 @@ def forget_checkpoints(lake: Lake, kept: Mapping[str, str]) -> None:
 
 
 def forget_unknown(lake: Lake) -> None:
-    """Delete state that another version has stored under names unknown to this one."""
+    """Delete state under names that this version does not know: another version has stored it."""
     _delete(lake, [entry.path for entry in lake.store.list(STATE) if not is_known(entry.path)])
 
 

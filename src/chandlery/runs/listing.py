@@ -16,12 +16,12 @@ from chandlery.schema import LAKE_FILE
 
 __all__ = ["list_source", "split_source"]
 
-HIDDEN = {".", "_"}  # first letters
-ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # of a name that no store can have: control characters, no UTF-8
+HIDDEN = {".", "_"}  # first characters of names that are not listed, such as those of temporary files and folders
+ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 
 
 def split_source(uri: str) -> tuple[str, str]:
-    """Return a source as a folder and the pattern of the files below it: `*` for a folder, a name for a file.
+    """Split a source into a folder and the pattern of the files in it: `*` for a folder, the name for a file.
 
     Example:
         >>> split_source("s3://raw/2019/*.csv")
@@ -38,9 +38,9 @@ def split_source(uri: str) -> tuple[str, str]:
 
 
 def list_source(store: Store, pattern: str) -> list[Entry]:
-    """Return the files of a source, by path; hidden ones (a part begins with . or _) are left out.
+    """Return the files of a source, sorted by path, without hidden ones: a part of their path begins with . or _.
 
-    On a path, what cannot be read is there too, so that it can be refused alone: its path ends with "/".
+    Files on a path that cannot be read are included, so that each can be refused alone: their paths end with "/".
 
     Raises:
         SettingsError: There is no such folder, or a bucket has an object whose name cannot be used.
@@ -49,16 +49,16 @@ def list_source(store: Store, pattern: str) -> list[Entry]:
         raise SettingsError(
             f"no folder {store.described}", "a file, a folder or a glob", "check --source or [source] uri"
         )
-    named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a listing knows folders, not one object
+    named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a store lists folders, not single objects
     entries = [named] if named else _list_folder(store)
     visible = (entry for entry in entries if not any(part[:1] in HIDDEN for part in entry.path.split("/")))
     return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path.rstrip("/"), pattern)]
 
 
 def _list_folder(store: Store) -> list[Entry]:
-    """Return the files below a folder, by path, as the store would list them if each could be read."""
+    """Return the files below a folder, sorted by path."""
     if not store.is_local:
-        return store.list()  # which tells a missing bucket from a missing file
+        return store.list()  # raises if the bucket is missing
     try:
         return sorted(_walk(store.root), key=lambda entry: entry.path)
     except OSError as error:
@@ -88,12 +88,12 @@ def _scan(folder: str) -> list["os.DirEntry[str]"]:
     try:
         with os.scandir(folder) as items:
             return list(items)
-    except FileNotFoundError:  # removed meanwhile
+    except FileNotFoundError:  # deleted since its parent was listed
         return []
 
 
 def _follow(item: "os.DirEntry[str]") -> os.stat_result | None:
-    """Return what a name leads to: a link itself, if it leads back to itself; None if it leads to nothing."""
+    """Return the status of what a name points to: None if it points to nothing, that of the link if it is circular."""
     try:
         return item.stat()
     except FileNotFoundError:
@@ -109,7 +109,7 @@ def _is_linked_lake(item: "os.DirEntry[str]") -> bool:
 
 
 def _to_entry(path: str, found: os.stat_result) -> Entry:
-    """Return a file as obstore does, etag included."""
+    """Return a file as obstore would list it, with the same etag."""
     shown = ODD.sub(lambda met: "".join(f"\\x{byte:02x}" for byte in os.fsencode(met[0])), path)
     microseconds = found.st_mtime_ns // 1000
     etag = f'"{found.st_ino:x}-{max(0, microseconds):x}-{found.st_size:x}"'

@@ -1,12 +1,13 @@
-"""A name for the exchange of candles that came without one: their objects are moved, and nothing is computed.
+"""Name the exchange of candles that were ingested without one: objects are moved, and nothing is computed.
 
     exchange=unknown/interval=1m/…  ─►  exchange=NAME/interval=1m/…      of all tables, state and artefacts
 
-`lake.json` says first that the lake is being given a name, and last that its series have it. What is done in between
-may be done again: an object that has been moved is not found under its former path. Until then runs refuse the lake,
-and name the command that ends it; readers find each row under one of the two names.
+`lake.json` is written first, with the new name as one that is being given, and last, with the series under it. The
+steps in between can be repeated, because an object that has been moved is no longer listed under its former path.
+Until the end, runs refuse the lake, with the command that completes the naming, and readers find each row under one of
+the two names.
 
-Files that belong to no series stay where they are, under `exchange=unknown/interval=unknown`.
+Files that belong to no series stay under `exchange=unknown/interval=unknown`.
 """
 
 import time
@@ -34,21 +35,23 @@ from chandlery.units import normalise_exchange
 
 __all__ = ["Named", "name_exchange"]
 
-AT_ONCE = 16  # copies: the store makes them, and this process waits
-A_STRETCH = 256  # objects: so many at most stand under both names at the same time, in a bucket
+COPIES_AT_ONCE = 16  # the store copies, and this process waits
+# Objects that are copied before their originals are deleted: in a bucket, at most so many exist under both names, and
+# readers would count their rows twice.
+OBJECTS_AT_ONCE = 256
 ROOTS = (*(f"{table}/" for table in TABLES), "state/", "artefacts/")
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What came of naming an exchange.
+    """The result of naming an exchange.
 
     Args:
         lake: URI of the lake.
         exchange: The name.
-        series: The series that have it now.
+        series: Names of the series of the exchange.
         objects: How many objects were moved.
-        seconds: How long it took.
-        notes: What to know about it.
+        seconds: Duration.
+        notes: What the settings of later runs have to contain.
     """
 
     lake: str
@@ -60,11 +63,11 @@ class Named(msgspec.Struct, frozen=True):
 
 
 def name_exchange(settings: Settings, name: str, watch: Watch) -> Named:
-    """Give a name to the exchange of candles that came without one, or end what was cut off.
+    """Name the exchange of candles that were ingested without one, or complete an interrupted naming.
 
     Args:
         settings: The lake, options of its store and of its lease.
-        name: The exchange.
+        name: Name of the exchange.
         watch: Receives progress.
 
     Raises:
@@ -93,56 +96,56 @@ def name_exchange(settings: Settings, name: str, watch: Watch) -> Named:
 
 
 def check_name(store: Store, file: LakeFile, name: str) -> None:
-    """Check that a name can be given to the candles without one.
+    """Check that the exchange without a name can be given this one.
 
     Raises:
         SettingsError: It cannot.
     """
-    held = sorted({series.exchange for series in file.series})
+    exchanges = sorted({series.exchange for series in file.series})
     if file.naming and file.naming != name:
-        hint = f"end that first: `chandlery migrate --exchange {file.naming}`"
-        found = f"the candles of {store.uri} are half way to the exchange {file.naming}"
-        raise SettingsError(found, f"a lake whose objects stand under one name, not {name}", hint)
-    if UNNAMED not in held:
-        found = f"no candles of exchange={UNNAMED} at {store.uri}: those of {', '.join(held) or 'no exchange'}"
+        hint = f"complete that first: `chandlery migrate --exchange {file.naming}`"
+        found = f"an interrupted naming of the exchange {file.naming} at {store.uri}"
+        raise SettingsError(found, f"a lake whose objects are all under one name, not {name}", hint)
+    if UNNAMED not in exchanges:
+        found = f"no candles of exchange={UNNAMED} at {store.uri}: those of {', '.join(exchanges) or 'no exchange'}"
         raise SettingsError(found, "candles whose exchange has no name", "there is nothing to do; or check --lake")
     if file.naming:
         return
-    if name in held or any(f"exchange={name}" in store.folders(root) for root in ROOTS):
+    if name in exchanges or any(f"exchange={name}" in store.folders(root) for root in ROOTS):
         found = f"exchange {name} is in {store.uri} already"
-        raise SettingsError(found, "a new name", "the candles of two exchanges are never put together: choose another")
+        raise SettingsError(found, "a new name", "the candles of two exchanges are never merged: choose another name")
     if store.list(STAGING):
-        found = f"a run on {store.uri} was ended while it published"
-        hint = "`chandlery run`, with the settings of that run, finishes it; then give the name"
-        raise SettingsError(found, "a lake whose last run has ended well", hint)
+        found = f"a run on {store.uri} was interrupted while it published"
+        hint = "`chandlery run`, with the settings of that run, finishes the publication; then name the exchange"
+        raise SettingsError(found, "a lake whose last run has completed", hint)
 
 
 def _find_naming(settings: Settings, file: LakeFile, series: list[Series]) -> dict[str, str]:
-    """Return what decides where files belong once a lake has one exchange: its name, by what did so before.
+    """Return the hash of what decides the pair of a file, from `hash_naming`, by its value before the naming.
 
-    Of several exchanges, the settings still say what they said: the next run has to ask the ledger where files are.
+    It is empty for a lake with several exchanges: the next run then reads the pairs of files from the ledger.
     """
-    before, now = ({each.exchange for each in found} for found in (file.series, series))
+    before, now = ({each.exchange for each in of_lake} for of_lake in (file.series, series))
     return {hash_naming(settings, before): hash_naming(settings, now)} if len(now) == 1 else {}
 
 
 def describe_settings(file: LakeFile, name: str) -> list[str]:
-    """Return what the settings of later runs have to say."""
+    """Describe what the settings of later runs have to contain."""
     notes = [f"sections [[series]] and --series call them {name}/… from now on"]
     if len({series.exchange for series in file.series}) > 1:
-        hint = f'set [source] exchange = "{name}" for files of which nothing else names it'
+        hint = f'set [source] exchange = "{name}" for files whose layout does not name one'
         notes.append(f"the lake has several exchanges: {hint}")
     return notes
 
 
 @dataclass(frozen=True)
 class Renaming:
-    """One renaming, under the lease of the lake.
+    """The naming of an exchange, under the lease of the lake.
 
     Args:
-        store: The lake.
-        token: Of the lease.
-        name: The exchange.
+        store: The store of the lake.
+        token: Token of the lease.
+        name: Name of the exchange.
         watch: Receives progress.
     """
 
@@ -152,25 +155,25 @@ class Renaming:
     watch: Watch
 
     def write(self, file: LakeFile) -> None:
-        """Put `lake.json`."""
+        """Write `lake.json`."""
         check_lease(self.store, self.token)
         write_lake_file(self.store, file)
 
     def move_all(self) -> int:
-        """Move all objects of the series without an exchange; return how many there were."""
+        """Move all objects of the series without an exchange, and return their number."""
         folders = [folder for root in ROOTS for folder in self._list_folders(root)]
         paths = [entry.path for folder in folders for entry in self.store.list(folder)]
         self.watch.stage("move", len(paths))
         try:
-            for first in range(0, len(paths), A_STRETCH):
-                stretch = paths[first : first + A_STRETCH]
-                for path in self.store.ask_ahead(self._move, stretch, AT_ONCE):
+            for first in range(0, len(paths), OBJECTS_AT_ONCE):
+                batch = paths[first : first + OBJECTS_AT_ONCE]
+                for path in self.store.ask_ahead(self._move, batch, COPIES_AT_ONCE):
                     self.watch.advance(path)
                 check_lease(self.store, self.token)
-                self.store.delete_all(stretch)
+                self.store.delete_all(batch)
         finally:
             self.watch.end()
-        for folder in folders:  # on a path; buckets have none
+        for folder in folders:  # on a path: a bucket has no folders
             self.store.remove_folder(folder)
         for root in ROOTS:
             if not self.store.folders(f"{root}exchange={UNNAMED}/"):
@@ -183,7 +186,7 @@ class Renaming:
         return (f"{above}{folder}/" for folder in self.store.folders(above) if folder != stays)
 
     def _move(self, path: str) -> str:
-        """Put an object under its new path; in a bucket it also stays under the former one."""
+        """Write an object to its new path; in a bucket it stays under the former one as well."""
         target = path.replace(f"exchange={UNNAMED}/", f"exchange={self.name}/", 1)
         check_lease(self.store, self.token)
         if not path.startswith("models/"):
@@ -193,7 +196,7 @@ class Renaming:
         return path
 
     def _rename_artefacts(self, path: str, content: bytes) -> bytes:
-        """Return an object of the table of models, which names artefacts by their paths, with the new ones."""
+        """Return an object of the table of models, which has the paths of artefacts, with the new paths."""
         place = path.removeprefix("models/").rpartition("/")[0]
         before, now = (Paths(place.replace(UNNAMED, name, 1)).artefacts for name in (UNNAMED, self.name))
         with explain_damage(self.store, path):
@@ -203,15 +206,15 @@ class Renaming:
         return encode([rows.with_columns(artefact=named)]) or content
 
     def write_summary(self, naming: dict[str, str]) -> None:
-        """Put the summary of the last run with the names that series and pairs have now.
+        """Write the summary of the last run with the new names of series and pairs.
 
         Args:
-            naming: By the hash of what decided where files belong, that of what does now; others are not known.
+            naming: From `_find_naming`.
         """
         summary = read_summary(self.store)
         if summary.version:
             check_lease(self.store, self.token)
-            naming = {**naming, **{known: known for known in naming.values()}}  # of one that was killed after this
+            naming = {**naming, **{known: known for known in naming.values()}}  # if a naming was killed after this
             renamed = self._rename_summary(summary)
             write_summary(self.store, replace(renamed, naming=naming.get(summary.naming, "")))
 
@@ -219,7 +222,7 @@ class Renaming:
         def named(key: str) -> str:
             return f"{self.name}{key.removeprefix(UNNAMED)}" if key.startswith(f"{UNNAMED}/") else key
 
-        series = {named(key): held for key, held in summary.series.items()}
-        pairs = {named(key): held for key, held in summary.pairs.items()}
+        series = {named(key): of_series for key, of_series in summary.series.items()}
+        pairs = {named(key): pair for key, pair in summary.pairs.items()}
         stays = {source: named(key) for source, key in summary.stays.items()}
         return replace(summary, series=series, pairs=dict(sorted(pairs.items())), stays=stays)

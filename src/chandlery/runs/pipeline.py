@@ -3,7 +3,7 @@
     raw files ─► recognise ─► ingest: candles, rejects, ledger ─► gaps ─► publish
     candles ─► market ─► gather ─► leak gate ─► fit ─► forecast ─► leak gate ─► scores ─► publish ─► catalog
 
-Most steps are a map of tasks, one a symbol. The modules that the steps are imported from say how each is done.
+Most steps are a map of tasks, one a symbol. How a step is done is in the module that it is imported from.
 """
 
 from functools import partial
@@ -92,7 +92,7 @@ def _ingest(session: Session) -> None:
     summary, results = ingest_files(session, source, assigned)
     summary = find_gaps(session, summary, results)
     publish(session)
-    session.keep(summary)
+    session.store_summary(summary)
     report_ingest(session, results)
 
 
@@ -104,7 +104,7 @@ def _forecast(session: Session) -> None:
 
 
 def _forecast_series(run: SeriesRun) -> None:
-    """Bring the forecasts of a series up to date: by one computation, or by several where horizons or models are added."""
+    """Bring the forecasts of a series up to date: by several computations if horizons or models were added."""
     years = run.list_years()
     compute = partial(_compute, obsolete=unpublish_pruned(run, years))
     for computation in list_computations(run, years):

@@ -1,4 +1,4 @@
-"""What a run would do, in order, and why: nothing is written and no lease is taken."""
+"""The plan of a run: what it would do, in order, why, and at what cost. Nothing is written, and no lease is taken."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,12 +15,12 @@ from chandlery.progress import Silent
 from chandlery.runs.additions import Computation, describe_added, plan_computations
 from chandlery.runs.belonging import PairName
 from chandlery.runs.estimates import describe_seconds, forecast_seconds, raw_seconds
-from chandlery.runs.founding import join_minutes, make_rules, propose
+from chandlery.runs.founding import join_minutes, make_rules
 from chandlery.runs.ingesting import choose_series, make_recognise_task, split_files
 from chandlery.runs.leftovers import list_without_candles
 from chandlery.runs.resuming import forecast_base, read_checkpoints
 from chandlery.runs.run_report import Options
-from chandlery.runs.session import SeriesRun, Session, name_series
+from chandlery.runs.session import SeriesRun, Session
 from chandlery.runs.survey import Source, survey_source
 from chandlery.runs.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 from chandlery.settings.model import Settings
@@ -33,7 +33,7 @@ from chandlery.tasks.recognise import Assigned, recognise_files
 
 __all__ = ["Plan", "Step", "plan"]
 
-FORGOTTEN = "state is missing, damaged, of another version or older than the tables"
+STATE_LOST = "state is missing, damaged, of another version or older than the tables"
 IDLE = "other files of it, or settings of [source], changed: its candles stay"
 NEVER_FORECAST = "never forecast: the whole past"
 RESTATEMENT = (
@@ -42,7 +42,16 @@ RESTATEMENT = (
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step that a run would take."""
+    """One step that a run would take.
+
+    Args:
+        stage: Name of the stage or step.
+        symbol: The symbol, or several, or `all`.
+        what: What would be done.
+        why: The reason.
+        cost: A rough estimate; empty if it is negligible or unknown.
+        series: Name of the series; empty for a step that concerns all.
+    """
 
     stage: str
     symbol: str
@@ -56,8 +65,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What a run would do.
 
     Args:
-        steps: In order; empty where everything is up to date.
-        notes: Other messages, such as which parts of the settings match nothing.
+        steps: The steps, in order; empty if everything is up to date.
+        notes: Other messages, such as about parts of the settings that match nothing.
     """
 
     steps: list[Step]
@@ -69,7 +78,7 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
 
     Args:
         settings: From `load_settings`.
-        options: Those of the run.
+        options: The options of the run.
 
     Raises:
         SettingsError: A setting, a bucket or a right is missing, or a setting differs from the lake's.
@@ -83,43 +92,39 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         if name in changes or run.summary.gaps != gaps_fingerprint(run.summary):
             cost = describe_seconds(0.3 * len(run.summary.symbols))
             steps.append(Step("gaps", "all", "classify gaps again", "candles may change", cost, name))
-    chosen = choose_series(assigned)
-    new = {key: found for key, found in sorted(chosen.items()) if name_series(*key) not in session.series}
-    session.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
-    for (exchange, _), (grid, symbols) in new.items():
-        is_only = len(session.series) + len(new) == 1
-        series = propose(settings, exchange, grid, symbols, is_only=is_only).series
+    new = [founded.series for founded in session.propose_new(choose_series(assigned))]
+    for series in new:
         steps.append(Step("gaps", "all", "classify gaps", "the series is new", "", series.name))
         steps += [_plan_new(series)] if session.is_chosen(series.name) else []
     for run in session.chosen:
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
-    known = [*session.series, *(name_series(*key) for key in new)]
+    known = [*session.series, *(series.name for series in new)]
     notes = name_unmatched_layouts(settings.source, list_paths(source)) + name_unmatched_sections(settings, known)
     return Plan(_plan_settling(session) + steps, notes=notes)
 
 
 def _plan_settling(session: Session) -> list[Step]:
-    """Return what would be done first about objects that a killed run has staged."""
+    """Return the step that settles the publication of a killed run."""
     if not session.store.list(STAGING):
         return []
-    what = "finish the publication of a killed run if it has a manifest, and delete what is staged"
+    what = "finish the publication of a killed run if it has a manifest, and delete staged objects"
     return [Step("publish", "all", what, f"there are objects under {STAGING}", "")]
 
 
 def _plan_reading(
     session: Session, source: Source, assigned: Mapping[PairName, Assigned]
 ) -> tuple[list[Step], dict[str, dict[str, int]]]:
-    """Return what ingest would do, and from which time (ms) on candles change, by series and symbol."""
+    """Return the steps of the ingest, and the time (ms) from which candles change, by series and symbol."""
     steps: list[Step] = []
     changes: dict[str, dict[str, int]] = {}
-    for pair, found in assigned.items():
-        for name, files in split_files(source, pair, found).items():
+    for pair, of_pair in assigned.items():
+        for name, files in split_files(source, pair, of_pair).items():
             step, first_ms = _plan_ingest(session, source, (name, pair.symbol), files)
             steps.append(step)
             if first_ms is not None:
                 changes.setdefault(name, {})[pair.symbol] = first_ms
-        if found.errors:
-            steps.append(_plan_refusal(pair.symbol, len(found.errors), "interval"))
+        if of_pair.errors:
+            steps.append(_plan_refusal(pair.symbol, len(of_pair.errors), "interval"))
     if source.is_nameless_new:
         steps.append(_plan_refusal("", len(source.nameless), "symbol"))
     return _join_idle(steps), changes
@@ -130,48 +135,48 @@ def _plan_refusal(symbol: str, count: int, what: str) -> Step:
 
 
 def _plan_new(series: Series) -> Step:
-    """Return what the forecast stage would do with a series that the lake does not have yet."""
+    """Return the step of the forecast stage for a series that the lake does not have yet."""
     cost = f"grows with the candles: {describe_seconds(forecast_seconds(series, 1e6))} a million"
     return Step("forecast", "all", _describe_whole(series), "the series is new", cost, series.name)
 
 
 def _describe_whole(series: Series) -> str:
-    """Return in words what is computed of a series that has no forecasts."""
+    """Describe what is computed for a series that has no forecasts."""
     horizons, models = join_minutes(series.horizons), ", ".join(series.models)
     return f"compute the whole past of {series.name}: horizons {horizons}; models {models}"
 
 
 def _plan_pruning(run: SeriesRun, source: Source) -> list[Step]:
-    """Return which forecasts would be taken away: of symbols that have no candles already."""
-    gone = [symbol for symbol in list_without_candles(run, source.years.get(run.name, {})) if run.prunes(symbol)]
+    """Return the steps that delete forecasts of symbols without candles."""
+    pruned = [symbol for symbol in list_without_candles(run, source.years.get(run.name, {})) if run.prunes(symbol)]
     why = "no candles of it, and --prune"
-    return [Step("forecast", symbol, "delete its forecasts", why, "", run.name) for symbol in gone]
+    return [Step("forecast", symbol, "delete its forecasts", why, "", run.name) for symbol in pruned]
 
 
 def _plan_ingest(
     session: Session, source: Source, place: tuple[str, str], files: list[RawFile]
 ) -> tuple[Step, int | None]:
-    """Return what ingest would do with a symbol of a series, and from which time on its candles may change.
+    """Return the step that ingests a symbol of a series, and the time from which its candles may change.
 
     Args:
         session: The run.
         source: Its files.
         place: Name of the series, and the symbol.
-        files: Those of the symbol that belong to the series.
+        files: The files of the symbol that belong to the series.
 
     Returns:
-        The step, and the earliest time in its new and changed files; None where its candles stay as they are.
+        The step, and the earliest time (ms) in new and changed files; None if no candle changes.
     """
     name, symbol = place
     run = session.series.get(name)
-    held = None if run is None else read_ingested(run.lake, symbol)
-    known = {record.source: record for record in held.files} if held else {}
+    ingested = None if run is None else read_ingested(run.lake, symbol)
+    known = {record.source: record for record in ingested.files} if ingested else {}
     fresh = _list_fresh(session, source, known, files)
     gone = sorted(known.keys() - {raw.source for raw in files})
     removed = [] if run is None else _list_removed(run, source, symbol, gone)
     why, may_change = "", True
     if run is None or not known:
-        why = FORGOTTEN if symbol in source.years.get(name, {}) else "new symbol"
+        why = STATE_LOST if symbol in source.years.get(name, {}) else "new symbol"
     elif fresh:
         why = "new or changed files"
     elif source.has_lost(run, symbol):
@@ -179,9 +184,9 @@ def _plan_ingest(
     elif removed:
         why = f"the candles of {_count_files(len(removed))} are removed"
     elif symbol not in run.summary.symbols:
-        why = FORGOTTEN
+        why = STATE_LOST
     elif not run.summary.symbols[symbol].is_whole:
-        why = "its last ingest did not come to its end"
+        why = "its last ingest was interrupted"
     else:
         why, may_change = f"{_count_files(len(gone))} gone: its candles stay" if gone else IDLE, False
     megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
@@ -193,14 +198,14 @@ def _plan_ingest(
 
 
 def _count_files(count: int) -> str:
-    """Return a number of files in words."""
+    """Return a number with the word file or files."""
     return f"{count:,} file{'' if count == 1 else 's'}"
 
 
 def _list_removed(run: SeriesRun, source: Source, symbol: str, gone: list[str]) -> list[str]:
-    """Return the files that are gone from a symbol of a series, and whose candles the run would remove.
+    """Return the files that a symbol of a series no longer has and whose candles the run would remove.
 
-    With --prune these are files that are gone from the source, and with --restate files that belong to another series.
+    With --prune these are files that are missing from the source, with --restate files that belong to another series.
     """
     present = {raw.source for pair, files in source.files.items() if pair.symbol == symbol for raw in files}
     is_restated, is_pruned = run.session.options.restate, run.prunes(symbol)
@@ -208,7 +213,7 @@ def _list_removed(run: SeriesRun, source: Source, symbol: str, gone: list[str]) 
 
 
 def _join_idle(steps: list[Step]) -> list[Step]:
-    """Return the steps with those that neither read a file nor change a candle joined, one a series."""
+    """Join the steps of each series that neither read a file nor change a candle."""
     idle: dict[str, list[str]] = {}
     for step in steps:
         if step.why == IDLE:
@@ -225,9 +230,9 @@ def _join_idle(steps: list[Step]) -> list[Step]:
 def _list_fresh(
     session: Session, source: Source, known: Mapping[str, FileRecord], files: list[RawFile]
 ) -> list[RawFile]:
-    """Return the files that would be read: new and changed ones, and refused ones under other settings.
+    """Return the files that would be read: new and changed ones, and refused ones if their settings changed.
 
-    With --restate, refused ones in any case, and all that were read under other settings.
+    With --restate, also all refused ones, and those that were read under other settings.
     """
     code, reading, is_restated = fingerprint(source.code), session.settings.source.reading, session.options.restate
 
@@ -244,22 +249,28 @@ def _list_fresh(
 
 
 def _peek_first(session: Session, source: Source, files: list[RawFile]) -> list[int]:
-    """Return the earliest time among the first rows of each file that can be read."""
-    found = []
+    """Return the earliest time (ms) in the first rows of each file that can be read."""
+    times = []
     for raw in files:
         with suppress(SourceError, FileNotFoundError), source.store.open(raw.path, raw.size_bytes) as stream:
-            found.append(peek_file(stream, raw, session.settings.source).first_ms)
-    return [first_ms for first_ms in found if first_ms is not None]
+            times.append(peek_file(stream, raw, session.settings.source).first_ms)
+    return [first_ms for first_ms in times if first_ms is not None]
 
 
-def _find_first(known: Mapping[str, FileRecord], fresh: list[str], seen: list[int]) -> int:
-    """Return the earliest time that changes, from the first rows of new files and the known times of changed ones."""
+def _find_first(known: Mapping[str, FileRecord], changed: list[str], peeked: list[int]) -> int:
+    """Return the earliest time (ms) that changes.
+
+    Args:
+        known: The files of the last ingest, by source.
+        changed: The files that are read or removed.
+        peeked: The earliest times of those that are read.
+    """
     times = {source: record.first_ms for source, record in known.items() if record.first_ms is not None}
-    return min(seen + [times[source] for source in fresh if source in times] or times.values(), default=0)
+    return min(peeked + [times[source] for source in changed if source in times] or times.values(), default=0)
 
 
 def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> list[Step]:
-    """Return what the forecast stage would do with a series.
+    """Return the steps of the forecast stage for a series.
 
     Args:
         run: The series.
@@ -272,39 +283,42 @@ def _plan_forecast(run: SeriesRun, source: Source, changes: dict[str, int]) -> l
     if not changes and (summary.forecast, summary.base) == (candles_fingerprint(summary), base):
         return []
     spans = {
-        name: (held.first_day, held.newest_ms) for name, held in summary.symbols.items() if held.first_day is not None
+        name: (each.first_day, each.newest_ms) for name, each in summary.symbols.items() if each.first_day is not None
     }
     if not spans:
-        why = FORGOTTEN if years else "no candles yet"
+        why = STATE_LOST if years else "no candles yet"
         cost = _estimate_whole(run) if years else "grows with the candles"
         return [Step("forecast", "all", "compute the whole past", why, cost, run.name)]
-    return [_plan_step(run, step, spans, changes) for step in plan_computations(run, rules)]
+    return [_plan_computation(run, each, spans, changes) for each in plan_computations(run, rules)]
 
 
-def _plan_step(run: SeriesRun, step: Computation, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
-    """Return what one computation of the forecast stage would do."""
-    if step.added is None:
-        return _plan_span(run, forecast_base(run, step.rules), spans, changes)
+def _plan_computation(
+    run: SeriesRun, computation: Computation, spans: dict[str, tuple[int, int]], changes: dict[str, int]
+) -> Step:
+    """Return the step of one computation of the forecast stage."""
+    added, rules = computation.added, computation.rules
+    if added is None:
+        return _plan_span(run, forecast_base(run, rules), spans, changes)
     days = sum(newest_ms // DAY_MS - first_day for first_day, newest_ms in spans.values())
-    part = replace(run.series, horizons=list(step.added.horizons), models=list(step.added.models))
+    part = replace(run.series, horizons=list(added.horizons), models=list(added.models))
     seconds = forecast_seconds(part, days * DAY_SECONDS / run.series.grid.seconds)
-    what, _, why = describe_added(step.added, step.rules).partition(": ")
+    what, _, why = describe_added(added, rules).partition(": ")
     return Step("forecast", "all", what, why, f"{days:,} days of candles, {describe_seconds(seconds)}", run.name)
 
 
 def _estimate_whole(run: SeriesRun) -> str:
-    """Return what it costs to compute all forecasts of a series without state, as after a migration."""
+    """Describe the cost of computing all forecasts of a series without state, as after a migration."""
     candles = measure_table(run.session.store, "candles", run.series.keys).rows
     return f"{candles:,} candles, {describe_seconds(forecast_seconds(run.series, candles))}"
 
 
 def _plan_span(run: SeriesRun, base: str, spans: dict[str, tuple[int, int]], changes: dict[str, int]) -> Step:
-    """Return from which day on forecasts would be computed: from the newest checkpoint before every change."""
+    """Return the step that computes forecasts from the newest checkpoint before all changes."""
     summary, lead = run.summary, make_rules(run.series, []).lead
     newest = max(newest_ms for _, newest_ms in spans.values())
     earliest = min(changes.values(), default=newest) // DAY_MS
-    held = read_checkpoints(summary) if summary.base == base else {}
-    since = max((day for day in held if day + lead <= earliest), default=None)
+    checkpoints = read_checkpoints(summary) if summary.base == base else {}
+    since = max((day for day in checkpoints if day + lead <= earliest), default=None)
     days = sum(newest_ms // DAY_MS - max(since or first_day, first_day) for first_day, newest_ms in spans.values())
     is_append = since is not None and all(
         name in spans and first_ms >= spans[name][1] for name, first_ms in changes.items()

@@ -5,29 +5,31 @@
 
 A run publishes twice: candles, gaps, ledger and rejects after ingest, and forecasts, scores and models at the end.
 
-- An object without content stands for one that is deleted. Deletions that the driver finds stand in the manifest alone.
-- The manifest names every object. What tasks stage after it changes nothing, and is swept.
-- A run begins with what earlier ones left: a publication with a manifest is finished, any other is swept. Both are done
-  under the lease, and a task that moves objects asks for the lease before each of them.
-- Finishing may be done twice: objects are deleted first, and a staged object that is gone has its final name already.
-  The manifest is deleted last. One without any staged object was finished, or it came after its objects were swept, from
-  a run that had lost the lease: nothing is done then.
+- A staged object without content means that the object of that path is deleted. Deletions that the driver decides on
+  are listed in the manifest alone.
+- The manifest lists every object. Objects that tasks stage after it change nothing, and are deleted.
+- A run first settles the publications of earlier runs: one with a manifest is finished, any other is deleted. Both
+  happen under the lease, and a task that moves objects checks the lease before each of them.
+- A publication may be finished twice: objects are deleted first, and a staged object that is missing has its final name
+  already. The manifest is deleted last. A manifest without any staged object belongs to a publication that was
+  finished, or to a run that had lost the lease and put it after its objects were deleted: nothing is done then.
 
-**What a killed run leaves.** Ingest state and the activity of all symbols are part of the first publication: they are
-those of the published candles at any time, before the manifest of both and after it. All other state is put directly,
-and is safe although tables follow later, because the summary says what of it counts:
+**After a killed run.** Ingest state and the activity of all symbols are part of the first publication, so they always
+describe the published candles, before the manifest of both and after it. All other state is written directly, before
+the tables change. That is safe because the summary says which of it is valid:
 
 - Before ingest tasks begin, the summary marks their symbols as unfinished, and before forecasts are computed it drops
   the checkpoints after the span's first day. It is updated only after the objects of a publication have their final
   names. So after a kill the stage is done again, whether or not its publication was finished in between.
-- Checkpoints up to the span's first day, and the counts of published rows in them, are about rows that the run does not
-  change: these are the same in the tables before and after the publication.
+- Checkpoints up to the span's first day, and the counts of published rows in them, describe rows that the run does not
+  change: they are the same in the tables before and after the publication.
 - Score sums, training rows, the market and fits from the span on are computed by each run before it reads them.
-- Within a run nothing reads what is staged, except that gaps are found from the staged ingest state.
+- Within a run nothing reads staged objects, except that gaps are found from the staged ingest state.
 
-**State of other tables**, restored from a copy that is older than them, must not count. So the last change is named
-beside the tables: a publication, or the computation of forecasts, which puts artefacts. The summary names those after
-which it holds: the last one, and before a change that one too.
+**State that does not describe the tables**, such as a restored copy that is older than they are, must not be used.
+Therefore the name of the last change is stored beside the tables: a publication, or a computation of forecasts, which
+writes artefacts. The summary lists the changes after which it is valid: the last one and, before a change, also that
+one.
 """
 
 from collections.abc import Iterable
@@ -46,16 +48,16 @@ from chandlery.tasks.publish import PublishTask, publish_objects
 __all__ = ["Published", "publish", "settle", "update_catalog"]
 
 MANIFEST = "manifest.json"
-A_TASK = 256  # objects: enough that the copies of one task wait for the store together
-PER_OBJECT = 0.001  # CPU seconds
+OBJECTS_OF_A_TASK = 256  # enough that the copies of one task wait for the store at the same time
+SECONDS_OF_AN_OBJECT = 0.001  # of CPU
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a publication changes, by final path.
+    """The changes of a publication, by final path.
 
     Args:
-        put: Objects that are staged below the manifest's folder.
-        deleted: Objects that go.
+        put: Objects that are staged in the manifest's folder.
+        deleted: Objects to delete.
     """
 
     put: list[str]
@@ -75,7 +77,7 @@ def publish(session: Session, deleted: Iterable[str] = ()) -> Published:
 
     Args:
         session: The run, which holds the lease. Its tasks stage objects in a new folder afterwards.
-        deleted: Paths of objects of tables that are deleted as well.
+        deleted: Paths of objects of tables to delete as well.
 
     Raises:
         LeaseHeldError: Another run has taken the lake; it finishes the publication if the manifest was put.
@@ -83,24 +85,24 @@ def publish(session: Session, deleted: Iterable[str] = ()) -> Published:
     folder, entries = session.staging, session.store.list(STAGING)
     staged = [entry for entry in entries if entry.path.startswith(folder)]
     put = [entry.path.removeprefix(folder) for entry in staged if entry.size_bytes]
-    gone = {entry.path.removeprefix(folder) for entry in staged if not entry.size_bytes} | set(deleted)
-    if put or gone:
-        manifest = Manifest(put, sorted(gone))
-        # An empty summary is not stored: the next run would trust it, and not look for files and symbols in the ledger.
+    removed = {entry.path.removeprefix(folder) for entry in staged if not entry.size_bytes} | set(deleted)
+    if put or removed:
+        manifest = Manifest(put, sorted(removed))
+        # An empty summary is not stored: the next run would use it, and not look for files and symbols in the ledger.
         if session.summary.version:
-            session.keep(session.summary, coming=folder)
+            session.store_summary(session.summary, change=folder)
         session.store.put_if_absent(folder + MANIFEST, msgspec.json.encode(manifest))
         _finish(session, folder, manifest)
-    _clear(session, [entry.path for entry in entries], [folder] if put or gone else [])
-    session.stage_anew()
-    return Published(frozenset(put), frozenset(gone))
+    _clear(session, [entry.path for entry in entries], [folder] if put or removed else [])
+    session.start_staging()
+    return Published(frozenset(put), frozenset(removed))
 
 
 def settle(session: Session) -> None:
-    """Finish the publications of earlier runs that have a manifest, and delete what else is staged.
+    """Finish the publications of earlier runs that have a manifest, and delete all other staged objects.
 
     Raises:
-        SettingsError: A manifest is none that a run has put.
+        SettingsError: A manifest cannot be decoded.
     """
     entries = session.store.list(STAGING)
     if not entries:
@@ -111,7 +113,7 @@ def settle(session: Session) -> None:
     for folder in decided:
         manifest = _read_manifest(session, folder)
         if not manifest.put or any((folder + path) in paths for path in manifest.put):
-            session.tell("an earlier run was ended while it published: its publication is finished now")
+            session.note("an earlier run was interrupted while it published: its publication is finished now")
             _finish(session, folder, manifest)
     _clear(session, [entry.path for entry in entries], decided)
     session.check_state()
@@ -135,33 +137,34 @@ def _read_manifest(session: Session, folder: str) -> Manifest:
         return msgspec.json.decode(session.store.get(folder + MANIFEST) or b"", type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         found = f"{folder}{MANIFEST} at {session.store.uri}: {error}"
-        hint = f"use the chandlery that put it, or delete {folder} and the folder {STATE}, and run again"
+        hint = f"use the chandlery version that wrote it, or delete {folder} and the folder {STATE}, and run again"
         raise SettingsError(found, "a manifest of this version", hint) from error
 
 
 def _finish(session: Session, folder: str, manifest: Manifest) -> None:
-    """Let tasks move the objects of a manifest to their final names, and delete those that go."""
+    """Run the tasks that delete objects and move staged ones to their final names, as a manifest lists them."""
     lake = session.lake_of(None)
-    first = [PublishTask(lake, folder, (), gone) for gone in _cut(manifest.deleted)]
-    then = [PublishTask(lake, folder, put, ()) for put in _cut(manifest.put)]
-    with session.stage("publish", len(first) + len(then), len(first) + len(then)):
-        for tasks in filter(None, (first, then)):
-            costs = [PER_OBJECT * (len(task.put) + len(task.deleted)) for task in tasks]
+    deleting = [PublishTask(lake, folder, (), deleted) for deleted in _cut(manifest.deleted)]
+    moving = [PublishTask(lake, folder, put, ()) for put in _cut(manifest.put)]
+    with session.stage("publish", len(deleting) + len(moving), len(deleting) + len(moving)):
+        for tasks in filter(None, (deleting, moving)):
+            costs = [SECONDS_OF_AN_OBJECT * (len(task.put) + len(task.deleted)) for task in tasks]
             session.map(publish_objects, tasks, costs, "{} objects".format)
-    session.note_change(folder)
+    session.record_change(folder)
     session.report.published += sum(not path.startswith(STATE) for path in (*manifest.put, *manifest.deleted))
 
 
 def _cut(paths: list[str]) -> list[tuple[str, ...]]:
-    """Return paths in parts, one for each task."""
-    return [tuple(paths[first : first + A_TASK]) for first in range(0, len(paths), A_TASK)]
+    """Divide paths into one part for each task."""
+    return [tuple(paths[first : first + OBJECTS_OF_A_TASK]) for first in range(0, len(paths), OBJECTS_OF_A_TASK)]
 
 
 def _clear(session: Session, paths: list[str], finished: list[str]) -> None:
-    """Delete all that is staged.
+    """Delete all staged objects.
 
-    The manifests of finished publications go last: until then the next run finishes them again, which changes nothing.
-    Any other manifest was put by a run that had lost the lease. It goes first: nobody is to finish that one.
+    The manifests of finished publications are deleted last: until then the next run finishes them again, which changes
+    nothing. Any other manifest was put by a run that had lost the lease. It is deleted first, so that no run finishes
+    that publication.
     """
     last = [folder + MANIFEST for folder in finished]
     first = [path for path in paths if path.endswith(f"/{MANIFEST}") and path not in last]

@@ -1,4 +1,4 @@
-"""Which pairs are the market of a series: a fixed list of coins, in the quote that most of its symbols have."""
+"""The reference symbols of a series, which are its market: a fixed list of coins, in the quote of most symbols."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,17 +7,17 @@ from chandlery.sources.symbols import split_pair
 
 __all__ = ["choose_references"]
 
-# The coins that were traded most when the oldest candles of several pairs begin, leaders first: a fixed list, since a
-# list chosen with hindsight would know which of them are still traded. Some have a second spelling.
+# The most traded coins at the time of the oldest candles of several pairs, leaders first. The list is fixed, because a
+# list that is chosen with hindsight would know which coins are still traded. Some coins have a second spelling.
 COINS = (("BTC", "XBT"), ("ETH",), ("XRP",), ("EOS",), ("LTC",), ("NEO",), ("IOT", "IOTA"), ("ETC",), ("XMR",))
-PREFERRED = ("USD", "USDT", "USDC", "EUR")  # of quotes that equally many symbols have
+PREFERRED = ("USD", "USDT", "USDC", "EUR")  # the order of quotes that equally many symbols have
 
 
 def choose_references(symbols: Iterable[str]) -> list[str]:
-    """Return the references of a series, leaders first; those without candles are listed as well, and may come later.
+    """Return the references of a series, leaders first, including those without candles, which may be added later.
 
     Args:
-        symbols: Those of the series.
+        symbols: The symbols of the series.
 
     Example:
         >>> choose_references(["XBTUSDT", "LTCUSDT", "LTCUSD"])[:3]
@@ -30,5 +30,5 @@ def choose_references(symbols: Iterable[str]) -> list[str]:
 
 
 def rank(quote: str) -> int:
-    """Return the place of a quote among the preferred ones; the others come after them."""
+    """Return the rank of a quote: the preferred ones come first, in their order."""
     return PREFERRED.index(quote) if quote in PREFERRED else len(PREFERRED)

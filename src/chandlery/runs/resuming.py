@@ -1,4 +1,7 @@
-"""Where a forecast run begins: the newest valid checkpoint, an earlier one if state is lost, or the first candle."""
+"""Where a computation of forecasts begins: at a checkpoint, or at the first candle.
+
+It is the newest valid checkpoint, or an earlier one if state turns out to be lost.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,11 +45,11 @@ def forecast_base(run: SeriesRun, rules: Rules) -> str:
 
 
 def is_forecast(run: SeriesRun, years: Years) -> bool:
-    """Return whether forecasts are up to date with the candles.
+    """Return whether forecasts are up to date with the candles; they are if there are no candles.
 
     Args:
         run: The series.
-        years: Of which the table of candles has objects, by symbol.
+        years: The years with candles, by symbol.
     """
     summary = run.summary
     if not years:
@@ -58,23 +61,28 @@ def is_forecast(run: SeriesRun, years: Years) -> bool:
 
 def read_checkpoints(summary: SeriesSummary) -> dict[int, str]:
     """Return the fingerprints of the checkpoints, by day since 1970."""
-    return {int(np.datetime64(name, "D").astype(int)): known for name, known in summary.checkpoints.items()}
+    return {_parse_day(name): mark for name, mark in summary.checkpoints.items()}
+
+
+def _parse_day(name: str) -> int:
+    """Return a day, written as in 2020-01-31, as days since 1970."""
+    return int(np.datetime64(name, "D").astype(int))
 
 
 @dataclass
 class Resumption:
-    """Where a forecast run begins, and how that changes if state turns out to be lost.
+    """Where a computation of forecasts begins; it moves back if state turns out to be lost.
 
     Args:
         run: The series.
-        rules: What decides results.
-        pasts: Marks of each symbol's past, from which checkpoints are judged, by symbol.
+        rules: The settings that decide results.
+        pasts: Hashes of each symbol's candles up to each checkpoint, by symbol: they decide which ones are valid.
         base: From `forecast_base`.
         code: From `forecast_code`.
-        held: Fingerprints of the stored checkpoints, by day.
-        span: The stretch of time to compute.
+        checkpoints: Fingerprints of the stored checkpoints, by day since 1970.
+        span: The time span to compute.
         why: Why everything is computed again; empty if it is not.
-        added: What alone is computed, from the first candle on; None where it is everything in the span.
+        added: The horizons and models that alone are computed, from the first candle on; None for all of them.
     """
 
     run: SeriesRun
@@ -82,7 +90,7 @@ class Resumption:
     pasts: dict[str, Marked]
     base: str
     code: dict[str, str]
-    held: dict[int, str]
+    checkpoints: dict[int, str]
     span: Span
     why: str = ""
     added: Added | None = None
@@ -112,15 +120,17 @@ class Resumption:
     def still_valid(self) -> dict[str, str]:
         """The checkpoints that stay valid while later results are overwritten, by name of the day."""
         return {
-            day_name(day): known for day, known in self.held.items() if self.span.resumed and day <= self.span.since
+            day_name(day): mark
+            for day, mark in self.checkpoints.items()
+            if self.span.resumed and day <= self.span.since
         }
 
     def all_checkpoints(self) -> dict[str, str]:
-        """Return the checkpoints to keep once everything is computed, by name of the day."""
-        made = {day_name(day): combine_marks(self.base, self.pasts, day) for day in self.span.saves}
-        found = self.still_valid | made
-        days = {int(np.datetime64(name, "D").astype(int)): name for name in found}
-        return {days[day]: found[days[day]] for day in sorted(choose_kept(days))}
+        """Return the checkpoints to keep after the computation, by name of the day."""
+        written = {day_name(day): combine_marks(self.base, self.pasts, day) for day in self.span.saves}
+        valid = self.still_valid | written
+        days = {_parse_day(name): name for name in valid}
+        return {days[day]: valid[days[day]] for day in sorted(choose_kept(days))}
 
     def try_to(self, compute: Callable[["Resumption"], None]) -> bool:
         """Compute and return true; if state is lost, go back to an earlier checkpoint and return false.
@@ -128,41 +138,44 @@ class Resumption:
         Raises:
             StateLostError: State is lost although everything was computed from the first candle on.
         """
-        self.run.session.stage_anew()  # what an attempt that was given up has staged is not published
+        self.run.session.start_staging()  # so that objects staged by an abandoned attempt are not published
         try:
             compute(self)
         except StateLostError as lost:
             if not self.span.resumed and self.added is None:
                 raise
             self.added = None
-            self.held = {day: known for day, known in self.held.items() if day <= min(lost.day, self.span.since - 1)}
-            self.span = plan_span(self.base, self.pasts, self.rules.lead, self.held)
+            newest = min(lost.day, self.span.since - 1)
+            self.checkpoints = {day: mark for day, mark in self.checkpoints.items() if day <= newest}
+            self.span = plan_span(self.base, self.pasts, self.rules.lead, self.checkpoints)
             where = (
                 f"resuming from the checkpoint of {day_name(self.span.since)}"
                 if self.span.resumed
                 else "computing the whole past again"
             )
-            self.run.tell(f"{lost.found}: {where}")
+            self.run.note(f"{lost.found}: {where}")
             return False
         return True
 
 
 def choose_start(run: SeriesRun, symbols: list[str], rules: Rules, added: Added | None = None) -> Resumption:
-    """Return where a forecast run begins.
+    """Return where a computation of forecasts begins.
 
     Args:
         run: The series, in a run that holds the lease.
         symbols: All symbols with candles, ascending.
-        rules: What decides results.
-        added: What alone is computed; all checkpoints of what is finished are written anew then.
+        rules: The settings that decide results.
+        added: The horizons and models that alone are computed: all existing checkpoints are then written again, with
+            their state added.
     """
     summary = run.summary
-    base, code, held = forecast_base(run, rules), forecast_code(run, rules), read_checkpoints(summary)
-    pasts = _mark(run, symbols, rules, held)
+    base, code, checkpoints = forecast_base(run, rules), forecast_code(run, rules), read_checkpoints(summary)
+    pasts = _mark(run, symbols, rules, checkpoints)
     why = ""
     if added:
         first, newest = min(past.first_day for past in pasts.values()), max(past.newest_ms for past in pasts.values())
-        span = Span(first, resumed=False, saves=tuple(sorted(day for day in held if day > first)), stop_ms=newest)
+        saves = tuple(sorted(day for day in checkpoints if day > first))
+        span = Span(first, resumed=False, saves=saves, stop_ms=newest)
         return Resumption(run, rules, pasts, base, code, {}, span, added=added)
     if summary.base and summary.base != base:
         changes = describe_changes(summary.code, code)
@@ -172,58 +185,59 @@ def choose_start(run: SeriesRun, symbols: list[str], rules: Rules, added: Added 
             else "settings, extensions or the market's references changed"
         )
     elif summary.forecasts > len(run.list_forecasts()):
-        held, why = {}, "objects are missing from the table forecasts"
-    return Resumption(run, rules, pasts, base, code, held, plan_span(base, pasts, rules.lead, held), why)
+        checkpoints, why = {}, "objects are missing from the table forecasts"
+    span = plan_span(base, pasts, rules.lead, checkpoints)
+    return Resumption(run, rules, pasts, base, code, checkpoints, span, why)
 
 
 def complete_summary(run: SeriesRun, symbols: list[str]) -> None:
-    """Add the symbols that the summary lacks, or whose ingest did not end, from their tables; their files count as not read.
+    """Add symbols to the summary, from their tables, that it lacks or whose ingest was interrupted.
+
+    They stay marked as not ingested, so that the next ingest reads their files.
 
     Args:
         run: The series, in a run that holds the lease.
         symbols: All symbols with candles.
     """
-    held = run.summary.symbols
-    unknown = [symbol for symbol in symbols if not held.get(symbol, SymbolSummary(is_whole=False)).is_whole]
-    if unknown:
-        found = _look(run, unknown, (), 0)
-        missing = {
-            marked.symbol: replace(
-                held.get(marked.symbol, SymbolSummary(is_whole=False)),
-                candles=marked.candles,
-                first_day=marked.first_day,
-                newest_ms=marked.newest_ms,
-            )
-            for marked in found
-        }
-        run.keep(replace(run.summary, symbols=dict(sorted((run.summary.symbols | missing).items()))))
+    known, nothing = run.summary.symbols, SymbolSummary(is_whole=False)
+    incomplete = [symbol for symbol in symbols if not known.get(symbol, nothing).is_whole]
+    if not incomplete:
+        return
+    completed = {
+        marked.symbol: replace(
+            known.get(marked.symbol, nothing),
+            candles=marked.candles,
+            first_day=marked.first_day,
+            newest_ms=marked.newest_ms,
+        )
+        for marked in _mark_symbols(run, incomplete, (), 0)
+    }
+    run.store_summary(replace(run.summary, symbols=dict(sorted((known | completed).items()))))
 
 
-def _look(run: SeriesRun, symbols: list[str], days: tuple[int, ...], lead: int) -> list[Marked]:
+def _mark_symbols(run: SeriesRun, symbols: list[str], days: tuple[int, ...], lead: int) -> list[Marked]:
+    """Hash the candles of symbols up to some days, a task a symbol."""
     with run.stage("past", len(symbols), len(symbols)):
         known = run.summary.symbols
-        begun = [symbol in known and not known[symbol].is_whole for symbol in symbols]
-        tasks = [
-            MarkTask(run.lake, symbol, days, lead, unfinished)
-            for symbol, unfinished in zip(symbols, begun, strict=True)
-        ]
+        interrupted = {symbol for symbol in symbols if symbol in known and not known[symbol].is_whole}
+        tasks = [MarkTask(run.lake, symbol, days, lead, symbol in interrupted) for symbol in symbols]
         return run.session.map(mark_symbol, tasks, [0.01] * len(tasks), lambda marked: marked.symbol)
 
 
-def _mark(run: SeriesRun, symbols: list[str], rules: Rules, held: dict[int, str]) -> dict[str, Marked]:
-    """Return the marks from which checkpoints are judged, by symbol.
+def _mark(run: SeriesRun, symbols: list[str], rules: Rules, checkpoints: dict[int, str]) -> dict[str, Marked]:
+    """Hash the candles of symbols up to the days of checkpoints, and up to the days of those that may be written.
 
-    The days are chosen from the summary. If the candles contradict it, the symbols are marked again.
+    The days are chosen from the summary. If the candles contradict it, the symbols are hashed again.
     """
 
     def choose_days(spans: list[tuple[int, int]]) -> tuple[int, ...]:
-        return select_days(min(first for first, _ in spans), [newest for _, newest in spans], rules.lead, held)
+        return select_days(min(first for first, _ in spans), [newest for _, newest in spans], rules.lead, checkpoints)
 
     known = run.summary.symbols
     days = choose_days([(known[symbol].first_day or 0, known[symbol].newest_ms) for symbol in symbols])
     while True:
-        found = _look(run, symbols, days, rules.lead)
-        wanted = choose_days([(marked.first_day, marked.newest_ms) for marked in found])
+        pasts = _mark_symbols(run, symbols, days, rules.lead)
+        wanted = choose_days([(marked.first_day, marked.newest_ms) for marked in pasts])
         if set(wanted).issubset(days):
-            return {marked.symbol: marked for marked in found}
+            return {marked.symbol: marked for marked in pasts}
         days = wanted

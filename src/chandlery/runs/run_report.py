@@ -1,4 +1,4 @@
-"""What a run is asked for, and what it says it has done."""
+"""The options of a run and the report of what it did."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,9 +23,11 @@ class Options:
     """Options of one run, as given on the command line.
 
     Args:
-        prune: Delete the candles of files that are gone from the source, and the forecasts of symbols without candles.
-        wait: Wait until another run has ended, however long that takes, instead of for a limited time.
-        restate: Store settings that differ from the lake's, and read files again that were read under other settings.
+        prune: Delete the candles of files that are missing from the source, and the forecasts of symbols without
+            candles.
+        wait: Wait without limit until another run has ended.
+        restate: Replace the lake's settings by those that differ, and read files again that were read under other
+            settings.
     """
 
     prune: bool = False
@@ -34,7 +36,16 @@ class Options:
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """What a stage did."""
+    """What a stage, or a step of one, did.
+
+    Args:
+        name: Name of the stage or step.
+        symbols: How many symbols it concerns.
+        computed: How many of them, or how many tasks, were computed.
+        up_to_date: How many were not.
+        seconds: Duration.
+        series: Name of the series; empty for a step that concerns all.
+    """
 
     name: str
     symbols: int
@@ -49,11 +60,11 @@ class RunReport(msgspec.Struct):
 
     Args:
         lake: URI of the lake.
-        exit_code: 0 done, 3 some input was refused, and so on: `chandlery.errors` lists them.
-        stages: In order.
-        messages: Refusals and errors, with what to do.
+        exit_code: 0 for success, 3 if input was refused; `chandlery.errors` lists all of them.
+        stages: The stages and steps, in order.
+        messages: Refusals and errors, each with a hint.
         notes: Other messages, such as why something is computed again.
-        published: How many objects of tables were put or deleted.
+        published: How many objects of tables were written or deleted.
         run_id: Name of the run's record under runs/; None if everything was up to date.
     """
 

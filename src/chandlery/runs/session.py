@@ -1,4 +1,4 @@
-"""One run: its settings, store, lease and engine, the series that it works on, and the report of what it did."""
+"""One run: its settings, store, lease and engine, its series, and its report."""
 
 import datetime as dt
 import secrets
@@ -23,15 +23,14 @@ from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions
 from chandlery.progress import Watch
 from chandlery.runs.estimates import describe_whole, far_seconds
-from chandlery.runs.founding import Founded, check_exchange, check_horizons, propose, reconcile
+from chandlery.runs.founding import Founded, check_exchange, check_horizons, name_series, propose, reconcile
 from chandlery.runs.run_report import ALL_STAGES, Options, RunReport, Stage, StageName
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.settings.model import Settings
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
-from chandlery.units import to_interval_text
 
-__all__ = ["SeriesRun", "Session", "name_series"]
+__all__ = ["SeriesRun", "Session", "Years"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -61,26 +60,29 @@ class Session:
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
         self.token: LeaseToken | None = None
-        self.staging = ""  # the folder in which tasks put objects of tables; empty without the lease
-        self._folders = 0  # how many such folders this run has begun
-        self._read_founded()
+        self.staging = ""  # the folder in which tasks stage objects of tables; empty without the lease
+        self._folders = 0  # how many such folders this run has used
+        self._read_lake()
         if self._stored is None:
             self.store.list(LAKE_FILE)  # raises for a missing bucket, which some stores create on the first put
             if StageName.INGEST not in stages:
                 hint = "run `chandlery ingest` first, or check --lake"
                 raise SettingsError(f"no lake at {self.store.described}", "a lake with candles", hint)
 
-    def _read_founded(self) -> None:
-        """Read `lake.json` and the summary; called again under the lease, since another run may have replaced both."""
+    def _read_lake(self) -> None:
+        """Read `lake.json` and the summary.
+
+        It is called again under the lease, because another run may have replaced both in the meantime.
+        """
         self._stored = read_lake_file(self.store)
         if self._stored is not None:
             check_named(self._stored, self.store.uri)
         self.summary, self.changed = Summary(version=0), ""
         if self._stored is not None:
-            self.summary, named = self.store.together(
+            self.summary, changed = self.store.together(
                 lambda: read_summary(self.store), lambda: self.store.get(CHANGED) or b""
             )
-            self.changed = named.decode(errors="replace")
+            self.changed = changed.decode(errors="replace")
         self.check_state()
         self.series: dict[str, SeriesRun] = {}
         stored = self._stored.series if self._stored is not None else []
@@ -90,9 +92,9 @@ class Session:
         check_exchange(self.settings, [run.series for run in self.series.values()], is_remembered=is_remembered)
 
     def _reconcile(self, series: Series) -> Founded:
-        """Return the settings of an existing series; one that is not chosen is neither compared nor changed."""
+        """Return the settings of an existing series; those of a series that is not chosen are left as they are."""
         if not self.is_chosen(series.name):
-            return Founded(series, ())  # nothing of it is forecast: its extensions are not needed
+            return Founded(series, ())  # it is not forecast, so its extensions are not needed
         return reconcile(
             series,
             self.settings,
@@ -111,7 +113,7 @@ class Session:
 
     @property
     def is_restated(self) -> bool:
-        """Whether `lake.json` has to be written, since a value changed."""
+        """Whether a setting of `lake.json` changed, so that it has to be written."""
         return self._stored is not None and self._stored.series != [run.series for run in self.series.values()]
 
     @property
@@ -126,7 +128,7 @@ class Session:
 
     @property
     def prunes_all(self) -> bool:
-        """Whether what is gone is deleted wherever it belongs."""
+        """Whether candles of missing files and forecasts without candles are deleted for all symbols of all series."""
         return self.options.prune and not self.named and not self.settings.chosen_series
 
     @property
@@ -142,13 +144,14 @@ class Session:
         return not self.settings.chosen_series or name in self.settings.chosen_series
 
     def check_given(self, new: Mapping[str, Grid] | None = None) -> None:
-        """Check what the settings say of series, once all of them are known.
+        """Check the chosen series and the horizons, once all series of the lake are known.
 
         Args:
-            new: When candles open, of the series that the run founds, by name.
+            new: The grids of the series that the run adds, by name.
 
         Raises:
-            SettingsError: A chosen series is not there, or a horizon is a multiple of no interval that it is given for.
+            SettingsError: The lake does not have a chosen series, or a horizon is a multiple of no interval that it is
+                given for.
         """
         grids = {name: run.series.grid for name, run in self.series.items()} | dict(new or {})
         missing = [name for name in self.settings.chosen_series if name not in grids]
@@ -159,52 +162,53 @@ class Session:
 
     def list_years(self) -> dict[str, Years]:
         """List the years for which the table of candles has an object, by series and symbol."""
-        found: dict[str, Years] = {name: {} for name in self.series}
+        years: dict[str, Years] = {name: {} for name in self.series}
         for part in list_partitions(self.store, "candles") if self.series else ():
-            years = found.setdefault(series_name(part), {})
-            years.setdefault(part["symbol"], []).append(int(part["year"]))
-        return found
+            of_series = years.setdefault(series_name(part), {})
+            of_series.setdefault(part["symbol"], []).append(int(part["year"]))
+        return years
 
     def guard(self) -> None:
-        """Make sure that the lease is still held.
+        """Check that this run still holds the lease.
 
         Raises:
-            LeaseHeldError: It is not: another run has taken the lake.
+            LeaseHeldError: Another run has taken the lake.
         """
         self.lake_of(None).guard()
 
-    def stage_anew(self) -> None:
-        """Let the tasks of the lake from now on stage objects in a new folder.
+    def start_staging(self) -> None:
+        """Make later tasks stage objects in a new folder.
 
-        What tasks of an earlier publication, or of an attempt that was given up, put late is then not part of the next.
+        Objects that tasks of an earlier publication or of an abandoned attempt write late are then not part of the
+        next publication.
         """
         self._folders += 1
         self.staging = "" if self.token is None else f"{STAGING}{self.token.owner}-{self._folders}/"
 
     def check_state(self) -> None:
-        """Take the summary for lost if it is that of other tables, as one that was restored from an old copy is."""
+        """Treat the summary as lost if it does not describe the tables, such as one restored from an old copy."""
         if self.changed and self.summary.version and self.changed not in self.summary.changes:
             self.summary = Summary(version=0)
 
-    def keep(self, summary: Summary, coming: str = "") -> None:
+    def store_summary(self, summary: Summary, change: str = "") -> None:
         """Store the summary for later runs.
 
         Args:
-            summary: What there is to know.
-            coming: The change of tables or artefacts that is about to begin.
+            summary: The state after this run so far.
+            change: Name of the change of tables or artefacts that begins next; empty for none.
         """
         self.guard()
-        self.summary = replace(summary, changes=[name for name in (self.changed, coming) if name])
+        self.summary = replace(summary, changes=[name for name in (self.changed, change) if name])
         write_summary(self.store, self.summary)
 
-    def note_change(self, name: str) -> None:
-        """Name a change of tables or artefacts beside them; `keep` has told of it before."""
+    def record_change(self, name: str) -> None:
+        """Record the name of a change beside the tables, after `store_summary` has recorded it in the summary."""
         self.guard()
         self.store.put(CHANGED, name.encode())
         self.changed = name
 
     def lake_of(self, series: Series | None) -> Lake:
-        """Return the lake, opened for a series with the lease of this run."""
+        """Return the lake, opened for a series with the lease of this run; None stands for files without a series."""
         return Lake(self.store, series or UNASSIGNED, self.token, self.staging)
 
     @contextmanager
@@ -213,14 +217,14 @@ class Session:
         lease = self.settings.lake.lease_seconds
         with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
             self.token = token
-            self.stage_anew()
-            self._read_founded()
+            self.start_staging()
+            self._read_lake()
             self.store.sweep()
             if self.is_restated:
                 self._write_lake_file()
             for run in self.series.values():
                 if run.founded.changes:
-                    run.tell(f"the lake now has {run.founded.changes}")
+                    run.note(f"the lake now has {run.founded.changes}")
             self.report.run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             try:
                 yield
@@ -237,23 +241,29 @@ class Session:
                 forget_copies(token)
 
     def add_series(self, wanted: Mapping[tuple[str, int], tuple[Grid, set[str]]]) -> None:
-        """Add series to the lake, with the settings of this run; those that it has already stay as they are.
+        """Add series to the lake, with the settings of this run; existing ones stay as they are.
 
         Args:
-            wanted: When the candles of each new series open, and its symbols, by exchange and interval in seconds.
+            wanted: The grid and the symbols of each series, by exchange and interval in seconds.
 
         Raises:
             SettingsError: A horizon is not a multiple of the interval, a model is not registered, or a chosen series is
                 neither in the lake nor new.
         """
-        new = {key: started for key, started in sorted(wanted.items()) if name_series(*key) not in self.series}
-        self.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
-        is_only = len(self.series) + len(new) == 1
-        for (exchange, _), (grid, symbols) in new.items():
-            founded = propose(self.settings, exchange, grid, symbols, is_only=is_only)
-            self.series[founded.series.name] = SeriesRun(self, founded)
+        new = self.propose_new(wanted)
+        self.series |= {founded.series.name: SeriesRun(self, founded) for founded in new}
         if new or self.is_new:
             self._write_lake_file()
+
+    def propose_new(self, wanted: Mapping[tuple[str, int], tuple[Grid, set[str]]]) -> list[Founded]:
+        """Return the settings of those series that the lake does not have; takes and raises what `add_series` does."""
+        new = {key: wanted[key] for key in sorted(wanted) if name_series(*key) not in self.series}
+        self.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
+        is_only = len(self.series) + len(new) == 1
+        return [
+            propose(self.settings, exchange, grid, symbols, is_only=is_only)
+            for (exchange, _), (grid, symbols) in new.items()
+        ]
 
     def _write_lake_file(self) -> None:
         file = LakeFile(LAKE_FORMAT, [run.series for run in self.series.values()])
@@ -280,13 +290,13 @@ class Session:
         costs: Sequence[float],
         label: Callable[[Result], str],
     ) -> list[Result]:
-        """Let the engine do the tasks, and tell the watch of each.
+        """Run tasks on the engine, and report the progress of each to the watch.
 
         Args:
-            function: What to call.
-            tasks: What to call it on.
-            costs: A rough guess of each task's CPU seconds; what waiting for a far store adds is added here.
-            label: Returns the name of a result.
+            function: The function to call with each task.
+            tasks: The tasks.
+            costs: A rough estimate of each task's CPU seconds, without the waiting for a bucket, which is added here.
+            label: Returns the name under which a result is reported.
 
         Returns:
             The results, in the order of the tasks.
@@ -296,18 +306,18 @@ class Session:
         return self.engine.map(function, tasks, each, lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
-        """Report a refusal: the run continues, and ends with the gravest of its exit codes."""
+        """Report a refusal; the run continues, and ends with the gravest of its exit codes."""
         self.report.messages.append(message)
         self.report.exit_code = gravest([self.report.exit_code, code])
         self.watch.note(message)
 
-    def tell(self, message: str) -> None:
-        """Report something that is not a fault."""
+    def note(self, message: str) -> None:
+        """Report something that is not an error."""
         self.report.notes.append(message)
         self.watch.note(message)
 
     def write_record(self) -> None:
-        """Put the record of this run under runs/; of options it has the values of those alone that are harmless."""
+        """Write the record of this run to runs/, with values of options that may be secret masked."""
         if self.report.run_id is not None:
             settings = self.settings.model_dump(mode="json", exclude={"submit"})
             settings["storage"] = mask_options(self.settings.storage)
@@ -316,18 +326,8 @@ class Session:
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))
 
 
-def name_series(exchange: str, seconds: int) -> str:
-    """Return the name of a series.
-
-    Example:
-        >>> name_series("kraken", 3600)
-        'kraken/60m'
-    """
-    return f"{exchange}/{to_interval_text(seconds)}"
-
-
 class SeriesRun:
-    """One series in a run: what every stage of it works on.
+    """One series in a run.
 
     Args:
         session: The run.
@@ -339,7 +339,7 @@ class SeriesRun:
 
     @property
     def series(self) -> Series:
-        """What `lake.json` has of the series during this run."""
+        """The settings of the series in `lake.json` during this run."""
         return self.founded.series
 
     @property
@@ -362,31 +362,31 @@ class SeriesRun:
         """The state of the series after the last run."""
         return self.session.summary.series.get(self.name, SeriesSummary())
 
-    def keep(self, summary: SeriesSummary, coming: str = "") -> None:
-        """Store the summary of the series for later runs; takes what `Session.keep` does."""
-        held = self.session.summary
-        self.session.keep(replace(held, series=held.series | {self.name: summary}), coming)
+    def store_summary(self, summary: SeriesSummary, change: str = "") -> None:
+        """Store the summary of the series for later runs; the arguments are those of `Session.store_summary`."""
+        whole = self.session.summary
+        self.session.store_summary(replace(whole, series=whole.series | {self.name: summary}), change)
 
     def prunes(self, symbol: str) -> bool:
-        """Return whether what is gone of a symbol is deleted: of those that the settings name, or of all."""
+        """Return whether candles of missing files and forecasts without candles of a symbol are deleted."""
         session = self.session
         is_named = session.is_chosen(self.name) and (not session.named or symbol in session.named)
         return session.options.prune and is_named
 
     def list_years(self) -> Years:
         """List the years for which the table of candles has an object, by symbol."""
-        found: Years = {}
+        years: Years = {}
         for part in list_partitions(self.session.store, "candles", self.series.keys):
-            found.setdefault(part["symbol"], []).append(int(part["year"]))
-        return {symbol: sorted(years) for symbol, years in found.items()}
+            years.setdefault(part["symbol"], []).append(int(part["year"]))
+        return {symbol: sorted(of_symbol) for symbol, of_symbol in years.items()}
 
     def list_forecasts(self) -> list[dict[str, str]]:
         """List the partition keys of the table of forecasts."""
         return list_partitions(self.session.store, "forecasts", self.series.keys)
 
-    def tell(self, message: str) -> None:
-        """Report something that is not a fault, with the name of the series if there are several."""
-        self.session.tell(f"{self.name}: {message}" if len(self.session.series) > 1 else message)
+    def note(self, message: str) -> None:
+        """Report something that is not an error, with the name of the series if there are several."""
+        self.session.note(f"{self.name}: {message}" if len(self.session.series) > 1 else message)
 
     @contextmanager
     def stage(self, name: str, symbols: int, computed: int) -> Iterator[None]:

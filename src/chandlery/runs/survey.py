@@ -1,4 +1,4 @@
-"""What there is to ingest: the files of the source compared with the summary of the last run."""
+"""The survey of the source: its files, and which of them differ from those that the last run ingested."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class Source:
 
     Args:
         store: The store that holds them.
-        files: By pair; an empty tuple for one whose files are all gone. Those whose symbol is not known are left out.
-        belonging: Where the files belong, and which of them have no symbol.
+        files: By pair, without files of unknown symbol; an empty tuple for a pair whose files are all missing.
+        belonging: The pair of each file, and the files of unknown symbol.
         archives: The zip archives among them, by path.
-        years: Years for which the table of candles has objects, by series and symbol.
+        years: The years with candles, by series and symbol.
         session: The run.
     """
 
@@ -41,12 +41,12 @@ class Source:
 
     @property
     def nameless(self) -> dict[RawFile, SourceError]:
-        """Files whose symbol is not known, with the reason."""
+        """Files of unknown symbol, with the reason."""
         return self.belonging.nameless
 
     @cached_property
     def code(self) -> dict[str, str]:
-        """Versions of all code that candles depend on."""
+        """Versions of all code that candles depend on, by name."""
         return name_code(INGEST_STAGES)
 
     @cached_property
@@ -54,12 +54,12 @@ class Source:
         return self.session.settings.source.reading.model_dump(mode="json", exclude={"exchange"})
 
     def fingerprint(self, files: Iterable[RawFile]) -> str:
-        """Return the hash of what the ingest of files rests on."""
+        """Return the hash of all that the ingest of files depends on: code, settings, and version of each file."""
         listed = [(raw.source, raw.size_bytes, raw.etag, round(raw.modified_at.timestamp() * 1000)) for raw in files]
         return fingerprint(self.code, self._reading, listed)
 
     def runs_of(self, pair: PairName) -> list[SeriesRun]:
-        """Return the series of the lake that have a symbol."""
+        """Return the series of a pair's exchange that have its symbol."""
         return [
             run
             for run in self.session.series.values()
@@ -76,63 +76,65 @@ class Source:
 
     @cached_property
     def _ledgers(self) -> set[tuple[str, str]]:
-        """Series and symbols that the table ledger has, where the summary does not tell."""
+        """Series and symbols of the table ledger; empty if there is a summary, which has them as well."""
         if self.session.summary.version or self.session.is_new:
             return set()
         parts = list_partitions(self.session.store, "ledger")
         return {(series_name(part), part["symbol"]) for part in parts}
 
     def has_lost(self, run: SeriesRun, symbol: str) -> bool:
-        """Return whether objects of a symbol's candles are missing that the last run published."""
-        held = run.summary.symbols.get(symbol)
-        return held is not None and not set(held.years).issubset(self.years.get(run.name, {}).get(symbol, []))
+        """Return whether objects of a symbol's candles that the last run published are missing."""
+        known = run.summary.symbols.get(symbol)
+        return known is not None and not set(known.years).issubset(self.years.get(run.name, {}).get(symbol, []))
 
     def pending(self) -> list[PairName]:
         """Return the pairs that are not up to date."""
         known = self.session.summary.pairs
 
         def is_pending(pair: PairName) -> bool:
-            held = known.get(str(pair))
-            if held is None or held.fingerprint != self.fingerprint(self.files[pair]):
+            last = known.get(str(pair))
+            if last is None or last.fingerprint != self.fingerprint(self.files[pair]):
                 return True
-            if self.session.options.restate and held.unassigned:
+            if self.session.options.restate and last.unassigned:
                 return True
-            return any(self._wants_reading(run, pair.symbol) for run in self.runs_of(pair))
+            return any(self._needs_ingest(run, pair.symbol) for run in self.runs_of(pair))
 
         return [pair for pair in sorted(self.files) if is_pending(pair)]
 
-    def _wants_reading(self, run: SeriesRun, symbol: str) -> bool:
-        held, options = run.summary.symbols.get(symbol, SymbolSummary(is_whole=False)), self.session.options
-        if not held.is_whole or self.has_lost(run, symbol):
+    def _needs_ingest(self, run: SeriesRun, symbol: str) -> bool:
+        """Return whether a symbol needs an ingest although its files are those of the last run."""
+        known, options = run.summary.symbols.get(symbol, SymbolSummary(is_whole=False)), self.session.options
+        if not known.is_whole or self.has_lost(run, symbol):
             return True
-        return (held.gone and run.prunes(symbol)) or (options.restate and bool(held.held_back or held.problems))
+        return (known.gone and run.prunes(symbol)) or (options.restate and bool(known.held_back or known.problems))
 
     @cached_property
     def is_nameless_new(self) -> bool:
-        """Whether the files whose symbol is not known differ from those of the last run."""
-        held = self.session.summary.pairs.get(str(NO_PAIR))
-        if held is None:
+        """Whether the files of unknown symbol differ from those of the last run."""
+        last = self.session.summary.pairs.get(str(NO_PAIR))
+        if last is None:
             return bool(self.nameless)
-        return held.fingerprint != self.fingerprint(sorted(self.nameless, key=lambda raw: raw.source))
+        return last.fingerprint != self.fingerprint(sorted(self.nameless, key=lambda raw: raw.source))
 
     def is_up_to_date(self) -> bool:
         """Return whether there is nothing to ingest."""
-        has_gone = self.session.prunes_all and self.session.summary.unassigned.gone
+        is_pruned = self.session.prunes_all and self.session.summary.unassigned.gone
         is_settled = self.belonging.remember(self.session.summary) == self.session.summary
-        return is_settled and not self.pending() and not self.is_nameless_new and not has_gone
+        return is_settled and not self.pending() and not self.is_nameless_new and not is_pruned
 
     def fresh_bytes(self, pair: PairName) -> int:
-        """Return roughly how many bytes of a pair have to be read: those of files newer than any known one."""
-        held = self.session.summary.pairs.get(str(pair))
-        newest_ms = held.newest_file_ms if held and held.fingerprint else 0
+        """Estimate how many bytes of a pair have to be read: those of files newer than all of the last run."""
+        last = self.session.summary.pairs.get(str(pair))
+        newest_ms = last.newest_file_ms if last and last.fingerprint else 0
         return sum(raw.size_bytes for raw in self.files[pair] if raw.modified_at.timestamp() * 1000 > newest_ms)
 
 
 def survey_source(session: Session) -> Source:
-    """List the source and find exchange and symbol of each file.
+    """List the source, and find the exchange and symbol of each file.
 
     Raises:
-        SettingsError: No source is named, it is empty, or the lake lies inside it.
+        SettingsError: No source is given, it is empty, it has no files of a symbol that the settings name, or the lake
+            lies inside it.
     """
     uri = session.settings.source.uri
     if not uri:
@@ -151,16 +153,16 @@ def survey_source(session: Session) -> Source:
     belonging = find_belonging(session, store, raws)
     files = dict(belonging.files)
     source = Source(store, {}, belonging, archives, session.list_years(), session)
-    for pair in _list_known(source) | belonging.left.keys():
-        files.setdefault(pair, [])  # all its files are gone
+    for pair in _list_known(source) | belonging.moved.keys():
+        files.setdefault(pair, [])  # all its files are missing
     symbols = {pair.symbol for pair in files}
     if missing := sorted(set(session.settings.symbols) - symbols):
         raise SettingsError(
             f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(symbols)[:50])}", "check --symbol"
         )
     if session.only:
-        files = {pair: found for pair, found in files.items() if pair.symbol in session.only}
-    source.files.update({pair: tuple(sorted(found, key=lambda raw: raw.source)) for pair, found in files.items()})
+        files = {pair: of_pair for pair, of_pair in files.items() if pair.symbol in session.only}
+    source.files.update({pair: tuple(sorted(of_pair, key=lambda raw: raw.source)) for pair, of_pair in files.items()})
     return source
 
 
@@ -176,7 +178,7 @@ def _list_files(session: Session, store: Store, pattern: str) -> tuple[list[RawF
 
 
 def _list_known(source: Source) -> set[PairName]:
-    """Return the pairs that the lake knows of the exchanges that the settings speak of."""
+    """Return the pairs of the lake whose exchange files of the source may belong to."""
     session = source.session
     exchanges = list_exchanges(session)
     known = {(name, symbol) for name, run in session.series.items() for symbol in run.summary.symbols}
@@ -188,7 +190,7 @@ def _list_known(source: Source) -> set[PairName]:
 
 
 def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:
-    """Return the members of a zip archive; it is opened only if its etag is not known.
+    """Return the members of a zip archive, which is opened only if its etag is not that of the last run.
 
     If it cannot be opened, they are those of its earlier version.
     """
@@ -198,12 +200,12 @@ def _open_archive(session: Session, store: Store, entry: Entry) -> Archive:
     try:
         with store.open(entry.path, entry.size_bytes) as file:
             return Archive(entry.etag, list_members(file, entry.path))
-    except SourceError:  # the members of the version in force are refused one by one: none of them is gone
+    except SourceError:  # so that its members are refused one by one, and do not count as missing
         return Archive(entry.etag, known.members if known else _recall_members(session, entry.path))
 
 
 def _recall_members(session: Session, path: str) -> list[str] | None:
-    """Return the members of an archive that the ledger names, where the summary does not; None if it names none."""
+    """Return the members of an archive from the ledger; None if it has none, or if the summary would have them."""
     if session.is_new or session.summary.version:
         return None
     store = session.store
@@ -213,7 +215,7 @@ def _recall_members(session: Session, path: str) -> list[str] | None:
 
 
 def _expand(entry: Entry, archive: Archive | None) -> list[RawFile]:
-    """Return the files of an object: the members of an archive, otherwise the object itself."""
+    """Return the files of an object: the members of an archive, or else the object itself."""
     milliseconds = entry.modified_at.microsecond // 1000  # the precision of the ledger
     modified = entry.modified_at.replace(microsecond=milliseconds * 1000)
     if archive is None or archive.members is None:

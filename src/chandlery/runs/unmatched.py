@@ -22,15 +22,15 @@ __all__ = [
 def report_unmatched_sections(session: Session) -> None:
     """Report each `[[series]]` section whose series the lake does not have."""
     for note in name_unmatched_sections(session.settings, session.series):
-        session.tell(note)
+        session.note(note)
 
 
 def report_unmatched_layouts(session: Session, source: Source) -> None:
-    """Report each layout that holds for no file; a run that reads some symbols alone does not see all files."""
+    """Report each layout that applies to no file, unless the run ingests some symbols alone, and so not all files."""
     if session.only:
         return
     for note in name_unmatched_layouts(session.settings.source, list_paths(source)):
-        session.tell(note)
+        session.note(note)
 
 
 def report_unmatched_models(session: Session) -> None:
@@ -40,11 +40,11 @@ def report_unmatched_models(session: Session) -> None:
         others = [name for name in model_names(run.extensions) if name not in {*BUILT_IN, *models}]
         if others:
             found = f"model {others[0]!r} is registered, but the models of this lake are {', '.join(models)}"
-            run.tell(f"{found}. Hint: add it to [forecast] models")
+            run.note(f"{found}. Hint: add it to [forecast] models")
 
 
 def list_paths(source: Source) -> list[str]:
-    """Return the paths of all files of a source, as patterns of layouts see them."""
+    """Return the paths of all files of a source, as the patterns of layouts are matched against."""
     return [raw.source for raws in (*source.files.values(), source.nameless) for raw in raws]
 
 
@@ -52,29 +52,29 @@ def name_unmatched_sections(settings: Settings, known: Collection[str]) -> list[
     """Return a sentence for each `[[series]]` section whose series is not known.
 
     Args:
-        settings: Of the run.
+        settings: The settings of the run.
         known: Names of the series that the lake has, or will have.
     """
     names = [section.name for section in settings.series if section.name not in known]
-    there = f"the series are {', '.join(known)}" if known else "there is no series yet"
-    hint = "Hint: check its exchange and interval; it holds once files bring the series"
-    return [f"the [[series]] section of {name} matches no series: {there}. {hint}" for name in names]
+    existing = f"the series are {', '.join(known)}" if known else "there is no series yet"
+    hint = "Hint: check its exchange and interval; it applies once there are files of the series"
+    return [f"the [[series]] section of {name} matches no series: {existing}. {hint}" for name in names]
 
 
 def name_unmatched_layouts(settings: ReadingSettings, paths: Iterable[str]) -> list[str]:
-    """Return a sentence for each layout that holds for no file.
+    """Return a sentence for each layout that applies to no file.
 
-    Its pattern fits none, or an earlier layout holds for all that it fits.
+    Its pattern matches none, or an earlier layout applies to all files that it matches.
 
     Args:
-        settings: With the layouts.
-        paths: Those of the files below the source, `archive.zip!member` inside a zip.
+        settings: The settings of the source, with the layouts.
+        paths: Paths of the files below the source; `archive.zip!member` for a member of an archive.
     """
     unmatched = {id(layout): layout for layout in settings.layout}
     for path in paths if unmatched else ():
         layout = match_layout(path, settings)
         if layout is not None and unmatched.pop(id(layout), None) is not None and not unmatched:
             break
-    hint = "Hint: patterns are of the path below the source or the name of the file, and the first that fits holds"
+    hint = "Hint: a pattern is matched against the path below the source and the file name, and the first match applies"
     patterns = [layout.files for layout in unmatched.values()]
-    return [f'the [[source.layout]] with files = "{pattern}" holds for no file. {hint}' for pattern in patterns]
+    return [f'the [[source.layout]] with files = "{pattern}" applies to no file. {hint}' for pattern in patterns]
