@@ -227,7 +227,7 @@ def check_exchange(settings: Settings, series: Sequence[Series], *, is_remembere
     Args:
         settings: The settings.
         series: The series of the lake.
-        is_remembered: Whether state has the files of the lake; if so, the exchange of a layout applies to new ones alone.
+        is_remembered: Whether state has the files of the lake; a layout then names the exchange of new files alone.
 
     Raises:
         SettingsError: They name one, so that the lake would have the same candles twice.
