@@ -12,6 +12,9 @@ from chandlery.errors import LawError, SettingsError
 from chandlery.features.labels import label
 from chandlery.forecasts.leaks import look_up_labels
 from chandlery.tasks.bucket import Bucket
+from chandlery.tasks.leak_gate.predictions import PredictionGate
+from chandlery.tasks.leak_gate.rows import RowGate
+from chandlery.tasks.leak_gate.training import TrainingGate
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +86,13 @@ def test_labels_that_are_looked_up_are_those_of_the_pass(horizon: int) -> None:
     np.testing.assert_array_equal(
         look_up_labels(step, close, place, horizon, barriers), label(step, close, horizon, barriers)[place]
     )
+
+
+@pytest.mark.parametrize("check", [RowGate, TrainingGate, PredictionGate])
+def test_a_task_that_leaves_a_check_out_ends_the_run(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: type
+) -> None:
+    monkeypatch.setattr(check, "check", lambda *_: None)
+    with pytest.raises(LawError, match=r"the leak gate has checked 0 of \d+ blocks of .*no forecasts were published"):
+        run_lake(raw, tmp_path / "lake")
+    assert not (tmp_path / "lake" / "forecasts").exists()

@@ -5,7 +5,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
-from chandlery.errors import SettingsError
+from chandlery.errors import LawError, SettingsError
 from chandlery.extensions import own_features
 from chandlery.features.run import plan_features, warm_up_steps
 from chandlery.runs.additions import Computation, describe_added, plan_computations
@@ -40,6 +40,7 @@ __all__ = [
     "fit",
     "gather",
     "list_computations",
+    "pass_leak_gate",
     "predict",
     "publish_forecasts",
     "resume",
@@ -159,6 +160,26 @@ def gather(resumption: Resumption) -> Sequence[Gathered]:
         gathered = run.session.map(gather_symbol, tasks, costs, lambda result: result.symbol)
         forget_buckets(work, gathered)
     return gathered
+
+
+def pass_leak_gate(results: Sequence[Gathered] | Sequence[Predicted]) -> None:
+    """Require that the leak gate has checked all blocks that it chose, in every task.
+
+    A task raises as soon as it finds a leak. So a run that comes here fails only if a task has left a check out.
+
+    Args:
+        results: The results of the gather or the forecast tasks.
+
+    Raises:
+        LawError: A task has not checked a block.
+    """
+    for report in (result.gate for result in results):
+        if report is not None and report.checked < report.chosen:
+            raise LawError(
+                f"the leak gate has checked {report.checked} of {report.chosen} blocks of {report.symbol}",
+                "a check of each",
+                "look for the task that leaves checks out; no forecasts were published",
+            )
 
 
 def fit(resumption: Resumption, gathered: Sequence[Gathered]) -> int:

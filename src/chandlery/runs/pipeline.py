@@ -17,6 +17,7 @@ from chandlery.runs.forecasting import (
     fit,
     gather,
     list_computations,
+    pass_leak_gate,
     predict,
     publish_forecasts,
     resume,
@@ -125,8 +126,10 @@ def _compute(resumption: Resumption, obsolete: frozenset[str]) -> None:
     begin(resumption)
     build_market(resumption)
     gathered = gather(resumption)
+    pass_leak_gate(gathered)
     fits = fit(resumption, gathered)
     predicted = predict(resumption)
+    pass_leak_gate(predicted)
     score(resumption)
     forecasts = publish_forecasts(resumption, predicted, obsolete)
     finish(resumption, fits, forecasts)

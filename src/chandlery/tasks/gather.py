@@ -4,7 +4,7 @@ A bucket is put once, when it is complete; an incomplete one is stored with the 
 deleted here, so that a second copy of the task does no harm.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from chandlery.grid import Grid
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.paths import Paths
 from chandlery.tasks.bucket import Bucket, hash_rows
+from chandlery.tasks.leak_gate.report import GateReport
 from chandlery.tasks.leak_gate.rows import RowGate
 from chandlery.tasks.leak_gate.training import BucketBefore, TrainingGate
 from chandlery.tasks.passes import Passed, SymbolPass
@@ -35,11 +36,13 @@ class Gathered:
         symbol: The symbol.
         first: Name of its first bucket; empty if it has none.
         last: Name of its last bucket; empty if it has none.
+        gate: The report of the leak gate; None if an earlier run has gathered the rows, whose gate has checked them.
     """
 
     symbol: str
     first: str
     last: str
+    gate: GateReport | None = field(default=None, compare=False)
 
 
 def trains(symbol: str, steps: NDArray[np.int64], grid: Grid) -> NDArray[np.bool_]:
@@ -92,7 +95,8 @@ def gather_symbol(task: SymbolTask) -> Gathered:
             state = name_arrays("features", passed.after._asdict()) | name_arrays("bucket", bucket.to_arrays())
             work.save(block.day, "gather", symbol, state | {"first": np.array(writer.first)})
     writer.finish()
-    return Gathered(symbol, writer.first, writer.last)
+    gate = GateReport.of(symbol, row_gate.starts, row_gate.checked, training_gate.checked)
+    return Gathered(symbol, writer.first, writer.last, gate)
 
 
 def is_gathered(work: Work) -> bool:

@@ -21,6 +21,7 @@ from chandlery.state.arrays import Arrays, name_arrays, pick_arrays, put_arrays
 from chandlery.state.paths import Paths
 from chandlery.tasks.horizon import HorizonForecasts, Predictions, count_published, forecast_keys
 from chandlery.tasks.leak_gate.predictions import PredictionGate
+from chandlery.tasks.leak_gate.report import GateReport
 from chandlery.tasks.leak_gate.rows import RowGate
 from chandlery.tasks.leak_gate.served import check_forecasts
 from chandlery.tasks.passes import SymbolPass
@@ -37,10 +38,12 @@ class Predicted:
     Args:
         symbol: The symbol.
         years: The years of its forecasts, from the span's first year on.
+        gate: The report of the leak gate.
     """
 
     symbol: str
     years: tuple[int, ...]
+    gate: GateReport
 
 
 def predict_symbol(task: SymbolTask) -> Predicted:
@@ -52,7 +55,7 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         StateLostError: A state, a fit or published rows from before the span are missing or damaged.
     """
     give_back_memory()
-    predictions = predict_candles(task)
+    predictions, gate = predict_candles(task)
     work, store, paths = task.work, task.work.lake.store, Paths.of(task.work.lake)
     checkpoints = predictions.checkpoints
     sums: Arrays = {}
@@ -69,10 +72,10 @@ def predict_symbol(task: SymbolTask) -> Predicted:
         work.lake.guard()
         path = paths.scores(task.symbol)
         later(partial(put_arrays, store, path, work.add_other_horizons(path, sums)))
-    return Predicted(task.symbol, predictions.years)
+    return Predicted(task.symbol, predictions.years, gate)
 
 
-def predict_candles(task: SymbolTask) -> Predictions:
+def predict_candles(task: SymbolTask) -> tuple[Predictions, GateReport]:
     """Predict a symbol's candles over the span, at every horizon; the leak gate checks a sample of them.
 
     Raises:
@@ -110,7 +113,7 @@ def predict_candles(task: SymbolTask) -> Predictions:
             checkpoints[passed.block.day] |= name_arrays("features", passed.after._asdict())
     place = np.concatenate(places)
     issues = Issues(grid.close_ms(candles.step[place]), candles.close[place], np.concatenate(sigmas))
-    return Predictions(
+    predictions = Predictions(
         work,
         task.symbol,
         issues,
@@ -121,6 +124,7 @@ def predict_candles(task: SymbolTask) -> Predictions:
         checkpoints,
         list_years(work, issues, restored),
     )
+    return predictions, GateReport.of(task.symbol, row_gate.starts, row_gate.checked, prediction_gate.checked)
 
 
 def list_years(work: Work, issues: Issues, restored: Arrays) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """The leak gate: a sample of what a run computes is computed again from data cut at a moment, and must be equal.
 
-The gate runs inside the tasks, before anything is published. A value that differs raises `LawError`.
+The gate runs inside the tasks, before anything is published. A value that differs raises `LawError`. A task that finds
+no leak hands back a `report` of what it has checked, which the run requires before it goes on.
 
 | module | what it checks | called by the task |
 |---|---|---|

@@ -28,6 +28,7 @@ class PredictionGate:
 
     def __init__(self, symbol_pass: SymbolPass, fits: Sequence[Fits], starts: frozenset[int]) -> None:
         self._pass, self._fits, self._starts = symbol_pass, fits, starts
+        self.checked: set[int] = set()  # of the starts, those of blocks that went through `check`
         self._grid = symbol_pass.work.rules.grid
         self._unseen = {model.name: model for model in open_unseen(symbol_pass.work)}
 
@@ -41,6 +42,8 @@ class PredictionGate:
         Raises:
             LawError: A model knows later rows, or a fit is younger than what it predicts.
         """
+        if passed.block.start in self._starts:
+            self.checked.add(passed.block.start)
         if passed.rows.step.size == 0:
             return
         close_ms = self._grid.close_ms(passed.block.start)

@@ -41,6 +41,7 @@ class TrainingGate:
 
     def __init__(self, symbol_pass: SymbolPass, starts: frozenset[int]) -> None:
         self._pass, self._starts = symbol_pass, starts
+        self.checked: set[int] = set()  # of the starts, those of blocks that went through `check`
         self._models = [model for model in open_unseen(symbol_pass.work) if model.learns_from == "sums"]
 
     def check(
@@ -60,6 +61,7 @@ class TrainingGate:
         """
         if passed.block.start not in self._starts:
             return
+        self.checked.add(passed.block.start)
         grid = self._pass.work.rules.grid
         witness = Witness(self._pass.symbol, grid.open_ms(passed.block.stop))
         usable = passed.rows.ready & self._pass.is_known[passed.place]
