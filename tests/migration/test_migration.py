@@ -212,7 +212,10 @@ def test_places_that_it_refuses(lakes: Path, tmp_path: Path) -> None:
     refused(
         r"lake format 2 at .*; expected format 1. Hint: no migration is needed", lakes / "unnamed", tmp_path / "new"
     )
-    others = {'{"format": 3}': "lake format 3 .*install the version of chandlery", "{}": "expected a lake's own file"}
+    others = {
+        '{"format": 3}': "lake format 3 .*install the version of chandlery",
+        "{}": "expected the file that a run has written",
+    }
     for text, match in others.items():
         (tmp_path / "other").mkdir(exist_ok=True)
         (tmp_path / "other" / "lake.json").write_text(text)
