@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chandlery.errors import ChandleryError
     from chandlery.extensions import feature, register
-    from chandlery.features.registry import Bars
+    from chandlery.features.feature import Bars
     from chandlery.lake.reading import read_table
     from chandlery.models import Model
     from chandlery.runs.pipeline import Options, RunReport, forecast, ingest, plan, run
@@ -22,7 +22,7 @@ __all__ = [
 
 # The module that defines each public name.
 HOMES = {
-    "Bars": "features.registry",
+    "Bars": "features.feature",
     "ChandleryError": "errors",
     "Model": "models",
     "Options": "runs.run_report",

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from chandlery.errors import SettingsError
-from chandlery.features.registry import Bars, Feature, OwnFeature
+from chandlery.features.feature import Bars, Feature, OwnFeature
 from chandlery.grid import Floats
 from chandlery.models import BUILT_IN, RESERVED, Model
 

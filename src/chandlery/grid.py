@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from chandlery.machine.jit import kernel
 
 __all__ = [
+    "CLOSE",
     "DAY_MINUTES",
     "DAY_MS",
     "DAY_SECONDS",
+    "DENSE_ROWS",
+    "HIGH",
     "HOUR_SECONDS",
+    "LOW",
     "MINUTE_MS",
     "MINUTE_SECONDS",
+    "OPEN",
+    "TRADED",
+    "VOLUME",
     "CandleArrays",
     "CandleBlock",
     "Floats",
@@ -41,6 +48,10 @@ DAY_SECONDS = 24 * HOUR_SECONDS
 DAY_MINUTES = DAY_SECONDS // MINUTE_SECONDS
 MINUTE_MS = 1_000 * MINUTE_SECONDS
 DAY_MS = 1_000 * DAY_SECONDS
+PRICES = ("open", "high", "low", "close", "volume")  # the rows of arrays of candles
+OPEN, HIGH, LOW, CLOSE, VOLUME = range(len(PRICES))
+TRADED = len(PRICES)  # the row of dense candles that says whether a step has a candle
+DENSE_ROWS = len(PRICES) + 1
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -143,7 +154,7 @@ class CandleArrays:
     @property
     def close(self) -> Floats:
         """Closes, (n,)."""
-        close: Floats = self.prices[3]
+        close: Floats = self.prices[CLOSE]
         return close
 
     def cut(self, start: int, stop: int) -> CandleBlock:
@@ -158,11 +169,11 @@ def to_arrays(candles: pl.DataFrame, grid: Grid) -> CandleArrays:
     Reads:
         open_time, open, high, low, close, volume; ascending.
     """
-    step, prices = np.empty(candles.height, np.int64), np.empty((5, candles.height))
+    step, prices = np.empty(candles.height, np.int64), np.empty((len(PRICES), candles.height))
     _fill(step, candles["open_time"].dt.epoch("ms"))
     step -= grid.offset * 1_000  # in place: there are millions
     step //= grid.step_ms
-    for place, name in enumerate(("open", "high", "low", "close", "volume")):
+    for place, name in enumerate(PRICES):
         _fill(prices[place], candles[name])
     return CandleArrays(step, prices)
 
@@ -265,20 +276,20 @@ def fill_dense(history: Floats, start: int, stop: int, step: Ints, prices: Float
     A step without a trade has the last close as all its prices, no volume, and 0 for traded; NaN before the first.
     """
     lookback = history.shape[1]
-    dense = np.empty((6, lookback + stop - start))
+    dense = np.empty((DENSE_ROWS, lookback + stop - start))
     dense[:, :lookback] = history
     place = 0
-    close = history[3, lookback - 1]
+    close = history[CLOSE, lookback - 1]
     for t in range(stop - start):
         i = lookback + t
         if place < step.size and step[place] == start + t:
-            dense[:5, i] = prices[:, place]
-            dense[5, i] = 1.0
-            close = prices[3, place]
+            dense[:TRADED, i] = prices[:, place]
+            dense[TRADED, i] = 1.0
+            close = prices[CLOSE, place]
             place += 1
         else:
-            dense[:4, i] = close
-            dense[4:, i] = 0.0
+            dense[:VOLUME, i] = close
+            dense[VOLUME:, i] = 0.0
     return dense
 
 

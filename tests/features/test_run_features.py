@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 from slow import Pair, slow_features
 
+from chandlery.features.feature import Feature, OwnFeature
 from chandlery.features.market import MarketBlock, run_market, start_market
-from chandlery.features.registry import BUILT_IN, Feature, OwnFeature
+from chandlery.features.registry import BUILT_IN
 from chandlery.features.run import FeatureRows, compute_own, plan_features, run_features, start_features
 from chandlery.grid import CandleArrays, CandleBlock, Grid, to_arrays
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample

@@ -1,8 +1,8 @@
-"""Reference pairs to leaders and index, step by step: what every symbol sees of the market.
+"""The market pass: from the candles of the references to the leaders and the index that every symbol's features use.
 
-The first four references are leaders: their own signals are kept. All references together are the
-index: sums of their signals, from which a symbol that is itself a reference takes its own part away.
-Everything is in units of each pair's own volatility; nothing is listed before its first candle.
+The first four references are leaders, whose own signals are kept. All references together are the index: sums of their
+signals, from which the features of a symbol that is itself a reference subtract its own part. Signals are in units of
+each pair's own volatility. A pair is not listed before its first candle.
 """
 
 from dataclasses import dataclass
@@ -11,26 +11,68 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.grid import CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
+from chandlery.features.arithmetic import (
+    CLIP,
+    DAY_HALF_LIFE,
+    FAST_FLOOR,
+    FAST_HALF_LIFE,
+    HALF_LIFE,
+    LEAST_VOLUME,
+    MOVE_LIMIT,
+    SIGMA_FLOOR,
+    START_VARIANCE,
+    clip,
+    decay,
+    signed_log,
+)
+from chandlery.grid import (
+    CLOSE,
+    DENSE_ROWS,
+    HIGH,
+    LOW,
+    OPEN,
+    TRADED,
+    VOLUME,
+    CandleBlock,
+    Floats,
+    Grid,
+    Ints,
+    Singles,
+    fill_dense,
+    log_each,
+)
 from chandlery.machine.jit import kernel
 
 __all__ = [
-    "INDEX_COLUMNS",
-    "LEADER_COLUMNS",
+    "INDEX_FLOW",
+    "INDEX_LISTED",
+    "INDEX_MID",
+    "INDEX_MOVE",
+    "INDEX_R_1",
+    "INDEX_R_5_REST",
+    "INDEX_SQUARES",
+    "INDEX_SQUARES_REST",
+    "LOOKBACK",
+    "MOST_LEADERS",
     "RETURNS",
+    "RETURN_SCALES",
+    "RETURN_STEPS",
+    "SIGNAL_HIGH",
+    "SIGNAL_LOW",
+    "SIGNAL_OPEN",
+    "SIGNAL_SV_1",
+    "SIGNAL_SV_5",
+    "SIGNAL_VR",
     "MarketBlock",
     "MarketState",
-    "clip",
-    "decay",
     "run_market",
-    "signed_log",
     "start_block",
     "start_market",
 ]
 
-MOST_LEADERS = 4  # three for each symbol, and one more for the leaders themselves
+MOST_LEADERS = 4  # each symbol has three, and a leader is not its own
 RETURNS = (1, 2, 3, 5, 10, 15, 30, 60)
-LOOKBACK = 60
+LOOKBACK = max(RETURNS)  # steps of history of a reference that the passes need
 LEADER_COLUMNS = ("open", "high", "low", "sv_1", "sv_5", "volatility_ratio")
 INDEX_COLUMNS = (
     "listed",
@@ -42,16 +84,23 @@ INDEX_COLUMNS = (
     "r_5_rest",
     "r_5_squared_rest",
 )
-MID, FLOW, SQUARES, MOVE, R_5, R_5_REST, SQUARES_REST = map(
-    INDEX_COLUMNS.index, ("mid", "signed_volume", "r_5_squared", "move", "r_5", "r_5_rest", "r_5_squared_rest")
-)
-SPLIT = {
-    R_5: R_5_REST,
-    SQUARES: SQUARES_REST,
-}  # a dispersion is a small difference of these sums: what float32 leaves of them stands in rows of its own
+INDEX_LISTED = INDEX_COLUMNS.index("listed")
+INDEX_R_1 = INDEX_COLUMNS.index("r_1")  # the first of RETURNS
+INDEX_R_5 = INDEX_COLUMNS.index("r_5")
+INDEX_MID = INDEX_COLUMNS.index("mid")
+INDEX_FLOW = INDEX_COLUMNS.index("signed_volume")
+INDEX_SQUARES = INDEX_COLUMNS.index("r_5_squared")
+INDEX_MOVE = INDEX_COLUMNS.index("move")
+INDEX_R_5_REST = INDEX_COLUMNS.index("r_5_rest")
+INDEX_SQUARES_REST = INDEX_COLUMNS.index("r_5_squared_rest")
+SIGNAL_OPEN, SIGNAL_HIGH, SIGNAL_LOW, SIGNAL_SV_1, SIGNAL_SV_5, SIGNAL_VR = range(len(LEADER_COLUMNS))
+VARIANCE, FAST, MEAN_VOLUME = range(3)  # in MarketState.averages
+
+# The dispersion is a small difference of these two sums. Of each, the part that float32 loses has a column of its own.
+SPLIT = {INDEX_R_5: INDEX_R_5_REST, INDEX_SQUARES: INDEX_SQUARES_REST}
 
 RETURN_STEPS = np.array(RETURNS)
-ROOTS = 1.0 / np.sqrt(np.array(RETURNS, np.float64))
+RETURN_SCALES = 1.0 / np.sqrt(np.array(RETURNS, np.float64))
 
 
 class MarketState(NamedTuple):
@@ -75,8 +124,8 @@ class MarketBlock:
         leaders: Their places among the references; those that are not listed yet may be left out.
         log_close: Of each leader, float64 (leaders, n); NaN before it is listed.
         sigma: Volatility of one step of each leader, float32 (leaders, n).
-        signals: LEADER_COLUMNS of each leader, float32 (leaders, 6, n): open, high and low against the close in units of sigma,
-            signed volume of 1 and of 5 steps, log of fast against slow volatility.
+        signals: LEADER_COLUMNS of each leader, float32 (leaders, 6, n): open, high and low against the close in units
+            of sigma, signed volume of 1 and of 5 steps, log of fast against slow volatility.
         index: INDEX_COLUMNS, sums over the listed references, float32 (columns, n).
     """
 
@@ -103,10 +152,10 @@ class MarketBlock:
 
 def start_market(references: tuple[str, ...], grid: Grid) -> MarketState:
     """Return the state before the first candle."""
-    history = np.full((len(references), 6, LOOKBACK), np.nan)
-    history[:, 4:] = 0.0
+    history = np.full((len(references), DENSE_ROWS, LOOKBACK), np.nan)
+    history[:, [VOLUME, TRADED]] = 0.0
     averages = np.zeros((len(references), 3))
-    averages[:, :2] = 1e-6 * grid.minutes
+    averages[:, [VARIANCE, FAST]] = START_VARIANCE * grid.minutes
     return MarketState(history, averages)
 
 
@@ -146,7 +195,7 @@ def run_market(
         np.empty((1, len(LEADER_COLUMNS), steps), np.float32),
     )
     for place, piece in enumerate(candles):
-        if piece.step.size == 0 and np.isnan(history[place, 3, -1]):
+        if piece.step.size == 0 and np.isnan(history[place, CLOSE, -1]):
             continue  # not listed yet
         dense = fill_dense(history[place], start, stop, piece.step, piece.prices)
         own = (block.log_close, block.sigma, block.signals) if place < leaders else spare
@@ -159,68 +208,50 @@ def run_market(
 
 
 @kernel
-def clip(value: float, limit: float) -> float:  # pragma: no cover
-    """Return a value within ±limit."""
-    return min(max(value, -limit), limit)
-
-
-@kernel
-def decay(half_life: float) -> float:  # pragma: no cover
-    """Return what is left of an exponential mean after one step."""
-    return 0.5 ** (1.0 / half_life)
-
-
-@kernel
-def signed_log(value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return sign(value)·log(1 + |value|)."""
-    return np.sign(value) * np.log(1.0 + abs(value))  # to 1e-16 of 1, and three times as fast as log1p
-
-
-@kernel
 def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignore[no-untyped-def]  # pragma: no cover
     log_close, sigma, signals = own
-    keep, keep_fast, keep_volume = decay(240.0), decay(30.0), decay(1440.0)
-    limit, floor, floor_fast = 0.05 * np.sqrt(minutes), 1e-4 * np.sqrt(minutes), 1e-5 * np.sqrt(minutes)
-    variance, fast, volume = averages[0], averages[1], averages[2]
-    lookback = 60
-    logs = log_each(dense[3])
-    for t in range(dense.shape[1] - lookback):
-        i = lookback + t
+    keep, keep_fast, keep_volume = decay(HALF_LIFE), decay(FAST_HALF_LIFE), decay(DAY_HALF_LIFE)
+    root = np.sqrt(minutes)
+    limit, floor, floor_fast = MOVE_LIMIT * root, SIGMA_FLOOR * root, FAST_FLOOR * root
+    variance, fast, volume = averages[VARIANCE], averages[FAST], averages[MEAN_VOLUME]
+    logs = log_each(dense[CLOSE])
+    for t in range(dense.shape[1] - LOOKBACK):
+        i = LOOKBACK + t
         if np.isnan(logs[i]):
             continue
         before = logs[i - 1]
         move = 0.0 if np.isnan(before) else clip(logs[i] - before, limit)
         variance = keep * variance + (1.0 - keep) * move * move
         fast = keep_fast * fast + (1.0 - keep_fast) * move * move
-        volume = keep_volume * volume + (1.0 - keep_volume) * dense[4, i]
+        volume = keep_volume * volume + (1.0 - keep_volume) * dense[VOLUME, i]
         scale = max(np.sqrt(variance), floor)
         inverse = 1.0 / scale
-        index[0, t] += 1.0
+        index[INDEX_LISTED, t] += 1.0
         for j in range(RETURN_STEPS.size):
             past = logs[i - RETURN_STEPS[j]]
-            moved = 0.0 if np.isnan(past) else clip((logs[i] - past) * inverse * ROOTS[j], 8.0)
-            index[1 + j, t] += moved
-            if 1 + j == R_5:
-                index[SQUARES, t] += moved * moved
+            moved = 0.0 if np.isnan(past) else clip((logs[i] - past) * inverse * RETURN_SCALES[j], CLIP)
+            index[INDEX_R_1 + j, t] += moved
+            if INDEX_R_1 + j == INDEX_R_5:
+                index[INDEX_SQUARES, t] += moved * moved
         opened, high, low, flow, flows = 0.0, 0.0, 0.0, 0.0, 0.0
-        typical = max(volume, 1e-12)
+        typical = max(volume, LEAST_VOLUME)
         for j in range(i - 4, i + 1):
-            if dense[5, j] > 0.0:
-                flows += np.sign(dense[3, j] - dense[0, j]) * dense[4, j]
-        if dense[5, i] > 0.0:
-            opened = (np.log(dense[0, i]) - logs[i]) * inverse
-            high = (np.log(dense[1, i]) - logs[i]) * inverse
-            low = (np.log(dense[2, i]) - logs[i]) * inverse
-            flow = signed_log(np.sign(dense[3, i] - dense[0, i]) * dense[4, i] / typical)
-        index[MID, t] += clip(-0.5 * (high + low), 8.0)
-        index[FLOW, t] += flow
-        index[MOVE, t] += move * inverse
+            if dense[TRADED, j] > 0.0:
+                flows += np.sign(dense[CLOSE, j] - dense[OPEN, j]) * dense[VOLUME, j]
+        if dense[TRADED, i] > 0.0:
+            opened = (np.log(dense[OPEN, i]) - logs[i]) * inverse
+            high = (np.log(dense[HIGH, i]) - logs[i]) * inverse
+            low = (np.log(dense[LOW, i]) - logs[i]) * inverse
+            flow = signed_log(np.sign(dense[CLOSE, i] - dense[OPEN, i]) * dense[VOLUME, i] / typical)
+        index[INDEX_MID, t] += clip(-0.5 * (high + low), CLIP)
+        index[INDEX_FLOW, t] += flow
+        index[INDEX_MOVE, t] += move * inverse
         log_close[leader, t] = logs[i]
         sigma[leader, t] = scale
-        signals[leader, 0, t] = opened
-        signals[leader, 1, t] = high
-        signals[leader, 2, t] = low
-        signals[leader, 3, t] = flow
-        signals[leader, 4, t] = signed_log(flows / 5.0 / typical)
-        signals[leader, 5, t] = np.log(max(np.sqrt(fast), floor_fast) * inverse)
-    averages[0], averages[1], averages[2] = variance, fast, volume
+        signals[leader, SIGNAL_OPEN, t] = opened
+        signals[leader, SIGNAL_HIGH, t] = high
+        signals[leader, SIGNAL_LOW, t] = low
+        signals[leader, SIGNAL_SV_1, t] = flow
+        signals[leader, SIGNAL_SV_5, t] = signed_log(flows / 5.0 / typical)
+        signals[leader, SIGNAL_VR, t] = np.log(max(np.sqrt(fast), floor_fast) * inverse)
+    averages[VARIANCE], averages[FAST], averages[MEAN_VOLUME] = variance, fast, volume

@@ -9,19 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SettingsError
-from chandlery.features.kernel import (
-    EC_HALF_LIVES,
-    FLOWS,
-    HISTORY,
-    LEADER_HISTORY,
-    LEADERS,
-    SCALARS,
-    MarketArrays,
-    fill_rows,
+from chandlery.features.arithmetic import START_VARIANCE
+from chandlery.features.carried import FAST, SCALARS, VARIANCE
+from chandlery.features.feature import Bars, Feature, OwnFeature
+from chandlery.features.index import FLOW_STEPS
+from chandlery.features.kernel import EC_HALF_LIVES, MarketArrays, fill_rows
+from chandlery.features.leaders import LEADERS
+from chandlery.features.market import LOOKBACK, MOST_LEADERS, MarketBlock
+from chandlery.features.own import HISTORY
+from chandlery.features.registry import BUILT_IN
+from chandlery.grid import (
+    CLOSE,
+    DAY_SECONDS,
+    DENSE_ROWS,
+    HIGH,
+    LOW,
+    OPEN,
+    TRADED,
+    VOLUME,
+    CandleBlock,
+    Floats,
+    Grid,
+    Ints,
+    Singles,
+    fill_dense,
+    log_each,
 )
-from chandlery.features.market import MOST_LEADERS, MarketBlock
-from chandlery.features.registry import BUILT_IN, Bars, Feature, OwnFeature
-from chandlery.grid import DAY_SECONDS, CandleBlock, Floats, Grid, Ints, Singles, fill_dense, log_each
 
 __all__ = [
     "FeaturePlan",
@@ -147,12 +160,12 @@ def plan_features(symbol: str, grid: Grid, references: Sequence[str], own: tuple
 
 def start_features(plan: FeaturePlan) -> FeatureState:
     """Return the state before the first candle."""
-    history = np.full((6, plan.lookback), np.nan)
-    history[4:] = 0.0
+    history = np.full((DENSE_ROWS, plan.lookback), np.nan)
+    history[[VOLUME, TRADED]] = 0.0
     scalars = np.zeros(SCALARS)
-    scalars[:2] = 1e-6 * plan.grid.minutes
+    scalars[[VARIANCE, FAST]] = START_VARIANCE * plan.grid.minutes
     return FeatureState(
-        history, np.full((LEADERS, LEADER_HISTORY), np.nan), np.zeros(FLOWS), scalars, np.zeros(EC_HALF_LIVES.size)
+        history, np.full((LEADERS, LOOKBACK), np.nan), np.zeros(FLOW_STEPS), scalars, np.zeros(EC_HALF_LIVES.size)
     )
 
 
@@ -178,8 +191,8 @@ def run_features(
     chosen = np.ones(block.step.size, np.bool_) if chosen is None else chosen
     count = int(np.count_nonzero(chosen))
     dense = fill_dense(state.history, block.start, block.stop, block.step, block.prices)
-    logs = log_each(dense[3])
-    flows = np.sign(dense[3] - dense[0]) * dense[4]
+    logs = log_each(dense[CLOSE])
+    flows = np.sign(dense[CLOSE] - dense[OPEN]) * dense[VOLUME]
     flows[np.isnan(flows)] = 0.0
     arrays = _pick_market(plan, state, block, market)
     scalars, averages, flow_history = state.scalars.copy(), state.averages.copy(), state.flow_history.copy()
@@ -203,17 +216,17 @@ def run_features(
 def _pick_market(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock) -> MarketArrays:
     """Return what the kernel reads; of leaders, nothing from before the symbol's own first candle, wherever blocks are cut."""
     steps = market.index.shape[1]
-    log = np.full((LEADERS, LEADER_HISTORY + steps), np.nan)
-    log[:, :LEADER_HISTORY] = state.leader_log
+    log = np.full((LEADERS, LOOKBACK + steps), np.nan)
+    log[:, :LOOKBACK] = state.leader_log
     sigma, places = np.full((LEADERS, steps), np.nan, np.float32), np.full(LEADERS, -1)
     for n, place in enumerate(plan.leaders):
         held = np.flatnonzero(market.leaders == place)
         if held.size:
             places[n] = held[0]
-            log[n, LEADER_HISTORY:], sigma[n] = market.log_close[held[0]], market.sigma[held[0]]
-    if np.isnan(state.history[3, -1]):
+            log[n, LOOKBACK:], sigma[n] = market.log_close[held[0]], market.sigma[held[0]]
+    if np.isnan(state.history[CLOSE, -1]):
         before = int(block.step[0]) - block.start if block.step.size else steps
-        log[:, : LEADER_HISTORY + before] = np.nan
+        log[:, : LOOKBACK + before] = np.nan
     return MarketArrays(
         log, sigma, places, np.ascontiguousarray(market.signals), np.ascontiguousarray(market.index), plan.is_reference
     )
@@ -232,9 +245,9 @@ def compute_own(own: OwnFeature, dense: Floats) -> Floats:
     Raises:
         SettingsError: It gives no value a step.
     """
-    prices = dense[:5].view()
+    prices = dense[: VOLUME + 1].view()
     prices.flags.writeable = False  # the built-in features see the same candles
-    bars = Bars(prices[0], prices[1], prices[2], prices[3], prices[4], dense[5] > 0)
+    bars = Bars(prices[OPEN], prices[HIGH], prices[LOW], prices[CLOSE], prices[VOLUME], dense[TRADED] > 0)
     try:
         computed = np.asarray(own.compute(bars), np.float64)
     except Exception as error:

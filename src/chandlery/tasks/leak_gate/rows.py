@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from chandlery.candles.gaps import barriers, find_gaps
 from chandlery.errors import LawError, SettingsError
 from chandlery.extensions import loaded_afresh, own_features
+from chandlery.features.feature import OwnFeature
 from chandlery.features.labels import normalise
-from chandlery.features.registry import BUILT_IN, OwnFeature
+from chandlery.features.registry import BUILT_IN
 from chandlery.features.run import compute_own, run_features
 from chandlery.forecasts.leaks import Witness, are_close, check_equal, look_up_labels, moment
 from chandlery.grid import Floats, Ints, Singles, Traded, fill_dense
