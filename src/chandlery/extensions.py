@@ -287,7 +287,8 @@ class _Importer:
         namespace = vars(module)
         namespace["__builtins__"] = {**vars(builtins), "__import__": self._importer(package)}
         try:
-            exec(compile(self._texts[inner], str(module.__file__), "exec"), namespace)  # noqa: S102 - users name these files
+            code = compile(self._texts[inner], str(module.__file__), "exec")
+            exec(code, namespace)  # noqa: S102 - users name these files
         except BaseException:
             # As Python does: a module that failed is run again where it is imported again.
             del self._modules[dotted], sys.modules[module.__name__]

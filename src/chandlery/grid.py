@@ -94,7 +94,7 @@ class Grid:
         return self.seconds / MINUTE_SECONDS
 
     def steps_of(self, ms: Whole) -> Whole:
-        """Return the steps in which some moments lie."""
+        """Return the steps that contain moments."""
         return (ms - self.offset * 1_000) // self.step_ms
 
     def first_at(self, ms: int) -> int:
@@ -118,7 +118,7 @@ class Grid:
         return (self.close_ms(step) - 1) // DAY_MS
 
     def count(self, minutes: int) -> int:
-        """Return how many steps some minutes are, of which each horizon is a whole number."""
+        """Return the number of steps in some minutes; each horizon is a whole number of steps."""
         return minutes * MINUTE_SECONDS // self.seconds
 
 
@@ -171,7 +171,7 @@ def to_arrays(candles: pl.DataFrame, grid: Grid) -> CandleArrays:
     """
     step, prices = np.empty(candles.height, np.int64), np.empty((len(PRICES), candles.height))
     _fill(step, candles["open_time"].dt.epoch("ms"))
-    step -= grid.offset * 1_000  # in place: there are millions
+    step -= grid.offset * 1_000  # in place: these arrays have millions of elements
     step //= grid.step_ms
     for place, name in enumerate(PRICES):
         _fill(prices[place], candles[name])
@@ -179,7 +179,7 @@ def to_arrays(candles: pl.DataFrame, grid: Grid) -> CandleArrays:
 
 
 def _fill(out: NDArray[Any], series: pl.Series) -> None:
-    """Put a series into an array, piece by piece: as one it would take room twice."""
+    """Copy a series into an array chunk by chunk: joining the chunks first would need the memory twice."""
     first = 0
     for piece in series.get_chunks():
         out[first : first + len(piece)] = piece.to_numpy()
@@ -215,11 +215,11 @@ def cut_year(times: Ints, year: int) -> slice:
 
 @dataclass(frozen=True)
 class Traded:
-    """At which steps one symbol has a candle.
+    """The steps at which one symbol has a candle.
 
     Args:
-        start: The first of them.
-        flags: Whether there is one, of every step from the first to the last, bool (n,); empty where there is none.
+        start: The first step with a candle.
+        flags: Whether each step from the first to the last with a candle has one, bool (n,); empty without any candle.
     """
 
     start: int
@@ -227,7 +227,7 @@ class Traded:
 
     @classmethod
     def of(cls, steps: Ints) -> "Traded":
-        """Return those of steps with a candle, in any order."""
+        """Return the flags of steps with a candle, in any order."""
         if steps.size == 0:
             return cls(0, np.empty(0, np.bool_))
         first = int(steps.min())
@@ -237,18 +237,18 @@ class Traded:
 
     @classmethod
     def join(cls, parts: Iterable["Traded"]) -> "Traded":
-        """Return what is in any of several."""
-        held = [part for part in parts if part.flags.size]
-        if not held:
+        """Return the union of several."""
+        filled = [part for part in parts if part.flags.size]
+        if not filled:
             return cls(0, np.empty(0, np.bool_))
-        start, stop = min(part.start for part in held), max(part.start + part.flags.size for part in held)
+        start, stop = min(part.start for part in filled), max(part.start + part.flags.size for part in filled)
         flags = np.zeros(stop - start, np.bool_)
-        for part in held:
+        for part in filled:
             flags[part.start - start : part.start - start + part.flags.size] |= part.flags
         return cls(start, flags)
 
     def without(self, start: int, stop: int) -> "Traded":
-        """Return what is left where steps [start, stop) have none."""
+        """Return the flags without the candles of steps [start, stop)."""
         flags = self.flags.copy()
         flags[max(start - self.start, 0) : max(stop - self.start, 0)] = False
         if not flags.any():
@@ -257,13 +257,13 @@ class Traded:
         return Traded(self.start + first, flags[first : flags.size - int(flags[::-1].argmax())])
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return it as named arrays, a bit a step."""
+        """Return the flags as named arrays, one bit for each step."""
         flags = np.packbits(self.flags)
         return {"first_step": np.array(self.start), "count": np.array(self.flags.size), "traded": flags}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Traded":
-        """Return what arrays hold."""
+        """Return the flags from their arrays."""
         return cls(
             int(arrays["first_step"]), np.unpackbits(arrays["traded"], count=int(arrays["count"])).view(np.bool_)
         )
@@ -293,8 +293,8 @@ def fill_dense(history: Floats, start: int, stop: int, step: Ints, prices: Float
     return dense
 
 
-# NumPy's own exp and log round the last elements of an array differently from the others: what a value
-# becomes would follow from where a block was cut. These do each element alike, wherever it stands.
+# NumPy's exp and log round the last elements of an array differently from the others, so results would depend on where
+# blocks are cut. These functions treat every element alike.
 
 
 @kernel

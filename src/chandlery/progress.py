@@ -1,4 +1,4 @@
-"""Who is told how a run gets on: bars on a terminal, plain lines elsewhere, nobody when quiet."""
+"""Progress of a run: bars on a terminal, plain lines elsewhere, nothing when quiet."""
 
 import sys
 from typing import Protocol
@@ -10,23 +10,23 @@ __all__ = ["Bars", "Lines", "Silent", "Watch", "open_watch"]
 
 
 class Watch(Protocol):
-    """Is told of stages, of each task that is done, and of what is worth knowing."""
+    """Receives the progress of a run: its stages, each finished task, and notes."""
 
     def stage(self, name: str, total: int) -> None:
-        """Take note that a stage of so many tasks begins."""
+        """Receive that a stage of `total` tasks begins."""
 
     def advance(self, label: str) -> None:
-        """Take note that a task is done."""
+        """Receive that a task is finished; `label` names it."""
 
     def note(self, text: str) -> None:
-        """Take note of something worth knowing."""
+        """Receive a note for the user."""
 
     def end(self) -> None:
-        """Take note that the stage has ended."""
+        """Receive that the stage has ended."""
 
 
 class Silent:
-    """Tells nobody."""
+    """Shows nothing."""
 
     def stage(self, name: str, total: int) -> None:
         """Do nothing."""
@@ -42,17 +42,17 @@ class Silent:
 
 
 class Lines:
-    """Writes a line a stage to stderr."""
+    """Writes a line for each stage to stderr."""
 
     def stage(self, name: str, total: int) -> None:
         """Write the stage and its number of tasks."""
         print(f"{name}: {total} {'task' if total == 1 else 'tasks'}", file=sys.stderr, flush=True)
 
     def advance(self, label: str) -> None:
-        """Do nothing: a line a task would bury the rest."""
+        """Do nothing: a line for each task would hide the others."""
 
     def note(self, text: str) -> None:
-        """Write it."""
+        """Write the note."""
         print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
@@ -60,7 +60,7 @@ class Lines:
 
 
 class Bars:
-    """Draws a bar a stage on stderr."""
+    """Draws a bar for each stage on stderr."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -85,11 +85,11 @@ class Bars:
             self._progress.update(self._task, advance=1, label=label)
 
     def note(self, text: str) -> None:
-        """Write it above the bar."""
+        """Write the note above the bar."""
         (self._progress.console if self._progress else Console(stderr=True)).print(text, markup=False)
 
     def end(self) -> None:
-        """Leave the bar as it is."""
+        """Stop the bar, and leave it on the screen."""
         if self._progress is not None:
             self._progress.update(self._task, label="")
             self._progress.stop()

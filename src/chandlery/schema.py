@@ -34,12 +34,12 @@ __all__ = [
     "series_name",
 ]
 
-LAKE_FILE = "lake.json"  # what the first run fixed
+LAKE_FILE = "lake.json"  # the settings that decide results, from the first run
 LAKE_FORMAT = 2
-MIGRATION_FILE = "migration.json"  # in place of the former while a lake is migrated to this place
+MIGRATION_FILE = "migration.json"  # in place of lake.json until a migration is finished
 TIME = pl.Datetime("ms", "UTC")
-FIRST_CANDLE = dt.datetime(2009, 1, 3, tzinfo=dt.UTC)
-MODEL_COLUMNS = "predicted_"  # what their names begin with
+FIRST_CANDLE = dt.datetime(2009, 1, 3, tzinfo=dt.UTC)  # the day of the first block of Bitcoin
+MODEL_COLUMNS = "predicted_"  # prefix of their names
 COLUMN_ORDER = ("time", "open", "close", "high", "low", "volume")
 
 REASONS = {
@@ -52,12 +52,14 @@ REASONS = {
     "low_above_body": "the low is above the open, the close or the high",
     "off_grid_time": "the time is no whole multiple of the interval",
     "time_out_of_range": "the time is before 2009-01-03, or more than a day after the file was modified",
-    "superseded": "another version of the same candle stays: the one of the later-modified file, then the greater source, then the later row",
+    "superseded": "another version of the same candle stays: the one of the later-modified file, then the greater "
+    "source, then the later row",
 }
 GAP_KINDS = {
     "outage": "at least two other symbols are listed, none of them traded, and that all of them were quiet at once is "
     "improbable (P < 1e-6 by the traded shares of this symbol and of the others in the 7 days before)",
-    "hole": "improbable for this symbol's own habit (P < 1e-6 by the traded share of the 7 days before), and no outage: others traded, or fewer than two are listed",
+    "hole": "improbable for this symbol's own habit (P < 1e-6 by the traded share of the 7 days before), and no "
+    "outage: others traded, or fewer than two are listed",
     "unknown": "neither clearly an outage nor clearly a hole, and too improbable to be mere quiet",
     "no_trade": "mere quiet: one row a symbol and year with its counts",
 }
@@ -162,8 +164,9 @@ class Gaps(_Keyed):
 class Forecasts(_Keyed):
     """What was forecast at one moment for one horizon, by every model.
 
-    One column a model, `predicted_<model>`, and `predicted_blend` follow these: Float32, in the quote currency, null where not fitted.
-    It is the model's forecast after calibration on its own past (its move times a slope within 0 and 1.2), so close where that slope is 0.
+    One column a model, `predicted_<model>`, and `predicted_blend` follow these: Float32, in the quote currency, null
+    where not fitted. It is the model's forecast after calibration on its own past (its move times a slope within 0 and
+    1.2), so close where that slope is 0.
     """
 
     horizon_minutes = dy.Int32(primary_key=True, min=1, description="how far ahead, in minutes")
@@ -220,8 +223,8 @@ class Scores(_Keyed):
     verdict = dy.Enum(
         ["better", "no better", "worse"],
         nullable=True,
-        description="at 5 % false discovery over all symbols and models of the horizon, period all; null for months and "
-        "years, and for naive",
+        description="at 5 % false discovery over all symbols and models of the horizon, period all; null for months "
+        "and years, and for naive",
     )
 
 
@@ -242,7 +245,8 @@ class Models(dy.Schema):
     features = dy.List(dy.String(), description="its inputs, in order")
     seed = dy.Int64(description="seed of what is random in it")
     artefact = dy.String(
-        description="name of its text under artefacts/, JSON lines; what it learned of one symbol alone stands under artefacts/<symbol>/"
+        description="name of its text under artefacts/, JSON lines; what it learned of one symbol alone stands under "
+        "artefacts/<symbol>/"
     )
 
 

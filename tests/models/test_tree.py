@@ -85,7 +85,7 @@ def test_rows_are_binned_once_for_all_horizons_and_forgotten_with_them(
     assert shared[0] != shared[1]
     assert model.fit(other, 0) == kind().fit(other, 0)
     del one, other, both
-    assert model._binned._held is None
+    assert model._rows._binned is None
 
 
 def test_a_symbols_own_trees_go_on_where_the_others_end() -> None:

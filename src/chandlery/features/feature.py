@@ -74,7 +74,7 @@ class OwnFeature:
     Args:
         feature: What it is.
         lookback: How many steps of history it needs before the first step of a block.
-        compute: Returns one value a step from bars, an array of the same length.
+        compute: Returns from bars an array of the same length, one value for each step.
     """
 
     feature: Feature

@@ -103,7 +103,7 @@ def scale_moves(leader_log, leader_sigma, limit):  # type: ignore[no-untyped-def
 
 @kernel
 def take_up(averages, keeps, first, last, ahead):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Update the error corrections [first, last) by how far a leader or the market moved ahead of the pair in a step."""
+    """Update the error corrections [first, last) by how far a leader or the market moved ahead in a step."""
     if not np.isnan(ahead):
         for e in range(first, last):
             averages[e] = keeps[e] * (averages[e] + ahead)

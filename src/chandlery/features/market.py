@@ -121,8 +121,8 @@ class MarketBlock:
 
     Args:
         start: First step.
-        leaders: Their places among the references; those that are not listed yet may be left out.
-        log_close: Of each leader, float64 (leaders, n); NaN before it is listed.
+        leaders: Places of the leaders among the references; those that are not listed yet may be missing.
+        log_close: log close of each leader, float64 (leaders, n); NaN before it is listed.
         sigma: Volatility of one step of each leader, float32 (leaders, n).
         signals: LEADER_COLUMNS of each leader, float32 (leaders, 6, n): open, high and low against the close in units
             of sigma, signed volume of 1 and of 5 steps, log of fast against slow volatility.
@@ -137,14 +137,14 @@ class MarketBlock:
     index: Singles
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays; leaders that are not listed yet take no room."""
+        """Return the block as named arrays, without the leaders that are not listed yet."""
         listed = np.flatnonzero(~np.isnan(self.log_close).all(axis=1))
         leaders = {name: getattr(self, name)[listed] for name in ("log_close", "sigma", "signals")}
         return {"start": np.array(self.start), "leaders": self.leaders[listed], "index": self.index, **leaders}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MarketBlock":
-        """Return the block that arrays hold."""
+        """Return the block from its arrays."""
         return cls(
             int(arrays["start"]), *(arrays[name] for name in ("leaders", "log_close", "sigma", "signals", "index"))
         )
@@ -160,7 +160,7 @@ def start_market(references: tuple[str, ...], grid: Grid) -> MarketState:
 
 
 def start_block(leaders: int, start: int, stop: int) -> MarketBlock:
-    """Return the market of steps [start, stop) in which nobody is listed."""
+    """Return the market of steps [start, stop) without any listed reference."""
     steps = stop - start
     return MarketBlock(
         start,
@@ -178,11 +178,11 @@ def run_market(
     """Return the market of steps [start, stop) and the state after them.
 
     Args:
-        state: The state before; it is left as it is.
+        state: The state before; it is not changed.
         candles: The references' candles of these steps, leaders first; empty where a reference is missing.
         start: First step.
         stop: Step after the last.
-        grid: The lake's.
+        grid: When candles open.
     """
     count, steps = len(candles), stop - start
     leaders = min(MOST_LEADERS, count)
@@ -209,6 +209,7 @@ def run_market(
 
 @kernel
 def _add_reference(dense, averages, own, leader, index, minutes):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add a reference's signals to the index, and write them to its place among the leaders; update its averages."""
     log_close, sigma, signals = own
     keep, keep_fast, keep_volume = decay(HALF_LIFE), decay(FAST_HALF_LIFE), decay(DAY_HALF_LIFE)
     root = np.sqrt(minutes)

@@ -1,4 +1,7 @@
-"""One pass over a symbol's candles in the order of time, with a small state: history, appends and live alike."""
+"""One pass over a symbol's candles in the order of time, with a small state between blocks.
+
+A rebuild, an append and a live candle go through the same pass, so that all of them give the same values.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,14 +57,14 @@ LEAST_WARM_UP = 60  # steps, the longest window over the market
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """Which features, for whom.
+    """The features of a symbol.
 
     Args:
-        symbol: Whose candles.
-        grid: The lake's.
-        leaders: Places of the leaders among the references; −1 where there is none.
+        symbol: The symbol.
+        grid: When its candles open.
+        leaders: Places of its leaders among the references; −1 where there is none.
         is_reference: Whether the symbol is part of the index.
-        own: Features of one's own.
+        own: User-defined features.
     """
 
     symbol: str
@@ -77,12 +80,12 @@ class FeaturePlan:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the features, in the order of the columns."""
         return tuple(item.name for item in self.features)
 
     @cached_property
     def lookback(self) -> int:
-        """How many steps of history the state holds."""
+        """Steps of history in the state."""
         return max([HISTORY, *(own.lookback for own in self.own)])
 
 
@@ -94,7 +97,7 @@ class FeatureState(NamedTuple):
         leader_log: log close of the leaders over the last steps, (3, 60).
         flow_history: Mean signed volume of the market over the last steps, (10,).
         scalars: Exponential means and counts, (SCALARS,).
-        averages: Error corrections, one a half-life.
+        averages: Error corrections, one for each half-life.
     """
 
     history: Floats
@@ -106,14 +109,14 @@ class FeatureState(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """One row a chosen candle, in the order of time.
+    """One row for each chosen candle, in the order of time.
 
     Args:
         step: Step of the candle, (n,); it is issued at step + 1.
         close: Its close, (n,).
         sigma: Volatility of one step, (n,).
         weight: sigma against a typical one, within 0.3 and 5, (n,).
-        ready: Whether there is history enough before it, as `warm_up_steps` says, (n,).
+        ready: Whether there is enough history before it, see `warm_up_steps`, (n,).
         values: The features, (n, features); NaN where a reference is not listed.
     """
 
@@ -138,13 +141,13 @@ def warm_up_steps(grid: Grid) -> int:
 
 
 def plan_features(symbol: str, grid: Grid, references: Sequence[str], own: tuple[OwnFeature, ...] = ()) -> FeaturePlan:
-    """Return which features a symbol has.
+    """Return the features of a symbol.
 
     Args:
-        symbol: Whose candles.
-        grid: The lake's.
-        references: The market, leaders first.
-        own: Features of one's own.
+        symbol: The symbol.
+        grid: When its candles open.
+        references: The references, leaders first.
+        own: User-defined features.
 
     Raises:
         SettingsError: Two features have one name.
@@ -176,16 +179,16 @@ def run_features(
     market: MarketBlock,
     chosen: NDArray[np.bool_] | None = None,
 ) -> tuple[FeatureRows, FeatureState]:
-    """Return the rows of a block and the state after it; the state before is left as it is.
+    """Return the rows of a block and the state after it; the state before is not changed.
 
-    Which candles get a row changes no row and no state: those without one cost a fraction.
+    Which candles get a row changes neither the rows nor the state. A candle without a row costs a fraction.
 
     Args:
         plan: From `plan_features`.
-        state: As of the block's start.
+        state: The state at the start of the block.
         block: The symbol's candles.
         market: The market of the same steps.
-        chosen: Which of the candles get a row; all of them where it is left out.
+        chosen: Which of the candles get a row; by default all of them.
     """
     steps = block.stop - block.start
     chosen = np.ones(block.step.size, np.bool_) if chosen is None else chosen
@@ -214,16 +217,19 @@ def run_features(
 
 
 def _pick_market(plan: FeaturePlan, state: FeatureState, block: CandleBlock, market: MarketBlock) -> MarketArrays:
-    """Return what the kernel reads; of leaders, nothing from before the symbol's own first candle, wherever blocks are cut."""
+    """Return the market as the kernel reads it.
+
+    What leaders did before the symbol's first candle is left out, so that rows do not depend on where blocks are cut.
+    """
     steps = market.index.shape[1]
     log = np.full((LEADERS, LOOKBACK + steps), np.nan)
     log[:, :LOOKBACK] = state.leader_log
     sigma, places = np.full((LEADERS, steps), np.nan, np.float32), np.full(LEADERS, -1)
     for n, place in enumerate(plan.leaders):
-        held = np.flatnonzero(market.leaders == place)
-        if held.size:
-            places[n] = held[0]
-            log[n, LOOKBACK:], sigma[n] = market.log_close[held[0]], market.sigma[held[0]]
+        listed = np.flatnonzero(market.leaders == place)
+        if listed.size:
+            places[n] = listed[0]
+            log[n, LOOKBACK:], sigma[n] = market.log_close[listed[0]], market.sigma[listed[0]]
     if np.isnan(state.history[CLOSE, -1]):
         before = int(block.step[0]) - block.start if block.step.size else steps
         log[:, : LOOKBACK + before] = np.nan
@@ -240,10 +246,10 @@ def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> 
 
 
 def compute_own(own: OwnFeature, dense: Floats) -> Floats:
-    """Return a feature of one's own at every step of dense candles; what is not finite is missing.
+    """Return a user-defined feature at every step of dense candles; values that are not finite are NaN.
 
     Raises:
-        SettingsError: It gives no value a step.
+        SettingsError: It fails, or does not return one value for each step.
     """
     prices = dense[: VOLUME + 1].view()
     prices.flags.writeable = False  # the built-in features see the same candles
@@ -253,15 +259,14 @@ def compute_own(own: OwnFeature, dense: Floats) -> Floats:
     except Exception as error:
         raise SettingsError(
             f"feature {own.feature.name} failed on {bars.close.size} steps: {error!r}",
-            "one value a step",
-            "mend the feature",
+            "one value for each step",
+            "correct the feature",
         ) from error
     if computed.shape != bars.close.shape:
         raise SettingsError(
             f"feature {own.feature.name} has shape {computed.shape}",
-            f"{bars.close.shape}: one value a step",
+            f"{bars.close.shape}: one value for each step",
             "return an array as long as bars.close",
         )
-    return np.where(
-        np.abs(computed) <= np.finfo(np.float32).max, computed, np.nan
-    )  # trees and sums differ over what is infinite
+    # Trees and sums treat infinite values differently.
+    return np.where(np.abs(computed) <= np.finfo(np.float32).max, computed, np.nan)

@@ -1,4 +1,4 @@
-"""Models: what predicts. One fit serves every symbol; adding a model is one file."""
+"""The models that predict prices: one fit serves every symbol. A new model is one module."""
 
 from chandlery.models.base import OWN, RESERVED, Artefact, Model, Sample, Sums, add_rows, fading
 from chandlery.models.boosted import Boosted

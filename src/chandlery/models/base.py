@@ -22,20 +22,20 @@ __all__ = [
     "fading",
 ]
 
-HALF_MAX = 65_504.0
+HALF_MAX = 65_504.0  # the greatest float16
 RESERVED = ("naive", "blend", "served")  # names of other forecasts that stand beside those of models
 OWN = "own"
-HALF_LIFE_MONTHS = 3.0  # of rows, in sums and samples alike: what older ones teach is past
+HALF_LIFE_MONTHS = 3.0  # of the weight of rows, in sums and samples alike: markets change
 COLUMNS = ("values", "target", "weight", "key", "symbol")
 Artefact = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 
 class Model(Protocol):
-    """A model: one fit serves every symbol, those that it has not seen as well.
+    """A model: one fit serves every symbol, including those that it was not trained on.
 
-    What it learns of one symbol alone may stand in its artefact under `own`, by symbol; `predict` is given
-    under `own` that of the row's symbol, or no `own` where there is none.
+    An artefact may contain parts that were learned from one symbol alone, by symbol under `own`. `predict` receives
+    under `own` the part of the row's symbol, or no `own` where there is none.
 
     Targets and predictions are log(price / close at issue) in units of sigma·√horizon.
 
@@ -45,8 +45,8 @@ class Model(Protocol):
 
     Args:
         name: Names its column, `predicted_<name>`.
-        algorithm: Raised when the model's results change.
-        refit_months: Months of the year at whose first instant it is fitted again.
+        algorithm: A version, raised when the model's results change.
+        refit_months: Months of the year at the beginning of which it is fitted again.
         learns_from: Gram sums over all rows, or a sample of rows.
     """
 
@@ -70,13 +70,13 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Sums:
-    """Weighted sums over training rows.
+    """Weighted Gram sums over training rows.
 
     Args:
-        lower: Of inputs with inputs, the lower triangle row by row, float64 (d·(d + 1) / 2,).
-        xty: Of inputs with targets, float64 (d, horizons).
-        rows: How many.
-        own: Those of each symbol alone, by symbol, where they are known.
+        lower: X'WX, the lower triangle row by row, float64 (d·(d + 1) / 2,).
+        xty: X'Wy, float64 (d, horizons).
+        rows: Number of rows.
+        own: The sums of each symbol alone, by symbol, where they are known.
     """
 
     lower: Floats
@@ -88,23 +88,23 @@ class Sums:
         return Sums(self.lower + other.lower, self.xty + other.xty, self.rows + other.rows)
 
     def fade(self, keep: float) -> "Sums":
-        """Return the sums at a share of their weight."""
+        """Return the sums with a share of their weight."""
         return Sums(self.lower * keep, self.xty * keep, self.rows)
 
     @property
     def xtx(self) -> Floats:
-        """The sums of inputs with inputs, (d, d); made anew each time."""
+        """X'WX, (d, d); a new array each time."""
         square: Floats = unpack_lower(self.lower, self.xty.shape[0])
         return square
 
     @property
     def totals(self) -> Floats:
-        """The trace of xtx and the column sums of xty, (1 + horizons,): few numbers that tell sums apart."""
+        """The trace of xtx and the column sums of xty, (1 + horizons,): a few numbers that distinguish sums."""
         diagonal = np.cumsum(np.arange(1, self.xty.shape[0] + 1)) - 1
         return np.append(self.lower[diagonal].sum(), self.xty.sum(axis=0))
 
     def rows_by_symbol(self) -> dict[str, int]:
-        """Return how many rows of each symbol there are, where it is known."""
+        """Return the number of rows by symbol, where it is known."""
         return {symbol: sums.rows for symbol, sums in self.own.items()}
 
     def at(self, horizon: int) -> "Sums":
@@ -126,7 +126,7 @@ class Sums:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, model: str) -> "Sums | None":
-        """Return a model's sums; None where there are none."""
+        """Return a model's sums; None if there are none."""
         if f"sums.{model}.xty" not in arrays:
             return None
         return cls(arrays[f"sums.{model}.xtx"], arrays[f"sums.{model}.xty"], int(arrays[f"sums.{model}.rows"]))
@@ -155,15 +155,15 @@ def unpack_lower(lower, size):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @dataclass(frozen=True)
 class Sample:
-    """Training rows, chosen by a hash of symbol and time.
+    """Training rows that were chosen by a hash of symbol and time.
 
     Args:
-        values: Features or inputs, float32 (n, d); float16 in a bucket that was kept.
+        values: Features, float32 (n, d); float16 in a stored bucket.
         target: float32 (n, horizons).
-        weight: Sigma against a typical sigma; less for older rows, float32 (n,).
+        weight: Sigma against a typical sigma, smaller for older rows, float32 (n,).
         key: The hash, uint64 (n,).
-        symbol: Its place in symbols, (n,); 0 where there is no such list.
-        symbols: Whose rows they may be.
+        symbol: The place of each row's symbol in `symbols`, (n,); 0 where that is empty.
+        symbols: The symbols that rows may belong to.
     """
 
     values: Singles
@@ -175,16 +175,16 @@ class Sample:
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """Number of rows."""
         return int(self.key.size)
 
     def rows_by_symbol(self) -> dict[str, int]:
-        """Return how many rows of each symbol there are, where it is known."""
+        """Return the number of rows by symbol, where it is known."""
         counts = np.bincount(self.symbol, minlength=len(self.symbols)).tolist()
         return {symbol: rows for symbol, rows in zip(self.symbols, counts, strict=False) if rows}
 
     def take_lowest(self, count: int) -> "Sample":
-        """Return the rows of the lowest keys, in the order of the keys; views where they are in it."""
+        """Return the rows with the lowest keys, sorted by key; views if they are sorted already."""
         if (self.key[1:] >= self.key[:-1]).all():
             return self if self.rows <= count else self._pick(slice(count))
         chosen = np.arange(self.rows) if self.rows <= count else np.argpartition(self.key, count)[:count]
@@ -206,38 +206,37 @@ class Sample:
 
     @classmethod
     def of_one(cls, values: Singles, target: Singles, weight: Singles, key: NDArray[np.uint64]) -> "Sample":
-        """Return rows of one symbol, which is not named."""
+        """Return rows of a single symbol, without its name."""
         return cls(values, target, weight, key, np.zeros(key.size, np.int16))
 
     @classmethod
     def concat(cls, parts: Iterable["Sample"]) -> "Sample":
-        """Return several samples of the same list of symbols as one."""
-        held = list(parts)
+        """Return samples with the same list of symbols as one."""
+        samples = list(parts)
         values, target, weight, key, symbol = (
-            np.concatenate([getattr(part, name) for part in held]) for name in COLUMNS
+            np.concatenate([getattr(part, name) for part in samples]) for name in COLUMNS
         )
-        return cls(values, target, weight, key, symbol, held[0].symbols)
+        return cls(values, target, weight, key, symbol, samples[0].symbols)
 
     def to_arrays(self) -> Arrays:
         """Return all of it as named arrays."""
         arrays: Arrays = {f"sample.{name}": getattr(self, name) for name in ("target", "weight", "key")}
-        return arrays | {
-            "sample.values": np.clip(self.values, -HALF_MAX, HALF_MAX).astype(np.float16)
-        }  # half the room; a thousandth of a value is nothing to a tree
+        # Half the space; a relative error of a thousandth does not matter to a tree.
+        return arrays | {"sample.values": np.clip(self.values, -HALF_MAX, HALF_MAX).astype(np.float16)}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "Sample":
-        """Return the sample that arrays hold, values as float16."""
+        """Return the sample from its arrays, values as float16."""
         values, target, weight, key = (arrays[f"sample.{name}"] for name in COLUMNS[:4])
         return cls.of_one(values, target, weight, key)
 
     def of(self, symbol: str, symbols: tuple[str, ...]) -> "Sample":
-        """Return rows of one symbol as such."""
+        """Return rows of one symbol with its name."""
         return replace(self, symbol=np.full(self.rows, symbols.index(symbol), np.int16), symbols=symbols)
 
 
 def fading(bucket: str, later: str) -> float:
-    """Return what is left of the weight of a month's rows.
+    """Return the factor by which the weight of a month's rows has decayed in a later month.
 
     Example:
         >>> fading("2019-01", "2019-04")
@@ -248,16 +247,17 @@ def fading(bucket: str, later: str) -> float:
 
 
 def add_rows(sums: Sums | None, design: Singles, target: Singles, weight: Singles, day: Ints) -> Sums | None:
-    """Return the sums with rows added: float32 within a UTC day, days added in order in float64.
+    """Return the sums with rows added.
 
-    The sums of a horizon do not depend on which other horizons there are: each is a product of its own.
+    Rows are summed in float32 within a UTC day, and days are added in order in float64: so an append gives the same
+    bytes as a rebuild. Each horizon is a product by itself, so that its sums do not depend on the other horizons.
 
     Args:
-        sums: So far; None before the first row.
+        sums: The sums so far; None before the first row.
         design: Inputs, (n, d).
         target: (n, horizons).
         weight: Loss weights, (n,).
-        day: Of each row, ascending.
+        day: UTC day of each row, ascending.
     """
     if design.shape[0] == 0:
         return sums

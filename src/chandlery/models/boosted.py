@@ -1,4 +1,4 @@
-"""Boosted trees: 200 small ones of LightGBM on a sample of the newest rows of all symbols, and 30 more for each symbol."""
+"""Boosted trees: many small ones on a sample of the newest rows of all symbols, and a few more for each symbol."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,10 @@ __all__ = ["Boosted"]
 
 
 class Boosted(Trees):
-    """200 trees of 31 leaves, and 30 more for each symbol, each on half of the rows and three tenths of the features."""
+    """200 trees of 31 leaves, and 30 more for each symbol.
+
+    Each is grown on half of the rows and three tenths of the features.
+    """
 
     name = "boosted"
     algorithm = 4

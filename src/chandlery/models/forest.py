@@ -1,4 +1,7 @@
-"""LightGBM's trees: a model made of them, their plain columns, and how rows fall through them. What was learned is text, and prediction needs no LightGBM."""
+"""A model of trees that LightGBM grows: how they are grown, stored as plain columns, and evaluated.
+
+An artefact is JSON, and prediction does not need LightGBM.
+"""
 
 import weakref
 from collections.abc import Sequence
@@ -15,11 +18,11 @@ from chandlery.models.base import OWN, Artefact, Sample, Sums
 __all__ = ["Trees"]
 
 COLUMNS = ("feature", "threshold", "child", "null_left", "value", "root")
-LEAST_IN_LEAF = 20  # rows, however few there are to learn from
-SMALL_LEAVES, MOST_LEAVES = 32, 64
+LEAST_IN_LEAF = 20  # rows, of however few a tree is grown: the mean of fewer is noise
+SMALL_LEAVES, MOST_LEAVES = 32, 64  # a tree's leaves are the bits of one word
 ALL_LEAVES = 2**64 - 1
-LANES = 128  # rows at a time: seven times as fast as 8, for their loops become whole vector instructions
-DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)  # times a power of two, its upper six bits tell which
+LANES = 128  # rows at a time: seven times as fast as 8, because the loops over them become vector instructions
+DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)  # the upper six bits of its product with a power of two name the power
 BIT_PLACES = np.argsort([(int(DE_BRUIJN) << bit & ALL_LEAVES) >> 58 for bit in range(64)])
 FIXED: dict[str, Any] = {
     "num_threads": 1,
@@ -27,21 +30,22 @@ FIXED: dict[str, Any] = {
     "deterministic": True,
     "boost_from_average": False,
     "bin_construct_sample_cnt": 20_000,
-    "force_col_wise": True,  # row by row, LightGBM 4.7 writes beyond its memory where a symbol has entries that most rows lack
+    # Row by row, LightGBM 4.7 writes beyond its memory where a symbol has values that most rows lack.
+    "force_col_wise": True,
     "enable_bundle": False,
 }
 
 
 class Forest(NamedTuple):
-    """Trees as questions, by feature: each one that a row answers with "greater" rules out the leaves on its left.
+    """Trees as questions, sorted by feature: an answer "greater" rules out the leaves on the question's left.
 
-    A tree's leaves are the bits of a word, from left to right; the lowest that is left is where a row falls. The
-    words have 32 bits where that is enough, for twice as many fit into what a processor takes at once.
+    A tree's leaves are the bits of a word, from left to right. A row falls into the lowest leaf that remains. Words
+    have 32 bits where that is enough, because twice as many fit into a vector register.
 
     Args:
         first: The first question about each feature, and one past the last, (features + 1,).
-        threshold: Ascending for a feature; as float32 they part the same rows as LightGBM's own.
-        tree: Whose question it is.
+        threshold: Ascending for a feature; as float32 they split the same rows as LightGBM's own.
+        tree: The tree that asks.
         mask: The leaves that remain where the answer is "greater".
         null_right: Whether a null counts as greater.
         value: Of the leaves, tree after tree.
@@ -61,8 +65,8 @@ class Forest(NamedTuple):
 
     def predict(self, design: Singles) -> Singles:
         """Return the sum over the trees of the leaf that each row falls into, float32 (n,)."""
-        found: Singles = score_rows(design, *self)
-        return found
+        predicted: Singles = score_rows(design, *self)
+        return predicted
 
 
 def to_forest(artefact: Artefact) -> Forest:
@@ -105,7 +109,11 @@ def to_forest(artefact: Artefact) -> Forest:
 
 
 def join_columns(parts: Sequence[Artefact]) -> tuple[NDArray[Any], ...]:
-    """Return feature, threshold, null_left, value, root and right branch of the nodes of some artefacts, one after another."""
+    """Return the columns of several artefacts, one after another.
+
+    Returns:
+        feature, threshold, null_left and value of each node; the root of each tree; the right branch of each node.
+    """
     found: list[tuple[NDArray[Any], ...]] = []
     start = 0
     for part in parts:
@@ -134,10 +142,13 @@ def to_singles(thresholds: Floats) -> Singles:
 
 
 class BinnedRows:
-    """LightGBM's own form of the rows that trees were last grown on: to bin them costs more than a tree, and all horizons share it."""
+    """Grows trees, and keeps LightGBM's binned form of the rows that it last used.
+
+    Binning the rows costs more than growing a tree, and all horizons share the rows.
+    """
 
     def __init__(self) -> None:
-        self._held: tuple[weakref.ref[Singles], dict[str, Any], Any] | None = None
+        self._binned: tuple[weakref.ref[Singles], dict[str, Any], Any] | None = None
 
     def grow(
         self, values: Singles, rows: Sample, weight: Singles, settings: dict[str, Any], rounds: int, own_rounds: int = 0
@@ -145,25 +156,25 @@ class BinnedRows:
         """Return the trees that LightGBM grows, as plain columns.
 
         Args:
-            values: The array that the rows are taken from: its bins are kept while it lives.
-            rows: Which of them, the same ones each time, with one horizon.
+            values: The array that the rows are taken from. The binned rows are kept until it is freed.
+            rows: The rows, the same ones of an array each time, with the target of one horizon.
             weight: Loss weights, (n,).
-            settings: LightGBM's.
+            settings: LightGBM's parameters.
             rounds: How many trees.
             own_rounds: How many more for each symbol, on its rows alone.
         """
         import lightgbm  # noqa: PLC0415 - its import costs more than a fit, and prediction does without
 
         target = np.ascontiguousarray(rows.target[:, 0])
-        if self._held is None or self._held[0]() is not values or self._held[1] != settings:
-            self._held = None  # two at once need twice the memory
-            self._held = (
+        if self._binned is None or self._binned[0]() is not values or self._binned[1] != settings:
+            self._binned = None  # freed before the next are built: two at once need twice the memory
+            self._binned = (
                 weakref.ref(values, self._forget),
                 settings,
                 lightgbm.Dataset(rows.values, target, params=settings).construct(),
             )
         booster = lightgbm.train(
-            settings, self._held[2].set_label(target).set_weight(weight), rounds, keep_training_booster=own_rounds > 0
+            settings, self._binned[2].set_label(target).set_weight(weight), rounds, keep_training_booster=own_rounds > 0
         )
         trees = flatten(booster)
         present = np.unique(rows.symbol)
@@ -172,12 +183,11 @@ class BinnedRows:
             own = trees[OWN] = {}
             for place in present:
                 chosen = np.flatnonzero(rows.symbol == place)
-                if (
-                    chosen.size < 2 * settings["min_data_in_leaf"]
-                ):  # no tree could part them, and LightGBM fails where a bag is empty
+                # No tree could split fewer rows, and LightGBM fails where a bag is empty.
+                if chosen.size < 2 * settings["min_data_in_leaf"]:
                     continue
                 part = (
-                    self._held[2]
+                    self._binned[2]
                     .subset(chosen.tolist())
                     .construct()
                     .set_label(target[chosen])
@@ -187,22 +197,22 @@ class BinnedRows:
                 own[rows.symbols[place]] = flatten(lightgbm.train(settings, part, own_rounds))
         return trees
 
-    def _forget(self, gone: "weakref.ref[Singles]") -> None:
-        if self._held is not None and gone is self._held[0]:
-            self._held = None
+    def _forget(self, freed: "weakref.ref[Singles]") -> None:
+        if self._binned is not None and freed is self._binned[0]:
+            self._binned = None
 
 
 class Trees:
-    """A model of trees that LightGBM grows on a sample; a subclass names it and says which.
+    """A model of trees that LightGBM grows on a sample; a subclass sets its name and parameters.
 
-    Loss weights are sigma against a typical one; nulls go the way that each tree learned for them.
+    Loss weights are sigma against a typical one. Nulls take the branch that each tree learned for them.
 
     Args:
-        settings: LightGBM's.
+        settings: LightGBM's parameters.
         rounds: How many trees.
-        own_rounds: How many more are grown for each symbol, on its rows alone and on what the others leave.
-        most_rows: Grown on no more: those of the lowest keys.
-        least_rows: Not grown on fewer, of which no tree could make two leaves.
+        own_rounds: How many more trees for each symbol, grown on its rows alone to fit the residuals of the others.
+        most_rows: The largest number of rows; of more, those with the lowest keys are used.
+        least_rows: The smallest number of rows: fewer cannot be split into two leaves.
     """
 
     name: str
@@ -216,7 +226,7 @@ class Trees:
     least_rows: int = 2 * LEAST_IN_LEAF
 
     def __init__(self) -> None:
-        self._binned = BinnedRows()
+        self._rows = BinnedRows()
 
     def design(self, values: Singles, names: Sequence[str]) -> Singles:
         """Return the features as they are."""
@@ -233,7 +243,7 @@ class Trees:
         rows = training.take_lowest(self.most_rows)
         least = min(self.settings["min_data_in_leaf"], max(LEAST_IN_LEAF, rows.rows // 100))
         settings = self.settings | FIXED | {"min_data_in_leaf": least, "seed": seed}
-        return self._binned.grow(training.values, rows, self.weigh(rows.weight), settings, self.rounds, self.own_rounds)
+        return self._rows.grow(training.values, rows, self.weigh(rows.weight), settings, self.rounds, self.own_rounds)
 
     def open_artefact(self, artefact: Artefact) -> Forest:
         """Return the trees as questions."""
@@ -246,19 +256,19 @@ class Trees:
 
 
 def read_training(booster: Any) -> Floats:
-    """Return what a booster predicts for the rows that it was trained on, (n,)."""
-    seen: list[Floats] = []
+    """Return the predictions of a booster for the rows that it was trained on, (n,)."""
+    kept: list[Floats] = []
 
     def keep(predicted: Floats, _: Any) -> tuple[str, float, bool]:
-        seen.append(predicted.copy())
+        kept.append(predicted.copy())
         return "", 0.0, True
 
     booster.eval_train(keep)
-    return seen[0]
+    return kept[0]
 
 
 def flatten(booster: Any) -> Artefact:
-    """Return a booster's trees as columns, one entry a node, each tree's root first."""
+    """Return a booster's trees as columns: one entry for each node, each tree's root first."""
     roots = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
     columns: Artefact = {name: [] for name in COLUMNS}
 
@@ -284,14 +294,16 @@ def flatten(booster: Any) -> Artefact:
 
 
 def goes_left(node: dict[str, Any]) -> bool:
-    """Return where a null goes: LightGBM takes it for 0 where it saw none in training."""
+    """Return whether nulls take the left branch: LightGBM treats a null as 0 where training had none."""
     if node["missing_type"] == "NaN":
         return bool(node["default_left"])
     return bool(node["threshold"] >= 0.0)
 
 
 @kernel
-def score_rows(design, first, threshold, tree, mask, null_right, value, leaf):  # type: ignore[no-untyped-def]  # pragma: no cover
+def score_rows(  # type: ignore[no-untyped-def]  # pragma: no cover
+    design, first, threshold, tree, mask, null_right, value, leaf
+):
     """Return the sum over the trees of the leaf that each row falls into, float32 (n,): LANES rows at a time."""
     sums = np.zeros(design.shape[0], np.float32)
     left = np.empty((leaf.size, LANES), mask.dtype)
@@ -341,7 +353,9 @@ def rule_out(left, entries, limit, keep, everything):  # type: ignore[no-untyped
 
 
 @kernel
-def rule_out_nulls(left, entries, tree, mask, null_right, begin, end):  # type: ignore[no-untyped-def]  # pragma: no cover
+def rule_out_nulls(  # type: ignore[no-untyped-def]  # pragma: no cover
+    left, entries, tree, mask, null_right, begin, end
+):
     """Answer the questions [begin, end) for the rows whose entry is null."""
     for lane in range(LANES):
         if np.isnan(entries[lane]):

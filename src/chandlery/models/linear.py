@@ -11,9 +11,8 @@ from chandlery.models.base import OWN, Artefact, Sample, Sums
 
 __all__ = ["Linear"]
 
-LIMIT = np.float32(4.0)
-RIDGE = 0.01
-WEIGHT_POWER = 1.5
+LIMIT = np.float32(4.0)  # of inputs: a squared loss is led by extreme rows
+RIDGE = 0.01  # of the mean diagonal of X'WX
 SIGNALS = (
     "market_rel_1", "market_rel_2", "market_rel_5", "market_catch_rel", "lead1_r_1", "lead2_r_1", "own_mid",
     "market_ec_2", "market_ec_10", "lead1_mid", "lead1_ec_2", "market_mid", "lead2_ec_2", "lead1_sv_1", "market_sv_1",

@@ -8,7 +8,7 @@ __all__ = ["Tree"]
 
 
 class Tree(Trees):
-    """One tree of 48 leaves; raw it says too much, and is calibrated on its own past before it is served."""
+    """One tree of 48 leaves; its raw predictions are too large, and are calibrated before they are served."""
 
     name = "tree"
     algorithm = 4
