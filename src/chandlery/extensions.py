@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from chandlery.errors import SettingsError
-from chandlery.features.feature import Bars, Feature, OwnFeature
+from chandlery.features.feature import Bars, Feature, UserFeature
 from chandlery.grid import Floats
 from chandlery.models import BUILT_IN, RESERVED, Model
 
@@ -33,10 +33,10 @@ __all__ = [
     "loaded_afresh",
     "model_names",
     "open_models",
-    "own_features",
     "read_bundle",
     "read_bundles",
     "register",
+    "user_features",
 ]
 
 MODULE_PREFIX = "chandlery_extension_"  # of the names in sys.modules of extensions and of the modules beside them
@@ -127,7 +127,7 @@ def _find_files(root: Path, parts: Sequence[str]) -> Iterator[Path]:
 class Registered:
     """Features and models that were registered in one place, by name and in the order of registration."""
 
-    features: dict[str, OwnFeature] = field(default_factory=dict)
+    features: dict[str, UserFeature] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
 
 
@@ -168,7 +168,7 @@ def feature(
 
     def add(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
         recipe = (compute.__doc__ or name).strip().splitlines()[0]
-        _registry.current.features[name] = OwnFeature(Feature(name, unit, window, recipe), lookback, compute)
+        _registry.current.features[name] = UserFeature(Feature(name, unit, window, recipe), lookback, compute)
         return compute
 
     return add
@@ -230,7 +230,7 @@ def loaded_afresh() -> Iterator[None]:
         sys.modules.update(modules)
 
 
-def own_features(bundles: Sequence[Bundle]) -> tuple[OwnFeature, ...]:
+def user_features(bundles: Sequence[Bundle]) -> tuple[UserFeature, ...]:
     """Return the features that extensions register, in the order of the extensions and of registration.
 
     Those that were registered outside of extensions come first, but are no part of a run without extensions.

@@ -11,7 +11,7 @@ import pytest
 
 from chandlery import feature
 from chandlery.errors import SettingsError
-from chandlery.extensions import MODULE_PREFIX, Bundle, load_extension, loaded_afresh, own_features, read_bundle
+from chandlery.extensions import MODULE_PREFIX, Bundle, load_extension, loaded_afresh, read_bundle, user_features
 from chandlery.lake.handle import Lake
 from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
@@ -232,18 +232,18 @@ def test_what_an_extension_registers_is_its_own(tmp_path: Path) -> None:
 
 
 def names_of(*bundles: Bundle) -> list[str]:
-    return [own.feature.name for own in own_features(bundles)]
+    return [own.feature.name for own in user_features(bundles)]
 
 
 def test_what_is_loaded_afresh_remembers_nothing_and_leaves_no_trace(tmp_path: Path) -> None:
     bundle = read_bundle(write(tmp_path, {"own.py": FEATURE.format(name="first", factor=1)}))
-    known = own_features([bundle])[0]
+    known = user_features([bundle])[0]
     with loaded_afresh():
         feature("elsewhere", unit="1", window="1", lookback=1)(known.compute)
-        elsewhere, fresh = own_features([bundle])
+        elsewhere, fresh = user_features([bundle])
         assert (elsewhere.feature.name, fresh.feature) == ("elsewhere", known.feature)
         assert fresh.compute is not known.compute
-    assert own_features([bundle]) == (known,)
+    assert user_features([bundle]) == (known,)
 
 
 # Work that is carried to another process
@@ -273,9 +273,9 @@ def test_work_carries_the_texts_to_a_process_without_the_files(tmp_path: Path) -
     look = (
         "import pickle, sys\n"
         "work = pickle.load(open(sys.argv[1], 'rb'))\n"
-        "from chandlery.extensions import own_features\n"
+        "from chandlery.extensions import user_features\n"
         "assert tuple(bundle.digest for bundle in work.extensions) == work.rules.extensions\n"
-        "print([own.feature.name for own in own_features(work.extensions)])\n"
+        "print([own.feature.name for own in user_features(work.extensions)])\n"
         "again = pickle.loads(pickle.dumps(work))\n"  # from there to a third process
         "assert (again.rules, again.extensions) == (work.rules, work.extensions)\n"
     )

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from slow import Pair, slow_features
 
-from chandlery.features.feature import Feature, OwnFeature
+from chandlery.features.feature import Feature, UserFeature
 from chandlery.features.market import MarketBlock, run_market, start_market
 from chandlery.features.registry import BUILT_IN
-from chandlery.features.run import FeatureRows, compute_own, plan_features, run_features, start_features
+from chandlery.features.run import FeatureRows, compute_user_feature, plan_features, run_features, start_features
 from chandlery.grid import CandleArrays, CandleBlock, Grid, to_arrays
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 
@@ -100,12 +100,12 @@ def test_cutting_blocks_changes_no_bit(made: dict[str, CandleArrays], cuts: list
 
 
 def test_what_is_infinite_in_a_feature_of_ones_own_is_missing() -> None:
-    ratio = OwnFeature(
+    ratio = UserFeature(
         Feature("ratio", "1", "1", "volume over itself"),
         1,
         lambda bars: bars.volume * np.array([1.0, np.inf, -np.inf, np.nan, 1e39]),
     )
-    np.testing.assert_array_equal(compute_own(ratio, np.ones((6, 5))), [1.0, np.nan, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(compute_user_feature(ratio, np.ones((6, 5))), [1.0, np.nan, np.nan, np.nan, np.nan])
 
 
 @pytest.mark.parametrize("known", [1, 1_500, 2_001, 5_999])

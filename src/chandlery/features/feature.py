@@ -7,7 +7,7 @@ import numpy as np
 
 from chandlery.grid import Floats
 
-__all__ = ["Bars", "Feature", "OwnFeature", "name_window", "number_columns"]
+__all__ = ["Bars", "Feature", "UserFeature", "name_window", "number_columns"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class OwnFeature:
+class UserFeature:
     """A user-defined feature.
 
     Args:

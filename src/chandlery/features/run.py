@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chandlery.errors import SettingsError
 from chandlery.features.arithmetic import START_VARIANCE
 from chandlery.features.carried import FAST, SCALARS, VARIANCE
-from chandlery.features.feature import Bars, Feature, OwnFeature
+from chandlery.features.feature import Bars, Feature, UserFeature
 from chandlery.features.index import FLOW_STEPS
 from chandlery.features.kernel import EC_HALF_LIVES, MarketArrays, fill_rows
 from chandlery.features.leaders import LEADERS
@@ -43,7 +43,7 @@ __all__ = [
     "FeaturePlan",
     "FeatureRows",
     "FeatureState",
-    "compute_own",
+    "compute_user_feature",
     "plan_features",
     "run_features",
     "start_features",
@@ -71,7 +71,7 @@ class FeaturePlan:
     grid: Grid
     leaders: tuple[int, ...]
     is_reference: bool
-    own: tuple[OwnFeature, ...] = ()
+    own: tuple[UserFeature, ...] = ()
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -140,7 +140,7 @@ def warm_up_steps(grid: Grid) -> int:
     return max(LEAST_WARM_UP, min(WARM_UP_STEPS, WARM_UP_DAYS * DAY_SECONDS // grid.seconds))
 
 
-def plan_features(symbol: str, grid: Grid, references: Sequence[str], own: tuple[OwnFeature, ...] = ()) -> FeaturePlan:
+def plan_features(symbol: str, grid: Grid, references: Sequence[str], own: tuple[UserFeature, ...] = ()) -> FeaturePlan:
     """Return the features of a symbol.
 
     Args:
@@ -242,10 +242,10 @@ def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> 
     if not plan.own:
         return
     for place, own in enumerate(plan.own, start=len(BUILT_IN)):
-        values[:, place] = compute_own(own, dense)[rows]
+        values[:, place] = compute_user_feature(own, dense)[rows]
 
 
-def compute_own(own: OwnFeature, dense: Floats) -> Floats:
+def compute_user_feature(own: UserFeature, dense: Floats) -> Floats:
     """Return a user-defined feature at every step of dense candles; values that are not finite are NaN.
 
     Raises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from chandlery.extensions import own_features
+from chandlery.extensions import user_features
 from chandlery.runs.resuming import forecast_base
 from chandlery.runs.session import SeriesRun
 from chandlery.state.records import candles_fingerprint
@@ -71,7 +71,7 @@ def only_adds(run: SeriesRun, before: Rules, now: Rules) -> bool:
     is_wider = set(before.horizons) <= set(now.horizons) and now.models[:known] == before.models
     if not is_wider or not before.models or now.extensions[:files] != before.extensions:
         return False
-    return not own_features(run.extensions[files:])
+    return not user_features(run.extensions[files:])
 
 
 def describe_added(added: Added, rules: Rules) -> str:

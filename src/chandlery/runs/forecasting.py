@@ -6,7 +6,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from chandlery.errors import LawError, SettingsError
-from chandlery.extensions import own_features
+from chandlery.extensions import user_features
 from chandlery.features.run import plan_features, warm_up_steps
 from chandlery.runs.additions import Computation, describe_added, plan_computations
 from chandlery.runs.estimates import describe_whole
@@ -185,7 +185,7 @@ def pass_leak_gate(results: Sequence[Gathered] | Sequence[Predicted]) -> None:
 def fit(resumption: Resumption, gathered: Sequence[Gathered]) -> int:
     """Fit the models, and return the number of tasks."""
     run, work = resumption.run, resumption.work
-    names = plan_features("", work.rules.grid, work.rules.references, own_features(work.extensions)).names
+    names = plan_features("", work.rules.grid, work.rules.references, user_features(work.extensions)).names
     tasks = plan_fits(work, tuple(gathered), names)
     with run.stage("fit", len(tasks), len(tasks)):
         artefacts = run.session.map(fit_models, tasks, [len(task.due) * 0.5 for task in tasks], str)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import StateLostError
-from chandlery.extensions import own_features
+from chandlery.extensions import user_features
 from chandlery.features.labels import label
 from chandlery.features.market import MarketBlock, start_block
 from chandlery.features.run import FeaturePlan, FeatureRows, FeatureState, plan_features, run_features, start_features
@@ -62,7 +62,7 @@ class SymbolPass:
     def plan(self) -> FeaturePlan:
         """The features of this symbol."""
         rules = self.work.rules
-        return plan_features(self.symbol, rules.grid, rules.references, own_features(self.work.extensions))
+        return plan_features(self.symbol, rules.grid, rules.references, user_features(self.work.extensions))
 
     @cached_property
     def candles(self) -> CandleArrays:

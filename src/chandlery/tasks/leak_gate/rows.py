@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from chandlery.candles.gaps import barriers, find_gaps
 from chandlery.errors import LawError, SettingsError
-from chandlery.extensions import loaded_afresh, own_features
-from chandlery.features.feature import OwnFeature
+from chandlery.extensions import loaded_afresh, user_features
+from chandlery.features.feature import UserFeature
 from chandlery.features.labels import normalise
 from chandlery.features.registry import BUILT_IN
-from chandlery.features.run import compute_own, run_features
+from chandlery.features.run import compute_user_feature, run_features
 from chandlery.forecasts.leaks import Witness, are_close, check_equal, look_up_labels, moment
 from chandlery.grid import Floats, Ints, Singles, Traded, fill_dense
 from chandlery.tasks.gaps import read_activity
@@ -46,7 +46,7 @@ class RowGate:
         fresh = {}
         if symbol_pass.plan.own:
             with loaded_afresh():
-                fresh = {own.feature.name: own for own in own_features(symbol_pass.work.extensions)}
+                fresh = {own.feature.name: own for own in user_features(symbol_pass.work.extensions)}
         self._own = [fresh.get(own.feature.name, own) for own in symbol_pass.plan.own]
 
     def _choose_starts(self, purpose: str, since: int) -> frozenset[int]:
@@ -120,12 +120,12 @@ class RowGate:
             self._check_single_rows(passed, own, at[~are_close(whole[at], short)], dense)
             cut = int(rows.step[at[-1]]) + 1
             known = slice(0, int(at[-1]) + 1)
-            again = compute_own(own, self._fill(passed, cut))
+            again = compute_user_feature(own, self._fill(passed, cut))
             again = again[rows.step[known] - block.start + lookback].astype(np.float32)
             differs = ~are_close(whole[known], again)
             check_equal(self._witness(cut), [(name, whole[known][differs], again[differs])])
 
-    def _check_single_rows(self, passed: Passed, own: OwnFeature, differs: Ints, dense: Floats) -> None:
+    def _check_single_rows(self, passed: Passed, own: UserFeature, differs: Ints, dense: Floats) -> None:
         """Find why a feature differs in single rows: it looks ahead, or further back than its lookback, or neither.
 
         Raises:
@@ -139,7 +139,7 @@ class RowGate:
             alone = self._compute_short(own, dense[:, last - own.lookback : last + 1])[-1:]
             if are_close(whole, alone)[0]:
                 continue
-            known = compute_own(own, self._fill(passed, step + 1))[last : last + 1].astype(np.float32)
+            known = compute_user_feature(own, self._fill(passed, step + 1))[last : last + 1].astype(np.float32)
             if not are_close(whole, known)[0]:
                 check_equal(self._witness(step + 1), [(f"feature {own.feature.name}", whole, known)])
             if not short:
@@ -151,10 +151,10 @@ class RowGate:
                 "raise lookback to what the feature needs, or correct the feature",
             )
 
-    def _compute_short(self, own: OwnFeature, dense: Floats) -> Singles:
+    def _compute_short(self, own: UserFeature, dense: Floats) -> Singles:
         """Return a feature at steps for which it gets one lookback of history and no more."""
         try:
-            return compute_own(own, dense).astype(np.float32)
+            return compute_user_feature(own, dense).astype(np.float32)
         except SettingsError as error:
             few = f"{dense.shape[1]} steps, enough for a lookback of {own.lookback}"
             raise LawError(
