@@ -56,7 +56,7 @@ def test_explain_shows_raw_text_to_the_letter(lake: Path) -> None:
 
 def test_explain_a_row_that_is_a_candle(lake: Path) -> None:
     assert (
-        "no file of unknown/60m has a rejected row 1"
+        "no file of LTCUSD, unknown/1m has a rejected row 1"
         in chandlery("explain", "LTCUSD", "--row", "1", "--lake", lake).stdout
     )
 
@@ -72,7 +72,7 @@ def test_a_query_prints_what_it_gives_and_nothing_else(lake: Path) -> None:
     )
     assert json.loads(summed.stdout) == [{"n": 3000, "m": 3}]
     assert (
-        "no rows; columns symbol"
+        "no rows; the columns are symbol"
         in chandlery("query", "SELECT symbol FROM candles WHERE close < 0", "--lake", lake).stdout
     )
 
@@ -145,7 +145,7 @@ def test_inits_settings_hold_when_their_marks_are_taken_away(tmp_path: Path) -> 
     [
         (("init", "--path", "nowhere/chandlery.toml"), "cannot be written"),
         (("init", "--path", "."), "already exists"),
-        (("sample", "/dev/null/raw"), "cannot be made"),
+        (("sample", "/dev/null/raw"), "cannot be created"),
         (("sample", "raw", "--days", "0"), "--days"),
         (("sample", "raw", "--symbols", "12"), "--symbols"),
         (("run", "--bogus"), "--bogus"),

@@ -127,9 +127,9 @@ def test_where_there_is_nothing_yet_the_contract_is_empty(spark: SparkSession, t
 
 
 def test_a_missing_lake_is_refused(spark: SparkSession, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` has made"):
+    with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` created"):
         read_table(spark, "candles", str(tmp_path / "nowhere"))
-    with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` has made"):
+    with pytest.raises(SettingsError, match=r"no lake at .*nowhere; expected a lake that `chandlery run` created"):
         chandlery.read_table(str(tmp_path / "nowhere"), "candles")
 
 

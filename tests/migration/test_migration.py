@@ -248,16 +248,16 @@ def test_an_object_that_no_run_of_that_format_has_put(lakes: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("table", TABLES)
 def test_readers_refuse_the_earlier_format(lakes: Path, table: str) -> None:
-    with pytest.raises(SettingsError, match=r"names no interval.*chandlery migrate .* NEW"):
+    with pytest.raises(SettingsError, match=r"lacks the key interval.*chandlery migrate .* NEW"):
         read_table(str(lakes / "old"), table)
-    with pytest.raises(SettingsError, match=r"names no interval.*chandlery migrate .* NEW"):
+    with pytest.raises(SettingsError, match=r"lacks the key interval.*chandlery migrate .* NEW"):
         query(str(lakes / "old"), f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of our own
 
 
 def test_the_command_says_what_it_did(lakes: Path, tmp_path: Path) -> None:
     done = call("migrate", str(lakes / "old"), str(tmp_path / "new"))
     assert "objects, " in done.stdout
-    assert "bitfinex/60m is at" in done.stdout
+    assert "migrated bitfinex/60m to " in done.stdout
     assert "chandlery plan --lake" in done.stdout
     for wrong in ((), ("one",), ("one", "two", "--exchange", "kraken")):
         refused = call("migrate", *wrong)

@@ -143,7 +143,7 @@ def find_lake_file(uri: str, options: Mapping[str, str] | None = None) -> LakeFi
 def no_lake(uri: str) -> SettingsError:
     """Return the error of a reader who gave the URI of no lake."""
     return SettingsError(
-        f"no lake at {Store(uri).described}", "a lake that `chandlery run` has made", "check --lake or [lake] uri"
+        f"no lake at {Store(uri).described}", "a lake that `chandlery run` created", "check --lake or [lake] uri"
     )
 
 
@@ -159,7 +159,7 @@ def choose_series(file: LakeFile, names: Sequence[str] = ()) -> Series:
         raise SettingsError("a lake without candles", "a series", hint)
     if len(found) > 1:
         listed = ", ".join(series.name for series in found)
-        raise SettingsError(f"{len(found)} series", "the name of one", f"give --series, one of {listed}")
+        raise SettingsError(f"{len(found)} series", "the name of one of them", f"give --series, one of {listed}")
     return found[0]
 
 

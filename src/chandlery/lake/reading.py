@@ -123,7 +123,7 @@ def check_partitions(store: Store, table: str, entries: Iterable[Entry]) -> None
     partitions = TABLES[table].partitions
     for entry in entries:
         if missing := [name for name in partitions if f"/{name}=" not in entry.path]:
-            found = f"{entry.path} at {store.uri} names no {missing[0]}"
+            found = f"{entry.path} at {store.uri} lacks the key {missing[0]}"
             hint = f"a lake of format 1 is migrated by `chandlery migrate {store.uri} NEW`"
             raise SettingsError(found, f"the partition keys {', '.join(partitions)}", hint)
 
