@@ -82,8 +82,8 @@ def measure_forecasts(
         since_ms: Forecasts issued earlier are left out.
 
     Returns:
-        Rows with verdicts by horizon and forecast, that of all symbols after those of each; no row, and None for the times, where no
-        forecast has a known outcome.
+        Rows with verdicts by horizon and forecast, that of all symbols after those of each; no row, and None for the
+        times, where no forecast has a known outcome.
     """
     tests = [*((name, WITHOUT) for name in compared), *((name, NAIVE) for name in own)]
     rows: list[Row] = []
