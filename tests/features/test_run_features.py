@@ -46,22 +46,31 @@ def real(shared: Path) -> dict[str, CandleArrays]:
 
 
 def run(
-    pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int = LENGTH
+    pairs: dict[str, CandleArrays], symbol: str, cuts: list[int], known: int = LENGTH, every: int = 1
 ) -> tuple[FeatureRows, tuple[str, ...]]:
-    """Return a symbol's rows from blocks that begin at the cuts, with candles before a step alone."""
+    """Return a symbol's rows from blocks that begin at the cuts.
+
+    Args:
+        pairs: The candles, by symbol.
+        symbol: The symbol.
+        cuts: First steps of the blocks.
+        known: Only candles before this step are used.
+        every: Only candles whose step is a multiple of this get a row.
+    """
     plan = plan_features(symbol, MINUTES, REFERENCES)
     state, market_state = start_features(plan), start_market(REFERENCES, MINUTES)
     parts = []
     for start, stop in zip(cuts, [*cuts[1:], LENGTH], strict=True):
 
-        def piece(name: str, start: int = start, stop: int = stop) -> object:
+        def piece(name: str, start: int = start, stop: int = stop) -> CandleBlock:
             short = pairs[name].cut(start, min(stop, max(known, start)))
-            return type(short)(start, stop, short.step, short.prices)
+            return CandleBlock(start, stop, short.step, short.prices)
 
         nothing = CandleBlock(start, stop, np.empty(0, np.int64), np.empty((5, 0)))
         blocks = [piece(name) if name in pairs else nothing for name in REFERENCES]
         market, market_state = run_market(market_state, blocks, start, stop, MINUTES)
-        rows, state = run_features(plan, state, piece(symbol), MarketBlock.from_arrays(market.to_arrays()))
+        candles, market = piece(symbol), MarketBlock.from_arrays(market.to_arrays())
+        rows, state = run_features(plan, state, candles, market, candles.step % every == 0)
         parts.append(rows)
     fields = ("step", "close", "sigma", "weight", "ready", "values")
     return FeatureRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields)), plan.names
@@ -99,7 +108,15 @@ def test_cutting_blocks_changes_no_bit(made: dict[str, CandleArrays], cuts: list
         assert np.array_equal(getattr(whole, name), getattr(pieces, name), equal_nan=name == "values"), name
 
 
-def test_what_is_infinite_in_a_feature_of_ones_own_is_missing() -> None:
+@pytest.mark.parametrize("every", [7, 1_000])
+def test_which_candles_get_a_row_changes_no_bit(made: dict[str, CandleArrays], every: int) -> None:
+    whole, some = run(made, "LTCUSD", [0, 3_000])[0], run(made, "LTCUSD", [0, 3_000], every=every)[0]
+    chosen = whole.step % every == 0
+    for name in ("step", "close", "sigma", "weight", "ready", "values"):
+        assert np.array_equal(getattr(whole, name)[chosen], getattr(some, name), equal_nan=name == "values"), name
+
+
+def test_infinite_values_of_a_user_defined_feature_are_missing() -> None:
     ratio = UserFeature(
         Feature("ratio", "1", "1", "volume over itself"),
         1,

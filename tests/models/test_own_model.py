@@ -1,4 +1,4 @@
-"""A scikit-learn regressor as a model of one's own, in one file."""
+"""User-defined models, each in one file."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ register(Huber())
 
 
 @pytest.mark.slow
-def test_a_regressor_of_ones_own_is_forecast_and_scored(tmp_path: Path) -> None:
+def test_a_user_defined_regressor_is_forecast_and_scored(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN_MODEL)
     write_days(tmp_path / "raw", 0, 40)
     run_lake(tmp_path / "raw", tmp_path / "lake", extensions=[str(tmp_path / "own.py")], models=["linear", "huber"])
@@ -87,7 +87,7 @@ def test_a_name_that_begins_another_reads_its_own_fits_alone(tmp_path: Path) -> 
     assert set(models["model"]) == {"huber", "huber-1m"}
 
 
-def test_an_unknown_model_is_told(tmp_path: Path) -> None:
+def test_an_unknown_model_is_named(tmp_path: Path) -> None:
     write_days(tmp_path / "raw", 0, 2, symbols=1)
     with pytest.raises(SettingsError, match="model 'crystal'; expected one of linear, tree"):
         run_lake(tmp_path / "raw", tmp_path / "lake", models=["crystal"])
