@@ -1,4 +1,4 @@
-"""Objects in the shape of another version of the contract: columns that were not there yet, and one that is no longer."""
+"""Objects in the shape of another version of the contract: columns that it did not have, and one that was removed."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -58,7 +58,9 @@ def one_row(table: str, year: int, **models: float) -> pl.DataFrame:
 
 
 def put_old_and_new(store: Store, table: str) -> None:
-    """Put two objects, the first in the shape of an older version; where a table has no year, by another symbol or exchange."""
+    """Put two objects, the first in the shape of an older version; where a table has no year, by another symbol or
+    exchange.
+    """
     with older_contract(table, YOUNG[table]):
         put_row(store, table, "old", 2018, predicted_linear=1.0)
     put_row(store, table, "young", 2019, predicted_linear=1.0, predicted_news=2.0)

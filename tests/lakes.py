@@ -70,7 +70,9 @@ def write_days(folder: Path, first: int, last: int, *, symbols: int = 3, name: s
 
 
 def make_sample_lake(folder: Path) -> Path:
-    """Return a lake whose every table has rows: two pairs with forecasts, and a short one over New Year with a name like a number and refused rows."""
+    """Return a lake whose every table has rows: two pairs with forecasts, and a short one over New Year with a name
+    like a number and refused rows.
+    """
     write_days(folder / "raw", 0, 38, symbols=2)
     first = int((START - dt.timedelta(hours=12)).timestamp() * 1000)
     lines = [f"{first + 60_000 * step},{100 + step % 7},{101 + step % 5},109,99,1.5" for step in range(1440)]

@@ -17,7 +17,7 @@ LARGEST = "bitfinex/15m"  # has the most candles
 LEFT = sorted(set(SERIES) - {LARGEST})
 HORIZONS = {"bitfinex/15m": 30, "bitfinex/60m": 60, "kraken/60m": 60, "kraken/240m": 240}  # in minutes
 LAYOUT = [{"files": f"{exchange}/*", "exchange": exchange} for exchange in ("bitfinex", "kraken")]
-# The series with more models than the first, by path, comes after it: readers that go by the first object lose a column.
+# The series with more models comes after the first by path: readers that go by the first object lose a column.
 OWN_MODELS = ["linear", "tree"]
 SECTIONS = [{"exchange": "kraken", "interval": "60m", "models": OWN_MODELS, "horizons": ["1h", "4h"]}]
 FORECAST = {"models": ["linear"], "min_train": "60d"}

@@ -35,7 +35,7 @@ def run_snippet(
 
 
 def read_wanted(lake: Path, series: str = SERIES, horizon_minutes: int = HORIZON) -> dict[str, pl.DataFrame]:
-    """Return what every block has to read, by table: all rows, filtered here; of forecasts, all columns of the series."""
+    """Return what every block has to read, by table: all rows, filtered here; of forecasts, the series' columns."""
     exchange, _, interval = series.partition("/")
     found = {table: chandlery.read_table(str(lake), table) for table in ("candles", "scores", "ledger")}
     found["forecasts"] = chandlery.read_table(str(lake), "forecasts", series=series)

@@ -14,18 +14,27 @@ def test_public_names() -> None:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    script = "import sys, chandlery, chandlery.errors; print(sorted({'polars', 'numba', 'obstore', 'lightgbm', 'duckdb', 'pyspark'} & set(sys.modules)))"
+    script = (
+        "import sys, chandlery, chandlery.errors; print(sorted({'polars', 'numba', 'obstore', 'lightgbm', 'duckdb',"
+        " 'pyspark'} & set(sys.modules)))"
+    )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 
 
 def test_prediction_does_not_load_lightgbm() -> None:
-    script = "import sys, chandlery.runs.pipeline, chandlery.models; print('lightgbm' in sys.modules, 'sklearn' in sys.modules)"
+    script = (
+        "import sys, chandlery.runs.pipeline, chandlery.models; print('lightgbm' in sys.modules, 'sklearn' in"
+        " sys.modules)"
+    )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False False"
 
 
 def test_who_has_no_spark_work_loads_no_pyspark() -> None:
-    script = "import sys, chandlery.commands.cli, chandlery.commands.show, chandlery.runs.pipeline, chandlery.engines, chandlery.lake.reading; print('pyspark' in sys.modules, 'py4j' in sys.modules)"
+    script = (
+        "import sys, chandlery.commands.cli, chandlery.commands.show, chandlery.runs.pipeline, chandlery.engines,"
+        " chandlery.lake.reading; print('pyspark' in sys.modules, 'py4j' in sys.modules)"
+    )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False False"

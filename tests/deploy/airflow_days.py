@@ -1,4 +1,6 @@
-"""Runs days of the DAG with `dag.test()`, in Airflow's own environment: a line of JSON in, a line of JSON out, Airflow's log between them."""
+"""Runs days of the DAG with `dag.test()`, in Airflow's own environment: a line of JSON in, a line of JSON out,
+Airflow's log between them.
+"""
 
 import datetime as dt
 import json

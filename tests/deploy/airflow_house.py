@@ -310,7 +310,9 @@ def service(
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """Run a PostgreSQL of its own until the block ends; yield its address. It will not run as root: then as postgres, or nobody."""
+    """Run a PostgreSQL of its own until the block ends; yield its address. It will not run as root: then as postgres,
+    or nobody.
+    """
     programs = {name: shutil.which(name) for name in ("initdb", "postgres")}
     if not all(programs.values()):
         pytest.skip("there is no PostgreSQL: initdb and postgres are not on the PATH")

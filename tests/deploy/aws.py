@@ -1,4 +1,6 @@
-"""AWS as far as it can be had here: moto's HTTP server, buckets on the real S3 server, and who does with a job run what EMR Serverless would do."""
+"""AWS as far as it can be had here: moto's HTTP server, buckets on the real S3 server, and who does with a job run
+what EMR Serverless would do.
+"""
 
 import os
 import shlex
@@ -159,7 +161,9 @@ class Given:
         return folder / name
 
     def carry_out(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
-        """Run the entry point by a command; its lines go where they were ordered to go, and the job run ends as it ended."""
+        """Run the entry point by a command; its lines go where they were ordered to go, and the job run ends as it
+        ended.
+        """
         done = subprocess.run(
             [*command, self.driver["entryPoint"], *self.driver["entryPointArguments"]],
             env=environment,
@@ -194,7 +198,10 @@ class Given:
         wanted = self.job.configuration_overrides["monitoringConfiguration"]["cloudWatchLoggingConfiguration"]
         place = {
             "logGroupName": wanted["logGroupName"],
-            "logStreamName": f"{wanted['logStreamNamePrefix']}/applications/{self.job.application_id}/jobs/{self.job.id}/SPARK_DRIVER/{kind.lower()}",
+            "logStreamName": (
+                f"{wanted['logStreamNamePrefix']}/applications/{self.job.application_id}"
+                f"/jobs/{self.job.id}/SPARK_DRIVER/{kind.lower()}"
+            ),
         }
         assert kind in wanted["logTypes"]["SPARK_DRIVER"]
         logs = self.cloud.client("logs")
@@ -211,7 +218,9 @@ class Given:
 
 @contextmanager
 def held_back(call: str) -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Let a call to EMR Serverless be done, and its answer wait; yield what is set when it has come, and what lets it go on."""
+    """Let a call to EMR Serverless be done, and its answer wait; yield what is set when it has come, and what lets it
+    go on.
+    """
     backend = emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION]
     came, go_on, before = threading.Event(), threading.Event(), getattr(backend, call)
 

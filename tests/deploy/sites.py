@@ -1,4 +1,6 @@
-"""A site of the daily run, in tests: raw files that come by the day, settings, a lake, and chandlery as a program of its own."""
+"""A site of the daily run, in tests: raw files that come by the day, settings, a lake, and chandlery as a program of
+its own.
+"""
 
 import datetime as dt
 import shlex
@@ -77,7 +79,9 @@ class Site:
         self.config.write_text("\n".join(lines))
 
     def deliver(self, *days: dt.date) -> None:
-        """Put the files of some days into the source, a file a symbol and day; first of all, a file of what was before them."""
+        """Put the files of some days into the source, a file a symbol and day; first of all, a file of what was before
+        them.
+        """
         if not self.raw.exists():
             self.raw.mkdir(parents=True)
             self._put("history", self.first_day, min(days))
@@ -116,7 +120,9 @@ def sample(first_day: dt.date) -> dict[str, pl.DataFrame]:
 
 
 def write_program(folder: Path, environment: Mapping[str, str] | None = None) -> Path:
-    """Return this very chandlery as a program, as an environment of its own has one; what it finds in its environment may be more."""
+    """Return this very chandlery as a program, as an environment of its own has one; what it finds in its environment
+    may be more.
+    """
     path = folder / "chandlery"
     words = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in (environment or {}).items())
     path.write_text(

@@ -1,4 +1,6 @@
-"""The daily DAG in a whole Airflow: scheduler, dag processor and API server on a real PostgreSQL, with the lake on a real S3 server."""
+"""The daily DAG in a whole Airflow: scheduler, dag processor and API server on a real PostgreSQL, with the lake on a
+real S3 server.
+"""
 
 import datetime as dt
 import os

@@ -1,4 +1,6 @@
-"""The archive that a job takes along: it works on a Spark cluster, in a folder and an environment that have nothing else of ours."""
+"""The archive that a job takes along: it works on a Spark cluster, in a folder and an environment that have nothing
+else of ours.
+"""
 
 import os
 import subprocess

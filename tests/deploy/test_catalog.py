@@ -128,7 +128,10 @@ def test_tables_of_another_lake_are_left_alone(cloud: Cloud, glue: Any, tmp_path
     write_days(tmp_path, 0, 40, symbols=2)
     with pytest.raises(
         SettingsError,
-        match="table candles of Glue database others has the location s3://crypto-lake/another/candles/; expected s3://crypto-lake/catalogued/candles/",
+        match=(
+            "table candles of Glue database others has the location s3://crypto-lake/another/candles/; expected"
+            " s3://crypto-lake/catalogued/candles/"
+        ),
     ):
         bring_up_to_date(cloud, tmp_path, database)
     assert list(known(glue, database, "candles")) == [("bitfinex", "LTCUSD", "2019")]

@@ -1,4 +1,4 @@
-"""A day without Airflow: the script, the cron line that calls it, and systemd's units, as systemd itself judges them."""
+"""A day without Airflow: the script, the cron line that calls it, and systemd's units, judged by systemd itself."""
 
 import datetime as dt
 import fcntl

@@ -158,7 +158,14 @@ def test_a_typo_in_the_file_is_told(tmp_path: Path) -> None:
 
 
 def test_several_faults_are_told_together(tmp_path: Path) -> None:
-    layout = '[[source.layout]]\nsymbol = "BTC+USD"\nexchange = "my/exchange"\n[[series]]\nexchange = "a=b"\ninterval = "1h"\n'
+    layout = (
+        "[[source.layout]]\n"
+        'symbol = "BTC+USD"\n'
+        'exchange = "my/exchange"\n'
+        "[[series]]\n"
+        'exchange = "a=b"\n'
+        'interval = "1h"\n'
+    )
     (tmp_path / "chandlery.toml").write_text(layout)
     done = call("run", cwd=tmp_path)
     assert done.returncode == 2

@@ -1,4 +1,6 @@
-"""What is lost or damaged between two runs is noticed and rebuilt; what belongs to symbols without files goes only when pruned."""
+"""What is lost or damaged between two runs is noticed and rebuilt; what belongs to symbols without files goes only
+when pruned.
+"""
 
 import shutil
 from collections.abc import Callable

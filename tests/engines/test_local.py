@@ -1,4 +1,4 @@
-"""Processes on one machine: results in order, errors by order, workers that end from outside, scripts without a guard."""
+"""Processes on one machine: results in order, errors by order, workers that are killed, scripts without a guard."""
 
 import os
 import signal
@@ -92,9 +92,12 @@ def test_a_worker_that_is_ended_from_outside_is_reported() -> None:
 
 def script_of(function: str) -> str:
     return (
-        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        f"from calls import {function}\nfrom chandlery.engines import LocalEngine\n"
-        f"with LocalEngine(2) as engine:\n    print(engine.map({function}, range(5), [100.0] * 5, lambda result: None))\n"
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"from calls import {function}\n"
+        "from chandlery.engines import LocalEngine\n"
+        "with LocalEngine(2) as engine:\n"
+        f"    print(engine.map({function}, range(5), [100.0] * 5, lambda result: None))\n"
     )
 
 

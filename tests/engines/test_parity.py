@@ -98,7 +98,17 @@ def chandlery(*arguments: str | Path, folder: Path) -> subprocess.CompletedProce
 def test_what_follows_the_engine_is_exit_4_and_named(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "engine.py").write_text(FOLLOWS_THE_ENGINE)
     (tmp_path / "chandlery.toml").write_text(
-        f'[source]\nuri = "{raw}"\n[lake]\nuri = "mine"\n[forecast]\nhorizons = ["1m"]\nmodels = ["linear"]\nmin_train = "10d"\nextensions = ["engine.py"]\n[engine.spark]\n"spark.master" = "local[2]"\n'
+        "[source]\n"
+        f'uri = "{raw}"\n'
+        "[lake]\n"
+        'uri = "mine"\n'
+        "[forecast]\n"
+        'horizons = ["1m"]\n'
+        'models = ["linear"]\n'
+        'min_train = "10d"\n'
+        'extensions = ["engine.py"]\n'
+        "[engine.spark]\n"
+        '"spark.master" = "local[2]"\n'
     )
     ended = chandlery("parity", "--json", folder=tmp_path)
     assert ended.returncode == 4, ended.stderr

@@ -1,4 +1,6 @@
-"""Spark's executors on this machine: results in order, errors by order and with their own traceback, processes that end from outside."""
+"""Spark's executors on this machine: results in order, errors by order and with their own traceback, processes that
+end from outside.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -33,7 +33,7 @@ TYPES = {
 
 @pytest.fixture
 def filesystems(spark: SparkSession) -> Iterator[object]:
-    """Yield Hadoop's settings, where a file system for a scheme can be named as on EMR; they are as before afterwards."""
+    """Yield Hadoop's settings, where a file system for a scheme can be named as on EMR, and restore them."""
     settings = spark.sparkContext._jsc.hadoopConfiguration()
     names = ["fs.s3.impl", "fs.s3a.impl"]
     before = {name: settings.get(name) for name in names}

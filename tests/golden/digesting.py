@@ -44,7 +44,10 @@ PARTS = tuple(
         ("gather", r"state/[^/]+/[^/]+/(gather|checkpoints/[^/]+/gather)/.*"),
         (
             "scores",
-            r"(scores|models|state/[^/]+/[^/]+/scores)/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.* \d+/scores/.*",
+            (
+                r"(scores|models|state/[^/]+/[^/]+/scores)/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.*"
+                r" \d+/scores/.*"
+            ),
         ),
         ("forecast", r"forecasts/.*|state/[^/]+/[^/]+/checkpoints/[^/]+/forecast/.*"),
     )

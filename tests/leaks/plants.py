@@ -1,4 +1,6 @@
-"""The planted leaks of our own code: each replaces one of its functions, and beside it stand the words that must name it."""
+"""The planted leaks of our own code: each replaces one of its functions, and beside it stand the words that must name
+it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

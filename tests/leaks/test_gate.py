@@ -38,11 +38,23 @@ def test_a_feature_cannot_change_the_candles(raw: Path, tmp_path: Path) -> None:
 
 
 KEEPERS = {
-    "keeps_a_scaler": "    def fit(self, training, seed):\n        self.scale = float(np.abs(training.xty).mean())\n        return {'b': [0.0] * 24}\n\n"
-    "    def predict(self, artefact, design):\n        return (design[:, 0] / self.scale).astype(np.float32)\n",
-    "draws_without_seed": "    def fit(self, training, seed):\n        return {'b': np.random.default_rng().normal(size=24).tolist()}\n",
-    "misses_what_it_kept": "    def design(self, values, names):\n        self.places = [names.index('own_r_1')]\n        return self.inputs(values)\n\n"
-    "    def fit(self, training, seed):\n        return {'b': [float(place) for place in self.places * 24]}\n",
+    "keeps_a_scaler": (
+        "    def fit(self, training, seed):\n"
+        "        self.scale = float(np.abs(training.xty).mean())\n"
+        "        return {'b': [0.0] * 24}\n\n"
+        "    def predict(self, artefact, design):\n"
+        "        return (design[:, 0] / self.scale).astype(np.float32)\n"
+    ),
+    "draws_without_seed": (
+        "    def fit(self, training, seed):\n        return {'b': np.random.default_rng().normal(size=24).tolist()}\n"
+    ),
+    "misses_what_it_kept": (
+        "    def design(self, values, names):\n"
+        "        self.places = [names.index('own_r_1')]\n"
+        "        return self.inputs(values)\n\n"
+        "    def fit(self, training, seed):\n"
+        "        return {'b': [float(place) for place in self.places * 24]}\n"
+    ),
 }
 
 

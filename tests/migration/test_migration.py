@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from commands import call, call_and_kill
 from hours import SETTINGS, make_settings
+from invocations import call, call_and_kill
 from old_lakes import (
     list_paths,
     read_object,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import call, call_and_kill
 from hours import SETTINGS, make_settings
+from invocations import call, call_and_kill
 from old_lakes import list_paths
 from rebuild import find_differences
 

@@ -1,4 +1,4 @@
-"""A horizon or a model is added to finished forecasts: nothing else changes, and the lake is the one founded with it."""
+"""A horizon or a model is added to finished forecasts: nothing else changes, as if founded with it."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Real HTTP proxies before the S3 server: one that is busy for a while, one that loses answers, one that counts requests."""
+"""Real HTTP proxies before the S3 server: one that is busy for a while, one that loses answers, one that counts
+requests.
+"""
 
 import http.client
 import itertools
@@ -21,7 +23,7 @@ CUT, SILENT, REFUSED = "cut", "silent", "refused"
 def busy_proxy(
     endpoint: str, refusals: int, *, every: int = sys.maxsize, codes: tuple[int, ...] = (503,), body: bytes = b""
 ) -> Iterator[str]:
-    """Pass requests on, after refusing so many of them, and again of every so many, with the codes in turn and a body."""
+    """Pass requests on, but refuse the first, and again some of every so many, with the codes in turn and a body."""
     numbers = itertools.count()
 
     class Handler(_Handler):

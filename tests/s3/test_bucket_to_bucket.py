@@ -37,7 +37,17 @@ def config_of(tmp_path: Path, server: Server, source: str, lake: str) -> Path:
     storage = "".join(f'{name} = "{value}"\n' for name, value in server.storage.items())
     path = tmp_path / "chandlery.toml"
     path.write_text(
-        f'[source]\nuri = "{source}"\n[lake]\nuri = "{lake}"\nlease_seconds = 2\n[storage]\n{storage}[forecast]\nhorizons = ["1m", "5m"]\nmin_train = "10d"\n[engine]\nworkers = 2\n'
+        "[source]\n"
+        f'uri = "{source}"\n'
+        "[lake]\n"
+        f'uri = "{lake}"\n'
+        "lease_seconds = 2\n"
+        "[storage]\n"
+        f"{storage}[forecast]\n"
+        'horizons = ["1m", "5m"]\n'
+        'min_train = "10d"\n'
+        "[engine]\n"
+        "workers = 2\n"
     )
     return path
 

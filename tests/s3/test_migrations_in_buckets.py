@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import call, call_and_kill
 from hours import SETTINGS, make_settings
+from invocations import call, call_and_kill
 from lakes import to_toml
 from old_lakes import list_paths, spread_refused, upload, write_by_hand
 from s3_server import Server

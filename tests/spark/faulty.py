@@ -1,9 +1,9 @@
 """Stage functions that fail in a chosen way on an executor, and the command line with them in place.
 
 What is to go wrong is a file in the folder that FAULTS names: a stage, a symbol, and what happens. An
-executor is killed or runs out of memory each time; a task that stops does so once, and writes its process, and how it ended,
-to a pipe. With `halfway`, the first copy of a gather task stops once it has put a bucket, and the copy that begins late
-writes its process to the pipe `late` and is killed as soon as it writes anything to the store.
+executor is killed or runs out of memory each time; a task that stops does so once, and writes its process, and how
+it ended, to a pipe. With `halfway`, the first copy of a gather task stops once it has put a bucket, and the copy
+that begins late writes its process to the pipe `late` and is killed as soon as it writes anything to the store.
 """
 
 import os

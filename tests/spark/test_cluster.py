@@ -1,4 +1,6 @@
-"""A standalone cluster on a real store: the same bytes as on one machine, whatever is killed, busy, stuck or full meanwhile."""
+"""A standalone cluster on a real store: the same bytes as on one machine, whatever is killed, busy, stuck or full
+meanwhile.
+"""
 
 import os
 import signal

@@ -122,7 +122,9 @@ def _change(cloud: Cloud, session: Session, cell: Cell) -> Act:
 
 
 def _use_service(cloud: Cloud, session: Session, cell: Cell) -> Act | None:
-    """Return the call of a row of services.csv; none for what moto has no call of (to pass a role is no call of its own)."""
+    """Return the call of a row of services.csv; none for what moto has no call of (to pass a role is no call of its
+    own).
+    """
     service, _, action = cell.verb.partition(":")
     if action == "PassRole":
         return None

@@ -214,7 +214,7 @@ def _read_resource_policies(setup: Session, names: Names) -> Iterator[tuple[str,
 
 @contextmanager
 def enforced(cloud: Cloud) -> Iterator[dict[str, Session]]:
-    """Let the server enforce what it can of the policies, and yield everybody's keys; all is as before when the block ends.
+    """Let the server enforce what it can of the policies within the block, and yield everybody's keys.
 
     moto fails at conditions, so it is given what `loosen` leaves, and no bucket policies: those hold conditions alone.
     """

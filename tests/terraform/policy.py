@@ -42,7 +42,8 @@ def is_allowed(
         request: What is asked.
         own: The policies of who asks.
         of_resource: The policy of what is asked for.
-        resource_decides: Nothing is allowed that the resource's policy does not allow too, to who asks or to the whole account: so it is with keys and roles.
+        resource_decides: Whether the resource's policy has to allow it as well, to the caller or to the whole account,
+            as it is with keys and roles.
     """
     mine = [statement for document in own for statement in find_statements(document) if concerns(statement, request)]
     theirs = [

@@ -93,7 +93,9 @@ def read_table(name: str) -> list[dict[str, str]]:
 
 
 def list_objects() -> list[Cell]:
-    """Return the cells of rights.csv; to take is to copy from there into one's own room, which needs the right to get there and to put here."""
+    """Return the cells of rights.csv; to take is to copy from there into one's own room, which needs the right to get
+    there and to put here.
+    """
     rows = {row["where"]: row for row in read_table("rights.csv")}
     may = {(who, where): set(row[who].split()) for where, row in rows.items() for who in WHO}
     unknown = {verb for verbs in may.values() for verb in verbs} - set(VERBS)

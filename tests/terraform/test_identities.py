@@ -1,4 +1,6 @@
-"""The same roles as identities of the real S3 server, written by hand: every cell of rights.csv that its actions can say."""
+"""The same roles as identities of the real S3 server, written by hand: every cell of rights.csv that its actions can
+say.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,7 +106,9 @@ def test_identities_let_everybody_do_what_the_table_says(server: Server, capsys:
     unexpected = [cell for cell in cells if found[cell] is not cell.allowed and cell not in unsaid]
     with capsys.disabled():
         print(
-            f"\nagainst the S3 server: {len(cells)} cells, {len(unexpected)} unexpected, {len(unsaid)} that its actions cannot say",
+            "\n"
+            f"against the S3 server: {len(cells)} cells, {len(unexpected)} unexpected, "
+            f"{len(unsaid)} that its actions cannot say",
             *unexpected,
             *unsaid,
             sep="\n",

@@ -1,4 +1,6 @@
-"""Every cell of the tables of rights, judged by the documents that Terraform renders and tried against moto with real signatures."""
+"""Every cell of the tables of rights, judged by the documents that Terraform renders and tried against moto with real
+signatures.
+"""
 
 from collections.abc import Iterable
 
@@ -64,7 +66,8 @@ def test_documents_decide_every_cell_as_the_tables_say(cloud: Cloud, capsys: pyt
     unexpected = [cell for cell in cells if judge(cloud, cell) is not cell.allowed]
     say(
         capsys,
-        f"by the documents: {len(cells)} cells, {sum(cell.allowed for cell in cells)} allowed, {len(unexpected)} unexpected",
+        f"by the documents: {len(cells)} cells, {sum(cell.allowed for cell in cells)} allowed, {len(unexpected)}"
+        " unexpected",
         *map(str, unexpected),
     )
     assert not unexpected
@@ -80,8 +83,10 @@ def test_moto_decides_every_cell_that_it_can(
     unexpected = [cell for cell, found in tried.items() if found is not cell.allowed and cell not in blind]
     say(
         capsys,
-        f"against moto: {len(tried)} of {len(cells)} cells tried, {len(tried) - len(blind)} as the tables say, {len(unexpected) + len(unforeseen)} unexpected;",
-        f"{len(blind)} that moto cannot tell, left to the documents (conditions, the source of a copy, resources but S3's and IAM's):",
+        f"against moto: {len(tried)} of {len(cells)} cells tried, {len(tried) - len(blind)} as the tables say,"
+        f" {len(unexpected) + len(unforeseen)} unexpected;",
+        f"{len(blind)} that moto cannot tell, left to the documents (conditions, the source of a copy, resources but"
+        " S3's and IAM's):",
         fold(blind),
         f"{len(cells) - len(tried)} that it has no call for, or cannot read the signature of:",
         fold(cell for cell in cells if cell not in tried),

@@ -1,4 +1,6 @@
-"""The modules are well formed, hold what they promise without an account, and declare the tables that chandlery writes."""
+"""The modules are well formed, hold what they promise without an account, and declare the tables that chandlery
+writes.
+"""
 
 import json
 import re

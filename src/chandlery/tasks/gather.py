@@ -23,8 +23,8 @@ from chandlery.tasks.work import Block, SymbolTask, Work
 
 __all__ = ["Gathered", "gather_symbol", "is_gathered", "recall_gathered", "targets_of"]
 
-# Rows of neighbouring minutes are nearly the same, so a quarter of them train. `docs/how_it_works.md` has the skill with
-# all of them.
+# Rows of neighbouring minutes are nearly the same, so a quarter of them train. `docs/how_it_works.md` has the skill
+# with all of them.
 ROWS_PER_MINUTE = 0.25
 
 

@@ -1,4 +1,4 @@
-"""What the leak gate of a task reports to the driver, which publishes nothing unless every task reports a full check."""
+"""What the leak gate of a task reports to the driver, which publishes nothing unless every report is complete."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -85,9 +85,11 @@ def test_an_unknown_table_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_bytes_do_not_follow_the_number_of_threads() -> None:
     script = (
-        "import polars as pl, numpy as np, hashlib; from chandlery.lake.tables import encode; "
-        "r = np.random.default_rng(0); f = pl.DataFrame({'a': r.standard_normal(600_000), 'b': r.integers(0, 9, 600_000)}).filter(pl.col('b') < 8); "
-        "print(hashlib.sha256(encode([f])).hexdigest())"
+        "import polars as pl, numpy as np, hashlib\n"
+        "from chandlery.lake.tables import encode\n"
+        "r = np.random.default_rng(0)\n"
+        "f = pl.DataFrame({'a': r.standard_normal(600_000), 'b': r.integers(0, 9, 600_000)})\n"
+        "print(hashlib.sha256(encode([f.filter(pl.col('b') < 8)])).hexdigest())\n"
     )
     shown = {
         subprocess.run(

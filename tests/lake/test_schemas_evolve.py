@@ -1,4 +1,4 @@
-"""Objects that were put under an older contract: each reader gives every column of today's, null where there was none."""
+"""Objects that were put under an older contract: each reader returns today's columns, null where they were missing."""
 
 import io
 from functools import partial

@@ -1,4 +1,6 @@
-"""Questions to a far store are asked some at once, to a near one by one; answers come in their order, and no further ahead than that."""
+"""Questions to a far store are asked some at once, to a near one by one; answers come in their order, and no further
+ahead than that.
+"""
 
 import threading
 from pathlib import Path

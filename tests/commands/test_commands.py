@@ -32,9 +32,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for step in range(3000):
         close = price * (1.001 if step * step % 7 < 3 else 0.9992)
-        rows.append(
-            f"[{1502942400000 + step * 60000},{price:.4f},{close:.4f},{max(price, close) * 1.001:.4f},{min(price, close) * 0.999:.4f},{1 + step % 5}]"
-        )
+        prices = (price, close, max(price, close) * 1.001, min(price, close) * 0.999)
+        cells = ",".join(f"{value:.4f}" for value in prices)
+        rows.append(f"[{1502942400000 + step * 60000},{cells},{1 + step % 5}]")
         price = close
     for place, text in ODD.items():
         rows[place] = text
@@ -171,7 +171,10 @@ def test_a_wrong_word_is_one_text_and_exit_2(
 
 def test_ctrl_c_is_130_and_says_so(tmp_path: Path) -> None:
     assert chandlery("sample", tmp_path / "raw", "--days", "90").returncode == 0
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from chandlery.commands.cli import main; main()"  # a shell's background job ignores it
+    heard = (  # a shell's background job ignores it
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from chandlery.commands.cli import main; main()"
+    )
     program = [sys.executable, "-c", heard, "run", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake")]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, process_group=0) as running:
         assert running.stderr

@@ -1,4 +1,4 @@
-"""Scores against direct formulas, Diebold–Mariano against a double loop and statsmodels, verdicts against statsmodels."""
+"""Scores against direct formulas, Diebold–Mariano against a double loop, both and verdicts against statsmodels."""
 
 import numpy as np
 import polars as pl
