@@ -174,7 +174,8 @@ class House:
         """Return whose asset events a run has made."""
         found = self.call(
             "GET",
-            f"/api/v2/assets/events?source_dag_id={DAG_ID}&source_run_id={urllib.request.quote(run['dag_run_id'])}&limit=100",
+            f"/api/v2/assets/events?source_dag_id={DAG_ID}&limit=100"
+            f"&source_run_id={urllib.request.quote(run['dag_run_id'])}",
         )
         return [event["source_dag_id"] for event in found["asset_events"]]
 

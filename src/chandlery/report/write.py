@@ -11,6 +11,7 @@ from chandlery.lake.lake_file import UNASSIGNED
 from chandlery.progress import Silent, Watch
 from chandlery.report.data import (
     LEAST_CANDLES,
+    Fan,
     choose_horizons,
     read_detail,
     read_fan,
@@ -119,35 +120,37 @@ def write_plot(
     script = load_script()
     name = normalise_symbol(symbol)
     reader = choose_shown_series(settings, [name])
-    series = reader.series
-    output = output or name_plot(name, reader)
-    destination = Output(output, settings.storage)
-    chosen = choose_horizons(series, horizons or [])
+    destination = Output(output or name_plot(name, reader), settings.storage)
+    chosen = choose_horizons(reader.series, horizons or [])
     forecasts = {horizon: read_forecasts(reader, name, horizon) for horizon in chosen}
     if not forecasts:  # the lake has no series
         raise _refuse_symbol(name)
     issues = pl.concat([select_newest(rows, horizon) for horizon, rows in forecasts.items()])
-    shown_days = days or max(PLOT_DAYS, -(-LEAST_CANDLES * series.grid.seconds // DAY_SECONDS))
+    shown_days = days or max(PLOT_DAYS, -(-LEAST_CANDLES * reader.series.grid.seconds // DAY_SECONDS))
     fan = read_fan(reader, name, issues, shown_days)
     if fan.bars.is_empty():
         raise _refuse_symbol(name)
     past = forecasts[chosen[-1]].filter(pl.col("target_time") >= fan.bars["open_time"][0])
-    newest = fan.near["open_time"][-1]
     title = f"{name}, {reader.title}"
-    span = f"{shown_days:,} {'day' if shown_days == 1 else 'days'} up to {when(newest)} UTC"
-    caption = f"{title}: candles of {to_interval_text(fan.bar_seconds)}, {span}."
+    caption = f"{title}: {describe_candles(fan, shown_days)}."
     notes = [explain_plot(chosen[-1]) if fan.issues.height else NO_FORECASTS_YET, describe_other_series(reader)]
     size = destination.put(render_plot(title, draw_plot(fan, past, chosen[-1]), caption, notes, script))
     return Written(
-        path=str(output),
+        path=destination.name,
         size_bytes=size,
-        series=series.name,
+        series=reader.series.name,
         other_series=reader.others,
         symbols=[name],
         left_out=[],
         horizons=chosen,
-        newest=newest.isoformat(),
+        newest=fan.near["open_time"][-1].isoformat(),
     )
+
+
+def describe_candles(fan: Fan, days: int) -> str:
+    """Return which candles a picture shows: their length, of how many days, and up to when."""
+    span = f"{days:,} {'day' if days == 1 else 'days'} up to {when(fan.near['open_time'][-1])} UTC"
+    return f"candles of {to_interval_text(fan.bar_seconds)}, {span}"
 
 
 def name_plot(symbol: str, reader: SeriesReader) -> str:

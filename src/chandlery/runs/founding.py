@@ -211,13 +211,11 @@ def reconcile(
     if changes:
         check_models(founded, extensions)
     if (others := [name for name in differs if name not in added]) and not restate:
-        found = [
-            f"{place} {'; '.join(changes[name] for name in names)}"
-            for place, names in groupby(others, lambda name: settings.origin_of(series.name, name))
-        ]
+        origins = groupby(others, lambda name: settings.origin_of(series.name, name))
+        found = "; ".join(f"{origin} {'; '.join(changes[name] for name in names)}" for origin, names in origins)
         ways = ["leave it out to keep the lake's value", *explain_additions(others, wanted, series)]
         hint = f"{', or '.join(ways)}, or give --restate: {describe_cost(founded)}"
-        raise SettingsError(f"{'; '.join(found)} for {series.name}", "the value that the lake has", hint)
+        raise SettingsError(f"{found} for {series.name}", "the value that the lake has", hint)
     return Founded(founded, extensions, "; ".join(changes.values()))
 
 
