@@ -70,7 +70,7 @@ def test_a_name_for_an_exchange(admin: Server, made: Path, tmp_path: Path) -> No
     assert call_and_kill(12, "after", *command)
     refused = call("run", "--source", str(made / "raw"), "--config", config, "--quiet")
     assert refused.returncode == 2
-    assert "`chandlery migrate --exchange kraken` ends it" in refused.stderr
+    assert "`chandlery migrate --exchange kraken` completes it" in refused.stderr
     assert call_and_kill(60, "before", *command)
     done = call(*command)
     assert done.returncode == 0, done.stderr
