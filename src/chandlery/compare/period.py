@@ -16,7 +16,7 @@ from chandlery.grid import DAY_MINUTES, DAY_SECONDS, MINUTE_SECONDS, Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.handle import Lake
 from chandlery.settings.model import Settings
-from chandlery.state.paths import day_name
+from chandlery.state.paths import day_name, parse_day
 from chandlery.tasks.work import months_between
 from chandlery.units import parse_minutes
 
@@ -80,7 +80,7 @@ def find_period(lake: Lake, settings: Settings, days: int, until: dt.date | None
             f"after min_train, {history} days",
             "add candles, choose a later --until, or lower [forecast] min_train",
         )
-    first_fit = int(np.datetime64(months[0], "D").astype(int))
+    first_fit = parse_day(months[0])
     return Period(candles_from, max(asked, first_fit), stop, asked, needed)
 
 
@@ -157,4 +157,4 @@ def find_next_fit(day: int) -> int:
         >>> day_name(find_next_fit(18262)), day_name(find_next_fit(18263))
         ('2020-01-01', '2020-02-01')
     """
-    return int(np.datetime64(months_between(day, day + 31)[0], "D").astype(int))
+    return parse_day(months_between(day, day + 31)[0])

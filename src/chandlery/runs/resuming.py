@@ -6,7 +6,6 @@ It is the newest valid checkpoint, or an earlier one if state turns out to be lo
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from msgspec.structs import replace
 
 from chandlery.errors import StateLostError
@@ -17,7 +16,7 @@ from chandlery.runs.founding import make_rules
 from chandlery.runs.session import SeriesRun, Years
 from chandlery.state.checkpoints import Marked, Span, choose_kept, combine_marks, plan_span, select_days
 from chandlery.state.fingerprints import FORECAST_STAGES, describe_changes, fingerprint, name_code
-from chandlery.state.paths import day_name
+from chandlery.state.paths import day_name, parse_day
 from chandlery.state.records import SeriesSummary, SymbolSummary, candles_fingerprint
 from chandlery.tasks.marks import MarkTask, mark_symbol
 from chandlery.tasks.work import Added, Rules, Work
@@ -61,12 +60,7 @@ def is_forecast(run: SeriesRun, years: Years) -> bool:
 
 def read_checkpoints(summary: SeriesSummary) -> dict[int, str]:
     """Return the fingerprints of the checkpoints, by day since 1970."""
-    return {_parse_day(name): mark for name, mark in summary.checkpoints.items()}
-
-
-def _parse_day(name: str) -> int:
-    """Return a day, written as in 2020-01-31, as days since 1970."""
-    return int(np.datetime64(name, "D").astype(int))
+    return {parse_day(name): mark for name, mark in summary.checkpoints.items()}
 
 
 @dataclass
@@ -129,7 +123,7 @@ class Resumption:
         """Return the checkpoints to keep after the computation, by name of the day."""
         written = {day_name(day): combine_marks(self.base, self.pasts, day) for day in self.span.saves}
         valid = self.still_valid | written
-        days = {_parse_day(name): name for name in valid}
+        days = {parse_day(name): name for name in valid}
         return {days[day]: valid[days[day]] for day in sorted(choose_kept(days))}
 
     def try_to(self, compute: Callable[["Resumption"], None]) -> bool:

@@ -94,10 +94,9 @@ def find_commonest(counts: NDArray[np.int64]) -> int:
         (0, 1)
     """
     most = int(counts.max())
-    if 2 * most >= counts.sum():
+    if 2 * most >= counts.sum() or most < LEAST_AS_COMMON:
         return int(np.argmax(counts))
-    as_common = (counts >= LEAST_AS_COMMON) & (counts >= most - CHANCE * np.sqrt(most))
-    return int(np.argmax(as_common if as_common.any() else counts == most))
+    return int(np.argmax(counts >= max(LEAST_AS_COMMON, most - CHANCE * np.sqrt(most))))
 
 
 def describe_long(days: float) -> str:

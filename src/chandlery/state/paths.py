@@ -11,7 +11,7 @@ import numpy as np
 
 from chandlery.lake.handle import Lake
 
-__all__ = ["ALL", "STATE", "SUMMARY", "Paths", "day_name", "is_known"]
+__all__ = ["ALL", "STATE", "SUMMARY", "Paths", "day_name", "is_known", "parse_day"]
 
 STATE = "state/"
 SUMMARY = "state/summary.json"
@@ -31,6 +31,16 @@ def day_name(day: int) -> str:
         '2020-01-01'
     """
     return str(np.datetime64(day, "D"))
+
+
+def parse_day(name: str) -> int:
+    """Return the day since 1970 of a text, the first one where it names a month or a year.
+
+    Example:
+        >>> parse_day("2020-01-01"), parse_day("2020-01"), parse_day("2020")
+        (18262, 18262, 18262)
+    """
+    return int(np.datetime64(name, "D").astype(int))
 
 
 def is_known(path: str) -> bool:

@@ -17,6 +17,7 @@ from chandlery.grid import DAY_MS, MINUTE_MS, cut_year, log_each, year_of
 from chandlery.lake.tables import join_rows, partition_path
 from chandlery.schema import TIME
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays
+from chandlery.state.paths import parse_day
 from chandlery.tasks.work import Work
 
 __all__ = ["HorizonForecasts", "Predictions", "count_published", "forecast_keys"]
@@ -151,8 +152,7 @@ class HorizonForecasts:
                 since = pl.lit(span.since * DAY_MS).cast(TIME)
                 before = lake.decode("forecasts", keys, published).filter(pl.col("issued_at") <= since)
                 if before.height != self._count_published(year):
-                    resume_from = int(np.datetime64(str(year), "D").astype(int)) - 1
-                    raise StateLostError(partition_path("forecasts", keys), resume_from)
+                    raise StateLostError(partition_path("forecasts", keys), parse_day(str(year)) - 1)
                 rows = join_rows("forecasts", before, rows)
             yield partial(self._put, keys, rows, published if is_first else None)
 

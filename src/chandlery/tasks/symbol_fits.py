@@ -11,7 +11,7 @@ from chandlery.lake.store import Store
 from chandlery.models import OWN, Model
 from chandlery.state.artefacts import Fitted, read_fits
 from chandlery.state.copies import open_copies
-from chandlery.state.paths import Paths, day_name
+from chandlery.state.paths import Paths, day_name, parse_day
 from chandlery.tasks.fit import list_fit_years, name_fit
 from chandlery.tasks.work import Work
 
@@ -88,8 +88,7 @@ def _read_own(work: Work, fit: str, symbol: str, common: list[Fitted]) -> dict[K
     found = {key_of(fitted): fitted for text in texts for fitted in text}
     if missing := wanted.difference(found):
         year = min(refit_at for _, _, refit_at in missing)[:4]
-        before = int(np.datetime64(year, "D").astype(int)) - 1
-        raise StateLostError(Paths.of(work.lake).artefact(fit, year, symbol), before)
+        raise StateLostError(Paths.of(work.lake).artefact(fit, year, symbol), parse_day(year) - 1)
     return found
 
 

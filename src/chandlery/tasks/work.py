@@ -14,7 +14,7 @@ from chandlery.grid import DAY_MS, MINUTE_SECONDS, Grid
 from chandlery.lake.handle import Lake
 from chandlery.state.arrays import Arrays, get_arrays, put_arrays
 from chandlery.state.checkpoints import Span, lead_days
-from chandlery.state.paths import Paths
+from chandlery.state.paths import Paths, parse_day
 
 __all__ = ["Added", "Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
@@ -147,7 +147,7 @@ class Work:
         month has minutes, but never less than a day.
         """
         grid, lead, last = self.rules.grid, self.rules.lead, -(-self.span.stop_ms // DAY_MS)
-        months = [int(np.datetime64(month, "D").astype(int)) for month in months_between(self.span.since, last)]
+        months = [parse_day(month) for month in months_between(self.span.since, last)]
         edges = {*months, *(day - lead for day in months), *self.span.saves, self.span.since, last}
         if grid.seconds < MINUTE_SECONDS:
             most_days = max(1, MONTH_DAYS * grid.seconds // MINUTE_SECONDS)
