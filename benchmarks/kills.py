@@ -29,6 +29,7 @@ from chandlery.lake.query import query
 from chandlery.lake.store import Store
 from chandlery.schema import LAKE_FILE
 from gate import COPIED, LAKE, MANIFEST, OTHER, OUTSIDE, RAW, STAGED, Gate
+from settings_text import to_toml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
@@ -316,9 +317,7 @@ def prove_kills(rounds: int, real_rounds: int) -> bool:
         (gate := Gate(server.endpoint)).opened() as endpoint,
     ):
         os.environ.update(server.admin)
-        options = "[storage]\n" + "".join(
-            f'{name} = "{value}"\n' for name, value in {**server.storage, "endpoint_url": endpoint}.items()
-        )
+        options = to_toml({"storage": {**server.storage, "endpoint_url": endpoint}})
 
         def kill(name: str, raw: Path, settings: str, count: int) -> list[bool]:
             config = Path(folder) / f"{name}.toml"

@@ -10,6 +10,7 @@ import polars as pl
 from chandlery.lake.store import Store
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 from gate import LAKE, RAW
+from settings_text import to_toml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
@@ -40,10 +41,7 @@ class Publisher:
         )
         self._candles = {symbol: file.candles for symbol, file in zip(SYMBOLS, files, strict=True)}
         config = folder / f"{name}.toml"
-        storage = "".join(
-            f'{option} = "{value}"\n' for option, value in {**server.storage, "endpoint_url": endpoint}.items()
-        )
-        config.write_text(f"{SETTINGS}[storage]\n{storage}")
+        config.write_text(SETTINGS + to_toml({"storage": {**server.storage, "endpoint_url": endpoint}}))
         self._command = [
             sys.executable,
             "-m",

@@ -20,6 +20,7 @@ import numpy as np
 from chandlery.lake.store import Store
 from gate import LAKE, RAW
 from kills import SAMPLE, SAMPLE_SETTINGS, differences, empty, objects, upload
+from settings_text import to_toml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
@@ -48,11 +49,7 @@ class Trial:
         self._random = np.random.default_rng(SEED)
         config = folder / "chandlery.toml"
         sections = {"storage": server.storage, "engine": {"name": "spark"}, "engine.spark": cluster.options}
-        texts = [
-            f"[{section}]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in values.items())
-            for section, values in sections.items()
-        ]
-        config.write_text(SAMPLE_SETTINGS + "".join(texts))
+        config.write_text(SAMPLE_SETTINGS + to_toml(sections))
         self._command = [
             sys.executable,
             "-m",
