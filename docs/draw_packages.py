@@ -1,4 +1,4 @@
-"""Draw the packages and the way of the data into docs/how_it_works.md, from the source itself: `make docs`.
+"""Draw the packages and the flow of the data into docs/how_it_works.md, from the source itself: `make docs`.
 
 The picture of the packages comes from the contract of import-linter in pyproject.toml and from the imports in
 `src/chandlery`; that of the data from the stages and tasks that `runs/pipeline.py` starts, and from the tables that
