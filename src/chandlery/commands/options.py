@@ -16,7 +16,7 @@ __all__ = [
     "ParityLake", "Period", "PlotDays", "PlotOutput", "Prune", "Quiet", "ReportOutput", "Restate", "RowNumber",
     "SampleDays", "SampleFaults", "SampleFolder", "SampleSeed", "SampleSymbols", "SeriesNames", "SettingsPath",
     "Source", "Sql", "SubmitCommand", "SubmitOutput", "Symbol", "SymbolOrUnknown", "Symbols", "Until", "Wait",
-    "settle",
+    "load_with_options",
 ]  # fmt: skip
 
 SERIES_FORM = "EXCHANGE/INTERVAL"
@@ -234,12 +234,12 @@ SETTINGS = {
 }
 
 
-def settle(config: Path | None, **options: Any) -> Settings:
-    """Load the settings of a command: those of the file and the environment, overruled by options.
+def load_with_options(config: Path | None, **options: Any) -> Settings:
+    """Load the settings of a command: from the file and the environment, with options in place of both.
 
     Args:
         config: The settings file.
-        options: The value of each option by its name in `SETTINGS`; None, "" and [] overrule nothing.
+        options: The value of each option by its name in `SETTINGS`; None, "" and [] mean that it was not given.
 
     Raises:
         SettingsError: A setting is not valid.

@@ -4,7 +4,7 @@ Packages are imported within the commands that need them: importing all of them 
 """
 
 from chandlery.commands import options as opt
-from chandlery.commands.options import settle
+from chandlery.commands.options import load_with_options
 
 __all__ = ["explain", "plot", "query", "report", "scores", "tables"]
 
@@ -18,7 +18,7 @@ def tables(
     """
     from chandlery.commands.contents import show_tables
 
-    show_tables(settle(config, lake=lake, series=series), as_json=json)
+    show_tables(load_with_options(config, lake=lake, series=series), as_json=json)
 
 
 def scores(
@@ -31,7 +31,7 @@ def scores(
     """
     from chandlery.commands.contents import show_scores
 
-    settings = settle(config, lake=lake, symbol=symbol, series=series)
+    settings = load_with_options(config, lake=lake, symbol=symbol, series=series)
     show_scores(settings, period, as_json=json)
 
 
@@ -44,7 +44,7 @@ def query(sql: opt.Sql, config: opt.Config = None, lake: opt.LakeUri = None, jso
     from chandlery.lake.lake_file import find_lake_file
     from chandlery.lake.query import query as ask
 
-    settings = settle(config, lake=lake)
+    settings = load_with_options(config, lake=lake)
     find_lake_file(settings.lake.uri, settings.storage)
     print_frame(ask(settings.lake.uri, sql, settings.storage), as_json=json)
 
@@ -59,7 +59,7 @@ def explain(
     """
     from chandlery.commands.contents import show_symbol
 
-    show_symbol(settle(config, lake=lake, series=series), symbol, row, as_json=json)
+    show_symbol(load_with_options(config, lake=lake, series=series), symbol, row, as_json=json)
 
 
 def report(
@@ -77,7 +77,7 @@ def report(
     from chandlery.progress import open_watch
     from chandlery.report import write_report
 
-    settings = settle(config, lake=lake, symbol=symbol, series=[series] if series else None)
+    settings = load_with_options(config, lake=lake, symbol=symbol, series=[series] if series else None)
     show.page(write_report(settings, output, horizon, open_watch(quiet=quiet or json)), as_json=json)
 
 
@@ -92,5 +92,5 @@ def plot(
     from chandlery.commands import show
     from chandlery.report import write_plot
 
-    settings = settle(config, lake=lake, series=[series] if series else None)
+    settings = load_with_options(config, lake=lake, series=[series] if series else None)
     show.page(write_plot(settings, symbol, output, horizon, days), as_json=json)

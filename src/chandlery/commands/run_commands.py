@@ -1,6 +1,6 @@
-"""The commands that change a lake, or show what would change: each runs stages of the pipeline.
+"""The commands that change a lake, and those that check or plan a run.
 
-Packages are imported within the commands that need them: importing all of them takes about a second.
+Each command imports the packages that it needs, because importing all of them takes about a second.
 """
 
 import atexit
@@ -10,21 +10,22 @@ from collections.abc import Callable
 import typer
 
 from chandlery.commands import options as opt
-from chandlery.commands.options import settle
+from chandlery.commands.options import load_with_options
 from chandlery.errors import SettingsError, gravest
 from chandlery.settings.model import Settings
 
 __all__ = ["check", "forecast", "ingest", "migrate", "plan", "run", "submit"]
 
 
-def _carry_out(name: str, settings: Settings, options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
+def _run_stages(name: str, settings: Settings, options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
+    """Call the function of the pipeline with a given name, show its report, and exit with its exit code."""
     from chandlery.commands import show
     from chandlery.progress import open_watch
     from chandlery.runs import pipeline
 
-    atexit.register(gc.freeze)  # otherwise the interpreter looks through all objects for garbage when it exits
-    stage: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
-    report = stage(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
+    atexit.register(gc.freeze)  # otherwise the interpreter searches all objects for garbage when it exits
+    call: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
+    report = call(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
     show.report(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 
@@ -39,11 +40,11 @@ def run(
 
     Example: chandlery run --source s3://crypto-raw/ --lake s3://crypto-lake/ --horizon 30m
     """
-    settings = settle(
+    settings = load_with_options(
         config, source=source, lake=lake, symbol=symbol, series=series, horizon=horizon,
         model=model, engine=engine,
     )  # fmt: skip
-    _carry_out("run", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
+    _run_stages("run", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 def ingest(
@@ -55,8 +56,8 @@ def ingest(
 
     Example: chandlery ingest --source raw/ --lake lake/
     """
-    settings = settle(config, source=source, lake=lake, symbol=symbol, engine=engine)
-    _carry_out("ingest", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
+    settings = load_with_options(config, source=source, lake=lake, symbol=symbol, engine=engine)
+    _run_stages("ingest", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 def forecast(
@@ -68,11 +69,11 @@ def forecast(
 
     Example: chandlery forecast --lake lake/
     """
-    settings = settle(
+    settings = load_with_options(
         config, lake=lake, symbol=symbol, series=series, horizon=horizon, model=model,
         engine=engine,
     )  # fmt: skip
-    _carry_out("forecast", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
+    _run_stages("forecast", settings, {"wait": wait, "prune": prune, "restate": restate}, as_json=json, quiet=quiet)
 
 
 def plan(
@@ -87,7 +88,7 @@ def plan(
     from chandlery.commands import show
     from chandlery.runs import pipeline
 
-    settings = settle(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
+    settings = load_with_options(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
     show.plan(pipeline.plan(settings, pipeline.Options(prune=prune, restate=restate)), as_json=json)
 
 
@@ -100,9 +101,10 @@ def check(
     Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
     """
     from chandlery.commands import show
-    from chandlery.commands.check import check as look
+    from chandlery.commands.check import check as probe_all
 
-    probes = look(settle(config, source=source, lake=lake, engine=engine), until.date() if until else None)
+    settings = load_with_options(config, source=source, lake=lake, engine=engine)
+    probes = probe_all(settings, until.date() if until else None)
     show.probes(probes, as_json=json)
     raise typer.Exit(gravest([probe.exit_code for probe in probes]))
 
@@ -115,18 +117,18 @@ def submit(
 ) -> None:  # fmt: skip
     """Run a command on AWS EMR Serverless.
 
-    It packs this environment, uploads it with the settings, and starts a job run as chandlery.toml describes it.
+    The command packs this environment, uploads it with the settings, and starts a job run as chandlery.toml says.
 
-    It prints the output of the job run as it is written, and exits with its exit code. Ctrl-C cancels the job run.
+    It prints the output of the job run while it runs, and exits with its exit code. Ctrl-C cancels the job run.
 
     Example: chandlery submit run --config chandlery.toml
     """
     from chandlery.progress import open_watch
-    from chandlery.submit import submit as send
+    from chandlery.submit import submit as submit_job
     from chandlery.submit import write_command
 
-    settings = settle(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
-    words = write_command(
+    settings = load_with_options(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
+    arguments = write_command(
         settings,
         command,
         until=f"{until:%Y-%m-%d}" if until else None,
@@ -137,7 +139,7 @@ def submit(
         json=json,
         quiet=quiet,
     )
-    raise typer.Exit(send(settings, words, open_watch(quiet=quiet or json)))
+    raise typer.Exit(submit_job(settings, arguments, open_watch(quiet=quiet or json)))
 
 
 def migrate(
@@ -146,7 +148,7 @@ def migrate(
 ) -> None:  # fmt: skip
     """Write a new lake from one of an earlier format; or, with --exchange, name the exchange that has no name.
 
-    Both can be interrupted at any moment, and continue when they are called again.
+    Both can be interrupted at any time; when called again, they continue.
 
     Example: chandlery migrate s3://crypto-lake/ s3://crypto-lake-2/
 
@@ -157,7 +159,7 @@ def migrate(
     from chandlery.runs.migration import migrate_lake
     from chandlery.runs.naming import name_exchange
 
-    settings, watch = settle(config, lake=lake), open_watch(quiet=quiet or json)
+    settings, watch = load_with_options(config, lake=lake), open_watch(quiet=quiet or json)
     if exchange and not old:
         show.renaming(name_exchange(settings, exchange, watch), as_json=json)
     elif old and new and not exchange and not lake:

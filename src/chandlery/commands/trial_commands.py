@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from chandlery.commands import options as opt
-from chandlery.commands.options import settle
+from chandlery.commands.options import load_with_options
 
 __all__ = ["compare", "init", "parity", "sample"]
 
@@ -28,7 +28,7 @@ def compare(
     from chandlery.compare import Wanted, compare_extension
     from chandlery.progress import open_watch
 
-    settings = settle(config, lake=lake, symbol=symbol, series=[series] if series else None)
+    settings = load_with_options(config, lake=lake, symbol=symbol, series=[series] if series else None)
     wanted = Wanted(horizon or (), days, until.date() if until else None, model or ())
     found = compare_extension(settings, extension, wanted, open_watch(quiet=quiet or json))
     show.comparison(found, as_json=json)
@@ -49,7 +49,7 @@ def parity(
     from chandlery.compare.engines import check_parity
     from chandlery.progress import open_watch
 
-    settings = settle(config, source=source, horizon=horizon, model=model)
+    settings = load_with_options(config, source=source, horizon=horizon, model=model)
     receipt = check_parity(settings, engine, lake, keep=keep, watch=open_watch(quiet=quiet or json))
     show.receipt(receipt, as_json=json)
     raise typer.Exit(receipt.exit_code)
