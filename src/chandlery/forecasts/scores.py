@@ -30,38 +30,38 @@ __all__ = [
     "to_scores",
 ]
 
-FALSE_DISCOVERY = 0.05  # the share of wrong verdicts among "better" and "worse" that is accepted
+FALSE_DISCOVERY = 0.05  # the expected share of wrong verdicts among "better" and "worse" that is accepted
 
 
 class Field(IntEnum):
-    """The places of sums in an array, for one model and month.
+    """The columns of an array of sums, for one model and month.
 
-    Kernels use the places, all other code the names in `FIELDS`. The order is part of the stored state: new fields go
+    Kernels use the numbers, all other code the names in `FIELDS`. The order is part of the stored state: new fields go
     to the end. In the comments *p* is the predicted log return, *y* the realised one, and *d* the loss differential:
-    the squared error of naive less that of the model.
+    the squared error of naive minus that of the model. Each field is a sum over forecasts unless it says otherwise.
     """
 
-    N = 0  # forecasts with a known outcome
+    N = 0  # the number of forecasts with a known outcome
     SSE = 1  # (y − p)²
     SSE_NAIVE = 2  # y²
     SQUARED_PRICE = 3  # squared error of the price
     ABSOLUTE_PRICE = 4  # absolute error of the price
     ABSOLUTE_PCT = 5  # absolute error in per cent of the actual price
-    P = 6
-    Y = 7
+    P = 6  # p
+    Y = 7  # y
     PP = 8  # p²
     YY = 9  # y²
     PY = 10  # p · y
-    HITS = 11  # forecasts of the right direction
-    CALLS = 12  # forecasts of any direction whose price moved
-    D = 13
+    HITS = 11  # the number of calls whose direction was right
+    CALLS = 12  # the number of forecasts of a rise or a fall, where the price moved
+    D = 13  # d
     DD = 14  # d²
-    PAIR_PRODUCTS = 15  # d · d′ over pairs of forecasts less than a horizon apart
+    PAIR_PRODUCTS = 15  # d · d′, summed over pairs of forecasts less than a horizon apart
     PAIR_SUMS = 16  # d + d′ over the same pairs
     PAIRS = 17  # the number of these pairs
-    INSIDE_80 = 18  # outcomes inside the 80 % interval
-    INSIDE_95 = 19  # outcomes inside the 95 % interval
-    WITH_INTERVAL = 20  # forecasts that have intervals
+    INSIDE_80 = 18  # the number of outcomes inside the 80 % interval
+    INSIDE_95 = 19  # the number of outcomes inside the 95 % interval
+    WITH_INTERVAL = 20  # the number of forecasts that have intervals
 
 
 FIELDS = tuple(field.name.lower() for field in Field)
@@ -73,7 +73,7 @@ class ScoreSums(NamedTuple):
     Args:
         months: Months since 1970, ascending, (k,).
         sums: FIELDS by month and model, (k, models + 2, fields); the last two models are served and naive.
-        carry_issued: Issues within the last horizon, in ms, (c,): later issues are paired with them.
+        carry_issued: Times of issue within the last horizon, in ms, (c,): later forecasts are paired with these.
         carry_d: Their loss differentials, NaN where a model has none, (c, models + 2).
         near: Sum and number of these differentials without NaN, (models + 2, 2).
     """
@@ -105,7 +105,7 @@ class ScoreRows:
 
 
 def start_sums(models: int) -> ScoreSums:
-    """Return empty sums for some models, served and naive."""
+    """Return empty sums for a number of models, for served and for naive."""
     none = np.empty(0, np.int64)
     return ScoreSums(
         none, np.zeros((0, models + 2, len(FIELDS))), none, np.zeros((0, models + 2)), np.zeros((models + 2, 2))
@@ -119,8 +119,8 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
 
     Args:
         before: The sums so far.
-        rows: Later than those of the sums.
-        horizon_ms: The horizon: issues less than it apart are paired.
+        rows: Forecasts issued later than all those of the sums.
+        horizon_ms: The horizon: forecasts issued less than this apart are paired.
     """
     if rows.issued.size == 0:
         return before
@@ -153,9 +153,9 @@ def sum_scores(before: ScoreSums, rows: ScoreRows, horizon_ms: int) -> ScoreSums
 
 
 @kernel
-def _leave(near, differentials):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _subtract_differentials(near, differentials):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Subtract a row's loss differentials from the sums over the last horizon."""
-    for m in range(near.shape[0] - 1):  # the last, naive, has none
+    for m in range(near.shape[0] - 1):  # the last is naive, whose differentials are all 0
         if not np.isnan(differentials[m]):
             near[m, 0] -= differentials[m]
             near[m, 1] -= 1.0
@@ -177,10 +177,11 @@ def _add_differential(out, near, d):  # type: ignore[no-untyped-def]  # pragma: 
 
 @kernel
 def _sum_differentials(sums, issued, differentials, horizon_ms):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add the loss differentials of one pair of forecasts, (n, 1), to sums by field."""
     near, first = np.zeros((2, 2)), 0
     for i in range(issued.size):
         while issued[i] - issued[first] >= horizon_ms:
-            _leave(near, differentials[first])
+            _subtract_differentials(near, differentials[first])
             first += 1
         sums[Field.N] += 1.0
         _add_differential(sums, near[0], differentials[i, 0])
@@ -198,7 +199,7 @@ def _add(sums, near, place, carried, rows, horizon_ms):  # type: ignore[no-untyp
             continue
         issued[i] = moments[row]
         while issued[i] - issued[first] >= horizon_ms:
-            _leave(near, differentials[first])
+            _subtract_differentials(near, differentials[first])
             first += 1
         y = np.log(actual[row] / close[row])
         for m in range(models + 1):
@@ -269,24 +270,25 @@ def to_scores(sums: ScoreSums, models: list[str], symbol: str, horizon_minutes: 
 
 
 def add_in_order(sums: Floats) -> Floats:
-    """Add months one after another, the earliest first: another order would change the last bits of an append."""
+    """Add months one after another, the earliest first: in another order the last bits of the sums would differ."""
     total: Floats = np.cumsum(sums, axis=0)[-1]
     return total
 
 
-def measure(s: dict[str, Floats], naive: NDArray[np.bool_]) -> dict[str, Floats]:
+def measure(s: dict[str, Floats], is_naive: NDArray[np.bool_]) -> dict[str, Floats]:
     """Compute scores from sums.
 
     Args:
         s: Sums by the names in FIELDS, each (n,).
-        naive: Which rows are of the naive forecast, (n,).
+        is_naive: Which rows are of the naive forecast, (n,).
 
     Returns:
         Scores by name, each (n,); NaN where a score is not defined.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         n, covered = s["n"], np.where(s["with_interval"] > 0, s["with_interval"], np.nan)
-        spread = (s["pp"] - s["p"] ** 2 / n) * (s["yy"] - s["y"] ** 2 / n)
+        squares = (s["pp"] - s["p"] ** 2 / n) * (s["yy"] - s["y"] ** 2 / n)
+        correlation = (s["py"] - s["p"] * s["y"] / n) / np.sqrt(squares)
         statistic, p_value = diebold_mariano(s)
         return {
             "n": n,
@@ -296,10 +298,10 @@ def measure(s: dict[str, Floats], naive: NDArray[np.bool_]) -> dict[str, Floats]
             "mae": s["absolute_price"] / n,
             "mape": s["absolute_pct"] / n,
             "skill": np.where(s["sse_naive"] > 0, 1 - s["sse"] / s["sse_naive"], np.nan),
-            "correlation": np.where((spread > 0) & ~naive, (s["py"] - s["p"] * s["y"] / n) / np.sqrt(spread), np.nan),
+            "correlation": np.where((squares > 0) & ~is_naive, correlation, np.nan),
             "directional_accuracy": np.where(s["calls"] > 0, s["hits"] / s["calls"], np.nan),
-            "dm_statistic": np.where(naive, np.nan, statistic),
-            "p_value": np.where(naive, np.nan, p_value),
+            "dm_statistic": np.where(is_naive, np.nan, statistic),
+            "p_value": np.where(is_naive, np.nan, p_value),
             "coverage_80": s["inside_80"] / covered,
             "coverage_95": s["inside_95"] / covered,
         }
@@ -308,16 +310,16 @@ def measure(s: dict[str, Floats], naive: NDArray[np.bool_]) -> dict[str, Floats]
 def diebold_mariano(s: dict[str, Floats]) -> tuple[Floats, Floats]:
     """Return Diebold–Mariano statistics and their two-sided p-values; NaN where the variance is not positive.
 
-    Autocovariances are taken over pairs of forecasts less than a horizon apart on the clock. In the small-sample
-    correction, the number of steps of a horizon is the mean number of such earlier neighbours plus one, which is the
-    horizon itself where no candle is missing.
+    Autocovariances are taken over pairs of forecasts that were issued less than a horizon apart. The small-sample
+    correction needs the horizon in steps. As candles may be missing, it is taken as one plus the mean number of earlier
+    forecasts that a forecast is paired with; over a long time without gaps that is the horizon.
     """
     from scipy.special import stdtr  # noqa: PLC0415 - the import takes a fifth of a second, and only scores need it
 
     n, mean = s["n"], s["d"] / s["n"]
-    own = s["dd"] / n - mean * mean
-    cross = (s["pair_products"] - mean * s["pair_sums"] + s["pairs"] * mean * mean) / n
-    variance = (own + 2 * cross) / n
+    autocovariance_0 = s["dd"] / n - mean * mean
+    autocovariances = (s["pair_products"] - mean * s["pair_sums"] + s["pairs"] * mean * mean) / n  # of all other lags
+    variance = (autocovariance_0 + 2 * autocovariances) / n
     steps = 1 + s["pairs"] / n
     correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
     is_defined = (variance > 0) & (correction > 0) & (n > 1)
@@ -326,11 +328,11 @@ def diebold_mariano(s: dict[str, Floats]) -> tuple[Floats, Floats]:
 
 
 def compare_losses(issued: Ints, differentials: Floats, horizon_ms: int) -> tuple[float, float]:
-    """Test whether two forecasts have the same loss, by Diebold and Mariano.
+    """Test whether two forecasts have the same expected loss, by Diebold and Mariano.
 
     Args:
         issued: When the forecasts were issued, in ms, ascending, (n,).
-        differentials: Loss of the first less loss of the second, (n,): positive where the second is better.
+        differentials: Loss of the first minus loss of the second, (n,): positive where the second is better.
         horizon_ms: The horizon: differentials less than it apart are correlated.
 
     Returns:
@@ -346,7 +348,7 @@ def compare_losses(issued: Ints, differentials: Floats, horizon_ms: int) -> tupl
 def adjust(p_values: Floats) -> Floats:
     """Adjust p-values for the false discovery rate.
 
-    Tests whose adjusted p-value is at most a rate are those that the procedure accepts at that rate.
+    At a rate q, the procedure rejects the null hypotheses of those tests whose adjusted p-value is at most q.
 
     Args:
         p_values: One for each test, NaN where there is no test, (n,).
@@ -368,7 +370,7 @@ def adjust(p_values: Floats) -> Floats:
 def judge(scores: pl.DataFrame) -> pl.DataFrame:
     """Add verdicts to the scores over all time, at a false discovery rate of 5 % over the tests of a horizon.
 
-    The tests of each horizon are judged alone, so that another horizon in the lake changes no verdict.
+    Each horizon is judged by itself, so that adding a horizon to the lake changes no verdict of the others.
 
     Reads:
         horizon_minutes, model, period, dm_statistic, p_value of every symbol and horizon.
@@ -385,11 +387,11 @@ def judge(scores: pl.DataFrame) -> pl.DataFrame:
     for horizon in np.unique(horizons):
         rows = horizons == horizon
         passed[rows] = adjust(tested[rows]) <= FALSE_DISCOVERY
-    found, sign = pl.lit(pl.Series(passed)), pl.col("dm_statistic")
+    is_significant, statistic = pl.lit(pl.Series(passed)), pl.col("dm_statistic")
     verdict = (
-        pl.when(judged & found & (sign > 0))
+        pl.when(judged & is_significant & (statistic > 0))
         .then(pl.lit("better"))
-        .when(judged & found & (sign < 0))
+        .when(judged & is_significant & (statistic < 0))
         .then(pl.lit("worse"))
         .when(judged)
         .then(pl.lit("no better"))
