@@ -5,9 +5,20 @@ from chandlery.lake.lake_file import Series
 from chandlery.lake.store import Store
 from chandlery.state.records import SeriesSummary
 
-__all__ = ["describe_seconds", "describe_whole", "far_seconds", "forecast_seconds", "raw_seconds", "seconds_per_day"]
+__all__ = [
+    "FIT_SECONDS",
+    "RECOGNISE_SECONDS",
+    "describe_seconds",
+    "describe_whole",
+    "far_seconds",
+    "forecast_seconds",
+    "raw_seconds",
+    "seconds_per_day",
+]
 
 # All are rough: they decide nothing but the order of tasks, when processes start, and what a plan says.
+RECOGNISE_SECONDS = 0.01  # of a task of the stage recognise, which reads only the first rows of files
+FIT_SECONDS = 0.5  # of the refits of one month, at all horizons
 PER_MEGABYTE = 0.02  # of raw text
 PER_MILLION = (0.5, 1.0)  # of the forecast stage, for a million candles: once, and for each horizon
 OF_A_MODEL = {"linear": (0.0, 1.0), "tree": (0.5, 1.5), "boosted": (14.0, 9.0)}  # as above, for each model

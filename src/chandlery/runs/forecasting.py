@@ -1,4 +1,4 @@
-"""The steps of the forecast stage of a series, each a map of tasks; `pipeline` shows their order."""
+"""The steps of the forecast stage of a series, most of them a map over tasks; `pipeline` shows their order."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -9,7 +9,7 @@ from chandlery.errors import LawError, SettingsError
 from chandlery.extensions import user_features
 from chandlery.features.run import plan_features, warm_up_steps
 from chandlery.runs.additions import Computation, describe_added, plan_computations
-from chandlery.runs.estimates import describe_whole
+from chandlery.runs.estimates import FIT_SECONDS, describe_whole
 from chandlery.runs.founding import make_rules
 from chandlery.runs.gaps import publish_gaps
 from chandlery.runs.leftovers import (
@@ -50,10 +50,10 @@ __all__ = [
 
 
 def check_symbols(session: Session) -> None:
-    """Check that the symbols that the settings name have candles in a series to forecast.
+    """Check that every symbol that the settings name has candles in a series to forecast.
 
     Raises:
-        SettingsError: One has none.
+        SettingsError: A symbol has no candles.
     """
     if not session.settings.symbols:
         return
@@ -64,9 +64,9 @@ def check_symbols(session: Session) -> None:
 
 
 def unpublish_pruned(run: SeriesRun, years: Years) -> frozenset[str]:
-    """Choose which objects to delete of symbols that have forecasts and no candles: with --prune, all of them.
+    """Choose the objects to delete of symbols that have forecasts but no candles; without --prune, none.
 
-    If the series has no candles at all, they are deleted at once, since nothing is published afterwards.
+    If the series has no candles at all, the objects are deleted at once, since no publication follows.
 
     Args:
         run: The series.
@@ -82,10 +82,11 @@ def unpublish_pruned(run: SeriesRun, years: Years) -> frozenset[str]:
         run.note(f"{found}. Hint: --prune deletes them")
     obsolete: frozenset[str] = frozenset()
     if len(kept) < len(without_candles):
-        checkpoints = run.summary.checkpoints if years else {}  # if the same candles return, they are forecast again
+        # Without any candles, checkpoints are dropped as well: if the same candles return, all are forecast again.
+        checkpoints = run.summary.checkpoints if years else {}
         stays = frozenset([*years, *kept])
         remaining = sum(part["symbol"] in stays for part in run.list_forecasts())
-        # No longer up to date: the scores over all symbols change.
+        # The forecasts count as out of date, because scores are judged over all symbols.
         run.store_summary(replace(run.summary, forecast="", forecasts=remaining, checkpoints=checkpoints))
         obsolete = list_forecasts_but(run.lake, stays)
     if not years:
@@ -96,7 +97,7 @@ def unpublish_pruned(run: SeriesRun, years: Years) -> frozenset[str]:
 def list_computations(run: SeriesRun, years: Years) -> list[Computation]:
     """Return the computations that bring the forecasts of a series up to date, in order; none if they are.
 
-    What they read is brought up to date first: the summary of the candles, and the gaps, which are published.
+    The summary of the candles and the published gaps, which the computations read, are brought up to date first.
 
     Args:
         run: The series.
@@ -105,7 +106,7 @@ def list_computations(run: SeriesRun, years: Years) -> list[Computation]:
     if is_forecast(run, years):
         return []
     complete_summary(run, sorted(years))
-    publish_gaps(run)  # gaps decide where labels end: tasks read the published ones
+    publish_gaps(run)  # no label crosses a gap, and tasks read the published gaps
     return plan_computations(run, make_rules(run.series, sorted(years)))
 
 
@@ -116,7 +117,7 @@ def resume(run: SeriesRun, symbols: list[str], computation: Computation, compute
         run: The series.
         symbols: All symbols with candles, ascending.
         computation: What is computed.
-        compute: Computes and publishes it, from the given start.
+        compute: Does the computation and publishes its results.
     """
     if computation.added:
         run.note(describe_added(computation.added, computation.rules))
@@ -128,10 +129,10 @@ def resume(run: SeriesRun, symbols: list[str], computation: Computation, compute
 
 
 def begin(resumption: Resumption) -> None:
-    """Store which checkpoints stay valid: later ones, and the forecasts after them, are about to be overwritten.
+    """Mark later checkpoints and the forecasts as invalid in the summary, before tasks overwrite them.
 
-    A run that is killed from here on must not leave them marked as valid. Nor does a later run continue a killed
-    addition, or forecasts of some symbols under new rules: it computes everything.
+    If this run is killed, no later run then takes them for valid. If it adds horizons or models, or if settings or code
+    have changed, the base is cleared as well: then every run computes everything until one has finished all symbols.
     """
     run = resumption.run
     base = run.summary.base if run.summary.base == resumption.base and not resumption.added else ""
@@ -141,7 +142,7 @@ def begin(resumption: Resumption) -> None:
 
 
 def build_market(resumption: Resumption) -> None:
-    """Compute leaders and index of the market; they stay in the lake until `finish`."""
+    """Compute the leaders and the index of the market, which are stored in the lake until `finish` deletes them."""
     run, work = resumption.run, resumption.work
     works = [work] if work.rules.references else []
     with run.stage("market", len(work.rules.references), len(works)):
@@ -165,7 +166,7 @@ def gather(resumption: Resumption) -> Sequence[Gathered]:
 def pass_leak_gate(results: Sequence[Gathered] | Sequence[Predicted]) -> None:
     """Require that the leak gate has checked all blocks that it chose, in every task.
 
-    A task raises as soon as it finds a leak. So a run that comes here fails only if a task has left a check out.
+    A task that finds a leak raises at once. So this check fails only if a task has left out some of its own checks.
 
     Args:
         results: The results of the gather or the forecast tasks.
@@ -185,21 +186,23 @@ def pass_leak_gate(results: Sequence[Gathered] | Sequence[Predicted]) -> None:
 def fit(resumption: Resumption, gathered: Sequence[Gathered]) -> int:
     """Fit the models, and return the number of tasks."""
     run, work = resumption.run, resumption.work
+    # The names are the same for every symbol, so none is given.
     names = plan_features("", work.rules.grid, work.rules.references, user_features(work.extensions)).names
     tasks = plan_fits(work, tuple(gathered), names)
     with run.stage("fit", len(tasks), len(tasks)):
-        artefacts = run.session.map(fit_models, tasks, [len(task.due) * 0.5 for task in tasks], str)
+        costs = [FIT_SECONDS * len(task.due) for task in tasks]
+        artefacts = run.session.map(fit_models, tasks, costs, str)
         if work.added is None:
             forget_artefacts(work, list(chain.from_iterable(artefacts)), [result.symbol for result in gathered])
     return len(tasks)
 
 
 def predict(resumption: Resumption) -> Sequence[Predicted]:
-    """Stage the forecasts of the symbols that are published."""
-    run, narrow, pasts = resumption.run, resumption.work.narrow(), resumption.pasts
+    """Stage the forecasts of the symbols to publish."""
+    run, work, pasts = resumption.run, resumption.work.narrow(), resumption.pasts
     symbols = resumption.published_symbols
     with run.stage("forecast", len(pasts), len(symbols)):
-        tasks = [SymbolTask(narrow, symbol, pasts[symbol].first_day) for symbol in symbols]
+        tasks = [SymbolTask(work, symbol, pasts[symbol].first_day) for symbol in symbols]
         costs = [resumption.costs[symbol] for symbol in symbols]
         return run.session.map(predict_symbol, tasks, costs, lambda result: result.symbol)
 
@@ -226,7 +229,7 @@ def publish_forecasts(resumption: Resumption, predicted: Sequence[Predicted], ob
     run = resumption.run
     published, replaced = list_replaced(run.lake, resumption.span, predicted, run.series.horizons)
     remaining = published - replaced - obsolete
-    if len(remaining) < run.summary.forecasts:  # else the run after a kill would treat the deleted ones as lost
+    if len(remaining) < run.summary.forecasts:  # otherwise, after a kill, the deleted objects would count as lost
         run.store_summary(replace(run.summary, forecasts=len(remaining)))
     put = publish(run.session, replaced | obsolete).put
     return len(remaining | {path for path in put if path.startswith("forecasts/")})
@@ -247,7 +250,7 @@ def finish(resumption: Resumption, fits: int, forecasts: int) -> None:
 
 
 def _report_short_history(resumption: Resumption, fits: int, forecasts: int) -> None:
-    """Report why there are no forecasts, where the whole past is too short for any."""
+    """Report why there are no forecasts, if the history is too short for any."""
     run, rules = resumption.run, resumption.rules
     if resumption.span.resumed:
         return
@@ -264,7 +267,7 @@ def _report_short_history(resumption: Resumption, fits: int, forecasts: int) -> 
 
 
 def _record(resumption: Resumption, forecasts: int) -> None:
-    """Record the checkpoints as valid and the forecasts as up to date; only then delete other checkpoints."""
+    """Record the checkpoints as valid and the forecasts as up to date; delete other checkpoints after that."""
     run, rules = resumption.run, resumption.rules
     checkpoints = resumption.all_checkpoints()
     summary = replace(

@@ -28,7 +28,7 @@ def is_up_to_date(session: Session) -> bool:
     is_ingested = source is None or source.is_up_to_date()
     if is_ingested or (session.options.restate and session.is_restated):
         # Before `lake.json` is written. New files may add series: then `Session.add_series` checks it.
-        session.check_given()
+        session.check_choices()
     if source is None:
         check_symbols(session)
     if session.is_new or session.is_restated or not is_ingested:

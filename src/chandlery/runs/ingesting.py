@@ -1,4 +1,8 @@
-"""The steps of the ingest stage: find the series of new files, then read them, a task a series and symbol."""
+"""The steps of the ingest stage: find the series that new files belong to, then read the files.
+
+A *pair* is a symbol of an exchange. Its files may have several intervals, and so belong to several series. Files are
+recognised with one task per pair, and ingested with one task per series and symbol.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -8,7 +12,7 @@ from msgspec.structs import replace
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNNAMED
 from chandlery.runs.belonging import NO_PAIR, PairName, name_source
-from chandlery.runs.estimates import raw_seconds
+from chandlery.runs.estimates import RECOGNISE_SECONDS, raw_seconds
 from chandlery.runs.founding import name_series
 from chandlery.runs.messages import report_reading
 from chandlery.runs.session import Session
@@ -41,18 +45,19 @@ def recognise(session: Session, source: Source) -> dict[PairName, Assigned]:
     """Return the series that the files of each pair belong to, for pairs that are not up to date."""
     pending = source.pending()
     report_reading(session, source, pending)
-    present = [pair for pair in pending if source.files[pair]]
-    tasks = [make_recognise_task(session, source, pair) for pair in present]
+    with_files = [pair for pair in pending if source.files[pair]]
+    tasks = [make_recognise_task(session, source, pair) for pair in with_files]
     with session.stage("recognise", len(source.files), len(tasks)):
-        results = session.map(recognise_files, tasks, [0.01] * len(tasks), lambda assigned: assigned.name)
-    without_files = {pair: Assigned(str(pair), {}, {}) for pair in pending}
-    return without_files | dict(zip(present, results, strict=True))
+        costs = [RECOGNISE_SECONDS] * len(tasks)
+        results = session.map(recognise_files, tasks, costs, lambda assigned: assigned.name)
+    nothing_assigned = {pair: Assigned(str(pair), {}, {}) for pair in pending}
+    return nothing_assigned | dict(zip(with_files, results, strict=True))
 
 
 def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int], tuple[Grid, set[str]]]:
     """Return the grid and the symbols of each series that files belong to, by exchange and interval.
 
-    If files of one series have several grids, it is that of most of them.
+    If the files of one series differ in the offset of their candles, the offset of most files is taken.
     """
     votes: dict[tuple[str, int], Counter[int]] = {}
     symbols: dict[tuple[str, int], set[str]] = {}
@@ -67,7 +72,7 @@ def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int]
 
 
 def add_series(session: Session, assigned: Mapping[PairName, Assigned]) -> None:
-    """Add to the lake the series that files belong to and that it does not have yet."""
+    """Add the series that files belong to, unless the lake has them already."""
     before = {run.series.exchange for run in session.series.values()}
     session.add_series(choose_series(assigned))
     now = {run.series.exchange for run in session.series.values()}
@@ -84,23 +89,23 @@ def ingest_files(
 
     Args:
         session: The run, which holds the lease.
-        source: Its files.
+        source: The raw files.
         assigned: The series that the files of each pair belong to.
 
     Returns:
-        The summary to store once all of it is published, and the result of each symbol of a series.
+        The summary to store once the staged objects are published, and the result of each task.
     """
     tasks = [task for pair in assigned for task in make_tasks(session, source, pair, assigned[pair])]
-    mark_begun(session, source, assigned)
+    mark_as_begun(session, source, assigned)
     with session.stage("ingest", len(source.files), len(assigned)):
         costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
         results = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
-        unassigned = refuse_others(session, source, assigned)
-    return complete(session, source, assigned, results, unassigned), results
+        unassigned = refuse_unassigned_files(session, source, assigned)
+    return summarise_ingest(session, source, assigned, results, unassigned), results
 
 
 def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str, list[RawFile]]:
-    """Return the files of a pair by series, including series whose files of it are all missing."""
+    """Return the files of a pair by series; none for a series whose files of this pair are all missing now."""
     files: dict[str, list[RawFile]] = {run.name: [] for run in source.runs_of(pair)}
     for raw in source.files[pair]:
         if grid := assigned.grids.get(raw.source):
@@ -109,9 +114,9 @@ def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str,
 
 
 def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assigned) -> list[IngestTask]:
-    """Return the tasks of a pair, one a series."""
+    """Return the tasks of a pair, one per series."""
     options, files = session.options, split_files(source, pair, assigned)
-    refused = frozenset([*assigned.errors, *(raw.source for raw in source.nameless)])
+    without_series = frozenset([*assigned.errors, *(raw.source for raw in source.nameless)])
     tasks = []
     for name, of_series in files.items():
         run = session.series[name]
@@ -128,15 +133,15 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
             restate=options.restate,
             reread=source.has_lost(run, pair.symbol),
             unfinished=known is not None and not known.is_whole,
-            unassigned=refused if options.prune else frozenset(),
+            unassigned=without_series if options.prune else frozenset(),
             moved=frozenset(others if options.restate else ()) | source.belonging.moved.get(pair, frozenset()),
         )
         tasks.append(task)
     return tasks
 
 
-def mark_begun(session: Session, source: Source, pending: Collection[PairName]) -> None:
-    """Record that the ingest of these pairs has begun: if it is killed, the next run does it again."""
+def mark_as_begun(session: Session, source: Source, pending: Collection[PairName]) -> None:
+    """Record that the ingest of these pairs has begun: if this run is killed, the next one ingests them again."""
     summary = session.summary
     pairs = {
         str(pair): replace(summary.pairs[str(pair)], fingerprint="") for pair in pending if str(pair) in summary.pairs
@@ -167,29 +172,29 @@ def put_symbols(
     return {**series, **changed}
 
 
-def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, Assigned]) -> Unassigned:
-    """Bring the ledger of files without a series up to date, and return its summary.
+def refuse_unassigned_files(session: Session, source: Source, assigned: Mapping[PairName, Assigned]) -> Unassigned:
+    """Bring the ledger of files that belong to no series up to date, and return its summary.
 
-    Files of pairs that are up to date and were refused by an earlier run stay refused; they are not read again.
+    If a pair is up to date, those of its files that an earlier run refused stay refused, and are not read again.
     """
     refused = dict(source.nameless)
     pairs = session.summary.pairs
     still_refused: list[RawFile] = []
     for pair, raws in source.files.items():
-        known = set(pairs[str(pair)].unassigned) if pair not in assigned and str(pair) in pairs else set()
+        refused_before = set(pairs[str(pair)].unassigned) if pair not in assigned and str(pair) in pairs else set()
         errors = assigned[pair].errors if pair in assigned else {}
         refused |= {raw: errors[raw.source] for raw in raws if raw.source in errors}
-        still_refused += [raw for raw in raws if raw.source in known]
+        still_refused += [raw for raw in raws if raw.source in refused_before]
     if not refused and not still_refused and session.summary.unassigned == Unassigned() and session.summary.version:
         return Unassigned()
     unassigned = tuple(sorted([*refused, *still_refused], key=lambda raw: raw.source))
-    names = frozenset(raw.source for raw in unassigned)
+    paths = frozenset(raw.source for raw in unassigned)
     task = UnassignedTask(
         lake=session.lake_of(None),
         source=source.store,
         files=unassigned,
         errors={raw.source: error for raw, error in refused.items()},
-        assigned=frozenset(raw.source for raws in source.files.values() for raw in raws) - names,
+        assigned=frozenset(raw.source for raws in source.files.values() for raw in raws) - paths,
         prune=session.prunes_all,
         is_partial=bool(session.only),
     )
@@ -197,25 +202,25 @@ def refuse_others(session: Session, source: Source, assigned: Mapping[PairName, 
     return summary
 
 
-def complete(
+def summarise_ingest(
     session: Session,
     source: Source,
     assigned: Mapping[PairName, Assigned],
     results: Iterable[IngestResult],
     unassigned: Unassigned,
 ) -> Summary:
-    """Return the summary with the files and candles as they are after the ingest."""
+    """Return the summary of the lake as it is once the results of the ingest are published."""
     summary = session.summary
     symbols: dict[str, dict[str, SymbolSummary]] = {}
     for result in results:
-        symbols.setdefault(result.series, {})[result.symbol] = summarise(result)
-    here = name_source(source.store)
+        symbols.setdefault(result.series, {})[result.symbol] = summarise_symbol(result)
+    source_name = name_source(source.store)
     pairs = {
         str(pair): Pair(
             fingerprint=source.fingerprint(source.files[pair]),
             newest_file_ms=max((round(raw.modified_at.timestamp() * 1000) for raw in source.files[pair]), default=0),
             unassigned=sorted(of_pair.errors),
-            source=here,
+            source=source_name,
         )
         for pair, of_pair in assigned.items()
     }
@@ -232,7 +237,7 @@ def complete(
     )
 
 
-def summarise(result: IngestResult) -> SymbolSummary:
+def summarise_symbol(result: IngestResult) -> SymbolSummary:
     """Return the summary of a symbol after its ingest."""
     return SymbolSummary(
         is_whole=True,

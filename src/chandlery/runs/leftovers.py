@@ -2,7 +2,7 @@
 
 State is deleted here. Objects of tables are only listed here: a publication deletes them when it changes the tables.
 
-Tasks never delete, so that a task that runs twice, ends late or is killed removes nothing.
+Except for those of a publication, tasks delete nothing: so a task that runs twice, ends late or is killed does no harm.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@
     raw files ─► recognise ─► ingest: candles, rejects, ledger ─► gaps ─► publish
     candles ─► market ─► gather ─► leak gate ─► fit ─► forecast ─► leak gate ─► scores ─► publish ─► catalog
 
-Most steps are a map of tasks, one a symbol. How a step is done is in the module that it is imported from.
+Most steps map a function over tasks, one per symbol. The module that a step is imported from shows how it works.
 """
 
 from functools import partial
@@ -50,7 +50,8 @@ def run(settings: Settings, options: Options | None = None, watch: Watch | None 
 
     Raises:
         SettingsError: A setting, a bucket or a right is missing, or a setting differs from the lake's.
-        LawError: A law was broken; no forecasts were published.
+        LawError: Rows of a file are not accounted for, or a value was computed from later data; no forecasts were
+            published.
         StoreUnavailableError: A store did not answer.
         LeaseHeldError: Another run holds the lake.
     """
@@ -58,12 +59,12 @@ def run(settings: Settings, options: Options | None = None, watch: Watch | None 
 
 
 def ingest(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
-    """Bring candles, rejects, ledger and gaps up to date; takes and raises what `run` does."""
+    """Bring candles, rejects, ledger and gaps up to date; arguments and errors are those of `run`."""
     return _run_stages(frozenset([StageName.INGEST]), settings, options, watch)
 
 
 def forecast(settings: Settings, options: Options | None = None, watch: Watch | None = None) -> RunReport:
-    """Bring forecasts, models and scores up to date with the candles; takes and raises what `run` does."""
+    """Bring forecasts, models and scores up to date with the candles; arguments and errors are those of `run`."""
     return _run_stages(frozenset([StageName.FORECAST]), settings, options, watch)
 
 
@@ -86,7 +87,7 @@ def _run_stages(
 
 
 def _ingest(session: Session) -> None:
-    """Read the new and changed files of each symbol, find the gaps of each series, and publish both."""
+    """Read the new and changed files of each symbol, find the gaps of each series, and publish the tables."""
     source = survey_source(session)
     assigned = recognise(session, source)
     add_series(session, assigned)
@@ -98,14 +99,14 @@ def _ingest(session: Session) -> None:
 
 
 def _forecast(session: Session) -> None:
-    """Bring the forecasts of every series, or of those that the settings name, up to date."""
+    """Bring forecasts up to date: those of the series that the settings name, or of all if they name none."""
     check_symbols(session)
     for run in session.chosen:
         _forecast_series(run)
 
 
 def _forecast_series(run: SeriesRun) -> None:
-    """Bring the forecasts of a series up to date: by several computations if horizons or models were added."""
+    """Bring the forecasts of a series up to date, in several computations if horizons or models were added."""
     years = run.list_years()
     compute = partial(_compute, obsolete=unpublish_pruned(run, years))
     for computation in list_computations(run, years):
@@ -113,14 +114,14 @@ def _forecast_series(run: SeriesRun) -> None:
 
 
 def _compute(resumption: Resumption, obsolete: frozenset[str]) -> None:
-    """Compute and publish forecasts from the day on which a computation resumes.
+    """Compute and publish forecasts, from the day of a checkpoint or from the first candle on.
 
     Args:
-        resumption: Where it begins, and what it computes.
+        resumption: Where the computation begins, and what it computes.
         obsolete: Paths of objects to delete with the publication.
 
     Raises:
-        LawError: A law was broken; nothing is published.
+        LawError: The leak gate found a value that was computed from later data; nothing is published.
         StateLostError: State or published rows that this run needs are missing or damaged.
     """
     begin(resumption)
@@ -136,6 +137,6 @@ def _compute(resumption: Resumption, obsolete: frozenset[str]) -> None:
 
 
 def _end(session: Session) -> None:
-    """Report sections of the settings that match nothing, and bring the catalog up to date."""
+    """Report [[series]] sections of the settings that match no series, and bring the catalog up to date."""
     report_unmatched_sections(session)
     update_catalog(session)

@@ -5,18 +5,18 @@
 
 A run publishes twice: candles, gaps, ledger and rejects after ingest, and forecasts, scores and models at the end.
 
-- A staged object without content means that the object of that path is deleted. Deletions that the driver decides on
-  are listed in the manifest alone.
+- A staged object without content means that the object of that path is deleted. Deletions that the driver itself
+  decides on are only in the manifest.
 - The manifest lists every object. Objects that tasks stage after it change nothing, and are deleted.
 - A run first settles the publications of earlier runs: one with a manifest is finished, any other is deleted. Both
   happen under the lease, and a task that moves objects checks the lease before each of them.
 - A publication may be finished twice: objects are deleted first, and a staged object that is missing has its final name
-  already. The manifest is deleted last. A manifest without any staged object belongs to a publication that was
-  finished, or to a run that had lost the lease and put it after its objects were deleted: nothing is done then.
+  already. The manifest is deleted last. If a manifest is found but none of its staged objects, its publication was
+  finished, or its run had lost the lease and put it after another run deleted the objects: nothing is done then.
 
-**After a killed run.** Ingest state and the activity of all symbols are part of the first publication, so they always
-describe the published candles, before the manifest of both and after it. All other state is written directly, before
-the tables change. That is safe because the summary says which of it is valid:
+**After a killed run.** Ingest state and the activity of all symbols are part of the first publication, so they change
+together with the candles that they describe. All other state is written directly, before the tables change. That is
+safe because the summary says which of it is valid:
 
 - Before ingest tasks begin, the summary marks their symbols as unfinished, and before forecasts are computed it drops
   the checkpoints after the span's first day. It is updated only after the objects of a publication have their final
@@ -28,8 +28,8 @@ the tables change. That is safe because the summary says which of it is valid:
 
 **State that does not describe the tables**, such as a restored copy that is older than they are, must not be used.
 Therefore the name of the last change is stored beside the tables: a publication, or a computation of forecasts, which
-writes artefacts. The summary lists the changes after which it is valid: the last one and, before a change, also that
-one.
+writes artefacts. The summary lists the changes after which it is valid: the last one and, once the next is about to
+begin, that one too.
 """
 
 from collections.abc import Iterable
@@ -48,8 +48,8 @@ from chandlery.tasks.publish import PublishTask, publish_objects
 __all__ = ["Published", "publish", "settle", "update_catalog"]
 
 MANIFEST = "manifest.json"
-OBJECTS_OF_A_TASK = 256  # enough that the copies of one task wait for the store at the same time
-SECONDS_OF_AN_OBJECT = 0.001  # of CPU
+OBJECTS_OF_A_TASK = 256  # so many that a task has several copies under way at a time, and few tasks are started
+SECONDS_OF_AN_OBJECT = 0.001  # of CPU, to move or delete it
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,7 +88,7 @@ def publish(session: Session, deleted: Iterable[str] = ()) -> Published:
     removed = {entry.path.removeprefix(folder) for entry in staged if not entry.size_bytes} | set(deleted)
     if put or removed:
         manifest = Manifest(put, sorted(removed))
-        # An empty summary is not stored: the next run would use it, and not look for files and symbols in the ledger.
+        # A summary that was lost is not stored empty: the next run would trust it, and not read the ledger instead.
         if session.summary.version:
             session.store_summary(session.summary, change=folder)
         session.store.put_if_absent(folder + MANIFEST, msgspec.json.encode(manifest))

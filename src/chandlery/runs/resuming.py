@@ -210,7 +210,7 @@ def complete_summary(run: SeriesRun, symbols: list[str]) -> None:
 
 
 def _mark_symbols(run: SeriesRun, symbols: list[str], days: tuple[int, ...], lead: int) -> list[Marked]:
-    """Hash the candles of symbols up to some days, a task a symbol."""
+    """Hash the candles of symbols up to some days, with one task per symbol."""
     with run.stage("past", len(symbols), len(symbols)):
         known = run.summary.symbols
         interrupted = {symbol for symbol in symbols if symbol in known and not known[symbol].is_whole}

@@ -1,4 +1,4 @@
-"""One run: its settings, store, lease and engine, its series, and its report."""
+"""One run: what all of its steps share, such as settings, store, lease, engine, series and report."""
 
 import datetime as dt
 import secrets
@@ -34,11 +34,13 @@ __all__ = ["SeriesRun", "Session", "Years"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Years = dict[str, list[int]]  # by symbol
+Years = dict[str, list[int]]  # the calendar years with candles, by symbol
 
 
 class Session:
-    """One run.
+    """One run: what all of its steps share.
+
+    It reads `lake.json` and the summary when it is created, and again under the lease. It may write only inside `open`.
 
     Args:
         settings: From `load_settings`.
@@ -61,7 +63,7 @@ class Session:
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
         self.token: LeaseToken | None = None
         self.staging = ""  # the folder in which tasks stage objects of tables; empty without the lease
-        self._folders = 0  # how many such folders this run has used
+        self._folders = 0  # how many staging folders this run has used
         self._read_lake()
         if self._stored is None:
             self.store.list(LAKE_FILE)  # raises for a missing bucket, which some stores create on the first put
@@ -92,9 +94,9 @@ class Session:
         check_exchange(self.settings, [run.series for run in self.series.values()], is_remembered=is_remembered)
 
     def _reconcile(self, series: Series) -> Founded:
-        """Return the settings of an existing series; those of a series that is not chosen are left as they are."""
+        """Return the settings of an existing series: those of `lake.json`, with changes that this run may make."""
         if not self.is_chosen(series.name):
-            return Founded(series, ())  # it is not forecast, so its extensions are not needed
+            return Founded(series, ())  # it is not forecast, so nothing changes and its extensions are not needed
         return reconcile(
             series,
             self.settings,
@@ -104,6 +106,7 @@ class Session:
         )
 
     def _describe_cost(self, series: Series) -> str:
+        """Describe what it costs to compute all forecasts of a series again."""
         return describe_whole(series, self.summary.series.get(series.name, SeriesSummary()))
 
     @property
@@ -113,7 +116,7 @@ class Session:
 
     @property
     def is_restated(self) -> bool:
-        """Whether a setting of `lake.json` changed, so that it has to be written."""
+        """Whether the settings of a series differ from `lake.json`, so that it has to be written again."""
         return self._stored is not None and self._stored.series != [run.series for run in self.series.values()]
 
     @property
@@ -123,7 +126,7 @@ class Session:
 
     @property
     def only(self) -> frozenset[str]:
-        """The symbols to ingest; empty means all, as for a forecast: the market needs the candles of every symbol."""
+        """The symbols to ingest; empty means all, as in a run that also forecasts: models learn from every symbol."""
         return frozenset() if StageName.FORECAST in self.stages else self.named
 
     @property
@@ -135,23 +138,23 @@ class Session:
     def chosen(self) -> list["SeriesRun"]:
         """The series to forecast, in the order of `lake.json`: those that the settings name, or all.
 
-        `check_given` refuses a name that the lake does not have.
+        `check_choices` refuses a name that the lake does not have.
         """
         return [run for name, run in self.series.items() if self.is_chosen(name)]
 
     def is_chosen(self, name: str) -> bool:
-        """Return whether a series is part of this run: the settings name it, or they name no series."""
+        """Return whether a series is to be forecast: the settings name it, or they name no series."""
         return not self.settings.chosen_series or name in self.settings.chosen_series
 
-    def check_given(self, new: Mapping[str, Grid] | None = None) -> None:
-        """Check the chosen series and the horizons, once all series of the lake are known.
+    def check_choices(self, new: Mapping[str, Grid] | None = None) -> None:
+        """Check the series and horizons that the settings choose, once all series of the lake are known.
 
         Args:
             new: The grids of the series that the run adds, by name.
 
         Raises:
-            SettingsError: The lake does not have a chosen series, or a horizon is a multiple of no interval that it is
-                given for.
+            SettingsError: The lake does not have a chosen series, or a horizon is not a multiple of the interval of any
+                series that it is given for.
         """
         grids = {name: run.series.grid for name, run in self.series.items()} | dict(new or {})
         missing = [name for name in self.settings.chosen_series if name not in grids]
@@ -186,7 +189,7 @@ class Session:
         self.staging = "" if self.token is None else f"{STAGING}{self.token.owner}-{self._folders}/"
 
     def check_state(self) -> None:
-        """Treat the summary as lost if it does not describe the tables, such as one restored from an old copy."""
+        """Treat the summary as lost if it does not include the last change of the tables, as in a restored old copy."""
         if self.changed and self.summary.version and self.changed not in self.summary.changes:
             self.summary = Summary(version=0)
 
@@ -232,7 +235,7 @@ class Session:
                 if isinstance(error, ChandleryError):
                     self.report.exit_code = error.exit_code
                     self.report.messages.append(str(error))
-                with suppress(ChandleryError):  # what ended the run matters more
+                with suppress(ChandleryError):  # the error that ended the run is the one to raise
                     self.write_record()
                 raise
             else:
@@ -256,9 +259,9 @@ class Session:
             self._write_lake_file()
 
     def propose_new(self, wanted: Mapping[tuple[str, int], tuple[Grid, set[str]]]) -> list[Founded]:
-        """Return the settings of those series that the lake does not have; takes and raises what `add_series` does."""
+        """Return the settings of the series to add; arguments and errors are those of `add_series`."""
         new = {key: wanted[key] for key in sorted(wanted) if name_series(*key) not in self.series}
-        self.check_given({name_series(*key): grid for key, (grid, _) in new.items()})
+        self.check_choices({name_series(*key): grid for key, (grid, _) in new.items()})
         is_only = len(self.series) + len(new) == 1
         return [
             propose(self.settings, exchange, grid, symbols, is_only=is_only)
@@ -295,7 +298,7 @@ class Session:
         Args:
             function: The function to call with each task.
             tasks: The tasks.
-            costs: A rough estimate of each task's CPU seconds, without the waiting for a bucket, which is added here.
+            costs: Rough CPU seconds of each task; waiting for a bucket is added here. For a single task, 0 is enough.
             label: Returns the name under which a result is reported.
 
         Returns:
@@ -306,7 +309,7 @@ class Session:
         return self.engine.map(function, tasks, each, lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
-        """Report a refusal; the run continues, and ends with the gravest of its exit codes."""
+        """Report that some input was refused; the run continues, and ends with the gravest of its exit codes."""
         self.report.messages.append(message)
         self.report.exit_code = gravest([self.report.exit_code, code])
         self.watch.note(message)
@@ -317,7 +320,7 @@ class Session:
         self.watch.note(message)
 
     def write_record(self) -> None:
-        """Write the record of this run to runs/, with values of options that may be secret masked."""
+        """Write the record of this run to `runs/`; values of options that may be secret are masked."""
         if self.report.run_id is not None:
             settings = self.settings.model_dump(mode="json", exclude={"submit"})
             settings["storage"] = mask_options(self.settings.storage)
