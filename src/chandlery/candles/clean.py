@@ -24,7 +24,9 @@ COUNTS = ("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_r
 
 @dataclass(frozen=True)
 class KeptFile:
-    """A version of a file that is in force and can no longer be read: the file is gone, or its successor was refused.
+    """A version in force that is not read again.
+
+    Its file is gone, a newer version of it was refused, or it was read under other settings and is held back.
 
     Args:
         ledger: Its one row of the ledger.

@@ -1,8 +1,8 @@
 """Runs of missing candles, and their kinds: how improbable it was at the time that nobody traded.
 
-A symbol's habit is the share of steps that it traded in the 7 days before a run; the chance that it
-was quiet for the whole run only by habit is P = (1 − share)^missing. Everything is known at the end of
-the run: shares are of the days before it, and other symbols count as listed if they traded in those days.
+A symbol's habit is the share of steps that it traded in the 7 days before a run. The probability that a symbol with
+this habit is quiet for the whole run is P = (1 − share)^missing. Everything is known at the end of the run: shares are
+of the days before it, and other symbols count as listed if they traded in those days.
 
 A day is here the whole number of steps that fit into one, counted from the first step of the grid: 1,440 steps of a
 minute, 205 of 7 minutes (5 minutes less than a day), and a single step of half a day and longer, so that the habit
@@ -129,10 +129,10 @@ def _widen(total: Activity, part: Activity, day_steps: int) -> Activity:
 
 
 def find_gaps(traded: Traded, grid: Grid, activity: Activity) -> pl.DataFrame:
-    """Find a symbol's gaps; its quiet runs, which are no gaps, are one row a year.
+    """Find a symbol's gaps, and sum up its quiet runs, which are no gaps, in one row per year.
 
     Returns:
-        One row a gap, ascending: start, end, missing, kind, evidence.
+        One row per gap or year of quiet runs, ascending: start, end, missing, kind, evidence.
 
     Args:
         traded: Its steps with a candle.
@@ -240,7 +240,7 @@ def _describe_chance(log_p: float, *, together: bool) -> str:
 
 
 def _sum_quiet(start: Ints, missing: Ints, traded: Traded, grid: Grid) -> pl.DataFrame:
-    """Return the quiet runs as one row a year: those that begin in it, together."""
+    """Return one row per year with the sum of the quiet runs that begin in it."""
     schema = {"start": pl.Int64, "end": pl.Int64, "missing": pl.Int64, "kind": pl.String, "evidence": pl.String}
     if start.size == 0:
         return pl.DataFrame(schema=schema)

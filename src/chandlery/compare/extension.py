@@ -101,7 +101,7 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
     Raises:
         SettingsError: There is no lake, series, symbol, model or file of that name, the lake has several series and
             none is chosen, the file registers nothing, or the days are too few.
-        LawError: The extension knows the future.
+        LawError: The extension uses later data.
         StoreUnavailableError: A store did not answer.
     """
     began, watch = time.perf_counter(), watch or Silent()

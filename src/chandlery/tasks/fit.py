@@ -101,7 +101,7 @@ def stop_day_of(work: Work) -> int:
 
 
 def plan_fits(work: Work, gathered: tuple[Gathered, ...], names: tuple[str, ...]) -> list[FitTask]:
-    """Return a task for each model that learns from sums, and a task a year for all that learn from samples.
+    """Return a task for each model that learns from sums, and one per year for all that learn from samples.
 
     The years of samples can be fitted at the same time, because each reads its own pool. The newest year comes first:
     it usually has the most symbols and takes the longest.

@@ -65,7 +65,7 @@ def gather_symbol(task: SymbolTask) -> Gathered:
     """Write a symbol's buckets from the span's first day on, and its states at the checkpoints.
 
     Raises:
-        LawError: A value knows the future.
+        LawError: A value was computed from later data.
         LeaseHeldError: Another run has taken the lake.
         StateLostError: The checkpoint at the span's first day, or the market of a block, is missing or damaged.
     """

@@ -135,7 +135,7 @@ class Staging:
         task: The symbol and the lake.
         stored: What the lake has of the symbol.
         reading: The files that were read for it.
-        by_month: Whether there are too many rows to settle more than a month at once.
+        by_month: Whether rows are settled one month at a time, because there are too many.
 
     Attributes:
         notes: Messages for the user about candles that are removed.
@@ -161,7 +161,7 @@ class Staging:
         )
         settled: dict[int, Iterable[pl.DataFrame]] = {year: self._settling.settle_year(year) for year in years}
         accounted = None
-        if not self._by_month:  # every row is then accounted for before the first object is staged
+        if not self._by_month:  # so that an unaccounted row is found before the first object is staged
             settled = {year: list(frames) for year, frames in settled.items()}
             accounted = self._settling.account()
         for year, frames in settled.items():
@@ -173,6 +173,7 @@ class Staging:
         self._stage_rows("ledger", self._complete_ledger(ledger))
 
     def _stage_year(self, year: int, frames: Iterable[pl.DataFrame]) -> None:
+        """Stage a year of candles: settled ones in place of those of replaced files, and all others as they are."""
         keys = {**self._stored.keys, "year": year}
         content = self._lake.get("candles", keys)
         candles: Iterable[pl.DataFrame] = (conform(frame, TABLES["candles"]) for frame in frames)
@@ -180,9 +181,10 @@ class Staging:
             if content is not None:
                 others = scan_content(content, "candles").filter(~self._is_replaced)
                 candles = join_year(others, candles, year, self._task.most_at_once)
-            self._lake.replace("candles", keys, content, self._days.note(year, candles))
+            self._lake.replace("candles", keys, content, self._days.record(year, candles))
 
     def _stage_rows(self, table: str, fresh: pl.DataFrame) -> None:
+        """Stage rejects or ledger: new rows in place of those of replaced files, and all others as they are."""
         others = self._stored.tables[table].filter(~self._is_replaced)
         rows = join_rows(table, others, conform(fresh, TABLES[table]))
         if table == "ledger":
@@ -201,10 +203,10 @@ class Staging:
         return ledger.with_columns(present=~gone).filter(~pl.col("source").is_in(list(self._reading.pruned)))
 
     def _note_losses(self) -> None:
-        """Report files that hold fewer candles than their earlier version: the missing candles leave the table.
+        """Add a message for each file with fewer candles than its earlier version: the table loses the missing ones.
 
-        A candle that another file holds as well is counted in one of the two. Therefore the accepted rows must have
-        become fewer too: those of a file that only gives way to another are as many as before.
+        A candle that two files hold is counted for one of them, so the count of a file can also fall because the other
+        file now supplies the candle. Then its accepted rows are as many as before, and there is no message.
         """
         for rows in self._reading.read:
             source = rows.raw.source
@@ -246,11 +248,11 @@ class Staging:
 
 
 class DayLog:
-    """Notes at which steps there is a candle, and a hash of each day's candles, while years are staged.
+    """Records the steps that have a candle, and a hash of each day's candles, while years are staged.
 
     Args:
         grid: When candles open.
-        ingested: The ingest state before.
+        ingested: The ingest state of the last run.
     """
 
     def __init__(self, grid: Grid, ingested: Ingested) -> None:
@@ -260,8 +262,8 @@ class DayLog:
         self._digests: list[np.ndarray] = []
         self._traded: list[Traded] = []
 
-    def note(self, year: int, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """Yield a year's candles unchanged, ascending and in whole days, and note them."""
+    def record(self, year: int, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield a year's candles unchanged, and record them; they ascend, and each frame has whole days."""
         self._years.append(year)
         for frame in frames:
             if frame.height:
@@ -272,11 +274,11 @@ class DayLog:
             yield frame
 
     def compose(self, files: list[FileRecord], outranked: dict[str, np.ndarray]) -> Ingested:
-        """Return the ingest state with the noted years in place of what it had of them.
+        """Return the ingest state with the recorded years in place of the same years of the last run.
 
         Args:
             files: The records of all files that the tables have rows of.
-            outranked: Rows that are not in the table since another version of their candle outranks them, as arrays.
+            outranked: Rows that are not in the table because another version of their candle outranks them, as arrays.
         """
         before, traded = self._before.days, self._before.traded
         stays = np.ones(before.size, np.bool_)
@@ -291,11 +293,11 @@ class DayLog:
 
 
 class Counts(NamedTuple):
-    """Rows of a version of a file.
+    """How many rows of a version of a file were used.
 
     Args:
-        kept: Those that are candles in the table.
-        accepted: These, and those that are equal to a candle or gave way to another version of it.
+        kept: Rows that are candles in the table.
+        accepted: Those, and rows that equal such a candle or were superseded by another version of it.
     """
 
     kept: int
@@ -303,7 +305,7 @@ class Counts(NamedTuple):
 
 
 def count_rows(account: Account | None) -> Counts:
-    """Return the rows of a version of a file, by its row of the ledger; none without such a row."""
+    """Count the rows of a version of a file from its row of the ledger; zero without such a row."""
     if account is None:
         return Counts(0, 0)
     kept = int(account["rows_kept"])
@@ -345,7 +347,7 @@ def cut_months(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[int, pl.DataFra
 
 
 def note_successors(ledger: pl.DataFrame, successors: dict[str, Successor]) -> pl.DataFrame:
-    """Return the ledger with refused successors entered beside the versions that stay in force."""
+    """Return the ledger with each refused successor recorded in the row of the version that stays in force."""
     if not successors:
         return ledger
     schema: dict[str, Any] = {

@@ -20,7 +20,7 @@ def build_market(work: Work) -> int:
     """Write the market of every block of the span that has steps; return the number of blocks.
 
     Raises:
-        LawError: A value knows the future.
+        LawError: A value was computed from later data.
         LeaseHeldError: Another run has taken the lake.
         StateLostError: The state of the span's first day is missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""The forecast task: a symbol's candles and the fitted models to published forecasts and score sums.
+"""The forecast task: from a symbol's candles and the fitted models to staged forecasts and score sums.
 
     symbol_fits, passes ─► predict_candles, with the leak gate
     for each horizon    ─► serve ─► leak gate ─► stage tables ─► score
@@ -50,7 +50,7 @@ def predict_symbol(task: SymbolTask) -> Predicted:
     """Stage a symbol's forecasts from the span's first day on, and store its score sums and its checkpoints.
 
     Raises:
-        LawError: A served forecast knows the future.
+        LawError: The leak gate found a value that was computed from later data.
         LeaseHeldError: Another run has taken the lake.
         StateLostError: A state, a fit or published rows from before the span are missing or damaged.
     """
@@ -60,9 +60,9 @@ def predict_symbol(task: SymbolTask) -> Predicted:
     checkpoints = predictions.checkpoints
     sums: Arrays = {}
     with store.behind() as later:
-        for horizon, published in enumerate(read_published(predictions)):
-            give_back_memory()  # else a horizon's arrays are placed between the remains of the one before
-            horizon_sums, states = forecast_horizon(predictions, horizon, published, later)
+        for place, published in enumerate(read_published(predictions)):
+            give_back_memory()  # otherwise memory is fragmented by the remains of the previous horizon's arrays
+            horizon_sums, states = forecast_horizon(predictions, place, published, later)
             sums |= horizon_sums
             for day, state in states.items():
                 checkpoints[day] |= state
@@ -79,7 +79,7 @@ def predict_candles(task: SymbolTask) -> tuple[Predictions, GateReport]:
     """Predict a symbol's candles over the span, at every horizon; the leak gate checks a sample of them.
 
     Raises:
-        LawError: A feature, a label or a prediction knows the future.
+        LawError: A feature, a label or a prediction was computed from later data.
         StateLostError: The checkpoint at the span's first day, a fit, or the market of a block is missing or damaged.
     """
     work, symbol_pass = task.work, SymbolPass(task.work, task.symbol)
@@ -91,7 +91,7 @@ def predict_candles(task: SymbolTask) -> tuple[Predictions, GateReport]:
         lambda: symbol_pass.barriers,
     )
     first_fits = [grid.step_at(int(fit.refit_ms[0]) // DAY_MS) for fit in fits if fit.refit_ms.size]
-    first_step = min(first_fits, default=np.iinfo(np.int64).max)
+    first_step = min(first_fits, default=np.iinfo(np.int64).max)  # no model predicts earlier candles
 
     def is_fitted(block: Block, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.full(steps.size, block.start >= first_step)
@@ -99,7 +99,7 @@ def predict_candles(task: SymbolTask) -> tuple[Predictions, GateReport]:
     row_gate = RowGate(symbol_pass, "forecast", is_fitted, first_step)
     prediction_gate = PredictionGate(symbol_pass, fits, row_gate.starts)
     checkpoints: dict[int, Arrays] = {day: {} for day in work.span.saves}
-    raw = np.empty((candles.step.size, len(fits)), np.float32)  # rows that are not filled take no memory
+    raw = np.empty((candles.step.size, len(fits)), np.float32)  # pages that are never written take no memory
     places, sigmas, count = [np.empty(0, np.int64)], [np.empty(0)], 0
     for passed in symbol_pass.blocks(is_fitted, pick_arrays("features", restored) or None):
         rows = slice(count, count + passed.place.size)
@@ -128,7 +128,7 @@ def predict_candles(task: SymbolTask) -> tuple[Predictions, GateReport]:
 
 
 def list_years(work: Work, issues: Issues, restored: Arrays) -> tuple[int, ...]:
-    """Return the years whose forecasts are written: those of the issues, and the span's first if it has older rows."""
+    """Return the years to write: those of the new forecasts, and the span's first year if it has earlier ones."""
     issued, first = issues.issued_ms, year_of(work.span.since * DAY_MS)
     years = range(year_of(int(issued[0])), year_of(int(issued[-1])) + 1) if issued.size else range(0)
     # The first horizon stands for all: every horizon has the same issues.
@@ -137,7 +137,7 @@ def list_years(work: Work, issues: Issues, restored: Arrays) -> tuple[int, ...]:
 
 
 def read_published(predictions: Predictions) -> Iterator[bytes | None]:
-    """Yield the published forecasts of the span's first year, for each horizon; None if all of the year is computed."""
+    """Yield the published forecasts of the span's first year, for each horizon; None if the symbol has none to keep."""
     work = predictions.work
     if not predictions.restored:
         return iter([None] * len(work.rules.horizons))
@@ -150,20 +150,20 @@ def read_published(predictions: Predictions) -> Iterator[bytes | None]:
 
 
 def forecast_horizon(
-    predictions: Predictions, horizon: int, published: bytes | None, later: Callable[[Callable[[], None]], None]
+    predictions: Predictions, place: int, published: bytes | None, later: Callable[[Callable[[], None]], None]
 ) -> tuple[Arrays, dict[int, Arrays]]:
     """Serve, check, stage and score the forecasts of one horizon. Its arrays are freed when the function returns.
 
     Args:
         predictions: Of the symbol.
-        horizon: The place of the horizon among those of the work.
-        published: The published forecasts of the span's first year; None if all of the year is computed.
-        later: Runs a call that writes to the store, now or soon.
+        place: The place of the horizon among those of the work.
+        published: The published forecasts of the span's first year; None if there are none to keep.
+        later: Executes a call that writes to the store, in the background if the store is remote.
 
     Returns:
         The score sums, and the states at each checkpoint, by day.
     """
-    forecasts = HorizonForecasts(predictions, horizon)
+    forecasts = HorizonForecasts(predictions, place)
     served, states = forecasts.serve()
     check_forecasts(forecasts, served, states)
     for put in forecasts.stage(served, published):

@@ -1,7 +1,7 @@
 """Which files of a symbol are read, and which version of each is in force.
 
-A version of a file stays in force if its successor is refused or if the file is gone from the source; a version that
-can be read replaces it.
+The version of a file that was read last stays in force while newer versions are refused, and also when the file is gone
+from the source. A newer version that can be read replaces it.
 """
 
 import datetime as dt
@@ -23,9 +23,9 @@ from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current
 
 __all__ = ["IngestTask", "Reading", "Successor", "hash_file"]
 
-HASHED_BYTES = 1024 * 1024  # read at a time, so that a file of any size takes no memory
+HASHED_BYTES = 1024 * 1024  # read at a time, so that a large file takes little memory
 
-Span = tuple[int, int]  # first and last open_time, in ms
+TimeRange = tuple[int, int]  # first and last open_time, in ms
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class IngestTask:
         prune: Whether the candles of files that are gone are deleted.
         restate: Whether files that were read under other settings are read again.
         reread: Whether all files are read again, because objects are missing from the table of candles.
-        unfinished: Whether an earlier run began this task and did not end.
-        unassigned: Files in the source of no series: where this series knows one of them, it is not gone.
-        moved: Files in the source that now belong to another series, as `restate` asks.
+        unfinished: Whether an earlier run began this task and did not end it.
+        unassigned: Files in the source that belong to no series. Rows that this series has of them are not pruned.
+        moved: Files in the source that now belong to another series: their rows in this series are deleted.
         room_bytes: Memory that the rows of all files may take together; further rows go to a temporary folder.
         most_at_once: How many stored candles of a year are held at once; more are handled month by month.
     """
@@ -91,12 +91,13 @@ class Reading:
     Args:
         task: The files that are in the source now.
         stored: What the lake has of the symbol.
-        open_files: Closes the files that are opened.
-        room: Limits the memory of all rows together.
+        open_files: Receives the files that are opened; the caller closes them.
+        room: Limits the memory that the rows of all files take together.
 
     Attributes:
         read: The rows of the files that were read.
-        kept: The stored rows of versions in force that cannot be read and whose time range overlaps with files read.
+        kept: The stored rows of versions in force that are not read again and whose time range overlaps with files
+            that were read.
         refused: By source, the new row of the ledger of each file that was refused whole.
         successors: By source, the refused versions whose earlier version stays in force.
         replaced: Files whose rows in the tables are replaced by the rows read and kept.
@@ -105,7 +106,7 @@ class Reading:
             refused, or it was read under other settings.
         gone: The records of files that are gone from the source.
         pruned: Files that are gone and whose rows are deleted.
-        vanished: The rows of the ledger of files that are gone since the last run, or pruned.
+        vanished: The ledger rows of files that are gone since the last run, or pruned.
         held_back: How many files were read under other settings and are not read again.
     """
 
@@ -121,7 +122,7 @@ class Reading:
         self.kept: list[KeptFile] = []
         self.refused: dict[str, pl.DataFrame] = {}
         self.successors: dict[str, Successor] = {}
-        self.spans: list[Span] = []
+        self.spans: list[TimeRange] = []
         self.replaced: set[str] = set()
         self.in_force = {
             source
@@ -131,17 +132,17 @@ class Reading:
         self.held_back = 0
 
     def _is_unreadable(self, source: str) -> bool:
-        """Return whether the stored version is not in the source: the file is gone, or its successor was refused."""
+        """Return whether the version in force is not in the source: the file is gone, or its successor was refused."""
         record = self._stored.records.get(source)
         return source not in self._present or (record is not None and record.problem is not None)
 
     def read_all(self) -> None:
-        """Read new and changed files, then all files that overlap with files read, until none is left."""
+        """Read new and changed files, and then every file whose time range overlaps with one that was read."""
         waiting = self._list_unread()
         self.spans += [span for source in self.pruned if (span := self._stored_span(source))]
         self.replaced |= self.pruned
         self.in_force -= self.pruned
-        while True:  # at least once: files that have not changed may have candles in place of those that are pruned
+        while True:  # also if nothing is new: unchanged files may have candles in place of those that are pruned
             for file in waiting:
                 self._read_file(file)
             self._keep_overlapping()
@@ -150,10 +151,10 @@ class Reading:
                 return
 
     def _list_unread(self) -> list[RawFile]:
-        """Return the files that have changed since they were read, or that are to be read in another way.
+        """Return the files that are new, have changed, or are to be read again.
 
-        Files that were read under other settings are read again only if `restate` asks for it: until then the tables
-        keep what was read.
+        Files that were read under other settings are read again only with `restate`. Until then they are held back, and
+        the tables keep what was read.
         """
         task, unread = self._task, []
         for file in task.files:
@@ -176,6 +177,7 @@ class Reading:
         return unread
 
     def _has_to_be_read(self, file: RawFile) -> bool:
+        """Return whether an unchanged file overlaps with files that were read, so that its rows are needed too."""
         is_settled = file.source in self.replaced | self.in_force
         return not is_settled and self._overlaps(self._stored_span(file.source))
 
@@ -233,7 +235,7 @@ class Reading:
         self._add_stored_span(source)
 
     def _keep_overlapping(self) -> None:
-        """Include the stored rows of versions in force that cannot be read, if they overlap with files read."""
+        """Keep the stored rows of versions in force that are not read again, if they overlap with files read."""
         while True:
             overlapping = [
                 source for source in sorted(self.in_force - self.replaced) if self._overlaps(self._stored_span(source))
@@ -247,20 +249,20 @@ class Reading:
 
     def _keep(self, source: str) -> KeptFile:
         """Return the rows in the tables of a version that stays in force."""
-        stored, mine = self._stored, pl.col("source") == source
+        stored, is_of_file = self._stored, pl.col("source") == source
         keys = [pl.lit(value).alias(name) for name, value in stored.keys.items()]
-        ledger, rejects = stored.tables["ledger"].filter(mine).with_columns(keys), stored.tables["rejects"].filter(mine)
-        present = source in self._present
-        return KeptFile(ledger, stored.candles.filter(mine), rejects, stored.outranked.get(source), present)
+        ledger = stored.tables["ledger"].filter(is_of_file).with_columns(keys)
+        rejects, candles = stored.tables["rejects"].filter(is_of_file), stored.candles.filter(is_of_file)
+        return KeptFile(ledger, candles, rejects, stored.outranked.get(source), source in self._present)
 
-    def _stored_span(self, source: str) -> Span | None:
-        """Return the first and last time in the version of a file that was last read."""
+    def _stored_span(self, source: str) -> TimeRange | None:
+        """Return the time range of the version in force of a file; None if it has no candles."""
         record = self._stored.records.get(source)
         if record is None or record.first_ms is None or record.last_ms is None:
             return None
         return record.first_ms, record.last_ms
 
-    def _overlaps(self, span: Span | None) -> bool:
+    def _overlaps(self, span: TimeRange | None) -> bool:
         """Return whether a time range overlaps with one in which candles may change."""
         return span is not None and any(first <= span[1] and span[0] <= last for first, last in self.spans)
 
@@ -273,7 +275,7 @@ class Reading:
 
 
 def describe_version(account: Account) -> str:
-    """Return which version of a file a row of the ledger describes, in words."""
+    """Describe the version of a file that a row of the ledger is about."""
     return f"the version of {account['modified_at']:%Y-%m-%d %H:%M:%S} UTC, sha256 {account['sha256'][:12]}…"
 
 

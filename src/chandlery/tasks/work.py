@@ -1,4 +1,4 @@
-"""What every task of the forecast stage carries, and the blocks into which all of them cut time."""
+"""What every task of the forecast stage receives, and the blocks into which all of them cut time."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from chandlery.state.paths import Paths, parse_day
 
 __all__ = ["Added", "Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
-MONTH_DAYS = 31
+MONTH_DAYS = 31  # of the longest month
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -28,12 +28,12 @@ class Rules(msgspec.Struct, frozen=True):
         interval_seconds: Length of a candle.
         offset: Seconds after 1970 at which a candle opens, less than its length.
         horizons: In minutes, ascending.
-        reach: The longest label in minutes, at least the longest horizon. A row trains if the close so much later is
-            known.
+        reach: The longest label in minutes, at least the longest horizon. A row may train once the close that many
+            minutes after it is known.
         models: Names of the models, in the order of their columns.
-        references: The pairs of the market, leaders first: the lake's references that have candles.
+        references: The symbols that the market consists of, leaders first: the series' references that have candles.
         min_train_days: Days of history before the first fit.
-        seed: Of everything random.
+        seed: For everything that is drawn at random.
         extensions: Digests of the user-defined files, in order.
     """
 
@@ -72,13 +72,13 @@ class Rules(msgspec.Struct, frozen=True):
 class Block:
     """The candles that close on some days of one UTC month and one bucket of training rows.
 
-    A block has no step where candles are longer than its days.
+    A block may have no steps if a candle lasts longer than the days of the block.
 
     Args:
         start: The first step.
         stop: The step after the last.
         day: The UTC day at whose midnight the block ends, since 1970.
-        bucket: The first refit (a month) that may train on its rows: an embargo of one lead lies between.
+        bucket: The first refit (a month) that may train on its rows: at least the embargo lies between.
         saves: Whether the states at its end are stored as a checkpoint.
     """
 
@@ -104,15 +104,15 @@ class Added:
 
 @dataclass(frozen=True)
 class Work:
-    """What every task of the forecast stage carries.
+    """What every task of the forecast stage receives.
 
     Args:
         lake: The series to read and write.
         span: The stretch of time to compute.
         rules: The settings that decide results.
         first_day: The UTC day on which the first candle of any symbol closes, since 1970.
-        extensions: User-defined features and models, in the order of their digests. They are carried as text, because
-            the machine of a worker may not have the files.
+        extensions: The user-defined files, in the order of `Rules.extensions`. They are passed as text, because the
+            machine of a worker may not have the files.
         added: What is computed in an addition; None if everything is.
     """
 
@@ -137,14 +137,14 @@ class Work:
         return self.added.models if self.added else self.rules.models
 
     def narrow(self) -> "Work":
-        """Return the work with rules of the fitted horizons alone, for tasks that compute each horizon by itself."""
+        """Return the work limited to the fitted horizons, for tasks that compute each horizon by itself."""
         return replace(self, rules=msgspec.structs.replace(self.rules, horizons=self.fitted_horizons))
 
     def blocks(self) -> list[Block]:
         """Cut the span at months, buckets and checkpoints, in the same way for every symbol.
 
-        A month of candles shorter than a minute would take too much memory: their blocks have about as many steps as a
-        month has minutes, but never less than a day.
+        A month of candles that are shorter than a minute would take too much memory. Their blocks are shorter: they
+        have about as many steps as a month has minutes, but at least those of a day.
         """
         grid, lead, last = self.rules.grid, self.rules.lead, -(-self.span.stop_ms // DAY_MS)
         months = [parse_day(month) for month in months_between(self.span.since, last)]
@@ -229,7 +229,7 @@ class SymbolTask:
 
 @cache
 def next_month(day: int) -> str:
-    """Return the month after that of a day.
+    """Return the month that follows the month of a day.
 
     Example:
         >>> next_month(18262)
