@@ -12,8 +12,9 @@ from chandlery.errors import SettingsError
 
 __all__ = ["ONE_THREAD", "Engine", "call_task", "costliest_first", "pickle_error"]
 
-# Environment of every process that runs tasks. There are as many processes as cores, and BLAS sums in an order that
-# depends on its number of threads. The variables take effect when a library is loaded, so they are set before.
+# Environment of every process that runs tasks. One thread each is enough, because there are as many processes as cores,
+# and the order in which BLAS sums depends on its number of threads. Libraries read the variables when they are loaded,
+# so these are set before a process starts.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 Task = TypeVar("Task")
@@ -21,18 +22,18 @@ Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Calls a function on each of many tasks, in some processes.
+    """Calls a function with each of many tasks, in one or more processes.
 
-    The function is a module-level one, and tasks and results can be pickled: names, settings and
-    counts, never candles. A task reads from and writes to the store itself, and may therefore run
-    twice, or twice at once. `str` of a task is its name in messages.
+    The function is defined at the top of a module. Tasks and results can be pickled: they have names, settings and
+    counts, never candles. A task reads and writes the store itself. What it writes is whole and the same each time, so
+    it may run twice, even at the same time. `str` of a task is its name in messages.
     """
 
     def __enter__(self) -> Self:
         """Check that the engine can run; no process starts before the first `map`.
 
         Raises:
-            SettingsError: Something that it needs is missing.
+            SettingsError: Something that the engine needs is missing.
         """
 
     def __exit__(
@@ -51,18 +52,18 @@ class Engine(Protocol):
 
         Args:
             function: What to call.
-            tasks: What to call it on.
+            tasks: What to call it with.
             costs: An estimate of each task's CPU seconds: the costliest task starts first, and an engine may start no
                 process for little work.
             done: Called in this process with each result as it arrives, in any order and on any thread.
 
         Raises:
-            ChandleryError: What a task raised; of several, that of the first in the order of the tasks.
+            ChandleryError: A task raised it. If several tasks raise, it is the error of the first of them.
         """
 
 
 def call_task(function: Callable[[Task], Result], task: Task) -> Result:
-    """Call a function on a task, and turn whatever would end the process silently into an error of that task.
+    """Call a function with a task. If it tries to exit the process, raise an error of this task instead.
 
     Raises:
         SettingsError: The function tried to exit the process.
@@ -81,7 +82,7 @@ def call_task(function: Callable[[Task], Result], task: Task) -> Result:
 
 
 def pickle_error(error: Exception) -> bytes:
-    """Return an error pickled, with its traceback as a note; as a RuntimeError of its text if it cannot be pickled."""
+    """Return a pickled error with its traceback as a note; if it cannot be pickled, a RuntimeError with its text."""
     host, trace = socket.gethostname(), traceback.format_exc()
     error.add_note(f"on {host}, process {os.getpid()}:\n{trace}")
     try:
@@ -93,7 +94,7 @@ def pickle_error(error: Exception) -> bytes:
 
 
 def costliest_first(costs: Sequence[float]) -> list[int]:
-    """Return the positions of tasks in the order in which they start.
+    """Return the positions of tasks in the order in which they start: the costliest first.
 
     Example:
         >>> costliest_first([1.0, 3.0, 2.0, 3.0])

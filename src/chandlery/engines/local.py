@@ -24,13 +24,13 @@ WORTH_A_PROCESS = 4.0  # CPU seconds: the start of a worker, with the imports of
 
 
 class LocalEngine:
-    """A `map` over processes of this machine, including this one; over this one alone if that costs less.
+    """Runs tasks in several processes of this machine, including this one; in this one alone if that takes less time.
 
-    BLAS runs on one thread in all of them: its sums depend on the number of threads.
+    BLAS runs on one thread in all of them, because its sums depend on the number of threads.
 
     Args:
         workers: How many processes run tasks; 0 means one per core.
-        worth_a_process: CPU seconds that all tasks of a `map` take together, from which on other processes share them.
+        worth_a_process: If all tasks of a `map` together take fewer CPU seconds, they run in this process alone.
     """
 
     def __init__(self, workers: int, worth_a_process: float = WORTH_A_PROCESS) -> None:
@@ -76,9 +76,9 @@ class LocalEngine:
         return share.results()
 
     def _start_workers(self) -> list[Worker]:
-        """Return the worker processes, which are started at the first call.
+        """Return the worker processes; the first call starts them.
 
-        They are started by the thread that calls `map`: Linux ends a worker with the thread that started it.
+        The thread that calls `map` starts them, because Linux ends a worker when the thread that started it ends.
         """
         if not self._others:
             self._others = [Worker() for _ in range(self.workers - 1)]
@@ -95,12 +95,12 @@ class _Share(Generic[Task, Result]):
         self._errors: dict[int, Exception] = {}
 
     def take_all(self, call: Callable[[Task], Result]) -> None:
-        """Call tasks one after the other until none is left; an error ends its own task only."""
+        """Run tasks one after the other until none is left; after an error, the other tasks still run."""
         while (taken := self._take()) is not None:
             number, task = taken
             try:
                 self._results[number] = call(task)
-            except WorkerLostError as error:
+            except WorkerLostError as error:  # its process has died, often for lack of memory: start no more tasks
                 self._errors[number] = error
                 self.stop()
             except Exception as error:  # noqa: BLE001 - raised again by `results`
@@ -113,7 +113,7 @@ class _Share(Generic[Task, Result]):
             return next(self._waiting, None)
 
     def stop(self) -> None:
-        """Leave the tasks that no thread has taken yet."""
+        """Start no more tasks; those that a thread has taken run to their end."""
         with self._lock:
             self._waiting = iter([])
 
@@ -127,6 +127,7 @@ class _Share(Generic[Task, Result]):
 def _call_here(
     function: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[Result], None]
 ) -> Iterator[Result]:
+    """Run tasks in this process, in their order."""
     with threadpool_limits(1, "blas"):
         for task in tasks:
             result = call_task(function, task)
@@ -140,6 +141,7 @@ def _count_cores() -> int:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables while the block runs; processes that it starts inherit them."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

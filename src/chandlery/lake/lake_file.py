@@ -49,7 +49,7 @@ class Extension(msgspec.Struct, frozen=True):
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings that decide the results of one series, which is one exchange and one interval.
 
-    The first run sets them; they change only by `--restate`.
+    The first run sets them. Later runs may add horizons, models and extensions; all other changes need `--restate`.
 
     Args:
         exchange: Name of the exchange.

@@ -1,4 +1,4 @@
-"""Objects by URI: the only module that reads from and writes to object stores.
+"""Objects in a folder or a bucket: the only module that sends requests to object stores.
 
 A store is a folder on disk or a bucket with a prefix. An object is written whole or not at all. Credentials come from
 the cloud SDK's own chain (environment, web identity, container, instance), never from settings.
@@ -31,7 +31,7 @@ from chandlery.machine.folders import rename_file, replace_file
 
 __all__ = ["Entry", "Store"]
 
-# A store that is busy or restarts answers again within a minute; after that the run ends and can be repeated.
+# A store that is busy or restarting usually answers within a minute; after that the run ends and can be repeated.
 RETRIES = {
     "max_retries": 6,
     "retry_timeout": dt.timedelta(seconds=60),
@@ -42,7 +42,7 @@ CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user
 PART = re.compile(r"#\d+$")  # ends the name of a temporary file, as `machine.folders` and obstore write it
 AT_ONCE = 8  # concurrent requests of one task
 MOST_BEHIND = 3  # requests that run in the background while a task computes: each holds its content in memory
-AT_ONCE_BYTES = 8 * 1024 * 1024  # up to this size an object is fetched whole; a larger one is read in pieces of it
+WHOLE_BYTES = 8 * 1024 * 1024  # up to this size an object is fetched whole; a larger one is read in pieces of this size
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -52,7 +52,7 @@ class Entry:
     """An object in a store.
 
     Args:
-        path: Relative to the store's root.
+        path: Its path below the root of the store.
         size_bytes: Size of its content.
         etag: Changes when the content changes.
         modified_at: When it was last written, by the store's clock.
@@ -65,15 +65,15 @@ class Entry:
 
 
 class Store(Location):
-    """The objects below a root. Connects with the first call; cheap to create and to pickle.
+    """The objects below a root. It connects at the first call, so it is cheap to create and to pickle.
 
     Args:
         uri: A folder, or `s3://bucket/prefix` and the like.
         options: Of the object store, such as endpoint_url, region, allow_http.
 
     Raises:
-        SettingsError: The URI is not valid. Any call: the bucket, a permission or a credential is missing.
-        StoreUnavailableError: Any call: no answer after all retries, or no space left.
+        SettingsError: The URI is not valid; or, at any call, the bucket, a permission or a credential is missing.
+        StoreUnavailableError: At any call, the store does not answer after all retries, or no space is left.
     """
 
     def sweep(self) -> None:
@@ -175,11 +175,11 @@ class Store(Location):
         if self.is_local:
             with self._translated("read", path):
                 return (self.root / path).open("rb")
-        if size_bytes is not None and size_bytes <= AT_ONCE_BYTES:
+        if size_bytes is not None and size_bytes <= WHOLE_BYTES:
             with self._translated("read", path):
                 return io.BytesIO(bytes(obstore.get(self._objects, path).bytes()))
         with self._translated("read", path):
-            reader = obstore.open_reader(self._objects, path, buffer_size=AT_ONCE_BYTES)
+            reader = obstore.open_reader(self._objects, path, buffer_size=WHOLE_BYTES)
         return cast(BinaryIO, io.BufferedReader(_Reader(reader, self), 1024 * 1024))
 
     def put(self, path: str, content: bytes, media_type: str | None = None) -> None:
@@ -202,7 +202,7 @@ class Store(Location):
             obstore.put(self._objects, path, file)
 
     def put_if_absent(self, path: str, content: bytes) -> str | None:
-        """Create an object and return its etag, or None if there already is one."""
+        """Create an object and return its etag, or None if an object with this path exists."""
         try:
             with self._translated("write", path):
                 return str(obstore.put(self._objects, path, content, mode="create", use_multipart=False)["e_tag"])
@@ -237,7 +237,7 @@ class Store(Location):
         return entry.size_bytes != len(content) or self.get(path) != content
 
     def move(self, source: str, target: str) -> bool:
-        """Replace `target` by `source` as a whole; return False if `source` is missing.
+        """Replace the object `target` by the object `source`; return False if `source` is missing.
 
         A local file is renamed. In a bucket the store copies the object, and the source remains until it is deleted.
         """
@@ -285,10 +285,10 @@ class Store(Location):
     def ask_ahead(
         self, function: Callable[[Item], Answer], items: Iterable[Item], at_once: int = AT_ONCE
     ) -> Iterator[Answer]:
-        """Yield the result of a function of each item, in order.
+        """Yield the result of a function for each item, in order.
 
-        For functions that send requests to this store: for a remote store, threads compute the next few results
-        in advance.
+        The function sends requests to this store. If the store is remote, threads compute the next few results in
+        advance.
 
         Args:
             function: Called with each item.
@@ -313,9 +313,9 @@ class Store(Location):
 
     @contextlib.contextmanager
     def behind(self) -> Iterator[Callable[[Callable[[], Any]], None]]:
-        """Yield a function that executes calls to this store: for a remote store, in the background.
+        """Yield a function that executes calls to this store, in the background if the store is remote.
 
-        The block ends when all calls have ended. The first exception of a call is raised at the latest then.
+        The block ends when all calls have ended. An exception of a call is raised by then at the latest.
         """
         if self.is_local:
             yield lambda call: call()
@@ -325,7 +325,7 @@ class Store(Location):
 
             def ask(call: Callable[[], Any]) -> None:
                 asked.append(threads.submit(call))
-                if len(asked) > MOST_BEHIND:  # a waiting call holds its content in memory
+                if len(asked) > MOST_BEHIND:
                     asked.popleft().result()
 
             yield ask
@@ -333,10 +333,10 @@ class Store(Location):
                 asked.popleft().result()
 
     def now(self) -> dt.datetime:
-        """Return the time of the store's clock, from the time of an object written for this; whole seconds on S3.
+        """Return the time by the store's clock, in whole seconds on S3: when it wrote an object that is put for this.
 
         Raises:
-            StoreUnavailableError: Somebody deleted that object. The clock of this machine would be no substitute.
+            StoreUnavailableError: The object was deleted meanwhile. This machine's clock may differ, so it is not used.
         """
         path = f"_probe/clock-{secrets.token_hex(8)}"
         self.put(path, b"")
@@ -348,6 +348,15 @@ class Store(Location):
 
     @contextlib.contextmanager
     def _translated(self, act: str, path: str) -> Iterator[None]:
+        """Raise errors of obstore and of the file system as those of this project.
+
+        Args:
+            act: What the request does: read, write, delete or list.
+            path: The object, or the prefix to list.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
         try:
             yield
         except (FileNotFoundError, failures.NotFoundError) as error:

@@ -1,4 +1,8 @@
-"""What is stored of the files and candles of each symbol, and the summary of the lake that the driver reads."""
+"""What is stored of the files and candles of each symbol, and the summary of the lake.
+
+A task reads and writes the ingest state of its own symbol. The summary is read and written only by the *driver*, the
+process that starts the tasks of a run.
+"""
 
 import hashlib
 
@@ -32,7 +36,7 @@ __all__ = [
     "write_summary",
 ]
 
-VERSION = 4  # of both formats: records of other versions count as missing
+VERSION = 4  # of the ingest state and of the summary: objects of other versions count as missing
 
 
 class FileRecord(msgspec.Struct, frozen=True):
@@ -64,20 +68,21 @@ class FileRecord(msgspec.Struct, frozen=True):
 
 
 class _Record(msgspec.Struct, frozen=True):
+    """The part of the ingest state that is stored as JSON."""
+
     files: list[FileRecord]
     version: int = VERSION
 
 
 class Ingested(msgspec.Struct, frozen=True):
-    """What ingest stores for a symbol.
+    """What ingest stores for a symbol: its ingest state.
 
     Args:
         files: All files of which its tables have rows, including those that are missing from the source.
         days: UTC days since 1970 with candles, ascending, int32 (n,).
         digests: A hash of each day's candles, uint64 (n,).
         traded: The steps at which it has a candle.
-        lost: Rows that are not in the table because another version of the candle replaced them or equals them, as
-            arrays.
+        lost: Rows that are not in the table because another version of the candle outranks or equals them, as arrays.
     """
 
     files: list[FileRecord]
@@ -151,9 +156,9 @@ class Pair(msgspec.Struct, frozen=True):
 
     Args:
         fingerprint: Hash of its files, the settings and the code of its last ingest; empty until that is completed.
-        newest_file_ms: When the newest of its files was modified; newer files have to be read.
+        newest_file_ms: When the newest of its files was modified; only newer files count in the cost of an ingest.
         unassigned: Paths of its files whose interval is not known.
-        source: Hash of the place where they were listed; empty if that is not known.
+        source: Hash of the source in which they were listed; empty if that is not known.
     """
 
     fingerprint: str
@@ -179,14 +184,14 @@ class Summary(msgspec.Struct, frozen=True):
 
     Args:
         series: Summaries by name of the series.
-        pairs: Summaries by exchange and symbol, as in kraken/LTCUSD; under the empty name, files whose symbol is not
-            known.
+        pairs: Summaries by exchange and symbol, as in kraken/LTCUSD. The empty name stands for files whose symbol is
+            not known.
         unassigned: Summary of the files that belong to no series.
         archives: Zip archives by path below the source.
         code: Stage versions and libraries that ingest depends on, by name.
         naming: Hash of the settings that decide which pair a file belongs to; empty if files have to be compared with
             the ledger.
-        stays: Files that those settings would assign to another pair: the pair that they stay with, by path.
+        stays: By path, the pair that a file stays with although those settings would assign it to another one.
         changes: Names of the changes of tables and artefacts that this summary includes: the last one, and the one that
             was about to begin, if any.
         version: Version of this format.
@@ -229,7 +234,7 @@ def read_summary(store: Store) -> Summary:
 
 
 def write_summary(store: Store, summary: Summary) -> None:
-    """Put the summary of this run."""
+    """Write the summary, in the present version of its format."""
     put_struct(store, SUMMARY, replace(summary, version=VERSION))
 
 
@@ -255,7 +260,7 @@ def read_ingested(lake: Lake, symbol: str, folder: str = "") -> Ingested | None:
 
 
 def write_ingested(lake: Lake, symbol: str, ingested: Ingested, folder: str = "") -> None:
-    """Put what ingest stores for a symbol: in a staging folder if one is given, else at its path."""
+    """Write what ingest stores for a symbol; the arguments are those of `read_ingested`."""
     record = np.frombuffer(msgspec.json.encode(_Record(ingested.files)), np.uint8)
     arrays: Arrays = {"record": record, "days": ingested.days, "digests": ingested.digests}
     put_arrays(
