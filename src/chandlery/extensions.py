@@ -4,7 +4,8 @@ An extension is one file and the modules that it imports from its own folder. `r
 run takes their digest into its settings and sends the bundle with every task, so that a worker needs no file. Other
 files that an extension opens are not covered.
 
-Features and models know nothing of extensions: this module alone runs them and holds what they register.
+Features and models know nothing of extensions: this module alone runs them and holds what they register. What a script
+or a notebook registers itself is no part of a run: workers do not run its text, and no digest covers it.
 """
 
 import ast
@@ -13,6 +14,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any
 from chandlery.errors import SettingsError
 from chandlery.features.feature import Bars, Feature, UserFeature
 from chandlery.grid import Floats
-from chandlery.models import BUILT_IN, RESERVED, Model
+from chandlery.models import BUILT_IN, RESERVED, Model, UserModel
 
 __all__ = [
     "MODULE_PREFIX",
@@ -131,61 +133,64 @@ class Registered:
     models: dict[str, Model] = field(default_factory=dict)
 
 
-@dataclass
-class _Registry:
-    """What extensions have registered in this process.
+Loaded = dict[str, tuple[str, Registered]]  # by path, the digest of the text that was run, and what it registered
 
-    Args:
-        loaded: By path of the extension, the digest of the text that was run, and what it registered.
-        elsewhere: What was registered outside of extensions, such as in the script that starts a run.
-        running: What the extensions that are being run have registered so far, the innermost last.
-    """
-
-    loaded: dict[str, tuple[str, Registered]] = field(default_factory=dict)
-    elsewhere: Registered = field(default_factory=Registered)
-    running: list[Registered] = field(default_factory=list)
-
-    @property
-    def current(self) -> Registered:
-        """Where `feature` and `register` put what they are given."""
-        return self.running[-1] if self.running else self.elsewhere
-
-
-_registry = _Registry()
+# Each thread has its own: several may start a run at once.
+_loaded: ContextVar[Loaded] = ContextVar("_loaded")
+_running: ContextVar[Registered] = ContextVar("_running")  # what the extension that is being run has registered so far
 
 
 def feature(
     name: str, unit: str, window: str, lookback: int
 ) -> Callable[[Callable[[Bars], Floats]], Callable[[Bars], Floats]]:
-    """Register the function below as a feature.
+    """Register the function below as a feature of the extension that is being run.
 
     Args:
         name: Its name, which no other feature has.
         unit: σ, 1 or log.
         window: What it looks at, as in `(t − 7, t]`.
         lookback: How many steps before the first it needs.
+
+    Raises:
+        SettingsError: The name is empty, or the lookback is not a number of steps.
     """
+    if not isinstance(name, str) or not name.strip():
+        raise SettingsError(f"a feature called {name!r}", "a name", 'name it, as in @feature("own_span", …)')
+    if not isinstance(lookback, int) or lookback < 0:
+        raise SettingsError(f"lookback {lookback!r} of feature {name}", "a number of steps, 0 or more", "correct it")
 
     def add(compute: Callable[[Bars], Floats]) -> Callable[[Bars], Floats]:
         recipe = (compute.__doc__ or name).strip().splitlines()[0]
-        _registry.current.features[name] = UserFeature(Feature(name, unit, window, recipe), lookback, compute)
+        _find_place().features[name] = UserFeature(Feature(name, unit, window, recipe), lookback, compute)
         return compute
 
     return add
 
 
 def register(model: Model) -> Model:
-    """Register a model under its name.
+    """Register a model under its name, as one of the extension that is being run.
 
     Raises:
-        SettingsError: The name is reserved.
+        SettingsError: The name is reserved or unsuited, or the object lacks something of a model.
     """
-    if model.name in RESERVED:
+    checked = UserModel(model)
+    if checked.name in RESERVED:
         raise SettingsError(
-            f"a model called {model.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it"
+            f"a model called {checked.name!r}", f"a name that is none of {', '.join(RESERVED)}", "rename it"
         )
-    _registry.current.models[model.name] = model
+    _find_place().models[checked.name] = checked
     return model
+
+
+def _find_place() -> Registered:
+    """Return where `feature` and `register` put what they are given: outside of an extension, where nobody looks."""
+    return _running.get(None) or Registered()
+
+
+def _find_loaded() -> Loaded:
+    if (found := _loaded.get(None)) is None:
+        _loaded.set(found := {})
+    return found
 
 
 def load_extension(bundle: Bundle) -> Registered:
@@ -194,21 +199,26 @@ def load_extension(bundle: Bundle) -> Registered:
     Raises:
         SettingsError: It cannot be run.
     """
-    digest, registered = _registry.loaded.get(bundle.path, ("", Registered()))
+    loaded = _find_loaded()
+    digest, registered = loaded.get(bundle.path, ("", Registered()))
     if digest == bundle.digest:
         return registered
-    _registry.loaded.pop(bundle.path, None)
+    loaded.pop(bundle.path, None)
     registered = Registered()
-    _registry.running.append(registered)
+    before = _running.set(registered)
     try:
         _Importer(bundle).run_whole()
+    except SettingsError as error:
+        raise SettingsError(f"extension {bundle.path}: {error.found}", error.expected, error.hint) from error
+    except MemoryError:
+        raise
     except (Exception, SystemExit) as error:
         raise SettingsError(
             f"extension {bundle.path} failed: {error!r}", "a file that runs", "run it with python to see where"
         ) from error
     finally:
-        _registry.running.pop()
-    _registry.loaded[bundle.path] = bundle.digest, registered
+        _running.reset(before)
+    loaded[bundle.path] = bundle.digest, registered
     return registered
 
 
@@ -219,28 +229,22 @@ def loaded_afresh() -> Iterator[None]:
     Features and models that are opened within have not been called yet: they remember nothing. Tests use it to run
     apart from one another.
     """
-    loaded, elsewhere = _registry.loaded, _registry.elsewhere
+    before = _loaded.set({})
     modules = {name: module for name, module in sys.modules.items() if name.startswith(MODULE_PREFIX)}
     try:
-        _registry.loaded = {}
-        _registry.elsewhere = Registered(dict(elsewhere.features), dict(elsewhere.models))
         yield
     finally:
-        _registry.loaded, _registry.elsewhere = loaded, elsewhere
+        _loaded.reset(before)
         sys.modules.update(modules)
 
 
 def user_features(bundles: Sequence[Bundle]) -> tuple[UserFeature, ...]:
-    """Return the features that extensions register, in the order of the extensions and of registration.
-
-    Those that were registered outside of extensions come first, but are no part of a run without extensions.
-    """
-    places = [_registry.elsewhere, *map(load_extension, bundles)] if bundles else []
-    return tuple(own for place in places for own in place.features.values())
+    """Return the features that extensions register, in the order of the extensions and of registration."""
+    return tuple(own for place in map(load_extension, bundles) for own in place.features.values())
 
 
 def model_names(bundles: Sequence[Bundle]) -> list[str]:
-    """Return the names of the built-in models and of those that were registered, those of extensions last."""
+    """Return the names of the built-in models and of those that extensions register."""
     return list(_known_models(bundles))
 
 
@@ -262,8 +266,7 @@ def open_models(names: Iterable[str], bundles: Sequence[Bundle]) -> list[Model]:
 
 def _known_models(bundles: Sequence[Bundle]) -> dict[str, Model]:
     """Return all models by name; where two have one name, the later one counts."""
-    places = [_registry.elsewhere, *map(load_extension, bundles)]
-    return BUILT_IN | {name: model for place in places for name, model in place.models.items()}
+    return BUILT_IN | {name: model for place in map(load_extension, bundles) for name, model in place.models.items()}
 
 
 class _Importer:

@@ -4,8 +4,11 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -239,11 +242,44 @@ def test_what_is_loaded_afresh_remembers_nothing_and_leaves_no_trace(tmp_path: P
     bundle = read_bundle(write(tmp_path, {"own.py": FEATURE.format(name="first", factor=1)}))
     known = user_features([bundle])[0]
     with loaded_afresh():
-        feature("elsewhere", unit="1", window="1", lookback=1)(known.compute)
-        elsewhere, fresh = user_features([bundle])
-        assert (elsewhere.feature.name, fresh.feature) == ("elsewhere", known.feature)
+        (fresh,) = user_features([bundle])
+        assert fresh.feature == known.feature
         assert fresh.compute is not known.compute
     assert user_features([bundle]) == (known,)
+
+
+def test_what_is_registered_outside_of_an_extension_is_no_part_of_a_run(tmp_path: Path) -> None:
+    """No worker would have it, and no digest cover it."""
+    bundle = read_bundle(write(tmp_path, {"own.py": FEATURE.format(name="first", factor=1)}))
+    feature("elsewhere", unit="1", window="1", lookback=1)(lambda bars: bars.close)
+    assert names_of(bundle) == ["first"]
+
+
+def test_threads_run_extensions_apart(tmp_path: Path) -> None:
+    """Each of two extensions waits, while it is run, until the other is being run as well."""
+    text = "import threading\nfrom meeting import BARRIER\nBARRIER.wait(30)\n" + FEATURE
+    meeting = ModuleType("meeting")
+    vars(meeting)["BARRIER"] = threading.Barrier(2)
+    sys.modules["meeting"] = meeting
+    names = ("first", "second")
+    bundles = [read_bundle(write(tmp_path / name, {"own.py": text.format(name=name, factor=1)})) for name in names]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(names_of, bundles)) == [["first"], ["second"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("'', '1', '1', 1", "own.py: a feature called ''"),
+        ("3, '1', '1', 1", "own.py: a feature called 3"),
+        ("'own', '1', '1', -1", "own.py: lookback -1 of feature own"),
+        ("'own', '1', '1', '1'", "own.py: lookback '1' of feature own"),
+    ],
+)
+def test_a_fault_of_a_feature_is_told_when_it_is_registered(tmp_path: Path, given: str, message: str) -> None:
+    bundle = read_bundle(write(tmp_path, {"own.py": f"from chandlery import feature\nfeature({given})(abs)"}))
+    with pytest.raises(SettingsError, match=message):
+        load_extension(bundle)
 
 
 # Work that is carried to another process

@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lakes import run_lake, write_days
 
 from chandlery.errors import SettingsError
-from chandlery.extensions import loaded_afresh
+from chandlery.extensions import register
 from chandlery.lake.reading import read_table
+from chandlery.models import UserModel
 
 OWN_MODEL = """
 import numpy as np
@@ -61,15 +63,70 @@ def test_the_model_of_the_guide_runs(tmp_path: Path) -> None:
     assert "catching" in read_table(str(tmp_path / "lake"), "scores")["model"].unique()
 
 
-@pytest.mark.slow
-def test_a_lake_says_which_model_it_lacks(tmp_path: Path) -> None:
-    """The script that founds a lake registers the model itself; a later run is started elsewhere."""
-    write_days(tmp_path / "raw", 0, 40, symbols=1)
-    with loaded_afresh():
-        exec(OWN_MODEL, {})  # noqa: S102 - as a script would
+def test_what_a_script_registers_itself_is_no_part_of_a_run(tmp_path: Path) -> None:
+    """Its workers would not have it: they do not run the script."""
+    write_days(tmp_path / "raw", 0, 2, symbols=1)
+    exec(OWN_MODEL, {})  # noqa: S102 - as a script would
+    with pytest.raises(SettingsError, match=r"model 'huber'; expected one of linear, tree.*extensions"):
         run_lake(tmp_path / "raw", tmp_path / "lake", models=["huber"])
-    with pytest.raises(SettingsError, match=r"model 'huber'.*extensions"):
-        run_lake(tmp_path / "raw", tmp_path / "lake")
+
+
+ROWS = np.ones((5, 2), np.float32)
+FAULTS = {
+    "no name": ({"name": ""}, None, "a model called ''"),
+    "a path": ({"name": "../up"}, None, "a model called '../up'"),
+    "a reserved name": ({"name": "naive"}, None, "a model called 'naive'"),
+    "months": ({"refit_months": (0, 7)}, None, r"refit_months \(0, 7\); expected months"),
+    "one month": ({"refit_months": 7}, None, "refit_months 7; expected months"),
+    "learns from": ({"learns_from": "rows"}, None, "learns_from 'rows'; expected sums or sample"),
+    "version": ({"algorithm": "2"}, None, "algorithm '2'; expected an int"),
+    "no method": ({"predict": None}, None, "an object with design, weigh, fit, predict"),
+    "fails": ({"fit": lambda *_: {}["x"]}, lambda model: model.fit(None, 0), "mean failed in fit: KeyError"),
+    "fails late": (
+        {"predict": lambda *_: 1 / 0},
+        lambda model: model.predict({}, ROWS),
+        "mean failed in predict: ZeroDivisionError",
+    ),
+    "few predictions": (
+        {"predict": lambda _, __, design: design[:2, 0]},
+        lambda model: model.predict({}, ROWS),
+        r"from predict an array of the shape \(2,\); expected \(5,\)",
+    ),
+    "flat design": (
+        {"design": lambda _, values, __: values[:, 0]},
+        lambda model: model.design(ROWS, ["a", "b"]),
+        r"from design an array of the shape \(5,\)",
+    ),
+    "one weight": ({"weigh": lambda *_: 1.0}, lambda model: model.weigh(ROWS[:, 0]), r"from weigh an array"),
+}
+MEAN = {
+    "name": "mean",
+    "algorithm": 1,
+    "refit_months": (1, 7),
+    "learns_from": "sample",
+    "design": lambda _, values, __: values,
+    "weigh": lambda _, weight: weight,
+    "fit": lambda *_: {},
+    "predict": lambda _, __, design: design.mean(axis=1),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_model_is_told_by_its_name(fault: str) -> None:
+    parts, call, message = FAULTS[fault]
+    model = type("Own", (), MEAN | parts)()
+    with pytest.raises(SettingsError, match=message):
+        call(UserModel(model)) if call else register(model)
+
+
+def test_a_class_in_place_of_an_object_is_refused() -> None:
+    with pytest.raises(SettingsError, match="an object with"):
+        register(type("Own", (), MEAN))
+
+
+def test_a_checked_model_is_called_as_it_is() -> None:
+    model = UserModel(type("Own", (), MEAN)())
+    assert model.predict(model.open_artefact(model.fit(None, 0)), model.design(ROWS, [])).tolist() == [1.0] * 5
 
 
 @pytest.mark.slow

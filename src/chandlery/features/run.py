@@ -256,6 +256,8 @@ def compute_user_feature(own: UserFeature, dense: Floats) -> Floats:
     bars = Bars(prices[OPEN], prices[HIGH], prices[LOW], prices[CLOSE], prices[VOLUME], dense[TRADED] > 0)
     try:
         computed = np.asarray(own.compute(bars), np.float64)
+    except MemoryError:
+        raise
     except Exception as error:
         raise SettingsError(
             f"feature {own.feature.name} failed on {bars.close.size} steps: {error!r}",

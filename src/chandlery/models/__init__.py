@@ -4,6 +4,7 @@ from chandlery.models.base import OWN, RESERVED, Artefact, Model, Sample, Sums, 
 from chandlery.models.boosted import Boosted
 from chandlery.models.linear import Linear
 from chandlery.models.tree import Tree
+from chandlery.models.user import UserModel
 
 __all__ = [
     "BUILT_IN",
@@ -16,6 +17,7 @@ __all__ = [
     "Sample",
     "Sums",
     "Tree",
+    "UserModel",
     "add_rows",
     "fading",
 ]
