@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from chandlery.errors import SettingsError
 from chandlery.lake import tables
+from chandlery.lake.extents import measure_table
+from chandlery.lake.query import query
 from chandlery.lake.reading import read_table
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Store
@@ -75,6 +78,33 @@ def test_partition_keys_come_back_as_columns(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nothing is known of ETHUSD in .*expected one of LTCUSD"):
         read_table(str(tmp_path), "ledger", symbol="eth/usd")
     assert read_table(str(tmp_path), "candles").schema["open_time"] == pl.Datetime("ms", "UTC")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda lake: read_table(lake, "ledger"),
+        lambda lake: read_table(lake, "ledger", columns=["source"]),
+        lambda lake: query(lake, "SELECT count(*) FROM ledger"),
+        lambda lake: measure_table(Store(lake), "ledger"),
+    ],
+    ids=["rows", "columns", "sql", "extent"],
+)
+def test_a_damaged_object_is_named(tmp_path: Path, read: Callable[[str], object]) -> None:
+    write_partition(Target(Store(str(tmp_path)), lambda: None), "ledger", KEYS, [ledger(3)])
+    (tmp_path / LAKE_FILE).touch()
+    path = tmp_path / partition_path("ledger", KEYS)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SettingsError, match=r"symbol=LTCUSD/part-0\.parquet at .* is not a complete Parquet object"):
+        read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"), [("DROP TABLE candles", "^DROP"), ("SELECT 1; SELECT 2", "^2 statements"), ("", "^no statement")]
+)
+def test_sql_that_is_not_one_select_is_refused(tmp_path: Path, sql: str, found: str) -> None:
+    with pytest.raises(SettingsError, match=found + r".*; expected one SELECT"):
+        query(str(tmp_path), sql)
 
 
 def test_an_unknown_table_is_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chandlery.lake.reading import damaged
 from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import list_objects, parse_partition
 from chandlery.schema import TABLES, series_name
@@ -40,6 +41,9 @@ def measure_table(store: Store, table: str, keys: Mapping[str, object] | None = 
         store: The lake.
         table: Name of the table.
         keys: Only objects with these leading partition keys.
+
+    Raises:
+        SettingsError: An object is damaged.
     """
     return _measure(store, table, list_objects(store, table, keys))
 
@@ -54,11 +58,15 @@ def measure_series(store: Store, table: str) -> dict[str, Extent]:
 
 
 def _measure(store: Store, table: str, entries: list[Entry]) -> Extent:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and few commands need it
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and few commands need it
+    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
 
     def read_footer(entry: Entry) -> Any:
         with store.open(entry.path) as file:
-            return pq.read_metadata(file)
+            try:
+                return pq.read_metadata(file)
+            except pa.ArrowInvalid as error:
+                raise damaged(store, entry.path, error) from error
 
     rows, times = 0, []
     for footer in store.ask_ahead(read_footer, entries):

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from chandlery.errors import SettingsError
-from chandlery.lake.reading import read_pinned
+from chandlery.lake.reading import damaged, read_pinned
 from chandlery.lake.store import Store
-from chandlery.lake.tables import empty_frame, own_columns, plain_type
+from chandlery.lake.tables import empty_frame, own_columns, partition_path, plain_type
 from chandlery.schema import TABLES
 
 __all__ = ["query"]
@@ -60,15 +60,17 @@ def _check_statement(sql: str) -> None:
     statements = duckdb.extract_statements(sql)
     kinds = [statement.type.name for statement in statements]
     if kinds not in (["SELECT"], ["EXPLAIN"]):
-        raise SettingsError(
-            f"{len(kinds)} statements ({', '.join(kinds) or 'none'})", "one SELECT", "give one statement at a time"
-        )
+        found = f"{len(kinds)} statements ({', '.join(kinds)})" if len(kinds) > 1 else "".join(kinds) or "no statement"
+        raise SettingsError(found, "one SELECT", "give one statement at a time; `query` only reads")
 
 
 def open_dataset(store: Store, table: str) -> Any:
     """Return a table as an Arrow dataset over the content of its objects, partition keys first.
 
     Without objects, it is an Arrow table without rows.
+
+    Raises:
+        SettingsError: An object is damaged.
     """
     declared = TABLES[table]
     empty = empty_frame(declared.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -77,7 +79,7 @@ def open_dataset(store: Store, table: str) -> Any:
         return empty
     types = {name: plain_type(column.dtype) for name, column in declared.schema.columns().items()}
     parquet = ds.ParquetFileFormat()
-    fragments = []
+    fragments, own = [], dict[str, None]()
     for keys, content in parts:
         values = {name: keys[name] if types[name] == pl.String else int(keys[name]) for name in declared.partitions}
         known = [ds.field(name) == pa.scalar(value, empty.schema.field(name).type) for name, value in values.items()]
@@ -85,10 +87,12 @@ def open_dataset(store: Store, table: str) -> Any:
         for other in known[1:]:
             expression &= other
         fragments.append(parquet.make_fragment(pa.BufferReader(content), partition_expression=expression))
-    held = (fragment.physical_schema.names for fragment in fragments)
-    names = dict.fromkeys(name for columns in held for name in own_columns(columns, declared))
-    own = [pa.field(name, pa.float32()) for name in names]
-    return ds.FileSystemDataset(fragments, pa.schema([*empty.schema, *own]), parquet)
+        try:
+            own |= dict.fromkeys(own_columns(fragments[-1].physical_schema.names, declared))
+        except pa.ArrowInvalid as error:
+            raise damaged(store, partition_path(table, keys), error) from error
+    added = [pa.field(name, pa.float32()) for name in own]
+    return ds.FileSystemDataset(fragments, pa.schema([*empty.schema, *added]), parquet)
 
 
 def _to_frame(found: pa.Table) -> pl.DataFrame:

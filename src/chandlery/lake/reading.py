@@ -23,6 +23,7 @@ from chandlery.lake.tables import (
 from chandlery.schema import LAKE_FILE, TABLES, Table
 
 __all__ = [
+    "damaged",
     "decode_partition",
     "explain_damage",
     "read_partition",
@@ -60,12 +61,13 @@ def read_table(
         table: One of candles, rejects, ledger, gaps, forecasts, scores, models.
         series: Read only this exchange and interval, as in kraken/1m or kraken/1h.
         symbol: Read only this symbol, in any spelling.
-        horizon_minutes: Read only this horizon.
+        horizon_minutes: Read only this horizon, if the table has horizons.
         columns: Return only these columns.
         options: Options of the object store, as in [storage].
 
     Raises:
-        SettingsError: There is no such lake, table, series, symbol or column, or reading is not permitted.
+        SettingsError: There is no such lake, table, series, symbol or column, an object is damaged, or reading is not
+            permitted.
         StoreUnavailableError: The store did not answer.
     """
     declared, store = find_table(table), Store(lake, options)
@@ -77,7 +79,7 @@ def read_table(
     if not frames and (series or symbol):
         known = [parts for other in ("ledger", "candles") for parts in list_partitions(store, other)]
         check_known(wanted, known, store.uri)
-    rows = join(frames, declared, {*columns, *wanted, *declared.sort} if columns else None)
+    rows = join(store, frames, declared, {*columns, *wanted, *declared.sort} if columns else None)
     for name, value in wanted.items():
         if name not in chosen and name in rows.columns:
             rows = rows.filter(pl.col(name).cast(pl.String) == value)
@@ -128,22 +130,29 @@ def check_partitions(store: Store, table: str, entries: Iterable[Entry]) -> None
             raise SettingsError(found, f"the partition keys {', '.join(partitions)}", hint)
 
 
-def join(parts: list[tuple[dict[str, str], bytes]], table: Table, wanted: set[str] | None = None) -> pl.DataFrame:
+def join(
+    store: Store, parts: list[tuple[dict[str, str], bytes]], table: Table, wanted: set[str] | None = None
+) -> pl.DataFrame:
     """Concatenate the rows of objects, with their partition keys as columns.
 
     Args:
+        store: The lake.
         parts: The partition keys and the content of each object.
         table: The declaration of the table.
         wanted: Only these of the columns that are no partition keys.
+
+    Raises:
+        SettingsError: An object is damaged.
     """
     empty = empty_frame(table.schema)
     frames = []
     for keys, content in parts:
-        rows = adapt(scan(content), table)
-        if wanted is not None:
-            rows = rows.select(name for name in rows.collect_schema().names() if name in wanted)
-        values = (pl.lit(keys[name]).cast(empty.schema[name]).alias(name) for name in table.partitions)
-        frames.append(rows.select(*values, pl.all()).collect())
+        with explain_damage(store, partition_path(table.name, keys)):
+            rows = adapt(scan(content), table)
+            if wanted is not None:
+                rows = rows.select(name for name in rows.collect_schema().names() if name in wanted)
+            values = (pl.lit(keys[name]).cast(empty.schema[name]).alias(name) for name in table.partitions)
+            frames.append(rows.select(*values, pl.all()).collect())
     return pl.concat([empty, *frames], how="diagonal") if frames else empty
 
 
@@ -200,8 +209,13 @@ def explain_damage(store: Store, path: str, hint: str = REBUILD) -> Iterator[Non
     try:
         yield
     except pl.exceptions.ComputeError as error:
-        found = f"{path} at {store.uri} is not a complete Parquet object: {error}"
-        raise SettingsError(found, "an object that a run wrote", hint) from error
+        raise damaged(store, path, error, hint) from error
+
+
+def damaged(store: Store, path: str, error: Exception, hint: str = REBUILD) -> SettingsError:
+    """Return the error of an object that a reader of Parquet cannot decode; arguments as for `explain_damage`."""
+    found = f"{path} at {store.uri} is not a complete Parquet object: {error}"
+    return SettingsError(found, "an object that a run wrote", hint)
 
 
 def scan_content(content: bytes, table: str) -> pl.LazyFrame:
