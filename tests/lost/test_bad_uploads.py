@@ -192,9 +192,9 @@ def test_an_upload_of_which_many_rows_are_refused_replaces_nothing(lake: Lake) -
 def test_files_that_are_gone_are_reported_with_their_candles(lake: Lake) -> None:
     rows = read(lake, "candles").height
     (lake.raw / BTC).rename(lake.raw.parent / BTC)
-    assert any(f"their {rows:,} candles stay" in note for note in lake.bring().notes)
+    assert any(f"1 file is gone from the source: its {rows:,} candles stay" in note for note in lake.bring().notes)
     assert not any("gone from the source" in note for note in lake.bring(options=RESTATE).notes)
-    assert any(f"their {rows:,} candles were deleted" in note for note in lake.bring(options=PRUNE).notes)
+    assert any(f"its {rows:,} candles were deleted" in note for note in lake.bring(options=PRUNE).notes)
 
 
 def zip_up(lake: Lake) -> Path:

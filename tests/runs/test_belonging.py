@@ -130,6 +130,7 @@ def test_a_restatement_moves_them(files: Files, later: dict[str, Any], moved: An
         files.bring(**later)
     found = files.bring(Options(restate=True), **later)
     assert found.exit_code == 0
+    assert not any("gone from the source" in note for note in found.notes)
     assert files.places() == {**HERE, **moved}
     assert sum(files.prices().values()) == count
     assert files.bring(**later).run_id is None

@@ -58,9 +58,9 @@ def report_results(session: Session, results: Sequence[IngestResult]) -> None:
         chosen = [result for result in results if session.series[result.series].prunes(result.symbol) == is_pruned]
         files, candles = (sum(result.vanished[place] for result in chosen) for place in (0, 1))
         if files:
-            found = f"{files:,} file{'s are' if files > 1 else ' is'} gone from the source: their {candles:,} candles"
+            gone, whose = ("files are gone", "their") if files > 1 else ("file is gone", "its")
             ending = "were deleted, as --prune asks" if is_pruned else "stay. Hint: --prune deletes them"
-            session.note(f"{found} {ending}")
+            session.note(f"{files:,} {gone} from the source: {whose} {candles:,} candles {ending}")
 
 
 def report_references(session: Session) -> None:

@@ -87,6 +87,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
     task.lake.guard()
     write_ingested(task.lake, task.symbol, ingested, task.lake.staging)
     years = list_years(ingested.days)
+    vanished = [row for row in reading.vanished if row["source"] not in task.moved]
     first_day, newest_ms = measure_span(ingested, task.lake.grid) if ingested.days.size else (None, 0)
     return IngestResult(
         series=task.lake.series.name,
@@ -97,7 +98,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         years=years,
         problems=find_problems(task, ingested.files),
         gone=len(reading.gone) > len(reading.pruned),
-        vanished=(len(reading.vanished), sum(account["rows_kept"] for account in reading.vanished)),
+        vanished=(len(vanished), sum(row["rows_kept"] for row in vanished)),
         held_back=reading.held_back,
         notes=[*staging.notes, *note_lost_years(task, stored.years, years)],
     )
