@@ -107,6 +107,15 @@ def test_a_model_of_an_added_file_is_added(start: Lake, tmp_path: Path) -> None:
     assert not start.compare_with_rebuild(tmp_path / "new", forecast=now)
 
 
+def test_a_model_of_an_added_file_that_is_not_used_changes_no_table(start: Lake, tmp_path: Path) -> None:
+    own = tmp_path / "mean.py"
+    own.write_text(OWN)
+    report = start.bring(forecast={**SETTINGS, "extensions": [str(own)]})
+    assert any("extensions added, without a model that is used" in note for note in report.notes)
+    assert not any("no forecasts yet" in note for note in report.notes)
+    assert report.published == 0
+
+
 def test_a_file_with_a_feature_is_no_addition(start: Lake, tmp_path: Path) -> None:
     own = tmp_path / "range.py"
     own.write_text(

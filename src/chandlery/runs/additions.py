@@ -75,7 +75,9 @@ def only_adds(run: SeriesRun, before: Rules, now: Rules) -> bool:
 
 
 def describe_added(added: Added, rules: Rules) -> str:
-    """Describe what a computation adds."""
+    """Describe what a computation adds; it is nothing if an added file registers only models that are not used."""
+    if not added.models:
+        return "extensions added, without a model that is used: forecasts stay as they are"
     if added.horizons == rules.horizons:
         names = f"model{'s' if len(added.models) > 1 else ''} {', '.join(added.models)}"
         return f"{names} added: only this is fitted; blend, served forecasts, intervals and scores are computed again"

@@ -251,8 +251,8 @@ def finish(resumption: Resumption, fits: int, forecasts: int) -> None:
 
 def _report_short_history(resumption: Resumption, fits: int, forecasts: int) -> None:
     """Report why there are no forecasts, if the history is too short for any."""
-    run, rules = resumption.run, resumption.rules
-    if resumption.span.resumed:
+    run, rules, added = resumption.run, resumption.rules, resumption.work.added
+    if resumption.span.resumed or (added and not added.models):
         return
     if not fits:
         run.note(
