@@ -76,7 +76,7 @@ def read_table(
             only that, and as it is otherwise, as on EMR.
         series: Read only this exchange and interval, as in kraken/1m or kraken/1h.
         symbol: Read only this symbol, in any spelling.
-        horizon_minutes: Read only this horizon.
+        horizon_minutes: Read only this horizon, if the table has horizons.
 
     Raises:
         SettingsError: There is no such lake, table, series or symbol, or the session cannot read the lake.

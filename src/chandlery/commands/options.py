@@ -15,8 +15,8 @@ __all__ = [
     "LakeUri", "Models", "NewExchange", "NewLake", "OldLake", "OneSeries", "ParityEngine", "ParityKeep",
     "ParityLake", "Period", "PlotDays", "PlotOutput", "Prune", "Quiet", "ReportOutput", "Restate", "RowNumber",
     "SampleDays", "SampleFaults", "SampleFolder", "SampleSeed", "SampleSymbols", "SeriesNames", "SettingsPath",
-    "Source", "Sql", "SubmitCommand", "SubmitOutput", "Symbol", "SymbolOrUnknown", "Symbols", "Until", "Wait",
-    "load_with_options",
+    "ShownSymbols", "Source", "Sql", "SubmitCommand", "SubmitOutput", "Symbol", "SymbolOrUnknown", "Symbols", "Until",
+    "Wait", "load_with_options",
 ]  # fmt: skip
 
 SERIES_FORM = "EXCHANGE/INTERVAL"
@@ -40,6 +40,9 @@ Symbols = Annotated[
         help="Only this symbol; repeatable. `run` ingests all symbols and forecasts this one; training and the market "
         "use all symbols.",
     ),
+]
+ShownSymbols = Annotated[
+    list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable. By default all symbols.")
 ]
 SeriesNames = Annotated[
     list[str] | None,

@@ -22,8 +22,8 @@ def tables(
 
 
 def scores(
-    config: opt.Config = None, lake: opt.LakeUri = None, symbol: opt.Symbols = None, series: opt.SeriesNames = None,
-    period: opt.Period = "all", json: opt.Json = False,
+    config: opt.Config = None, lake: opt.LakeUri = None, symbol: opt.ShownSymbols = None,
+    series: opt.SeriesNames = None, period: opt.Period = "all", json: opt.Json = False,
 ) -> None:  # fmt: skip
     """Show the errors of the forecasts beside those of the naive forecast, an unchanged price.
 

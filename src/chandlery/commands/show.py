@@ -30,7 +30,8 @@ def report(result: RunReport, *, as_json: bool) -> None:
         print(note)
     for message in result.messages:
         print(f"refused: {message}")
-    print(f"{result.published} objects published to {result.lake}" if result.run_id else f"{result.lake} is up to date")
+    published = f"{result.published} object{'' if result.published == 1 else 's'} published to {result.lake}"
+    print(published if result.run_id else f"{result.lake} is up to date")
 
 
 def plan(found: Plan, *, as_json: bool) -> None:
