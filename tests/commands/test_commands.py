@@ -106,6 +106,39 @@ def test_a_lake_that_cannot_be_written_is_told(lake: Path) -> None:
     assert "/proc/lake cannot be written" in ended.stderr
 
 
+TALKING = """
+from chandlery import feature
+print("it talks")
+
+@feature("own_span", unit="1", window="1", lookback=1)
+def own_span(bars):
+    return bars.high / bars.low - 1
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_what_an_extension_prints_is_not_in_the_json(lake: Path, tmp_path: Path, command: str) -> None:
+    (tmp_path / "talking.py").write_text(TALKING)
+    (tmp_path / "chandlery.toml").write_text('[forecast]\nextensions = ["talking.py"]\n')
+    places = ("--source", lake.parent / "raw", "--lake", tmp_path / "lake")
+    shown = chandlery(command, *places, "--config", tmp_path / "chandlery.toml", "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)
+    assert "it talks" in shown.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_run_needs_no_standard_streams(lake: Path, tmp_path: Path, closed: str) -> None:
+    line = f'"$0" -m chandlery ingest --source "$1" --lake "$2" {closed}'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable, lake.parent / "raw", tmp_path / "lake"],
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "lake/candles").is_dir()
+
+
 def test_the_version_is_told() -> None:
     assert chandlery("--version").stdout.strip() == version("chandlery")
 

@@ -46,8 +46,14 @@ def end_process(number: int) -> int:
     return number
 
 
+def print_both(number: int) -> int:
+    os.write(1, b"to stdout")
+    os.write(2, b"to stderr")
+    return number
+
+
 def wait_for_a_signal(_: int) -> None:
-    print(os.getpid(), flush=True)
+    print(os.getpid(), file=sys.stderr, flush=True)
     signal.pause()
 
 

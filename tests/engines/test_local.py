@@ -9,7 +9,7 @@ from collections.abc import Sized
 from pathlib import Path
 
 import pytest
-from calls import double, leave, refuse_odd
+from calls import double, fill_memory, leave, refuse_odd
 
 from chandlery.engines import LocalEngine
 from chandlery.errors import SettingsError, SourceError, TransientError
@@ -90,14 +90,33 @@ def test_a_worker_that_is_ended_from_outside_is_reported() -> None:
     assert threading.active_count() < 10
 
 
-def script_of(function: str) -> str:
+@pytest.mark.parametrize("each", [0.1, COSTLY])
+def test_a_task_without_memory_may_succeed_later(each: float) -> None:
+    with LocalEngine(2) as engine, pytest.raises(TransientError, match=r"2 found no memory left.*lower") as caught:
+        engine.map(fill_memory, range(40), costs(range(40), each), lambda _: None)
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1), (1, 2), (0, 1, 2)], ids=str)
+def test_workers_run_where_standard_streams_are_closed(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """A pipe to a worker that had the descriptor of stdout or stderr would get what the worker's tasks print."""
+    found = tmp_path / "found"
+    ends = "".join(f"os.close({descriptor})\n" for descriptor in closed)
+    script = script_of("print_both", f"open({str(found)!r}, 'w').write(repr({{}}))")
+    start = [sys.executable, "-c", f"import os\n{ends}{script}"]
+    subprocess.run(start, capture_output=True, check=True, timeout=60)
+    assert found.read_text() == "[0, 1, 2, 3, 4]"
+
+
+def script_of(function: str, show: str = "print({})") -> str:
+    mapped = f"engine.map({function}, range(5), [100.0] * 5, lambda result: None)"
     return (
         "import sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         f"from calls import {function}\n"
         "from chandlery.engines import LocalEngine\n"
         "with LocalEngine(2) as engine:\n"
-        f"    print(engine.map({function}, range(5), [100.0] * 5, lambda result: None))\n"
+        f"    {show.format(mapped)}\n"
     )
 
 
@@ -114,7 +133,7 @@ def test_workers_end_with_their_parent() -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", script_of("wait_for_a_signal")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    assert parent.stdout is not None
-    assert {int(parent.stdout.readline()), int(parent.stdout.readline())} > {parent.pid}
+    assert parent.stderr is not None
+    assert {int(parent.stderr.readline()), int(parent.stderr.readline())} > {parent.pid}
     parent.kill()
     assert parent.communicate(timeout=30) == (b"", b"")  # it returns once no worker holds the pipes any more

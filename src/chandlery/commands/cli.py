@@ -12,6 +12,7 @@ import typer
 from chandlery.commands import read_commands, run_commands, trial_commands
 from chandlery.errors import ChandleryError
 from chandlery.errors.masking import mask
+from chandlery.machine.streams import open_closed_streams
 
 __all__ = ["app", "main"]
 
@@ -77,6 +78,7 @@ def main() -> None:
     # Before NumPy is imported: with several threads, OpenBLAS's sums would depend on the machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(COLLECT_AFTER)
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # print on terminals without Unicode, too

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import typer
 
 from chandlery.commands import options as opt
+from chandlery.commands.aside import prints_aside
 from chandlery.commands.options import load_with_options
 from chandlery.errors import SettingsError, gravest
 from chandlery.settings.model import Settings
@@ -25,7 +26,8 @@ def _run_stages(name: str, settings: Settings, options: dict[str, bool], *, as_j
 
     atexit.register(gc.freeze)  # otherwise the interpreter searches all objects for garbage when it exits
     call: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
-    report = call(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
+    with prints_aside():
+        report = call(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
     show.report(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 
@@ -89,7 +91,9 @@ def plan(
     from chandlery.runs import pipeline
 
     settings = load_with_options(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
-    show.plan(pipeline.plan(settings, pipeline.Options(prune=prune, restate=restate)), as_json=json)
+    with prints_aside():
+        found = pipeline.plan(settings, pipeline.Options(prune=prune, restate=restate))
+    show.plan(found, as_json=json)
 
 
 def check(
@@ -104,7 +108,8 @@ def check(
     from chandlery.commands.check import check as probe_all
 
     settings = load_with_options(config, source=source, lake=lake, engine=engine)
-    probes = probe_all(settings, until.date() if until else None)
+    with prints_aside():
+        probes = probe_all(settings, until.date() if until else None)
     show.probes(probes, as_json=json)
     raise typer.Exit(gravest([probe.exit_code for probe in probes]))
 

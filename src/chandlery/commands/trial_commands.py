@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from chandlery.commands import options as opt
+from chandlery.commands.aside import prints_aside
 from chandlery.commands.options import load_with_options
 
 __all__ = ["compare", "init", "parity", "sample"]
@@ -30,7 +31,8 @@ def compare(
 
     settings = load_with_options(config, lake=lake, symbol=symbol, series=[series] if series else None)
     wanted = Wanted(horizon or (), days, until.date() if until else None, model or ())
-    found = compare_extension(settings, extension, wanted, open_watch(quiet=quiet or json))
+    with prints_aside():
+        found = compare_extension(settings, extension, wanted, open_watch(quiet=quiet or json))
     show.comparison(found, as_json=json)
 
 
@@ -50,7 +52,8 @@ def parity(
     from chandlery.progress import open_watch
 
     settings = load_with_options(config, source=source, horizon=horizon, model=model)
-    receipt = check_parity(settings, engine, lake, keep=keep, watch=open_watch(quiet=quiet or json))
+    with prints_aside():
+        receipt = check_parity(settings, engine, lake, keep=keep, watch=open_watch(quiet=quiet or json))
     show.receipt(receipt, as_json=json)
     raise typer.Exit(receipt.exit_code)
 

@@ -11,9 +11,10 @@ from typing import Generic, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from chandlery.engines.base import ONE_THREAD, call_task, costliest_first
-from chandlery.engines.worker import Worker, WorkerLostError
+from chandlery.engines.base import ONE_THREAD, costliest_first
+from chandlery.engines.worker import Worker, WorkerLostError, call_within_memory
 from chandlery.machine.memory import give_back_memory, keep_freed_memory
+from chandlery.machine.streams import open_closed_streams
 
 __all__ = ["LocalEngine"]
 
@@ -40,6 +41,7 @@ class LocalEngine:
 
     def __enter__(self) -> Self:
         keep_freed_memory()
+        open_closed_streams()
         return self
 
     def __exit__(
@@ -68,7 +70,7 @@ class LocalEngine:
                 for worker in self._start_workers()[:others]
             ]
             try:
-                share.take_all(partial(call_task, function))
+                share.take_all(partial(call_within_memory, function))
             finally:
                 share.stop()
             for taker in takers:
@@ -130,7 +132,7 @@ def _call_here(
     """Run tasks in this process, in their order."""
     with threadpool_limits(1, "blas"):
         for task in tasks:
-            result = call_task(function, task)
+            result = call_within_memory(function, task)
             done(result)
             yield result
 

@@ -17,12 +17,14 @@ from chandlery.engines.base import call_task, pickle_error
 from chandlery.errors import TransientError
 from chandlery.machine.memory import keep_freed_memory
 
-__all__ = ["Worker", "WorkerLostError", "serve_calls"]
+__all__ = ["Worker", "WorkerLostError", "call_within_memory", "serve_calls"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+STDERR = 2  # its descriptor
+FEWER = "lower [engine] workers"
 COLLECT_AFTER = 100_000  # objects: imports allocate tens of thousands, and the arrays of tasks form no cycles
 
 
@@ -31,7 +33,7 @@ class WorkerLostError(TransientError):
 
     def __init__(self) -> None:
         hint = "run again; if it happens again, look for the system's out-of-memory killer"
-        super().__init__("a worker process was ended from outside", "", f"{hint} and lower [engine] workers")
+        super().__init__("a worker process was ended from outside", "", f"{hint} and {FEWER}")
 
 
 class Worker:
@@ -51,6 +53,7 @@ class Worker:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, and a text of this module
                 [sys.executable, *(f"-W{option}" for option in sys.warnoptions), "-c", start],
                 stdin=subprocess.DEVNULL,
+                stdout=STDERR,  # what user-defined files print is no result of the program
                 pass_fds=[theirs.fileno()],
             )
 
@@ -106,9 +109,22 @@ def answer_call(envelope: bytes) -> tuple[bytes | None, bytes | None]:
     """
     try:
         function, task = pickle.loads(envelope)
-        return pickle.dumps(call_task(function, task)), None
+        return pickle.dumps(call_within_memory(function, task)), None
     except Exception as error:  # noqa: BLE001 - raised again in the caller's process
         return None, pickle_error(error)
+
+
+def call_within_memory(function: Callable[[Task], Result], task: Task) -> Result:
+    """Call a function on a task, as `call_task` does.
+
+    Raises:
+        TransientError: There was not enough memory.
+    """
+    try:
+        return call_task(function, task)
+    except MemoryError as error:
+        hint = f"run again; if it happens again, {FEWER}, or take a machine with more memory"
+        raise TransientError(f"{task} found no memory left", "", hint) from error
 
 
 def receive(pipe: "Connection[Any, Any]") -> bytes | None:
