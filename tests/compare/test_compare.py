@@ -253,7 +253,7 @@ def test_what_cannot_be_compared_is_one_message_and_exit_2(
     (tmp_path / "taken.py").write_text(
         "from chandlery import register\nfrom chandlery.models import Linear\n\nregister(Linear())\n"
     )
-    (tmp_path / "chandlery.toml").write_text(f'lake.uri = "{lake}"\n')
+    (tmp_path / "chandlery.toml").write_text(f'lake.uri = "{lake}"\nforecast.min_train = "180d"\n')
     ended = chandlery(tmp_path, "compare", *arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert words in ended.stderr
@@ -291,6 +291,15 @@ def test_all_days_of_weeks_are_scored_after_a_min_train_shorter_than_the_first_c
     found = ask(weeks, extension, Wanted(days=days, forecasts=["linear"]), min_train="180d")
     assert found.rows[0].n == count
     assert found.notes == []
+
+
+def test_min_train_and_seed_are_those_of_the_lake_if_not_given(weeks: Path, tmp_path: Path) -> None:
+    """With the default of 180 days in place of the lake's 60, the candles taken would begin earlier."""
+    extension, wanted = write_feature(tmp_path, "noise", NOISE), Wanted(days=365, forecasts=["linear"])
+    settings = load_settings(None, {"lake": {"uri": str(weeks)}, "engine": {"workers": 1}})
+    found = compare_extension(settings, extension, wanted)
+    assert found.candles_from == ask(weeks, extension, wanted, min_train="60d", seed=0).candles_from
+    assert found.candles_from > ask(weeks, extension, wanted, min_train="180d").candles_from
 
 
 def test_fewer_days_than_were_asked_for_are_reported(weeks: Path, tmp_path: Path) -> None:

@@ -141,8 +141,13 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
 
 
 def _select_series(settings: Settings, lake: Lake) -> Settings:
-    """Return the settings with those of the lake's series as [forecast], for lakes that have this series alone."""
+    """Return the settings with those of the lake's series as [forecast], for lakes that have this series alone.
+
+    `min_train` and the seed are those of the lake if the settings do not give them, as in a run.
+    """
     forecast = settings.forecast_of(lake.series.name)
+    kept = {name: getattr(lake.series, name) for name in ("min_train", "seed") if name not in forecast.model_fields_set}
+    forecast = forecast.model_copy(update=kept)
     return settings.model_copy(update={"forecast": forecast, "series": [], "chosen_series": []})
 
 
