@@ -62,7 +62,8 @@ def show_scores(settings: Settings, period: str, *, as_json: bool) -> None:
     if found.is_empty():
         wanted = f"no scores for {period}" + f" of {', '.join(settings.symbols)}" * bool(settings.symbols)
         wanted += f" in {', '.join(settings.chosen_series)}" * bool(settings.chosen_series)
-        raise SettingsError(wanted, _describe_scores(held), "choose another --period, --symbol or --series")
+        hint = "" if held.is_empty() else "choose another --period, --symbol or --series"
+        raise SettingsError(wanted, _describe_scores(held), hint)
     keys = ["exchange", "interval", "symbol", "horizon_minutes", "n"]  # with another n, the rows scored are others
     naive = found.filter(pl.col("model") == "naive").select(*keys, pl.col("rmse").alias("naive_rmse"))
     found = found.join(naive, on=keys, how="left", maintain_order="left")

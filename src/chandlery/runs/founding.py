@@ -324,7 +324,7 @@ def find_extensions(series: Series) -> tuple[Bundle, ...]:
         if bundle is None or bundle.digest != extension.digest:
             what = "has changed" if bundle else "is missing"
             found = f"the lake's extension {extension.name} {what}"
-            hint = "name the file in [forecast] extensions; with --restate, its present content, or leave it out"
+            hint = "restore it; or give --restate, and [forecast] extensions with the file as it is now, or without it"
             raise SettingsError(found, f"the file with the digest {extension.digest}", hint)
         bundles.append(bundle)
     return tuple(bundles)
