@@ -5,7 +5,6 @@ types are those of the schema.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -36,6 +35,7 @@ from chandlery.errors import SettingsError
 from chandlery.lake.filters import check_known, make_filter
 from chandlery.lake.lake_file import no_lake
 from chandlery.lake.tables import find_table, own_columns, parse_partition, plain_type
+from chandlery.machine.folders import expand_path
 from chandlery.schema import LAKE_FILE, TABLES, Table
 
 __all__ = ["read_table"]
@@ -103,7 +103,7 @@ def locate(session: SparkSession, lake: str) -> str:
     """Return the URI by which a session reads a lake."""
     scheme, colon, rest = lake.rstrip("/").partition("://")
     if not colon:
-        return f"file://{Path(lake).expanduser().absolute()}"
+        return f"file://{expand_path(lake).absolute()}"
     if scheme == "s3" and not _has_filesystem(session, "s3") and _has_filesystem(session, "s3a"):
         return f"s3a://{rest}"
     return f"{scheme}://{rest}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chandlery.errors import SettingsError
 from chandlery.errors.masking import find_credentials
+from chandlery.machine.folders import expand_path
 
 __all__ = ["Location"]
 
@@ -49,7 +50,7 @@ class Location:
     @cached_property
     def root(self) -> Path:
         """The folder of a local store."""
-        return Path(self.uri.removeprefix("file://")).expanduser().absolute()
+        return expand_path(self.uri.removeprefix("file://")).absolute()
 
     @property
     def address(self) -> str:

@@ -7,7 +7,9 @@ import secrets
 import tempfile
 from pathlib import Path
 
-__all__ = ["choose_temporary", "make_own", "rename_file", "replace_file"]
+from chandlery.errors import SettingsError
+
+__all__ = ["choose_temporary", "expand_path", "make_own", "rename_file", "replace_file"]
 
 TRIES = 3  # another process may remove an empty folder each time before the file is written
 
@@ -15,6 +17,21 @@ TRIES = 3  # another process may remove an empty folder each time before the fil
 def choose_temporary() -> Path:
     """Return this user's folder for temporary files, in TMPDIR or the system's default."""
     return Path(tempfile.gettempdir()) / f"chandlery-{os.getuid()}"
+
+
+def expand_path(path: str) -> Path:
+    """Return a path that a user has written, with the home folder in place of `~`.
+
+    Raises:
+        SettingsError: There is no such home folder, or the path has a null character.
+    """
+    if "\0" in path:
+        raise SettingsError(f"path {path!r}", "a path without null characters", "correct it")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        found = f"path {path}: the home folder is not known"
+        raise SettingsError(found, "a user of this machine after ~", "write the whole path") from error
 
 
 def make_own(folder: Path) -> bool:

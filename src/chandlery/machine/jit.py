@@ -8,12 +8,14 @@ read-only. Therefore each version of the package has its own folder, and outdate
 import hashlib
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import numba
 
-from chandlery.machine.folders import choose_temporary, make_own
+from chandlery.errors import SettingsError
+from chandlery.machine.folders import choose_temporary, expand_path, make_own
 
 __all__ = ["choose_folder", "kernel"]
 
@@ -46,7 +48,9 @@ def choose_folder(package: Path = PACKAGE) -> Path:
     ]
     name = f"kernels-{hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()}"
     beside = package / "__pycache__"
-    parents = [beside, Path("~/.cache/chandlery").expanduser(), choose_temporary()]
+    parents = [beside, choose_temporary()]
+    with suppress(SettingsError):  # a user of a container may have no home folder
+        parents.insert(1, expand_path("~/.cache/chandlery"))
     for parent in parents:
         folder = parent / name
         if not make_own(folder):  # code is loaded and run from there

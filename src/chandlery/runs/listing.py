@@ -12,6 +12,7 @@ from pathlib import Path
 from chandlery.errors import SettingsError
 from chandlery.lake.answers import explain_failure
 from chandlery.lake.store import PART, Entry, Store
+from chandlery.machine.folders import expand_path
 from chandlery.schema import LAKE_FILE
 
 __all__ = ["list_source", "split_source"]
@@ -31,7 +32,7 @@ def split_source(uri: str) -> tuple[str, str]:
         fixed = re.split(r"[*?\[]", uri)[0].rpartition("/")[0]
         return fixed or ("/" if uri.startswith("/") else "."), uri[len(fixed) + 1 :] if fixed else uri.lstrip("/")
     if "://" not in uri:
-        path = Path(uri).expanduser()
+        path = expand_path(uri)
         return (str(path.parent), path.name) if path.is_file() else (str(path), "*")
     folder, _, name = uri.rpartition("/")
     return (folder, name) if "." in name and folder.count("/") > 1 else (uri, "*")

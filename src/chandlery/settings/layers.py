@@ -1,13 +1,17 @@
 """Layers of settings: reads the settings file, and merges one layer over another."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from chandlery.errors import SettingsError
+from chandlery.machine.folders import expand_path
 
-__all__ = ["limit_flags", "put_above", "read_toml"]
+__all__ = ["PREFIX", "check_names", "limit_flags", "put_above", "read_toml"]
+
+
+PREFIX = "CHANDLERY_"  # of environment variables
 
 
 def read_toml(config: Path | None) -> dict[str, Any]:
@@ -33,8 +37,34 @@ def _anchor_extensions(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     for section in [values.get("forecast"), *(sections if isinstance(sections, list) else [])]:
         match section:
             case {"extensions": [*names]} if all(isinstance(name, str) for name in names):
-                section["extensions"] = [str(path.parent / Path(name).expanduser()) for name in names]
+                section["extensions"] = [str(path.parent / expand_path(name)) for name in names]
     return values
+
+
+def check_names(names: Iterable[str], sections: Mapping[str, set[str]]) -> None:
+    """Check that environment variables that look like settings name a section, and two underscores after it.
+
+    Others that begin with `CHANDLERY_` may belong to other programs: Kubernetes sets some for a service of that name.
+
+    Args:
+        names: Of all environment variables.
+        sections: The settings of each section; none for one that has no settings of its own.
+
+    Raises:
+        SettingsError: One does not.
+    """
+    for name in names:
+        if not name.upper().startswith(PREFIX):
+            continue
+        rest = name[len(PREFIX) :].lower()
+        section, parted, _ = rest.partition("__")
+        close = [
+            f"{PREFIX}{each}__{one}".upper() for each in sections for one in sections[each] if rest == f"{each}_{one}"
+        ]
+        if close or (parted and section not in sections):
+            found = f"the environment variable {name}: there is no such setting"
+            expected = "a section and a setting joined by two underscores"
+            raise SettingsError(found, expected, f"write {close[0] if close else f'{PREFIX}LAKE__URI, for example'}")
 
 
 def limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:

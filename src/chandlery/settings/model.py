@@ -4,6 +4,7 @@ The names of environment variables are `CHANDLERY_` + section + `__` + setting, 
 Credentials are not settings: they come from the cloud SDK's own chain.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from chandlery.errors import SettingsError
 from chandlery.errors.masking import check_options, check_uri
-from chandlery.settings.layers import limit_flags, put_above, read_toml
+from chandlery.machine.folders import expand_path
+from chandlery.settings.layers import PREFIX, check_names, limit_flags, put_above, read_toml
 from chandlery.units import (
     name_symbol,
     normalise_exchange,
@@ -56,7 +58,7 @@ def _checked(parse: Callable[[str], object], text: str) -> str:
 
 def _anchor(path: str) -> str:
     """Return the absolute path: tasks may run in another folder, as another user."""
-    return str(Path(path).expanduser().absolute())
+    return str(expand_path(path).absolute())
 
 
 def _join_names(options: object) -> object:
@@ -212,7 +214,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CHANDLERY_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     source: SourceSettings = SourceSettings()
@@ -307,6 +309,7 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
             error lists.
     """
     values = read_toml(config)
+    check_names(os.environ, {name: _list_settings(field.annotation) for name, field in Settings.model_fields.items()})
     try:
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
@@ -321,6 +324,10 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
         return Settings(**values)
     except pydantic.ValidationError as error:
         raise _describe(error) from None
+
+
+def _list_settings(section: Any) -> set[str]:
+    return set(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else set()
 
 
 def _describe(error: pydantic.ValidationError) -> SettingsError:
