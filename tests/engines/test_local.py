@@ -97,6 +97,21 @@ def test_a_task_without_memory_may_succeed_later(each: float) -> None:
     assert caught.value.exit_code == 5
 
 
+def test_workers_end_while_a_forked_process_holds_their_connections() -> None:
+    with LocalEngine(2) as engine:
+        assert engine.map(double, range(5), costs(range(5)), lambda _: None) == [0, 2, 4, 6, 8]
+        forked = os.fork()
+        if not forked:
+            signal.pause()
+            os._exit(0)
+        waiting = threading.Timer(30, os.kill, (forked, signal.SIGKILL))  # after which the test fails
+        waiting.start()
+    waiting.cancel()
+    assert os.waitpid(forked, os.WNOHANG) == (0, 0)
+    os.kill(forked, signal.SIGKILL)
+    os.waitpid(forked, 0)
+
+
 @pytest.mark.parametrize("closed", [(0,), (1,), (0, 1), (1, 2), (0, 1, 2)], ids=str)
 def test_workers_run_where_standard_streams_are_closed(tmp_path: Path, closed: tuple[int, ...]) -> None:
     """A pipe to a worker that had the descriptor of stdout or stderr would get what the worker's tasks print."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+END = b""  # in place of a call: there are no more
 STDERR = 2  # its descriptor
 FEWER = "lower [engine] workers"
 COLLECT_AFTER = 100_000  # objects: imports allocate tens of thousands, and the arrays of tasks form no cycles
@@ -77,6 +79,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process, which is idle, and wait for it."""
+        with suppress(OSError):  # the process has ended already
+            self._pipe.send_bytes(END)  # a process that the caller has forked may hold the connection open
         self._pipe.close()
         self._process.wait()
 
@@ -130,7 +134,7 @@ def call_within_memory(function: Callable[[Task], Result], task: Task) -> Result
 def receive(pipe: "Connection[Any, Any]") -> bytes | None:
     """Return the next pickled call; None once the caller has closed the connection."""
     try:
-        return pipe.recv_bytes()
+        return pipe.recv_bytes() or None
     except (EOFError, OSError):
         return None
 
