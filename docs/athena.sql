@@ -47,7 +47,9 @@ CREATE EXTERNAL TABLE IF NOT EXISTS ledger (
   `present` boolean,
   `refused_etag` string,
   `refused_sha256` string,
-  `refused_modified_at` timestamp
+  `refused_modified_at` timestamp,
+  `rows_filled` bigint,
+  `undecided` string
 )
 PARTITIONED BY (`exchange` string, `interval` string, `symbol` string)
 STORED AS PARQUET

@@ -11,7 +11,7 @@ from chandlery.grid import Grid
 from chandlery.schema import Candles
 from chandlery.settings.model import LayoutSettings, SourceSettings
 from chandlery.sources.files import FileRows, RawFile, peek_file, read_file
-from chandlery.sources.grids import Seen, decide_grids
+from chandlery.sources.grids import decide_grids
 
 MODIFIED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 HEADER = b"time,open,close,high,low,volume\n"
@@ -44,8 +44,8 @@ def read(content: bytes, source: str = "ltcusd.csv", *, seconds: int | None = 60
 
 def find_grid(content: bytes, raw: RawFile, settings: SourceSettings) -> Grid:
     """Return the grid of a file, by itself; raises why there is none."""
-    peek = peek_file(io.BytesIO(content), raw, settings)
-    decided = decide_grids({raw.source: Seen(peek.times, peek.given)}, {})[raw.source]
+    seen = peek_file(io.BytesIO(content), raw, settings)
+    decided = decide_grids({raw.source: seen}, {})[raw.source]
     if decided.error is not None:
         raise decided.error
     assert decided.grid is not None

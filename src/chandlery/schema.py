@@ -51,9 +51,10 @@ REASONS = {
     "high_below_body": "the high is below the open, the close or the low",
     "low_above_body": "the low is above the open, the close or the high",
     "off_grid_time": "the time is no whole multiple of the interval",
-    "time_out_of_range": "the time is before 2009-01-03, or more than a day after the file was modified",
+    "time_out_of_range": "the time is before 2009-01-03, or in 2100 or later",
     "superseded": "another version of the same candle stays: the one of the later-modified file, then the greater "
     "source, then the later row",
+    "not_closed": "the candle had not closed: its row says so, or it closes after the file was written",
 }
 GAP_KINDS = {
     "outage": "at least two other symbols are listed, none of them traded, and that all of them were quiet at once is "
@@ -76,7 +77,12 @@ class _Keyed(dy.Schema):
         primary_key=True, description="the exchange's name, lower case; unknown where nothing names it"
     )
     interval = dy.String(primary_key=True, description="length of a candle, as in 1m, 30m or 15s")
-    symbol = dy.String(primary_key=True, regex="^[A-Z0-9]+$", description="upper-case A–Z0–9, base then quote")
+    symbol = dy.String(
+        primary_key=True,
+        regex="^[A-Z0-9]+(_[A-Z0-9]+)*$",
+        description="upper-case A–Z0–9, base then quote; markets other than spot have a suffix, as in BTCUSDT_PERP "
+        "and BTCUSD_240329",
+    )
 
 
 class Candles(_Keyed):
@@ -138,6 +144,17 @@ class Ledger(_Keyed):
         nullable=True, description="hash of that version's bytes; null where there is none or it could not be read"
     )
     refused_modified_at = _time("when that version was last modified; null where there is none", nullable=True)
+    rows_filled = dy.Int64(
+        min=0,
+        nullable=True,
+        description="candles among rows_kept that were filled in where nothing was traded: volume 0 and one price, in "
+        "a calendar year in which the file has other candles; they count as no trade in gaps, features and labels",
+    )
+    undecided = dy.String(
+        nullable=True,
+        description="the decision that was open when the file was refused, such as symbol, interval or volume; null "
+        "where it was read, or refused for another reason",
+    )
 
     @dy.rule()
     def rows_are_accounted_for(cls) -> pl.Expr:  # noqa: N805 - dataframely calls it with the class

@@ -2,6 +2,7 @@
 
 import math
 import re
+import zoneinfo
 from functools import cache
 
 from chandlery.errors import SettingsError
@@ -11,12 +12,14 @@ __all__ = [
     "LONGEST_MINUTES",
     "UNASSIGNED_NAME",
     "UNASSIGNED_SYMBOL",
+    "check_timezone",
     "name_symbol",
     "normalise_exchange",
     "normalise_series",
     "normalise_symbol",
     "parse_interval",
     "parse_minutes",
+    "parse_offset",
     "round_up_minutes",
     "to_interval_text",
     "to_minutes_text",
@@ -27,6 +30,7 @@ UNASSIGNED_NAME = "unknown/unknown"  # stands for the series of refused files wh
 MINUTES = {"m": 1, "min": 1, "h": 60, "d": 1440, "w": 10080}
 LONGEST_DAYS = 3660  # ten years with leap days: a longer duration is a mistake, such as minutes written as days
 LONGEST_MINUTES = LONGEST_DAYS * MINUTES["d"]
+SYMBOL_SUFFIX = re.compile(r"(_(?:PERP|MARK|INDEX|PREMIUM|\d{6}))+$", re.IGNORECASE)
 MONTHS = re.compile(r"\s*\d+\s*(M|mo|mon|mth|months?|Months?)\s*")
 
 
@@ -53,6 +57,30 @@ def parse_minutes(text: str) -> int:
             f"duration {text!r}", "a number and m, h, d or w, of ten years at most", "write 30m, 2h or 180d"
         )
     return minutes
+
+
+def parse_offset(text: str) -> int:
+    """Return the seconds of an offset: 0, or a duration as for `parse_minutes`.
+
+    Raises:
+        SettingsError: The text is neither.
+
+    Example:
+        >>> parse_offset("0"), parse_offset("5h")
+        (0, 18000)
+    """
+    return 0 if re.fullmatch(r"\s*0\s*[mhdw]?\s*", text) else 60 * parse_minutes(text)
+
+
+def check_timezone(text: str) -> str:
+    """Return the name of a time zone.
+
+    Raises:
+        SettingsError: There is no such zone.
+    """
+    if text not in zoneinfo.available_timezones():
+        raise SettingsError(f"timezone {text!r}", "the name of a time zone", "write it as Europe/Berlin or Asia/Seoul")
+    return text
 
 
 def to_minutes_text(minutes: int) -> str:
@@ -104,19 +132,27 @@ def round_up_minutes(minutes: int, interval_seconds: int) -> int:
 def normalise_symbol(text: str) -> str:
     """Return a symbol as the lake writes it: A–Z and 0–9, without separators and without Bitfinex's prefix `t`.
 
+    Markets other than spot have a suffix: `_PERP` for perpetuals, the expiry as in `_240329` for dated futures, and
+    `_MARK`, `_INDEX` and `_PREMIUM` for prices that nobody trades at.
+
     Raises:
         SettingsError: Nothing is left, or the text holds characters other than letters, digits and `/:-_.`.
 
     Example:
-        >>> [normalise_symbol(text) for text in ("ltc/usd", "tLTCUSD", "dusk:usd")]
-        ['LTCUSD', 'LTCUSD', 'DUSKUSD']
+        >>> [normalise_symbol(text) for text in ("ltc/usd", "tLTCUSD", "dusk:usd", "btc-usdt_perp", "BTC/USDT:USDT")]
+        ['LTCUSD', 'LTCUSD', 'DUSKUSD', 'BTCUSDT_PERP', 'BTCUSDT_PERP']
     """
-    bare = re.sub(r"[/:\-_.\s]", "", text)
+    text = text.strip()
+    suffix = SYMBOL_SUFFIX.search(text)
+    pair, ending = (text[: suffix.start()], suffix[0].upper()) if suffix else (text, "")
+    if settled := re.fullmatch(r"(\w+)/(\w+):(?:\1|\2)", pair):  # as ccxt writes derivatives
+        pair, ending = f"{settled[1]}{settled[2]}", ending or "_PERP"
+    bare = re.sub(r"[/:\-_.\s]", "", pair)
     if re.fullmatch(r"t[A-Z0-9]{5,}", bare):
         bare = bare[1:]
     if not re.fullmatch(r"[A-Za-z0-9]+", bare):
         raise SettingsError(f"symbol {text!r}", "letters and digits", "write it as LTCUSD or ltc/usd")
-    return bare.upper()
+    return bare.upper() + ending
 
 
 def name_symbol(text: str) -> str:

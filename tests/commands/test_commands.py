@@ -159,7 +159,7 @@ def test_init_writes_settings_that_can_be_read(tmp_path: Path) -> None:
 def test_init_says_which_of_several_layouts_holds(tmp_path: Path) -> None:
     assert chandlery("init", "--path", tmp_path / "chandlery.toml").returncode == 0
     text = (tmp_path / "chandlery.toml").read_text()
-    assert "Only the first layout that matches a file applies" in text.split("# [[source.layout]]")[1].splitlines()[0]
+    assert "the first that has a setting decides it" in text.split("# [[source.layout]]")[1].splitlines()[0]
 
 
 def test_inits_settings_hold_when_their_marks_are_taken_away(tmp_path: Path) -> None:

@@ -87,7 +87,14 @@ def test_a_lake_that_the_earlier_code_made(tmp_path: Path) -> None:
     run(make_settings(raw, tmp_path / "rebuilt"))
     gone.unlink()
     run(make_settings(raw, tmp_path / "rebuilt"))
-    assert not find_differences(new, tmp_path / "rebuilt", {})
+    # The row of a file that is gone stays as the earlier code wrote it, without the columns that have come since.
+    found = find_differences(new, tmp_path / "rebuilt", {})
+    assert found == [difference for difference in found if difference.startswith("ledger: 1 other bytes")]
+    ledgers = [
+        read_table(str(lake), "ledger").with_columns(pl.col("rows_filled").fill_null(0))
+        for lake in (new, tmp_path / "rebuilt")
+    ]
+    assert ledgers[0].equals(ledgers[1])
     assert run(make_settings(raw, new)).run_id is None
 
 

@@ -11,9 +11,11 @@ from chandlery.grid import Grid
 from chandlery.sources.layout import Layout
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines
 from chandlery.sources.rules import judge
+from chandlery.sources.times import TimeForm
 
 PLACES = (0, 1, 3, 4, 2, 5)
-TEXT = Layout("fields", PLACES, "ms", "", width=6)
+MS = TimeForm("epoch", "ms")
+TEXT = Layout("fields", PLACES, MS, "", width=6)
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False, width=64).map(repr),
     st.floats(min_value=1e-8, max_value=1e8).map(lambda value: f"{value:.8f}"),
@@ -56,9 +58,9 @@ plain_rows = st.tuples(times, *[numbers] * 5).map(",".join)
 
 def whole(batch: Batch) -> pl.DataFrame:
     fields = batch.fields.with_columns(row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    good, bad = judge(fields, Grid(1), MODIFIED)
+    good, bad, late = judge(fields, Grid(1), MODIFIED)
     raw = batch.raw(bad["row"].to_numpy() - 1)
-    return pl.concat([good, bad.with_columns(pl.Series("raw", raw, dtype=pl.String))], how="diagonal").sort("row")
+    return pl.concat([good, late, bad.with_columns(pl.Series("raw", raw, dtype=pl.String))], how="diagonal").sort("row")
 
 
 @settings(deadline=None, max_examples=100)
@@ -94,12 +96,12 @@ def test_typed_and_lenient_reading_of_json_agree(values, keyed):
     names = ("time", "open", "close", "high", "low", "volume")
     items = [dict(zip(names, value, strict=False)) for value in values] if keyed else values
     places = tuple(names[place] for place in PLACES) if keyed else PLACES
-    document = Layout("document", places, "ms", "", width=0 if keyed else 6)
+    document = Layout("document", places, MS, "", width=0 if keyed else 6)
     texts = [json.dumps(item) for item in items]
     joined, by_line = ", ".join(texts).encode(), "\n".join(texts).encode()
     lenient = whole(parse_elements(joined, document, lenient=True))
     assert_frame_equal(whole(parse_elements(joined, document)), lenient, check_exact=True)
-    lines = Layout("lines", places, "ms", "", width=0 if keyed else 6)
+    lines = Layout("lines", places, MS, "", width=0 if keyed else 6)
     assert_frame_equal(whole(parse_json_lines(by_line, lines)), lenient, check_exact=True)
     assert_frame_equal(whole(parse_json_lines(by_line, lines, lenient=True)), lenient, check_exact=True)
     assert lenient.filter(pl.col("raw").is_not_null())["raw"].to_list() == [

@@ -119,7 +119,10 @@ def test_new_files_go_where_the_settings_say(files: Files) -> None:
     ("later", "moved"),
     [
         ({"layout": OTHER_SYMBOL}, {"bybit/BTCUSD.csv": [("bybit", "XBTUSD", True)]}),
-        ({"exchange": "bitstamp", "layout": LAYOUTS[2:]}, {"bybit/BTCUSD.csv": [("bitstamp", "BTCUSD", True)]}),
+        (
+            {"layout": [{"files": "bybit/BTC*", "exchange": "bitstamp"}, *LAYOUTS[2:]]},
+            {"bybit/BTCUSD.csv": [("bitstamp", "BTCUSD", True)]},
+        ),
     ],
     ids=["another symbol", "another exchange"],
 )
@@ -136,13 +139,27 @@ def test_a_restatement_moves_them(files: Files, later: dict[str, Any], moved: An
     assert files.bring(**later).run_id is None
 
 
-def test_another_version_of_the_code_may_place_files_elsewhere(files: Files) -> None:
+def test_another_version_of_the_code_places_no_file_elsewhere(files: Files) -> None:
     store = Store(str(files.lake))
     survey = survey_source(Session(files.settings(layout=OTHER_SYMBOL), Options(), Silent()))
     summary = read_summary(store)  # as if the path alone had been read in another way
     write_summary(store, replace(summary, naming=survey.belonging.naming, code={"stage ingest": "0"}))
-    assert files.bring(layout=OTHER_SYMBOL).exit_code == 0
-    assert files.places() == {**HERE, "bybit/BTCUSD.csv": [("bybit", "XBTUSD", True)]}
+    report = files.bring(layout=OTHER_SYMBOL)
+    assert report.exit_code == 0
+    assert files.places() == HERE
+    assert any("bybit/BTCUSD.csv" in note and "--restate moves them" in note for note in report.notes)
+
+
+def test_new_files_join_earlier_ones_that_stay(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    files.put("kraken/BTCUSD-1.csv", "BTCUSD")
+    files.bring(layout=[{"files": "kraken/*", "exchange": "unknown"}])  # as before the exchange of a path was read
+    files.put("kraken/BTCUSD-2.csv", "BTCUSD", LAST_DAY + 1)
+    assert files.bring().exit_code == 0
+    assert {place[:2] for places in files.places().values() for place in places} == {("unknown", "BTCUSD")}
+    files.put("bybit/BTCUSD-3.csv", "BTCUSD")
+    files.bring()
+    assert files.places()["bybit/BTCUSD-3.csv"] == [("bybit", "BTCUSD", True)]
 
 
 def test_files_of_two_sources_may_have_the_same_names(tmp_path: Path) -> None:

@@ -190,8 +190,8 @@ def test_a_file_that_is_written_over_between_its_readings_is_told(later):
 
 @pytest.mark.parametrize("time", ["4000000000000", "946684800000"])  # pragma: allowlist secret
 def test_file_of_future_or_ancient_times_is_read_and_every_row_refused(time):
-    found = read(HEADER + f"{time},1,1,1,1,1\n".encode() * 3 + line(0) * 4)
-    assert found.rejects["reasons"].to_list()[0][-1] == "time_out_of_range"
+    found = read(HEADER + f"{time},1,1,1,1,1\n".encode() * 3 + lines(4))
+    assert "time_out_of_range" in found.rejects["reasons"].to_list()[0]
     assert found.rows_read == 7
 
 
@@ -229,7 +229,7 @@ def test_a_pair_that_seldom_trades_has_the_commonest_spacing_or_none():
     steps = np.flatnonzero(np.random.default_rng(1).random(3_000) < 0.1).tolist()
     assert read(HEADER + b"".join(map(line, steps)), seconds=None).grid.seconds == 60
     steps = [step * 4 + (step % 3 == 0) for step in range(150)]  # never two minutes one after the other
-    with pytest.raises(SourceError, match=r"150 rows, 33% .* shows no interval.*layout"):
+    with pytest.raises(SourceError, match=r"(?s)150 rows, 33% .* shows no interval.*layout"):
         read(HEADER + b"".join(map(line, steps)), seconds=None)
 
 

@@ -194,7 +194,7 @@ def test_forms_of_json(form):
         (b"time,open,close,high,low,trades\n1546300800000,1,2,3,1,5\n", "columns"),
         (b"time,open,open,close,high,low,volume\n1546300800000,1,1,2,3,1,5\n", "two columns"),
         (b"time,open,close,high,low,volume\n31.12.18,1,2,3,1,5\n", "place of the time"),
-        ("time,open\n".encode("utf-16"), "UTF-16"),
+        ("time,open\n".encode("utf-16"), "begins with 'time,open'"),
         (bytes(range(256)), "no text"),
         (b'{"error": "rate limit"}', "columns"),
         (b"<html><body>404</body></html>", "begins with"),

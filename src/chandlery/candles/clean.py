@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from chandlery.candles.fills import is_flat
 from chandlery.errors import ChandleryError, LawError
 from chandlery.schema import TIME, Candles, Ledger, Rejects
 from chandlery.sources.files import FileRows, RawFile
@@ -18,7 +19,7 @@ from chandlery.sources.rules import REASON_LIST
 __all__ = ["KeptFile", "Settling", "refuse"]
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-REFUSED_SUCCESSOR = ("refused_etag", "refused_sha256", "refused_modified_at")
+REFUSED_SUCCESSOR = ("refused_etag", "refused_sha256", "refused_modified_at", "undecided")
 COUNTS = ("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
 
 
@@ -88,6 +89,7 @@ class Settling:
             for month in version.rows.months:
                 self._places.setdefault(month, []).append(place)
         self._stay, self._identical = (np.zeros(len(self._versions), np.int64) for _ in range(2))
+        self._flat: dict[tuple[int, int], list[int]] = {}  # by version and year: flat candles, and others
         self._superseded: dict[int, list[pl.DataFrame]] = {}
         self._equal: dict[int, list[pl.DataFrame]] = {}
 
@@ -106,6 +108,7 @@ class Settling:
             parts.append(version.rows.take(sorted(own)).with_columns(file=pl.lit(place, pl.Int32)))
         stays, identical, superseded = _contest(parts[0] if len(parts) == 1 else pl.concat(parts))
         self._stay += np.bincount(stays["file"].to_numpy(), minlength=self._stay.size)
+        self._count_flat(stays, 1970 + months[0] // 12)
         self._identical += np.bincount(identical["file"].to_numpy(), minlength=self._stay.size)
         for parts_of, rows in ((self._superseded, superseded), (self._equal, identical)):
             for (place,), group in rows.group_by("file"):
@@ -113,6 +116,17 @@ class Settling:
         names = pl.Series([version.source for version in self._versions])
         named = stays.with_columns(source=names.gather(stays["file"]) if len(places) > 1 else pl.lit(names[places[0]]))
         return _complete(named, Candles, **self._keys, year=pl.col("open_time").dt.year())
+
+    def _count_flat(self, stays: pl.DataFrame, year: int) -> None:
+        counts = stays.group_by("file").agg(flat=is_flat().sum(), rows=pl.len())
+        for place, flat, rows in counts.iter_rows():
+            seen = self._flat.setdefault((place, year), [0, 0])
+            seen[0] += flat
+            seen[1] += rows - flat
+
+    def _count_filled(self, place: int) -> int:
+        """Return how many candles of a version were filled in: the flat ones of years in which it has others."""
+        return sum(flat for (version, _), (flat, others) in self._flat.items() if version == place and others)
 
     def list_outranked(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Yield the source and the rows of every file with rows that are not in the table.
@@ -140,7 +154,8 @@ class Settling:
             rejected = _list_rejects(version, superseded)
             rejects.append(rejected)
             counts = (superseded.height, rejected.height - superseded.height)
-            ledger.append(_account(version, (int(self._stay[place]), int(self._identical[place]), *counts)))
+            account = _account(version, (int(self._stay[place]), int(self._identical[place]), *counts))
+            ledger.append(account | {"rows_filled": self._count_filled(place)})
         types = {name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys}
         accounts = _complete(pl.DataFrame(ledger, schema=types), Ledger, **self._keys)
         return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), accounts.sort("source")
@@ -161,6 +176,7 @@ def refuse(raw: RawFile, error: ChandleryError, keys: Mapping[str, str], sha256:
         "source": raw.source,
         "status": "refused",
         "problem": str(error),
+        "undecided": getattr(error, "decision", None),
         "size_bytes": raw.size_bytes,
         "etag": raw.etag,
         "sha256": sha256,

@@ -1,7 +1,7 @@
 """The exchange and symbol of each raw file, from its path and the settings, unless the lake has it under others.
 
-A file that is in the lake keeps its exchange and symbol when the settings that decide them change, or are left out in
-one run. Only `--restate` changes them, or another version of the code, which reads all files again.
+A file that is in the lake keeps its exchange and symbol when the settings that decide them change or are left out in
+one run, or when a later release reads its path differently. Only `--restate` changes them.
 """
 
 import dataclasses
@@ -17,9 +17,10 @@ from chandlery.lake.reading import read_partition
 from chandlery.lake.store import Store
 from chandlery.lake.tables import list_partitions
 from chandlery.runs.session import Session
-from chandlery.settings.model import Settings
+from chandlery.settings.model import LayoutSettings, Settings
+from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.files import RawFile
-from chandlery.sources.symbols import find_symbol, match_layout
+from chandlery.sources.symbols import find_symbol, match_layout, read_path
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Summary
 
@@ -89,34 +90,50 @@ def find_belonging(session: Session, store: Store, raws: Sequence[RawFile]) -> B
     if session.options.restate or is_other or is_read_again:
         places = {raw.source: named.get(raw) for raw in raws}
         for source, pair in _list_elsewhere(session, store, places).items():
-            if _may_move(session, pair, places[source], is_settled=not is_other and source not in stays):
+            if _may_move(session, pair, places[source]):
                 moved.setdefault(pair, set()).add(source)
                 stays.pop(source, None)
             else:
                 stays[source] = pair
         stays = {source: pair for source, pair in stays.items() if places.get(source) != pair}
     files: dict[PairName, list[RawFile]] = {}
+    beside = _find_beside(session, named, stays)
     for raw in raws:
         place = stays.get(raw.source, named.get(raw))
+        place = beside.get(place, place) if place is not None and raw.source not in stays else place
         if place is not None:
             files.setdefault(place, []).append(raw)
     nameless = {raw: error for raw, error in nameless.items() if raw.source not in stays}
     return Belonging(files, nameless, stays, {pair: frozenset(sources) for pair, sources in moved.items()}, naming)
 
 
-def _may_move(session: Session, before: PairName, now: PairName | None, *, is_settled: bool) -> bool:
+def _find_beside(
+    session: Session, named: Mapping[RawFile, PairName], stays: Mapping[str, PairName]
+) -> dict[PairName, PairName]:
+    """Return the pairs that new files join because all earlier files of the same name stay there.
+
+    So a daily file does not begin another series when a release reads the exchange of its path for the first time.
+    """
+    joined: dict[PairName, set[PairName]] = {}
+    for raw, pair in named.items():
+        if raw.source in stays and stays[raw.source].symbol == pair.symbol:
+            joined.setdefault(pair, set()).add(stays[raw.source])
+    known = session.summary.pairs
+    return {pair: next(iter(there)) for pair, there in joined.items() if len(there) == 1 and str(pair) not in known}
+
+
+def _may_move(session: Session, before: PairName, now: PairName | None) -> bool:
     """Return whether a file of one pair may be assigned to another.
 
     Args:
         session: The run.
         before: The pair under which the lake has it.
         now: The pair that settings and code assign it to; None if its path has no symbol.
-        is_settled: Whether the settings are those that assigned it, so that the code has changed.
     """
     if now is None:  # the file would be refused, and its published candles lost
         return False
     if not session.options.restate:
-        return is_settled
+        return False
     return not session.only or session.only.issuperset({before.symbol, now.symbol})
 
 
@@ -160,12 +177,28 @@ def _name_files(
     nameless: dict[RawFile, SourceError] = {}
     for raw in raws:
         layout = match_layout(raw.source, settings)
-        exchange = layout.exchange if layout and layout.exchange else default
         try:
-            named[raw] = PairName(exchange, find_symbol(raw.source, settings))
+            symbol = find_symbol(raw.source, settings)
+            named[raw] = PairName(_name_exchange(raw.source, layout, settings.exchange) or default, symbol)
         except SourceError as error:
             nameless[raw] = error
     return named, nameless
+
+
+def _name_exchange(source: str, layout: LayoutSettings | None, given: str) -> str:
+    """Return the exchange of a file by its layout, its path or `[source] exchange`; empty if none of them names one.
+
+    Raises:
+        UndecidedError: The path names another exchange than `[source] exchange`.
+    """
+    if layout is not None and layout.exchange:
+        return layout.exchange
+    by_path = read_path(source).exchange
+    if by_path and given and by_path != given:
+        found = f"the path {source} names the exchange {by_path}, and [source] exchange = {given!r}"
+        hint = paste(source, {"exchange": by_path}, {"exchange": f'or "{given}"'})
+        raise UndecidedError("exchange", found, "one exchange", hint)
+    return by_path or given
 
 
 def _list_elsewhere(session: Session, store: Store, places: Mapping[str, PairName | None]) -> dict[str, PairName]:

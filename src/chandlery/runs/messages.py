@@ -9,7 +9,7 @@ from chandlery.runs.belonging import PairName
 from chandlery.runs.estimates import raw_seconds
 from chandlery.runs.references import choose_references
 from chandlery.runs.session import Session
-from chandlery.runs.survey import Source
+from chandlery.runs.survey import Source, describe_foreign
 from chandlery.state.fingerprints import describe_changes
 from chandlery.state.paths import SUMMARY
 from chandlery.tasks.ingest import IngestResult
@@ -31,6 +31,8 @@ def report_reading(session: Session, source: Source, pending: Sequence[PairName]
         count = f"{len(stays):,} file{'s' if len(stays) > 1 else ''}"
         found = f"the settings now assign {count} elsewhere, such as {example}, which the lake has as {pair}: they stay"
         session.note(f"{found}. Hint: check [source] exchange and [[source.layout]]; --restate moves them")
+    if source.foreign:
+        session.note(f"left out {describe_foreign(source.foreign)}")
     before = session.summary.code
     if not before and any(source.years.values()):
         session.note(

@@ -253,8 +253,8 @@ def _peek_first(session: Session, source: Source, files: list[RawFile]) -> list[
     times = []
     for raw in files:
         with suppress(SourceError, FileNotFoundError), source.store.open(raw.path, raw.size_bytes) as stream:
-            times.append(peek_file(stream, raw, session.settings.source).first_ms)
-    return [first_ms for first_ms in times if first_ms is not None]
+            times.append(peek_file(stream, raw, session.settings.source.reading).times)
+    return [int(seen.min()) for seen in times if seen.size]
 
 
 def _find_first(known: Mapping[str, FileRecord], changed: list[str], peeked: list[int]) -> int:

@@ -1,7 +1,7 @@
 """The survey of the source: its files, and which of them differ from those that the last run ingested."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from chandlery.errors import SettingsError, SourceError
@@ -13,10 +13,13 @@ from chandlery.runs.listing import list_source, split_source
 from chandlery.runs.session import SeriesRun, Session, Years
 from chandlery.schema import series_name
 from chandlery.sources.files import RawFile, list_members
+from chandlery.sources.foreign import find_foreign
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Archive, SymbolSummary
 
-__all__ = ["Source", "survey_source"]
+__all__ = ["Source", "describe_foreign", "name_foreign", "survey_source"]
+
+SHOWN = 5  # files that a message names
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Source:
         archives: The zip archives among them, by path.
         years: The years with candles, by series and symbol.
         session: The run.
+        foreign: Files that are left out because their names say that they hold no candles, with what they are.
     """
 
     store: Store
@@ -38,6 +42,7 @@ class Source:
     archives: dict[str, Archive]
     years: dict[str, Years]
     session: Session
+    foreign: dict[str, str] = field(default_factory=dict)
 
     @property
     def nameless(self) -> dict[RawFile, SourceError]:
@@ -147,12 +152,15 @@ def survey_source(session: Session) -> Source:
             found, "a lake outside the source", "choose another --lake, or name the raw files by a glob"
         )
     store = Store(folder, session.settings.storage)
-    raws, archives = _list_files(session, store, pattern)
+    listed, archives = _list_files(session, store, pattern)
+    foreign = {} if pattern in {raw.path for raw in listed} else name_foreign(raw.source for raw in listed)
+    raws = [raw for raw in listed if raw.source not in foreign]
     if not raws:
-        raise SettingsError(f"no files at {uri}", "CSV or JSON files of candles", "check --source or [source] uri")
+        left = f" but {describe_foreign(foreign)}" if foreign else ""
+        raise SettingsError(f"no files at {uri}{left}", "files of candles", "check --source or [source] uri")
     belonging = find_belonging(session, store, raws)
     files = dict(belonging.files)
-    source = Source(store, {}, belonging, archives, session.list_years(), session)
+    source = Source(store, {}, belonging, archives, session.list_years(), session, foreign)
     for pair in _list_known(source) | belonging.moved.keys():
         files.setdefault(pair, [])  # all its files are missing
     symbols = {pair.symbol for pair in files}
@@ -164,6 +172,18 @@ def survey_source(session: Session) -> Source:
         files = {pair: of_pair for pair, of_pair in files.items() if pair.symbol in session.only}
     source.files.update({pair: tuple(sorted(of_pair, key=lambda raw: raw.source)) for pair, of_pair in files.items()})
     return source
+
+
+def name_foreign(sources: Iterable[str]) -> dict[str, str]:
+    """Return the files whose names say that they hold no candles, with what they are."""
+    return {source: kind for source in sources if (kind := find_foreign(source))}
+
+
+def describe_foreign(foreign: Mapping[str, str]) -> str:
+    """Return in words which files are left out."""
+    first = sorted(foreign)[:SHOWN]
+    more = f" and {len(foreign) - SHOWN:,} more" if len(foreign) > SHOWN else ""
+    return f"{len(foreign):,} that hold no candles: {', '.join(f'{name} ({foreign[name]})' for name in first)}{more}"
 
 
 def _list_files(session: Session, store: Store, pattern: str) -> tuple[list[RawFile], dict[str, Archive]]:

@@ -7,7 +7,7 @@ from chandlery.models import BUILT_IN
 from chandlery.runs.session import Session
 from chandlery.runs.survey import Source
 from chandlery.settings.model import ReadingSettings, Settings
-from chandlery.sources.symbols import match_layout
+from chandlery.sources.symbols import list_layouts
 
 __all__ = [
     "list_paths",
@@ -62,19 +62,24 @@ def name_unmatched_sections(settings: Settings, known: Collection[str]) -> list[
 
 
 def name_unmatched_layouts(settings: ReadingSettings, paths: Iterable[str]) -> list[str]:
-    """Return a sentence for each layout that applies to no file.
+    """Return a sentence for each layout that decides nothing for any file.
 
-    Its pattern matches none, or an earlier layout applies to all files that it matches.
+    Its pattern matches none, or earlier layouts have all of its settings for the files that it matches.
 
     Args:
         settings: The settings of the source, with the layouts.
         paths: Paths of the files below the source; `archive.zip!member` for a member of an archive.
     """
-    unmatched = {id(layout): layout for layout in settings.layout}
+    unmatched = dict(enumerate(settings.layout))
     for path in paths if unmatched else ():
-        layout = match_layout(path, settings)
-        if layout is not None and unmatched.pop(id(layout), None) is not None and not unmatched:
+        decided = {"files"}
+        for layout in list_layouts(path, settings):
+            if not layout.model_fields_set <= decided or layout.model_fields_set <= {"files"}:
+                unmatched = {place: each for place, each in unmatched.items() if each is not layout}
+            decided |= layout.model_fields_set
+        if not unmatched:
             break
-    hint = "Hint: a pattern is matched against the path below the source and the file name, and the first match applies"
+    hint = "Hint: a pattern is matched against the path below the source and the file name"
+    hint = f"{hint}; of several layouts that match a file, the first that has a setting decides it"
     patterns = [layout.files for layout in unmatched.values()]
     return [f'the [[source.layout]] with files = "{pattern}" applies to no file. {hint}' for pattern in patterns]

@@ -20,12 +20,14 @@ from chandlery.errors.masking import check_options, check_uri
 from chandlery.machine.folders import expand_path
 from chandlery.settings.layers import PREFIX, check_names, limit_flags, put_above, read_toml
 from chandlery.units import (
+    check_timezone,
     name_symbol,
     normalise_exchange,
     normalise_series,
     normalise_symbol,
     parse_interval,
     parse_minutes,
+    parse_offset,
     round_up_minutes,
     to_interval_text,
     to_minutes_text,
@@ -81,6 +83,8 @@ def _check_spark(options: dict[str, str]) -> dict[str, str]:
 
 Duration = Annotated[str, AfterValidator(partial(_checked, parse_minutes))]
 Interval = Annotated[str, AfterValidator(partial(_checked, parse_interval))]
+Offset = Annotated[str, AfterValidator(partial(_checked, parse_offset))]
+Timezone = Annotated[str, AfterValidator(partial(_checked, check_timezone))]
 Exchange = Annotated[str, AfterValidator(partial(_checked, normalise_exchange))]
 Symbol = Annotated[str, AfterValidator(partial(_checked, normalise_symbol))]
 GivenSymbol = Annotated[str, AfterValidator(partial(_checked, name_symbol))]
@@ -104,10 +108,28 @@ class LayoutSettings(_Section):
         None,
         description='the columns in order, as in ["time", "open", "close", "high", "low", "volume"]; "-" skips one',
     )
+    time_column: str | None = Field(None, description="the column of the time: its name, or its number from 1")
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
+    time_format: str | None = Field(
+        None, description="the form of times that are text, as in %d/%m/%Y %H:%M, which strptime reads"
+    )
+    timezone: Timezone | None = Field(
+        None, description="the zone of times that are text without an offset, as in Europe/Berlin; UTC if none is set"
+    )
+    stamps: Literal["open", "close"] | None = Field(
+        None, description="whether times are those at which candles open or close"
+    )
+    volume: str | None = Field(
+        None, description="the column of the volume in the base currency: its name, or its number from 1"
+    )
+    decimal: Literal[".", ","] | None = Field(None, description="the decimal mark of numbers that are text")
+    skip_rows: int | None = Field(None, ge=0, description="how many lines that are not blank stand before the rows")
     symbol: GivenSymbol | None = Field(None, description="the symbol, if the name of the file does not contain it")
     interval: Interval | None = Field(
         None, description="the interval, as in 1m or 15s, if the spacing of the rows does not decide it"
+    )
+    offset: Offset | None = Field(
+        None, description="how long after midnight, or for weeks after Thursday 00:00 UTC, candles open, as in 5h"
     )
     exchange: Exchange | None = Field(None, description="the exchange, if it is not that of the other files")
 

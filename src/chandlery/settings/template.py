@@ -18,13 +18,22 @@ STORAGE = """[storage]  # options of the object store
 """
 EXAMPLES: dict[str, Any] = {  # for settings without a default
     "columns": ["time", "open", "high", "low", "close", "volume"],
+    "time_column": "open_time",
     "time_unit": "ms",
+    "time_format": "%d/%m/%Y %H:%M",
+    "timezone": "Europe/Berlin",
+    "stamps": "close",
+    "volume": "Volume BTC",
+    "decimal": ",",
+    "skip_rows": 1,
     "symbol": "LTCUSD",
     "interval": "1m",
+    "offset": "5h",
     "exchange": "kraken",
 }
 FIRST_HOLDS = (
-    "Only the first layout that matches a file applies: put that of one file before that of many, and set all in it."
+    "Of several layouts that match a file, the first that has a setting decides it: put that of one file before that "
+    "of many."
 )
 OTHERS = '# horizons = ["2h"]  # and any other setting of [forecast]'
 

@@ -3,71 +3,174 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chandlery.errors import SourceError
-from chandlery.sources.times import guess_time_unit, read_time
+from chandlery.sources.dialects import is_numbering
+from chandlery.sources.doubts import UndecidedError, paste
 
-__all__ = ["ROLES", "Places", "place_by_data", "place_by_hand", "place_by_name"]
+__all__ = [
+    "PRICES",
+    "ROLES",
+    "Columns",
+    "Placed",
+    "find_named",
+    "place_by_data",
+    "place_by_hand",
+    "place_by_name",
+    "plain",
+]
 
-ROLES = ("time", "open", "high", "low", "close", "volume")
-Places = tuple[int | str, ...]
+PRICES = ("open", "high", "low", "close")
+ROLES = ("time", *PRICES, "volume")
 
 # In order of preference, where a file has several that would do.
 NAMES = {
-    "time": "time opentime timestamp mts ts t unixtimestamp unix unixtime datetime date datetimeutc dateutc starttime "
-    "start opentimems candletime",
-    "open": "open o openprice priceopen",
-    "high": "high h highprice pricehigh max",
-    "low": "low l lowprice pricelow min",
-    "close": "close c closeprice priceclose last",
-    "volume": "volume v vol basevolume volumebase amount qty",
+    "open": "open o openprice priceopen openingprice first pxopen",
+    "high": "high h highprice pricehigh highestprice max pxhigh",
+    "low": "low l lowprice pricelow lowestprice min pxlow",
+    "close": "close c closeprice priceclose closingprice tradeprice last lastprice pxclose",
+    "symbol": "symbol pair ticker tic instrument instrumentname instid productid currencypair sym s market coin",
+    "exchange": "exchange venue exch exchangename exchangeid market",
+    "interval": "interval timeframe granularity resolution period freq per i",
+    "closed": "confirm closed isclosed isfinal final complete iscomplete windowclosed isclosedcandle x",
 }
 MIN_ROWS = 10  # of fewer rows the numbers settle nothing: an order may fit by chance
-CLOSE_TOGETHER = 0.1  # of the four prices of a candle, in logs
+CLOSE_TOGETHER = 0.1  # of the prices of a candle, in logs
 NEARLY_ALL = 0.95  # of the rows: a few faulty ones must not hide which column is the high or the low
 CLEAR_SIGMAS = 3.0  # by chance, open and close would be mistaken for each other in one file of a thousand
+KLINES = 12  # columns of klines, whose seventh is the time of the close
 
 
-def _plain(name: str) -> str:
+@dataclass(frozen=True)
+class Columns:
+    """The first rows of a file as a table of texts.
+
+    Args:
+        names: Of the columns; None if there are none.
+        rows: The fields of the rows.
+    """
+
+    names: Sequence[str] | None
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def width(self) -> int:
+        """Columns: as many as there are names, or as most rows have fields."""
+        if self.names is not None:
+            return len(self.names)
+        return Counter(map(len, self.rows)).most_common(1)[0][0]
+
+    def texts(self, place: int) -> list[str]:
+        """Return the texts of a column, without those of rows that are too short."""
+        return [row[place] for row in self.rows if len(row) > place]
+
+    def whole(self) -> list[Sequence[str]]:
+        """Return the rows that have as many fields as most."""
+        width = self.width
+        return [row for row in self.rows if len(row) == width]
+
+    def describe(self, place: int) -> str:
+        """Return the name of a column, or its number from 1."""
+        if self.names is not None and self.names[place]:
+            return repr(self.names[place].replace("\n", " "))
+        return f"column {place + 1}"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where the prices stand.
+
+    Args:
+        prices: The places of open, high, low and close.
+        volume: The place that is set by hand; None if it is to be found.
+        time: The same of the time.
+        evidence: What decided it.
+        unused: Places of columns that number the rows.
+    """
+
+    prices: tuple[int, int, int, int]
+    evidence: str
+    volume: int | None = None
+    time: int | None = None
+    unused: frozenset[int] = frozenset()
+
+
+def plain(name: str) -> str:
     """Return a column's name without case, marks and the coin before the dot, as in `LTC.open`."""
     return re.sub(r"[^a-z0-9]", "", name.strip().lower().rpartition(".")[2])
 
 
-def place_by_name(names: Sequence[str], source: str) -> Places | None:
-    """Return where each role stands, by the names; None where they tell nothing at all about prices.
+def list_plain(name: str) -> list[str]:
+    """Return the plain names of a column, one for each line of names that the file has."""
+    return [plain(part) for part in name.split("\n")]
+
+
+def find_named(names: Sequence[str], wanted: Sequence[str], source: str) -> int | None:
+    """Return the place of the first of some names that a file has; None if it has none.
+
+    Of names that differ by case alone, such as t and T, the one in lower case counts.
 
     Raises:
-        SourceError: Some roles have a name and others have none, or a name stands twice.
+        UndecidedError: Two columns have that name.
     """
-    plain = [_plain(name) for name in names]
-    places: dict[str, int] = {}
-    for role, known in NAMES.items():
-        met = [name for name in known.split() if name in plain] or [
-            name for name in plain if role == "volume" and name.startswith("volume")
-        ]
+    for known in wanted:
+        met = [place for place, name in enumerate(names) if known in list_plain(name)]
+        if len(met) > 1:
+            lower = [place for place in met if names[place] == names[place].lower()]
+            met = lower if len(lower) == 1 else met
+        if len(met) > 1:
+            found = f"{source} has two columns {names[met[0]].splitlines()[0]!r}"
+            raise UndecidedError("columns", found, "one of each", hint_columns(source, len(names)))
         if met:
-            places[role] = plain.index(met[0])
-            if plain.count(met[0]) > 1:
-                raise SourceError(f"{source} has two columns {names[places[role]]!r}", "one of each", _hint(source))
-    if not places.keys() & {"open", "high", "low", "close"} and all(
-        re.fullmatch(r"[a-z]*\d+|[a-z]?", name) for name in plain
-    ):
+            return met[0]
+    return None
+
+
+def place_by_name(table: Columns, source: str) -> Placed | None:
+    """Return where the prices stand, by the names; None where they tell nothing at all about prices.
+
+    Raises:
+        UndecidedError: Some prices have a name and others have none, or a name stands twice.
+    """
+    names = table.names or []
+    named = {role: find_named(names, NAMES[role].split(), source) for role in PRICES}
+    places = {role: place for role, place in named.items() if place is not None}
+    if len(places) < len(PRICES):
+        places = find_prefixed(names, source) or places
+    if not places and all(re.fullmatch(r"[a-z]*\d+|[a-z]?", each) for name in names for each in list_plain(name)):
         return None
-    if missing := [role for role in ROLES if role not in places]:
-        raise SourceError(
-            f"{source} has the columns {', '.join(names)[:200]}", f"also {', '.join(missing)}", _hint(source)
-        )
-    return tuple(places[role] for role in ROLES)
+    if missing := [role for role in PRICES if role not in places]:
+        found = f"{source} has the columns {', '.join(name.replace(chr(10), ' ') for name in names)[:200]}"
+        raise UndecidedError("columns", found, f"also {', '.join(missing)}", hint_columns(source, len(names)))
+    prices = (places["open"], places["high"], places["low"], places["close"])
+    return Placed(prices, "columns by name")
 
 
-def place_by_hand(columns: Sequence[str], names: Sequence[str] | None, source: str) -> Places:
+def find_prefixed(names: Sequence[str], source: str) -> dict[str, int]:
+    """Return the places of names such as btc_open and btc_close; empty if there are none.
+
+    Raises:
+        UndecidedError: There are two sets of them, such as bid_open and ask_open.
+    """
+    flat = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
+    ends = {name.removesuffix("open") for name in flat if name.endswith("open")}
+    complete = [end for end in sorted(ends) if all(f"{end}{role}" in flat for role in PRICES)]
+    if len(complete) > 1:
+        found = f"{source} has the prices of {' and '.join(complete)} beside each other"
+        raise UndecidedError("series", found, "the prices of one series", hint_columns(source, len(names)))
+    return {role: flat.index(f"{complete[0]}{role}") for role in PRICES} if complete else {}
+
+
+def place_by_hand(columns: Sequence[str], table: Columns, source: str) -> Placed:
     """Return where each role stands, as `[[source.layout]] columns` says.
 
     Args:
         columns: The roles in the file's order; `-` leaves one out.
-        names: The keys of JSON objects in order; None for fields and arrays.
+        table: The first rows; the names of JSON objects are their keys in order.
         source: The file.
 
     Raises:
@@ -80,102 +183,140 @@ def place_by_hand(columns: Sequence[str], names: Sequence[str] | None, source: s
             f"{', '.join(ROLES)}, each once, and - for others",
             "mend the setting",
         )
-    if names is None:
-        return tuple(columns.index(role) for role in ROLES)
-    if len(names) < len(columns):
+    if table.width < len(columns):
         raise SourceError(
-            f"{source} has {len(names)} keys", f"{len(columns)}, as [[source.layout]] columns says", "mend the setting"
+            f"{source} has {table.width} columns",
+            f"{len(columns)}, as [[source.layout]] columns says",
+            "mend the setting",
         )
-    return tuple(names[columns.index(role)] for role in ROLES)
+    places = {role: columns.index(role) for role in ROLES}
+    prices = (places["open"], places["high"], places["low"], places["close"])
+    return Placed(prices, "columns set by hand", places["volume"], places["time"])
 
 
-def place_by_data(rows: Sequence[Sequence[str]], source: str) -> tuple[Places, str]:
-    """Return where each role stands, by the numbers, and what settled it.
+def place_by_data(table: Columns, times: Sequence[int], moments: NDArray[np.float64], source: str) -> Placed:
+    """Return where the prices stand, by the numbers.
 
-    The four columns that lie close together are prices; the one never below the others is the high, the one never
-    above them the low; of the other two, the one that lies nearer to the other's previous value is the open.
+    The columns that lie close together are prices; the one never below the others is the high, the one never above
+    them the low; of the others, the open is the one that lies nearest to the previous value of the close.
+
+    Args:
+        table: The first rows.
+        times: The places of columns of times.
+        moments: The times of the whole rows, by which they are put in order.
+        source: The file.
 
     Raises:
-        SourceError: Another order would do as well, or none does.
+        UndecidedError: Another order would do as well, or none does.
     """
-    width = Counter(map(len, rows)).most_common(1)[0][0]
-    table = [row for row in rows if len(row) == width]
-    time_place = next((place for place in range(min(width, 3)) if guess_time_unit([row[place] for row in table])), None)
-    if time_place is None or width < len(ROLES):
-        raise _ambiguous(source, table, "no column of times among the first three")
-    unit = guess_time_unit([row[time_place] for row in table])
-    others = [place for place in range(width) if place != time_place][:5]
-    numbers = np.array([[_number(row[place]) for place in others] for row in table])
-    order = np.argsort(np.array([read_time(row[time_place], str(unit)) or 0 for row in table]), kind="stable")
-    numbers = numbers[order]
+    whole = table.whole()
+    unused = {
+        place
+        for place in range(table.width)
+        if place not in times and is_numbering([row[place] for row in whole]) and len(whole) > 1
+    }
+    others = [place for place in range(table.width) if place not in {*times, *unused}]
+    numbers = np.array([[to_number(row[place]) for place in others] for row in whole]).reshape(len(whole), -1)
+    numbers = numbers[np.argsort(moments, kind="stable")]
+    is_column = np.isfinite(numbers).mean(axis=0) > 0.5 if len(numbers) else np.zeros(len(others), np.bool_)  # noqa: PLR2004
+    others = [place for place, fits in zip(others, is_column, strict=True) if fits]
+    numbers = numbers[:, is_column]
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
     if len(numbers) < MIN_ROWS:
-        raise _ambiguous(source, table, f"only {len(numbers)} rows of numbers to settle the order of columns by")
-    volume = _find_volume(numbers)
-    if volume is None:
-        raise _ambiguous(source, table, "no four columns that lie close together as prices do")
-    prices = [place for place in range(5) if place != volume]
-    high, low = (_find_extreme(numbers[:, prices] * sign) for sign in (1, -1))
-    if high is None or low is None or high == low:
-        raise _ambiguous(source, table, "no single column that is always the highest, or the lowest")
-    first, second = (place for place in prices if place not in {prices[high], prices[low]})
-    if _wins(numbers, second, first) > CLEAR_SIGMAS:
-        first, second = second, first
-    elif _wins(numbers, first, second) <= CLEAR_SIGMAS:
-        raise _ambiguous(source, table, "open and close cannot be told apart by continuity")
-    found = (first, prices[high], prices[low], second, volume)
-    return (
-        time_place,
-        *(others[place] for place in found),
-    ), "columns by their numbers: high/low envelope, then continuity"
+        rows = f"only {len(numbers)} rows of numbers to settle the order of columns by"
+        raise ambiguous(source, table, rows)
+    cluster = find_cluster(numbers)
+    if len(cluster) < len(PRICES):
+        raise ambiguous(source, table, "no four columns that lie close together as prices do")
+    found = find_envelope(numbers, cluster)
+    if found is None:
+        raise ambiguous(source, table, "no single column that is always the highest, or the lowest")
+    cluster, high, low = found
+    inner = [place for place in cluster if place not in {high, low}]
+    opens, closes = find_ends(numbers, inner) or (None, None)
+    evidence = "columns by their numbers: high/low envelope, then continuity"
+    if opens is None and table.width == KLINES and list(times) == [0, 6] and others[: len(PRICES)] == [1, 2, 3, 4]:
+        opens, closes = inner[0], inner[1]
+        evidence = "columns by their numbers: high/low envelope, then the twelve columns of klines"
+    if opens is None or closes is None:
+        raise ambiguous(source, table, "open and close cannot be told apart by continuity")
+    prices = (others[opens], others[high], others[low], others[closes])
+    means = {others[place] for place in cluster} - set(prices)  # such as a mean price weighted by volume
+    return Placed(prices, evidence, unused=frozenset(unused | means))
 
 
-def _number(text: str) -> float:
+def to_number(text: str) -> float:
+    """Return a text as a number; NaN if it is none."""
     try:
         return float(text)
     except ValueError:
         return float("nan")
 
 
-def _find_volume(numbers: np.ndarray) -> int | None:
-    """Return the column without which the others lie closest together in each row."""
-    spreads = []
-    for place in range(5):
-        prices = np.delete(numbers, place, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.log(prices.max(axis=1) / prices.min(axis=1))
-        spreads.append(float(np.median(np.where(np.isfinite(ratios), ratios, np.inf))))
-    best, second = np.argsort(spreads)[:2]
-    return int(best) if spreads[best] < CLOSE_TOGETHER and spreads[second] > 2 * spreads[best] + 1e-6 else None
+def find_cluster(numbers: NDArray[np.float64]) -> list[int]:
+    """Return the columns that lie close together in most rows: the largest such set."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(numbers)
+        apart = np.array([np.median(np.abs(logs - logs[:, [place]]), axis=0) for place in range(numbers.shape[1])])
+    near = np.nan_to_num(apart, nan=np.inf) < CLOSE_TOGETHER
+    best = max(range(len(near)), key=lambda place: int(near[place].sum()), default=0)
+    return np.flatnonzero(near[best]).tolist() if near.size else []
 
 
-def _find_extreme(prices: np.ndarray) -> int | None:
+def find_envelope(numbers: NDArray[np.float64], cluster: list[int]) -> tuple[list[int], int, int] | None:
+    """Return the columns of prices, that of the high and that of the low; None if there is no such envelope.
+
+    A volume may lie near the prices by chance: then there is an envelope without it alone.
+    """
+    smaller = [[place for place in cluster if place != left] for left in cluster] if len(cluster) > len(PRICES) else []
+    for sets in ([cluster], smaller):
+        fitting = []
+        for places in sets:
+            high, low = (find_extreme(numbers[:, places] * sign) for sign in (1, -1))
+            if high is not None and low is not None and high != low:
+                fitting.append((places, places[high], places[low]))
+        if len(fitting) == 1:
+            return fitting[0]
+    return None
+
+
+def find_extreme(prices: NDArray[np.float64]) -> int | None:
     """Return the only column that is not below the others in nearly all rows."""
     top = prices.max(axis=1)
     at_top = (prices == top[:, None])[prices.min(axis=1) != top]
-    shares = at_top.mean(axis=0) if len(at_top) >= MIN_ROWS else np.zeros(4)
+    shares = at_top.mean(axis=0) if len(at_top) >= MIN_ROWS else np.zeros(prices.shape[1])
     best = int(np.argmax(shares))
     rivals = np.delete(shares, best)
     return best if shares[best] > NEARLY_ALL and rivals.max() < NEARLY_ALL else None
 
 
-def _wins(numbers: np.ndarray, opens: int, closes: int) -> float:
-    """Return by how many sigmas one reading of open and close is more continuous than the other."""
-    jump = np.abs(numbers[1:, opens] - numbers[:-1, closes])
-    other = np.abs(numbers[1:, closes] - numbers[:-1, opens])
+def find_ends(numbers: NDArray[np.float64], inner: Sequence[int]) -> tuple[int, int] | None:
+    """Return the columns of the open and the close: each open lies near the close before it. None if that is open."""
+    pairs = [(opens, closes) for opens in inner for closes in inner if opens != closes]
+    jumps = {pair: np.abs(numbers[1:, pair[0]] - numbers[:-1, pair[1]]) for pair in pairs}
+    best = min(pairs, key=lambda pair: float(jumps[pair].mean()), default=None)
+    if best is None:
+        return None
+    rivals = [pair for pair in pairs if pair != best]
+    return best if all(count_wins(jumps[best], jumps[rival]) > CLEAR_SIGMAS for rival in rivals) else None
+
+
+def count_wins(jump: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return by how many sigmas one reading of open and close is more continuous than another."""
     better, worse = int((jump < other).sum()), int((jump > other).sum())
-    return (better - worse) / np.sqrt(better + worse) if better + worse >= MIN_ROWS else 0.0
+    return (better - worse) / float(np.sqrt(better + worse)) if better + worse >= MIN_ROWS else 0.0
 
 
-def _ambiguous(source: str, table: Sequence[Sequence[str]], why: str) -> SourceError:
-    first = ",".join(table[0])[:80] if table else ""
-    return SourceError(
-        f"{source}: {why} (tried names, the high/low envelope and continuity; first row {first!r})",
-        "columns that are settled by their names or their numbers",
-        _hint(source),
+def ambiguous(source: str, table: Columns, why: str) -> UndecidedError:
+    """Return that the numbers do not decide which column is which."""
+    first = ",".join(table.rows[0])[:80] if table.rows else ""
+    found = f"{source}: {why} (tried names, the high/low envelope and continuity; first row {first!r})"
+    return UndecidedError(
+        "columns", found, "columns that are settled by their names or their numbers", hint_columns(source, table.width)
     )
 
 
-def _hint(source: str) -> str:
-    columns = '["time", "open", "close", "high", "low", "volume"]'
-    return f'set [[source.layout]] files = "{source}", columns = {columns} in the file\'s order, "-" for others'
+def hint_columns(source: str, width: int) -> str:
+    """Return the lines of settings that name the columns of a file with so many."""
+    columns = [*ROLES, *["-"] * (width - len(ROLES))]
+    return paste(source, {"columns": columns}, {"columns": 'the columns in the order of the file; "-" leaves one out'})

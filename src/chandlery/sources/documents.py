@@ -1,55 +1,141 @@
-"""One JSON document to pieces that can be decoded one after the other."""
+"""JSON to rows: where they lie in a document, and pieces of it that can be decoded one after the other."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import msgspec
 
 from chandlery.errors import SourceError
-from chandlery.sources.layout import Layout
+from chandlery.sources.columns import NAMES, PRICES, plain
 
-__all__ = ["iter_elements"]
+__all__ = ["TOKENS", "Kind", "Piece", "Shape", "find_shape", "iter_elements", "iter_line_elements", "unfold"]
 
 PIECE_BYTES = 8_000_000  # decoded at once: Python objects of a piece take several times its size
+LEAST_SCALARS = 5  # members of a row: time and four prices, or more
+PLAIN_START = re.compile(rb'\s*(?:\{(?:[^\[\]{}]*?"([^"\\]*)"\s*:\s*))?\[\s*(?=[\[{])')
+TOKENS = re.compile(rb"(?<=[\s:\[,])(-?Infinity|NaN)(?=[\s,\]}])")
+
+Kind = Literal["arrays", "objects"]
 
 
-def iter_elements(document: bytes, layout: Layout, source: str, *, whole: bool = True) -> Iterator[bytes]:
-    """Return the elements of the document's array, in pieces that each hold some of them whole.
+@dataclass(frozen=True)
+class Piece:
+    """Rows of a document that lie side by side.
+
+    Args:
+        elements: JSON arrays or objects, separated by commas.
+        kind: Which of the two they are.
+        names: The names of an array's members; None if the document does not tell.
+        context: The scalars that stand around the rows, by name, and under `key` the name of what holds them.
+    """
+
+    elements: bytes
+    kind: Kind
+    names: tuple[str, ...] | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where the rows of a JSON text lie.
+
+    Args:
+        form: `document` for an array that is read in pieces, `lines` for a row a line, `nested` for a document whose
+            rows lie deeper, and `nested lines` for such a document a line.
+        kind: Whether rows are arrays or objects.
+        words: What the ledger says.
+        body: Where the first row of a `document` begins.
+    """
+
+    form: Literal["document", "lines", "nested", "nested lines"]
+    kind: Kind
+    words: str
+    body: int = 0
+
+
+def find_shape(head: bytes) -> Shape:
+    """Return where the rows of a JSON text lie, from its first bytes."""
+    lines = [line for line in head.split(b"\n", 2)[:2] if line.strip()]
+    value = decode(lines[0])
+    if isinstance(value, dict) and is_flat(value):
+        return Shape("lines", "objects", "JSON, an object a line")
+    if isinstance(value, list) and value and is_flat(value):
+        return Shape("lines", "arrays", "JSON, an array a line")
+    opening = PLAIN_START.match(head)
+    if opening and (kind := find_first_kind(head, opening.end())):
+        inside = f" in {opening[1].decode('utf-8', 'replace')!r}" if opening[1] is not None else ""
+        return Shape("document", kind, f"JSON, an array of {kind}{inside}", opening.end())
+    if value is not None and len(lines) > 1 and lines[1].lstrip()[:1] in b"[{":
+        return Shape("nested lines", "objects", "JSON, a document a line")
+    return Shape("nested", "objects", "JSON, one document")
+
+
+def is_flat(value: dict[str, Any] | list[Any]) -> bool:
+    """Return whether a JSON value holds scalars alone."""
+    members = value.values() if isinstance(value, dict) else value
+    return not any(isinstance(item, list | dict) for item in members)
+
+
+def decode(text: bytes) -> Any:
+    """Return a JSON value, also one with NaN or Infinity; None if it is malformed."""
+    try:
+        return msgspec.json.decode(TOKENS.sub(rb'"\1"', text))
+    except msgspec.DecodeError:
+        return None
+
+
+def find_first_kind(head: bytes, start: int) -> Kind | None:
+    """Return what the first element of an array is, if it is a row."""
+    met = re.compile(rb"\{[^{}\[\]]*\}|\[[^\[\]{}]*\]").match(head, start)
+    value = decode(met[0]) if met else None
+    if value is None or len(value) < LEAST_SCALARS or not is_flat(value):
+        return None
+    if isinstance(value, list) and all(isinstance(item, str) and not item[:1].isdigit() for item in value):
+        return None  # an array of names
+    return "arrays" if isinstance(value, list) else "objects"
+
+
+def iter_elements(document: bytes, body: int, kind: Kind, source: str, *, whole: bool = True) -> Iterator[bytes]:
+    """Return the elements of a document's only array, in pieces that each hold some of them whole.
 
     Args:
         document: The text.
-        layout: Where the array begins, and what its elements are.
+        body: Where the array's first element begins.
+        kind: What its elements are.
         source: The file's name in messages.
         whole: Whether the document is all there; of a part only the first piece is returned.
 
     Raises:
         SourceError: The document ends early, or what stands around the array is malformed.
     """
-    mark = b"]" if layout.width else b"}"
+    mark = b"]" if kind == "arrays" else b"}"
     if not whole:
         commas = (
             place
-            for place in _places_backward(document, b",")
+            for place in find_backward(document, b",")
             if document[max(place - 100, 0) : place].rstrip().endswith(mark)
         )
-        yield document[layout.body : next(commas, layout.body)]
+        yield document[body : next(commas, body)]
         return
     end = document.rfind(b"]")
     try:
-        msgspec.json.decode(document[: layout.body] + document[end:])
+        msgspec.json.decode(document[:body] + document[end:])
     except msgspec.DecodeError as error:
-        rows = document.count(mark, layout.body)
+        rows = document.count(mark, body)
         raise SourceError(
             f"{source} is broken JSON: it ends after about {rows} rows: {error}", "whole JSON", "fetch it again"
         ) from error
-    begin = layout.body
+    begin = body
     while end - begin > PIECE_BYTES and (cut := document.rfind(mark, begin, begin + PIECE_BYTES)) > 0:
         yield document[begin : cut + 1]
-        begin = _after_comma(document, cut + 1, source)
+        begin = skip_comma(document, cut + 1, source)
     if document[begin:end].strip():
         yield document[begin:end]
 
 
-def _after_comma(document: bytes, place: int, source: str) -> int:
+def skip_comma(document: bytes, place: int, source: str) -> int:
     """Return where the next element begins."""
     space = document[place : place + 1000]
     bare = space.lstrip()
@@ -60,7 +146,157 @@ def _after_comma(document: bytes, place: int, source: str) -> int:
     return place + len(space) - len(bare) + 1
 
 
-def _places_backward(document: bytes, mark: bytes) -> Iterator[int]:
+def find_backward(document: bytes, mark: bytes) -> Iterator[int]:
+    """Return the places of a mark, the last first."""
     place = len(document)
     while (place := document.rfind(mark, 0, place)) >= 0:
         yield place
+
+
+def iter_line_elements(text: bytes) -> Iterator[Piece]:
+    """Return the rows of documents that stand one a line. A line without a row is a row that cannot be read."""
+    for line in text.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            pieces = list(unfold(line))
+        except msgspec.DecodeError:
+            pieces = []
+        yield from pieces or [Piece(line.strip(), "objects")]
+
+
+def unfold(text: bytes | msgspec.Raw, context: Mapping[str, str] | None = None) -> Iterator[Piece]:
+    """Return the rows of a JSON document, wherever they lie in it.
+
+    Rows are arrays or objects of at least five scalars; columns beside each other, as pandas and TradingView write
+    them, are turned into rows.
+
+    Raises:
+        msgspec.DecodeError: It is malformed.
+    """
+    context = context or {}
+    content = bytes(text).strip()
+    if content[:1] == b"[":
+        items = msgspec.json.decode(content, type=list[msgspec.Raw])
+        kind = find_kind(items[0]) if items else None
+        if kind:
+            yield Piece(content[1:-1], kind, None, context)
+            return
+        for item in items:
+            yield from unfold(item, context)
+    elif content[:1] == b"{":
+        yield from unfold_object(msgspec.json.decode(content, type=dict[str, msgspec.Raw]), content, context)
+
+
+def unfold_object(members: dict[str, msgspec.Raw], content: bytes, context: Mapping[str, str]) -> Iterator[Piece]:
+    """Return the rows of a JSON object."""
+    if {"columns", "data"} <= members.keys() and bytes(members["columns"])[:1] == b"[":  # pandas, orient="split"
+        names = tuple(map(str, msgspec.json.decode(members["columns"])))
+        rows = msgspec.json.decode(members["data"], type=list[msgspec.Raw])
+        index = msgspec.json.decode(members["index"], type=list[msgspec.Raw]) if "index" in members else []
+        if index and len(index) == len(rows):
+            names = ("index", *names)
+            rows = [
+                msgspec.Raw(b"[" + bytes(key) + b"," + bytes(row).strip()[1:])
+                for key, row in zip(index, rows, strict=True)
+            ]
+        yield Piece(b",".join(map(bytes, rows)), "arrays", names, context)
+        return
+    if columns := find_columns(members):
+        yield join_columns(columns, context)
+        return
+    around = {**context, **{name: to_text(value) for name, value in members.items() if is_scalar(value)}}
+    if is_row(members):
+        yield Piece(content, "objects", None, context)
+        return
+    if rows_by_key := find_rows_by_key(members):
+        yield Piece(b",".join(rows_by_key), "objects", None, around)
+        return
+    for name, value in members.items():
+        if not is_scalar(value):
+            yield from unfold(value, {**around, "key": name})
+
+
+def find_columns(members: dict[str, msgspec.Raw]) -> dict[str, list[msgspec.Raw]]:
+    """Return the columns of an object that holds columns: lists of scalars, or objects of scalars by row."""
+    columns: dict[str, list[msgspec.Raw]] = {}
+    index: list[str] = []
+    for name, value in members.items():
+        start = bytes(value).strip()[:1]
+        if start == b"[":
+            items = msgspec.json.decode(value, type=list[msgspec.Raw])
+        elif start == b"{":
+            by_row = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            items, index = list(by_row.values()), list(by_row)
+        else:
+            continue
+        if items and all(map(is_scalar, items[:3])):
+            columns[name] = items
+    lengths = {len(items) for items in columns.values()}
+    if len(columns) < LEAST_SCALARS or len(lengths) > 1 or find_rows_by_key(members):
+        return {}
+    if index and len(index) == next(iter(lengths)):
+        columns = {"index": [msgspec.Raw(msgspec.json.encode(key)) for key in index], **columns}
+    return columns
+
+
+def join_columns(columns: dict[str, list[msgspec.Raw]], context: Mapping[str, str]) -> Piece:
+    """Return columns as rows."""
+    rows = (b"[" + b",".join(map(bytes, row)) + b"]" for row in zip(*columns.values(), strict=True))
+    return Piece(b",".join(rows), "arrays", tuple(columns), context)
+
+
+def find_rows_by_key(members: dict[str, msgspec.Raw]) -> list[bytes]:
+    """Return the rows of an object that holds rows by key, as pandas writes them with orient="index".
+
+    The key of a row becomes its member `index`.
+    """
+    if not members or not all(is_row_object(value) for value in list(members.values())[:3]):
+        return []
+    if any(bytes(value).strip()[:1] != b"{" for value in members.values()):
+        return []
+    bare = (bytes(value).strip()[1:] for value in members.values())
+    return [b'{"index":' + msgspec.json.encode(key) + b"," + row for key, row in zip(members, bare, strict=True)]
+
+
+def is_row_object(value: msgspec.Raw) -> bool:
+    """Return whether a JSON value is an object with the prices of one candle."""
+    if bytes(value).strip()[:1] != b"{":
+        return False
+    inner = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+    names = {plain(name) for name in inner}
+    has_prices = all(names & set(NAMES[role].split()) for role in PRICES)
+    return has_prices and all(map(is_scalar, inner.values()))
+
+
+def find_kind(item: msgspec.Raw) -> Kind | None:
+    """Return what the elements of an array are, by the first; None if they are no rows."""
+    start = bytes(item).strip()[:1]
+    if start == b"[":
+        values = msgspec.json.decode(item, type=list[msgspec.Raw])
+        return "arrays" if len(values) >= LEAST_SCALARS and all(map(is_scalar, values)) else None
+    if start == b"{":
+        return "objects" if is_row(msgspec.json.decode(item, type=dict[str, msgspec.Raw])) else None
+    return None
+
+
+def is_row(members: Mapping[str, msgspec.Raw]) -> bool:
+    """Return whether an object is a row: it has at least five scalars, and nothing that could hold rows."""
+    scalars = sum(map(is_scalar, members.values()))
+    return scalars >= LEAST_SCALARS and scalars == len(members)
+
+
+def is_scalar(value: msgspec.Raw) -> bool:
+    """Return whether a JSON value is a text, a number, true, false or null."""
+    return bytes(value).strip()[:1] not in {b"[", b"{"}
+
+
+def to_text(value: msgspec.Raw) -> str:
+    """Return a scalar as text."""
+    decoded = msgspec.json.decode(value)
+    return "" if decoded is None else str(decoded)
+
+
+def list_values(pieces: Sequence[Piece], name: str) -> list[str]:
+    """Return the values that a name has around the pieces, each once."""
+    return list(dict.fromkeys(piece.context[name] for piece in pieces if name in piece.context))

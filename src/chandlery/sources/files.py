@@ -1,31 +1,35 @@
 """Raw files to rows: the accepted ones typed, the refused ones with their text and all their reasons."""
 
 import datetime as dt
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.errors import ChandleryError, SettingsError, SourceError, StoreUnavailableError
-from chandlery.grid import Grid
+from chandlery.errors import ChandleryError, SourceError, StoreUnavailableError, TransientError
+from chandlery.grid import DAY_MS, Grid
 from chandlery.schema import FIRST_CANDLE
-from chandlery.settings.model import ReadingSettings
-from chandlery.sources.documents import iter_elements
-from chandlery.sources.layout import Layout, recognise
-from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
+from chandlery.settings.model import LayoutSettings, ReadingSettings
+from chandlery.sources.doubts import UndecidedError
+from chandlery.sources.grids import Seen, find_shift
+from chandlery.sources.identity import check_identity, check_values
+from chandlery.sources.layout import Layout
+from chandlery.sources.parse import Batch
 from chandlery.sources.rows import MonthRows, Room
-from chandlery.sources.rules import DAY, REASON_LIST, judge
+from chandlery.sources.rules import LAST_CANDLE, REASON_LIST, judge
 from chandlery.sources.series import Series
+from chandlery.sources.series_names import read_length
 from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, find_share, measure_spacing
-from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, list_members, open_text
+from chandlery.sources.streams import list_members
 from chandlery.sources.symbols import match_layout
-from chandlery.units import normalise_symbol, parse_interval, to_interval_text
+from chandlery.sources.texts import Text
+from chandlery.units import parse_interval, parse_offset, to_interval_text
 
-__all__ = ["FileRows", "Peek", "RawFile", "explain_failure", "list_members", "peek_file", "read_file"]
+__all__ = ["FileRows", "RawFile", "explain_failure", "list_members", "peek_file", "read_file"]
 
 REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "row": pl.Int64,
@@ -33,6 +37,9 @@ REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "open_time": pl.Datetime("ms", "UTC"),
     "reasons": REASON_LIST,
 }
+# Errors of the machine: another run may succeed, so they say nothing about the file.
+OF_THE_MACHINE = {errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO}
+ROLES = ("symbol", "exchange", "interval")
 
 
 @dataclass(frozen=True)
@@ -56,26 +63,6 @@ class RawFile:
     modified_at: dt.datetime
 
 
-@dataclass(frozen=True)
-class Peek:
-    """What a file's first rows tell.
-
-    Args:
-        layout_words: How it is laid out.
-        times: Times that could be those of candles (ms), in the order of the file, int64 (n,).
-        given: The interval that is set by hand, in seconds; None where none is.
-    """
-
-    layout_words: str
-    times: NDArray[np.int64]
-    given: int | None = None
-
-    @property
-    def first_ms(self) -> int | None:
-        """The earliest of the times; None where there is none."""
-        return int(self.times.min()) if self.times.size else None
-
-
 @dataclass
 class FileRows:
     """A file's rows. The stream it was read from must stay open until the rows are settled.
@@ -88,6 +75,7 @@ class FileRows:
         rows_read: Data rows in the file.
         accepted: row, open_time, open, high, low, close, volume of those that obey every rule.
         rejects: row, raw, open_time, reasons of the others.
+        notes: What a user should know of it that is no refusal.
     """
 
     raw: RawFile
@@ -97,7 +85,8 @@ class FileRows:
     rows_read: int
     accepted: MonthRows
     rejects: pl.DataFrame
-    _text: "_Text | None" = field(default=None, repr=False)
+    notes: list[str] = field(default_factory=list)
+    _text: Text | None = field(default=None, repr=False)
 
     def fetch_raw(self, rows: pl.Series) -> list[str]:
         """Return the exact text of some rows, ascending, in a second pass over the file.
@@ -127,134 +116,182 @@ class FileRows:
         return found
 
 
-class _Text:
-    """A file's text with its layout; it can be read again."""
-
-    def __init__(self, stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> None:
-        self._stream, self._raw, self._settings = stream, raw, settings
-        self.hashing: HashingReader | None = None
-        self.layout: Layout | None = None
-
-    def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """Return the text from its beginning, in chunks of whole lines."""
-        self.hashing = HashingReader(self._stream)
-        return iter_chunks(
-            open_text(self.hashing, self._stream, self._raw.member, self._raw.source), self._raw.source, size
-        )
-
-    def batches(self) -> Iterator[Batch]:
-        """Return the rows from the first, some at a time."""
-        chunks = self.chunks()
-        source = self._raw.source
-        chunk = next(chunks, b"")
-        if self.layout is None:
-            self.layout = recognise(chunk[:HEAD_BYTES], source, self._settings)
-        layout = self.layout
-        if layout.form == "document":
-            yield from self._elements(chunk, chunks, layout)
-            return
-        chunk = _skip_lines(chunk, layout.skip)
-        while chunk:
-            yield from parse_lines(chunk, layout)
-            chunk = next(chunks, b"")
-
-    def _elements(self, first: bytes, chunks: Iterator[bytes], layout: Layout) -> Iterator[Batch]:
-        """Return the rows of one JSON document, which is held in memory."""
-        parts, size, limit = [first], len(first), self._settings.max_json_bytes
-        while size <= limit and (part := next(chunks, b"")):
-            parts.append(part)
-            size += len(part)
-        if size > limit:
-            raise SourceError(
-                f"{self._raw.source} is one JSON document of more than {limit} bytes",
-                "at most source.max_json_bytes",
-                "write it as NDJSON (a JSON value a line), which is streamed, or raise the setting",
-            )
-        document = first if len(parts) == 1 else b"".join(parts)
-        del parts, first
-        row = 0
-        for elements in iter_elements(document, layout, self._raw.source):
-            try:
-                batch = parse_elements(elements, layout)
-            except msgspec.DecodeError as error:
-                row += _count_whole(elements, layout)
-                raise SourceError(
-                    f"{self._raw.source} is broken JSON at row {row + 1}: {error}",
-                    "whole JSON",
-                    "fetch it again, or write it as NDJSON, where a broken row costs only itself",
-                ) from error
-            row += batch.fields.height
-            yield batch
-
-
-def _count_whole(elements: bytes, layout: Layout) -> int:
-    """Return how many elements stand before the first that is malformed."""
-    mark = b"]" if layout.width else b"}"
-    low, high = 0, elements.count(mark)
-    ends = np.flatnonzero(np.frombuffer(elements, np.uint8) == mark[0]).tolist()
-    while low < high:
-        middle = (low + high + 1) // 2
-        try:
-            msgspec.json.decode(b"[" + elements[: ends[middle - 1] + 1] + b"]", type=list[msgspec.Raw])
-            low = middle
-        except msgspec.DecodeError:
-            high = middle - 1
-    return low
-
-
-def _skip_lines(chunk: bytes, count: int) -> bytes:
-    """Return a text without its first lines; blank ones do not count."""
-    while count and chunk:
-        line, _, chunk = chunk.partition(b"\n")
-        count -= bool(line.strip())
-    return chunk
-
-
-def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Peek:
-    """Return what the first rows of a file tell, without reading it whole.
+def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Seen:
+    """Return what the first rows of a file tell of its interval, without reading it whole.
 
     Raises:
-        SourceError: It cannot be read as candles.
+        SourceError: It cannot be read as candles, or not as those of the symbol that its path names.
     """
-    text = _Text(stream, raw, settings)
-    head = next(text.chunks(4 * HEAD_BYTES), b"")
-    layout = recognise(head[:HEAD_BYTES], raw.source, settings)
-    if layout.form == "document":
-        elements = next(iter_elements(head, layout, raw.source, whole=False), b"")
-        batch = parse_elements(elements, layout)
-    else:
-        batch = (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
-    given, times = _given_seconds(raw.source, settings), _plausible(batch.fields, raw)
-    if given is None and not times.size:
-        _check_closed(batch.fields, raw)
-    return Peek(layout.words, times, given)
+    text = Text(stream, raw.source, raw.member, settings)
+    batch, layout = text.peek(), text.layout
+    assert layout is not None  # noqa: S101 - it was recognised
+    by_hand = match_layout(raw.source, settings) or LayoutSettings()
+    facts = layout.facts
+    check_identity(facts, by_hand, settings.exchange, raw.source)
+    check_values(raw.source, "interval", facts.intervals)
+    lengths = {seconds for each in facts.intervals if (seconds := read_length(each))}
+    return Seen(
+        times=find_plausible(batch.fields),
+        given=parse_interval(by_hand.interval) if by_hand.interval else None,
+        offset=parse_offset(by_hand.offset) if by_hand.offset is not None else None,
+        stamps=by_hand.stamps or "",
+        length_ms=facts.length_ms,
+        lengths=tuple(lengths),
+        named=facts.path.interval,
+        is_end=facts.is_end,
+    )
 
 
-def _check_closed(fields: pl.DataFrame, raw: RawFile) -> None:
-    """Check that a file without plausible times is not one that was written before its candles had closed.
-
-    Raises:
-        SourceError: It was.
-    """
-    later = fields.filter(pl.col("time") > (raw.modified_at + DAY).timestamp() * 1000).height
-    if later:
-        written = f"{raw.modified_at:%Y-%m-%d %H:%M:%S} UTC"
-        found = f"{raw.source}: {later:,} of its first {fields.height:,} rows had not closed (not_closed) at {written}"
-        found = f"{found}, when the file was written by the store's clock, and no other row has a time of candles"
-        hint = "if that time is wrong, upload or touch the file; if theirs is, set time_unit in [[source.layout]]"
-        raise SourceError(found, "candles that had closed when their file was written", hint)
-
-
-def _given_seconds(source: str, settings: ReadingSettings) -> int | None:
-    """Return the interval that is set by hand for a file; None where none is."""
-    by_hand = match_layout(source, settings)
-    return parse_interval(by_hand.interval) if by_hand and by_hand.interval else None
-
-
-def _plausible(fields: pl.DataFrame, raw: RawFile) -> NDArray[np.int64]:
+def find_plausible(fields: pl.DataFrame) -> NDArray[np.int64]:
     """Return the times that could be those of candles."""
     times: NDArray[np.int64] = fields["time"].drop_nulls().to_numpy()
-    return times[(times >= FIRST_CANDLE.timestamp() * 1000) & (times <= (raw.modified_at + DAY).timestamp() * 1000)]
+    first, last = (moment.timestamp() * 1000 for moment in (FIRST_CANDLE, LAST_CANDLE))
+    return times[(times >= first) & (times < last)]
+
+
+class _Reading:
+    """A file as it is read: its rows, what is refused, and what is open until its end.
+
+    Args:
+        raw: The file.
+        settings: How to read it.
+        grid: When its candles open.
+        room: How much memory its rows may take, together with those of other files.
+        layout: How it is laid out.
+        first: Its first rows.
+    """
+
+    def __init__(
+        self, raw: RawFile, settings: ReadingSettings, grid: Grid, room: Room | None, layout: Layout, first: Batch
+    ) -> None:
+        by_hand = match_layout(raw.source, settings) or LayoutSettings()
+        self._raw, self._grid, self._settings = raw, grid, settings
+        times = find_plausible(first.fields)
+        is_end, stamps = layout.facts.is_end, by_hand.stamps or ""
+        self.shift = find_shift(times, grid.seconds, is_end=is_end, stamps=stamps)
+        self._is_given = by_hand.interval is not None
+        check_grid(times + self.shift, by_hand, grid, raw)
+        is_naive = layout.time.is_naive and not layout.time.timezone
+        share = settings.max_rejected_share
+        self._series = Series(raw.source, grid, share, is_given=self._is_given, is_naive=is_naive)
+        self._texts: dict[str, set[str]] = {role: set() for role in ROLES}
+        self.accepted, self.count = MonthRows(room), 0
+        self._bad: list[pl.DataFrame] = []
+        self._late = MonthRows(room)
+
+    def add(self, batch: Batch) -> None:
+        """Judge the next rows."""
+        fields = batch.fields.with_columns(
+            pl.int_range(self.count + 1, self.count + batch.fields.height + 1, dtype=pl.Int64).alias("row"),
+            pl.col("time") + self.shift,
+        )
+        self._check_names(fields)
+        judged = judge(fields, self._grid, self._raw.modified_at)
+        self._series.add(judged.good["open_time"].to_physical().to_numpy(), judged.refused)
+        self.accepted.add(judged.good)
+        if judged.refused.height:
+            texts = batch.raw(judged.refused["row"].to_numpy() - self.count - 1)
+            self._refuse(judged.refused, texts)
+        self._late.add(judged.late)
+        self.count += fields.height
+
+    def _refuse(self, rows: pl.DataFrame, texts: list[str]) -> None:
+        raws = pl.Series("raw", texts, dtype=pl.String)
+        self._bad.append(rows.select("row", raws, "open_time", "reasons"))
+
+    def _check_names(self, fields: pl.DataFrame) -> None:
+        """Check that a column names one symbol, one exchange and one interval.
+
+        Raises:
+            UndecidedError: It names several.
+        """
+        for role in ROLES:
+            if role in fields.columns:
+                met = set(fields[role].drop_nulls().unique().to_list())
+                if not met <= self._texts[role]:
+                    self._texts[role] |= met
+                    check_values(self._raw.source, role, sorted(self._texts[role]))
+
+    def finish(self, fetch: Callable[[pl.Series], list[str]]) -> tuple[pl.DataFrame, list[str]]:
+        """Return the rejects and the notes, once all rows are added.
+
+        Args:
+            fetch: Returns the text of some rows, ascending.
+
+        Raises:
+            UndecidedError: The rows are not those of one series.
+        """
+        notes = self._settle_late(fetch)
+        rejects = pl.concat(self._bad).sort("row") if self._bad else pl.DataFrame(schema=REJECTS)
+        rejects = rejects if notes else self._add_far(rejects)
+        self._series.check(self.count, self.accepted)
+        return rejects, notes
+
+    def _settle_late(self, fetch: Callable[[pl.Series], list[str]]) -> list[str]:
+        """Accept or refuse the rows whose candles had not closed when the file was written, by the store's clock.
+
+        Candles that open after that and continue the others show that the clock tells nothing about the file, as
+        after a copy: nothing is refused then. A few that lie far behind the others are refused as out of range.
+        """
+        if not self._late.height:
+            return []
+        written = self._raw.modified_at
+        written_ms, rest, notes = int(written.timestamp() * 1000), self._late.months, []
+        if self._late.last_ms is not None and self._late.last_ms <= written_ms:
+            self._refuse_late(self._late.take(rest), "not_closed", fetch)
+            return []
+        if self._has_strays(written_ms):
+            late = self._late.take(rest).sort("row")
+            is_stray = late["open_time"].to_physical() > written_ms + DAY_MS
+            self._refuse_late(late.filter(is_stray), "time_out_of_range", fetch)
+            late = late.filter(~is_stray)
+            is_open = late.filter(pl.col("open_time").dt.epoch("ms") <= written_ms)
+            after = late.height - is_open.height
+            if not after:
+                self._refuse_late(late, "not_closed", fetch)
+                return []
+            self._keep_late(late)
+        else:
+            after = 0
+            for month in rest:
+                late = self._late.take([month])
+                after += late.filter(pl.col("open_time").dt.epoch("ms") > written_ms).height
+                self._keep_late(late)
+        found = f"{self._raw.source}: {after:,} of its candles open after {written:%Y-%m-%d %H:%M:%S} UTC, when it was"
+        notes.append(f"{found} written by the store's clock: which of them had closed is not known, and all are kept")
+        return notes
+
+    def _add_far(self, rejects: pl.DataFrame) -> pl.DataFrame:
+        """Return rejects with `time_out_of_range` for those that lie more than a day after the file was written."""
+        far = pl.col("open_time").dt.epoch("ms") > int(self._raw.modified_at.timestamp() * 1000) + DAY_MS
+        names = pl.col("reasons").cast(pl.List(pl.String))
+        is_new = far.fill_null(value=False) & ~names.list.contains("time_out_of_range")
+        if not rejects.select(is_new.any()).item():
+            return rejects
+        added = pl.concat_list(names, pl.lit("time_out_of_range")).cast(REASON_LIST)
+        return rejects.with_columns(reasons=pl.when(is_new).then(added).otherwise("reasons"))
+
+    def _has_strays(self, written_ms: int) -> bool:
+        """Return whether some rows lie more than a week behind all others, and a day after the file was written."""
+        last, newest = self.accepted.last_ms, self._late.last_ms
+        if last is None or newest is None or newest <= written_ms + DAY_MS:
+            return False
+        late = np.sort(self._late.take(self._late.months)["open_time"].to_physical().to_numpy())
+        stray = late[late > written_ms + DAY_MS]
+        near = late[late <= written_ms + DAY_MS]
+        before = max(last, int(near.max()) if near.size else last)
+        return bool(stray.min() - before > 7 * DAY_MS and stray.size < self.accepted.height + near.size)
+
+    def _keep_late(self, late: pl.DataFrame) -> None:
+        none = pl.DataFrame(schema={"reasons": REASON_LIST})
+        self._series.add(late["open_time"].to_physical().to_numpy(), none)
+        self.accepted.add(late)
+
+    def _refuse_late(self, late: pl.DataFrame, reason: str, fetch: Callable[[pl.Series], list[str]]) -> None:
+        late = late.sort("row")
+        reasons = pl.lit(pl.Series([[reason]], dtype=REASON_LIST)).first()
+        if late.height:
+            self._refuse(late.select("row", "open_time", reasons.alias("reasons")), fetch(late["row"]))
 
 
 def read_file(
@@ -272,74 +309,48 @@ def read_file(
     Raises:
         SourceError: It is refused whole.
     """
-    text = _Text(stream, raw, settings)
-    given = _given_seconds(raw.source, settings)
-    count, symbols = 0, set[str]()
-    series: Series | None = None
-    accepted = MonthRows(room)
-    bad: list[pl.DataFrame] = []
+    text = Text(stream, raw.source, raw.member, settings)
+    reading: _Reading | None = None
     for batch in text.batches():
-        if series is None:
-            _check_grid(_plausible(batch.fields, raw), given, grid, raw)
-        series = series or Series(raw.source, grid, settings.max_rejected_share, is_given=given is not None)
-        fields = batch.fields.with_columns(row=pl.int_range(count + 1, count + batch.fields.height + 1, dtype=pl.Int64))
-        symbols = _gather_symbols(symbols, fields, raw)
-        good, refused = judge(fields, grid, raw.modified_at)
-        series.add(good["open_time"].to_physical().to_numpy(), refused)
-        accepted.add(good)
-        if refused.height:
-            texts = batch.raw(refused["row"].to_numpy() - count - 1)
-            bad.append(refused.select("row", pl.Series("raw", texts, dtype=pl.String), "open_time", "reasons"))
-        count += fields.height
-    if not count or series is None or text.layout is None or text.hashing is None:
+        if reading is None:
+            assert text.layout is not None  # noqa: S101 - it was recognised
+            reading = _Reading(raw, settings, grid, room, text.layout, batch)
+        reading.add(batch)
+    if reading is None or not reading.count or text.layout is None or text.hashing is None:
         raise SourceError(f"{raw.source} holds no row", "candles", "remove the file, or fetch it again")
-    rejects = pl.concat(bad) if bad else pl.DataFrame(schema=REJECTS)
-    series.check(count, accepted)
-    return FileRows(raw, text.layout.words, grid, text.hashing.sha256(), count, accepted, rejects, text)
+    sha256 = text.hashing.sha256()
+    found = FileRows(raw, "", grid, sha256, reading.count, reading.accepted, pl.DataFrame(), _text=text)
+    found.rejects, found.notes = reading.finish(found.fetch_raw)
+    words = text.layout.words
+    if reading.shift:
+        words = f"{words}; times are those of the close, {-reading.shift / 1000:g} s after the open"
+    found.layout_words = words
+    return found
 
 
-def _check_grid(times: NDArray[np.int64], given: int | None, grid: Grid, raw: RawFile) -> None:
+def check_grid(times: NDArray[np.int64], by_hand: LayoutSettings, grid: Grid, raw: RawFile) -> None:
     """Check that a file holds candles of its series: an upload may have replaced it by those of another.
 
     Raises:
-        SourceError: The interval that is set by hand, or that its times clearly show, is another one, or nearly all
+        UndecidedError: The interval that is set by hand, or that its times clearly show, is another one, or nearly all
             of its candles open at another time.
     """
     spacing = measure_spacing(times)
+    given = parse_interval(by_hand.interval) if by_hand.interval else None
     shown = given or (spacing.grid.seconds if spacing.is_clear and spacing.grid else grid.seconds)
     if shown != grid.seconds:
         is_set = f"{raw.source} is set to hold" if given else f"{raw.source} holds"
         found = (
             f"{is_set} candles of {to_interval_text(shown)}, and the lake has it among those of {describe_grid(grid)}"
         )
-        raise SourceError(found, "candles of one interval under one name", "--restate moves it to their series")
+        raise UndecidedError(
+            "interval", found, "candles of one interval under one name", "--restate moves it to their series"
+        )
     other = Grid(grid.seconds, find_offset(times, grid.seconds))
     if other != grid and find_share(other, times) >= NEARLY_ALL:
         found = f"{raw.source} holds candles of {describe_grid(other)}, and the series those of {describe_grid(grid)}"
-        raise SourceError(found, "candles of a series that open at the same times", "ingest it into another lake")
-
-
-def _gather_symbols(symbols: set[str], fields: pl.DataFrame, raw: RawFile) -> set[str]:
-    """Return the symbols met so far in the symbol column.
-
-    Raises:
-        SourceError: There are two.
-    """
-    if "symbol" not in fields.columns:
-        return symbols
-    met = set(symbols)
-    for text in fields["symbol"].drop_nulls().unique().to_list():
-        try:
-            met.add(normalise_symbol(text))
-        except SettingsError:
-            continue
-    if len(met) > 1:
-        raise SourceError(
-            f"{raw.source} holds the symbols {', '.join(sorted(met)[:5])}",
-            "one symbol a file",
-            "split the file by symbol",
-        )
-    return met
+        hint = "ingest it into another lake"
+        raise UndecidedError("offset", found, "candles of a series that open at the same times", hint)
 
 
 def explain_failure(file: RawFile, error: Exception) -> SourceError:
@@ -351,11 +362,16 @@ def explain_failure(file: RawFile, error: Exception) -> SourceError:
 
     Raises:
         ChandleryError: `error` itself, if it is one that does not concern the file alone.
+        TransientError: The machine lacks memory, space or file descriptors.
     """
     if isinstance(error, SourceError):
         return error
     if isinstance(error, ChandleryError):
         raise error
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in OF_THE_MACHINE):
+        found = f"{file.source}: this machine has no memory, space or file descriptors left: {error!r}"
+        hint = "run again with fewer [engine] workers, or on a larger machine"
+        raise TransientError(found, "resources to read the file", hint) from error
     if isinstance(error, FileNotFoundError):
         found = f"{file.source} was removed during the run, or this machine does not see it"
         hint = "run again; `chandlery check` shows whether all processes see the source"

@@ -1,29 +1,68 @@
-"""How a file is laid out: its form, its columns, its times, recognised from its first rows."""
+"""How a file is laid out: its form, its columns and its times, recognised from its first rows."""
 
-import csv
 import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
+import numpy as np
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.columns import ROLES, Places, place_by_data, place_by_hand, place_by_name
-from chandlery.sources.symbols import match_layout
-from chandlery.sources.times import UNITS, find_time_unit
+from chandlery.sources.columns import (
+    NAMES,
+    PRICES,
+    ROLES,
+    Columns,
+    Placed,
+    list_plain,
+    place_by_data,
+    place_by_hand,
+    place_by_name,
+)
+from chandlery.sources.dialects import HEAD_ROWS, take_apart
+from chandlery.sources.documents import Kind, Piece, Shape, decode, find_shape, iter_line_elements, unfold
+from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.series_names import check_contexts, read_context, read_exchange, read_length, read_pair
+from chandlery.sources.symbols import PathName, match_layout, read_path
+from chandlery.sources.time_columns import ChosenTime, choose_time, read_moments
+from chandlery.sources.times import TimeForm, find_form
+from chandlery.sources.volumes import ChosenVolume, choose_volume, find_column
 
-__all__ = ["Layout", "recognise"]
+__all__ = ["Facts", "Layout", "NeedsWhole", "recognise"]
 
-Form = Literal["fields", "document", "lines"]
-HEAD_ROWS = 2000  # enough to settle the order of columns by their numbers
+Place = int | str
 # Control characters that text files do not have: with many of them a file is binary.
 CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
-SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with ;", "|": "CSV with |"}
-DOCUMENT_START = re.compile(rb'\s*(?:\{(?:[^\[\]]*?"([^"]*)"\s*:\s*))?\[')
-TOKENS = re.compile(rb"(?<=[\s:\[,])(-?Infinity|NaN)(?=[\s,\]}])")
+ELEMENT = re.compile(rb"\{[^{}]*\}|\[[^\[\]]*\]")
+FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
+INTERVAL_ROWS = 300
+NEARLY_ALL = 0.9
+FLAGS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the first rows of a file tell beside their candles.
+
+    Args:
+        symbols: The texts of its column of symbols, or those that stand around the rows.
+        exchanges: The texts of its column of exchanges.
+        intervals: The texts of its column of intervals.
+        length_ms: The length of a candle by its times of open and close; None if they do not tell.
+        is_end: Whether its times are said to be the ends of candles.
+        price: The middle of its closes; None if it has none.
+        path: What its path names.
+    """
+
+    symbols: tuple[str, ...] = ()
+    exchanges: tuple[str, ...] = ()
+    intervals: tuple[str, ...] = ()
+    length_ms: int | None = None
+    is_end: bool = False
+    price: float | None = None
+    path: PathName = field(default_factory=PathName)
 
 
 @dataclass(frozen=True)
@@ -31,111 +70,313 @@ class Layout:
     """A file's layout.
 
     Args:
-        form: Lines of fields, one JSON document, or a JSON value a line.
+        form: Lines of fields, or one of the forms of JSON (`documents.Shape`).
         places: Where time, open, high, low, close and volume stand: a position, or a key of a JSON object.
-        time_unit: s, ms, us, ns or iso.
+        time: How times are written.
         words: What the ledger says.
         separator: Between fields.
+        decimal: The decimal mark of fields.
+        thousands: The mark between thousands of fields; empty for none.
         skip: Lines before the first row.
         width: Fields in a row; 0 for JSON objects.
         body: Where the first row of a document begins.
+        kind: Whether rows of JSON are arrays or objects.
+        clock: Where the time of day stands, if it stands apart from the date.
         symbol_place: Where a symbol stands, if there is one in each row.
+        exchange_place: The same of an exchange.
+        interval_place: The same of an interval.
+        closed_place: Where a row says whether its candle had closed.
+        facts: What the first rows tell beside their candles.
     """
 
-    form: Form
-    places: Places
-    time_unit: str
+    form: str
+    places: tuple[Place, ...]
+    time: TimeForm
     words: str
     separator: str = ","
+    decimal: str = "."
+    thousands: str = ""
     skip: int = 0
     width: int = 0
     body: int = 0
-    symbol_place: int | str | None = None
+    kind: Kind = "arrays"
+    clock: Place | None = None
+    symbol_place: Place | None = None
+    exchange_place: Place | None = None
+    interval_place: Place | None = None
+    closed_place: Place | None = None
+    facts: Facts = field(default_factory=Facts, compare=False)
+
+    @property
+    def extras(self) -> dict[str, Place]:
+        """Where the columns stand that are read beside the candle, by what they hold."""
+        places = {
+            "clock": self.clock,
+            "symbol": self.symbol_place,
+            "exchange": self.exchange_place,
+            "interval": self.interval_place,
+            "closed": self.closed_place,
+        }
+        return {name: place for name, place in places.items() if place is not None}
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Head:
     """A head taken apart: names where there are any, and the first rows' fields as text."""
 
-    form: Form
+    form: str
     words: str
-    names: list[str] | None
-    rows: list[list[str]]
+    table: Columns
     keyed: bool = False
     separator: str = ","
+    decimal: str = "."
+    thousands: str = ""
     skip: int = 0
     body: int = 0
+    kind: Kind = "arrays"
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
-def recognise(head: bytes, source: str, settings: ReadingSettings) -> Layout:
+def recognise(head: bytes, source: str, settings: ReadingSettings, *, is_whole: bool = False) -> Layout:
     """Return how a file is laid out, by its names or, where they do not tell, by its numbers.
 
     Args:
-        head: Its first bytes after decompression, without a BOM.
+        head: Its first bytes after decompression, without a BOM, with lines that end with a line feed.
         source: Its path below the source root.
         settings: Where layouts set by hand stand.
+        is_whole: Whether these are all of its bytes.
 
     Raises:
-        SourceError: It is empty, no table of candles, or its columns are ambiguous.
+        SourceError: It is empty, no table of candles, or something about its columns is undecided.
     """
     by_hand = match_layout(source, settings) or LayoutSettings()
-    found = _take_apart(head, source)
-    if not found.rows:
+    found = _take_apart(head, source, by_hand, is_whole=is_whole)
+    table = found.table
+    if not table.rows:
         raise SourceError(f"{source} holds no row", "candles", "remove the file, or fetch it again")
-    places, how = _place(found, by_hand, source)
-    times = [row[_position(found, places[0])] for row in found.rows if len(row) > _position(found, places[0])]
-    unit = by_hand.time_unit or find_time_unit(times, source)
-    names = ", ".join(ROLES[index] for index in sorted(range(6), key=lambda index: _position(found, places[index])))
-    note = " read as UTC where it has no offset" if unit == "iso" else ""
-    words = f"{found.words}; {names}; {how}; time in {UNITS[unit]}{note}"
-    symbol_place = _find_symbol_place(found)
-    width = (
-        0
-        if found.keyed
-        else Counter(map(len, found.rows)).most_common(1)[0][0]
-        if found.names is None
-        else len(found.names)
+    path = read_path(source)
+    placed = place_by_hand(by_hand.columns, table, source) if by_hand.columns else None
+    time = choose_time(table, by_hand, placed.time if placed else None, source)
+    placed = placed or _place_prices(table, time, source)
+    taken = {place for place in (time.place, time.clock, time.end) if place is not None}
+    extras = _find_extras(table, taken | set(placed.prices), source)
+    volume = _choose_volume(table, placed, taken | set(extras.values()), by_hand, path, source)
+    _check_envelope(table, placed, source, by_hand)
+    return _describe(found, (time, placed, volume), extras, path)
+
+
+def _place_prices(table: Columns, time: ChosenTime, source: str) -> Placed:
+    placed = place_by_name(table, source) if table.names is not None else None
+    if placed is not None:
+        return placed
+    times = [place for place in range(table.width) if place == time.place or find_form(table.texts(place)[:50])]
+    whole = Columns(None, table.whole())
+    rows = [row[time.place] for row in whole.rows]
+    moments = read_moments_of(rows, time.form)
+    return place_by_data(table, times, moments, source)
+
+
+def read_moments_of(texts: Sequence[str], form: TimeForm) -> np.ndarray:
+    """Return texts as times in ms, by which rows are put in order; NaN where one is no time."""
+    parts = [texts[first : first + 300] for first in range(0, len(texts), 300)]
+    each = [read_moments(Columns(None, [[text] for text in part]), 0, form) for part in parts]
+    return np.concatenate(each) if each else np.empty(0)
+
+
+def _choose_volume(
+    table: Columns, placed: Placed, taken: set[int], by_hand: LayoutSettings, path: PathName, source: str
+) -> ChosenVolume:
+    if by_hand.volume is not None:
+        return ChosenVolume(find_column(table, by_hand.volume, "volume", source), "set by hand")
+    if placed.volume is not None:
+        return ChosenVolume(placed.volume, "set by hand")
+    currencies = (path.pair.base, path.pair.quote) if path.pair else ("", "")
+    return choose_volume(table, placed, taken, currencies, source)
+
+
+def _find_extras(table: Columns, taken: set[int], source: str) -> dict[str, int]:
+    """Return the places of the columns that name the symbol, the exchange, the interval, or whether a candle closed."""
+    found: dict[str, int] = {}
+    for role in ("symbol", "exchange", "interval", "closed"):
+        for name in NAMES[role].split() if table.names is not None else ():
+            places = [place for place, each in enumerate(table.names or []) if name in list_plain(each)]
+            lower = [place for place in places if (table.names or [])[place] == (table.names or [])[place].lower()]
+            places = lower if len(places) > 1 and len(lower) == 1 else places
+            fitting = [
+                each for each in places if each not in {*taken, *found.values()} and fits(role, table.texts(each))
+            ]
+            if fitting:
+                found[role] = fitting[0]
+                break
+    if table.names is None:
+        flags = [place for place in range(table.width) if place not in taken and is_flag(table.texts(place))]
+        if len(flags) == 1:
+            found["closed"] = flags[0]
+    del source
+    return found
+
+
+def fits(role: str, texts: Sequence[str]) -> bool:
+    """Return whether most texts of a column can be what its name says."""
+    some = [text for text in texts[:INTERVAL_ROWS] if text]
+    if not some:
+        return False
+    readers: dict[str, Callable[[str], object]] = {
+        "symbol": read_pair,
+        "exchange": read_exchange,
+        "interval": read_length,
+        "closed": lambda text: FLAGS.get(text.lower()),
+    }
+    return sum(readers[role](text) is not None for text in some) >= NEARLY_ALL * len(some)
+
+
+def is_flag(texts: Sequence[str]) -> bool:
+    """Return whether a column says true or false in every row."""
+    return bool(texts) and all(text.lower() in {"true", "false"} for text in texts)
+
+
+def _check_envelope(table: Columns, placed: Placed, source: str, by_hand: LayoutSettings) -> None:
+    """Check that columns set by hand can be prices: the high is the highest and the low the lowest.
+
+    Raises:
+        UndecidedError: They are not, in most rows.
+    """
+    if not by_hand.columns:
+        return
+    rows = [[to_float(row[place]) for place in placed.prices] for row in table.whole()]
+    numbers = np.array(rows).reshape(-1, len(PRICES))
+    numbers = numbers[np.isfinite(numbers).all(axis=1)]
+    wrong = (numbers[:, 1] < numbers.max(axis=1)) | (numbers[:, 2] > numbers.min(axis=1))
+    if len(numbers) and wrong.mean() > 0.5:  # noqa: PLR2004 - most rows
+        share = f"{int(wrong.sum())} of {len(numbers)} rows"
+        found = (
+            f"{source}: by [[source.layout]] columns the high is not the highest, or the low not the lowest, in {share}"
+        )
+        raise UndecidedError("columns", found, "columns that the numbers allow", "mend the setting, or leave it out")
+
+
+def to_float(text: str) -> float:
+    """Return a text as a number; NaN if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _describe(
+    found: _Head, chosen: tuple[ChosenTime, Placed, ChosenVolume], extras: Mapping[str, int], path: PathName
+) -> Layout:
+    """Return the layout, with what the ledger says of it."""
+    time, placed, volume = chosen
+    table = found.table
+    positions = (time.place, *placed.prices, volume.place)
+
+    def to_place(position: int) -> Place:
+        return (table.names or [])[position] if found.keyed else position
+
+    order = ", ".join(ROLES[index] for index in sorted(range(6), key=lambda index: positions[index]))
+    names = [f"time by {time.evidence}" if time.evidence != "its name" else "", f"volume by {volume.evidence}"
+             if volume.evidence not in {"its name", "set by hand"} else ""]  # fmt: skip
+    how = "; ".join(filter(None, [placed.evidence, *names]))
+    words = f"{found.words}; {order}; {how}; time in {time.form.words}"
+    facts = Facts(
+        symbols=_list_texts(table, extras.get("symbol"), found.context, "symbol"),
+        exchanges=_list_texts(table, extras.get("exchange"), found.context, "exchange"),
+        intervals=_list_texts(table, extras.get("interval"), found.context, "interval"),
+        length_ms=_measure_length(table, time),
+        is_end=time.is_end or _is_bitmex(table),
+        price=_find_price(table, placed),
+        path=path,
     )
-    return Layout(found.form, places, unit, words, found.separator, found.skip, width, found.body, symbol_place)
+    return Layout(
+        form=found.form,
+        places=tuple(map(to_place, positions)),
+        time=time.form,
+        words=words,
+        separator=found.separator,
+        decimal=found.decimal,
+        thousands=found.thousands,
+        skip=found.skip,
+        width=0 if found.keyed else table.width,
+        body=found.body,
+        kind=found.kind,
+        clock=None if time.clock is None else to_place(time.clock),
+        facts=facts,
+        **{f"{role}_place": to_place(place) for role, place in extras.items()},
+    )
 
 
-def _position(found: _Found, place: int | str) -> int:
-    return place if isinstance(place, int) else (found.names or []).index(place)
+def _list_texts(table: Columns, place: int | None, context: Mapping[str, str], role: str) -> tuple[str, ...]:
+    """Return the texts of a column, each once; without such a column those that stand around the rows."""
+    if place is not None:
+        return tuple(dict.fromkeys(text for text in table.texts(place)[:FACT_ROWS] if text))
+    return read_context(context, role)
 
 
-def _place(found: _Found, by_hand: LayoutSettings, source: str) -> tuple[Places, str]:
-    if by_hand.columns:
-        return place_by_hand(by_hand.columns, found.names if found.keyed else None, source), "columns set by hand"
-    if found.names is not None:
-        places = place_by_name(found.names, source)
-        if places is not None:
-            return (tuple(found.names[int(place)] for place in places) if found.keyed else places), "columns by name"
-    places, why = place_by_data(found.rows, source)
-    if found.keyed and found.names is not None:
-        return tuple(found.names[int(place)] for place in places), why
-    return places, why
+def _is_bitmex(table: Columns) -> bool:
+    """Return whether columns are those of BitMEX's trade/bucketed, whose documentation says that times are ends."""
+    return {"homenotional", "foreignnotional", "lastsize"} <= {
+        each for name in table.names or [] for each in list_plain(name)
+    }
 
 
-def _find_symbol_place(found: _Found) -> int | str | None:
-    for position, name in enumerate(found.names or []):
-        if name.strip().lower() in {"symbol", "pair", "ticker", "market", "tic", "instrument"}:
-            return name if found.keyed else position
-    return None
+def _find_price(table: Columns, placed: Placed) -> float | None:
+    closes = np.array([to_float(text) for text in table.texts(placed.prices[3])[:INTERVAL_ROWS]])
+    closes = closes[np.isfinite(closes) & (closes > 0)]
+    return float(np.median(closes)) if closes.size else None
 
 
-def _take_apart(head: bytes, source: str) -> _Found:
+def _measure_length(table: Columns, time: ChosenTime) -> int | None:
+    """Return the time from open to close in ms, rounded up to whole seconds; None if it is not steady."""
+    if time.end is None:
+        return None
+    form = find_form(table.texts(time.end))
+    if form is None:
+        return None
+    apart = read_moments(table, time.end, form) - read_moments(table, time.place, time.form)
+    values, counts = np.unique(apart[np.isfinite(apart)], return_counts=True)
+    if not values.size or counts.max() < NEARLY_ALL * counts.sum():
+        return None
+    length = -(-int(values[np.argmax(counts)]) // 1000) * 1000
+    length += 1000 * (length % 60_000 == 59_000)  # noqa: PLR2004 - up to the last second of a minute
+    return length if length > 0 else None
+
+
+def _take_apart(head: bytes, source: str, by_hand: LayoutSettings, *, is_whole: bool) -> _Head:
     start = head.lstrip()[:1]
     if not start:
         raise SourceError(f"{source} is empty", "candles", "remove the file, or fetch it again")
     if _is_binary(head[:4096]):
         raise SourceError(
             f"{source} is no text",
-            "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst or .zip",
+            "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst, .xz, .bz2 or .zip",
             "convert it, or leave it out by a glob",
         )
     if start in b"[{":
-        return _take_apart_json(head, source)
-    return _take_apart_fields(head, source)
+        return _take_apart_json(head.lstrip(), source, is_whole=is_whole)
+    dialect = take_apart(head, source, by_hand)
+    return _Head(
+        "fields",
+        dialect.words,
+        Columns(dialect.names, to_points(dialect.rows, dialect.decimal, dialect.thousands)),
+        separator=dialect.separator,
+        decimal=dialect.decimal,
+        thousands=dialect.thousands,
+        skip=dialect.skip,
+    )
+
+
+def to_points(rows: list[list[str]], decimal: str, thousands: str) -> list[list[str]]:
+    """Return fields with numbers as Python reads them."""
+    if decimal == "." and not thousands:
+        return rows
+    marks = str.maketrans({thousands: None, decimal: "."} if thousands else {decimal: "."})
+    return [[field.translate(marks) if is_number_like(field) else field for field in row] for row in rows]
+
+
+def is_number_like(field: str) -> bool:
+    """Return whether a field has digits and marks of numbers alone."""
+    return bool(field) and not set(field) - set("0123456789.,+-eE")
 
 
 def _is_binary(head: bytes) -> bool:
@@ -143,82 +384,78 @@ def _is_binary(head: bytes) -> bool:
     return 50 * (len(head) - len(head.translate(None, CONTROLS))) > len(head)
 
 
-def _take_apart_fields(head: bytes, source: str) -> _Found:
-    lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()][:HEAD_ROWS]
-    counts = {mark: _steady(lines, mark) for mark in SEPARATORS}
-    separator = max(counts, key=lambda mark: counts[mark])
-    if counts[separator] < len(ROLES) - 1:
-        raise SourceError(
-            f"{source} begins with {lines[0][:80]!r}",
-            "at least six fields a row, separated by a comma, a tab, ; or |",
-            "convert it, or leave it out by a glob",
-        )
-    rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
-    skip = 0
-    while skip < min(3, len(rows)) and not _looks_like_data(rows[skip]):
-        skip += 1
-    if skip == min(3, len(rows)):
-        skip = 1  # no row of data among the first: names, and what they name is judged further on
-    words = f"{SEPARATORS[separator]} {'with' if skip else 'without'} header"
-    return _Found("fields", words, rows[skip - 1] if skip else None, rows[skip:], separator=separator, skip=skip)
-
-
-def _steady(lines: Sequence[str], mark: str) -> int:
-    """Return how often a mark stands in most lines; 0 where that varies."""
-    counts = sorted(line.count(mark) for line in lines)
-    middle = counts[len(counts) // 2]
-    return middle if sum(count == middle for count in counts) >= len(counts) // 2 else 0
-
-
-def _looks_like_data(row: Sequence[str]) -> bool:
-    """Tell a row of data from a header: half of its fields are empty or begin like a number."""
-    return 2 * sum(
-        not field or bool(re.match(r"[-+]?[.\d]|nan|null|inf", field, re.IGNORECASE)) for field in row
-    ) >= len(row)
-
-
-def _take_apart_json(head: bytes, source: str) -> _Found:
-    first = head.lstrip().partition(b"\n")[0]
-    lines = [line for line in head.splitlines() if line.strip()]
-    value = _decode(first)
-    if isinstance(value, dict) and not any(isinstance(item, list | dict) for item in value.values()):
-        return _unify("lines", "JSON, an object a line", [_decode(line) for line in lines[:HEAD_ROWS]], 0)
-    if isinstance(value, list) and value and not isinstance(value[0], list | dict):
-        return _unify("lines", "JSON, an array a line", [_decode(line) for line in lines[:HEAD_ROWS]], 0)
-    opening = DOCUMENT_START.match(head)
-    if not opening:
-        raise SourceError(
-            f"{source} begins with {head[:60]!r}",
-            'rows in {"results": […]}, [{…}, …], [[…], …] or a JSON value a line',
-            "convert it, or leave it out by a glob",
-        )
-    elements = re.findall(rb"\{[^{}]*\}|\[[^\[\]]*\]", head[opening.end() :])[:HEAD_ROWS]
-    kind = "arrays" if elements and elements[0][:1] == b"[" else "objects"
-    inside = f" in {opening[1].decode('utf-8', 'replace')!r}" if opening[1] is not None else ""
-    return _unify(
-        "document", f"JSON, an array of {kind}{inside}", [_decode(element) for element in elements], opening.end()
-    )
-
-
-def _decode(text: bytes) -> object:
+def _take_apart_json(head: bytes, source: str, *, is_whole: bool) -> _Head:
+    shape = find_shape(head)
+    if shape.form == "lines":
+        lines = [line for line in head.splitlines() if line.strip()]
+        return _unify(shape, [decode(line) for line in lines[:HEAD_ROWS]])
+    if shape.form == "document":
+        return _unify(shape, _decode_elements(head, shape.body))
     try:
-        return msgspec.json.decode(TOKENS.sub(rb'"\1"', text))
-    except msgspec.DecodeError:
-        return None
+        if shape.form == "nested lines":
+            pieces = list(islice(iter_line_elements(head[: head.rfind(b"\n") + 1] or head), HEAD_ROWS))
+        else:
+            pieces = list(unfold(head))
+    except msgspec.DecodeError as error:
+        if not is_whole:
+            raise NeedsWhole from error
+        raise SourceError(f"{source} is broken JSON: {error}", "whole JSON", "fetch it again") from error
+    return _unify_pieces(shape, pieces, source)
 
 
-def _unify(form: Form, words: str, values: list[object], body: int) -> _Found:
+class NeedsWhole(Exception):  # noqa: N818 - no error: the caller reads on
+    """The rows of a JSON document cannot be found without all of it."""
+
+
+def _decode_elements(head: bytes, body: int) -> list[object]:
+    """Return the first rows of an array; None in place of one that is malformed."""
+    elements = ELEMENT.finditer(head, body)
+    return [decode(element[0]) for element in islice(elements, HEAD_ROWS)]
+
+
+def _unify_pieces(shape: Shape, pieces: list[Piece], source: str) -> _Head:
+    """Return the first rows of pieces, which all must have one kind and one set of names."""
+    if not pieces:
+        found = f"{source} begins with {{ or [ and has no rows of candles"
+        expected = 'rows in {"results": […]}, [{…}, …], [[…], …], in columns beside each other, or a JSON value a line'
+        raise SourceError(found, expected, "convert it, or leave it out by a glob")
+    kinds = {(piece.kind, piece.names) for piece in pieces}
+    if len(kinds) > 1 and shape.form == "nested":
+        found = f"{source} holds rows of several kinds at different places of one document"
+        raise UndecidedError("shape", found, "one kind of rows", paste(source, {"symbol": "LTCUSD"}))
+    kind, names = max(kinds, key=lambda each: sum((piece.kind, piece.names) == each for piece in pieces))
+    chosen = [piece for piece in pieces if (piece.kind, piece.names) == (kind, names)]
+    values: list[object] = []
+    for piece in chosen:
+        values += decode(b"[" + piece.elements + b"]") or []
+        if len(values) >= HEAD_ROWS:
+            break
+    context = {
+        name: text for name, text in chosen[0].context.items() if all(each.context.get(name) == text for each in chosen)
+    }
+    held = next(iter({piece.context.get("key") for piece in chosen} - {None}), None)
+    words = shape.words if held is None or shape.form == "nested lines" else f"{shape.words} with rows in {held!r}"
+    words = f"{words}, columns beside each other" if names is not None else words
+    head = _unify(Shape(shape.form, kind, words), values[:HEAD_ROWS], names)
+    contexts = {tuple(sorted(piece.context.items())) for piece in chosen}
+    if len(contexts) > 1:
+        check_contexts([piece.context for piece in chosen], source)
+    return _Head(head.form, words, head.table, head.keyed, kind=kind, context=context)
+
+
+def _unify(shape: Shape, values: list[object], names: Sequence[str] | None = None) -> _Head:
     """Give objects and arrays one shape: names and rows of text."""
-    if any(isinstance(value, dict) for value in values):
+    if shape.kind == "objects" or any(isinstance(value, dict) for value in values):
         objects = [value for value in values if isinstance(value, dict)]
-        names = max((list(map(str, value)) for value in objects), key=len)
-        return _Found(
-            form, words, names, [[_text(value.get(name)) for name in names] for value in objects], keyed=True, body=body
-        )
+        keys = max((list(map(str, value)) for value in objects), key=len, default=[])
+        rows = [[_text(value.get(name)) for name in keys] for value in objects]
+        return _Head(shape.form, shape.words, Columns(keys, rows), keyed=True, body=shape.body, kind="objects")
     arrays = [value for value in values if isinstance(value, list) and value]
     rows = [[_text(item) for item in value] for value in arrays]
-    return _Found(form, words, None, rows, body=body)
+    return _Head(shape.form, shape.words, Columns(names, rows), body=shape.body, kind="arrays")
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value).lstrip("\x01")

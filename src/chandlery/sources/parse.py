@@ -12,13 +12,15 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from chandlery.sources.layout import TOKENS, Layout
-from chandlery.sources.times import parse_epochs, parse_iso, scale_epochs
+from chandlery.sources.documents import TOKENS
+from chandlery.sources.layout import Layout
+from chandlery.sources.times import parse_epochs, parse_texts, scale_epochs
 
 __all__ = ["Batch", "cut_lines", "parse_elements", "parse_fields", "parse_json_lines", "parse_lines"]
 
 NUMBERS = ("open", "high", "low", "close", "volume")
 PIECE_BYTES = 2_000_000  # one faulty line slows down the reading of as many bytes
+DOCUMENTS = frozenset(["document", "nested", "nested lines"])  # forms whose rows are elements of JSON arrays
 # What programs write for a value that is missing, in lower case: a row with one of them is refused as missing_value.
 ABSENT = ["", "null", "none", "na", "n/a", "\\n", "<na>", "nil"]
 
@@ -29,7 +31,8 @@ class Batch:
 
     Args:
         fields: time (milliseconds, null where unreadable), uneven (finer than that), open, high, low, close, volume
-            (null where unreadable), unparseable, missing; symbol where there is such a column.
+            (null where unreadable), unparseable, missing; as text symbol, exchange, interval and closed, where there
+            are such columns.
         text: What the rows were read from.
         lenient: The rows' own texts where the lenient way was taken; None otherwise.
         layout: How they are laid out.
@@ -46,7 +49,7 @@ class Batch:
             return []
         texts = self.lenient
         if texts is None:
-            texts = cut_elements(self.text) if self.layout.form == "document" else cut_lines(self.text)
+            texts = cut_elements(self.text) if self.layout.form in DOCUMENTS else cut_lines(self.text)
         return [bytes(texts[place]).decode("utf-8", "replace") for place in places.tolist()]
 
 
@@ -94,7 +97,7 @@ def parse_fields(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch
 
 def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
     """Return fields that polars reads with types; None where a line is odd in any way."""
-    if b'"' in text:
+    if b'"' in text or layout.thousands or layout.clock is not None:
         return None
     time_place = layout.places[0]
     names = [
@@ -103,12 +106,17 @@ def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
     types: list[pl.DataType] = [pl.String()] * layout.width
     for place in layout.places[1:]:
         types[int(place)] = pl.Float64()
-    if layout.time_unit != "iso":
+    if layout.time.form == "epoch":
         types[int(time_place)] = pl.Int64()
-    wanted = [int(place) for place in (*layout.places, layout.symbol_place) if place is not None]
+    extras = layout.extras
+    wanted = [int(place) for place in (*layout.places, *extras.values())]
     try:  # every column is read: a row that lacks one or has one too many shows only so
         read = pl.read_csv(
-            io.BytesIO(text), has_header=False, schema=dict(zip(names, types, strict=True)), separator=layout.separator
+            io.BytesIO(text),
+            has_header=False,
+            schema=dict(zip(names, types, strict=True)),
+            separator=layout.separator,
+            decimal_comma=layout.decimal == ",",
         )
     except pl.exceptions.PolarsError:
         return None
@@ -116,23 +124,23 @@ def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
     typed = read.select(names[place] for place in wanted[:6])
     if typed.height != lines or sum(typed.null_count().row(0)) or read[:, -1].null_count():
         return None
-    symbols = None if layout.symbol_place is None else read[names[wanted[6]]]
-    return _join(typed[:, 0], typed[:, 1:], layout, symbols)
+    texts = {name: read[names[int(place)]] for name, place in extras.items()}
+    return _join(typed[:, 0], typed[:, 1:], layout, texts)
 
 
-def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, symbols: pl.Series | None) -> pl.DataFrame | None:
-    """Return typed columns as the fields of a batch; None where an ISO time is no time."""
-    if layout.time_unit == "iso":
-        milliseconds, uneven = parse_iso(times.str.strip_chars())
+def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, texts: dict[str, pl.Series]) -> pl.DataFrame | None:
+    """Return typed columns as the fields of a batch; None where a text is no time."""
+    if layout.time.form == "epoch":
+        milliseconds, uneven = scale_epochs(times, layout.time)
+    else:
+        milliseconds, uneven = parse_texts(times.str.strip_chars(), layout.time)
         if milliseconds.null_count():
             return None
-    else:
-        milliseconds, uneven = scale_epochs(times, layout.time_unit)
     fields = pl.DataFrame(
         {"time": milliseconds, "uneven": uneven, **{name: numbers[:, place] for place, name in enumerate(NUMBERS)}}
     )
-    if symbols is not None:
-        fields = fields.with_columns(symbol=symbols.cast(pl.String))
+    if texts:
+        fields = fields.with_columns(**{name: values.cast(pl.String) for name, values in texts.items()})
     return fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False))
 
 
@@ -141,9 +149,7 @@ def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
     texts = pl.Series("line", [line.decode("utf-8", "replace") for line in lines], dtype=pl.String)
     quoted = texts.str.contains('"', literal=True)
     width_is_right = texts.str.count_matches(layout.separator, literal=True) == layout.width - 1
-    wanted = {"time": layout.places[0], **dict(zip(NUMBERS, layout.places[1:], strict=True))}
-    if layout.symbol_place is not None:
-        wanted["symbol"] = layout.symbol_place
+    wanted = {"time": layout.places[0], **dict(zip(NUMBERS, layout.places[1:], strict=True)), **layout.extras}
     parts = texts.str.split(layout.separator).to_frame()
     split = parts.select(
         pl.col("line").list.get(int(place), null_on_oob=True).alias(role) for role, place in wanted.items()
@@ -166,14 +172,16 @@ def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
 def _judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """Return texts as typed fields, with what is wrong with each row.
 
-    **Reads** time, open … volume as text (null = absent), width_is_right; symbol where there is one.
+    **Reads** time, open … volume as text (null = absent), width_is_right; the extra columns of the layout.
     """
     roles = ("time", *NUMBERS)
     trimmed = texts.with_columns(pl.col(*roles).str.strip_chars())
+    if layout.clock is not None:
+        trimmed = trimmed.with_columns(time=pl.concat_str("time", pl.col("clock").str.strip_chars(), separator=" "))
+    trimmed = _use_points(trimmed, layout)
     absent = trimmed.select(pl.col(*roles).is_null() | pl.col(*roles).str.to_lowercase().is_in(ABSENT))
-    milliseconds, uneven = (
-        parse_iso(trimmed["time"]) if layout.time_unit == "iso" else parse_epochs(trimmed["time"], layout.time_unit)
-    )
+    is_epoch = layout.time.form == "epoch"
+    milliseconds, uneven = (parse_epochs if is_epoch else parse_texts)(trimmed["time"], layout.time)
     numbers = trimmed.select(pl.col(*NUMBERS).cast(pl.Float64, strict=False))
     read = numbers.with_columns(time=milliseconds, uneven=uneven.fill_null(value=False), width=texts["width_is_right"])
     unreadable = pl.any_horizontal(read[role].is_null() & ~absent[role] for role in roles)
@@ -185,7 +193,17 @@ def _judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         unparseable=~whole | unreadable,
         missing=whole & pl.any_horizontal(absent[role] for role in roles),
     )
-    return fields if "symbol" not in texts.columns else fields.with_columns(texts["symbol"])
+    return fields.with_columns(texts[name] for name in layout.extras)
+
+
+def _use_points(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """Return texts of numbers with a point as the decimal mark and nothing between thousands."""
+    if layout.decimal == "." and not layout.thousands:
+        return texts
+    numbers = pl.col(*NUMBERS)
+    if layout.thousands:
+        numbers = numbers.str.replace_all(layout.thousands, "", literal=True)
+    return texts.with_columns(numbers.str.replace(layout.decimal, ".", literal=True))
 
 
 def parse_elements(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
@@ -194,7 +212,7 @@ def parse_elements(text: bytes, layout: Layout, *, lenient: bool = False) -> Bat
     Raises:
         msgspec.DecodeError: They are malformed.
     """
-    if not lenient:
+    if not lenient and layout.clock is None:
         try:
             rows = _json_decoder(layout).decode(b"[" + text + b"]")
         except (msgspec.ValidationError, msgspec.DecodeError):
@@ -227,6 +245,8 @@ def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> B
 
 def _read_json_lines(text: bytes, layout: Layout) -> pl.DataFrame | None:
     """Return JSON values a line with types; None where a line is odd in any way."""
+    if layout.clock is not None:
+        return None
     try:
         rows = _json_decoder(layout).decode_lines(text)
     except (msgspec.ValidationError, msgspec.DecodeError):
@@ -240,12 +260,12 @@ _DECODERS: dict[tuple[object, ...], "msgspec.json.Decoder[Any]"] = {}
 
 def _json_decoder(layout: Layout) -> "msgspec.json.Decoder[Any]":
     """Return a decoder of rows with the fields that are wanted; arrays must have the right length."""
-    key = (layout.places, layout.width, layout.time_unit, layout.symbol_place, layout.form)
+    extras = layout.extras
+    key = (layout.places, layout.width, layout.time.form, tuple(extras.values()), layout.form)
     if key not in _DECODERS:
         types: dict[int | str, object] = dict.fromkeys(layout.places[1:], float)
-        types[layout.places[0]] = str if layout.time_unit == "iso" else int
-        if layout.symbol_place is not None:
-            types[layout.symbol_place] = str
+        types[layout.places[0]] = int if layout.time.form == "epoch" else str
+        types |= dict.fromkeys(extras.values(), str | int | float | bool | None)
         if layout.width:
             spec = [(f"c{place}", types.get(place, object)) for place in range(layout.width)]
             row = msgspec.defstruct("Row", spec, array_like=True, forbid_unknown_fields=True, gc=False)
@@ -258,7 +278,8 @@ def _json_decoder(layout: Layout) -> "msgspec.json.Decoder[Any]":
 
 def _from_structs(rows: Sequence[object], layout: Layout) -> pl.DataFrame | None:
     """Return decoded rows as typed fields; None where a time does not fit 64 bits or is no time."""
-    order = [*layout.places[1:], layout.places[0], *([] if layout.symbol_place is None else [layout.symbol_place])]
+    extras = layout.extras
+    order = [*layout.places[1:], layout.places[0], *extras.values()]
     attribute = {place: f"c{place}" if layout.width else f"c{number}" for number, place in enumerate(order)}
     count = len(rows)
     numbers = pl.DataFrame(
@@ -270,25 +291,29 @@ def _from_structs(rows: Sequence[object], layout: Layout) -> pl.DataFrame | None
     times = map(attrgetter(attribute[layout.places[0]]), rows)
     try:
         stamps = (
-            pl.Series(list(times), dtype=pl.String)
-            if layout.time_unit == "iso"
-            else pl.Series(np.fromiter(times, np.int64, count))
+            pl.Series(np.fromiter(times, np.int64, count))
+            if layout.time.form == "epoch"
+            else pl.Series(list(times), dtype=pl.String)
         )
     except OverflowError:
         return None
-    symbols = (
-        None
-        if layout.symbol_place is None
-        else pl.Series(list(map(attrgetter(attribute[layout.symbol_place]), rows)), dtype=pl.String)
-    )
-    return _join(stamps, numbers, layout, symbols)
+    texts = {
+        name: pl.Series([_to_text(getattr(row, attribute[place])) for row in rows], dtype=pl.String)
+        for name, place in extras.items()
+    }
+    return _join(stamps, numbers, layout, texts)
+
+
+def _to_text(value: object) -> str | None:
+    """Return a scalar of JSON as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
 
 
 def _take_fields(elements: Sequence[bytes], layout: Layout) -> pl.DataFrame:
     """Return JSON values as texts of fields, and whether each has as many as it should."""
-    wanted = {"time": layout.places[0], **dict(zip(NUMBERS, layout.places[1:], strict=True))}
-    if layout.symbol_place is not None:
-        wanted["symbol"] = layout.symbol_place
+    wanted = {"time": layout.places[0], **dict(zip(NUMBERS, layout.places[1:], strict=True)), **layout.extras}
     columns: dict[str, list[str | None]] = {role: [] for role in wanted}
     width_is_right = []
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(

@@ -1,19 +1,26 @@
-"""The signs that a file is not one series of candles: of one interval, and of one symbol."""
+"""The signs that the rows of a file are not one series of candles: of one interval, one symbol and one clock."""
+
+import datetime as dt
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.errors import SourceError
-from chandlery.grid import Grid
+from chandlery.grid import HOUR_SECONDS, Grid
+from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.rows import MonthRows
-from chandlery.sources.spacing import MIN_CANDLES
+from chandlery.sources.spacing import MIN_CANDLES, SECOND_MS
 from chandlery.units import to_interval_text
 
 __all__ = ["Series"]
 
 BLOCK = 500  # rows: as many of a longer interval in a row are no chance
 ALIGNED = 0.95 * BLOCK  # by chance, half of them would be
+HOUR_MS = HOUR_SECONDS * SECOND_MS
+FEW = 4  # times with two prices: so many may be corrections
+SUNDAY = 6
+CHANGE_MONTHS = {2, 3, 4, 9, 10, 11}  # in which summer time ends somewhere
+NIGHT = range(5)  # hours at which it does
 
 
 class Series:
@@ -24,15 +31,19 @@ class Series:
         grid: When its candles open.
         max_rejected_share: The share of rows that may be refused.
         is_given: Whether somebody has set the interval by hand.
+        is_naive: Whether its times are text without an offset, whose zone nobody has set.
     """
 
-    def __init__(self, source: str, grid: Grid, max_rejected_share: float, *, is_given: bool) -> None:
+    def __init__(
+        self, source: str, grid: Grid, max_rejected_share: float, *, is_given: bool, is_naive: bool = False
+    ) -> None:
         self._source, self._grid, self._share, self._is_given = source, grid, max_rejected_share, is_given
+        self._is_naive = is_naive
         self._off_grid = 0
         self._seen = 0
         self._last = np.empty(0, np.int64)  # steps before the next
         self._ascends = True
-        self._mixed: SourceError | None = None
+        self._mixed: UndecidedError | None = None
 
     def add(self, times: NDArray[np.int64], refused: pl.DataFrame) -> None:
         """Look at the next rows.
@@ -50,7 +61,7 @@ class Series:
         self._seen += times.size
         self._last = steps[-(BLOCK - 1) :]
 
-    def _find_other_interval(self, steps: NDArray[np.int64]) -> SourceError | None:
+    def _find_other_interval(self, steps: NDArray[np.int64]) -> UndecidedError | None:
         """Return what is wrong if in some stretch of 500 rows nearly every time is a multiple of a longer interval."""
         for factor in (2, 3, 5):
             running = np.concatenate([[0], np.cumsum(steps % factor == 0)])
@@ -60,12 +71,9 @@ class Series:
                 spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * self._grid.seconds
                 own, other = to_interval_text(self._grid.seconds), to_interval_text(spacing)
                 row = self._seen - self._last.size + place + 1
-                layout = f'set [[source.layout]] files = "{self._source}", interval = "{own}"'
-                return SourceError(
-                    f"{self._source} mixes candles of {own} with candles of {other} from about row {row}",
-                    "one interval a file",
-                    f"split the file, or {layout} if that is what it holds",
-                )
+                found = f"{self._source} mixes candles of {own} with candles of {other} from about row {row}"
+                hint = f"split the file; or, if it holds candles of {own}, {paste(self._source, {'interval': own})}"
+                return UndecidedError("series", found, "one interval a file", hint)
         return None
 
     def check(self, count: int, accepted: MonthRows) -> None:
@@ -76,33 +84,54 @@ class Series:
             accepted: Those that obey every rule.
 
         Raises:
-            SourceError: It mixes intervals or symbols.
+            UndecidedError: It mixes intervals or symbols, or its times are local ones.
         """
         own = to_interval_text(self._grid.seconds)
         if count >= MIN_CANDLES and self._off_grid > self._share * count and not self._is_given:
-            raise SourceError(
-                f"{self._source} holds candles of {own}, and {self._off_grid} of {count} rows between them",
-                "one interval a file",
-                f'split the file, or set [[source.layout]] files = "{self._source}", interval = "{own}"',
-            )
+            found = f"{self._source} holds candles of {own}, and {self._off_grid} of {count} rows between them"
+            hint = f"split the file; or, if it holds candles of {own}, {paste(self._source, {'interval': own})}"
+            raise UndecidedError("series", found, "one interval a file", hint)
         if self._mixed is not None:
             raise self._mixed
         if self._ascends:
             return
-        twice, apart = (
-            sum(counts)
-            for counts in zip(*(_count_twice(accepted.take([month])) for month in accepted.months), strict=True)
-        )
-        if twice > self._share * accepted.height and 2 * apart > twice:
-            found = f"{self._source} holds two prices at {twice} of {accepted.height} times"
-            found = f"{found}, and {apart} of them are more than a tenth apart"
-            raise SourceError(found, "candles of one symbol a file", "split the file by symbol")
+        repeats = [find_repeats(accepted.take([month])) for month in accepted.months]
+        twice = np.concatenate([np.empty(0, np.int64), *(each[0] for each in repeats)])
+        if self._is_naive and twice.size:
+            self._check_zone(twice, accepted)
+        if twice.size > max(self._share * accepted.height, FEW):
+            apart = sum(each[1] for each in repeats)
+            found = f"{self._source} holds two prices at {twice.size} of {accepted.height} times"
+            found = f"{found}, and {apart} of them are more than a tenth apart" if apart else found
+            hint = "split the file by what tells its rows apart, such as a symbol, an exchange or a side of the market"
+            raise UndecidedError("series", found, "candles of one series a file", hint)
+
+    def _check_zone(self, twice: NDArray[np.int64], accepted: MonthRows) -> None:
+        """Check that no hour of a night in which summer time ends stands twice.
+
+        Raises:
+            UndecidedError: One does: the times are local ones.
+        """
+        for hour in np.unique(twice // HOUR_MS).tolist():
+            moment = dt.datetime.fromtimestamp(hour * HOUR_SECONDS, dt.UTC)
+            if moment.weekday() != SUNDAY or moment.month not in CHANGE_MONTHS or moment.hour not in NIGHT:
+                continue
+            times = accepted.take([(moment.year - 1970) * 12 + moment.month - 1])["open_time"].to_physical().to_numpy()
+            inside = np.unique(times[times // HOUR_MS == hour])
+            if np.isin(inside, twice).all():
+                found = f"{self._source} has the hour from {moment:%Y-%m-%d %H:%M} on twice, at different prices"
+                found = f"{found}: its times are local ones, of a zone in which summer time ended then"
+                hint = paste(self._source, {"timezone": "Europe/Berlin"}, {"timezone": "the zone of its times"})
+                raise UndecidedError("timezone", found, "times in UTC, with an offset, or a zone that is set", hint)
 
 
-def _count_twice(rows: pl.DataFrame) -> tuple[int, int]:
-    """Return how many times come again, and at how many of them the prices are more than a tenth apart."""
-    rows = rows.select(pl.col("open_time").to_physical(), "low", "high").sort("open_time", maintain_order=True)
-    times, low, high = (rows[name].to_numpy() for name in ("open_time", "low", "high"))
-    twice = times[1:] == times[:-1]
+def find_repeats(rows: pl.DataFrame) -> tuple[NDArray[np.int64], int]:
+    """Return the times at which rows have different opens, and at how many the prices are more than a tenth apart.
+
+    Rows of one time with one open are states of one candle: the last one counts.
+    """
+    rows = rows.select(pl.col("open_time").to_physical(), "open", "low", "high").sort("open_time", maintain_order=True)
+    times, opens, low, high = (rows[name].to_numpy() for name in ("open_time", "open", "low", "high"))
+    twice = (times[1:] == times[:-1]) & (opens[1:] != opens[:-1])
     apart = twice & ((low[1:] > 1.1 * high[:-1]) | (low[:-1] > 1.1 * high[1:]))
-    return int(twice.sum()), int(apart.sum())
+    return np.unique(times[1:][twice]), int(apart.sum())

@@ -12,6 +12,7 @@ from chandlery.units import to_interval_text
 __all__ = [
     "MIN_CANDLES",
     "NEARLY_ALL",
+    "SECOND_MS",
     "Spacing",
     "describe_grid",
     "find_commonest",

@@ -1,7 +1,10 @@
 """Bytes of a file: hashed as they pass, decompressed, cut into chunks of whole lines."""
 
+import bz2
+import codecs
 import hashlib
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,7 +18,8 @@ __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "HashingReader", "iter_chunks", "list_me
 
 CHUNK_BYTES = 64_000_000  # parsed at once: with its rows, a chunk takes several times as much memory
 HEAD_BYTES = 1_000_000  # from which the layout is recognised
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+GZIP, ZSTD, XZ, BZIP2 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh"
+PROBE_BYTES = 4096  # at the beginning of a text, which tell its encoding and its line ends
 
 
 class HashingReader(io.RawIOBase):
@@ -86,11 +90,14 @@ class _Guarded(io.RawIOBase):
             OSError,
             EOFError,
             zlib.error,
+            lzma.LZMAError,
             zipfile.BadZipFile,
             NotImplementedError,
             RuntimeError,
             ValueError,
         ) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of the machine or the store, not of the file's bytes
             raise SourceError(
                 f"{self._source} cannot be decompressed: {error}", "a whole compressed file", "fetch it again"
             ) from error
@@ -118,7 +125,7 @@ def open_text(raw: HashingReader, stream: BinaryIO, member: str | None, source: 
             raise SourceError(
                 f"{source} cannot be unpacked: {error}", "a whole zip file without a password", "fetch it again"
             ) from error
-    start = stream.read(4)
+    start = stream.read(6)
     stream.seek(0)
     if start.startswith(GZIP):
         return cast("BinaryIO", _Guarded(_gunzip(fileobj=raw), source))
@@ -126,23 +133,74 @@ def open_text(raw: HashingReader, stream: BinaryIO, member: str | None, source: 
         import pyarrow as pa  # noqa: PLC0415 - a tenth of a second that only such files cost
 
         return cast("BinaryIO", _Guarded(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"), source))
+    if start.startswith(XZ):
+        return cast("BinaryIO", _Guarded(cast("BinaryIO", lzma.LZMAFile(cast("BinaryIO", raw))), source))
+    if start.startswith(BZIP2):
+        return cast("BinaryIO", _Guarded(cast("BinaryIO", bz2.BZ2File(raw)), source))
     return cast("BinaryIO", raw)
 
 
+class _Plainer:
+    """Turns text into UTF-8 without a mark at its beginning, with lines that end with a line feed.
+
+    Args:
+        block: The first bytes of the text.
+    """
+
+    def __init__(self, block: bytes) -> None:
+        probe = block[:PROBE_BYTES]
+        name = find_utf16(probe)
+        self._decoder = codecs.getincrementaldecoder(name)("replace") if name else None
+        self._mark = 2 if name and probe[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else 0
+        self._mark = 3 if probe.startswith(codecs.BOM_UTF8) else self._mark
+        text = self._decoder.decode(probe).encode() if self._decoder else probe
+        if self._decoder:
+            self._decoder.reset()
+        self._has_returns = b"\r" in text and b"\n" not in text
+
+    def turn(self, block: bytes) -> bytes:
+        """Return the next bytes of the text."""
+        block, self._mark = block[self._mark :], 0
+        if self._decoder is not None:
+            block = self._decoder.decode(block).encode()
+        return block.replace(b"\r", b"\n") if self._has_returns else block
+
+
+def find_utf16(probe: bytes) -> str:
+    """Return the name of the UTF-16 that a text begins in; empty if it is in another encoding.
+
+    Without a mark it is told by its zeros: every other byte of ASCII characters is one.
+    """
+    if probe.startswith(codecs.BOM_UTF16_LE):
+        return "utf-16-le"
+    if probe.startswith(codecs.BOM_UTF16_BE):
+        return "utf-16-be"
+    half = len(probe) // 2
+    if half < 8:  # noqa: PLR2004 - too few bytes to tell
+        return ""
+    first, second = (probe[place : 2 * half : 2].count(0) for place in (0, 1))
+    return (
+        "utf-16-le" if second > 0.9 * half and not first else "utf-16-be" if first > 0.9 * half and not second else ""
+    )
+
+
 def iter_chunks(text: BinaryIO, source: str, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Cut a text into chunks of whole lines, without the BOM; JSON without lines is cut anywhere.
+    """Cut a text into chunks of whole lines; JSON without lines is cut anywhere.
+
+    The chunks are UTF-8 without a byte order mark, and their lines end with a line feed.
 
     Raises:
-        SourceError: A line is longer than a chunk, or the text is UTF-16.
+        SourceError: A line is longer than a chunk.
     """
-    left, first, is_json = b"", True, False
+    left, plainer, is_json = b"", None, False
     while block := _read_full(text, size):
         is_last = len(block) < size
-        if first:
-            if block[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-                raise SourceError(f"{source} is UTF-16", "UTF-8", "convert it, as in iconv -f UTF-16 -t UTF-8")
-            block, first = block.removeprefix(b"\xef\xbb\xbf"), False
+        if plainer is None:
+            plainer = _Plainer(block)
+            block = plainer.turn(block)
             is_json = block[:1000].lstrip()[:1] in {b"[", b"{"}
+        else:
+            block = plainer.turn(block)
         block = left + block if left else block
         cut = len(block) if is_last else block.rfind(b"\n") + 1 or len(block) * is_json
         if not cut and len(block) > 2 * size:

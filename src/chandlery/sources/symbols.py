@@ -1,41 +1,107 @@
-"""Whose candles a file holds, by its path."""
+"""Whose candles a file holds: the symbol, the exchange and the kind of market that its path or a text names."""
 
 import fnmatch
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
-from chandlery.errors import SourceError
+from chandlery.errors import SettingsError, SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
+from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.words import (
+    COIN_QUOTES,
+    COINS,
+    EXCHANGES,
+    KINDS,
+    MONEY,
+    QUOTES,
+    SILENT,
+    Word,
+    find_interval,
+    split_words,
+)
 from chandlery.units import UNASSIGNED_SYMBOL, normalise_symbol
 
-__all__ = ["find_symbol", "match_layout", "split_pair"]
+__all__ = ["Pair", "PathName", "find_symbol", "list_layouts", "match_layout", "read_path", "read_symbol", "split_pair"]
 
-# The currencies that pairs end with, as the exchanges spell them.
-QUOTE_WORDS = (
-    "USDT USDC TUSD BUSD FDUSD DAI USD EUROC EUR EURT GBP JPY CNHT CHT CNH TRY AUD CAD CHF MXNT BRL KRW UST BTC XBT "
-    "ETH EOS XLM DUSK XAUT XAU MIM BNB"
-)
-QUOTES = tuple(QUOTE_WORDS.split())
-BASE_LENGTHS = range(2, 11)  # letters of the other currency of a pair
-EXCHANGES = (
-    "bitfinex binance bitstamp bybit coinbase kraken kucoin okx okex huobi gemini bitmex poloniex bittrex yahoo ccxt "
-    "cryptodatadownload"
-)
-OTHER_WORDS = (
-    "api candle candles kline klines ohlc ohlcv bars trades spot perp data dated hist history historical minute "
-    "minutes hourly daily raw part sample csv json export"
-)
-SILENT = set(EXCHANGES.split()) | set(OTHER_WORDS.split())
-SUFFIX = re.compile(r"\.(csv|tsv|txt|json|jsonl|ndjson|gz|zst|zip)$", re.IGNORECASE)
+BASE_LENGTHS = range(2, 16)  # letters of the other currency of a pair that is written as one word
+KEYS = {  # of Hive partitions, such as symbol=BTCUSDT
+    **dict.fromkeys("symbol pair ticker instrument".split(), "symbol"),
+    **dict.fromkeys("base coin".split(), "base"),
+    "quote": "quote",
+    **dict.fromkeys("exchange venue".split(), "exchange"),
+    **dict.fromkeys("interval timeframe freq resolution".split(), "interval"),
+}
+# Quote currencies that common words end with, such as august, country, years and details.
+ENDS_OF_WORDS = frozenset("UST TRY EOS ARS ILS COP DAI MIM EUR RUB PHP DUSK".split())
+EXPIRY = re.compile(r"\d{1,2}(JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)\d{2}", re.IGNORECASE)
+MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+SUFFIXES = re.compile(r"(_(?:PERP|MARK|INDEX|PREMIUM|\d{6}))+$")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair that words name.
+
+    Args:
+        base: What is traded; the whole symbol if no quote currency is known.
+        quote: What it is paid in; empty if it is not known.
+        suffix: What the kind of market adds, such as _PERP.
+        is_turned: Whether the quote currency is written first.
+        is_open: Whether base and quote could be the other way round: the prices decide.
+        date: Six digits behind it, which are the expiry of a future or the date of the file; empty if there are none.
+    """
+
+    base: str
+    quote: str = ""
+    suffix: str = ""
+    is_turned: bool = False
+    is_open: bool = False
+    date: str = ""
+
+    @property
+    def symbol(self) -> str:
+        """The symbol as the lake writes it."""
+        return f"{self.base}{self.quote}{self.suffix}"
+
+
+@dataclass(frozen=True)
+class PathName:
+    """What a path names.
+
+    Args:
+        pair: The pair; None if it names none.
+        exchange: The exchange; empty if it names none.
+        interval: The length of a candle in seconds; None if it names none, 0 for months.
+        problem: Why there is no pair, as a decision and a text; None if there is one.
+    """
+
+    pair: Pair | None = None
+    exchange: str = ""
+    interval: int | None = None
+    problem: tuple[str, str] | None = None
+
+
+def list_layouts(source: str, settings: ReadingSettings) -> list[LayoutSettings]:
+    """Return the layouts set by hand that match the path or the name of a file, in their order."""
+    name = source.replace("!", "/").rpartition("/")[2]
+    return [
+        layout for layout in settings.layout if any(fnmatch.fnmatchcase(text, layout.files) for text in (source, name))
+    ]
 
 
 def match_layout(source: str, settings: ReadingSettings) -> LayoutSettings | None:
-    """Return the layout set by hand that holds for a file: the first whose pattern matches its path or name."""
-    name = source.replace("!", "/").rpartition("/")[2]
-    matches = (
-        layout for layout in settings.layout if any(fnmatch.fnmatchcase(text, layout.files) for text in (source, name))
-    )
-    return next(matches, None)
+    """Return the settings by hand that hold for a file: each is that of the first layout that matches and has it."""
+    matches = list_layouts(source, settings)
+    if not matches:
+        return None
+    first = matches[0]
+    given: dict[str, object] = {}
+    for layout in matches[1:]:
+        for field in layout.model_fields_set - first.model_fields_set:
+            given.setdefault(field, getattr(layout, field))
+    return first.model_copy(update=given) if given else first
 
 
 def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
@@ -46,31 +112,308 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
         settings: Where a symbol set by hand stands; it wins.
 
     Raises:
-        SourceError: No part of the path names a symbol, or one part names several; or the path ends with "/", the mark
-            of what cannot be read.
+        SourceError: No part of the path names a symbol, or it names several; or the path ends with "/", the mark of
+            what cannot be read.
 
     Example:
-        >>> paths = ("ltcusd.csv.gz", "LTC-USD/2019.csv", "x/BSV_1541600000000_USD.csv", "tLTCUSD-1m.json")
+        >>> paths = ("ltcusd.csv.gz", "LTC-USD/2019.csv", "BTC/USDT:USDT-1h.csv", "tDUSK:USD.json", "KRW-BTC.csv")
         >>> [find_symbol(path) for path in paths]
-        ['LTCUSD', 'LTCUSD', 'BSVUSD', 'LTCUSD']
+        ['LTCUSD', 'LTCUSD', 'BTCUSDT_PERP', 'DUSKUSD', 'BTCKRW']
     """
     if source.endswith("/"):
-        raise _refuse_name(source.rstrip("/"))
+        raise refuse_name(source.rstrip("/"))
     by_hand = match_layout(source, settings) if settings else None
     if by_hand and by_hand.symbol:
         return by_hand.symbol
+    path = read_path(source)
+    if path.pair is None:
+        raise refuse_path(source, path.problem or ("symbol", "names no symbol"))
+    if path.pair.date:
+        raise refuse_date(source, path.pair)
+    return path.pair.symbol
+
+
+def read_path(source: str) -> PathName:
+    """Return what a path names, from the name of the file upwards."""
     parts = re.split(r"[/!]", source)[::-1]
-    for find in (_find_pairs, _find_lone):
-        for part in parts:
-            found = find(part)
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise _refuse(source, f"names {' and '.join(found)}")
-    raise _refuse(source, "names no symbol")
+    keys = find_keys(parts)
+    words = list_words(parts)
+    exchange = keys.get("exchange", "").lower() or find_exchange(words)
+    interval = find_interval(split_words(keys["interval"])) if "interval" in keys else None
+    lengths = (find_interval(of_part) for of_part in words)
+    interval = interval or next((length for length in lengths if length), None)
+    pair, problem = find_pair(words, keys)
+    return PathName(pair, exchange, interval[0] if interval else None, problem)
 
 
-def _refuse_name(source: str) -> SourceError:
+def list_words(parts: list[str]) -> list[list[Word]]:
+    """Return the words of each part of a path; an archive that is called like the file inside it counts once."""
+    words: list[list[Word]] = []
+    for part in parts:
+        of_part = split_words(part)
+        if not words or [word.text for word in of_part] != [word.text for word in words[-1]]:
+            words.append(of_part)
+    return words
+
+
+def find_keys(parts: list[str]) -> dict[str, str]:
+    """Return the values of Hive partitions in a path, by what they stand for."""
+    found: dict[str, str] = {}
+    for part in parts:
+        key, mark, value = part.partition("=")
+        if mark and key.lower() in KEYS and value:
+            found.setdefault(KEYS[key.lower()], value)
+    return found
+
+
+def find_exchange(words: list[list[Word]]) -> str:
+    """Return the exchange that a path names, if it names one alone."""
+    for of_part in words:
+        found = {name for word in of_part if (name := name_exchange(word.lower))}
+        found |= {EXCHANGES[joined] for one, two in pairwise(of_part) if (joined := one.lower + two.lower) in EXCHANGES}
+        if found:
+            longest = max(found, key=len)  # binanceus, not binance
+            return longest if all(longest.startswith(name) for name in found) else ""
+    return ""
+
+
+def name_exchange(word: str) -> str:
+    """Return the exchange of a word; also of a word such as bitstampUSD, which names a quote currency as well."""
+    if word in EXCHANGES:
+        return EXCHANGES[word]
+    rests = (word.removesuffix(quote.lower()) for quote in MONEY if word.endswith(quote.lower()))
+    return next((EXCHANGES[rest] for rest in rests if rest in EXCHANGES), "")
+
+
+def find_pair(words: list[list[Word]], keys: Mapping[str, str]) -> tuple[Pair | None, tuple[str, str] | None]:
+    """Return the pair of a path, or why there is none.
+
+    Args:
+        words: The words of each part, the file's name first.
+        keys: The values of Hive partitions.
+    """
+    kinds = {KINDS[word.lower] for of_part in words for word in of_part if word.lower in KINDS} - {""}
+    if "symbol" in keys:
+        words = [split_words(keys["symbol"]), *words[:0]]
+    elif "base" in keys and "quote" in keys:
+        words = [[Word(keys["base"]), Word(keys["quote"], "-")]]
+    found: list[Pair] = []
+    for place, of_part in enumerate(words):
+        pairs = find_pairs(of_part) or join_folder(of_part, words[place + 1] if place + 1 < len(words) else [])
+        found += [pair for pair in pairs if all(pair.symbol != other.symbol for other in found)]
+    if not found:
+        found = next((lone for of_part in words if (lone := find_lone(of_part))), [])
+    if len({(pair.base, pair.quote) for pair in found}) > 1:
+        return None, ("symbol", f"names {' and '.join(dict.fromkeys(pair.symbol for pair in found))}")
+    if not found:
+        return None, explain_missing(words)
+    pair = max(found, key=lambda each: (len(each.suffix), bool(each.date)))
+    return add_kinds(pair, kinds)
+
+
+def add_kinds(pair: Pair, kinds: set[str]) -> tuple[Pair | None, tuple[str, str] | None]:
+    """Return a pair with the suffix of its kind of market, or why it is no series of candles."""
+    if "OTHER" in kinds or pair.suffix == "_OPTION":
+        return None, ("market", f"names {pair.symbol} and funding rates or options, which are no candles of a price")
+    suffix = pair.suffix
+    if "PERP" in kinds and not suffix and not pair.date:
+        suffix = "_PERP"
+    suffix += "".join(f"_{kind}" for kind in ("MARK", "INDEX", "PREMIUM") if kind in kinds)
+    return Pair(pair.base, pair.quote, suffix, pair.is_turned, pair.is_open, pair.date), None
+
+
+def explain_missing(words: list[list[Word]]) -> tuple[str, str]:
+    """Return why words name no pair."""
+    joined = [
+        word for of_part in words for word in of_part if word.lower not in EXCHANGES and name_exchange(word.lower)
+    ]
+    if joined:
+        return "symbol", f"names an exchange and a quote currency ({joined[0].text}), and no coin"
+    return "symbol", "names no symbol"
+
+
+def find_pairs(words: list[Word]) -> list[Pair]:
+    """Return the pairs that the words of one part name, each once."""
+    length = find_interval(words)
+    used = set(length[1]) if length else set()
+    named = [word for word in words if not word.is_number and word not in used and not is_silent(word)]
+    for choose in (find_bounded, find_joined, find_turned):
+        if found := choose(named, words):
+            return found
+    # A coin may be called like a common word or an interval: RAW_USDT, 1D-USD. It stands before its quote currency.
+    upper = [word for word in words if word.upper == word.text and not word.text.isdigit()]
+    return [
+        Pair(base.upper, quote.upper)
+        for base, quote in pairwise(upper)
+        if quote.upper in QUOTES and quote.before in "-_/"
+    ]
+
+
+def is_silent(word: Word) -> bool:
+    """Return whether a word names no coin: a common word of file names, an exchange or a kind of market."""
+    return word.lower in SILENT or word.lower in KINDS or bool(name_exchange(word.lower))
+
+
+def find_bounded(named: list[Word], words: list[Word]) -> list[Pair]:
+    """Return the pairs whose two currencies are words of their own, the base before the quote."""
+    found: list[Pair] = []
+    skip = -1
+    for place, (first, second) in enumerate(pairwise(named)):
+        base, quote = strip_mark(first, second), second.upper
+        if place == skip or quote not in QUOTES or base == quote or is_whole_pair(base):
+            continue
+        after = named[place + 2].upper if place + 2 < len(named) else ""
+        has_settlement = after in {base, quote} and after != ""
+        suffix, date = read_ending(words, second if not has_settlement else named[place + 2])
+        if has_settlement:
+            skip, suffix = place + 1, suffix or ("" if date else "_PERP")
+        is_open = base in QUOTES and rank(base) < rank(quote)
+        pair = Pair(base, quote, suffix, date=date)
+        found.append(Pair(quote, base, suffix, is_turned=True, is_open=True, date=date) if is_open else pair)
+    return found
+
+
+def find_joined(named: list[Word], words: list[Word]) -> list[Pair]:
+    """Return the pairs that are written as one word."""
+    found = []
+    for word in named:
+        text = re.sub(r"(?<=[A-Z])20\d{2}$", "", strip_mark(word))  # a year behind it, as in BTCUSDT2024-01-01.csv
+        bare, perp = (text[:-4], "_PERP") if text.endswith("PERP") and len(text) > 4 else (text, "")  # noqa: PLR2004
+        if perp and bare in COINS:
+            found.append(Pair(bare, "", perp))
+        elif is_pair_word(bare, is_lower=word.text == word.lower):
+            suffix, date = read_ending(words, word)
+            base, quote = split_pair(bare)
+            found.append(Pair(base, quote, perp or suffix, date=date))
+    return list(dict.fromkeys(found))
+
+
+def find_turned(named: list[Word], words: list[Word]) -> list[Pair]:
+    """Return the pairs whose quote currency is written before the base."""
+    found = []
+    for first, second in pairwise(named):
+        if first.upper in QUOTES and second.upper in COINS and second.upper not in QUOTES:
+            suffix, date = read_ending(words, second)
+            found.append(Pair(second.upper, first.upper, suffix, is_turned=True, date=date))
+    return found
+
+
+def join_folder(words: list[Word], above: list[Word]) -> list[Pair]:
+    """Return the pair whose base is the folder and whose quote is the file, as in BTC/USDT.csv."""
+    named = [word for word in words if not word.is_number and not is_silent(word)]
+    length = find_interval(words)
+    named = [word for word in named if length is None or word not in length[1]]
+    base = [word for word in above if not word.is_number and not is_silent(word)]
+    if len(base) != 1 or not named or any(word.upper not in {*QUOTES, base[0].upper} for word in named):
+        return []
+    if base[0].upper == named[0].upper or (base[0].upper not in COINS and base[0].text != base[0].upper):
+        return []
+    suffix, date = read_ending(words, named[-1])
+    settled = len(named) > 1 and not suffix and not date
+    return [Pair(base[0].upper, named[0].upper, "_PERP" if settled else suffix, date=date)]
+
+
+def find_lone(words: list[Word]) -> list[Pair]:
+    """Return a lone coin without its quote: one word in capitals, as in bitfinex_LTC_30m.csv."""
+    length = find_interval(words)
+    used = set(length[1]) if length else set()
+    named = [word for word in words if not word.is_number and word not in used and not is_silent(word)]
+    lone = [word for word in named if re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", word.text)]
+    lone = [word for word in lone if not EXPIRY.fullmatch(word.text)] or lone
+    if len(lone) != 1 or lone[0].text == UNASSIGNED_SYMBOL:
+        return []
+    suffix, _ = read_ending(words, lone[0])
+    return [Pair(strip_mark(lone[0]), "", suffix)]
+
+
+def read_ending(words: list[Word], last: Word) -> tuple[str, str]:
+    """Return the suffix of a future whose expiry follows a word, and six digits that may be one.
+
+    A strike and C or P behind the expiry make it an option, which `add_kinds` refuses by the suffix.
+    """
+    place = next(place for place, word in enumerate(words) if word is last)
+    following = words[place + 1 :]
+    if following and (following[0].before, following[0].text) == (".", "P"):  # TradingView's perpetuals: BTCUSDT.P
+        return "_PERP", ""
+    if place and words[place - 1].text in {"PF", "PI", "PV"}:  # Kraken's perpetuals: PF_XBTUSD
+        return "_PERP", ""
+    for number, word in enumerate(following):
+        if EXPIRY.fullmatch(word.text):
+            behind = [each.text for each in following[number + 1 : number + 3]]
+            if len(behind) == 2 and behind[0].isdigit() and behind[1] in {"C", "P"}:  # noqa: PLR2004 - strike and side
+                return "_OPTION", ""
+            day, month, year = word.text[:-5].zfill(2), MONTHS.index(word.text[-5:-2].upper()) + 1, word.text[-2:]
+            return f"_{year}{month:02}{day}", ""
+        if re.fullmatch(r"\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", word.text):
+            return "", word.text
+    return "", ""
+
+
+def strip_mark(word: Word, following: Word | None = None) -> str:
+    """Return a word in upper case without the t that Bitfinex puts before its symbols, as in tLTCUSD and tDUSK:USD."""
+    rest = word.text[1:]
+    if word.text[:1] != "t" or rest != rest.upper() or rest == rest.lower():
+        return word.upper
+    has_colon = following is not None and following.before == ":"
+    return rest if has_colon or is_whole_pair(rest) or len(rest) > 3 else word.upper  # noqa: PLR2004 - tBTC is a coin
+
+
+def is_pair_word(text: str, *, is_lower: bool) -> bool:
+    """Return whether one word is a pair: it ends with a quote currency, and cannot be a common word.
+
+    Args:
+        text: In upper case.
+        is_lower: Whether the file has it in lower case, as it has common words.
+    """
+    base, quote = split_pair(text)
+    if not quote:
+        return False
+    return not is_lower or base in COINS or quote not in ENDS_OF_WORDS
+
+
+def is_whole_pair(text: str) -> bool:
+    """Return whether a word is a pair for certain: a well-known coin and a quote currency."""
+    base, quote = split_pair(text)
+    return bool(quote) and base in COINS
+
+
+def rank(currency: str) -> int:
+    """Return how strong a quote currency is: 0 for money, and more for coins that fewer pairs are quoted in."""
+    return 0 if currency in MONEY else 1 + COIN_QUOTES.index(currency)
+
+
+def split_pair(symbol: str) -> tuple[str, str]:
+    """Return the base and the quote of a symbol, with the suffix of its kind; empty where no known quote ends it.
+
+    Example:
+        >>> split_pair("BTCUSDT"), split_pair("BTCUSDT_PERP"), split_pair("LTC")
+        (('BTC', 'USDT'), ('BTC', 'USDT_PERP'), ('LTC', ''))
+    """
+    met = SUFFIXES.search(symbol)
+    suffix = met[0] if met else ""
+    bare = symbol.removesuffix(suffix)
+    found = [quote for quote in QUOTES if bare.endswith(quote) and len(bare) - len(quote) in BASE_LENGTHS]
+    known = [quote for quote in found if bare.removesuffix(quote) in COINS]
+    quote = max(known or found, key=len, default="")
+    return (bare.removesuffix(quote), f"{quote}{suffix}") if quote else (symbol, "")
+
+
+def read_symbol(text: str) -> Pair | None:
+    """Return the pair that a text names, such as a value of a column of symbols; None if it names none.
+
+    Example:
+        >>> [read_symbol(text).symbol for text in ("ETH/USD", "BTC-USDT-SWAP", "BITSTAMP:BTCUSD", "tLTCUSD", "BTC")]
+        ['ETHUSD', 'BTCUSDT_PERP', 'BTCUSD', 'LTCUSD', 'BTC']
+    """
+    words = split_words(text.strip())
+    pair, _ = find_pair([words], {})
+    if pair is None and len(words) == 1 and re.fullmatch(r"[A-Za-z0-9]{1,12}", words[0].text):
+        return Pair(words[0].upper)
+    return pair
+
+
+def refuse_name(source: str) -> SourceError:
+    """Return why a file whose name cannot be used is refused."""
     if "\\" in source:
         found = f"the name {source} holds line breaks, other control characters or bytes that are no UTF-8"
         return SourceError(found, "a name that every store can have", "rename the file")
@@ -78,48 +421,28 @@ def _refuse_name(source: str) -> SourceError:
     return SourceError(found, "a link to raw files", "remove the link, or leave it out by a glob")
 
 
-def _refuse(source: str, what: str) -> SourceError:
-    return SourceError(
-        f"the path {source} {what}",
-        "one pair in the name of the file or its folder, as in ltcusd.csv or LTC-USD/2019.csv",
-        f'set [[source.layout]] files = "{source}", symbol = "…"',
+def refuse_path(source: str, problem: tuple[str, str]) -> UndecidedError:
+    """Return why a path does not decide the symbol."""
+    decision, what = problem
+    expected = "one pair in the name of the file or its folder, as in ltcusd.csv or LTC-USD/2019.csv"
+    note = {"symbol": "base, then quote; futures as in BTCUSDT_PERP or BTCUSD_240329"}
+    return UndecidedError(decision, f"the path {source} {what}", expected, paste(source, {"symbol": "LTCUSD"}, note))
+
+
+def refuse_date(source: str, pair: Pair) -> UndecidedError:
+    """Return that six digits behind a pair may be the expiry of a future or the date of the file."""
+    found = f"the path {source} names {pair.symbol} and {pair.date}: the expiry of a future, or the date of the file"
+    hint = paste(
+        source,
+        {"symbol": f"{pair.symbol}_{pair.date}"},
+        {"symbol": f'or "{pair.symbol}", if it is the date of the file'},
     )
+    return UndecidedError("market", found, "a name that can be read in one way", hint)
 
 
-def _words(part: str) -> list[str]:
-    """Return the words of a path's part that may name a coin."""
-    while SUFFIX.search(part):
-        part = SUFFIX.sub("", part)
-    part = re.sub(r"^symbol=", "", part)
-    words = [re.sub(r"^t(?=[A-Z0-9]{5,}$)", "", word) for word in re.split(r"[^A-Za-z0-9]+", part)]
-    silent = re.compile(r"\d+|\d+(m|min|h|d|w|s|mo)|v\d+", re.IGNORECASE)
-    return [word for word in words if word and not silent.fullmatch(word) and word.lower() not in SILENT]
-
-
-def _find_pairs(part: str) -> list[str]:
-    words = [word.upper() for word in _words(part)]
-    bounded = [f"{base}{quote}" for base, quote in pairwise(words) if quote in QUOTES and not _is_pair(base)]
-    whole = [word for word in words if _is_pair(word)]
-    return sorted({normalise_symbol(pair) for pair in (*bounded, *whole)})
-
-
-def split_pair(symbol: str) -> tuple[str, str]:
-    """Return the base and the quote of a symbol; the quote is empty where no known one stands at its end.
-
-    Example:
-        >>> split_pair("BTCUSDT"), split_pair("LTC")
-        (('BTC', 'USDT'), ('LTC', ''))
-    """
-    found = [quote for quote in QUOTES if symbol.endswith(quote) and len(symbol) - len(quote) in BASE_LENGTHS]
-    quote = max(found, key=len, default="")
-    return symbol.removesuffix(quote), quote
-
-
-def _is_pair(word: str) -> bool:
-    return any(word.endswith(quote) and len(word) - len(quote) in BASE_LENGTHS for quote in QUOTES)
-
-
-def _find_lone(part: str) -> list[str]:
-    """Return a lone coin without its quote: one word in capitals, as in bitfinex_LTC_30m.csv."""
-    lone = [word for word in _words(part) if re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", word)]
-    return lone if len(lone) == 1 and lone[0] != UNASSIGNED_SYMBOL else []
+def to_symbol(text: str) -> str | None:
+    """Return the symbol of a text, without a guess about its parts; None if it has other characters."""
+    try:
+        return normalise_symbol(text)
+    except SettingsError:
+        return None

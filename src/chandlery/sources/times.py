@@ -1,80 +1,207 @@
-"""Times as files write them: epochs in four units, and ISO text."""
+"""Times as files write them: epochs in four units, also mixed, and dates in several forms."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
-from chandlery.errors import SourceError
 from chandlery.grid import MINUTE_MS
 
-__all__ = ["UNITS", "find_time_unit", "guess_time_unit", "parse_epochs", "parse_iso", "read_time", "scale_epochs"]
+__all__ = [
+    "FORMS",
+    "UNITS",
+    "TimeForm",
+    "find_form",
+    "is_time",
+    "parse_epochs",
+    "parse_iso",
+    "parse_texts",
+    "read_ms",
+    "scale_epochs",
+]
 
 UNITS = {
     "s": "epoch seconds",
     "ms": "epoch milliseconds",
     "us": "epoch microseconds",
     "ns": "epoch nanoseconds",
-    "iso": "ISO text",
 }
 PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 YEARS = range(2009, 2100)  # Bitcoin began in 2009: an earlier time is read in the wrong unit
 EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
+EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
+NEARLY_ALL = 0.9  # of the first rows: the others are faulty
+MOST_ROWS = 300  # whose form is found: more would cost time
+
 ISO = (
     r"^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?"
     r"\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
 )
-FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
+CLOCK = r"(?P<H>\d{1,2})(?::?(?P<M>\d{2})(?::?(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?)?(?:[ -]?(?P<ap>[AaPp])\.?[Mm]\.?)?"
+ZONE = r"\s*(?P<z>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
+NAMED = r"(?P<mon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
+# In this order: of two forms that fit, the first holds, but for days and months, which may be the other way round.
+FORMS = {
+    "iso": ISO,
+    "ymd": rf"^(?P<y>\d{{4}})[-/.](?P<mo>\d{{1,2}})[-/.](?P<d>\d{{1,2}})(?:[T ,_]+{CLOCK})?{ZONE}$",
+    "compact": rf"^(?P<y>20\d{{2}})(?P<mo>\d{{2}})(?P<d>\d{{2}})(?:[T ,_-]*{CLOCK})?{ZONE}$",
+    "dmy": rf"^(?P<d>\d{{1,2}})[-/.](?P<mo>\d{{1,2}})[-/.](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
+    "mdy": rf"^(?P<mo>\d{{1,2}})[-/](?P<d>\d{{1,2}})[-/](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
+    "day month": rf"(?i)^(?:[a-z]{{3,9}},? )?(?P<d>\d{{1,2}})[ -]{NAMED}[ -](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
+    "month day": rf"(?i)^(?:[a-z]{{3,9}},? )?{NAMED}[ -](?P<d>\d{{1,2}}),?[ -](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
+}
+WORDS = {
+    "iso": "ISO text",
+    "ymd": "text, year first",
+    "compact": "text as in 20240131",
+    "dmy": "text, day first",
+    "mdy": "text, month first",
+    "day month": "text with the name of the month, day first",
+    "month day": "text with the name of the month, month first",
+}
+MONTHS = {
+    name: f"{number:02}" for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
+}
+COMPILED = {form: re.compile(pattern) for form, pattern in FORMS.items()}
 
 
-def guess_time_unit(texts: Sequence[str]) -> str | None:
-    """Return the unit in which most of the texts are times of 2009 to 2100; None where there is none.
+@dataclass(frozen=True)
+class TimeForm:
+    """How a column writes times.
+
+    Args:
+        form: `epoch`, one of `FORMS`, or `format` for one that is set by hand.
+        unit: Of an epoch: that of most first rows. A row whose time lies in the years of another unit has that unit.
+        is_fixed: Whether the unit is set by hand, for every row.
+        is_mixed: Whether the first rows have several units.
+        is_naive: Whether it is text without an offset.
+        pattern: The format that is set by hand, as for `strptime`.
+        timezone: The zone of text without an offset; empty for UTC.
+        also: Another form that the first rows fit as well, with the day and the month the other way round.
+    """
+
+    form: str
+    unit: str = ""
+    is_fixed: bool = False
+    is_mixed: bool = False
+    is_naive: bool = False
+    pattern: str = ""
+    timezone: str = ""
+    also: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the ledger says."""
+        if self.form == "epoch":
+            return "epoch in several units, row by row" if self.is_mixed else UNITS[self.unit]
+        text = f"text as in {self.pattern}" if self.form == "format" else WORDS[self.form]
+        zone = f"{self.timezone} where it has no offset" if self.timezone else "UTC where it has no offset"
+        return f"{text} read as {zone}"
+
+
+def is_time(text: str) -> bool:
+    """Return whether a text is a time of 2009 to 2100 in any form."""
+    return bool(find_unit(text)) or any(read_ms(text, form) is not None for form in FORMS)
+
+
+def find_unit(text: str) -> str:
+    """Return the unit in which a number is a time of 2009 to 2100; empty if it is none.
 
     Example:
-        >>> [guess_time_unit([text]) for text in ("1368976980", "1368976980000", "2019-01-01 00:00", "3.14")]
-        ['s', 'ms', 'iso', None]
+        >>> [find_unit(text) for text in ("1368976980", "1368976980000", "1.368976980e9", "1.7E+12", "3.14")]
+        ['s', 'ms', 's', '', '']
     """
-    for unit in UNITS:
-        if 2 * sum(read_time(text, unit) is not None for text in texts) > len(texts):
-            return unit
-    return None
-
-
-def find_time_unit(texts: Sequence[str], source: str) -> str:
-    """Return the unit of a column of times.
-
-    Raises:
-        SourceError: The texts are no times in any unit.
-    """
-    unit = guess_time_unit(texts)
-    if unit is None:
-        raise SourceError(
-            f"{source}: {texts[0][:40] if texts else ''!r} in the place of the time",
-            "epoch s, ms, us or ns between 2009 and 2100, or ISO text such as 2019-01-31 23:59:00",
-            f'set [[source.layout]] files = "{source}" and time_unit or columns, or convert the file',
-        )
-    return unit
-
-
-def read_time(text: str, unit: str) -> float | None:
-    """Return a text as seconds since 1970 where it is a time of 2009 to 2100 in a unit; None otherwise."""
-    if unit == "iso":
-        match = re.match(ISO, text.strip())
-        if not match or int(match[1]) not in YEARS:
-            return None
-        years, months, days, hours, minutes = (int(part or 0) for part in match.groups()[:5])
-        return (
-            ((years - 1970) * 372 + months * 31 + days) * 24 + hours
-        ) * 3600.0 + minutes * 60  # only its order matters
     try:
-        seconds = float(text) / PER_SECOND[unit]
+        value = float(text)
     except ValueError:
+        return ""
+    if has_lost_digits(text):
+        return ""
+    return next((unit for unit, per in PER_SECOND.items() if EARLIEST_S * per <= value < LATEST_S * per), "")
+
+
+def has_lost_digits(text: str) -> bool:
+    """Return whether a number in exponent form has fewer digits than a time has."""
+    mantissa, mark, _ = text.lower().partition("e")
+    return bool(mark) and sum(letter.isdigit() for letter in mantissa.lstrip("+-0.")) < EPOCH_DIGITS
+
+
+def find_form(texts: Sequence[str]) -> TimeForm | None:
+    """Return how most of the texts write times of 2009 to 2100; None if they do not.
+
+    Example:
+        >>> find_form(["1368976980"]).words, find_form(["2019-01-01 00:00"]).form, find_form(["3.14"])
+        ('epoch seconds', 'iso', None)
+    """
+    texts = [text for text in texts[:MOST_ROWS] if text]
+    if not texts:
         return None
-    return seconds if EARLIEST_S <= seconds < LATEST_S else None
+    units = [find_unit(text) for text in texts]
+    if sum(map(bool, units)) > len(texts) / 2:
+        met = sorted(set(filter(None, units)), key=units.count)
+        return TimeForm("epoch", met[-1], is_mixed=len(met) > 1)
+    shares = {form: sum(read_ms(text, form) is not None for text in texts) / len(texts) for form in FORMS}
+    fitting = [form for form, share in shares.items() if share >= max(NEARLY_ALL * max(shares.values()), 0.5)]
+    if not fitting:
+        return None
+    form = max(fitting[:2], key=lambda each: shares[each]) if fitting[0] == "dmy" else fitting[0]
+    other = next((each for each in fitting if {each, form} == {"dmy", "mdy"} and shares[each] == shares[form]), "")
+    found = [COMPILED[form].match(text) for text in texts]
+    offsets = [bool(met.group(8 if form == "iso" else "z")) for met in found if met]
+    return TimeForm(form, is_naive=not all(offsets), also=other)
 
 
-def scale_epochs(values: pl.Series, unit: str) -> tuple[pl.Series, pl.Series]:
+def read_ms(text: str, form: str) -> int | None:
+    """Return a text as milliseconds since 1970 in a form, without its offset; None if it is no time of 2009 to 2100."""
+    met = COMPILED[form].match(text.strip())
+    if met is None:
+        return None
+    if form == "iso":
+        year, month, day, hour, minute, second = (int(part or 0) for part in met.groups()[:6])
+    else:
+        parts = met.groupdict()
+        month = int(MONTHS[parts["mon"].lower()]) if parts.get("mon") else int(parts["mo"])
+        year, day, hour, minute, second = (int(parts.get(name) or 0) for name in ("y", "d", "H", "M", "S"))
+        if parts.get("ap"):
+            hour = hour % 12 + 12 * (parts["ap"].lower() == "p")
+    if year not in YEARS or not 1 <= month <= 12 or not 1 <= day <= days_in(year, month) or hour > 23:  # noqa: PLR2004
+        return None
+    days = (year - 1970) * 365 + (year - 1969) // 4 + day - 1 + sum(days_in(year, each) for each in range(1, month))
+    return ((days * 24 + hour) * 60 + minute) * MINUTE_MS + second * 1000
+
+
+def days_in(year: int, month: int) -> int:
+    """Return the number of days of a month of 2009 to 2099."""
+    return (31, 29 if year % 4 == 0 else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+
+
+def scale_epochs(values: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:
     """Return whole epochs as milliseconds (null where no calendar reaches), and whether anything finer was cut off."""
+    if form.is_fixed or is_within(values, form.unit):
+        return scale_in_unit(values, form.unit)
+    milliseconds, uneven = scale_in_unit(values, form.unit)
+    for unit, per in PER_SECOND.items():
+        if unit != form.unit:
+            mine = ((values >= EARLIEST_S * per) & (values < LATEST_S * per)).fill_null(value=False)
+            if mine.any():
+                scaled, cut = scale_in_unit(values, unit)
+                milliseconds, uneven = scaled.zip_with(mine, milliseconds), cut.zip_with(mine, uneven)
+    return milliseconds, uneven
+
+
+def is_within(values: pl.Series, unit: str) -> bool:
+    """Return whether all values are times of 2009 to 2100 in a unit."""
+    lowest, highest = values.min(), values.max()
+    if lowest is None:
+        return True
+    per = PER_SECOND[unit]
+    return bool(lowest >= EARLIEST_S * per and highest < LATEST_S * per)  # type: ignore[operator]
+
+
+def scale_in_unit(values: pl.Series, unit: str) -> tuple[pl.Series, pl.Series]:
+    """Return whole epochs of one unit as milliseconds, and whether anything finer was cut off."""
     uneven = pl.Series([False]).new_from_index(0, len(values))
     if unit == "s":
         milliseconds = values.clip(FIRST_MS // 1000 - 1, LAST_MS // 1000 + 1) * 1000
@@ -86,21 +213,83 @@ def scale_epochs(values: pl.Series, unit: str) -> tuple[pl.Series, pl.Series]:
     return milliseconds, uneven
 
 
-def parse_epochs(texts: pl.Series, unit: str) -> tuple[pl.Series, pl.Series]:
+def parse_epochs(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:
     """Return texts of numbers as milliseconds, null where they are none, and whether anything finer was cut off."""
     whole = texts.cast(pl.Int64, strict=False)
-    milliseconds, uneven = scale_epochs(whole, unit)
+    milliseconds, uneven = scale_epochs(whole, form)
     if whole.null_count() == texts.null_count():
         return milliseconds, uneven
-    scaled = texts.cast(pl.Float64, strict=False) * (1000 / PER_SECOND[unit])
-    floor = scaled.floor()
-    finite = scaled.is_finite().fill_null(value=False)
-    within = floor.clip(FIRST_MS - 1, LAST_MS + 1)
-    fractional = within.zip_with(finite, pl.Series([None], dtype=pl.Float64).new_from_index(0, len(texts))).cast(
-        pl.Int64
-    )
     missing = whole.is_null()
-    return milliseconds.zip_with(~missing, fractional), (uneven & ~missing) | (missing & (scaled != floor))
+    fractional, cut = scale_fractions(texts, form)
+    return milliseconds.zip_with(~missing, fractional), (uneven & ~missing) | (missing & cut)
+
+
+def scale_fractions(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:
+    """Return texts with a point or an exponent as milliseconds, and whether anything finer was cut off."""
+    mantissa = texts.str.to_lowercase().str.extract(r"^[-+0.]*([\d.]*)e", 1).str.replace_all(".", "", literal=True)
+    is_lost = (mantissa.str.len_chars() < EPOCH_DIGITS).fill_null(value=False)
+    values = texts.cast(pl.Float64, strict=False)
+    per = pl.Series([float(PER_SECOND[form.unit])]).new_from_index(0, len(texts))
+    for of_unit in () if form.is_fixed else PER_SECOND.values():
+        mine = ((values >= EARLIEST_S * of_unit) & (values < LATEST_S * of_unit)).fill_null(value=False)
+        per = pl.Series([float(of_unit)]).new_from_index(0, len(texts)).zip_with(mine, per)
+    scaled = values * (1000 / per)
+    floor = scaled.floor()
+    finite = scaled.is_finite().fill_null(value=False) & ~is_lost
+    within = floor.clip(FIRST_MS - 1, LAST_MS + 1)
+    none = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(texts))
+    return within.zip_with(finite, none).cast(pl.Int64), (scaled != floor).fill_null(value=False)
+
+
+def parse_texts(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:
+    """Return dates as milliseconds, and whether digits finer than that were cut off.
+
+    A text without an offset is in UTC here; what is no time in this form becomes null.
+    """
+    if form.form == "iso":
+        return parse_iso(texts)
+    if form.form == "format":
+        read = texts.str.to_datetime(form.pattern, time_unit="us", strict=False)
+        if read.dtype == pl.Datetime("us") or getattr(read.dtype, "time_zone", None) is None:
+            micros = read.dt.epoch("us")
+        else:
+            micros = read.dt.convert_time_zone("UTC").dt.epoch("us")
+        return micros // 1000, (micros % 1000 != 0).fill_null(value=False)
+    return parse_groups(texts, FORMS[form.form])
+
+
+def parse_groups(texts: pl.Series, pattern: str) -> tuple[pl.Series, pl.Series]:
+    """Return dates as milliseconds by the named groups of a pattern, and whether anything finer was cut off."""
+    parts = pl.DataFrame({"text": texts}).lazy().select(pl.col("text").str.extract_groups(pattern).alias("g"))
+    names = re.findall(r"\(\?P<(\w+)>", pattern)
+
+    def group(name: str) -> pl.Expr:
+        return pl.col("g").struct.field(name) if name in names else pl.lit(None, pl.String)
+
+    def number(name: str) -> pl.Expr:
+        return group(name).fill_null("0").cast(pl.Int64, strict=False)
+
+    month = group("mo") if "mo" in names else group("mon").str.to_lowercase().replace_strict(MONTHS, default=None)
+    date = pl.concat_str([group("y"), month.str.zfill(2), group("d").str.zfill(2)], separator="-")
+    is_half_day, is_noon = group("ap").is_not_null(), group("ap").str.to_lowercase() == "p"
+    hour = pl.when(is_half_day).then(number("H") % 12 + 12 * is_noon.cast(pl.Int64)).otherwise(number("H"))
+    nanos = group("f").fill_null("0").str.pad_end(9, "0").cast(pl.Int64)
+    seconds = (hour * 60 + number("M")) * 60 + number("S")
+    is_clock = (hour < 24) & (number("M") < 60) & (number("S") < 60)  # noqa: PLR2004 - of a day
+    midnight = date.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("ms")).dt.epoch("ms")
+    read = parts.select(
+        ms=pl.when(is_clock).then(midnight + seconds * 1000 + nanos // 1_000_000 - read_offset(group("z")) * MINUTE_MS),
+        uneven=nanos % 1_000_000 != 0,
+    ).collect(engine="in-memory")
+    return read["ms"], read["uneven"].fill_null(value=False)
+
+
+def read_offset(zone: pl.Expr) -> pl.Expr:
+    """Return the minutes by which a zone, such as +01:00 or Z, is before UTC."""
+    digits = zone.str.replace(":", "", literal=True)
+    hours, minutes = (digits.str.slice(first, 2).cast(pl.Int64, strict=False).fill_null(0) for first in (1, 3))
+    offset = hours * 60 + minutes
+    return pl.when(digits.str.starts_with("-")).then(-offset).otherwise(offset).fill_null(0)
 
 
 def parse_iso(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -110,31 +299,14 @@ def parse_iso(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     """
     groups = pl.col("text").str.extract_groups(ISO)
     parts = pl.DataFrame({"text": texts}).lazy().select(groups.alias("g")).unnest("g")
-    clock = pl.concat_str(
-        [
-            pl.col("1"),
-            pl.lit("-"),
-            pl.col("2"),
-            pl.lit("-"),
-            pl.col("3"),
-            pl.lit("T"),
-            pl.col("4").fill_null("00"),
-            pl.lit(":"),
-            pl.col("5").fill_null("00"),
-            pl.lit(":"),
-            pl.col("6").fill_null("00"),
-        ]
-    )
+    date = pl.concat_str(["1", "2", "3"], separator="-")
+    clock = pl.concat_str([pl.col(name).fill_null("00") for name in ("4", "5", "6")], separator=":")
     nanos = pl.col("7").fill_null("0").str.pad_end(9, "0").cast(pl.Int64)
-    digits = pl.col("8").str.replace(":", "", literal=True)
-    offset = digits.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(3, 2).cast(
-        pl.Int64, strict=False
+    stamps = pl.concat_str([date, clock], separator="T").str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False
     )
-    shift = pl.when(digits.str.starts_with("-")).then(-offset).otherwise(offset).fill_null(0)
     read = parts.select(
-        ms=clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False).dt.epoch("ms")
-        + nanos // 1_000_000
-        - shift * MINUTE_MS,
+        ms=stamps.dt.epoch("ms") + nanos // 1_000_000 - read_offset(pl.col("8")) * MINUTE_MS,
         uneven=nanos % 1_000_000 != 0,
     ).collect(engine="in-memory")
     return read["ms"], read["uneven"].fill_null(value=False)

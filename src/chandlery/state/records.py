@@ -51,6 +51,7 @@ class FileRecord(msgspec.Struct, frozen=True):
         last_ms: Last open_time of the version in force; None if there is none.
         problem: Why the file was refused; None if it was read.
         rejected_share: The share of its rows that were rejected.
+        rejected_for: The commonest reason with the number of rows; empty if none were rejected.
         code: Hash of the ingest stage's version and the libraries that read it.
         reading: Hash of the settings with which it was read.
     """
@@ -63,6 +64,7 @@ class FileRecord(msgspec.Struct, frozen=True):
     last_ms: int | None = None
     problem: str | None = None
     rejected_share: float = 0.0
+    rejected_for: str = ""
     code: str = ""
     reading: str = ""
 

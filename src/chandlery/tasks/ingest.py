@@ -7,7 +7,7 @@ the same candle can only come from these. All other rows of the tables stay unch
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from chandlery.candles.clean import Settling
+from chandlery.candles.fills import FillLog
 from chandlery.grid import DAY_MS, Grid, Traded, cut_year, year_edges, year_of
 from chandlery.lake.reading import explain_damage, scan_content
 from chandlery.lake.tables import conform, join_rows, partition_path
@@ -100,7 +101,11 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         gone=len(reading.gone) > len(reading.pruned),
         vanished=(len(vanished), sum(row["rows_kept"] for row in vanished)),
         held_back=reading.held_back,
-        notes=[*staging.notes, *note_lost_years(task, stored.years, years)],
+        notes=[
+            *chain.from_iterable(rows.notes for rows in reading.read),
+            *staging.notes,
+            *note_lost_years(task, stored.years, years),
+        ],
     )
 
 
@@ -115,7 +120,8 @@ def find_problems(task: IngestTask, records: list[FileRecord]) -> list[str]:
         if record.problem:
             problems.append(record.problem)
         elif record.rejected_share > share:
-            found = f"{record.source}: {record.rejected_share:.1%} of its rows were refused, more than {share:.1%}"
+            why = f" ({record.rejected_for})" if record.rejected_for else ""
+            found = f"{record.source}: {record.rejected_share:.1%} of its rows were refused{why}, more than {share:.1%}"
             problems.append(f"{found}. Hint: see `chandlery explain {task.symbol}`")
     return problems
 
@@ -243,9 +249,19 @@ class Staging:
             size_bytes=file.size_bytes,
             etag=file.etag,
             modified_ms=round(file.modified_at.timestamp() * 1000),
+            rejected_for=self._find_reason(source),
             code=self._task.code,
             reading=hash_reading(self._task.settings, source),
         )
+
+    def _find_reason(self, source: str) -> str:
+        """Return the commonest reason for which rows of a file were refused, with their number; empty if none were."""
+        rejects = next((rows.rejects for rows in self._reading.read if rows.raw.source == source), None)
+        if rejects is None or rejects.is_empty():
+            return self._stored.records[source].rejected_for if source in self._stored.records else ""
+        names = rejects["reasons"].cast(pl.List(pl.String)).explode()
+        counts = names.value_counts(sort=True).sort(["count", names.name], descending=[True, False])
+        return f"{counts['count'][0]:,} {counts[names.name][0]}"
 
 
 class DayLog:
@@ -266,13 +282,18 @@ class DayLog:
     def record(self, year: int, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Yield a year's candles unchanged, and record them; they ascend, and each frame has whole days."""
         self._years.append(year)
+        fills, parts = FillLog(self._grid), []
         for frame in frames:
             if frame.height:
-                days, digests = digest_days(frame)
-                self._days.append(days)
-                self._digests.append(digests)
-                self._traded.append(Traded.of(self._grid.steps_of(frame["open_time"].dt.epoch("ms").to_numpy())))
+                parts.append(digest_days(frame))
+                fills.note(frame)
             yield frame
+        if parts:
+            days, digests = (np.concatenate(each) for each in zip(*parts, strict=True))
+            fills.mark(days, digests)
+            self._days.append(days)
+            self._digests.append(digests)
+        self._traded.append(fills.find_traded())
 
     def compose(self, files: list[FileRecord], outranked: dict[str, np.ndarray]) -> Ingested:
         """Return the ingest state with the recorded years in place of the same years of the last run.

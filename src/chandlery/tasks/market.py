@@ -11,6 +11,7 @@ from chandlery.grid import CandleBlock, to_arrays, year_of
 from chandlery.state.arrays import put_arrays
 from chandlery.state.paths import ALL, Paths
 from chandlery.tasks.leak_gate.market import MarketGate
+from chandlery.tasks.traded import read_traded
 from chandlery.tasks.work import Block, Work
 
 __all__ = ["build_market", "forget_market"]
@@ -57,7 +58,7 @@ def read_blocks(work: Work, blocks: list[Block]) -> Iterator[tuple[Block, list[C
     for _, group in groupby(blocks, lambda block: year_of(grid.open_ms(block.start))):
         year = list(group)
         span = grid.open_ms(year[0].start), grid.open_ms(year[-1].stop)
-        candles = [to_arrays(work.lake.read_candles(symbol, *span), grid) for symbol in work.rules.references]
+        candles = [to_arrays(read_traded(work.lake, symbol, *span), grid) for symbol in work.rules.references]
         yield from ((block, [arrays.cut(block.start, block.stop) for arrays in candles]) for block in year)
 
 

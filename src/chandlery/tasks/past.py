@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chandlery.candles.clean import EPOCH
+from chandlery.candles.fills import FillLog
 from chandlery.grid import Grid, Traded
 from chandlery.lake.handle import Lake
 from chandlery.schema import TIME
@@ -151,10 +152,17 @@ def rebuild_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame) -> Ingested:
 
 def recount_candles(lake: Lake, symbol: str, ingested: Ingested) -> Ingested:
     """Return an ingest state with the days and steps of the candles that the table has now."""
-    candles = lake.read_candles(symbol)
-    steps = lake.grid.steps_of(candles["open_time"].dt.epoch("ms").to_numpy())
+    columns = ("open_time", "open", "high", "low", "close", "volume", "source")
+    candles = lake.read_candles(symbol, columns=columns)
     days, digests = digest_days(candles) if candles.height else (np.empty(0, np.int32), np.empty(0, np.uint64))
-    return replace(ingested, days=days, digests=digests, traded=Traded.of(steps))
+    parts = []
+    years = candles["open_time"].dt.year()
+    for year in years.unique().sort().to_list():
+        fills = FillLog(lake.grid)
+        fills.note(candles.filter(years == year))
+        fills.mark(days, digests)
+        parts.append(fills.find_traded())
+    return replace(ingested, days=days, digests=digests, traded=Traded.join(parts))
 
 
 def measure_span(ingested: Ingested, grid: Grid) -> tuple[int, int]:

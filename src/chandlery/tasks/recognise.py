@@ -86,10 +86,9 @@ def look(task: RecogniseTask, file: RawFile) -> Seen:
     nothing = np.empty(0, np.int64)
     try:
         with task.source.open(file.path, file.size_bytes) as stream:
-            peek = peek_file(stream, file, task.settings)
+            return peek_file(stream, file, task.settings)
     except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
         return Seen(nothing, error=explain_failure(file, error))
-    return Seen(peek.times, peek.given)
 
 
 def divide(

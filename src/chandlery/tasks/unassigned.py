@@ -81,8 +81,8 @@ def refuse_unassigned(task: UnassignedTask) -> Unassigned:
 
 def describes(account: Account, file: RawFile, error: SourceError) -> bool:
     """Return whether a row of the ledger describes this version of a file, refused for this reason."""
-    stored = (account["size_bytes"], account["modified_at"], account["problem"], account["present"])
-    return stored == (file.size_bytes, file.modified_at, str(error), True)
+    stored = tuple(account[name] for name in ("size_bytes", "modified_at", "problem", "undecided", "present"))
+    return stored == (file.size_bytes, file.modified_at, str(error), getattr(error, "decision", None), True)
 
 
 def conform_ledger(frame: pl.DataFrame, task: UnassignedTask) -> pl.DataFrame:

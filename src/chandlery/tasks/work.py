@@ -15,6 +15,7 @@ from chandlery.lake.handle import Lake
 from chandlery.state.arrays import Arrays, get_arrays, put_arrays
 from chandlery.state.checkpoints import Span, lead_days
 from chandlery.state.paths import Paths, parse_day
+from chandlery.tasks.traded import read_traded
 
 __all__ = ["Added", "Arrays", "Block", "Rules", "SymbolTask", "Work", "months_between"]
 
@@ -198,10 +199,10 @@ class Work:
         return {name: array for name, array in stored.items() if not name.startswith(computed)} | arrays
 
     def read_candles(self, symbol: str) -> pl.DataFrame:
-        """Read a symbol's candles of the span; if the span is resumed, from one lead before it on."""
+        """Read the traded candles of a symbol in the span; if the span is resumed, from one lead before it on."""
         if not self.span.resumed:
-            return self.lake.read_candles(symbol)
-        return self.lake.read_candles(symbol, (self.span.since - self.rules.lead) * DAY_MS, self.span.stop_ms)
+            return read_traded(self.lake, symbol)
+        return read_traded(self.lake, symbol, (self.span.since - self.rules.lead) * DAY_MS, self.span.stop_ms)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""A file that is refused because one decision about how to read it is open, and the settings that decide it."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from chandlery.errors import SourceError
+
+__all__ = ["UndecidedError", "match_exactly", "paste"]
+
+# What is decided about every file, in this order: the codes of refusals, and the keys of the ledger's decisions.
+DECISIONS = (
+    "text",
+    "shape",
+    "symbol",
+    "market",
+    "exchange",
+    "time_column",
+    "time_format",
+    "time_unit",
+    "timezone",
+    "columns",
+    "volume",
+    "interval",
+    "offset",
+    "stamps",
+    "series",
+)
+
+
+class UndecidedError(SourceError):
+    """The evidence about a file leaves a decision open, or contradicts itself.
+
+    Args:
+        decision: One of `DECISIONS`.
+        found: What was found, with the name of the file.
+        expected: What would have been right.
+        hint: What to do about it.
+    """
+
+    def __init__(self, decision: str, found: str, expected: str = "", hint: str = "") -> None:
+        super().__init__(found, expected, hint)
+        self.decision = decision
+
+    def __reduce__(self) -> tuple[type["UndecidedError"], tuple[str, str, str, str]]:
+        return type(self), (self.decision, self.found, self.expected, self.hint)
+
+
+def paste(source: str, settings: Mapping[str, object], notes: Mapping[str, str] | None = None) -> str:
+    """Return a hint with the lines of a settings file that decide how a file is read.
+
+    Args:
+        source: The path of the file below the source.
+        settings: The settings of its layout, by name.
+        notes: A comment for the line of a setting, such as other values to choose from.
+
+    Example:
+        >>> print(paste("a.csv", {"symbol": "LTCUSD"}, {"symbol": 'or "LTCEUR"'}))
+        paste these lines into chandlery.toml, with the value that is right:
+        [[source.layout]]
+        files = "a.csv"
+        symbol = "LTCUSD"  # or "LTCEUR"
+    """
+    comments = notes or {}
+    lines = ["[[source.layout]]", f"files = {to_toml(match_exactly(source))}"]
+    for name, value in settings.items():
+        comment = f"  # {comments[name]}" if name in comments else ""
+        lines.append(f"{name} = {to_toml(value)}{comment}")
+    return "\n".join(["paste these lines into chandlery.toml, with the value that is right:", *lines])
+
+
+def match_exactly(source: str) -> str:
+    """Return the pattern that matches a path and no other one.
+
+    Example:
+        >>> match_exactly("a [1].csv")
+        'a [[]1].csv'
+    """
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in source)
+
+
+def to_toml(value: object) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Sequence):
+        return f"[{', '.join(map(to_toml, value))}]"
+    return json.dumps(value)

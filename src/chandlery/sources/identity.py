@@ -1,0 +1,115 @@
+"""Whether what the rows of a file say of its symbol, exchange and market agrees with its path and its settings."""
+
+from collections.abc import Iterable
+
+from chandlery.settings.model import LayoutSettings
+from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.layout import Facts
+from chandlery.sources.series_names import read_exchange, read_length, read_pair
+from chandlery.sources.symbols import Pair, read_symbol
+from chandlery.sources.words import MONEY
+from chandlery.units import to_interval_text
+
+__all__ = ["check_identity", "check_values"]
+
+ALIASES = {"XBT": "BTC", "XDG": "DOGE", "XXBT": "BTC", "XETH": "ETH", "XXBTZ": "BTC", "IOT": "IOTA"}
+SHOWN = 5  # names in a message
+
+
+def check_identity(facts: Facts, by_hand: LayoutSettings, exchange: str, source: str) -> None:
+    """Check that the first rows of a file belong to the symbol and the exchange of its path or its settings.
+
+    Args:
+        facts: What they say.
+        by_hand: The settings of the file.
+        exchange: The exchange that `[source] exchange` sets; empty if it sets none.
+        source: The file.
+
+    Raises:
+        UndecidedError: They do not, or they belong to several.
+    """
+    check_values(source, "symbol", facts.symbols)
+    check_values(source, "exchange", facts.exchanges)
+    pair = read_symbol(by_hand.symbol) if by_hand.symbol else facts.path.pair
+    told = read_pair(facts.symbols[0]) if facts.symbols else None
+    if told is not None and pair is not None:
+        check_pair(pair, told, facts.symbols[0], source, is_set=bool(by_hand.symbol))
+    if pair is not None and pair.is_open and facts.price is not None:
+        check_order(pair, facts.price, source)
+    named = by_hand.exchange or facts.path.exchange or exchange
+    seen = read_exchange(facts.exchanges[0]) if facts.exchanges else None
+    if seen is not None and seen != named:
+        by_whom = (
+            "its settings say" if by_hand.exchange else "its path says" if facts.path.exchange else "the settings say"
+        )
+        other = f"{by_whom} {named}" if named else "neither its path nor a setting names it"
+        found = f"{source} has candles of the exchange {facts.exchanges[0]} by its column, and {other}"
+        raise UndecidedError("exchange", found, "one exchange", paste(source, {"exchange": seen}))
+
+
+def check_values(source: str, role: str, texts: Iterable[str]) -> None:
+    """Check that a column names one symbol, one exchange or one interval.
+
+    Raises:
+        UndecidedError: It names several.
+    """
+    names: dict[str, str] = {}
+    for text in texts:
+        if role == "symbol":
+            pair = read_pair(text)
+            name = standard(pair) if pair else ""
+        elif role == "exchange":
+            name = read_exchange(text) or ""
+        else:
+            seconds = read_length(text)
+            name = to_interval_text(seconds) if seconds else ""
+        if name:
+            names.setdefault(name, text)
+    if len(names) > 1:
+        shown = ", ".join(sorted(names)[:SHOWN])
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        found = f"{source} holds the {role}s {shown}{more}"
+        raise UndecidedError("series", found, f"one {role} a file", f"split the file by {role}")
+
+
+def standard(pair: Pair) -> str:
+    """Return a symbol with the usual names of coins."""
+    base = ALIASES.get(pair.base, pair.base)
+    return f"{base}{pair.quote}{pair.suffix}"
+
+
+def check_pair(pair: Pair, told: Pair, text: str, source: str, *, is_set: bool) -> None:
+    """Check that the symbol of the rows is that of the path, or of the settings.
+
+    Raises:
+        UndecidedError: It is another one.
+    """
+    is_base = ALIASES.get(pair.base, pair.base) == ALIASES.get(told.base, told.base)
+    is_quote = pair.quote == told.quote or not told.quote or (not pair.quote and not is_set)
+    is_market = pair.suffix == told.suffix or not told.suffix
+    if is_base and is_quote and is_market and not (told.quote and not pair.quote):
+        return
+    by_whom = "its settings say" if is_set else "its path says"
+    decision = "market" if is_base and is_quote and not is_market else "symbol"
+    found = f"{source} has candles of {text} by its rows, and {by_whom} {pair.symbol}"
+    note = {"symbol": f'or "{pair.symbol}", if its rows are wrong'}
+    raise UndecidedError(decision, found, "one symbol", paste(source, {"symbol": told.symbol}, note))
+
+
+def check_order(pair: Pair, price: float, source: str) -> None:
+    """Check by the price that a pair which is written with its quote currency first is that.
+
+    Bitcoin has always cost more than one unit of any money, and every other coin less than one bitcoin.
+
+    Raises:
+        UndecidedError: The price says otherwise.
+    """
+    is_money = pair.quote in MONEY
+    is_dear = pair.base in {"BTC", "XBT", "BTCF0", "ETH", "BNB", "XAU", "XAUT"}
+    fits = price > 1 or not is_dear if is_money else price < 1
+    if fits:
+        return
+    other = f"{pair.quote}{pair.base}"
+    found = f"{source} names {other}, and its prices, such as {price:g}, are neither clearly those of {pair.symbol}"
+    hint = paste(source, {"symbol": pair.symbol}, {"symbol": f'or "{other}"'})
+    raise UndecidedError("symbol", f"{found} nor of {other}", "a pair whose base is clear", hint)

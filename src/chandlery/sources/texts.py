@@ -1,0 +1,170 @@
+"""The text of a file with its layout, which can be read more than once, in batches of rows."""
+
+from collections.abc import Iterator
+from itertools import chain, groupby
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+
+from chandlery.errors import SourceError
+from chandlery.settings.model import ReadingSettings
+from chandlery.sources.documents import TOKENS, Kind, Piece, iter_elements, iter_line_elements, unfold
+from chandlery.sources.layout import Layout, NeedsWhole, recognise
+from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
+from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, open_text
+
+__all__ = ["Text"]
+
+PEEK_BYTES = 4 * HEAD_BYTES  # looked at before a file is read
+
+
+class Text:
+    """A file's text with its layout; it can be read again.
+
+    Args:
+        stream: The object, seekable; left open.
+        source: The file's name.
+        member: The file inside a zip; None where it is no zip.
+        settings: How to read it.
+    """
+
+    def __init__(self, stream: BinaryIO, source: str, member: str | None, settings: ReadingSettings) -> None:
+        self._stream, self._source, self._member, self._settings = stream, source, member, settings
+        self.hashing: HashingReader | None = None
+        self.layout: Layout | None = None
+
+    def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """Return the text from its beginning, in chunks of whole lines."""
+        self.hashing = HashingReader(self._stream)
+        return iter_chunks(open_text(self.hashing, self._stream, self._member, self._source), self._source, size)
+
+    def peek(self) -> Batch:
+        """Return the first rows, and recognise the layout by them.
+
+        Raises:
+            SourceError: It cannot be read as candles.
+        """
+        chunks = self.chunks(PEEK_BYTES)
+        head = next(chunks, b"")
+        layout = self._recognise(head, chunks)
+        if layout.form in {"nested", "nested lines"}:
+            whole = head if self._rest is None else self._rest
+            return next(self._nested(whole, iter(()), layout))
+        if layout.form == "document":
+            elements = next(iter_elements(head, layout.body, _kind(layout), self._source, whole=False), b"")
+            return parse_elements(elements, layout)
+        return (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
+
+    _rest: bytes | None = None  # the whole of a document whose rows lie deep in it
+
+    def _recognise(self, head: bytes, chunks: Iterator[bytes]) -> Layout:
+        """Return the layout by the first bytes; by all of them where the rows of a document lie deep in it."""
+        self._rest = None
+        try:
+            self.layout = self.layout or recognise(head[:HEAD_BYTES], self._source, self._settings,
+                                                   is_whole=len(head) < HEAD_BYTES)  # fmt: skip
+        except NeedsWhole:
+            self._rest = self._join(head, chunks)
+            self.layout = recognise(self._rest, self._source, self._settings, is_whole=True)
+        if self.layout.form == "nested" and self._rest is None:
+            self._rest = self._join(head, chunks)
+        return self.layout
+
+    def batches(self) -> Iterator[Batch]:
+        """Return the rows from the first, some at a time."""
+        chunks = self.chunks()
+        chunk = next(chunks, b"")
+        layout = self._recognise(chunk, chunks)
+        if layout.form == "document":
+            yield from self._elements(chunk, chunks, layout)
+            return
+        if layout.form in {"nested", "nested lines"}:
+            yield from self._nested(chunk if self._rest is None else self._rest, chunks, layout)
+            return
+        chunk = _skip_lines(chunk, layout.skip)
+        while chunk:
+            yield from parse_lines(chunk, layout)
+            chunk = next(chunks, b"")
+
+    def _join(self, first: bytes, chunks: Iterator[bytes]) -> bytes:
+        """Return a document, which is held in memory.
+
+        Raises:
+            SourceError: It is too large for that.
+        """
+        parts, size, limit = [first], len(first), self._settings.max_json_bytes
+        while size <= limit and (part := next(chunks, b"")):
+            parts.append(part)
+            size += len(part)
+        if size > limit:
+            raise SourceError(
+                f"{self._source} is one JSON document of more than {limit} bytes",
+                "at most source.max_json_bytes",
+                "write it as NDJSON (a JSON value a line), which is streamed, or raise the setting",
+            )
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _elements(self, first: bytes, chunks: Iterator[bytes], layout: Layout) -> Iterator[Batch]:
+        """Return the rows of a document that is one array."""
+        document = self._join(first, chunks)
+        del first
+        row = 0
+        for elements in iter_elements(document, layout.body, _kind(layout), self._source):
+            try:
+                batch = parse_elements(elements, layout)
+            except msgspec.DecodeError as error:
+                row += _count_whole(elements, layout)
+                raise SourceError(
+                    f"{self._source} is broken JSON at row {row + 1}: {error}",
+                    "whole JSON",
+                    "fetch it again, or write it as NDJSON, where a broken row costs only itself",
+                ) from error
+            row += batch.fields.height
+            yield batch
+
+    def _nested(self, first: bytes, chunks: Iterator[bytes], layout: Layout) -> Iterator[Batch]:
+        """Return the rows that lie deep in a document, or in a document a line."""
+        texts = [first] if layout.form == "nested" else chain([first], chunks)
+        for text in texts:
+            marked = TOKENS.sub(rb'"\\u0001\1"', text) if b"NaN" in text or b"Infinity" in text else text
+            try:
+                pieces = list(unfold(marked)) if layout.form == "nested" else list(iter_line_elements(marked))
+            except msgspec.DecodeError as error:
+                raise SourceError(f"{self._source} is broken JSON: {error}", "whole JSON", "fetch it again") from error
+            for elements in _join_pieces(pieces):
+                yield parse_elements(elements, layout)
+
+
+def _kind(layout: Layout) -> Kind:
+    return "arrays" if layout.width else "objects"
+
+
+def _join_pieces(pieces: list[Piece]) -> Iterator[bytes]:
+    """Return the elements of neighbouring pieces of one kind together."""
+    for _, group in groupby(pieces, key=lambda piece: piece.kind):
+        if elements := b",".join(piece.elements for piece in group if piece.elements.strip()):
+            yield elements
+
+
+def _count_whole(elements: bytes, layout: Layout) -> int:
+    """Return how many elements stand before the first that is malformed."""
+    mark = b"]" if layout.width else b"}"
+    low, high = 0, elements.count(mark)
+    ends = np.flatnonzero(np.frombuffer(elements, np.uint8) == mark[0]).tolist()
+    while low < high:
+        middle = (low + high + 1) // 2
+        try:
+            msgspec.json.decode(b"[" + elements[: ends[middle - 1] + 1] + b"]", type=list[msgspec.Raw])
+            low = middle
+        except msgspec.DecodeError:
+            high = middle - 1
+    return low
+
+
+def _skip_lines(chunk: bytes, count: int) -> bytes:
+    """Return a text without its first lines; blank ones do not count."""
+    while count and chunk:
+        line, _, chunk = chunk.partition(b"\n")
+        count -= bool(line.strip())
+    return chunk

@@ -1,0 +1,61 @@
+"""Read drawn files as a run does, each by itself, and judge what comes out."""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+from foreign_files import Drawn
+
+from chandlery.errors import SourceError
+from chandlery.settings.model import SourceSettings
+from chandlery.sources.doubts import UndecidedError
+from chandlery.sources.files import FileRows, RawFile, peek_file, read_file
+from chandlery.sources.grids import decide_grids
+from chandlery.sources.symbols import find_symbol
+
+COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+class Verdict(NamedTuple):
+    """What came out of a file: `right`, `open` (refused for what is open), `refused` or `WRONG`; and why."""
+
+    outcome: str
+    why: str = ""
+
+
+def judge(drawn: Drawn) -> Verdict:
+    """Read a file, and compare it with the truth."""
+    settings = SourceSettings()
+    path = drawn.name.partition("!")[0]
+    raw = RawFile(drawn.name, path, drawn.member, len(drawn.content), "e", drawn.modified_at)
+    try:
+        symbol = find_symbol(raw.source, settings)
+        seen = peek_file(io.BytesIO(drawn.content), raw, settings)
+        decided = decide_grids({raw.source: seen}, {})[raw.source]
+        if decided.error is not None:
+            raise decided.error
+        assert decided.grid is not None
+        file = read_file(io.BytesIO(drawn.content), raw, settings, decided.grid)
+    except UndecidedError as error:
+        return Verdict("open" if error.decision in drawn.leaves else "refused", f"{error.decision}: {error.found}")
+    except SourceError as error:
+        return Verdict("refused", error.found)
+    fault = find_fault(drawn, symbol, file)
+    return Verdict("WRONG", fault) if fault else Verdict("right")
+
+
+def find_fault(drawn: Drawn, symbol: str, file: FileRows) -> str:
+    """Return what is wrong with the rows of a file; empty if they are the true candles."""
+    if symbol != drawn.symbol:
+        return f"symbol {symbol}, not {drawn.symbol}"
+    if file.grid.seconds != drawn.seconds:
+        return f"interval {file.grid.seconds}, not {drawn.seconds}"
+    rows = file.accepted.take(file.accepted.months).sort("open_time")
+    if rows.height != len(drawn.candles) or file.rejects.height:
+        return f"{rows.height} candles of {len(drawn.candles)}; {file.rejects.head(2).rows()}"
+    truth = np.array(drawn.candles)
+    if not np.array_equal(rows["open_time"].to_physical().to_numpy(), truth[:, 0].astype(np.int64)):
+        return f"times begin at {rows['open_time'][0]}"
+    apart = np.abs(rows.select(COLUMNS).to_numpy() / truth[:, 1:] - 1).max(axis=0)
+    wrong = [name for name, most in zip(COLUMNS, apart.tolist(), strict=True) if most > 1e-9]
+    return f"{', '.join(wrong)} differ: {file.layout_words}" if wrong else ""

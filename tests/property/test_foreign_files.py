@@ -1,0 +1,27 @@
+"""Files in layouts drawn at random are read right, or refused for a decision that their evidence leaves open."""
+
+from collections import Counter
+
+import pytest
+from foreign_files import draw
+from reading_foreign import judge
+
+pytestmark = pytest.mark.slow
+
+FILES = 500
+READ = 0.98  # of the files that leave nothing open
+
+
+def test_no_file_is_read_wrong() -> None:
+    drawn = [draw(seed) for seed in range(FILES)]
+    verdicts = [judge(each) for each in drawn]
+    wrong = [(seed, verdict.why) for seed, verdict in enumerate(verdicts) if verdict.outcome == "WRONG"]
+    assert wrong == []
+    clear = Counter(verdict.outcome for each, verdict in zip(drawn, verdicts, strict=True) if not each.leaves)
+    assert clear["right"] >= READ * sum(clear.values())
+    refused = [
+        verdict.why
+        for each, verdict in zip(drawn, verdicts, strict=True)
+        if verdict.outcome == "refused" and each.leaves
+    ]
+    assert refused == []
