@@ -42,7 +42,7 @@ test: $(WITH_SPARK) $(WITH_AIRFLOW)  ## what CI runs: with a real S3 server
 test-full: $(WITH_SPARK) $(WITH_AIRFLOW)  ## everything
 	$(BIN)/python -m pytest -q
 
-prove: $(WITH_SPARK)  ## the heavy figures, each part at most an hour: PART="tables append additions noise histories requests kills spark readers"
+prove: $(WITH_SPARK)  ## the heavy figures, each part at most an hour: PART="tables append additions noise layouts histories requests kills spark readers"
 	$(BIN)/python benchmarks/prove.py $(PART)
 
 lint: $(WITH_SPARK)  ## ruff, mypy, import contracts, no secrets

@@ -16,6 +16,7 @@ from additions import prove_additions
 from bench import SHARED, run_chandlery
 from chandlery.grid import DAY_MS
 from chandlery.lake.store import Store
+from foreign import prove_layouts
 from histories import prove_histories
 from kills import objects, prove_kills
 from noise import prove_noise
@@ -164,6 +165,7 @@ PARTS: dict[str, Callable[[], bool]] = {
     "append": prove_appends,
     "additions": prove_additions,
     "noise": prove_noise,
+    "layouts": partial(prove_layouts, 10_000),
     "histories": partial(prove_histories, 300),
     "requests": prove_requests,
     "kills": partial(prove_kills, rounds=30, real_rounds=3),

@@ -269,4 +269,4 @@ def test_a_run_names_the_series_of_each_stage(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     for stage in ("gaps", "fit", "scores"):
         lines = [line for line in done.stdout.splitlines() if line.startswith(stage)]
-        assert [line.split()[-1] for line in lines] == ["unknown/60m", "unknown/240m"]
+        assert [line.split()[-1] for line in lines] == ["kraken/60m", "kraken/240m"]

@@ -82,6 +82,18 @@ def test_last_row_cut_off_is_unparseable():
     assert found.rejects.select("row", "raw", "reasons").rows() == [(6, "1546301100000,10,10.1", ["unparseable"])]
 
 
+@pytest.mark.parametrize("cut", [1, 3, 7])
+def test_a_last_row_that_ends_within_its_number_is_unparseable(cut):
+    rows = b"".join(
+        b"%d,10,10.1,10.2,9.8,12.%08d\n" % (START_MS + step * 60_000, 9_514_282 + step) for step in range(50)
+    )
+    found = read((HEADER + rows)[: -1 - cut])
+    assert rows_of(found).height == 49
+    assert found.rejects.select("row", "reasons").rows() == [(50, ["unparseable"])]
+    assert rows_of(read((HEADER + rows)[:-1])).height == 50
+    assert rows_of(read((HEADER + lines(50))[:-1])).height == 50  # its decimals vary: nothing shows a cut
+
+
 def test_broken_json_names_the_row():
     rows = [
         json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1})

@@ -1,5 +1,6 @@
 """Messages of an ingest to the user, such as about files that are read again, missing or refused."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 
@@ -53,6 +54,12 @@ def report_results(session: Session, results: Sequence[IngestResult]) -> None:
     """Report the notes of the tasks, files that were read under other settings, and files that are missing."""
     for note in chain.from_iterable(result.notes for result in results):
         session.note(note)
+    untimely: Counter[str] = Counter()
+    for result in results:
+        untimely.update(result.untimely)
+    if untimely:
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(untimely.items()))
+        session.note(f"rows were rejected for their time: {counts}. Hint: `chandlery explain SYMBOL` lists them")
     if held_back := sum(result.held_back for result in results):
         found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
         session.note(f"{found}: the tables keep what was read. Hint: --restate reads such files again")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from chandlery.sources.symbols import split_pair
+from chandlery.sources.pairs import split_pair
 
 __all__ = ["choose_references"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.layout import Facts
+from chandlery.sources.pairs import Pair, read_symbol
 from chandlery.sources.series_names import read_exchange, read_length, read_pair
-from chandlery.sources.symbols import Pair, read_symbol
 from chandlery.sources.words import MONEY
 from chandlery.units import to_interval_text
 

@@ -1,11 +1,8 @@
 """How a file is laid out: its form, its columns and its times, recognised from its first rows."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
-import msgspec
 import numpy as np
 
 from chandlery.errors import SourceError
@@ -21,21 +18,18 @@ from chandlery.sources.columns import (
     place_by_hand,
     place_by_name,
 )
-from chandlery.sources.dialects import HEAD_ROWS, take_apart
-from chandlery.sources.documents import Kind, Piece, Shape, decode, find_shape, iter_line_elements, unfold
-from chandlery.sources.doubts import UndecidedError, paste
-from chandlery.sources.series_names import check_contexts, read_context, read_exchange, read_length, read_pair
+from chandlery.sources.documents import Kind
+from chandlery.sources.doubts import UndecidedError
+from chandlery.sources.heads import Head, read_head
+from chandlery.sources.series_names import read_context, read_exchange, read_length, read_pair
 from chandlery.sources.symbols import PathName, match_layout, read_path
 from chandlery.sources.time_columns import ChosenTime, choose_time, read_moments
 from chandlery.sources.times import TimeForm, find_form
 from chandlery.sources.volumes import ChosenVolume, choose_volume, find_column
 
-__all__ = ["Facts", "Layout", "NeedsWhole", "recognise"]
+__all__ = ["Facts", "Layout", "recognise", "recognise_head"]
 
 Place = int | str
-# Control characters that text files do not have: with many of them a file is binary.
-CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
-ELEMENT = re.compile(rb"\{[^{}]*\}|\[[^\[\]]*\]")
 FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
 INTERVAL_ROWS = 300
 NEARLY_ALL = 0.9
@@ -120,23 +114,6 @@ class Layout:
         return {name: place for name, place in places.items() if place is not None}
 
 
-@dataclass(frozen=True)
-class _Head:
-    """A head taken apart: names where there are any, and the first rows' fields as text."""
-
-    form: str
-    words: str
-    table: Columns
-    keyed: bool = False
-    separator: str = ","
-    decimal: str = "."
-    thousands: str = ""
-    skip: int = 0
-    body: int = 0
-    kind: Kind = "arrays"
-    context: Mapping[str, str] = field(default_factory=dict)
-
-
 def recognise(head: bytes, source: str, settings: ReadingSettings, *, is_whole: bool = False) -> Layout:
     """Return how a file is laid out, by its names or, where they do not tell, by its numbers.
 
@@ -150,7 +127,20 @@ def recognise(head: bytes, source: str, settings: ReadingSettings, *, is_whole: 
         SourceError: It is empty, no table of candles, or something about its columns is undecided.
     """
     by_hand = match_layout(source, settings) or LayoutSettings()
-    found = _take_apart(head, source, by_hand, is_whole=is_whole)
+    return recognise_head(read_head(head, source, by_hand, is_whole=is_whole), source, by_hand)
+
+
+def recognise_head(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
+    """Return how a file is laid out, by its first rows.
+
+    Args:
+        found: The first rows.
+        source: Its path below the source root.
+        by_hand: Its settings.
+
+    Raises:
+        SourceError: It has no rows, or something about its columns is undecided.
+    """
     table = found.table
     if not table.rows:
         raise SourceError(f"{source} holds no row", "candles", "remove the file, or fetch it again")
@@ -264,7 +254,7 @@ def to_float(text: str) -> float:
 
 
 def _describe(
-    found: _Head, chosen: tuple[ChosenTime, Placed, ChosenVolume], extras: Mapping[str, int], path: PathName
+    found: Head, chosen: tuple[ChosenTime, Placed, ChosenVolume], extras: Mapping[str, int], path: PathName
 ) -> Layout:
     """Return the layout, with what the ledger says of it."""
     time, placed, volume = chosen
@@ -340,122 +330,3 @@ def _measure_length(table: Columns, time: ChosenTime) -> int | None:
     length = -(-int(values[np.argmax(counts)]) // 1000) * 1000
     length += 1000 * (length % 60_000 == 59_000)  # noqa: PLR2004 - up to the last second of a minute
     return length if length > 0 else None
-
-
-def _take_apart(head: bytes, source: str, by_hand: LayoutSettings, *, is_whole: bool) -> _Head:
-    start = head.lstrip()[:1]
-    if not start:
-        raise SourceError(f"{source} is empty", "candles", "remove the file, or fetch it again")
-    if _is_binary(head[:4096]):
-        raise SourceError(
-            f"{source} is no text",
-            "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst, .xz, .bz2 or .zip",
-            "convert it, or leave it out by a glob",
-        )
-    if start in b"[{":
-        return _take_apart_json(head.lstrip(), source, is_whole=is_whole)
-    dialect = take_apart(head, source, by_hand)
-    return _Head(
-        "fields",
-        dialect.words,
-        Columns(dialect.names, to_points(dialect.rows, dialect.decimal, dialect.thousands)),
-        separator=dialect.separator,
-        decimal=dialect.decimal,
-        thousands=dialect.thousands,
-        skip=dialect.skip,
-    )
-
-
-def to_points(rows: list[list[str]], decimal: str, thousands: str) -> list[list[str]]:
-    """Return fields with numbers as Python reads them."""
-    if decimal == "." and not thousands:
-        return rows
-    marks = str.maketrans({thousands: None, decimal: "."} if thousands else {decimal: "."})
-    return [[field.translate(marks) if is_number_like(field) else field for field in row] for row in rows]
-
-
-def is_number_like(field: str) -> bool:
-    """Return whether a field has digits and marks of numbers alone."""
-    return bool(field) and not set(field) - set("0123456789.,+-eE")
-
-
-def _is_binary(head: bytes) -> bool:
-    """Tell bytes that are no text: more than one in fifty is a control character."""
-    return 50 * (len(head) - len(head.translate(None, CONTROLS))) > len(head)
-
-
-def _take_apart_json(head: bytes, source: str, *, is_whole: bool) -> _Head:
-    shape = find_shape(head)
-    if shape.form == "lines":
-        lines = [line for line in head.splitlines() if line.strip()]
-        return _unify(shape, [decode(line) for line in lines[:HEAD_ROWS]])
-    if shape.form == "document":
-        return _unify(shape, _decode_elements(head, shape.body))
-    try:
-        if shape.form == "nested lines":
-            pieces = list(islice(iter_line_elements(head[: head.rfind(b"\n") + 1] or head), HEAD_ROWS))
-        else:
-            pieces = list(unfold(head))
-    except msgspec.DecodeError as error:
-        if not is_whole:
-            raise NeedsWhole from error
-        raise SourceError(f"{source} is broken JSON: {error}", "whole JSON", "fetch it again") from error
-    return _unify_pieces(shape, pieces, source)
-
-
-class NeedsWhole(Exception):  # noqa: N818 - no error: the caller reads on
-    """The rows of a JSON document cannot be found without all of it."""
-
-
-def _decode_elements(head: bytes, body: int) -> list[object]:
-    """Return the first rows of an array; None in place of one that is malformed."""
-    elements = ELEMENT.finditer(head, body)
-    return [decode(element[0]) for element in islice(elements, HEAD_ROWS)]
-
-
-def _unify_pieces(shape: Shape, pieces: list[Piece], source: str) -> _Head:
-    """Return the first rows of pieces, which all must have one kind and one set of names."""
-    if not pieces:
-        found = f"{source} begins with {{ or [ and has no rows of candles"
-        expected = 'rows in {"results": […]}, [{…}, …], [[…], …], in columns beside each other, or a JSON value a line'
-        raise SourceError(found, expected, "convert it, or leave it out by a glob")
-    kinds = {(piece.kind, piece.names) for piece in pieces}
-    if len(kinds) > 1 and shape.form == "nested":
-        found = f"{source} holds rows of several kinds at different places of one document"
-        raise UndecidedError("shape", found, "one kind of rows", paste(source, {"symbol": "LTCUSD"}))
-    kind, names = max(kinds, key=lambda each: sum((piece.kind, piece.names) == each for piece in pieces))
-    chosen = [piece for piece in pieces if (piece.kind, piece.names) == (kind, names)]
-    values: list[object] = []
-    for piece in chosen:
-        values += decode(b"[" + piece.elements + b"]") or []
-        if len(values) >= HEAD_ROWS:
-            break
-    context = {
-        name: text for name, text in chosen[0].context.items() if all(each.context.get(name) == text for each in chosen)
-    }
-    held = next(iter({piece.context.get("key") for piece in chosen} - {None}), None)
-    words = shape.words if held is None or shape.form == "nested lines" else f"{shape.words} with rows in {held!r}"
-    words = f"{words}, columns beside each other" if names is not None else words
-    head = _unify(Shape(shape.form, kind, words), values[:HEAD_ROWS], names)
-    contexts = {tuple(sorted(piece.context.items())) for piece in chosen}
-    if len(contexts) > 1:
-        check_contexts([piece.context for piece in chosen], source)
-    return _Head(head.form, words, head.table, head.keyed, kind=kind, context=context)
-
-
-def _unify(shape: Shape, values: list[object], names: Sequence[str] | None = None) -> _Head:
-    """Give objects and arrays one shape: names and rows of text."""
-    if shape.kind == "objects" or any(isinstance(value, dict) for value in values):
-        objects = [value for value in values if isinstance(value, dict)]
-        keys = max((list(map(str, value)) for value in objects), key=len, default=[])
-        rows = [[_text(value.get(name)) for name in keys] for value in objects]
-        return _Head(shape.form, shape.words, Columns(keys, rows), keyed=True, body=shape.body, kind="objects")
-    arrays = [value for value in values if isinstance(value, list) and value]
-    rows = [[_text(item) for item in value] for value in arrays]
-    return _Head(shape.form, shape.words, Columns(names, rows), body=shape.body, kind="arrays")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value).lstrip("\x01")

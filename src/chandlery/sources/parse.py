@@ -16,7 +16,16 @@ from chandlery.sources.documents import TOKENS
 from chandlery.sources.layout import Layout
 from chandlery.sources.times import parse_epochs, parse_texts, scale_epochs
 
-__all__ = ["Batch", "cut_lines", "parse_elements", "parse_fields", "parse_json_lines", "parse_lines"]
+__all__ = [
+    "NUMBERS",
+    "Batch",
+    "cut_lines",
+    "judge_texts",
+    "parse_elements",
+    "parse_fields",
+    "parse_json_lines",
+    "parse_lines",
+]
 
 NUMBERS = ("open", "high", "low", "close", "volume")
 PIECE_BYTES = 2_000_000  # one faulty line slows down the reading of as many bytes
@@ -92,7 +101,7 @@ def parse_fields(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch
     if fields is not None:
         return Batch(fields, text, None, layout)
     lines = cut_lines(text)
-    return Batch(_judge_texts(_split(lines, layout), layout), text, lines, layout)
+    return Batch(judge_texts(_split(lines, layout), layout), text, lines, layout)
 
 
 def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
@@ -169,7 +178,7 @@ def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
     return split.with_columns(width_is_right=width_is_right)
 
 
-def _judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """Return texts as typed fields, with what is wrong with each row.
 
     **Reads** time, open … volume as text (null = absent), width_is_right; the extra columns of the layout.
@@ -229,7 +238,7 @@ def parse_elements(text: bytes, layout: Layout, *, lenient: bool = False) -> Bat
         .replace(b'"\\u0001-Infinity"', b"-Infinity")
         for element in elements
     ]
-    return Batch(_judge_texts(_take_fields(elements, layout), layout), text, raws, layout)
+    return Batch(judge_texts(_take_fields(elements, layout), layout), text, raws, layout)
 
 
 def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
@@ -239,7 +248,7 @@ def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> B
         return Batch(fields, text, None, layout)
     raws = cut_lines(text)
     return Batch(
-        _judge_texts(_take_fields([TOKENS.sub(rb'"\1"', line) for line in raws], layout), layout), text, raws, layout
+        judge_texts(_take_fields([TOKENS.sub(rb'"\1"', line) for line in raws], layout), layout), text, raws, layout
     )
 
 

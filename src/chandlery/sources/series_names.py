@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from chandlery.errors import SettingsError
 from chandlery.sources.doubts import UndecidedError, paste
-from chandlery.sources.symbols import Pair, read_symbol
+from chandlery.sources.pairs import Pair, read_symbol
 from chandlery.sources.words import COINS, EXCHANGES, find_interval, split_words
 from chandlery.units import normalise_exchange
 

@@ -19,6 +19,7 @@ __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "HashingReader", "iter_chunks", "list_me
 CHUNK_BYTES = 64_000_000  # parsed at once: with its rows, a chunk takes several times as much memory
 HEAD_BYTES = 1_000_000  # from which the layout is recognised
 GZIP, ZSTD, XZ, BZIP2 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh"
+TABLES = (b"PAR1", b"ARROW1")  # first bytes of Parquet and of Arrow IPC
 PROBE_BYTES = 4096  # at the beginning of a text, which tell its encoding and its line ends
 
 
@@ -149,6 +150,7 @@ class _Plainer:
 
     def __init__(self, block: bytes) -> None:
         probe = block[:PROBE_BYTES]
+        self.is_table = probe.startswith(TABLES)
         name = find_utf16(probe)
         self._decoder = codecs.getincrementaldecoder(name)("replace") if name else None
         self._mark = 2 if name and probe[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else 0
@@ -159,7 +161,9 @@ class _Plainer:
         self._has_returns = b"\r" in text and b"\n" not in text
 
     def turn(self, block: bytes) -> bytes:
-        """Return the next bytes of the text."""
+        """Return the next bytes of the text; those of a table are left as they are."""
+        if self.is_table:
+            return block
         block, self._mark = block[self._mark :], 0
         if self._decoder is not None:
             block = self._decoder.decode(block).encode()
@@ -198,7 +202,7 @@ def iter_chunks(text: BinaryIO, source: str, size: int = CHUNK_BYTES) -> Iterato
         if plainer is None:
             plainer = _Plainer(block)
             block = plainer.turn(block)
-            is_json = block[:1000].lstrip()[:1] in {b"[", b"{"}
+            is_json = plainer.is_table or block[:1000].lstrip()[:1] in {b"[", b"{"}
         else:
             block = plainer.turn(block)
         block = left + block if left else block

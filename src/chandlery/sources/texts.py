@@ -1,21 +1,29 @@
 """The text of a file with its layout, which can be read more than once, in batches of rows."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, groupby
 from typing import BinaryIO
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from chandlery.errors import SourceError
-from chandlery.settings.model import ReadingSettings
+from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.documents import TOKENS, Kind, Piece, iter_elements, iter_line_elements, unfold
-from chandlery.sources.layout import Layout, NeedsWhole, recognise
+from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.heads import NeedsWhole
+from chandlery.sources.layout import Layout, recognise, recognise_head
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, open_text
+from chandlery.sources.symbols import match_layout
+from chandlery.sources.tables import find_format, iter_table, read_frame, to_head
 
 __all__ = ["Text"]
 
+TAIL_BYTES = 20_000  # at the end of a text, whose lines show how many decimals its last field has
+LEAST_LINES = 10  # of fewer, equal numbers of decimals are chance
 PEEK_BYTES = 4 * HEAD_BYTES  # looked at before a file is read
 
 
@@ -47,6 +55,8 @@ class Text:
         """
         chunks = self.chunks(PEEK_BYTES)
         head = next(chunks, b"")
+        if find_format(head):
+            return next(self._table(head, chunks))
         layout = self._recognise(head, chunks)
         if layout.form in {"nested", "nested lines"}:
             whole = head if self._rest is None else self._rest
@@ -75,6 +85,9 @@ class Text:
         """Return the rows from the first, some at a time."""
         chunks = self.chunks()
         chunk = next(chunks, b"")
+        if find_format(chunk):
+            yield from self._table(chunk, chunks)
+            return
         layout = self._recognise(chunk, chunks)
         if layout.form == "document":
             yield from self._elements(chunk, chunks, layout)
@@ -84,8 +97,22 @@ class Text:
             return
         chunk = _skip_lines(chunk, layout.skip)
         while chunk:
-            yield from parse_lines(chunk, layout)
-            chunk = next(chunks, b"")
+            following = next(chunks, b"")
+            batches = parse_lines(chunk, layout)
+            yield from batches if following else refuse_cut(batches, chunk, layout)
+            chunk = following
+
+    def _table(self, first: bytes, chunks: Iterator[bytes]) -> Iterator[Batch]:
+        """Return the rows of a Parquet or Arrow file, which is held in memory."""
+        frame, context = read_frame(self._join(first, chunks), self._source)
+        if self.layout is None:
+            by_hand = match_layout(self._source, self._settings) or LayoutSettings()
+            if context and by_hand.stamps is None:
+                found = f"{self._source} has bars of NautilusTrader: ts_event may be when they open or when they close"
+                hint = paste(self._source, {"stamps": "close"}, {"stamps": 'or "open"'})
+                raise UndecidedError("stamps", found, "times that are known to be of the open or of the close", hint)
+            self.layout = recognise_head(to_head(frame, context, find_format(first)), self._source, by_hand)
+        yield from iter_table(frame, self.layout)
 
     def _join(self, first: bytes, chunks: Iterator[bytes]) -> bytes:
         """Return a document, which is held in memory.
@@ -99,9 +126,9 @@ class Text:
             size += len(part)
         if size > limit:
             raise SourceError(
-                f"{self._source} is one JSON document of more than {limit} bytes",
+                f"{self._source} is one JSON document or table of more than {limit} bytes",
                 "at most source.max_json_bytes",
-                "write it as NDJSON (a JSON value a line), which is streamed, or raise the setting",
+                "write JSON as NDJSON (a JSON value a line), which is streamed, or raise the setting",
             )
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -134,6 +161,31 @@ class Text:
                 raise SourceError(f"{self._source} is broken JSON: {error}", "whole JSON", "fetch it again") from error
             for elements in _join_pieces(pieces):
                 yield parse_elements(elements, layout)
+
+
+def refuse_cut(batches: Iterator[Batch], text: bytes, layout: Layout) -> Iterator[Batch]:
+    """Return the last rows of a text; its last one is unparseable if the text ends within it.
+
+    Args:
+        batches: The rows.
+        text: Their text.
+        layout: How it is laid out.
+    """
+    *others, last = batches
+    yield from others
+    if layout.form == "fields" and ends_within_number(text, layout.separator):
+        is_last = pl.int_range(pl.len()) == pl.len() - 1
+        last = replace(last, fields=last.fields.with_columns(unparseable=pl.col("unparseable") | is_last))
+    yield last
+
+
+def ends_within_number(text: bytes, separator: str) -> bool:
+    """Return whether the last line has no line break, and fewer decimals at its end than all lines before it."""
+    if text.endswith(b"\n"):
+        return False
+    lines = text[-TAIL_BYTES:].split(b"\n")[1:]
+    decimals = [len(line.rpartition(separator.encode())[2].strip(b'"\r ').partition(b".")[2]) for line in lines if line]
+    return len(decimals) > LEAST_LINES and len(set(decimals[:-1])) == 1 and decimals[-1] < decimals[0]
 
 
 def _kind(layout: Layout) -> Kind:

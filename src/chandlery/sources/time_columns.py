@@ -23,14 +23,14 @@ OPENS = (
 ).split()
 ANY = (
     "time timestamp ts unixtimestamp unix unixtime timestampms unixtimestampms epoch epochms datetime date datetimeutc "
-    "dateutc timeutc timestamputc day klinetime openat index key"
+    "dateutc timeutc timestamputc day klinetime openat index key tsevent"
 ).split()
 ENDS = (
     "closetime timeperiodend periodend endtime endtimestamp end timeclose closetimestamp closets windowend to closeat T"
 ).split()
 ELSE = set(  # times of something else than the candle
     "timehigh timelow timelast lasttradetime tradetime receivedat createdat updatedat ingestedat fetchedat "
-    "downloadedat eventtime E candledatetimekst".split()
+    "downloadedat eventtime tsinit E candledatetimekst".split()
 )
 LOCAL = set("kst jst est edt cst cdt pst pdt cet cest ist bst hkt sgt aest local localtime".split())
 CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?|\d{4}|\d{6}")

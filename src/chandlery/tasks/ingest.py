@@ -55,6 +55,7 @@ class IngestResult:
         vanished: How many files are gone since the last run, or pruned, and how many candles they hold.
         held_back: How many files were read under other settings and not read again.
         notes: Messages that are not refusals.
+        untimely: Rows of the files read that were rejected for their time, by reason.
     """
 
     series: str
@@ -68,6 +69,7 @@ class IngestResult:
     vanished: tuple[int, int]
     held_back: int
     notes: list[str]
+    untimely: dict[str, int]
 
 
 def ingest_symbol(task: IngestTask) -> IngestResult:
@@ -106,6 +108,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
             *staging.notes,
             *note_lost_years(task, stored.years, years),
         ],
+        untimely=reading.count_untimely(),
     )
 
 

@@ -23,6 +23,7 @@ from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current
 
 __all__ = ["IngestTask", "Reading", "Successor", "hash_file"]
 
+UNTIMELY = ("not_closed", "time_out_of_range", "off_grid_time")  # reasons that are reported at any share
 HASHED_BYTES = 1024 * 1024  # read at a time, so that a large file takes little memory
 
 TimeRange = tuple[int, int]  # first and last open_time, in ms
@@ -227,6 +228,15 @@ class Reading:
         problem = f"{error}; {describe_version(account)}, stays in force"
         self.successors[file.source] = Successor(problem, etag, sha256, file.modified_at)
         self.in_force.add(file.source)
+
+    def count_untimely(self) -> dict[str, int]:
+        """Return how many rows of the files read were rejected for their time, by reason."""
+        counts: dict[str, int] = {}
+        for rows in self.read:
+            names = rows.rejects["reasons"].cast(pl.List(pl.String)).explode()
+            for reason, count in names.value_counts().iter_rows():
+                counts[reason] = counts.get(reason, 0) + count
+        return {reason: counts[reason] for reason in UNTIMELY if reason in counts}
 
     def _replace(self, source: str) -> None:
         """Mark the rows of a file in the tables for replacement."""
