@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,9 +105,10 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.strip().lower().rpartition(".")[2])
 
 
-def list_plain(name: str) -> list[str]:
+@lru_cache(maxsize=10_000)
+def list_plain(name: str) -> tuple[str, ...]:
     """Return the plain names of a column, one for each line of names that the file has."""
-    return [plain(part) for part in name.split("\n")]
+    return tuple(plain(part) for part in name.split("\n"))
 
 
 def find_named(names: Sequence[str], wanted: Sequence[str], source: str) -> int | None:

@@ -89,7 +89,9 @@ def find_separator(lines: Sequence[str], source: str) -> str:
     """
     counts = {mark: count_steadily(lines, mark) for mark in SEPARATORS}
     fitting = [mark for mark in SEPARATORS if counts[mark][0] >= LEAST_FIELDS - 1] or list(SEPARATORS)
-    separator = max(fitting, key=lambda mark: (counts[mark][1], count_readable(lines, mark), counts[mark][0]))
+    separator = fitting[0]
+    if len(fitting) > 1:
+        separator = max(fitting, key=lambda mark: (counts[mark][1], count_readable(lines, mark), counts[mark][0]))
     if counts[separator][0] < LEAST_FIELDS - 1:
         begins = lines[0][:80] if lines else ""
         expected = "at least six fields a row, separated by a comma, a tab, ; or |"

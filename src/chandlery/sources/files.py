@@ -223,7 +223,7 @@ class _Reading:
         """
         notes = self._settle_late(fetch)
         rejects = pl.concat(self._bad).sort("row") if self._bad else pl.DataFrame(schema=REJECTS)
-        rejects = rejects if notes else self._add_far(rejects)
+        rejects = rejects if notes or rejects.is_empty() else self._add_far(rejects)
         self._series.check(self.count, self.accepted)
         return rejects, notes
 

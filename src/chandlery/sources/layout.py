@@ -149,7 +149,7 @@ def recognise_head(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
     time = choose_time(table, by_hand, placed.time if placed else None, source)
     placed = placed or _place_prices(table, time, source)
     taken = {place for place in (time.place, time.clock, time.end) if place is not None}
-    extras = _find_extras(table, taken | set(placed.prices), source)
+    extras = _find_extras(table, taken | set(placed.prices))
     volume = _choose_volume(table, placed, taken | set(extras.values()), by_hand, path, source)
     _check_envelope(table, placed, source, by_hand)
     return _describe(found, (time, placed, volume), extras, path)
@@ -184,13 +184,18 @@ def _choose_volume(
     return choose_volume(table, placed, taken, currencies, source)
 
 
-def _find_extras(table: Columns, taken: set[int], source: str) -> dict[str, int]:
+def _find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
     """Return the places of the columns that name the symbol, the exchange, the interval, or whether a candle closed."""
     found: dict[str, int] = {}
+    names = table.names or []
+    places_of: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        for each in list_plain(name):
+            places_of.setdefault(each, []).append(place)
     for role in ("symbol", "exchange", "interval", "closed"):
-        for name in NAMES[role].split() if table.names is not None else ():
-            places = [place for place, each in enumerate(table.names or []) if name in list_plain(each)]
-            lower = [place for place in places if (table.names or [])[place] == (table.names or [])[place].lower()]
+        for known in NAMES[role].split():
+            places = places_of.get(known, [])
+            lower = [place for place in places if names[place] == names[place].lower()]
             places = lower if len(places) > 1 and len(lower) == 1 else places
             fitting = [
                 each for each in places if each not in {*taken, *found.values()} and fits(role, table.texts(each))
@@ -202,7 +207,6 @@ def _find_extras(table: Columns, taken: set[int], source: str) -> dict[str, int]
         flags = [place for place in range(table.width) if place not in taken and is_flag(table.texts(place))]
         if len(flags) == 1:
             found["closed"] = flags[0]
-    del source
     return found
 
 

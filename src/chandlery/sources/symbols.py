@@ -3,6 +3,7 @@
 import fnmatch
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from chandlery.errors import SourceError
@@ -89,6 +90,7 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
     return path.pair.symbol
 
 
+@lru_cache(maxsize=10_000)
 def read_path(source: str) -> PathName:
     """Return what a path names, from the name of the file upwards."""
     parts = re.split(r"[/!]", source)[::-1]

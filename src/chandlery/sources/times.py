@@ -34,6 +34,7 @@ FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999
 EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
 NEARLY_ALL = 0.9  # of the first rows: the others are faulty
 MOST_ROWS = 300  # whose form is found: more would cost time
+SOME_ROWS = 20  # in which a form is seen that is worth a look at all of them
 
 ISO = (
     r"^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?"
@@ -64,6 +65,7 @@ WORDS = {
 MONTHS = {
     name: f"{number:02}" for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
 }
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMPILED = {form: re.compile(pattern) for form, pattern in FORMS.items()}
 
 
@@ -138,12 +140,19 @@ def find_form(texts: Sequence[str]) -> TimeForm | None:
     texts = [text for text in texts[:MOST_ROWS] if text]
     if not texts:
         return None
+    some = texts[:: max(1, len(texts) // SOME_ROWS)]
+    forms = ["compact"] if all(map(NUMBER.fullmatch, some)) else list(FORMS)  # other forms have marks between digits
+    fitting = [form for form in forms if any(read_ms(text, form) is not None for text in some)]
+    if not fitting and not any(map(find_unit, some)):
+        return None
     units = [find_unit(text) for text in texts]
     if sum(map(bool, units)) > len(texts) / 2:
         met = sorted(set(filter(None, units)), key=units.count)
         return TimeForm("epoch", met[-1], is_mixed=len(met) > 1)
-    shares = {form: sum(read_ms(text, form) is not None for text in texts) / len(texts) for form in FORMS}
-    fitting = [form for form, share in shares.items() if share >= max(NEARLY_ALL * max(shares.values()), 0.5)]
+    shares = {form: sum(read_ms(text, form) is not None for text in texts) / len(texts) for form in fitting}
+    fitting = [
+        form for form, share in shares.items() if share >= max(NEARLY_ALL * max(shares.values(), default=0), 0.5)
+    ]
     if not fitting:
         return None
     form = max(fitting[:2], key=lambda each: shares[each]) if fitting[0] == "dmy" else fitting[0]

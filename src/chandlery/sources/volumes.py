@@ -114,9 +114,9 @@ def list_candidates(table: Columns, taken: set[int]) -> list[int]:
     return found
 
 
-def names_of(table: Columns, place: int) -> list[str]:
+def names_of(table: Columns, place: int) -> tuple[str, ...]:
     """Return the plain names of a column; none without a header."""
-    return list_plain(table.names[place]) if table.names is not None else []
+    return list_plain(table.names[place]) if table.names is not None else ()
 
 
 def is_other(table: Columns, place: int) -> bool:
