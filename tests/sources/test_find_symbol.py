@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, SourceSettings
-from chandlery.sources.symbols import find_symbol
+from chandlery.sources.symbols import find_symbol, read_path
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,75 @@ def test_the_symbol_of_refused_files_is_given_to_no_file(text):
 def test_a_name_beside_that_of_refused_files_still_tells():
     assert find_symbol("LTC/UNKNOWN.csv") == "LTC"
     assert find_symbol("UNKNOWN/ltcusd.csv") == "LTCUSD"
+
+
+@pytest.mark.parametrize(
+    ("source", "seconds"),
+    [
+        ("BTCUSDT-1h-2024-01.csv", 3600),
+        ("BTC-USD/2019-01-5m.csv", 300),
+        ("btcusd_1-min_data.csv", 60),
+        ("BTCUSD_H4.csv", 14_400),
+        ("klines/15m/BTCUSDT.csv", 900),
+        ("BTCUSDT-1M-2024.csv", 0),
+        ("1D-USD.csv", None),
+        ("btcusd_last_30d.csv", None),
+        ("1m/BTCUSDT-1h.csv", 3600),
+    ],
+)
+def test_path_names_the_length_of_candles(source, seconds):
+    assert read_path(source).interval == seconds
+
+
+@pytest.mark.parametrize(
+    ("source", "symbol"),
+    [
+        ("BTC/USDT.csv", "BTCUSDT"),
+        ("BTC/USDT:USDT-1h.csv", "BTCUSDT_PERP"),
+        ("BTC_USDT_USDT-1h-futures.json", "BTCUSDT_PERP"),
+        ("futures/um/daily/markPriceKlines/BTCUSDT/1h/BTCUSDT-1h.csv", "BTCUSDT_PERP_MARK"),
+        ("okx_BTC-USDT-SWAP.csv", "BTCUSDT_PERP"),
+        ("BTC-29MAR24.json", "BTC_240329"),
+        ("tDUSK:USD.json", "DUSKUSD"),
+        ("tBTC_USDT.csv", "TBTCUSDT"),
+        ("KRW-BTC.csv", "BTCKRW"),
+        ("BTC_LTC.json", "LTCBTC"),
+        ("STETH-USDT.csv", "STETHUSDT"),
+        ("RAW_USDT.csv", "RAWUSDT"),
+        ("1D-USD.csv", "1DUSD"),
+        ("BITSTAMP_SPOT_BTC_USD.csv", "BTCUSD"),
+        ("BTC-USD (1).csv", "BTCUSD"),
+        ("base=BTC/quote=USDT/2024.csv", "BTCUSDT"),
+        ("ETH/BTC_2019.csv.zip!BTC_2019.csv", "ETHBTC"),
+    ],
+)
+def test_path_names_symbol_in_any_spelling(source, symbol):
+    assert find_symbol(source) == symbol
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["BTC-USD-240329.csv", "BTC-29MAR24-70000-C.json", "bitstampUSD_1-min_data.csv", "BTCUSD/ethusd.csv", "august.csv",
+     "BTC_USDT_ETH.csv", "prices/usd.csv", "binance/BTC_USDT_USDT-8h-funding_rate.json"],
+)  # fmt: skip
+def test_path_that_can_be_read_in_several_ways_is_refused(source):
+    with pytest.raises(SourceError) as caught:
+        find_symbol(source)
+    assert "symbol = " in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("source", "exchange"),
+    [
+        ("kraken/BTCUSD.csv", "kraken"),
+        ("Coinbase_BTCUSD_1m.csv", "coinbase"),
+        ("coinbase-pro/BTC-USD.csv", "coinbase"),
+        ("binance_us/BTCUSD.csv", "binanceus"),
+        ("bitstampUSD_1-min_data.csv", "bitstamp"),
+        ("exchange=okx/BTC-USDT.csv", "okx"),
+        ("kraken/binance_BTCUSD.csv", "binance"),
+        ("raw/BTCUSD.csv", ""),
+    ],
+)
+def test_path_names_the_exchange(source, exchange):
+    assert read_path(source).exchange == exchange

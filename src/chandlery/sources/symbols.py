@@ -101,6 +101,8 @@ def read_path(source: str) -> PathName:
     lengths = (find_interval(of_part) for of_part in words)
     interval = interval or next((length for length in lengths if length), None)
     pair, problem = find_pair(words, keys)
+    if pair and interval and [word.upper for word in interval[1]] == [pair.base]:
+        interval = None  # a coin that is called like an interval: 1D-USD.csv
     return PathName(pair, exchange, interval[0] if interval else None, problem)
 
 

@@ -135,7 +135,7 @@ def find_interval(words: list[Word]) -> tuple[int, list[Word]] | None:
     found: dict[int, list[Word]] = {}
     for place, word in enumerate(words):
         seconds, used = _read_length(word.text), [word]
-        if seconds is None and word.text.isdigit() and place + 1 < len(words):
+        if seconds is None and word.text.isdigit() and place + 1 < len(words) and words[place + 1].text.isalpha():
             seconds, used = _read_length(word.text + words[place + 1].text), [word, words[place + 1]]
         if seconds is None and word.lower in LONE_UNITS and not (place and words[place - 1].text.isdigit()):
             seconds, used = LONE_UNITS[word.lower], [word]
