@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from chandlery.grid import MINUTE_MS
+from chandlery.sources.zones import to_utc
 
 __all__ = [
     "FORMS",
@@ -251,6 +252,15 @@ def scale_fractions(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Ser
 
 
 def parse_texts(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:
+    """Return dates as milliseconds in UTC, and whether digits finer than that were cut off.
+
+    A text without an offset is in the zone that is set by hand, or in UTC; what is no time in this form becomes null.
+    """
+    milliseconds, uneven = parse_local(texts, form)
+    return (to_utc(milliseconds, form.timezone) if form.timezone else milliseconds), uneven
+
+
+def parse_local(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:
     """Return dates as milliseconds, and whether digits finer than that were cut off.
 
     A text without an offset is in UTC here; what is no time in this form becomes null.
