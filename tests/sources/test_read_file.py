@@ -96,6 +96,13 @@ def test_a_last_row_that_ends_within_its_number_is_unparseable(cut):
     assert rows_of(read((HEADER + lines(50))[:-1])).height == 50  # its decimals vary: nothing shows a cut
 
 
+@pytest.mark.parametrize("tail", [b"\n\n\n", b"  \n", b"\r\n"])
+def test_blank_lines_at_the_end_are_no_rows(tail):
+    assert rows_of(read(HEADER + lines(20) + tail)).height == 20
+    with pytest.raises(SourceError, match="holds no row"):
+        read(HEADER + tail)
+
+
 def test_broken_json_names_the_row():
     rows = [
         json.dumps({"time": START_MS + step * 60_000, "open": 1, "close": 1, "high": 1, "low": 1, "volume": 1})

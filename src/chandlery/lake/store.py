@@ -350,12 +350,7 @@ class Store(Location):
     def _translated(self, act: str, path: str) -> Iterator[None]:
         """Raise errors of obstore and of the file system as those of this project.
 
-        Args:
-            act: What the request does: read, write, delete or list.
-            path: The object, or the prefix to list.
-
-        Raises:
-            FileNotFoundError: There is no such object.
+        `act` is what the request does to `path`: read, write, delete or list. A missing object stays FileNotFoundError.
         """
         try:
             yield

@@ -41,6 +41,7 @@ class Text:
         self._stream, self._source, self._member, self._settings = stream, source, member, settings
         self.hashing: HashingReader | None = None
         self.layout: Layout | None = None
+        self._rest: bytes | None = None  # the whole of a document whose rows lie deep in it
 
     def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """Return the text from its beginning, in chunks of whole lines."""
@@ -66,14 +67,12 @@ class Text:
             return parse_elements(elements, layout)
         return (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
 
-    _rest: bytes | None = None  # the whole of a document whose rows lie deep in it
-
     def _recognise(self, head: bytes, chunks: Iterator[bytes]) -> Layout:
         """Return the layout by the first bytes; by all of them where the rows of a document lie deep in it."""
         self._rest = None
         try:
-            self.layout = self.layout or recognise(head[:HEAD_BYTES], self._source, self._settings,
-                                                   is_whole=len(head) < HEAD_BYTES)  # fmt: skip
+            is_whole = len(head) < HEAD_BYTES
+            self.layout = self.layout or recognise(head[:HEAD_BYTES], self._source, self._settings, is_whole=is_whole)
         except NeedsWhole:
             self._rest = self._join(head, chunks)
             self.layout = recognise(self._rest, self._source, self._settings, is_whole=True)
@@ -171,8 +170,13 @@ def refuse_cut(batches: Iterator[Batch], text: bytes, layout: Layout) -> Iterato
         text: Their text.
         layout: How it is laid out.
     """
-    *others, last = batches
-    yield from others
+    last = None
+    for batch in batches:
+        if last is not None:
+            yield last
+        last = batch
+    if last is None:
+        return  # blank lines alone
     if layout.form == "fields" and ends_within_number(text, layout.separator):
         is_last = pl.int_range(pl.len()) == pl.len() - 1
         last = replace(last, fields=last.fields.with_columns(unparseable=pl.col("unparseable") | is_last))
