@@ -1,6 +1,7 @@
 """Candles, rejects and ledger from the rows of a symbol's files: every row read is accounted for."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -124,9 +125,12 @@ class Settling:
             seen[0] += flat
             seen[1] += rows - flat
 
-    def _count_filled(self, place: int) -> int:
-        """Return how many candles of a version were filled in: the flat ones of years in which it has others."""
-        return sum(flat for (version, _), (flat, others) in self._flat.items() if version == place and others)
+    def _count_filled(self) -> Counter[int]:
+        """Return how many candles of each version were filled in: the flat ones of years in which it has others."""
+        filled: Counter[int] = Counter()
+        for (place, _), (flat, others) in self._flat.items():
+            filled[place] += flat if others else 0
+        return filled
 
     def list_outranked(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Yield the source and the rows of every file with rows that are not in the table.
@@ -147,7 +151,7 @@ class Settling:
         """
         if not self._versions:
             return _empty(Rejects), _empty(Ledger)
-        rejects, ledger = [], []
+        rejects, ledger, filled = [], [], self._count_filled()
         for place, version in enumerate(self._versions):
             parts = self._superseded.get(place)
             superseded = _no_rows() if parts is None else pl.concat(parts).sort("row")
@@ -155,7 +159,7 @@ class Settling:
             rejects.append(rejected)
             counts = (superseded.height, rejected.height - superseded.height)
             account = _account(version, (int(self._stay[place]), int(self._identical[place]), *counts))
-            ledger.append(account | {"rows_filled": self._count_filled(place)})
+            ledger.append(account | {"rows_filled": filled[place]})
         types = {name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys}
         accounts = _complete(pl.DataFrame(ledger, schema=types), Ledger, **self._keys)
         return _complete(pl.concat(rejects), Rejects, **self._keys).sort("source", "row"), accounts.sort("source")

@@ -4,7 +4,7 @@ Only new and changed files are read, and those whose time range overlaps with th
 the same candle can only come from these. All other rows of the tables stay unchanged.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -228,7 +228,8 @@ class Staging:
     def compose_state(self) -> Ingested:
         """Return the ingest state that describes the staged tables."""
         reading = self._reading
-        records = [self._compose_record(file) for file in self._task.files]
+        reasons = reading.find_reasons()
+        records = [self._compose_record(file, reasons) for file in self._task.files]
         gone = [record for record in reading.gone if record.source not in reading.pruned]
         if self._task.reread:  # candles of these files may be lost: if the same files return, they are read again
             gone = [replace(record, code="") for record in gone]
@@ -236,7 +237,7 @@ class Staging:
         others = {source: rows for source, rows in self._stored.outranked.items() if source not in settled}
         return self._days.compose([*records, *gone], pack_outranked(others | dict(self._settling.list_outranked())))
 
-    def _compose_record(self, file: RawFile) -> FileRecord:
+    def _compose_record(self, file: RawFile, reasons: Mapping[str, str]) -> FileRecord:
         """Return the record to store for a file in the source."""
         source, reading = file.source, self._reading
         if source in reading.refused:
@@ -252,19 +253,10 @@ class Staging:
             size_bytes=file.size_bytes,
             etag=file.etag,
             modified_ms=round(file.modified_at.timestamp() * 1000),
-            rejected_for=self._find_reason(source),
+            rejected_for=reasons.get(source, ""),
             code=self._task.code,
             reading=hash_reading(self._task.settings, source),
         )
-
-    def _find_reason(self, source: str) -> str:
-        """Return the commonest reason for which rows of a file were refused, with their number; empty if none were."""
-        rejects = next((rows.rejects for rows in self._reading.read if rows.raw.source == source), None)
-        if rejects is None or rejects.is_empty():
-            return self._stored.records[source].rejected_for if source in self._stored.records else ""
-        names = rejects["reasons"].cast(pl.List(pl.String)).explode()
-        counts = names.value_counts(sort=True).sort(["count", names.name], descending=[True, False])
-        return f"{counts['count'][0]:,} {counts[names.name][0]}"
 
 
 class DayLog:

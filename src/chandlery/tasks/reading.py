@@ -6,6 +6,7 @@ from the source. A newer version that can be read replaces it.
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -231,12 +232,17 @@ class Reading:
 
     def count_untimely(self) -> dict[str, int]:
         """Return how many rows of the files read were rejected for their time, by reason."""
-        counts: dict[str, int] = {}
+        counts = sum((count_reasons(rows) for rows in self.read if rows.rejects.height), Counter[str]())
+        return {reason: counts[reason] for reason in UNTIMELY if counts[reason]}
+
+    def find_reasons(self) -> dict[str, str]:
+        """Return the commonest reason for which rows of a file were rejected, with their number, by source."""
+        commonest = {}
         for rows in self.read:
-            names = rows.rejects["reasons"].cast(pl.List(pl.String)).explode()
-            for reason, count in names.value_counts().iter_rows():
-                counts[reason] = counts.get(reason, 0) + count
-        return {reason: counts[reason] for reason in UNTIMELY if reason in counts}
+            if rows.rejects.height:
+                reason, count = min(count_reasons(rows).items(), key=lambda each: (-each[1], each[0]))
+                commonest[rows.raw.source] = f"{count:,} {reason}"
+        return commonest
 
     def _replace(self, source: str) -> None:
         """Mark the rows of a file in the tables for replacement."""
@@ -282,6 +288,11 @@ class Reading:
     def _add_span(self, first_ms: int | None, last_ms: int | None) -> None:
         if first_ms is not None and last_ms is not None:
             self.spans.append((first_ms, last_ms))
+
+
+def count_reasons(rows: FileRows) -> Counter[str]:
+    """Return how many rows of a file were rejected, by reason."""
+    return Counter(rows.rejects["reasons"].cast(pl.List(pl.String)).explode().to_list())
 
 
 def describe_version(account: Account) -> str:
