@@ -26,6 +26,23 @@ from chandlery.sources.symbols import find_symbol, read_path
         ("symbol=LTCUSD/part-0.csv", "LTCUSD"),
         ("ethbtc.ndjson.zst", "ETHBTC"),
         ("b2mbtc.csv", "B2MBTC"),
+        ("BTC/USDT.csv", "BTCUSDT"),
+        ("BTC/USDT:USDT-1h.csv", "BTCUSDT_PERP"),
+        ("BTC_USDT_USDT-1h-futures.json", "BTCUSDT_PERP"),
+        ("futures/um/daily/markPriceKlines/BTCUSDT/1h/BTCUSDT-1h.csv", "BTCUSDT_PERP_MARK"),
+        ("okx_BTC-USDT-SWAP.csv", "BTCUSDT_PERP"),
+        ("BTC-29MAR24.json", "BTC_240329"),
+        ("tDUSK:USD.json", "DUSKUSD"),
+        ("tBTC_USDT.csv", "TBTCUSDT"),
+        ("KRW-BTC.csv", "BTCKRW"),
+        ("BTC_LTC.json", "LTCBTC"),
+        ("STETH-USDT.csv", "STETHUSDT"),
+        ("RAW_USDT.csv", "RAWUSDT"),
+        ("1D-USD.csv", "1DUSD"),
+        ("BITSTAMP_SPOT_BTC_USD.csv", "BTCUSD"),
+        ("BTC-USD (1).csv", "BTCUSD"),
+        ("base=BTC/quote=USDT/2024.csv", "BTCUSDT"),
+        ("ETH/BTC_2019.csv.zip!BTC_2019.csv", "ETHBTC"),
     ],
 )
 def test_path_names_symbol(source, symbol):
@@ -73,32 +90,6 @@ def test_a_name_beside_that_of_refused_files_still_tells():
 )
 def test_path_names_the_length_of_candles(source, seconds):
     assert read_path(source).interval == seconds
-
-
-@pytest.mark.parametrize(
-    ("source", "symbol"),
-    [
-        ("BTC/USDT.csv", "BTCUSDT"),
-        ("BTC/USDT:USDT-1h.csv", "BTCUSDT_PERP"),
-        ("BTC_USDT_USDT-1h-futures.json", "BTCUSDT_PERP"),
-        ("futures/um/daily/markPriceKlines/BTCUSDT/1h/BTCUSDT-1h.csv", "BTCUSDT_PERP_MARK"),
-        ("okx_BTC-USDT-SWAP.csv", "BTCUSDT_PERP"),
-        ("BTC-29MAR24.json", "BTC_240329"),
-        ("tDUSK:USD.json", "DUSKUSD"),
-        ("tBTC_USDT.csv", "TBTCUSDT"),
-        ("KRW-BTC.csv", "BTCKRW"),
-        ("BTC_LTC.json", "LTCBTC"),
-        ("STETH-USDT.csv", "STETHUSDT"),
-        ("RAW_USDT.csv", "RAWUSDT"),
-        ("1D-USD.csv", "1DUSD"),
-        ("BITSTAMP_SPOT_BTC_USD.csv", "BTCUSD"),
-        ("BTC-USD (1).csv", "BTCUSD"),
-        ("base=BTC/quote=USDT/2024.csv", "BTCUSDT"),
-        ("ETH/BTC_2019.csv.zip!BTC_2019.csv", "ETHBTC"),
-    ],
-)
-def test_path_names_symbol_in_any_spelling(source, symbol):
-    assert find_symbol(source) == symbol
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from chandlery.grid import DAY_MS, Grid, Ints, Traded
 
-__all__ = ["FillLog", "drop_filled", "is_flat"]
+__all__ = ["COLUMNS", "FillLog", "drop_filled", "is_flat"]
+
+COLUMNS = ("open_time", "open", "high", "low", "close", "volume", "source")  # that tell filled candles
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # an odd number without a pattern: products of different steps differ
 

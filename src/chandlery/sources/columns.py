@@ -39,6 +39,17 @@ NAMES = {
     "interval": "interval timeframe granularity resolution period freq per i",
     "closed": "confirm closed isclosed isfinal final complete iscomplete windowclosed isclosedcandle x",
 }
+# Texts by which a row says whether its candle had closed, in lower case.
+CLOSED_FLAGS = {
+    "true": True,
+    "1": True,
+    "1.0": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "0.0": False,
+    "no": False,
+}
 MIN_ROWS = 10  # of fewer rows the numbers settle nothing: an order may fit by chance
 CLOSE_TOGETHER = 0.1  # of the prices of a candle, in logs
 NEARLY_ALL = 0.95  # of the rows: a few faulty ones must not hide which column is the high or the low
@@ -322,3 +333,21 @@ def hint_columns(source: str, width: int) -> str:
     """Return the lines of settings that name the columns of a file with so many."""
     columns = [*ROLES, *["-"] * (width - len(ROLES))]
     return paste(source, {"columns": columns}, {"columns": 'the columns in the order of the file; "-" leaves one out'})
+
+
+def find_column(table: Columns, wanted: str, setting: str, source: str) -> int:
+    """Return the place of a column that a setting names, or numbers from 1.
+
+    Raises:
+        UndecidedError: There is no such column.
+    """
+    names = list(table.names or [])
+    matches = [place for place, name in enumerate(names) if name == wanted]
+    matches = matches or [place for place, name in enumerate(names) if plain(wanted) in list_plain(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if wanted.isdigit() and 0 < int(wanted) <= table.width:
+        return int(wanted) - 1
+    has = ", ".join(names)[:200] if names else f"{table.width} columns without names"
+    found = f"[[source.layout]] {setting} = {wanted!r} for {source}, which has {has}"
+    raise UndecidedError(setting, found, "the name of one column, or its number from 1", "mend the setting")

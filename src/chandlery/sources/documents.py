@@ -1,7 +1,7 @@
 """JSON to rows: where they lie in a document, and pieces of it that can be decoded one after the other."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -295,8 +295,3 @@ def to_text(value: msgspec.Raw) -> str:
     """Return a scalar as text."""
     decoded = msgspec.json.decode(value)
     return "" if decoded is None else str(decoded)
-
-
-def list_values(pieces: Sequence[Piece], name: str) -> list[str]:
-    """Return the values that a name has around the pieces, each once."""
-    return list(dict.fromkeys(piece.context[name] for piece in pieces if name in piece.context))

@@ -11,6 +11,7 @@ from chandlery.grid import HOUR_SECONDS, MINUTE_MS, Grid
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.spacing import (
     MIN_CANDLES,
+    MONTHS,
     NEARLY_ALL,
     SECOND_MS,
     Spacing,
@@ -25,7 +26,6 @@ from chandlery.units import to_interval_text
 __all__ = ["Decided", "Seen", "decide_grids", "find_shift"]
 
 HOUR_MS = HOUR_SECONDS * SECOND_MS
-MONTHS = "its candles last a month, and months are not of equal length: they are not supported"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.columns import Columns
 from chandlery.sources.dialects import HEAD_ROWS, take_apart
-from chandlery.sources.documents import Kind, Piece, Shape, decode, find_shape, iter_line_elements, unfold
+from chandlery.sources.documents import Piece, Shape, decode, find_shape, iter_line_elements, unfold
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.series_names import check_contexts
 
@@ -35,7 +35,6 @@ class Head:
     thousands: str = ""
     skip: int = 0
     body: int = 0
-    kind: Kind = "arrays"
     context: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -150,7 +149,7 @@ def unify_pieces(shape: Shape, pieces: list[Piece], source: str) -> Head:
     contexts = {tuple(sorted(piece.context.items())) for piece in chosen}
     if len(contexts) > 1:
         check_contexts([piece.context for piece in chosen], source)
-    return Head(head.form, words, head.table, head.keyed, kind=kind, context=context)
+    return Head(head.form, words, head.table, head.keyed, context=context)
 
 
 def unify(shape: Shape, values: list[object], names: Sequence[str] | None = None) -> Head:
@@ -159,10 +158,10 @@ def unify(shape: Shape, values: list[object], names: Sequence[str] | None = None
         objects = [value for value in values if isinstance(value, dict)]
         keys = max((list(map(str, value)) for value in objects), key=len, default=[])
         rows = [[to_text(value.get(name)) for name in keys] for value in objects]
-        return Head(shape.form, shape.words, Columns(keys, rows), keyed=True, body=shape.body, kind="objects")
+        return Head(shape.form, shape.words, Columns(keys, rows), keyed=True, body=shape.body)
     arrays = [value for value in values if isinstance(value, list) and value]
     rows = [[to_text(item) for item in value] for value in arrays]
-    return Head(shape.form, shape.words, Columns(names, rows), body=shape.body, kind="arrays")
+    return Head(shape.form, shape.words, Columns(names, rows), body=shape.body)
 
 
 def to_text(value: object) -> str:

@@ -8,24 +8,26 @@ import numpy as np
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.columns import (
+    CLOSED_FLAGS,
     NAMES,
     PRICES,
     ROLES,
     Columns,
     Placed,
+    find_column,
     list_plain,
     place_by_data,
     place_by_hand,
     place_by_name,
+    to_number,
 )
-from chandlery.sources.documents import Kind
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.heads import Head, read_head
 from chandlery.sources.series_names import read_context, read_exchange, read_length, read_pair
 from chandlery.sources.symbols import PathName, match_layout, read_path
-from chandlery.sources.time_columns import ChosenTime, choose_time, read_moments
-from chandlery.sources.times import TimeForm, find_form
-from chandlery.sources.volumes import ChosenVolume, choose_volume, find_column
+from chandlery.sources.time_columns import ChosenTime, choose_time, parse_moments, read_moments
+from chandlery.sources.times import TimeForm
+from chandlery.sources.volumes import ChosenVolume, choose_volume
 
 __all__ = ["Facts", "Layout", "recognise", "recognise_head"]
 
@@ -33,7 +35,6 @@ Place = int | str
 FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
 INTERVAL_ROWS = 300
 NEARLY_ALL = 0.9
-FLAGS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,6 @@ class Layout:
         skip: Lines before the first row.
         width: Fields in a row; 0 for JSON objects.
         body: Where the first row of a document begins.
-        kind: Whether rows of JSON are arrays or objects.
         clock: Where the time of day stands, if it stands apart from the date.
         symbol_place: Where a symbol stands, if there is one in each row.
         exchange_place: The same of an exchange.
@@ -93,7 +93,6 @@ class Layout:
     skip: int = 0
     width: int = 0
     body: int = 0
-    kind: Kind = "arrays"
     clock: Place | None = None
     symbol_place: Place | None = None
     exchange_place: Place | None = None
@@ -159,18 +158,8 @@ def _place_prices(table: Columns, time: ChosenTime, source: str) -> Placed:
     placed = place_by_name(table, source) if table.names is not None else None
     if placed is not None:
         return placed
-    times = [place for place in range(table.width) if place == time.place or find_form(table.texts(place)[:50])]
-    whole = Columns(None, table.whole())
-    rows = [row[time.place] for row in whole.rows]
-    moments = read_moments_of(rows, time.form)
-    return place_by_data(table, times, moments, source)
-
-
-def read_moments_of(texts: Sequence[str], form: TimeForm) -> np.ndarray:
-    """Return texts as times in ms, by which rows are put in order; NaN where one is no time."""
-    parts = [texts[first : first + 300] for first in range(0, len(texts), 300)]
-    each = [read_moments(Columns(None, [[text] for text in part]), 0, form) for part in parts]
-    return np.concatenate(each) if each else np.empty(0)
+    moments = parse_moments([row[time.place] for row in table.whole()], time.form)
+    return place_by_data(table, sorted({time.place, *time.forms}), moments, source)
 
 
 def _choose_volume(
@@ -219,7 +208,7 @@ def fits(role: str, texts: Sequence[str]) -> bool:
         "symbol": read_pair,
         "exchange": read_exchange,
         "interval": read_length,
-        "closed": lambda text: FLAGS.get(text.lower()),
+        "closed": lambda text: CLOSED_FLAGS.get(text.lower()),
     }
     return sum(readers[role](text) is not None for text in some) >= NEARLY_ALL * len(some)
 
@@ -237,7 +226,7 @@ def _check_envelope(table: Columns, placed: Placed, source: str, by_hand: Layout
     """
     if not by_hand.columns:
         return
-    rows = [[to_float(row[place]) for place in placed.prices] for row in table.whole()]
+    rows = [[to_number(row[place]) for place in placed.prices] for row in table.whole()]
     numbers = np.array(rows).reshape(-1, len(PRICES))
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
     wrong = (numbers[:, 1] < numbers.max(axis=1)) | (numbers[:, 2] > numbers.min(axis=1))
@@ -247,14 +236,6 @@ def _check_envelope(table: Columns, placed: Placed, source: str, by_hand: Layout
             f"{source}: by [[source.layout]] columns the high is not the highest, or the low not the lowest, in {share}"
         )
         raise UndecidedError("columns", found, "columns that the numbers allow", "mend the setting, or leave it out")
-
-
-def to_float(text: str) -> float:
-    """Return a text as a number; NaN if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 def _describe(
@@ -293,7 +274,6 @@ def _describe(
         skip=found.skip,
         width=0 if found.keyed else table.width,
         body=found.body,
-        kind=found.kind,
         clock=None if time.clock is None else to_place(time.clock),
         facts=facts,
         **{f"{role}_place": to_place(place) for role, place in extras.items()},
@@ -315,7 +295,7 @@ def _is_bitmex(table: Columns) -> bool:
 
 
 def _find_price(table: Columns, placed: Placed) -> float | None:
-    closes = np.array([to_float(text) for text in table.texts(placed.prices[3])[:INTERVAL_ROWS]])
+    closes = np.array([to_number(text) for text in table.texts(placed.prices[3])[:INTERVAL_ROWS]])
     closes = closes[np.isfinite(closes) & (closes > 0)]
     return float(np.median(closes)) if closes.size else None
 
@@ -324,10 +304,7 @@ def _measure_length(table: Columns, time: ChosenTime) -> int | None:
     """Return the time from open to close in ms, rounded up to whole seconds; None if it is not steady."""
     if time.end is None:
         return None
-    form = find_form(table.texts(time.end))
-    if form is None:
-        return None
-    apart = read_moments(table, time.end, form) - read_moments(table, time.place, time.form)
+    apart = read_moments(table, time.end, time.forms[time.end]) - read_moments(table, time.place, time.form)
     values, counts = np.unique(apart[np.isfinite(apart)], return_counts=True)
     if not values.size or counts.max() < NEARLY_ALL * counts.sum():
         return None

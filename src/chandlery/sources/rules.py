@@ -7,6 +7,7 @@ import polars as pl
 
 from chandlery.grid import Grid
 from chandlery.schema import FIRST_CANDLE, REASONS, TIME
+from chandlery.sources.columns import CLOSED_FLAGS
 from chandlery.sources.parse import NUMBERS
 from chandlery.sources.times import FIRST_MS, LAST_MS
 
@@ -15,7 +16,7 @@ __all__ = ["LAST_CANDLE", "REASON_LIST", "Judged", "judge"]
 REASON_LIST = pl.List(pl.Enum(list(REASONS)))
 PRICES = ("open", "high", "low", "close")
 LAST_CANDLE = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
-NOT_CLOSED = ("false", "0", "0.0", "no")  # values of a column that says whether a candle had closed
+NOT_CLOSED = [text for text, is_closed in CLOSED_FLAGS.items() if not is_closed]
 NONE_REFUSED = pl.DataFrame(schema={"row": pl.Int64, "open_time": TIME, "reasons": REASON_LIST})
 
 

@@ -11,6 +11,7 @@ from chandlery.units import to_interval_text
 
 __all__ = [
     "MIN_CANDLES",
+    "MONTHS",
     "NEARLY_ALL",
     "SECOND_MS",
     "Spacing",
@@ -28,6 +29,7 @@ NEARLY_ALL = 0.9  # of the times lie on the grid of a clear interval: the others
 SECOND_MS = 1_000
 LONGEST_SECONDS = 7 * DAY_SECONDS  # a longer candle would be a month, and months differ in length
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
+MONTHS = "its candles last a month, and months are not of equal length: they are not supported"
 SAMPLE = 50_000  # times: more would cost time and not change the commonest spacing
 CHANCE = 4  # standard errors of a count, within which two spacings are as common
 LEAST_AS_COMMON = 10  # times that a spacing occurs before it counts as common
@@ -103,7 +105,7 @@ def find_commonest(counts: NDArray[np.int64]) -> int:
 def describe_long(days: float) -> str:
     """Return what is wrong with candles that last longer than a week."""
     if SHORTEST_MONTH <= days <= LONGEST_MONTH:
-        return "its candles last a month, and months are not of equal length: they are not supported"
+        return MONTHS
     return f"its times are {days:g} days apart, and a week is the longest candle that is supported"
 
 

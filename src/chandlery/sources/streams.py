@@ -141,7 +141,7 @@ def open_text(raw: HashingReader, stream: BinaryIO, member: str | None, source: 
     return cast("BinaryIO", raw)
 
 
-class _Plainer:
+class _ToUtf8:
     """Turns text into UTF-8 without a mark at its beginning, with lines that end with a line feed.
 
     Args:
@@ -196,15 +196,15 @@ def iter_chunks(text: BinaryIO, source: str, size: int = CHUNK_BYTES) -> Iterato
     Raises:
         SourceError: A line is longer than a chunk.
     """
-    left, plainer, is_json = b"", None, False
+    left, to_utf8, is_json = b"", None, False
     while block := _read_full(text, size):
         is_last = len(block) < size
-        if plainer is None:
-            plainer = _Plainer(block)
-            block = plainer.turn(block)
-            is_json = plainer.is_table or block[:1000].lstrip()[:1] in {b"[", b"{"}
+        if to_utf8 is None:
+            to_utf8 = _ToUtf8(block)
+            block = to_utf8.turn(block)
+            is_json = to_utf8.is_table or block[:1000].lstrip()[:1] in {b"[", b"{"}
         else:
-            block = plainer.turn(block)
+            block = to_utf8.turn(block)
         block = left + block if left else block
         cut = len(block) if is_last else block.rfind(b"\n") + 1 or len(block) * is_json
         if not cut and len(block) > 2 * size:

@@ -1,20 +1,19 @@
 """Which column is the time at which a candle opens, and which one the time at which it closes."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from chandlery.settings.model import LayoutSettings
-from chandlery.sources.columns import Columns, list_plain
+from chandlery.sources.columns import Columns, find_column, list_plain, to_number
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.times import PER_SECOND, TimeForm, find_form, parse_epochs, parse_texts
-from chandlery.sources.volumes import find_column
 
-__all__ = ["ChosenTime", "choose_time", "read_moments"]
+__all__ = ["ChosenTime", "choose_time", "parse_moments", "read_moments"]
 
 # In order of preference.
 OPENS = (
@@ -55,6 +54,7 @@ class ChosenTime:
         clock: The place of the time of day, where `place` is a date alone; None if there is none.
         end: The place of the time at which a candle closes; None if there is none.
         is_end: Whether the only column of times says that it is the end of a candle.
+        forms: How each column of times writes them, by its place.
     """
 
     place: int
@@ -63,6 +63,7 @@ class ChosenTime:
     clock: int | None = None
     end: int | None = None
     is_end: bool = False
+    forms: Mapping[int, TimeForm] = field(default_factory=dict)
 
 
 def choose_time(table: Columns, by_hand: LayoutSettings, place: int | None, source: str) -> ChosenTime:
@@ -81,16 +82,15 @@ def choose_time(table: Columns, by_hand: LayoutSettings, place: int | None, sour
         place = find_column(table, by_hand.time_column, "time_column", source)
     forms = {each: form for each in range(table.width) if (form := find_form(table.texts(each)[:ROWS]))}
     if place is not None:
-        clock = find_clock(table, place, forms)
-        return settle_form(
-            table, ChosenTime(place, forms.get(place) or TimeForm(""), "set by hand", clock), by_hand, source
-        )
-    if not forms and by_hand.time_format is None:
+        chosen = ChosenTime(place, forms.get(place) or TimeForm(""), "set by hand", find_clock(table, place, forms))
+    elif forms:
+        chosen = choose_among(table, forms, source)
+    elif by_hand.time_format is None:
         raise no_time(table, source)
-    if by_hand.time_format is not None and not forms:
+    else:
         named = next((each for each, name in enumerate(table.names or []) if set(list_plain(name)) & set(ANY)), 0)
-        return settle_form(table, ChosenTime(named, TimeForm(""), "its name"), by_hand, source)
-    return settle_form(table, choose_among(table, forms, source), by_hand, source)
+        chosen = ChosenTime(named, TimeForm(""), "its name")
+    return replace(chosen, form=settle_form(table, chosen, by_hand, source), forms=forms)
 
 
 def no_time(table: Columns, source: str) -> UndecidedError:
@@ -203,7 +203,11 @@ def agree(one: NDArray[np.float64], two: NDArray[np.float64]) -> bool:
 
 def measure_regularity(moments: NDArray[np.float64]) -> float:
     """Return the share of the distances between neighbouring times that are the commonest one."""
-    distances = np.diff(np.unique(moments[np.isfinite(moments)]))
+    return share_commonest(np.diff(np.unique(moments[np.isfinite(moments)])))
+
+
+def share_commonest(distances: NDArray[np.float64]) -> float:
+    """Return the share of distances that are equal to the commonest one; 0 if there are none."""
     if not distances.size:
         return 0.0
     _, counts = np.unique(distances, return_counts=True)
@@ -223,8 +227,13 @@ def is_after(table: Columns, place: int, other: int, forms: dict[int, TimeForm])
 
 def read_moments(table: Columns, place: int, form: TimeForm) -> NDArray[np.float64]:
     """Return the times of the first rows in ms, NaN where a row has none."""
-    texts = pl.Series([row[place] if len(row) > place else None for row in table.rows[:ROWS]], dtype=pl.String)
-    read, _ = parse_epochs(texts, form) if form.form == "epoch" else parse_texts(texts, form)
+    return parse_moments([row[place] if len(row) > place else None for row in table.rows[:ROWS]], form)
+
+
+def parse_moments(texts: Sequence[str | None], form: TimeForm) -> NDArray[np.float64]:
+    """Return texts as times in ms, NaN where one is no time."""
+    values = pl.Series(texts, dtype=pl.String)
+    read, _ = parse_epochs(values, form) if form.form == "epoch" else parse_texts(values, form)
     moments: NDArray[np.float64] = read.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return moments
 
@@ -242,8 +251,8 @@ def find_clock(table: Columns, place: int, forms: dict[int, TimeForm]) -> int | 
     return None
 
 
-def settle_form(table: Columns, chosen: ChosenTime, by_hand: LayoutSettings, source: str) -> ChosenTime:
-    """Return the column of the time with what the settings say about its form, and with its form decided.
+def settle_form(table: Columns, chosen: ChosenTime, by_hand: LayoutSettings, source: str) -> TimeForm:
+    """Return how the column of the time writes times, by the settings and by its texts.
 
     Raises:
         UndecidedError: Days and months could be the other way round, or the settings contradict the texts.
@@ -267,7 +276,7 @@ def settle_form(table: Columns, chosen: ChosenTime, by_hand: LayoutSettings, sou
         found = f"{source}: {table.describe(chosen.place)} has local times without an offset"
         hint = paste(source, {"timezone": "Asia/Seoul"}, {"timezone": 'the zone of these times, or "UTC"'})
         raise UndecidedError("timezone", found, "times in UTC or with an offset", hint)
-    return replace(chosen, form=form)
+    return form
 
 
 def names_zone(name: str) -> bool:
@@ -283,19 +292,11 @@ def check_unit(table: Columns, place: int, unit: str, source: str) -> None:
     """
     texts = [text for text in table.texts(place)[:ROWS] if text]
     per = PER_SECOND[unit]
-    numbers = np.array([to_float(text) for text in texts])
+    numbers = np.array([to_number(text) for text in texts])
     within = (numbers >= 1_230_940_800 * per) & (numbers < 4_102_444_800 * per)
     if texts and within.mean() < 0.5:  # noqa: PLR2004 - most rows
         found = f"{source}: time_unit = {unit!r} is set, and {texts[0]} is no time of 2009 to 2100 in that unit"
         raise UndecidedError("time_unit", found, "a unit that the numbers allow", "mend the setting, or leave it out")
-
-
-def to_float(text: str) -> float:
-    """Return a text as a number; NaN if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 def settle_days(table: Columns, place: int, form: TimeForm, source: str) -> TimeForm:
@@ -305,23 +306,10 @@ def settle_days(table: Columns, place: int, form: TimeForm, source: str) -> Time
         UndecidedError: Both orders are.
     """
     both = (form, replace(form, form=form.also))
-    steady = [measure_steps(read_moments(table, place, each)) for each in both]
+    moments = (read_moments(table, place, each) for each in both)
+    steady = [share_commonest(np.abs(np.diff(each[np.isfinite(each)]))) for each in moments]  # from row to row
     if max(steady) > min(steady) + 0.02:  # a month has a first day in every order
         return replace(both[int(np.argmax(steady))], also="")
     found = f"{source}: {table.texts(place)[0]!r} has the day or the month first"
     hint = paste(source, {"time_format": "%d/%m/%Y %H:%M"}, {"time_format": 'or "%m/%d/%Y %H:%M"'})
     raise UndecidedError("time_format", found, "dates that can be read in one way", hint)
-
-
-def measure_steps(moments: NDArray[np.float64]) -> float:
-    """Return the share of the distances from row to row that are the commonest one."""
-    distances = np.abs(np.diff(moments[np.isfinite(moments)]))
-    if not distances.size:
-        return 0.0
-    _, counts = np.unique(distances, return_counts=True)
-    return float(counts.max() / distances.size)
-
-
-def describe_names(names: Sequence[str]) -> str:
-    """Return names of columns in a row."""
-    return ", ".join(name.replace("\n", " ") for name in names)[:200]

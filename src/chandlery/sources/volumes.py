@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.sources.columns import Columns, Placed, list_plain, plain, to_number
+from chandlery.sources.columns import Columns, Placed, list_plain, to_number
 from chandlery.sources.doubts import UndecidedError, paste
 
 __all__ = ["ChosenVolume", "choose_volume"]
@@ -231,21 +231,3 @@ def doubt(table: Columns, places: Sequence[int], source: str, found: str, expect
     shown = f": {', '.join(map(table.describe, places))}" if places else ""
     hint = paste(source, {"volume": names[0] if names else "volume"}, {"volume": others})
     return UndecidedError("volume", f"{source} {found}{shown}", expected, hint)
-
-
-def find_column(table: Columns, wanted: str, setting: str, source: str) -> int:
-    """Return the place of a column that a setting names, or numbers from 1.
-
-    Raises:
-        UndecidedError: There is no such column.
-    """
-    names = list(table.names or [])
-    matches = [place for place, name in enumerate(names) if name == wanted]
-    matches = matches or [place for place, name in enumerate(names) if plain(wanted) in list_plain(name)]
-    if len(matches) == 1:
-        return matches[0]
-    if wanted.isdigit() and 0 < int(wanted) <= table.width:
-        return int(wanted) - 1
-    has = ", ".join(names)[:200] if names else f"{table.width} columns without names"
-    found = f"[[source.layout]] {setting} = {wanted!r} for {source}, which has {has}"
-    raise UndecidedError(setting, found, "the name of one column, or its number from 1", "mend the setting")

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chandlery.candles.clean import EPOCH
-from chandlery.candles.fills import FillLog
+from chandlery.candles.fills import COLUMNS, FillLog
 from chandlery.grid import Grid, Traded
 from chandlery.lake.handle import Lake
 from chandlery.schema import TIME
@@ -108,8 +108,7 @@ class StoredSymbol:
     @cached_property
     def candles(self) -> pl.DataFrame:
         """The symbol's candles with their sources; read once, and only if they are needed."""
-        columns = ("open_time", "open", "high", "low", "close", "volume", "source")
-        return self._lake.read_candles(self._symbol, columns=columns)
+        return self._lake.read_candles(self._symbol, columns=COLUMNS)
 
 
 def by_source(ledger: pl.DataFrame) -> dict[str, Account]:
@@ -152,8 +151,7 @@ def rebuild_ingested(lake: Lake, symbol: str, ledger: pl.DataFrame) -> Ingested:
 
 def recount_candles(lake: Lake, symbol: str, ingested: Ingested) -> Ingested:
     """Return an ingest state with the days and steps of the candles that the table has now."""
-    columns = ("open_time", "open", "high", "low", "close", "volume", "source")
-    candles = lake.read_candles(symbol, columns=columns)
+    candles = lake.read_candles(symbol, columns=COLUMNS)
     days, digests = digest_days(candles) if candles.height else (np.empty(0, np.int32), np.empty(0, np.uint64))
     parts = []
     years = candles["open_time"].dt.year()

@@ -2,13 +2,11 @@
 
 import polars as pl
 
-from chandlery.candles.fills import drop_filled, is_flat
+from chandlery.candles.fills import COLUMNS, drop_filled, is_flat
 from chandlery.lake.handle import FAR_MS, Lake
 from chandlery.lake.reading import read_partition
 
 __all__ = ["read_traded"]
-
-COLUMNS = ("open_time", "open", "high", "low", "close", "volume", "source")
 
 
 def read_traded(lake: Lake, symbol: str, since_ms: int = 0, until_ms: int = FAR_MS) -> pl.DataFrame:
