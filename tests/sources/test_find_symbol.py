@@ -95,7 +95,7 @@ def test_path_names_the_length_of_candles(source, seconds):
 @pytest.mark.parametrize(
     "source",
     ["BTC-USD-240329.csv", "BTC-29MAR24-70000-C.json", "bitstampUSD_1-min_data.csv", "BTCUSD/ethusd.csv", "august.csv",
-     "BTC_USDT_ETH.csv", "prices/usd.csv", "binance/BTC_USDT_USDT-8h-funding_rate.json"],
+     "BTC_USDT_ETH.csv", "prices/usd.csv", "USD.csv", "ΝΕΟ–USD.csv", "binance/BTC_USDT_USDT-8h-funding_rate.json"],
 )  # fmt: skip
 def test_path_that_can_be_read_in_several_ways_is_refused(source):
     with pytest.raises(SourceError) as caught:

@@ -206,3 +206,44 @@ def test_what_is_no_table_of_candles_is_refused(content, says):
     assert says in caught.value.found
     assert caught.value.expected
     assert caught.value.hint
+
+
+def write_table(names, fields):
+    """Return delimited text with 60 candles of an hour, of which `fields` writes the time."""
+    rows = [[*fields(START_MS // 1000 + 3600 * step), *row[1:]] for step, row in enumerate(walk())]
+    return ("\n".join([names, *(";".join(map(str, row)) for row in rows)]) + "\n").encode()
+
+
+@pytest.mark.parametrize("names", ["Date;Time", "Datum;Zeit", "<DATE>;<TIME>"])
+def test_a_time_of_day_in_a_column_of_its_own(names):
+    def fields(seconds):
+        moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+        return f"{moment:%d.%m.%Y}", f"{moment:%H:%M}"
+
+    found = read(write_table(f"{names};Open;High;Low;Close;Volume", fields), seconds=None)
+    assert (rows_of(found).height, found.grid.seconds) == (60, 3600)
+
+
+def test_dates_without_their_time_of_day_are_not_one_candle_a_day():
+    def fields(seconds):
+        moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+        return f"{moment:%Y-%m-%d}", f"h{moment.hour}"
+
+    with pytest.raises(SourceError, match="two prices at one time"):
+        read(write_table("date;stunde;open;high;low;close;volume", fields), seconds=86_400)
+
+
+@pytest.mark.parametrize("first", ["interval_begin", "von"])
+def test_a_timestamp_behind_another_time_is_that_of_the_end(first):
+    content = write_table(f"timestamp;{first};open;high;low;close;volume", lambda seconds: (seconds + 3600, seconds))
+    found = read(content, seconds=None)
+    assert rows_of(found)["open_time"].dt.epoch("ms").min() == START_MS
+    assert found.grid.seconds == 3600
+
+
+def test_documents_of_one_row_each_a_line():
+    rows = [dict(zip(("timestamp", "open", "high", "low", "close", "volume"), row, strict=True)) for row in walk()]
+    text = "".join(json.dumps({"channel": "ohlc", "data": [row]}) + "\n" for row in rows)
+    found = read(text.encode(), "ltcusd.ndjson", seconds=None)
+    assert rows_of(found).height == 60
+    assert found.fetch_raw(rows_of(found)["row"][:1]) == [json.dumps(rows[0])]

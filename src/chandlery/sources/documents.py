@@ -63,12 +63,12 @@ def find_shape(head: bytes) -> Shape:
         return Shape("lines", "objects", "JSON, an object a line")
     if isinstance(value, list) and value and is_flat(value):
         return Shape("lines", "arrays", "JSON, an array a line")
+    if value is not None and len(lines) > 1 and lines[1].lstrip()[:1] in b"[{":
+        return Shape("nested lines", "objects", "JSON, a document a line")
     opening = PLAIN_START.match(head)
     if opening and (kind := find_first_kind(head, opening.end())):
         inside = f" in {opening[1].decode('utf-8', 'replace')!r}" if opening[1] is not None else ""
         return Shape("document", kind, f"JSON, an array of {kind}{inside}", opening.end())
-    if value is not None and len(lines) > 1 and lines[1].lstrip()[:1] in b"[{":
-        return Shape("nested lines", "objects", "JSON, a document a line")
     return Shape("nested", "objects", "JSON, one document")
 
 

@@ -115,6 +115,8 @@ def find_pairs(words: list[Word]) -> list[Pair]:
     length = find_interval(words)
     used = set(length[1]) if length else set()
     named = [word for word in words if not word.is_number and word not in used and not is_silent(word)]
+    if any(not word.text.isascii() for word in named):
+        return []  # a coin in other letters, some of which look like Latin ones
     for choose in (find_bounded, find_joined, find_turned):
         if found := choose(named, words):
             return found
@@ -197,8 +199,8 @@ def find_lone(words: list[Word]) -> list[Pair]:
     used = set(length[1]) if length else set()
     named = [word for word in words if not word.is_number and word not in used and not is_silent(word)]
     lone = [word for word in named if re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", word.text)]
-    lone = [word for word in lone if not EXPIRY.fullmatch(word.text)] or lone
-    if len(lone) != 1 or lone[0].text == UNASSIGNED_SYMBOL:
+    lone = [word for word in lone if word.text not in MONEY and not EXPIRY.fullmatch(word.text)] or lone
+    if len(lone) != 1 or lone[0].text in {UNASSIGNED_SYMBOL, *MONEY}:
         return []
     suffix, _ = read_ending(words, lone[0])
     return [Pair(strip_mark(lone[0]), "", suffix)]

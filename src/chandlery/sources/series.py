@@ -17,7 +17,7 @@ __all__ = ["Series"]
 BLOCK = 500  # rows: as many of a longer interval in a row are no chance
 ALIGNED = 0.95 * BLOCK  # by chance, half of them would be
 HOUR_MS = HOUR_SECONDS * SECOND_MS
-FEW = 4  # times with two prices: so many may be corrections
+FEW = 4  # rows with a second price of one time: so many may be corrections
 SUNDAY = 6
 CHANGE_MONTHS = {2, 3, 4, 9, 10, 11}  # in which summer time ends somewhere
 NIGHT = range(5)  # hours at which it does
@@ -76,19 +76,19 @@ class Series:
                 return UndecidedError("series", found, "one interval a file", hint)
         return None
 
-    def check(self, count: int, accepted: MonthRows) -> None:
+    def check(self, rows_read: int, accepted: MonthRows) -> None:
         """Look at the whole.
 
         Args:
-            count: How many rows the file has.
+            rows_read: How many rows the file has.
             accepted: Those that obey every rule.
 
         Raises:
             UndecidedError: It mixes intervals or symbols, or its times are local ones.
         """
         own = to_interval_text(self._grid.seconds)
-        if count >= MIN_CANDLES and self._off_grid > self._share * count and not self._is_given:
-            found = f"{self._source} holds candles of {own}, and {self._off_grid} of {count} rows between them"
+        if rows_read >= MIN_CANDLES and self._off_grid > self._share * rows_read and not self._is_given:
+            found = f"{self._source} holds candles of {own}, and {self._off_grid} of {rows_read} rows between them"
             hint = f"split the file; or, if it holds candles of {own}, {paste(self._source, {'interval': own})}"
             raise UndecidedError("series", found, "one interval a file", hint)
         if self._mixed is not None:
@@ -99,9 +99,9 @@ class Series:
         twice = np.concatenate([np.empty(0, np.int64), *(each[0] for each in repeats)])
         if self._is_naive and twice.size:
             self._check_zone(twice, accepted)
-        if twice.size > max(self._share * accepted.height, FEW):
-            apart = sum(each[1] for each in repeats)
-            found = f"{self._source} holds two prices at {twice.size} of {accepted.height} times"
+        count, apart = (sum(each[place] for each in repeats) for place in (1, 2))
+        if count > max(self._share * accepted.height, FEW):
+            found = f"{self._source} holds two prices at one time in {count} of {accepted.height} rows"
             found = f"{found}, and {apart} of them are more than a tenth apart" if apart else found
             hint = "split the file by what tells its rows apart, such as a symbol, an exchange or a side of the market"
             raise UndecidedError("series", found, "candles of one series a file", hint)
@@ -125,13 +125,14 @@ class Series:
                 raise UndecidedError("timezone", found, "times in UTC, with an offset, or a zone that is set", hint)
 
 
-def find_repeats(rows: pl.DataFrame) -> tuple[NDArray[np.int64], int]:
-    """Return the times at which rows have different opens, and at how many the prices are more than a tenth apart.
+def find_repeats(rows: pl.DataFrame) -> tuple[NDArray[np.int64], int, int]:
+    """Return the times at which rows have different opens, the number of such rows, and how many are far apart.
 
-    Rows of one time with one open are states of one candle: the last one counts.
+    Rows of one time with one open are states of one candle: the last one counts. Rows are far apart if their prices
+    differ by more than a tenth.
     """
     rows = rows.select(pl.col("open_time").to_physical(), "open", "low", "high").sort("open_time", maintain_order=True)
     times, opens, low, high = (rows[name].to_numpy() for name in ("open_time", "open", "low", "high"))
     twice = (times[1:] == times[:-1]) & (opens[1:] != opens[:-1])
     apart = twice & ((low[1:] > 1.1 * high[:-1]) | (low[:-1] > 1.1 * high[1:]))
-    return np.unique(times[1:][twice]), int(apart.sum())
+    return np.unique(times[1:][twice]), int(twice.sum()), int(apart.sum())

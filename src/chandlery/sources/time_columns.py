@@ -18,7 +18,7 @@ __all__ = ["ChosenTime", "choose_time", "parse_moments", "read_moments"]
 # In order of preference.
 OPENS = (
     "opentime timeperiodstart periodstart starttime starttimestamp start timeopen opentimestamp opentimems opents "
-    "bucketstart windowstart begin begintime candlebegintime candletime from mts candledatetimeutc t"
+    "bucketstart windowstart intervalbegin begin begintime candlebegintime candletime from mts candledatetimeutc t"
 ).split()
 ANY = (
     "time timestamp ts unixtimestamp unix unixtime timestampms unixtimestampms epoch epochms datetime date datetimeutc "
@@ -32,9 +32,11 @@ ELSE = set(  # times of something else than the candle
     "downloadedat eventtime tsinit E candledatetimekst".split()
 )
 LOCAL = set("kst jst est edt cst cdt pst pdt cet cest ist bst hkt sgt aest local localtime".split())
-CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?|\d{4}|\d{6}")
+COLONS = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
+CLOCK = re.compile(rf"{COLONS.pattern}|\d{{4}}|\d{{6}}")
 DATE_ONLY = re.compile(r"\D*\d+\D+\d+\D+\d+\D*|\d{8}")
 ROWS = 300  # enough to tell
+LEAST_ROWS = 2  # of a single one nothing is steady
 REGULAR = 0.5  # of the distances between times are equal
 QUARTER_MS = 900_000  # zones differ by whole quarters of an hour
 LONGEST_MS = 7 * 86_400_000
@@ -136,12 +138,12 @@ def choose_among(table: Columns, forms: dict[int, TimeForm], source: str) -> Cho
             )
         ]
     chosen, end = compare(table, pool, forms, source) if len(pool) > 1 else (pool[0], None)
+    before = [] if opens else [each for each in unnamed if each != chosen and is_after(table, each, chosen, forms)]
+    if before:  # the time that is named, such as timestamp, is that of the end
+        chosen, end, evidence = before[0], chosen, "its numbers"
     others = [*ends, *anys, *unnamed]
-    end = (
-        end
-        if end is not None
-        else next((each for each in others if each != chosen and is_after(table, chosen, each, forms)), None)
-    )
+    if end is None:
+        end = next((each for each in others if each != chosen and is_after(table, chosen, each, forms)), None)
     return ChosenTime(chosen, forms[chosen], evidence, find_clock(table, chosen, forms), end)
 
 
@@ -219,7 +221,7 @@ def is_after(table: Columns, place: int, other: int, forms: dict[int, TimeForm])
     apart = read_moments(table, other, forms[other]) - read_moments(table, place, forms[place])
     apart = apart[np.isfinite(apart)]
     values, counts = np.unique(apart, return_counts=True)
-    if not values.size:
+    if apart.size < LEAST_ROWS:
         return False
     commonest = int(np.argmax(counts))
     return bool(counts[commonest] >= 0.9 * apart.size and 0 < values[commonest] <= LONGEST_MS)
@@ -246,7 +248,8 @@ def find_clock(table: Columns, place: int, forms: dict[int, TimeForm]) -> int | 
     for other, name in enumerate(table.names):
         clocks = [text for text in table.texts(other)[:ROWS] if text]
         is_named = bool({"time", "clock", "timeofday", "hour"} & set(list_plain(name)))
-        if other != place and other not in forms and is_named and clocks and all(map(CLOCK.fullmatch, clocks)):
+        is_clock = clocks and all((CLOCK if is_named else COLONS).fullmatch(text) for text in clocks)
+        if other != place and other not in forms and is_clock:
             return other
     return None
 

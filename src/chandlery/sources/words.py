@@ -115,7 +115,7 @@ def split_words(part: str) -> list[Word]:
         part = SUFFIX.sub("", part)
     part = COPY.sub("", part)
     words, end = [], 0
-    for met in re.finditer(r"[A-Za-z0-9]+", part):
+    for met in re.finditer(r"[^\W_]+", part):
         words.append(Word(met[0], part[end : met.start()]))
         end = met.end()
     return words
