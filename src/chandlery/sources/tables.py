@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from chandlery.errors import SourceError
 from chandlery.sources.columns import Columns
@@ -38,6 +36,9 @@ def read_frame(content: bytes, source: str) -> tuple[pl.DataFrame, dict[str, str
     Raises:
         SourceError: It is damaged.
     """
+    import pyarrow as pa  # noqa: PLC0415 - a tenth of a second that only such files cost
+    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
+
     try:
         if find_format(content) == "Parquet":
             metadata = pq.read_schema(io.BytesIO(content)).metadata
