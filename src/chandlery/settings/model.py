@@ -132,6 +132,11 @@ class LayoutSettings(_Section):
         None, description="how long after midnight, or for weeks after Thursday 00:00 UTC, candles open, as in 5h"
     )
     exchange: Exchange | None = Field(None, description="the exchange, if it is not that of the other files")
+    split: bool | None = Field(
+        None,
+        description="whether rows go to the series that their own columns name, whatever the path says; if not set, "
+        "they do where the path names no symbol or exchange",
+    )
 
 
 class ReadingSettings(_Section):

@@ -29,6 +29,7 @@ EXAMPLES: dict[str, Any] = {  # for settings without a default
     "symbol": "LTCUSD",
     "interval": "1m",
     "offset": "5h",
+    "split": True,
     "exchange": "kraken",
 }
 FIRST_HOLDS = (

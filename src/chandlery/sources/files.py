@@ -1,7 +1,5 @@
 """Raw files to rows: the accepted ones typed, the refused ones with their text and all their reasons."""
 
-import datetime as dt
-import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -10,15 +8,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.errors import ChandleryError, SourceError, StoreUnavailableError, TransientError
+from chandlery.errors import SourceError, StoreUnavailableError
 from chandlery.grid import DAY_MS, Grid
 from chandlery.schema import FIRST_CANDLE
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.doubts import UndecidedError
+from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Seen, find_shift
 from chandlery.sources.identity import check_identity, check_values
-from chandlery.sources.layout import Layout
-from chandlery.sources.parse import Batch
+from chandlery.sources.layout import Facts, Layout
+from chandlery.sources.parts import ROLES, Part, PartRows, iter_part
+from chandlery.sources.raw_files import RawFile
 from chandlery.sources.rows import MonthRows, Room
 from chandlery.sources.rules import LAST_CANDLE, REASON_LIST, judge
 from chandlery.sources.series import Series
@@ -29,7 +29,16 @@ from chandlery.sources.symbols import match_layout
 from chandlery.sources.texts import Text
 from chandlery.units import parse_interval, parse_offset, to_interval_text
 
-__all__ = ["FileRows", "RawFile", "explain_failure", "list_members", "peek_file", "read_file"]
+__all__ = [
+    "FileRows",
+    "RawFile",
+    "explain_failure",
+    "find_plausible",
+    "list_members",
+    "peek_file",
+    "read_file",
+    "see",
+]
 
 REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "row": pl.Int64,
@@ -37,30 +46,6 @@ REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "open_time": pl.Datetime("ms", "UTC"),
     "reasons": REASON_LIST,
 }
-# Errors of the machine: another run may succeed, so they say nothing about the file.
-OF_THE_MACHINE = {errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO}
-ROLES = ("symbol", "exchange", "interval")
-
-
-@dataclass(frozen=True)
-class RawFile:
-    """An input file.
-
-    Args:
-        source: The path below the source root, `archive.zip!member` inside a zip.
-        path: The object's path in its store.
-        member: The file inside a zip; None where it is no zip.
-        size_bytes: Of the object.
-        etag: Of the object.
-        modified_at: By the store's clock.
-    """
-
-    source: str
-    path: str
-    member: str | None
-    size_bytes: int
-    etag: str
-    modified_at: dt.datetime
 
 
 @dataclass
@@ -129,9 +114,20 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Seen
     facts = layout.facts
     check_identity(facts, by_hand, settings.exchange, raw.source)
     check_values(raw.source, "interval", facts.intervals)
+    return see(find_plausible(batch.fields), facts, by_hand)
+
+
+def see(times: NDArray[np.int64], facts: Facts, by_hand: LayoutSettings) -> Seen:
+    """Return what the first rows of a file tell of its interval.
+
+    Args:
+        times: Their times, in ms.
+        facts: What else they tell.
+        by_hand: The settings of the file.
+    """
     lengths = {seconds for each in facts.intervals if (seconds := read_length(each))}
     return Seen(
-        times=find_plausible(batch.fields),
+        times=times,
         given=parse_interval(by_hand.interval) if by_hand.interval else None,
         offset=parse_offset(by_hand.offset) if by_hand.offset is not None else None,
         stamps=by_hand.stamps or "",
@@ -150,7 +146,7 @@ def find_plausible(fields: pl.DataFrame) -> NDArray[np.int64]:
 
 
 class _Reading:
-    """A file as it is read: its rows, what is refused, and what is open until its end.
+    """A file, or a part of it, as it is read: its rows, what is refused, and what is open until its end.
 
     Args:
         raw: The file.
@@ -158,15 +154,20 @@ class _Reading:
         grid: When its candles open.
         room: How much memory its rows may take, together with those of other files.
         layout: How it is laid out.
-        first: Its first rows.
+        times: The plausible times of its first rows, in ms.
     """
 
     def __init__(
-        self, raw: RawFile, settings: ReadingSettings, grid: Grid, room: Room | None, layout: Layout, first: Batch
+        self,
+        raw: RawFile,
+        settings: ReadingSettings,
+        grid: Grid,
+        room: Room | None,
+        layout: Layout,
+        times: NDArray[np.int64],
     ) -> None:
         by_hand = match_layout(raw.source, settings) or LayoutSettings()
         self._raw, self._grid, self._settings = raw, grid, settings
-        times = find_plausible(first.fields)
         is_end, stamps = layout.facts.is_end, by_hand.stamps or ""
         self.shift = find_shift(times, grid.seconds, is_end=is_end, stamps=stamps)
         self._is_given = by_hand.interval is not None
@@ -179,19 +180,15 @@ class _Reading:
         self._bad: list[pl.DataFrame] = []
         self._late = MonthRows(room)
 
-    def add(self, batch: Batch) -> None:
+    def add(self, rows: PartRows) -> None:
         """Judge the next rows."""
-        fields = batch.fields.with_columns(
-            pl.int_range(self.count + 1, self.count + batch.fields.height + 1, dtype=pl.Int64).alias("row"),
-            pl.col("time") + self.shift,
-        )
+        fields = rows.fields.with_columns(pl.col("time") + self.shift)
         self._check_names(fields)
         judged = judge(fields, self._grid, self._raw.modified_at)
-        self._series.add(judged.good["open_time"].to_physical().to_numpy(), judged.refused)
+        self._series.add(judged.good, judged.refused)
         self.accepted.add(judged.good)
         if judged.refused.height:
-            texts = batch.raw(judged.refused["row"].to_numpy() - self.count - 1)
-            self._refuse(judged.refused, texts)
+            self._refuse(judged.refused, rows.batch.raw(judged.refused["row"].to_numpy() - rows.before - 1))
         self._late.add(judged.late)
         self.count += fields.height
 
@@ -284,7 +281,7 @@ class _Reading:
 
     def _keep_late(self, late: pl.DataFrame) -> None:
         none = pl.DataFrame(schema={"reasons": REASON_LIST})
-        self._series.add(late["open_time"].to_physical().to_numpy(), none)
+        self._series.add(late, none)
         self.accepted.add(late)
 
     def _refuse_late(self, late: pl.DataFrame, reason: str, fetch: Callable[[pl.Series], list[str]]) -> None:
@@ -295,7 +292,12 @@ class _Reading:
 
 
 def read_file(
-    stream: BinaryIO, raw: RawFile, settings: ReadingSettings, grid: Grid, room: Room | None = None
+    stream: BinaryIO,
+    raw: RawFile,
+    settings: ReadingSettings,
+    grid: Grid,
+    room: Room | None = None,
+    part: Part | None = None,
 ) -> FileRows:
     """Return a file's rows, judged one by one.
 
@@ -305,19 +307,22 @@ def read_file(
         settings: How to read it.
         grid: When its candles open.
         room: How much memory its rows may take, together with those of other files.
+        part: Which of its rows are read, as if the file had no others; all of them if None. `row` is the number of a
+            row in the file.
 
     Raises:
         SourceError: It is refused whole.
     """
     text = Text(stream, raw.source, raw.member, settings)
     reading: _Reading | None = None
-    for batch in text.batches():
+    for rows in iter_part(text.batches(), raw.source, part or Part()):
         if reading is None:
             assert text.layout is not None  # noqa: S101 - it was recognised
-            reading = _Reading(raw, settings, grid, room, text.layout, batch)
-        reading.add(batch)
+            reading = _Reading(raw, settings, grid, room, text.layout, find_plausible(rows.fields))
+        reading.add(rows)
     if reading is None or not reading.count or text.layout is None or text.hashing is None:
-        raise SourceError(f"{raw.source} holds no row", "candles", "remove the file, or fetch it again")
+        whose = f" of {' '.join(map(str, filter(None, part)))}" if part else ""
+        raise SourceError(f"{raw.source} holds no row{whose}", "candles", "remove the file, or fetch it again")
     sha256 = text.hashing.sha256()
     found = FileRows(raw, "", grid, sha256, reading.count, reading.accepted, pl.DataFrame(), _text=text)
     found.rejects, found.notes = reading.finish(found.fetch_raw)
@@ -351,30 +356,3 @@ def check_grid(times: NDArray[np.int64], by_hand: LayoutSettings, grid: Grid, ra
         found = f"{raw.source} holds candles of {describe_grid(other)}, and the series those of {describe_grid(grid)}"
         hint = "ingest it into another lake"
         raise UndecidedError("offset", found, "candles of a series that open at the same times", hint)
-
-
-def explain_failure(file: RawFile, error: Exception) -> SourceError:
-    """Return why a file could not be read, as it is told to the user.
-
-    Args:
-        file: The file.
-        error: What reading it raised.
-
-    Raises:
-        ChandleryError: `error` itself, if it is one that does not concern the file alone.
-        TransientError: The machine lacks memory, space or file descriptors.
-    """
-    if isinstance(error, SourceError):
-        return error
-    if isinstance(error, ChandleryError):
-        raise error
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in OF_THE_MACHINE):
-        found = f"{file.source}: this machine has no memory, space or file descriptors left: {error!r}"
-        hint = "run again with fewer [engine] workers, or on a larger machine"
-        raise TransientError(found, "resources to read the file", hint) from error
-    if isinstance(error, FileNotFoundError):
-        found = f"{file.source} was removed during the run, or this machine does not see it"
-        hint = "run again; `chandlery check` shows whether all processes see the source"
-        return SourceError(found, "a file that stays where every process of the engine sees it", hint)
-    found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
-    return SourceError(found, "a file of candles", "check the file, or exclude it by a glob")

@@ -1,6 +1,7 @@
 """Whether what the rows of a file say of its symbol, exchange and market agrees with its path and its settings."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.doubts import UndecidedError, paste
@@ -10,7 +11,7 @@ from chandlery.sources.series_names import read_exchange, read_length, read_pair
 from chandlery.sources.words import MONEY
 from chandlery.units import to_interval_text
 
-__all__ = ["check_identity", "check_values"]
+__all__ = ["ALIASES", "agrees", "check_identity", "check_order", "check_pair", "check_values"]
 
 ALIASES = {"XBT": "BTC", "XDG": "DOGE", "XXBT": "BTC", "XETH": "ETH", "XXBTZ": "BTC", "IOT": "IOTA"}
 SHOWN = 5  # names in a message
@@ -84,16 +85,25 @@ def check_pair(pair: Pair, told: Pair, text: str, source: str, *, is_set: bool) 
     Raises:
         UndecidedError: It is another one.
     """
+    if agrees(pair, told, is_set=is_set):
+        return
+    by_whom = "its settings say" if is_set else "its path says"
+    is_market = agrees(pair, replace(told, suffix=""), is_set=is_set)  # then the kind of the market alone differs
+    decision = "market" if is_market else "symbol"
+    found = f"{source} has candles of {text} by its rows, and {by_whom} {pair.symbol}"
+    note = {
+        "symbol": f'or "{pair.symbol}", if its rows are wrong',
+        "split": "or this alone: rows go to the series that they name",
+    }
+    raise UndecidedError(decision, found, "one symbol", paste(source, {"symbol": told.symbol, "split": True}, note))
+
+
+def agrees(pair: Pair, told: Pair, *, is_set: bool) -> bool:
+    """Return whether the symbol of rows can be that of the path, or of the settings; rows may tell less of it."""
     is_base = ALIASES.get(pair.base, pair.base) == ALIASES.get(told.base, told.base)
     is_quote = pair.quote == told.quote or not told.quote or (not pair.quote and not is_set)
     is_market = pair.suffix == told.suffix or not told.suffix
-    if is_base and is_quote and is_market and not (told.quote and not pair.quote):
-        return
-    by_whom = "its settings say" if is_set else "its path says"
-    decision = "market" if is_base and is_quote and not is_market else "symbol"
-    found = f"{source} has candles of {text} by its rows, and {by_whom} {pair.symbol}"
-    note = {"symbol": f'or "{pair.symbol}", if its rows are wrong'}
-    raise UndecidedError(decision, found, "one symbol", paste(source, {"symbol": told.symbol}, note))
+    return is_base and is_quote and is_market and not (told.quote and not pair.quote)
 
 
 def check_order(pair: Pair, price: float, source: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
@@ -29,7 +30,7 @@ from chandlery.sources.time_columns import ChosenTime, choose_time, parse_moment
 from chandlery.sources.times import TimeForm
 from chandlery.sources.volumes import ChosenVolume, choose_volume
 
-__all__ = ["Facts", "Layout", "recognise", "recognise_head"]
+__all__ = ["Facts", "Layout", "measure_length", "recognise", "recognise_head"]
 
 Place = int | str
 FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
@@ -49,6 +50,7 @@ class Facts:
         is_end: Whether its times are said to be the ends of candles.
         price: The middle of its closes; None if it has none.
         path: What its path names.
+        end: Where a row has the time at which its candle closes, and how it is written; None if there is none.
     """
 
     symbols: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class Facts:
     is_end: bool = False
     price: float | None = None
     path: PathName = field(default_factory=PathName)
+    end: tuple[Place, TimeForm] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Layout:
         exchange_place: The same of an exchange.
         interval_place: The same of an interval.
         closed_place: Where a row says whether its candle had closed.
+        end_place: Where a row has the time at which its candle closes, if that is read, which surveys alone need.
         facts: What the first rows tell beside their candles.
     """
 
@@ -98,6 +102,7 @@ class Layout:
     exchange_place: Place | None = None
     interval_place: Place | None = None
     closed_place: Place | None = None
+    end_place: Place | None = None
     facts: Facts = field(default_factory=Facts, compare=False)
 
     @property
@@ -109,6 +114,7 @@ class Layout:
             "exchange": self.exchange_place,
             "interval": self.interval_place,
             "closed": self.closed_place,
+            "end": self.end_place,
         }
         return {name: place for name, place in places.items() if place is not None}
 
@@ -262,6 +268,7 @@ def _describe(
         is_end=time.is_end or _is_bitmex(table),
         price=_find_price(table, placed),
         path=path,
+        end=None if time.end is None else (to_place(time.end), time.forms[time.end]),
     )
     return Layout(
         form=found.form,
@@ -301,10 +308,19 @@ def _find_price(table: Columns, placed: Placed) -> float | None:
 
 
 def _measure_length(table: Columns, time: ChosenTime) -> int | None:
-    """Return the time from open to close in ms, rounded up to whole seconds; None if it is not steady."""
+    """Return the time from open to close in ms; None if it is not steady."""
     if time.end is None:
         return None
-    apart = read_moments(table, time.end, time.forms[time.end]) - read_moments(table, time.place, time.form)
+    return measure_length(
+        read_moments(table, time.end, time.forms[time.end]) - read_moments(table, time.place, time.form)
+    )
+
+
+def measure_length(apart: NDArray[np.float64]) -> int | None:
+    """Return the length of a candle in ms by times from open to close; None if they are not steady.
+
+    It is rounded up to whole seconds.
+    """
     values, counts = np.unique(apart[np.isfinite(apart)], return_counts=True)
     if not values.size or counts.max() < NEARLY_ALL * counts.sum():
         return None

@@ -40,28 +40,29 @@ class Series:
         self._source, self._grid, self._share, self._is_given = source, grid, max_rejected_share, is_given
         self._is_naive = is_naive
         self._off_grid = 0
-        self._seen = 0
         self._last = np.empty(0, np.int64)  # steps before the next
+        self._rows = np.empty(0, np.int64)  # the numbers of their rows
         self._ascends = True
         self._mixed: UndecidedError | None = None
 
-    def add(self, times: NDArray[np.int64], refused: pl.DataFrame) -> None:
+    def add(self, accepted: pl.DataFrame, refused: pl.DataFrame) -> None:
         """Look at the next rows.
 
         Args:
-            times: Milliseconds, of accepted rows.
-            refused: Rows with their reasons.
+            accepted: row and open_time of those that obey every rule.
+            refused: The reasons of the others.
         """
         if refused.height:
             self._off_grid += refused.filter(pl.col("reasons").list.contains("off_grid_time")).height
+        times = accepted["open_time"].to_physical().to_numpy()
         steps = np.concatenate([self._last, self._grid.steps_of(times)])
+        rows = np.concatenate([self._rows, accepted["row"].to_numpy()])
         self._ascends = self._ascends and bool((np.diff(steps[max(self._last.size - 1, 0) :]) > 0).all())
         if not self._is_given and self._mixed is None:
-            self._mixed = self._find_other_interval(steps)
-        self._seen += times.size
-        self._last = steps[-(BLOCK - 1) :]
+            self._mixed = self._find_other_interval(steps, rows)
+        self._last, self._rows = steps[-(BLOCK - 1) :], rows[-(BLOCK - 1) :]
 
-    def _find_other_interval(self, steps: NDArray[np.int64]) -> UndecidedError | None:
+    def _find_other_interval(self, steps: NDArray[np.int64], rows: NDArray[np.int64]) -> UndecidedError | None:
         """Return what is wrong if in some stretch of 500 rows nearly every time is a multiple of a longer interval."""
         for factor in (2, 3, 5):
             running = np.concatenate([[0], np.cumsum(steps % factor == 0)])
@@ -70,8 +71,7 @@ class Series:
                 place = int(np.argmax(aligned > ALIGNED))
                 spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * self._grid.seconds
                 own, other = to_interval_text(self._grid.seconds), to_interval_text(spacing)
-                row = self._seen - self._last.size + place + 1
-                found = f"{self._source} mixes candles of {own} with candles of {other} from about row {row}"
+                found = f"{self._source} mixes candles of {own} with candles of {other} from about row {rows[place]}"
                 hint = f"split the file; or, if it holds candles of {own}, {paste(self._source, {'interval': own})}"
                 return UndecidedError("series", found, "one interval a file", hint)
         return None

@@ -35,10 +35,14 @@ class Text:
         source: The file's name.
         member: The file inside a zip; None where it is no zip.
         settings: How to read it.
+        with_ends: Whether the times at which candles close are read as well, as text.
     """
 
-    def __init__(self, stream: BinaryIO, source: str, member: str | None, settings: ReadingSettings) -> None:
+    def __init__(
+        self, stream: BinaryIO, source: str, member: str | None, settings: ReadingSettings, *, with_ends: bool = False
+    ) -> None:
         self._stream, self._source, self._member, self._settings = stream, source, member, settings
+        self._with_ends = with_ends
         self.hashing: HashingReader | None = None
         self.layout: Layout | None = None
         self._rest: bytes | None = None  # the whole of a document whose rows lie deep in it
@@ -78,7 +82,13 @@ class Text:
             self.layout = recognise(self._rest, self._source, self._settings, is_whole=True)
         if self.layout.form == "nested" and self._rest is None:
             self._rest = self._join(head, chunks)
+        self.layout = self._add_ends(self.layout)
         return self.layout
+
+    def _add_ends(self, layout: Layout) -> Layout:
+        """Return a layout with the place of the times of close, where these are to be read."""
+        end = layout.facts.end if self._with_ends else None
+        return layout if end is None else replace(layout, end_place=end[0])
 
     def batches(self) -> Iterator[Batch]:
         """Return the rows from the first, some at a time."""
@@ -110,7 +120,8 @@ class Text:
                 found = f"{self._source} has bars of NautilusTrader: ts_event may be when they open or when they close"
                 hint = paste(self._source, {"stamps": "close"}, {"stamps": 'or "open"'})
                 raise UndecidedError("stamps", found, "times that are known to be of the open or of the close", hint)
-            self.layout = recognise_head(to_head(frame, context, find_format(first)), self._source, by_hand)
+            layout = recognise_head(to_head(frame, context, find_format(first)), self._source, by_hand)
+            self.layout = self._add_ends(layout)
         yield from iter_table(frame, self.layout)
 
     def _join(self, first: bytes, chunks: Iterator[bytes]) -> bytes:
