@@ -1,7 +1,9 @@
 """A file whose rows belong to several series: its parts have each of its rows once, and each reads as a file alone."""
 
+import datetime as dt
 import io
 import json
+import zoneinfo
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -284,3 +286,195 @@ def test_signs_of_several_series_are_looked_for_in_each_part(order: Callable[...
     assert read_file(io.BytesIO(content), raw, SourceSettings(), grid, part=Part("BTCUSDT")).rows_read == 120
     with pytest.raises(UndecidedError, match="two prices at one time"):
         read_file(io.BytesIO(content), raw, SourceSettings(), grid, part=Part("ETHUSDT"))
+
+
+# Documents: the series stands around the rows.
+Pieces = dict[str, list[list[object]]]
+
+
+def to_arrays(rows: list[Row]) -> list[list[object]]:
+    return [[value for name, value in row.items() if name != "symbol"] for row in rows]
+
+
+def write_bybit(symbol: str, rows: list[list[object]]) -> dict[str, object]:
+    texts = [list(map(str, row)) for row in rows]
+    return {"retCode": 0, "result": {"category": "spot", "symbol": symbol, "list": texts}, "time": 1}
+
+
+def write_okx(symbol: str, rows: list[list[object]]) -> dict[str, object]:
+    return {"arg": {"channel": "candle1H", "instId": symbol}, "data": [[*map(str, row), "1"] for row in rows]}
+
+
+def write_kraken(symbol: str, rows: list[list[object]]) -> dict[str, object]:
+    return {"error": [], "result": {symbol: rows, "last": 1}}
+
+
+def write_meta(symbol: str, rows: list[list[object]]) -> dict[str, object]:
+    names = "symbol interval currency_base currency_quote exchange type".split()
+    texts = dict(zip(names, [symbol, "1h", *"abcd"], strict=True))
+    values = [dict(zip("datetime open high low close volume".split(), row, strict=True)) for row in rows]
+    return {"meta": {**texts, "exchange": "Binance"}, "values": values, "status": "ok"}
+
+
+def write_columns(symbol: str, rows: list[list[object]]) -> dict[str, object]:
+    return {"s": "ok", "symbol": symbol, **dict(zip("tohlcv", map(list, zip(*rows, strict=True)), strict=True))}
+
+
+ANSWERS = {write.__name__: write for write in (write_bybit, write_okx, write_kraken, write_meta, write_columns)}
+DOCUMENTS: dict[str, Callable[[Pieces], object]] = {
+    "by symbol": lambda pieces: pieces,
+    "by symbol, indented": lambda pieces: pieces,
+    "deeper": lambda pieces: {"data": {symbol: {"candles": rows} for symbol, rows in pieces.items()}},
+    "by exchange": lambda pieces: {
+        exchange: {symbol: {"1h": rows}}
+        for exchange, (symbol, rows) in zip(("binance", "kraken", "okx", "gemini"), pieces.items(), strict=True)
+    },
+    "rows by symbol": lambda pieces: [
+        {symbol: dict(zip("time open high low close volume".split(), rows[step], strict=True))
+         for symbol, rows in pieces.items()}
+        for step in range(120)
+    ],
+    **{f"list of {name}": lambda pieces, write=write: [write(*each) for each in pieces.items()]  # type: ignore[misc]
+       for name, write in ANSWERS.items()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", DOCUMENTS)
+def test_rows_at_several_places_of_a_document(form: str) -> None:
+    pieces = {symbol: to_arrays(make_rows(symbol)) for symbol in PRICES}
+    content = json.dumps(DOCUMENTS[form](pieces), indent=1 if "indented" in form else None).encode()
+    check_documents(content, "all.json", is_told="by exchange" in form or "meta" in form)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("size", [7, 120])
+def test_an_answer_a_line(name: str, size: int) -> None:
+    pieces = {symbol: to_arrays(make_rows(symbol)) for symbol in PRICES}
+    answers = [
+        ANSWERS[name](symbol, rows[first : first + size])
+        for first in range(0, 120, size)
+        for symbol, rows in pieces.items()
+    ]
+    content = "".join(json.dumps(answer) + "\n" for answer in answers).encode()
+    found = check_documents(content, "all.ndjson", is_told="meta" in name)
+    alone = [answer for answer in answers if "DOGE" in json.dumps(answer)]
+    content = "".join(json.dumps(answer) + "\n" for answer in alone).encode()
+    (part,) = read_parts(content, "all.ndjson").values()
+    assert (
+        rows_of(part)
+        .drop("row")
+        .equals(rows_of(next(found[each] for each in found if "DOGE" in each.symbol)).drop("row"))
+    )
+
+
+def check_documents(content: bytes, source: str, *, is_told: bool) -> dict[Part, FileRows]:
+    """Check that a document has four parts with 120 rows each."""
+    found = read_parts(content, source)
+    assert [part.symbol for part in found] == [symbol.replace("/", "") for symbol in PRICES]
+    assert all(bool(part.exchange) == is_told for part in found)
+    assert [file.rows_read for file in found.values()] == [120] * 4
+    assert list_rows(found.values()) == list(range(1, 481))
+    for symbol, file in zip(PRICES, found.values(), strict=True):
+        rows = rows_of(file)
+        assert rows.height == 120
+        assert rows["close"].to_list() == [row["close"] for row in make_rows(symbol)]
+        assert str(rows["close"][7]) in file.fetch_raw(rows["row"][7:8])[0]
+    return found
+
+
+def test_an_answer_about_one_symbol_tells_it() -> None:
+    content = json.dumps(write_bybit("BTCUSDT", to_arrays(make_rows("BTC/USDT")))).encode()
+    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT")]
+    content = content.replace(b'"spot"', b'"linear"')
+    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT_PERP")]
+    assert rows_of(read(content, "BTCUSDT.json", seconds=None)).height == 120
+    content = json.dumps({"symbol": "BTCUSDT", "rows": to_arrays(make_rows("BTC/USDT")), "interval": "1h"}).encode()
+    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT", seconds=3600)]
+    content = json.dumps({"rows": to_arrays(make_rows("BTC/USDT")), "symbol": "BTCUSDT"}).encode()
+    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT")]
+
+
+def test_a_second_array_far_behind_the_first_rows() -> None:
+    rows = {symbol: to_arrays(make_rows(symbol, 15_000)) for symbol in ("BTC/USDT", "ETH/USDT")}
+    content = json.dumps(rows).encode()
+    found = read_parts(content, "all.json")
+    assert {part.symbol: file.rows_read for part, file in found.items()} == {"BTCUSDT": 15_000, "ETHUSDT": 15_000}
+    with pytest.raises(UndecidedError, match="symbols BTCUSDT, ETHUSDT"):
+        read(content, "BTC-USDT.json", seconds=3600)
+
+
+def test_rows_of_several_kinds_are_refused() -> None:
+    rows = make_rows("BTC/USDT")
+    content = json.dumps({"BTCUSDT": {"rows": to_arrays(rows)}, "ETHUSDT": {"rows": rows}}).encode()
+    with pytest.raises(UndecidedError) as caught:
+        survey(content, "all.json")
+    assert caught.value.decision == "shape"
+
+
+# Columns are recognised in spite of rows of several series.
+@pytest.mark.parametrize("order", [blocks, interleaved, halves])
+@pytest.mark.parametrize(
+    "shuffled", ["time symbol open close high low volume", "symbol volume low high close open time"]
+)
+def test_columns_without_names(order: Callable[..., list[Row]], shuffled: str) -> None:
+    parts = [make_rows(symbol) for symbol in PRICES]
+    rows = order(*parts)
+    lines = [",".join(str(row[name]) for name in shuffled.split()) for row in rows]
+    found = read_parts(("\n".join(lines) + "\n").encode(), "all.csv")
+    assert [part.symbol for part in found] == [symbol.replace("/", "") for symbol in PRICES]
+    for rows, file in zip(parts, found.values(), strict=True):
+        read = rows_of(file).sort("open_time")
+        assert [read[name].to_list() for name in NAMES[2:]] == [[row[name] for row in rows] for name in NAMES[2:]]
+
+
+def test_the_time_of_close_of_several_intervals() -> None:
+    few = [
+        [
+            {**row, "timestamp": int(str(row["time"])) + step - 1, "interval": name}
+            for row in make_rows("BTC/USDT", 9, step)
+        ]
+        for name, step in (("1h", HOUR), ("1d", 24 * HOUR))
+    ]
+    found = survey(to_csv(blocks(*few)), "BTC-USDT.csv")
+    assert {part.seconds: seen.length_ms for part, seen in found.items()} == {3600: HOUR, 86_400: 24 * HOUR}
+
+
+@pytest.mark.parametrize("worth", [(100, 100), (100, 10)])
+def test_contracts_of_each_series(worth: tuple[int, int]) -> None:
+    parts = [make_rows(symbol) for symbol in ("BTC/USDT", "ETH/USDT")]
+    for rows, value in zip(parts, worth, strict=True):
+        for row in rows:
+            row["quote_volume"] = row["volume"]
+            row["volume"] = round(float(str(row["volume"])) * float(str(row["close"])) / value, 6)
+    found = read_parts(to_csv(interleaved(*parts)), "all.csv")
+    assert all(rows_of(file)["volume"].to_list() == [1.5 + step % 7 for step in range(120)] for file in found.values())
+
+
+def test_numbers_of_the_rows_of_each_series_are_no_volume() -> None:
+    parts = [
+        [{"": number, **row} for number, row in enumerate(make_rows(symbol))] for symbol in ("BTC/USDT", "ETH/USDT")
+    ]
+    lines = [",".join(map(str, row.values())) for row in halves(*parts)]
+    found = read_parts(("\n".join(lines) + "\n").encode(), "all.csv")
+    assert all(rows_of(file)["volume"].to_list() == [1.5 + step % 7 for step in range(120)] for file in found.values())
+
+
+@pytest.mark.parametrize("order", [blocks, interleaved, halves])
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_the_hour_that_stands_twice_is_told_apart_in_each_series(order: Callable[..., list[Row]], form: str) -> None:
+    utc = [dt.datetime(2023, 10, 28, tzinfo=dt.UTC) + dt.timedelta(hours=step) for step in range(60)]
+    local = [f"{moment.astimezone(zoneinfo.ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M:%S}" for moment in utc]
+    parts = []
+    for symbol in ("BTC/USDT", "ETH/USDT"):
+        rows = make_rows(symbol, 60)
+        parts.append(
+            [{**row, "time": time, "step": step} for step, (row, time) in enumerate(zip(rows, local, strict=True))]
+        )
+    rows = sorted(order(*parts), key=lambda row: int(str(row["step"]))) if order is interleaved else order(*parts)
+    content = to_csv(rows)
+    if form == "json":
+        content = json.dumps([{"symbol": row.pop("symbol"), "rows": [row]} for row in rows]).encode()
+    found = read_parts(content, f"all.{form}", timezone="Europe/Berlin")
+    assert [part.symbol for part in found] == ["BTCUSDT", "ETHUSDT"]
+    for file in found.values():
+        assert rows_of(file).sort("open_time")["open_time"].to_list() == utc

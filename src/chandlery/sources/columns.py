@@ -64,10 +64,12 @@ class Columns:
     Args:
         names: Of the columns; None if there are none.
         rows: The fields of the rows.
+        groups: The number of each row's series, where rows name several; empty if they are of one.
     """
 
     names: Sequence[str] | None
     rows: Sequence[Sequence[str]]
+    groups: Sequence[int] = ()
 
     @property
     def width(self) -> int:
@@ -84,6 +86,19 @@ class Columns:
         """Return the rows that have as many fields as most."""
         width = self.width
         return [row for row in self.rows if len(row) == width]
+
+    def whole_groups(self) -> NDArray[np.int64]:
+        """Return the number of the series of each row that has as many fields as most."""
+        width = self.width
+        groups = self.groups or [0] * len(self.rows)
+        pairs = zip(self.rows, groups, strict=True)
+        return np.array([group for row, group in pairs if len(row) == width], np.int64)
+
+    def divide(self, most: int) -> list["Columns"]:
+        """Return the rows of each series, of those with the most rows; nothing if there is one series."""
+        counts = Counter(self.groups).most_common(most)
+        pairs = list(zip(self.rows, self.groups, strict=False))
+        return [Columns(self.names, [row for row, group in pairs if group == each]) for each, _ in counts]
 
     def describe(self, place: int) -> str:
         """Return the name of a column, or its number from 1."""
@@ -222,19 +237,17 @@ def place_by_data(table: Columns, times: Sequence[int], moments: NDArray[np.floa
     Raises:
         UndecidedError: Another order would do as well, or none does.
     """
-    whole = table.whole()
-    unused = {
-        place
-        for place in range(table.width)
-        if place not in times and is_numbering([row[place] for row in whole]) and len(whole) > 1
-    }
+    whole, groups = table.whole(), table.whole_groups()
+    unused = {place for place in range(table.width) if place not in times and is_numbered(whole, groups, place)}
     others = [place for place in range(table.width) if place not in {*times, *unused}]
     numbers = np.array([[to_number(row[place]) for place in others] for row in whole]).reshape(len(whole), -1)
-    numbers = numbers[np.argsort(moments, kind="stable")]
+    order = np.lexsort((moments, groups))
+    numbers, groups = numbers[order], groups[order]
     is_column = np.isfinite(numbers).mean(axis=0) > 0.5 if len(numbers) else np.zeros(len(others), np.bool_)  # noqa: PLR2004
     others = [place for place, fits in zip(others, is_column, strict=True) if fits]
     numbers = numbers[:, is_column]
-    numbers = numbers[np.isfinite(numbers).all(axis=1)]
+    is_whole = np.isfinite(numbers).all(axis=1)
+    numbers, groups = numbers[is_whole], groups[is_whole]
     if len(numbers) < MIN_ROWS:
         rows = f"only {len(numbers)} rows of numbers to settle the order of columns by"
         raise ambiguous(source, table, rows)
@@ -246,7 +259,7 @@ def place_by_data(table: Columns, times: Sequence[int], moments: NDArray[np.floa
         raise ambiguous(source, table, "no single column that is always the highest, or the lowest")
     cluster, high, low = found
     inner = [place for place in cluster if place not in {high, low}]
-    opens, closes = find_ends(numbers, inner) or (None, None)
+    opens, closes = find_ends(numbers, inner, groups) or (None, None)
     evidence = "columns by their numbers: high/low envelope, then continuity"
     if opens is None and table.width == KLINES and list(times) == [0, 6] and others[: len(PRICES)] == [1, 2, 3, 4]:
         opens, closes = inner[0], inner[1]
@@ -303,10 +316,27 @@ def find_extreme(prices: NDArray[np.float64]) -> int | None:
     return best if shares[best] > NEARLY_ALL and rivals.max() < NEARLY_ALL else None
 
 
-def find_ends(numbers: NDArray[np.float64], inner: Sequence[int]) -> tuple[int, int] | None:
-    """Return the columns of the open and the close: each open lies near the close before it. None if that is open."""
+def is_numbered(rows: Sequence[Sequence[str]], groups: NDArray[np.int64], place: int) -> bool:
+    """Return whether a column numbers the rows, or those of each series."""
+    texts = [row[place] for row in rows]
+    if is_numbering(texts) or not texts or not texts[0].strip('"').isdigit():
+        return is_numbering(texts)
+    of_series = [[texts[each] for each in np.flatnonzero(groups == group)] for group in np.unique(groups).tolist()]
+    several = [each for each in of_series if len(each) > 1]
+    return len(of_series) > 1 and bool(several) and all(map(is_numbering, several))
+
+
+def find_ends(numbers: NDArray[np.float64], inner: Sequence[int], groups: NDArray[np.int64]) -> tuple[int, int] | None:
+    """Return the columns of the open and the close: each open lies near the close before it. None if that is open.
+
+    Args:
+        numbers: The numbers of the rows, those of each series by time.
+        inner: The columns of prices that are neither the high nor the low.
+        groups: The series of each row.
+    """
     pairs = [(opens, closes) for opens in inner for closes in inner if opens != closes]
-    jumps = {pair: np.abs(numbers[1:, pair[0]] - numbers[:-1, pair[1]]) for pair in pairs}
+    follows = groups[1:] == groups[:-1]
+    jumps = {pair: np.abs(numbers[1:, pair[0]] - numbers[:-1, pair[1]])[follows] for pair in pairs}
     best = min(pairs, key=lambda pair: float(jumps[pair].mean()), default=None)
     if best is None:
         return None

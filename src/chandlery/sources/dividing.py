@@ -7,7 +7,7 @@ from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.identity import ALIASES, agrees, check_pair
 from chandlery.sources.pairs import Pair, read_symbol
 from chandlery.sources.parts import ROLES, Value, find_kinds, find_usual, name_value
-from chandlery.sources.series_names import read_exchange, read_pair
+from chandlery.sources.series_names import read_exchange, read_plain
 from chandlery.sources.symbols import PathName
 from chandlery.sources.words import COINS
 from chandlery.units import to_interval_text
@@ -83,7 +83,7 @@ def decides_symbol(texts: Sequence[str], path: PathName, by_hand: LayoutSettings
     pair = read_symbol(by_hand.symbol) if by_hand.symbol else path.pair
     if pair is None:
         return True
-    pairs = {text: each for text in texts if (each := read_pair(text))}
+    pairs = {text: each for text in texts if (each := read_plain(text))}
     agreeing = [text for text, each in pairs.items() if agrees(pair, each, is_set=is_set)]
     if len(texts) == 1 and agreeing:
         return False

@@ -6,15 +6,30 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from chandlery.errors import SourceError
-from chandlery.sources.columns import NAMES, PRICES, plain
+from chandlery.sources.columns import NAMES, PRICES, plain, to_number
+from chandlery.sources.series_names import KEYS, is_certain, read_pair
 
-__all__ = ["TOKENS", "Kind", "Piece", "Shape", "find_shape", "iter_elements", "iter_line_elements", "unfold"]
+__all__ = [
+    "ANOTHER",
+    "TOKENS",
+    "Kind",
+    "Piece",
+    "Shape",
+    "find_shape",
+    "iter_elements",
+    "iter_line_elements",
+    "look_around",
+    "unfold",
+]
 
 PIECE_BYTES = 8_000_000  # decoded at once: Python objects of a piece take several times its size
+BESIDE_BYTES = 1_000  # of an object beside the rows that tells something of them
 LEAST_SCALARS = 5  # members of a row: time and four prices, or more
 PLAIN_START = re.compile(rb'\s*(?:\{(?:[^\[\]{}]*?"([^"\\]*)"\s*:\s*))?\[\s*(?=[\[{])')
+ANOTHER = re.compile(rb'\]\s*,\s*"[^"]*"\s*:\s*[\[{]')  # after an array, the beginning of another one or of an object
 TOKENS = re.compile(rb"(?<=[\s:\[,])(-?Infinity|NaN)(?=[\s,\]}])")
 
 Kind = Literal["arrays", "objects"]
@@ -27,12 +42,14 @@ class Piece:
     Args:
         elements: JSON arrays or objects, separated by commas.
         kind: Which of the two they are.
+        count: How many there are.
         names: The names of an array's members; None if the document does not tell.
-        context: The scalars that stand around the rows, by name, and under `key` the name of what holds them.
+        context: The scalars that stand around the rows, by name, and under `KEYS` the names of what holds them.
     """
 
     elements: bytes
     kind: Kind
+    count: int
     names: tuple[str, ...] | None = None
     context: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,12 +64,14 @@ class Shape:
         kind: Whether rows are arrays or objects.
         words: What the ledger says.
         body: Where the first row of a `document` begins.
+        key: The name of the array of a `document`; None where no object holds it.
     """
 
     form: Literal["document", "lines", "nested", "nested lines"]
     kind: Kind
     words: str
     body: int = 0
+    key: str | None = None
 
 
 def find_shape(head: bytes) -> Shape:
@@ -67,8 +86,9 @@ def find_shape(head: bytes) -> Shape:
         return Shape("nested lines", "objects", "JSON, a document a line")
     opening = PLAIN_START.match(head)
     if opening and (kind := find_first_kind(head, opening.end())):
-        inside = f" in {opening[1].decode('utf-8', 'replace')!r}" if opening[1] is not None else ""
-        return Shape("document", kind, f"JSON, an array of {kind}{inside}", opening.end())
+        key = None if opening[1] is None else opening[1].decode("utf-8", "replace")
+        inside = f" in {key!r}" if key is not None else ""
+        return Shape("document", kind, f"JSON, an array of {kind}{inside}", opening.end(), key)
     return Shape("nested", "objects", "JSON, one document")
 
 
@@ -135,6 +155,28 @@ def iter_elements(document: bytes, body: int, kind: Kind, source: str, *, whole:
         yield document[begin:end]
 
 
+def look_around(document: bytes, body: int, key: str | None) -> tuple[dict[str, str], bool]:
+    """Return what stands around the array of a document, and whether other rows stand beside it.
+
+    Args:
+        document: The text; a part of it tells what stands before the array.
+        body: Where the array's first element begins.
+        key: The name of the array; None where no object holds it.
+    """
+    if key is None:
+        return {}, False
+    text = TOKENS.sub(rb'"\1"', document) if b"NaN" in document or b"Infinity" in document else document
+    for candidate in (text, document[:body] + document[document.rfind(b"]") :], document[:body] + b"]}"):
+        try:
+            members = msgspec.json.decode(candidate, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError:
+            continue
+        others = (value for name, value in members.items() if name != key and not is_scalar(value))
+        has_others = any(next(unfold(value, {KEYS: ""}), None) for value in others)
+        return enter(list_scalars(members), key), has_others
+    return {}, False
+
+
 def skip_comma(document: bytes, place: int, source: str) -> int:
     """Return where the next element begins."""
     space = document[place : place + 1000]
@@ -162,7 +204,7 @@ def iter_line_elements(text: bytes) -> Iterator[Piece]:
             pieces = list(unfold(line))
         except msgspec.DecodeError:
             pieces = []
-        yield from pieces or [Piece(line.strip(), "objects")]
+        yield from pieces or [Piece(line.strip(), "objects", len(decode(b"[" + line + b"]") or [None]))]
 
 
 def unfold(text: bytes | msgspec.Raw, context: Mapping[str, str] | None = None) -> Iterator[Piece]:
@@ -180,7 +222,7 @@ def unfold(text: bytes | msgspec.Raw, context: Mapping[str, str] | None = None) 
         items = msgspec.json.decode(content, type=list[msgspec.Raw])
         kind = find_kind(items[0]) if items else None
         if kind:
-            yield Piece(content[1:-1], kind, None, context)
+            yield Piece(content[1:-1], kind, len(items), None, context)
             return
         for item in items:
             yield from unfold(item, context)
@@ -200,21 +242,38 @@ def unfold_object(members: dict[str, msgspec.Raw], content: bytes, context: Mapp
                 msgspec.Raw(b"[" + bytes(key) + b"," + bytes(row).strip()[1:])
                 for key, row in zip(index, rows, strict=True)
             ]
-        yield Piece(b",".join(map(bytes, rows)), "arrays", names, context)
+        yield Piece(b",".join(map(bytes, rows)), "arrays", len(rows), names, {**context, **list_scalars(members)})
         return
     if columns := find_columns(members):
-        yield join_columns(columns, context)
+        yield join_columns(columns, {**context, **list_scalars(members)})
         return
-    around = {**context, **{name: to_text(value) for name, value in members.items() if is_scalar(value)}}
-    if is_row(members):
-        yield Piece(content, "objects", None, context)
+    if is_row(members) and (not context or is_candle(members)):
+        yield Piece(content, "objects", 1, None, context)
         return
+    around = {**context, **list_scalars(members)}
     if rows_by_key := find_rows_by_key(members):
-        yield Piece(b",".join(rows_by_key), "objects", None, around)
+        yield Piece(b",".join(rows_by_key), "objects", len(rows_by_key), None, around)
         return
     for name, value in members.items():
         if not is_scalar(value):
-            yield from unfold(value, {**around, "key": name})
+            yield from unfold(value, enter(around, name))
+
+
+def enter(context: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return what stands around the rows in a member of an object."""
+    outer = context.get(KEYS)
+    return {**context, KEYS: name if outer is None else f"{name}\n{outer}"}
+
+
+def list_scalars(members: Mapping[str, msgspec.Raw]) -> dict[str, str]:
+    """Return the scalars of an object, and those of its members that are no candles and hold scalars alone."""
+    found: dict[str, str] = {}
+    for value in members.values():
+        if memoryview(value).nbytes < BESIDE_BYTES and bytes(value).strip()[:1] == b"{":
+            inner = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            if all(map(is_scalar, inner.values())) and not is_candle(inner):
+                found |= {name: to_text(each) for name, each in inner.items()}
+    return found | {name: to_text(value) for name, value in members.items() if is_scalar(value)}
 
 
 def find_columns(members: dict[str, msgspec.Raw]) -> dict[str, list[msgspec.Raw]]:
@@ -242,8 +301,8 @@ def find_columns(members: dict[str, msgspec.Raw]) -> dict[str, list[msgspec.Raw]
 
 def join_columns(columns: dict[str, list[msgspec.Raw]], context: Mapping[str, str]) -> Piece:
     """Return columns as rows."""
-    rows = (b"[" + b",".join(map(bytes, row)) + b"]" for row in zip(*columns.values(), strict=True))
-    return Piece(b",".join(rows), "arrays", tuple(columns), context)
+    rows = [b"[" + b",".join(map(bytes, row)) + b"]" for row in zip(*columns.values(), strict=True)]
+    return Piece(b",".join(rows), "arrays", len(rows), tuple(columns), context)
 
 
 def find_rows_by_key(members: dict[str, msgspec.Raw]) -> list[bytes]:
@@ -253,6 +312,8 @@ def find_rows_by_key(members: dict[str, msgspec.Raw]) -> list[bytes]:
     """
     if not members or not all(is_row_object(value) for value in list(members.values())[:3]):
         return []
+    if all(is_certain(read_pair(key)) for key in members):
+        return []  # a row of each of several series
     if any(bytes(value).strip()[:1] != b"{" for value in members.values()):
         return []
     bare = (bytes(value).strip()[1:] for value in members.values())
@@ -284,6 +345,14 @@ def is_row(members: Mapping[str, msgspec.Raw]) -> bool:
     """Return whether an object is a row: it has at least five scalars, and nothing that could hold rows."""
     scalars = sum(map(is_scalar, members.values()))
     return scalars >= LEAST_SCALARS and scalars == len(members)
+
+
+def is_candle(members: Mapping[str, msgspec.Raw]) -> bool:
+    """Return whether an object of scalars may be a candle: as many as it has prices are numbers, or are missing."""
+    if len(members) < LEAST_SCALARS:
+        return False
+    texts = map(to_text, members.values())
+    return sum(not text or np.isfinite(to_number(text)) for text in texts) >= len(PRICES)
 
 
 def is_scalar(value: msgspec.Raw) -> bool:

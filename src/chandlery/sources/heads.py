@@ -1,8 +1,8 @@
 """The first rows of a file as a table of texts, whatever its form: delimited text or JSON."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import msgspec
@@ -11,20 +11,24 @@ from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.columns import Columns
 from chandlery.sources.dialects import HEAD_ROWS, take_apart
-from chandlery.sources.documents import Piece, Shape, decode, find_shape, iter_line_elements, unfold
+from chandlery.sources.documents import Kind, Piece, Shape, decode, find_shape, iter_line_elements, look_around, unfold
 from chandlery.sources.doubts import UndecidedError, paste
-from chandlery.sources.series_names import check_contexts
+from chandlery.sources.series_names import KEYS, read_context
 
 __all__ = ["Head", "NeedsWhole", "read_head"]
 
 # Control characters that text files do not have: with many of them a file is binary.
 CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\v\f\r")
+Around = tuple[str, str, str]
 ELEMENT = re.compile(rb"\{[^{}]*\}|\[[^\[\]]*\]")
 
 
 @dataclass(frozen=True)
 class Head:
-    """A head taken apart: names where there are any, and the first rows' fields as text."""
+    """A head taken apart: names where there are any, and the first rows' fields as text.
+
+    `around` has the texts of symbol, exchange and interval that stand around each row; it is empty where none can.
+    """
 
     form: str
     words: str
@@ -35,7 +39,8 @@ class Head:
     thousands: str = ""
     skip: int = 0
     body: int = 0
-    context: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
+    around: Sequence[Around] = ()
 
 
 def read_head(head: bytes, source: str, by_hand: LayoutSettings, *, is_whole: bool) -> Head:
@@ -98,8 +103,11 @@ def read_json(head: bytes, source: str, *, is_whole: bool) -> Head:
     if shape.form == "lines":
         lines = [line for line in head.splitlines() if line.strip()]
         return unify(shape, [decode(line) for line in lines[:HEAD_ROWS]])
-    if shape.form == "document":
-        return unify(shape, decode_elements(head, shape.body))
+    context, has_others = look_around(head, shape.body, shape.key)
+    if shape.form == "document" and not has_others:
+        values = decode_elements(head, shape.body)
+        return unify(shape, values, None, [read_context(context)] * len(values))
+    shape = Shape("nested", "objects", "JSON, one document") if has_others else shape
     try:
         if shape.form == "nested lines":
             pieces = list(islice(iter_line_elements(head[: head.rfind(b"\n") + 1] or head), HEAD_ROWS))
@@ -128,40 +136,58 @@ def unify_pieces(shape: Shape, pieces: list[Piece], source: str) -> Head:
         found = f"{source} begins with {{ or [ and has no rows of candles"
         expected = 'rows in {"results": […]}, [{…}, …], [[…], …], in columns beside each other, or a JSON value a line'
         raise SourceError(found, expected, "convert it, or leave it out by a glob")
-    kinds = {(piece.kind, piece.names) for piece in pieces}
-    if len(kinds) > 1 and shape.form == "nested":
-        found = f"{source} holds rows of several kinds at different places of one document"
-        raise UndecidedError("shape", found, "one kind of rows", paste(source, {"symbol": "LTCUSD"}))
+    kinds = check_kinds(pieces, source) if shape.form == "nested" else {(piece.kind, piece.names) for piece in pieces}
     kind, names = max(kinds, key=lambda each: sum((piece.kind, piece.names) == each for piece in pieces))
     chosen = [piece for piece in pieces if (piece.kind, piece.names) == (kind, names)]
     values: list[object] = []
+    around: list[Around] = []
     for piece in chosen:
         values += decode(b"[" + piece.elements + b"]") or []
+        around += [read_context(piece.context)] * (len(values) - len(around))
         if len(values) >= HEAD_ROWS:
             break
-    context = {
-        name: text for name, text in chosen[0].context.items() if all(each.context.get(name) == text for each in chosen)
-    }
-    held = next(iter({piece.context.get("key") for piece in chosen} - {None}), None)
+    held = next(iter({piece.context.get(KEYS, "").partition("\n")[0] for piece in chosen} - {""}), None)
     words = shape.words if held is None or shape.form == "nested lines" else f"{shape.words} with rows in {held!r}"
     words = f"{words}, columns beside each other" if names is not None else words
-    head = unify(Shape(shape.form, kind, words), values[:HEAD_ROWS], names)
-    contexts = {tuple(sorted(piece.context.items())) for piece in chosen}
-    if len(contexts) > 1:
-        check_contexts([piece.context for piece in chosen], source)
-    return Head(head.form, words, head.table, head.keyed, context=context)
+    head = unify(Shape(shape.form, kind, words), values[:HEAD_ROWS], names, around[:HEAD_ROWS])
+    return replace(head, words=words)
 
 
-def unify(shape: Shape, values: list[object], names: Sequence[str] | None = None) -> Head:
-    """Give objects and arrays one shape: names and rows of text."""
-    if shape.kind == "objects" or any(isinstance(value, dict) for value in values):
+def check_kinds(pieces: list[Piece], source: str) -> set[tuple[Kind, tuple[str, ...] | None]]:
+    """Return the kind and the names of the rows of a document, which must be one.
+
+    Raises:
+        UndecidedError: There are several.
+    """
+    kinds = {(piece.kind, piece.names) for piece in pieces}
+    if len(kinds) > 1:
+        found = f"{source} holds rows of several kinds at different places of one document"
+        raise UndecidedError("shape", found, "one kind of rows", paste(source, {"symbol": "LTCUSD"}))
+    return kinds
+
+
+def unify(
+    shape: Shape, values: list[object], names: Sequence[str] | None = None, around: Sequence[Around] = ()
+) -> Head:
+    """Give objects and arrays one shape: names and rows of text.
+
+    Args:
+        shape: Where they lie.
+        values: The objects or arrays.
+        names: The names of the members of arrays.
+        around: What stands around each of them; empty for nothing.
+    """
+    is_keyed = shape.kind == "objects" or any(isinstance(value, dict) for value in values)
+    fitting = [isinstance(value, dict) if is_keyed else isinstance(value, list) and bool(value) for value in values]
+    beside = [texts for texts, fits in zip(around, fitting, strict=True) if fits] if around else []
+    if is_keyed:
         objects = [value for value in values if isinstance(value, dict)]
         keys = max((list(map(str, value)) for value in objects), key=len, default=[])
         rows = [[to_text(value.get(name)) for name in keys] for value in objects]
-        return Head(shape.form, shape.words, Columns(keys, rows), keyed=True, body=shape.body)
+        return Head(shape.form, shape.words, Columns(keys, rows), True, body=shape.body, key=shape.key, around=beside)
     arrays = [value for value in values if isinstance(value, list) and value]
     rows = [[to_text(item) for item in value] for value in arrays]
-    return Head(shape.form, shape.words, Columns(names, rows), body=shape.body)
+    return Head(shape.form, shape.words, Columns(names, rows), body=shape.body, key=shape.key, around=beside)
 
 
 def to_text(value: object) -> str:

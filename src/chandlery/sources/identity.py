@@ -7,7 +7,7 @@ from chandlery.settings.model import LayoutSettings
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.layout import Facts
 from chandlery.sources.pairs import Pair, read_symbol
-from chandlery.sources.series_names import read_exchange, read_length, read_pair
+from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_plain
 from chandlery.sources.words import MONEY
 from chandlery.units import to_interval_text
 
@@ -32,7 +32,7 @@ def check_identity(facts: Facts, by_hand: LayoutSettings, exchange: str, source:
     check_values(source, "symbol", facts.symbols)
     check_values(source, "exchange", facts.exchanges)
     pair = read_symbol(by_hand.symbol) if by_hand.symbol else facts.path.pair
-    told = read_pair(facts.symbols[0]) if facts.symbols else None
+    told = read_plain(facts.symbols[0]) if facts.symbols else None
     if told is not None and pair is not None:
         check_pair(pair, told, facts.symbols[0], source, is_set=bool(by_hand.symbol))
     if pair is not None and pair.is_open and facts.price is not None:

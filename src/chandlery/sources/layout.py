@@ -1,7 +1,7 @@
 """How a file is laid out: its form, its columns and its times, recognised from its first rows."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.columns import (
-    CLOSED_FLAGS,
-    NAMES,
     PRICES,
     ROLES,
     Columns,
@@ -24,16 +22,16 @@ from chandlery.sources.columns import (
 )
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.heads import Head, read_head
-from chandlery.sources.series_names import read_context, read_exchange, read_length, read_pair
+from chandlery.sources.row_names import find_currencies, find_extras, group_rows, list_texts
+from chandlery.sources.series_names import AROUND
 from chandlery.sources.symbols import PathName, match_layout, read_path
 from chandlery.sources.time_columns import ChosenTime, choose_time, parse_moments, read_moments
 from chandlery.sources.times import TimeForm
-from chandlery.sources.volumes import ChosenVolume, choose_volume
+from chandlery.sources.volumes import ChosenVolume, choose_of_several, choose_volume
 
 __all__ = ["Facts", "Layout", "measure_length", "recognise", "recognise_head"]
 
 Place = int | str
-FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
 INTERVAL_ROWS = 300
 NEARLY_ALL = 0.9
 
@@ -78,11 +76,13 @@ class Layout:
         skip: Lines before the first row.
         width: Fields in a row; 0 for JSON objects.
         body: Where the first row of a document begins.
+        key: The name of the array of a document; None where no object holds it.
         clock: Where the time of day stands, if it stands apart from the date.
         symbol_place: Where a symbol stands, if there is one in each row.
         exchange_place: The same of an exchange.
         interval_place: The same of an interval.
         closed_place: Where a row says whether its candle had closed.
+        around: What stands around the rows of a document: some of symbol, exchange and interval.
         end_place: Where a row has the time at which its candle closes, if that is read, which surveys alone need.
         facts: What the first rows tell beside their candles.
     """
@@ -97,12 +97,14 @@ class Layout:
     skip: int = 0
     width: int = 0
     body: int = 0
+    key: str | None = None
     clock: Place | None = None
     symbol_place: Place | None = None
     exchange_place: Place | None = None
     interval_place: Place | None = None
     closed_place: Place | None = None
     end_place: Place | None = None
+    around: tuple[str, ...] = ()
     facts: Facts = field(default_factory=Facts, compare=False)
 
     @property
@@ -150,14 +152,17 @@ def recognise_head(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
     if not table.rows:
         raise SourceError(f"{source} holds no row", "candles", "remove the file, or fetch it again")
     path = read_path(source)
+    table = replace(table, groups=group_rows(table, found.around))
     placed = place_by_hand(by_hand.columns, table, source) if by_hand.columns else None
     time = choose_time(table, by_hand, placed.time if placed else None, source)
     placed = placed or _place_prices(table, time, source)
     taken = {place for place in (time.place, time.clock, time.end) if place is not None}
-    extras = _find_extras(table, taken | set(placed.prices))
-    volume = _choose_volume(table, placed, taken | set(extras.values()), by_hand, path, source)
+    extras = find_extras(table, taken | set(placed.prices))
+    texts = list_texts(table, extras, found.around)
+    currencies = find_currencies(path.pair, texts["symbol"])
+    volume = _choose_volume(table, placed, taken | set(extras.values()), by_hand, currencies, source)
     _check_envelope(table, placed, source, by_hand)
-    return _describe(found, (time, placed, volume), extras, path)
+    return _describe(replace(found, table=table), (time, placed, volume), extras, texts, path)
 
 
 def _place_prices(table: Columns, time: ChosenTime, source: str) -> Placed:
@@ -169,59 +174,14 @@ def _place_prices(table: Columns, time: ChosenTime, source: str) -> Placed:
 
 
 def _choose_volume(
-    table: Columns, placed: Placed, taken: set[int], by_hand: LayoutSettings, path: PathName, source: str
+    table: Columns, placed: Placed, taken: set[int], by_hand: LayoutSettings, currencies: tuple[str, str], source: str
 ) -> ChosenVolume:
     if by_hand.volume is not None:
         return ChosenVolume(find_column(table, by_hand.volume, "volume", source), "set by hand")
     if placed.volume is not None:
         return ChosenVolume(placed.volume, "set by hand")
-    currencies = (path.pair.base, path.pair.quote) if path.pair else ("", "")
-    return choose_volume(table, placed, taken, currencies, source)
-
-
-def _find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
-    """Return the places of the columns that name the symbol, the exchange, the interval, or whether a candle closed."""
-    found: dict[str, int] = {}
-    names = table.names or []
-    places_of: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        for each in list_plain(name):
-            places_of.setdefault(each, []).append(place)
-    for role in ("symbol", "exchange", "interval", "closed"):
-        for known in NAMES[role].split():
-            places = places_of.get(known, [])
-            lower = [place for place in places if names[place] == names[place].lower()]
-            places = lower if len(places) > 1 and len(lower) == 1 else places
-            fitting = [
-                each for each in places if each not in {*taken, *found.values()} and fits(role, table.texts(each))
-            ]
-            if fitting:
-                found[role] = fitting[0]
-                break
-    if table.names is None:
-        flags = [place for place in range(table.width) if place not in taken and is_flag(table.texts(place))]
-        if len(flags) == 1:
-            found["closed"] = flags[0]
-    return found
-
-
-def fits(role: str, texts: Sequence[str]) -> bool:
-    """Return whether most texts of a column can be what its name says."""
-    some = [text for text in texts[:INTERVAL_ROWS] if text]
-    if not some:
-        return False
-    readers: dict[str, Callable[[str], object]] = {
-        "symbol": read_pair,
-        "exchange": read_exchange,
-        "interval": read_length,
-        "closed": lambda text: CLOSED_FLAGS.get(text.lower()),
-    }
-    return sum(readers[role](text) is not None for text in some) >= NEARLY_ALL * len(some)
-
-
-def is_flag(texts: Sequence[str]) -> bool:
-    """Return whether a column says true or false in every row."""
-    return bool(texts) and all(text.lower() in {"true", "false"} for text in texts)
+    choose = choose_of_several if table.groups else choose_volume
+    return choose(table, placed, taken, currencies, source)
 
 
 def _check_envelope(table: Columns, placed: Placed, source: str, by_hand: LayoutSettings) -> None:
@@ -245,7 +205,11 @@ def _check_envelope(table: Columns, placed: Placed, source: str, by_hand: Layout
 
 
 def _describe(
-    found: Head, chosen: tuple[ChosenTime, Placed, ChosenVolume], extras: Mapping[str, int], path: PathName
+    found: Head,
+    chosen: tuple[ChosenTime, Placed, ChosenVolume],
+    extras: Mapping[str, int],
+    texts: Mapping[str, tuple[str, ...]],
+    path: PathName,
 ) -> Layout:
     """Return the layout, with what the ledger says of it."""
     time, placed, volume = chosen
@@ -261,9 +225,9 @@ def _describe(
     how = "; ".join(filter(None, [placed.evidence, *names]))
     words = f"{found.words}; {order}; {how}; time in {time.form.words}"
     facts = Facts(
-        symbols=_list_texts(table, extras.get("symbol"), found.context, "symbol"),
-        exchanges=_list_texts(table, extras.get("exchange"), found.context, "exchange"),
-        intervals=_list_texts(table, extras.get("interval"), found.context, "interval"),
+        symbols=texts["symbol"],
+        exchanges=texts["exchange"],
+        intervals=texts["interval"],
         length_ms=_measure_length(table, time),
         is_end=time.is_end or _is_bitmex(table),
         price=_find_price(table, placed),
@@ -281,17 +245,12 @@ def _describe(
         skip=found.skip,
         width=0 if found.keyed else table.width,
         body=found.body,
+        key=found.key,
         clock=None if time.clock is None else to_place(time.clock),
+        around=tuple(role for role in AROUND if role not in extras and texts[role]),
         facts=facts,
         **{f"{role}_place": to_place(place) for role, place in extras.items()},
     )
-
-
-def _list_texts(table: Columns, place: int | None, context: Mapping[str, str], role: str) -> tuple[str, ...]:
-    """Return the texts of a column, each once; without such a column those that stand around the rows."""
-    if place is not None:
-        return tuple(dict.fromkeys(text for text in table.texts(place)[:FACT_ROWS] if text))
-    return read_context(context, role)
 
 
 def _is_bitmex(table: Columns) -> bool:

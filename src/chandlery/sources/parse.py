@@ -12,8 +12,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from chandlery.sources.around import Around
 from chandlery.sources.documents import TOKENS
 from chandlery.sources.layout import Layout
+from chandlery.sources.series_names import AROUND
 from chandlery.sources.times import parse_epochs, parse_texts, scale_epochs
 
 __all__ = [
@@ -142,7 +144,8 @@ def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, texts: dict[s
     if layout.time.form == "epoch":
         milliseconds, uneven = scale_epochs(times, layout.time)
     else:
-        milliseconds, uneven = parse_texts(times.str.strip_chars(), layout.time)
+        series = [values.alias(name) for name, values in texts.items() if name in AROUND]
+        milliseconds, uneven = parse_texts(times.str.strip_chars(), layout.time, series)
         if milliseconds.null_count():
             return None
     fields = pl.DataFrame(
@@ -181,7 +184,8 @@ def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
 def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """Return texts as typed fields, with what is wrong with each row.
 
-    **Reads** time, open … volume as text (null = absent), width_is_right; the extra columns of the layout.
+    **Reads** time, open … volume as text (null = absent), width_is_right; the extra columns of the layout, and what
+    stands around the rows.
     """
     roles = ("time", *NUMBERS)
     trimmed = texts.with_columns(pl.col(*roles).str.strip_chars())
@@ -189,8 +193,12 @@ def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         trimmed = trimmed.with_columns(time=pl.concat_str("time", pl.col("clock").str.strip_chars(), separator=" "))
     trimmed = _use_points(trimmed, layout)
     absent = trimmed.select(pl.col(*roles).is_null() | pl.col(*roles).str.to_lowercase().is_in(ABSENT))
-    is_epoch = layout.time.form == "epoch"
-    milliseconds, uneven = (parse_epochs if is_epoch else parse_texts)(trimmed["time"], layout.time)
+    names = [*layout.extras, *layout.around]
+    if layout.time.form == "epoch":
+        milliseconds, uneven = parse_epochs(trimmed["time"], layout.time)
+    else:
+        series = [texts[name] for name in names if name in AROUND]
+        milliseconds, uneven = parse_texts(trimmed["time"], layout.time, series)
     numbers = trimmed.select(pl.col(*NUMBERS).cast(pl.Float64, strict=False))
     read = numbers.with_columns(time=milliseconds, uneven=uneven.fill_null(value=False), width=texts["width_is_right"])
     unreadable = pl.any_horizontal(read[role].is_null() & ~absent[role] for role in roles)
@@ -202,7 +210,7 @@ def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         unparseable=~whole | unreadable,
         missing=whole & pl.any_horizontal(absent[role] for role in roles),
     )
-    return fields.with_columns(texts[name] for name in layout.extras)
+    return fields.with_columns(texts[name] for name in names)
 
 
 def _use_points(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
@@ -215,18 +223,23 @@ def _use_points(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     return texts.with_columns(numbers.str.replace(layout.decimal, ".", literal=True))
 
 
-def parse_elements(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
+def parse_elements(text: bytes, layout: Layout, around: Around) -> Batch:
     """Return elements of a JSON array as typed fields.
+
+    Args:
+        text: The elements, separated by commas.
+        layout: How they are laid out.
+        around: What stands around them.
 
     Raises:
         msgspec.DecodeError: They are malformed.
     """
-    if not lenient and layout.clock is None:
+    if layout.clock is None:
         try:
             rows = _json_decoder(layout).decode(b"[" + text + b"]")
         except (msgspec.ValidationError, msgspec.DecodeError):
             rows = None
-        fields = None if rows is None else _from_structs(rows, layout)
+        fields = None if rows is None else _from_structs(rows, layout, around)
         if fields is not None:
             return Batch(fields, text, None, layout)
     # NaN and Infinity, which Python's json writes, are let through inside a mark that no file holds.
@@ -238,7 +251,8 @@ def parse_elements(text: bytes, layout: Layout, *, lenient: bool = False) -> Bat
         .replace(b'"\\u0001-Infinity"', b"-Infinity")
         for element in elements
     ]
-    return Batch(judge_texts(_take_fields(elements, layout), layout), text, raws, layout)
+    beside = around.to_frame(len(elements), layout.around)
+    return Batch(judge_texts(_take_fields(elements, layout).hstack(beside), layout), text, raws, layout)
 
 
 def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
@@ -261,7 +275,7 @@ def _read_json_lines(text: bytes, layout: Layout) -> pl.DataFrame | None:
     except (msgspec.ValidationError, msgspec.DecodeError):
         return None
     lines = text.count(b"\n") + (not text.endswith(b"\n"))
-    return _from_structs(rows, layout) if len(rows) == lines else None
+    return _from_structs(rows, layout, Around([], [])) if len(rows) == lines else None
 
 
 _DECODERS: dict[tuple[object, ...], "msgspec.json.Decoder[Any]"] = {}
@@ -285,7 +299,7 @@ def _json_decoder(layout: Layout) -> "msgspec.json.Decoder[Any]":
     return _DECODERS[key]
 
 
-def _from_structs(rows: Sequence[object], layout: Layout) -> pl.DataFrame | None:
+def _from_structs(rows: Sequence[object], layout: Layout, around: Around) -> pl.DataFrame | None:
     """Return decoded rows as typed fields; None where a time does not fit 64 bits or is no time."""
     extras = layout.extras
     order = [*layout.places[1:], layout.places[0], *extras.values()]
@@ -310,7 +324,7 @@ def _from_structs(rows: Sequence[object], layout: Layout) -> pl.DataFrame | None
         name: pl.Series([_to_text(getattr(row, attribute[place])) for row in rows], dtype=pl.String)
         for name, place in extras.items()
     }
-    return _join(stamps, numbers, layout, texts)
+    return _join(stamps, numbers, layout, texts | around.to_frame(count, layout.around).to_dict())
 
 
 def _to_text(value: object) -> str | None:

@@ -9,11 +9,13 @@ from typing import overload
 import polars as pl
 
 from chandlery.errors import SourceError
+from chandlery.sources.around import Around
 from chandlery.sources.columns import Columns
 from chandlery.sources.dialects import HEAD_ROWS
 from chandlery.sources.heads import Head
 from chandlery.sources.layout import Layout
 from chandlery.sources.parse import NUMBERS, Batch, judge_texts
+from chandlery.sources.series_names import read_context
 from chandlery.sources.times import scale_epochs
 
 __all__ = ["find_format", "iter_table", "read_frame", "to_head"]
@@ -84,7 +86,8 @@ def to_head(frame: pl.DataFrame, context: Mapping[str, str], name: str) -> Head:
     """Return the first rows of a table as texts."""
     texts = to_texts(frame.head(HEAD_ROWS))
     rows = [["" if field is None else field for field in row] for row in texts.iter_rows()]
-    return Head("table", f"{name} with {frame.width} columns", Columns(frame.columns, rows), context=context)
+    around = [read_context(context)] * len(rows) if context else []
+    return Head("table", f"{name} with {frame.width} columns", Columns(frame.columns, rows), around=around)
 
 
 def to_texts(frame: pl.DataFrame) -> pl.DataFrame:
@@ -129,15 +132,22 @@ class RowTexts(Sequence[bytes]):
         return json.dumps(self._frame.row(place, named=True), default=str).encode()
 
 
-def iter_table(frame: pl.DataFrame, layout: Layout) -> Iterator[Batch]:
-    """Return the rows of a table, some at a time."""
+def iter_table(frame: pl.DataFrame, context: Mapping[str, str], layout: Layout) -> Iterator[Batch]:
+    """Return the rows of a table, some at a time.
+
+    Args:
+        frame: The rows.
+        context: What its schema tells of them.
+        layout: How they are laid out.
+    """
     for first in range(0, frame.height, BATCH_ROWS):
         part = frame[first : first + BATCH_ROWS]
-        yield Batch(to_fields(part, layout), b"", RowTexts(part), layout)
+        yield Batch(to_fields(part, layout, Around.of([(context, 0)])), b"", RowTexts(part), layout)
 
 
-def to_fields(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+def to_fields(frame: pl.DataFrame, layout: Layout, around: Around) -> pl.DataFrame:
     """Return the rows of a table as typed fields."""
+    beside = around.to_frame(frame.height, layout.around)
     roles = dict(zip(("time", *NUMBERS), (int(place) for place in layout.places), strict=True))
     extras = {name: int(place) for name, place in layout.extras.items()}
     columns = {role: frame[:, place] for role, place in {**roles, **extras}.items()}
@@ -145,11 +155,11 @@ def to_fields(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     is_epoch = layout.time.form == "epoch" and columns["time"].dtype.is_integer()
     if not (is_typed and is_epoch):
         texts = pl.DataFrame({role: to_text(values) for role, values in columns.items()})
-        return judge_texts(texts.with_columns(width_is_right=pl.lit(value=True)), layout)
+        return judge_texts(texts.hstack(beside).with_columns(width_is_right=pl.lit(value=True)), layout)
     times = columns["time"].cast(pl.Int64, strict=False)
     milliseconds, uneven = scale_epochs(times, layout.time)
     numbers = {role: columns[role].cast(pl.Float64, strict=False) for role in NUMBERS}
     missing = pl.any_horizontal(pl.col("time").is_null(), *(pl.col(role).is_null() for role in NUMBERS))
     fields = pl.DataFrame({"time": milliseconds, "uneven": uneven.fill_null(value=False), **numbers})
     named = {name: to_text(columns[name]) for name in extras}
-    return fields.with_columns(**named, unparseable=pl.lit(value=False), missing=missing)
+    return fields.hstack(beside).with_columns(**named, unparseable=pl.lit(value=False), missing=missing)

@@ -11,9 +11,19 @@ import polars as pl
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.documents import TOKENS, Kind, Piece, iter_elements, iter_line_elements, unfold
+from chandlery.sources.around import Around
+from chandlery.sources.documents import (
+    ANOTHER,
+    TOKENS,
+    Kind,
+    Piece,
+    iter_elements,
+    iter_line_elements,
+    look_around,
+    unfold,
+)
 from chandlery.sources.doubts import UndecidedError, paste
-from chandlery.sources.heads import NeedsWhole
+from chandlery.sources.heads import NeedsWhole, check_kinds
 from chandlery.sources.layout import Layout, recognise, recognise_head
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, open_text
@@ -67,8 +77,11 @@ class Text:
             whole = head if self._rest is None else self._rest
             return next(self._nested(whole, iter(()), layout))
         if layout.form == "document":
+            if self._rest is not None or len(head) < PEEK_BYTES:
+                return next(self._elements(head if self._rest is None else self._rest, iter(()), layout))
             elements = next(iter_elements(head, layout.body, _kind(layout), self._source, whole=False), b"")
-            return parse_elements(elements, layout)
+            context, _ = look_around(head, layout.body, layout.key)
+            return parse_elements(elements, layout, Around.of([(context, 0)]))
         return (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
 
     def _recognise(self, head: bytes, chunks: Iterator[bytes]) -> Layout:
@@ -77,6 +90,9 @@ class Text:
         try:
             is_whole = len(head) < HEAD_BYTES
             self.layout = self.layout or recognise(head[:HEAD_BYTES], self._source, self._settings, is_whole=is_whole)
+            has_key = self.layout.form == "document" and self.layout.key is not None
+            if has_key and not is_whole and ANOTHER.search(head, self.layout.body):
+                raise NeedsWhole
         except NeedsWhole:
             self._rest = self._join(head, chunks)
             self.layout = recognise(self._rest, self._source, self._settings, is_whole=True)
@@ -99,7 +115,7 @@ class Text:
             return
         layout = self._recognise(chunk, chunks)
         if layout.form == "document":
-            yield from self._elements(chunk, chunks, layout)
+            yield from self._elements(chunk if self._rest is None else self._rest, chunks, layout)
             return
         if layout.form in {"nested", "nested lines"}:
             yield from self._nested(chunk if self._rest is None else self._rest, chunks, layout)
@@ -122,7 +138,7 @@ class Text:
                 raise UndecidedError("stamps", found, "times that are known to be of the open or of the close", hint)
             layout = recognise_head(to_head(frame, context, find_format(first)), self._source, by_hand)
             self.layout = self._add_ends(layout)
-        yield from iter_table(frame, self.layout)
+        yield from iter_table(frame, context, self.layout)
 
     def _join(self, first: bytes, chunks: Iterator[bytes]) -> bytes:
         """Return a document, which is held in memory.
@@ -146,10 +162,14 @@ class Text:
         """Return the rows of a document that is one array."""
         document = self._join(first, chunks)
         del first
-        row = 0
+        context, has_others = look_around(document, layout.body, layout.key)
+        if has_others:  # behind the first rows, by which it looked like a document with one array
+            yield from self._nested(document, iter(()), replace(layout, form="nested"))
+            return
+        around, row = Around.of([(context, 0)]), 0
         for elements in iter_elements(document, layout.body, _kind(layout), self._source):
             try:
-                batch = parse_elements(elements, layout)
+                batch = parse_elements(elements, layout, around)
             except msgspec.DecodeError as error:
                 row += _count_whole(elements, layout)
                 raise SourceError(
@@ -169,8 +189,10 @@ class Text:
                 pieces = list(unfold(marked)) if layout.form == "nested" else list(iter_line_elements(marked))
             except msgspec.DecodeError as error:
                 raise SourceError(f"{self._source} is broken JSON: {error}", "whole JSON", "fetch it again") from error
-            for elements in _join_pieces(pieces):
-                yield parse_elements(elements, layout)
+            if layout.form == "nested":
+                check_kinds(pieces, self._source)
+            for elements, around in _join_pieces(pieces):
+                yield parse_elements(elements, layout, around)
 
 
 def refuse_cut(batches: Iterator[Batch], text: bytes, layout: Layout) -> Iterator[Batch]:
@@ -207,11 +229,13 @@ def _kind(layout: Layout) -> Kind:
     return "arrays" if layout.width else "objects"
 
 
-def _join_pieces(pieces: list[Piece]) -> Iterator[bytes]:
-    """Return the elements of neighbouring pieces of one kind together."""
+def _join_pieces(pieces: list[Piece]) -> Iterator[tuple[bytes, Around]]:
+    """Return the elements of neighbouring pieces of one kind together, and what stands around them."""
     for _, group in groupby(pieces, key=lambda piece: piece.kind):
-        if elements := b",".join(piece.elements for piece in group if piece.elements.strip()):
-            yield elements
+        full = [piece for piece in group if piece.elements.strip()]
+        if full:
+            around = Around.of((piece.context, piece.count) for piece in full)
+            yield b",".join(piece.elements for piece in full), around
 
 
 def _count_whole(elements: bytes, layout: Layout) -> int:

@@ -37,6 +37,7 @@ CLOCK = re.compile(rf"{COLONS.pattern}|\d{{4}}|\d{{6}}")
 DATE_ONLY = re.compile(r"\D*\d+\D+\d+\D+\d+\D*|\d{8}")
 ROWS = 300  # enough to tell
 LEAST_ROWS = 2  # of a single one nothing is steady
+LEAST_REPEATS = 3  # rows of each distance from open to close, where several series have several
 REGULAR = 0.5  # of the distances between times are equal
 QUARTER_MS = 900_000  # zones differ by whole quarters of an hour
 LONGEST_MS = 7 * 86_400_000
@@ -177,8 +178,7 @@ def compare(table: Columns, pool: list[int], forms: dict[int, TimeForm], source:
     regular = [place for place in pool if measure_regularity(moments[place]) >= REGULAR] or pool
     best = regular[0]
     for other in regular[1:]:
-        both = np.isfinite(moments[best]) & np.isfinite(moments[other])
-        apart = np.unique((moments[other] - moments[best])[both])
+        apart = find_distances(table, moments[other] - moments[best])
         if apart.size == 1 and apart[0] == 0:
             best = min((best, other), key=lambda place: (forms[place].form != "epoch", regular.index(place)))
         elif apart.size == 1 and forms[best].is_naive != forms[other].is_naive and apart[0] % QUARTER_MS == 0:
@@ -196,6 +196,23 @@ def compare(table: Columns, pool: list[int], forms: dict[int, TimeForm], source:
             hint = paste(source, {"time_column": names[0]}, {"time_column": f"or {names[1]}"})
             raise UndecidedError("time_column", found, "one time of a candle", hint)
     return best, None
+
+
+def find_distances(table: Columns, apart: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distances between the times of two columns; the longest one alone where each series has one.
+
+    Series of different intervals have different times from open to close.
+    """
+    distances = np.unique(apart[np.isfinite(apart)])
+    is_few = 1 < distances.size <= apart.size / LEAST_REPEATS
+    if not is_few or not table.groups or not (np.sign(distances) == np.sign(distances[0])).all():
+        return distances
+    groups = np.array(table.groups[:ROWS])
+    for group in np.unique(groups).tolist():
+        of_group = apart[groups == group]
+        if np.unique(of_group[np.isfinite(of_group)]).size > 1:
+            return distances
+    return distances[-1:] if distances[0] > 0 else distances[:1]
 
 
 def agree(one: NDArray[np.float64], two: NDArray[np.float64]) -> bool:
@@ -219,6 +236,8 @@ def share_commonest(distances: NDArray[np.float64]) -> float:
 def is_after(table: Columns, place: int, other: int, forms: dict[int, TimeForm]) -> bool:
     """Return whether a column is a fixed time after another one in nearly all rows: the end of the candle."""
     apart = read_moments(table, other, forms[other]) - read_moments(table, place, forms[place])
+    if (distances := find_distances(table, apart)).size == 1 and np.isfinite(apart).sum() >= LEAST_ROWS:
+        return bool(0 < distances[0] <= LONGEST_MS)
     apart = apart[np.isfinite(apart)]
     values, counts = np.unique(apart, return_counts=True)
     if apart.size < LEAST_ROWS:

@@ -251,13 +251,18 @@ def scale_fractions(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Ser
     return within.zip_with(finite, none).cast(pl.Int64), (scaled != floor).fill_null(value=False)
 
 
-def parse_texts(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:
+def parse_texts(texts: pl.Series, form: TimeForm, series: Sequence[pl.Series] = ()) -> tuple[pl.Series, pl.Series]:
     """Return dates as milliseconds in UTC, and whether digits finer than that were cut off.
 
     A text without an offset is in the zone that is set by hand, or in UTC; what is no time in this form becomes null.
+
+    Args:
+        texts: The dates.
+        form: How they are written.
+        series: What tells the series of each row, where rows are of several.
     """
     milliseconds, uneven = parse_local(texts, form)
-    return (to_utc(milliseconds, form.timezone) if form.timezone else milliseconds), uneven
+    return (to_utc(milliseconds, form.timezone, series) if form.timezone else milliseconds), uneven
 
 
 def parse_local(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:

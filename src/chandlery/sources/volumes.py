@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chandlery.sources.columns import Columns, Placed, list_plain, to_number
 from chandlery.sources.doubts import UndecidedError, paste
 
-__all__ = ["ChosenVolume", "choose_volume"]
+__all__ = ["ChosenVolume", "choose_of_several", "choose_volume"]
 
 BASE = (
     "volume vol v basevolume volumebase baseassetvolume volumefrom homenotional volumetraded candleacctradevolume "
@@ -30,6 +30,7 @@ OTHER = set(  # neither volume, whatever its numbers say
     "openinterest oi spread sno id index lastsize prevclose nr rownumber unnamed0".split()
 )
 ROWS = 300  # enough to tell
+SERIES = 8  # of several series, those with the most rows are looked at
 LEAST_ROWS = 5  # with a trade: of fewer rows a ratio may fit by chance
 NEARLY_ALL = 0.95  # of the rows: the others are faulty, or their volume has few digits
 ROUNDING = 2e-3  # of a ratio, by the digits of both volumes
@@ -86,6 +87,35 @@ def choose_volume(
     if bases:
         raise doubt(table, bases, source, "could have its volume in several columns", "one volume in the base currency")
     return choose_alone(table, candidates, numbers, source)
+
+
+def choose_of_several(
+    table: Columns, placed: Placed, taken: Iterable[int], currencies: tuple[str, str], source: str
+) -> ChosenVolume:
+    """Return the volume of a file with rows of several series; takes and raises what `choose_volume` does.
+
+    What the numbers of all rows show must hold in each series as well: the volume of one may count contracts.
+    """
+    chosen: ChosenVolume | None = None
+    try:
+        chosen = choose_volume(table, placed, taken, currencies, source)
+    except UndecidedError as error:
+        problem = error
+    if chosen is not None and chosen.evidence == "its name":
+        return chosen
+    found: dict[int, ChosenVolume] = {}
+    for rows in table.divide(SERIES):
+        try:
+            one = choose_volume(rows, placed, taken, currencies, source)
+            found.setdefault(one.place, one)
+        except UndecidedError as error:
+            if chosen is None or "contracts" in chosen.evidence:
+                raise (problem if chosen is None else error) from error
+    if chosen is not None:
+        found.setdefault(chosen.place, chosen)
+    if len(found) == 1:
+        return chosen or next(iter(found.values()))
+    raise doubt(table, list(found), source, "has its volume in another column in each series", "one column for all")
 
 
 def drop_parts(bases: list[int], numbers: dict[int, NDArray[np.float64]]) -> list[int]:

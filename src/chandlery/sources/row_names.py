@@ -1,0 +1,128 @@
+"""What rows name beside their candle: the symbol, the exchange, the interval, and whether the candle had closed."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chandlery.sources.columns import CLOSED_FLAGS, NAMES, Columns, list_plain
+from chandlery.sources.pairs import Pair
+from chandlery.sources.series_names import AROUND, is_certain, read_exchange, read_length, read_pair
+from chandlery.sources.words import EXCHANGES
+
+__all__ = ["find_currencies", "find_extras", "group_rows", "list_texts"]
+
+FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
+SOME_ROWS = 300
+NEARLY_ALL = 0.9
+
+
+def find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
+    """Return the places of the columns that name the symbol, the exchange, the interval, or whether a candle closed.
+
+    Args:
+        table: The first rows.
+        taken: Places of other columns.
+    """
+    if table.names is None:
+        return find_unnamed(table, taken)
+    found: dict[str, int] = {}
+    names = table.names
+    places_of: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        for each in list_plain(name):
+            places_of.setdefault(each, []).append(place)
+    for role in (*AROUND, "closed"):
+        for known in NAMES[role].split():
+            places = places_of.get(known, [])
+            lower = [place for place in places if names[place] == names[place].lower()]
+            places = lower if len(places) > 1 and len(lower) == 1 else places
+            fitting = [
+                each for each in places if each not in {*taken, *found.values()} and fits(role, table.texts(each))
+            ]
+            if fitting:
+                found[role] = fitting[0]
+                break
+    return found
+
+
+def fits(role: str, texts: Sequence[str]) -> bool:
+    """Return whether most texts of a column can be what its name says."""
+    readers: dict[str, Callable[[str], object]] = {
+        "symbol": read_pair,
+        "exchange": read_exchange,
+        "interval": read_length,
+        "closed": lambda text: CLOSED_FLAGS.get(text.lower()),
+    }
+    return can_be(readers[role], texts)
+
+
+def can_be(read: Callable[[str], object], texts: Sequence[str]) -> bool:
+    """Return whether most of some texts can be read."""
+    some = [text for text in texts[:SOME_ROWS] if text]
+    return bool(some) and sum(read(text) is not None for text in some) >= NEARLY_ALL * len(some)
+
+
+def find_unnamed(table: Columns, taken: set[int]) -> dict[str, int]:
+    """Return the same places in a table without names: of columns whose texts can be nothing else."""
+    readers: dict[str, Callable[[str], object]] = {
+        "symbol": lambda text: is_certain(read_pair(text)) or None,
+        "exchange": lambda text: EXCHANGES.get(text.lower()),
+        "interval": lambda text: read_length(text) or None,
+    }
+    found: dict[str, int] = {}
+    for role, read in readers.items():
+        free = (place for place in range(table.width) if place not in {*taken, *found.values()})
+        fitting = [place for place in free if can_be(read, table.texts(place))]
+        if len(fitting) == 1:
+            found[role] = fitting[0]
+    free = (place for place in range(table.width) if place not in {*taken, *found.values()})
+    flags = [place for place in free if is_flag(table.texts(place))]
+    return {**found, "closed": flags[0]} if len(flags) == 1 else found
+
+
+def is_flag(texts: Sequence[str]) -> bool:
+    """Return whether a column says true or false in every row."""
+    return bool(texts) and all(text.lower() in {"true", "false"} for text in texts)
+
+
+def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """Return the number of the series of each row; empty if all rows name one series, or none.
+
+    Args:
+        table: The first rows.
+        around: The texts of symbol, exchange and interval that stand around each row; empty if none do.
+    """
+    places = [place for role, place in find_extras(table, set()).items() if role in AROUND]
+    beside = around or [()] * len(table.rows)
+    keys = [
+        (*texts, *(row[place] if len(row) > place else "" for place in places))
+        for row, texts in zip(table.rows, beside, strict=True)
+    ]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return tuple(numbers[key] for key in keys) if len(numbers) > 1 else ()
+
+
+def list_texts(
+    table: Columns, extras: Mapping[str, int], around: Sequence[Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the texts of symbols, exchanges and intervals, each once: of a column, or else those around the rows."""
+    found = {}
+    for number, role in enumerate(AROUND):
+        texts = table.texts(extras[role])[:FACT_ROWS] if role in extras else [texts[number] for texts in around]
+        found[role] = tuple(dict.fromkeys(filter(None, texts)))
+    return found
+
+
+def find_currencies(pair: Pair | None, symbols: Sequence[str]) -> tuple[str, str]:
+    """Return the base and the quote by which volumes may be named; empty where they are not known.
+
+    Args:
+        pair: The pair of the path.
+        symbols: The texts of symbols in rows: if they have one base or one quote in common, it is that.
+    """
+    told = [found for text in symbols if (found := read_pair(text))]
+    bases, quotes = {each.base for each in told}, {each.quote for each in told}
+    base, quote = (pair.base, pair.quote) if pair is not None else ("", "")
+    if len(bases) > 1 or (len(bases) == 1 and not base):
+        base = bases.pop() if len(bases) == 1 else ""
+    if len(quotes) > 1 or (len(quotes) == 1 and not quote):
+        quote = quotes.pop() if len(quotes) == 1 else ""
+    return base, quote
