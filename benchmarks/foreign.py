@@ -1,6 +1,8 @@
 """Files in layouts drawn at random: whether any is read wrong, and how many that leave nothing open are read.
 
-`make test` reads the first 500; this reads others.
+One file of five holds several series.
+
+`make test` reads others.
 """
 
 import multiprocessing
@@ -13,17 +15,22 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "property"))
 
 from foreign_files import draw
-from reading_foreign import Verdict, judge
+from mixed_files import draw_mixed
+from reading_foreign import Verdict, judge, judge_mixed
 
 __all__ = ["prove_layouts"]
 
 FIRST_SEED = 1_000_000  # the tests have those below
 READ = 0.98  # of the files that leave nothing open
 SHOWN = 5
+MIXED = 5  # one of so many holds several series
 
 
 def judge_seed(seed: int) -> tuple[int, bool, Verdict]:
     """Read the file of a seed; return the seed, whether the file leaves a decision open, and what came out."""
+    if seed % MIXED == 0:
+        mixed = draw_mixed(seed)
+        return seed, bool(mixed.leaves), judge_mixed(mixed)
     drawn = draw(seed)
     return seed, bool(drawn.leaves), judge(drawn)
 

@@ -5,12 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 from foreign_files import Drawn
+from mixed_files import Mixed, pick
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import SourceSettings
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import FileRows, RawFile, peek_file, read_file
-from chandlery.sources.grids import decide_grids
+from chandlery.sources.grids import Seen, decide_grids
+from chandlery.sources.parts import Part
+from chandlery.sources.surveys import peek_parts, survey_parts
 from chandlery.sources.symbols import find_symbol
 
 COLUMNS = ("open", "high", "low", "close", "volume")
@@ -42,6 +45,48 @@ def judge(drawn: Drawn) -> Verdict:
         return Verdict("refused", error.found)
     fault = find_fault(drawn, symbol, file)
     return Verdict("WRONG", fault) if fault else Verdict("right")
+
+
+def judge_mixed(mixed: Mixed) -> Verdict:
+    """Read the parts of a file with several series, and compare them with the truth."""
+    raw = RawFile(mixed.name, mixed.name, None, len(mixed.content), "e", mixed.modified_at)
+    settings = SourceSettings()
+    try:
+        if peek_parts(io.BytesIO(mixed.content), raw, settings) is not None:
+            return Verdict("WRONG", "it counts as a file of one series")
+        parts = survey_parts(io.BytesIO(mixed.content), raw, settings)
+        files = {part: read_part(mixed, raw, part, seen) for part, seen in parts.items()}
+    except UndecidedError as error:
+        return Verdict("open" if error.decision in mixed.leaves else "refused", f"{error.decision}: {error.found}")
+    except SourceError as error:
+        return Verdict("refused", error.found)
+    fault = find_mixed_fault(mixed, files)
+    return Verdict("WRONG", fault) if fault else Verdict("right")
+
+
+def find_mixed_fault(mixed: Mixed, files: dict[Part, FileRows]) -> str:
+    """Return what is wrong with the parts of a file; empty if they have all of its rows, each its true candles."""
+    counted = sum(file.rows_read for file in files.values())
+    rows = sorted(row for file in files.values() for row in file.accepted.take(file.accepted.months)["row"])
+    if counted != mixed.rows or len(files) != len(mixed.series) or rows != list(range(1, mixed.rows + 1)):
+        return f"{counted} rows of {mixed.rows}, {len(files)} parts of {len(mixed.series)}"
+    for part, file in files.items():
+        series = pick(mixed, part.symbol, part.exchange, file.grid.seconds)
+        if series is None:
+            return f"{part} is no series of it"
+        drawn = Drawn(mixed.name, b"", None, mixed.modified_at, "", series.seconds, series.candles, set())
+        if fault := find_fault(drawn, "", file):
+            return f"{part}: {fault}"
+    return ""
+
+
+def read_part(mixed: Mixed, raw: RawFile, part: Part, seen: Seen) -> FileRows:
+    """Read a part of a file with the interval that it shows by itself."""
+    decided = decide_grids({raw.source: seen}, {})[raw.source]
+    if decided.error is not None:
+        raise decided.error
+    assert decided.grid is not None
+    return read_file(io.BytesIO(mixed.content), raw, SourceSettings(), decided.grid, part=part)
 
 
 def find_fault(drawn: Drawn, symbol: str, file: FileRows) -> str:

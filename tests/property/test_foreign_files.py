@@ -4,11 +4,13 @@ from collections import Counter
 
 import pytest
 from foreign_files import draw
-from reading_foreign import judge
+from mixed_files import draw_mixed
+from reading_foreign import judge, judge_mixed
 
 pytestmark = pytest.mark.slow
 
 FILES = 500
+MIXED = 200  # with rows of several series
 READ = 0.98  # of the files that leave nothing open
 
 
@@ -25,3 +27,12 @@ def test_no_file_is_read_wrong() -> None:
         if verdict.outcome == "refused" and each.leaves
     ]
     assert refused == []
+
+
+def test_no_file_of_several_series_is_read_wrong() -> None:
+    drawn = [draw_mixed(seed) for seed in range(MIXED)]
+    verdicts = [judge_mixed(each) for each in drawn]
+    wrong = [(seed, verdict.why) for seed, verdict in enumerate(verdicts) if verdict.outcome == "WRONG"]
+    assert wrong == []
+    clear = Counter(verdict.outcome for each, verdict in zip(drawn, verdicts, strict=True) if not each.leaves)
+    assert clear["right"] >= READ * sum(clear.values())

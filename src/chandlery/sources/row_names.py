@@ -1,8 +1,11 @@
 """What rows name beside their candle: the symbol, the exchange, the interval, and whether the candle had closed."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from chandlery.sources.columns import CLOSED_FLAGS, NAMES, Columns, list_plain
+import numpy as np
+
+from chandlery.sources.columns import CLOSED_FLAGS, NAMES, Columns, list_plain, to_number
 from chandlery.sources.pairs import Pair
 from chandlery.sources.series_names import AROUND, is_certain, read_exchange, read_length, read_pair
 from chandlery.sources.words import EXCHANGES
@@ -56,8 +59,9 @@ def fits(role: str, texts: Sequence[str]) -> bool:
 
 def can_be(read: Callable[[str], object], texts: Sequence[str]) -> bool:
     """Return whether most of some texts can be read."""
-    some = [text for text in texts[:SOME_ROWS] if text]
-    return bool(some) and sum(read(text) is not None for text in some) >= NEARLY_ALL * len(some)
+    counts = Counter(text for text in texts[:SOME_ROWS] if text)
+    readable = (count for text, count in counts.items() if read(text) is not None)
+    return bool(counts) and sum(readable) >= NEARLY_ALL * counts.total()
 
 
 def find_unnamed(table: Columns, taken: set[int]) -> dict[str, int]:
@@ -68,14 +72,21 @@ def find_unnamed(table: Columns, taken: set[int]) -> dict[str, int]:
         "interval": lambda text: read_length(text) or None,
     }
     found: dict[str, int] = {}
+    words = [
+        place for place in range(table.width) if place not in taken and not can_be(read_number, table.texts(place))
+    ]
     for role, read in readers.items():
-        free = (place for place in range(table.width) if place not in {*taken, *found.values()})
-        fitting = [place for place in free if can_be(read, table.texts(place))]
+        fitting = [place for place in words if place not in found.values() and can_be(read, table.texts(place))]
         if len(fitting) == 1:
             found[role] = fitting[0]
-    free = (place for place in range(table.width) if place not in {*taken, *found.values()})
-    flags = [place for place in free if is_flag(table.texts(place))]
+    flags = [place for place in words if place not in found.values() and is_flag(table.texts(place))]
     return {**found, "closed": flags[0]} if len(flags) == 1 else found
+
+
+def read_number(text: str) -> float | None:
+    """Return a text as a number; None if it is none."""
+    number = to_number(text)
+    return number if np.isfinite(number) else None
 
 
 def is_flag(texts: Sequence[str]) -> bool:

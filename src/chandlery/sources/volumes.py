@@ -66,7 +66,8 @@ def choose_volume(
     if table.names is not None and named is None and placed.evidence == "columns by name":
         names = ", ".join(name.replace("\n", " ") for name in table.names)[:200]
         raise doubt(table, candidates, source, f"has the columns {names}", "also volume")
-    rows = [row for row in table.rows[:ROWS] if len(row) >= table.width]
+    width = table.width
+    rows = [row for row in table.rows[:ROWS] if len(row) >= width]
     numbers = {place: np.array([to_number(row[place]) for row in rows]) for place in {*candidates, *placed.prices}}
     low, high, close = (numbers[placed.prices[place]] for place in (2, 1, 3))
     pairs = [
