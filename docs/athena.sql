@@ -49,7 +49,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS ledger (
   `refused_sha256` string,
   `refused_modified_at` timestamp,
   `rows_filled` bigint,
-  `undecided` string
+  `undecided` string,
+  `decisions` string
 )
 PARTITIONED BY (`exchange` string, `interval` string, `symbol` string)
 STORED AS PARQUET

@@ -155,6 +155,11 @@ class Ledger(_Keyed):
         description="the decision that was open when the file was refused, such as symbol, interval or volume; null "
         "where it was read, or refused for another reason",
     )
+    decisions = dy.String(
+        nullable=True,
+        description="what was decided about the file: a JSON object of arrays of value and evidence, by the names of "
+        "the settings of [[source.layout]]; null where it was refused, or read by an earlier release",
+    )
 
     @dy.rule()
     def rows_are_accounted_for(cls) -> pl.Expr:  # noqa: N805 - dataframely calls it with the class

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,6 +12,7 @@ from hours import LAST_DAY, Lake, put_days
 from universe import Source
 from uploads import BTC, PRUNE, RESTATE, account, read, upload
 
+from chandlery.errors import SettingsError
 from chandlery.lake.reading import read_table
 from chandlery.runs.pipeline import Options
 
@@ -50,7 +52,7 @@ def test_a_refused_file_is_read_again_under_a_new_layout(lake: Lake) -> None:
     candles = read(lake, "candles")
     report = lake.bring()  # without the layout: what was read by it stays
     assert report.exit_code == 0
-    assert any("1 file was read under other settings" in note and "--restate" in note for note in report.notes)
+    assert any("1 file keeps a setting" in note and "--restate" in note for note in report.notes)
     assert read(lake, "candles").equals(candles)
     assert lake.bring().run_id is None
     assert lake.bring(options=RESTATE).exit_code == 3
@@ -65,21 +67,17 @@ def test_a_refused_document_is_read_again_under_another_limit(lake: Lake) -> Non
     assert account(lake, name)["status"] == "refused"
     assert lake.bring(source={"max_json_bytes": 100_000}).exit_code == 0
     assert account(lake, name)["status"] == "read"
-    report = lake.bring(source={"max_json_bytes": 100})
-    assert report.exit_code == 0
-    assert any("read under other settings" in note for note in report.notes)
+    assert lake.bring(source={"max_json_bytes": 100}).exit_code == 0
     assert account(lake, name)["status"] == "read"
 
 
 def test_a_file_that_was_read_is_read_in_another_way_by_restate_alone(lake: Lake, tmp_path: Path) -> None:
     before = read(lake, "candles")
-    report = lake.bring(source={"layout": TURNED})
-    assert any("1 file was read under other settings" in note for note in report.notes)
+    with pytest.raises(SettingsError, match=r"btcusd_000\.csv: columns time, open, close.* → time, close, open"):
+        lake.bring(source={"layout": TURNED})
     assert read(lake, "candles").equals(before)
-    assert lake.bring(source={"layout": TURNED}).run_id is None
-    report = lake.bring(options=RESTATE, source={"layout": TURNED})
+    lake.bring(options=RESTATE, source={"layout": TURNED})
     after = read(lake, "candles")
-    assert not any("read under other settings" in note for note in report.notes)
     assert after["open"].equals(before["close"])
     assert not lake.compare_with_rebuild(tmp_path / "turned", source={"layout": TURNED})
     assert lake.bring(options=RESTATE, source={"layout": TURNED}).run_id is None
@@ -87,21 +85,47 @@ def test_a_file_that_was_read_is_read_in_another_way_by_restate_alone(lake: Lake
     assert not lake.compare_with_rebuild(tmp_path / "back")
 
 
-def test_a_new_file_beside_one_that_was_read_under_other_settings_does_not_read_that_anew(
-    lake: Lake, tmp_path: Path
-) -> None:
-    lake.put("BTCUSD", 90, 112, revision=1)
-    lake.bring(source={"layout": TURNED})
-    before = read(lake, "candles").filter(pl.col("source") == BTC)
-    unseen = {"BTCUSD": [BTC]}  # the text of its superseded rows is known as it was parsed
-    assert lake.compare_with_rebuild(tmp_path / "new", unseen=unseen) == []
-    assert before.height > 1000
+def test_a_file_keeps_a_setting_that_later_runs_do_not_give(lake: Lake, tmp_path: Path) -> None:
+    lake.bring(options=RESTATE, source={"layout": TURNED})
+    turned = read(lake, "candles").filter(pl.col("source") == BTC)
     name = lake.put("BTCUSD", 80, 95, revision=2)
-    lake.bring(source={"layout": TURNED})
+    report = lake.bring()  # the first file is read again, because the new one overlaps with it
+    assert any("keeps a setting" in note for note in report.notes)
     assert account(lake, name)["rows_kept"] > 300
-    assert lake.compare_with_rebuild(tmp_path / "more", unseen=unseen) == []
+    both = turned.join(read(lake, "candles"), on="open_time", suffix="_now").filter(pl.col("source_now") == BTC)
+    assert both.height > 1000
+    assert both["open"].equals(both["open_now"])
+    lake.put("BTCUSD", 1, LAST_DAY + 1, name=BTC)  # also a newer version of it
     lake.bring()
-    assert lake.compare_with_rebuild(tmp_path / "back", unseen=unseen) == []
+    assert account(lake, BTC)["problem"] is None
+    assert lake.compare_with_rebuild(tmp_path / "new", source={"layout": TURNED}) == []
+
+
+def test_a_setting_that_says_what_was_decided_changes_nothing(lake: Lake) -> None:
+    said = {"columns": ["time", "open", "close", "high", "low", "volume"], "interval": "1h", "time_unit": "ms"}
+    before = read(lake, "ledger")
+    report = lake.bring(source={"layout": [{"files": BTC, **said}]})
+    assert report.exit_code == 0
+    assert read(lake, "ledger").equals(before)
+
+
+@pytest.mark.parametrize(
+    ("setting", "change"),
+    [
+        ({"interval": "30m"}, "interval 60m → 30m"),
+        ({"offset": "30m"}, "offset 0m → 30m"),
+        ({"stamps": "close"}, "stamps open → close"),
+        ({"time_unit": "s"}, "time_unit read → refused"),
+        ({"volume": "2"}, "volume .* → "),
+        ({"skip_rows": 5}, "skip_rows 1 → 5"),
+    ],
+)
+def test_a_setting_that_would_change_a_decision_stops_the_run(lake: Lake, setting: dict[str, Any], change: str) -> None:
+    before = read(lake, "candles")
+    with pytest.raises(SettingsError, match=f"{BTC}: {change}"):
+        lake.bring(source={"layout": [{"files": BTC, **setting}]})
+    assert read(lake, "candles").equals(before)
+    assert lake.bring().run_id is None
 
 
 def test_another_share_of_bad_rows_changes_what_is_reported_and_no_candle(lake: Lake) -> None:

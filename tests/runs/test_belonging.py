@@ -87,21 +87,16 @@ HERE = {
 }
 
 
-@pytest.mark.parametrize(
-    "later",
-    [FORGOTTEN, {"layout": OTHER_SYMBOL}, {"layout": OTHER_EXCHANGE}, {"exchange": "bitstamp"}],
-    ids=["forgotten", "another symbol", "another exchange", "one exchange for all"],
-)
-def test_settings_that_come_later_move_no_file(files: Files, later: dict[str, Any]) -> None:
+def test_settings_that_are_forgotten_move_no_file(files: Files) -> None:
     assert files.places() == HERE
     held = files.prices()
-    found = files.bring(**later)
+    found = files.bring(**FORGOTTEN)
     assert found.exit_code == 0
     assert (files.places(), files.prices()) == (HERE, held)
     assert any("they stay" in note and "--restate moves them" in note for note in found.notes)
-    assert files.bring(**later).run_id is None  # the ledger is asked once
+    assert files.bring(**FORGOTTEN).run_id is None  # the ledger is asked once
     files.put("kraken/BTCUSD.csv", "BTCUSD", LAST_DAY + 1)
-    files.bring(**later)
+    files.bring(**FORGOTTEN)
     assert files.places() == HERE
     assert files.prices()["kraken", "BTCUSD"] > held["kraken", "BTCUSD"]
     assert files.bring(layout=LAYOUTS).exit_code == 0
@@ -109,9 +104,32 @@ def test_settings_that_come_later_move_no_file(files: Files, later: dict[str, An
     assert files.places() == HERE
 
 
+@pytest.mark.parametrize(
+    ("later", "change"),
+    [
+        ({"layout": OTHER_SYMBOL}, "bybit/BTCUSD.csv: symbol BTCUSD → XBTUSD"),
+        ({"layout": OTHER_EXCHANGE}, "bybit/BTCUSD.csv: exchange bybit → kraken"),
+    ],
+    ids=["another symbol", "another exchange"],
+)
+@pytest.mark.parametrize("forgotten_before", [False, True])
+def test_a_setting_that_would_move_a_file_stops_the_run(
+    files: Files, later: dict[str, Any], change: str, *, forgotten_before: bool
+) -> None:
+    held = files.prices()
+    if forgotten_before:
+        files.bring(**FORGOTTEN)
+    files.put("gemini/ETHUSD.csv", "ETHUSD")
+    with pytest.raises(SettingsError, match=change):
+        files.bring(**later)
+    assert (files.places(), files.prices()) == (HERE, held)
+    assert files.bring(layout=LAYOUTS).exit_code == 0
+    assert files.places() == {**HERE, "gemini/ETHUSD.csv": [("gemini", "ETHUSD", True)]}
+
+
 def test_new_files_go_where_the_settings_say(files: Files) -> None:
     files.put("bybit/LTCUSD.csv", "LTCUSD")
-    files.bring(layout=OTHER_EXCHANGE)
+    files.bring(layout=[{"files": "bybit/LTC*", "exchange": "kraken"}, *LAYOUTS])
     assert files.places() == {**HERE, "bybit/LTCUSD.csv": [("kraken", "LTCUSD", True)]}
 
 
@@ -130,7 +148,8 @@ def test_new_files_go_where_the_settings_say(files: Files) -> None:
 def test_a_restatement_moves_them(files: Files, later: dict[str, Any], moved: Any, runs_before: int) -> None:
     count = sum(files.prices().values())
     for _ in range(runs_before):
-        files.bring(**later)
+        with pytest.raises(SettingsError):
+            files.bring(**later)
     found = files.bring(Options(restate=True), **later)
     assert found.exit_code == 0
     assert not any("gone from the source" in note for note in found.notes)
@@ -141,13 +160,13 @@ def test_a_restatement_moves_them(files: Files, later: dict[str, Any], moved: An
 
 def test_another_version_of_the_code_places_no_file_elsewhere(files: Files) -> None:
     store = Store(str(files.lake))
-    survey = survey_source(Session(files.settings(layout=OTHER_SYMBOL), Options(), Silent()))
+    survey = survey_source(Session(files.settings(**FORGOTTEN), Options(), Silent()))
     summary = read_summary(store)  # as if the path alone had been read in another way
     write_summary(store, replace(summary, naming=survey.belonging.naming, code={"stage ingest": "0"}))
-    report = files.bring(layout=OTHER_SYMBOL)
+    report = files.bring(**FORGOTTEN)
     assert report.exit_code == 0
     assert files.places() == HERE
-    assert any("bybit/BTCUSD.csv" in note and "--restate moves them" in note for note in report.notes)
+    assert any("bybit/one.csv" in note and "--restate moves them" in note for note in report.notes)
 
 
 def test_new_files_join_earlier_ones_that_stay(tmp_path: Path) -> None:
@@ -181,9 +200,9 @@ def test_a_lake_without_an_exchange_takes_new_files_of_one(tmp_path: Path) -> No
     files.bring()
     files.put("kraken/ETHUSD.csv", "ETHUSD")
     both = [{"files": "kraken/*", "exchange": "kraken"}, {"files": "*", "exchange": "bitfinex"}]
-    found = files.bring(layout=both)
-    assert found.exit_code == 0
-    assert any("BTCUSD.csv" in note and "they stay" in note for note in found.notes)
+    with pytest.raises(SettingsError, match=r"BTCUSD\.csv: exchange unknown → bitfinex.*migrate --exchange NAME"):
+        files.bring(layout=both)
+    assert files.bring(layout=both[:1]).exit_code == 0
     here = {"BTCUSD.csv": [("unknown", "BTCUSD", True)], "kraken/ETHUSD.csv": [("kraken", "ETHUSD", True)]}
     assert files.places() == here
     with pytest.raises(SettingsError, match="migrate --exchange bitfinex"):

@@ -12,6 +12,7 @@ import polars as pl
 from chandlery.candles.fills import is_flat
 from chandlery.errors import ChandleryError, LawError
 from chandlery.schema import TIME, Candles, Ledger, Rejects
+from chandlery.sources.decisions import encode, name_decisions
 from chandlery.sources.files import FileRows, RawFile
 from chandlery.sources.parse import NUMBERS
 from chandlery.sources.rows import MonthRows
@@ -158,7 +159,7 @@ class Settling:
             rejected = _list_rejects(version, superseded)
             rejects.append(rejected)
             counts = (superseded.height, rejected.height - superseded.height)
-            account = _account(version, (int(self._stay[place]), int(self._identical[place]), *counts))
+            account = _account(version, (int(self._stay[place]), int(self._identical[place]), *counts), self._keys)
             ledger.append(account | {"rows_filled": filled[place]})
         types = {name: dtype for name, dtype in _types(Ledger).items() if name not in self._keys}
         accounts = _complete(pl.DataFrame(ledger, schema=types), Ledger, **self._keys)
@@ -257,12 +258,13 @@ def _find_texts(superseded: pl.DataFrame, rejects: pl.DataFrame) -> list[str]:
     return [exact.get(row, ",".join(map(str, values))) for row, *values in parsed.iter_rows()]
 
 
-def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, Any]:
+def _account(version: _Version, counts: tuple[int, int, int, int], keys: Mapping[str, str]) -> dict[str, Any]:
     """Return a file's row of the ledger.
 
     Args:
         version: The file.
         counts: Of its rows: kept, identical, superseded, rejected.
+        keys: Exchange, interval and symbol.
 
     Raises:
         LawError: Its rows are not accounted for.
@@ -280,6 +282,7 @@ def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, 
             "sha256": version.read.sha256,
             "modified_at": raw.modified_at,
             "layout": version.read.layout_words,
+            "decisions": encode(name_decisions(version.read.decisions, keys)),
             "first_time": _moment(version.rows.first_ms),
             "last_time": _moment(version.rows.last_ms),
             "rows_read": version.read.rows_read,
@@ -300,7 +303,6 @@ def _account(version: _Version, counts: tuple[int, int, int, int]) -> dict[str, 
         counted = f"{kept} kept, {same} identical, {superseded} superseded, {rejected} rejected"
         found = f"{version.source}: {row['rows_read']} rows read, {counted}"
         raise LawError(found, "every row accounted for", hint)
-    keys = ("exchange", "interval", "symbol")
     return {name: row[name] for name in _types(Ledger) if name in row and name not in keys}
 
 

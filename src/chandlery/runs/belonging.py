@@ -23,6 +23,7 @@ from chandlery.sources.files import RawFile
 from chandlery.sources.symbols import find_symbol, match_layout, read_path
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Summary
+from chandlery.tasks.changes import Change, check_changes
 
 __all__ = ["NO_PAIR", "Belonging", "PairName", "find_belonging", "hash_naming", "list_exchanges", "name_source"]
 
@@ -81,6 +82,9 @@ def find_belonging(session: Session, store: Store, raws: Sequence[RawFile]) -> B
         session: The run.
         store: The store of the source.
         raws: Its files.
+
+    Raises:
+        SettingsError: A setting of this run gives another symbol or exchange to a file that the lake has.
     """
     named, nameless = _name_files(session, raws)
     naming = hash_naming(session.settings, _list_lake_exchanges(session))
@@ -95,6 +99,12 @@ def find_belonging(session: Session, store: Store, raws: Sequence[RawFile]) -> B
                 stays.pop(source, None)
             else:
                 stays[source] = pair
+        if not session.options.restate:
+            check_changes(
+                filter(
+                    None, (_find_change(session, source, pair) for source, pair in stays.items() if source in places)
+                )
+            )
         stays = {source: pair for source, pair in stays.items() if places.get(source) != pair}
     files: dict[PairName, list[RawFile]] = {}
     beside = _find_beside(session, named, stays)
@@ -120,6 +130,16 @@ def _find_beside(
             joined.setdefault(pair, set()).add(stays[raw.source])
     known = session.summary.pairs
     return {pair: next(iter(there)) for pair, there in joined.items() if len(there) == 1 and str(pair) not in known}
+
+
+def _find_change(session: Session, source: str, pair: PairName) -> Change | None:
+    """Return the setting of this run that gives a file of the lake another symbol or exchange; None if none does."""
+    given = session.settings.source
+    layout = match_layout(source, given) or LayoutSettings()
+    if layout.symbol and layout.symbol != pair.symbol:
+        return Change(source, "symbol", pair.symbol, layout.symbol)
+    exchange = layout.exchange or ("" if read_path(source).exchange else given.exchange)
+    return Change(source, "exchange", pair.exchange, exchange) if exchange not in {"", pair.exchange} else None
 
 
 def _may_move(session: Session, before: PairName, now: PairName | None) -> bool:

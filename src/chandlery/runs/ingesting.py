@@ -5,7 +5,7 @@ recognised with one task per pair, and ingested with one task per series and sym
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -14,12 +14,15 @@ from chandlery.lake.lake_file import UNNAMED
 from chandlery.runs.belonging import NO_PAIR, PairName, name_source
 from chandlery.runs.estimates import RECOGNISE_SECONDS, raw_seconds
 from chandlery.runs.founding import name_series
+from chandlery.runs.like_files import collect_habits, find_waiting, hash_habit, refuse_rivals
 from chandlery.runs.messages import report_reading
 from chandlery.runs.session import Session
 from chandlery.runs.survey import Source
 from chandlery.sources.files import RawFile
+from chandlery.sources.lending import Habit
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary, Unassigned
+from chandlery.tasks.changes import check_changes
 from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
 from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
 from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
@@ -27,8 +30,17 @@ from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
 __all__ = ["add_series", "choose_series", "ingest_files", "make_recognise_task", "recognise", "split_files"]
 
 
-def make_recognise_task(session: Session, source: Source, pair: PairName) -> RecogniseTask:
-    """Return the task that finds the series of a pair's files."""
+def make_recognise_task(
+    session: Session, source: Source, pair: PairName, habits: Iterable[Habit] = ()
+) -> RecogniseTask:
+    """Return the task that finds the series of a pair's files.
+
+    Args:
+        session: The run.
+        source: The files.
+        pair: The pair.
+        habits: How files of other pairs are read by their own evidence.
+    """
     return RecogniseTask(
         name=str(pair),
         symbol=pair.symbol,
@@ -38,20 +50,36 @@ def make_recognise_task(session: Session, source: Source, pair: PairName) -> Rec
         files=source.files[pair],
         code=fingerprint(source.code),
         restate=session.options.restate,
+        habits=tuple(habits),
     )
 
 
 def recognise(session: Session, source: Source) -> dict[PairName, Assigned]:
-    """Return the series that the files of each pair belong to, for pairs that are not up to date."""
+    """Return the series that the files of each pair belong to, for pairs that are not up to date.
+
+    Raises:
+        SettingsError: The settings would change how unchanged files of the lake are read.
+    """
     pending = source.pending()
     report_reading(session, source, pending)
     with_files = [pair for pair in pending if source.files[pair]]
-    tasks = [make_recognise_task(session, source, pair) for pair in with_files]
-    with session.stage("recognise", len(source.files), len(tasks)):
-        costs = [RECOGNISE_SECONDS] * len(tasks)
-        results = session.map(recognise_files, tasks, costs, lambda assigned: assigned.name)
-    nothing_assigned = {pair: Assigned(str(pair), {}, {}) for pair in pending}
-    return nothing_assigned | dict(zip(with_files, results, strict=True))
+    with session.stage("recognise", len(source.files), len(with_files)):
+        assigned = _map_pairs(session, source, with_files, ())
+        waiting, habits = find_waiting(session.summary, assigned)
+        assigned |= _map_pairs(session, source, [pair for pair in waiting if source.files.get(pair)], habits)
+    if not session.options.restate:
+        assigned = refuse_rivals(session.summary, assigned)
+        check_changes(change for of_pair in assigned.values() for change in of_pair.changed)
+    return {pair: Assigned(str(pair)) for pair in pending} | assigned
+
+
+def _map_pairs(
+    session: Session, source: Source, pairs: Sequence[PairName], habits: Iterable[Habit]
+) -> dict[PairName, Assigned]:
+    """Return the results of one task a pair."""
+    tasks = [make_recognise_task(session, source, pair, habits) for pair in pairs]
+    results = session.map(recognise_files, tasks, [RECOGNISE_SECONDS] * len(tasks), lambda assigned: assigned.name)
+    return dict(zip(pairs, results, strict=True))
 
 
 def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int], tuple[Grid, set[str]]]:
@@ -133,6 +161,7 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
             restate=options.restate,
             reread=source.has_lost(run, pair.symbol),
             unfinished=known is not None and not known.is_whole,
+            lent=assigned.lent,
             unassigned=without_series if options.prune else frozenset(),
             moved=frozenset(others if options.restate else ()) | source.belonging.moved.get(pair, frozenset()),
         )
@@ -221,6 +250,9 @@ def summarise_ingest(
             newest_file_ms=max((round(raw.modified_at.timestamp() * 1000) for raw in source.files[pair]), default=0),
             unassigned=sorted(of_pair.errors),
             source=source_name,
+            habits=[hash_habit(habit) for habit in of_pair.habits],
+            borrowed=[hash_habit(habit) for habit in of_pair.borrowed],
+            waits=sorted(of_pair.waits),
         )
         for pair, of_pair in assigned.items()
     }
@@ -234,6 +266,7 @@ def summarise_ingest(
         unassigned=unassigned,
         archives=source.archives,
         code=source.code,
+        habits=collect_habits(summary.habits, summary.pairs | pairs, assigned.values()),
     )
 
 

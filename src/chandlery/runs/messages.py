@@ -61,8 +61,8 @@ def report_results(session: Session, results: Sequence[IngestResult]) -> None:
         counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(untimely.items()))
         session.note(f"rows were rejected for their time: {counts}. Hint: `chandlery explain SYMBOL` lists them")
     if held_back := sum(result.held_back for result in results):
-        found = f"{held_back:,} file{'s were' if held_back > 1 else ' was'} read under other settings of [source]"
-        session.note(f"{found}: the tables keep what was read. Hint: --restate reads such files again")
+        found = f"{held_back:,} file{'s keep' if held_back > 1 else ' keeps'} a setting of [[source.layout]]"
+        session.note(f"{found} that this run does not give. Hint: --restate reads such files without it")
     for is_pruned in (True, False):
         chosen = [result for result in results if session.series[result.series].prunes(result.symbol) == is_pruned]
         files, candles = (sum(result.vanished[place] for result in chosen) for place in (0, 1))

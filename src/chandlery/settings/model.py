@@ -111,7 +111,9 @@ class LayoutSettings(_Section):
     time_column: str | None = Field(None, description="the column of the time: its name, or its number from 1")
     time_unit: Literal["s", "ms", "us", "ns", "iso"] | None = Field(None, description="the unit of the time column")
     time_format: str | None = Field(
-        None, description="the form of times that are text, as in %d/%m/%Y %H:%M, which strptime reads"
+        None,
+        description="the form of times that are text, as in %d/%m/%Y %H:%M, which strptime reads; or dmy, mdy for the "
+        "day or the month first",
     )
     timezone: Timezone | None = Field(
         None, description="the zone of times that are text without an offset, as in Europe/Berlin; UTC if none is set"

@@ -35,14 +35,18 @@ class UndecidedError(SourceError):
         found: What was found, with the name of the file.
         expected: What would have been right.
         hint: What to do about it.
+
+    Attributes:
+        kind: The kind of file that it is; empty where that is not known.
     """
 
     def __init__(self, decision: str, found: str, expected: str = "", hint: str = "") -> None:
         super().__init__(found, expected, hint)
         self.decision = decision
+        self.kind = ""
 
-    def __reduce__(self) -> tuple[type["UndecidedError"], tuple[str, str, str, str]]:
-        return type(self), (self.decision, self.found, self.expected, self.hint)
+    def __reduce__(self) -> tuple[type["UndecidedError"], tuple[str, str, str, str], dict[str, str]]:
+        return type(self), (self.decision, self.found, self.expected, self.hint), {"kind": self.kind}
 
 
 def paste(source: str, settings: Mapping[str, object], notes: Mapping[str, str] | None = None) -> str:

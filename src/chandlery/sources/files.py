@@ -12,10 +12,11 @@ from chandlery.errors import SourceError, StoreUnavailableError
 from chandlery.grid import DAY_MS, Grid
 from chandlery.schema import FIRST_CANDLE
 from chandlery.settings.model import LayoutSettings, ReadingSettings
+from chandlery.sources.decisions import Decision, Decisions, name_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.failures import explain_failure
-from chandlery.sources.grids import Seen, find_shift
-from chandlery.sources.identity import check_identity, check_values
+from chandlery.sources.grids import Seen, explain_grid, find_shift
+from chandlery.sources.identity import check_identity, check_values, explain_names
 from chandlery.sources.layout import Facts, Layout
 from chandlery.sources.parts import ROLES, Part, PartRows, iter_part
 from chandlery.sources.raw_files import RawFile
@@ -56,6 +57,7 @@ class FileRows:
         raw: The file.
         layout_words: How it is laid out.
         grid: When its candles open.
+        decisions: What was decided about it, and by what evidence.
         sha256: Of the object's bytes.
         rows_read: Data rows in the file.
         accepted: row, open_time, open, high, low, close, volume of those that obey every rule.
@@ -66,6 +68,7 @@ class FileRows:
     raw: RawFile
     layout_words: str
     grid: Grid
+    decisions: Decisions
     sha256: str
     rows_read: int
     accepted: MonthRows
@@ -108,8 +111,7 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Seen
         SourceError: It cannot be read as candles, or not as those of the symbol that its path names.
     """
     text = Text(stream, raw.source, raw.member, settings)
-    batch, layout = text.peek(), text.layout
-    assert layout is not None  # noqa: S101 - it was recognised
+    batch, layout = text.peek()
     by_hand = match_layout(raw.source, settings) or LayoutSettings()
     facts = layout.facts
     check_identity(facts, by_hand, settings.exchange, raw.source)
@@ -135,6 +137,12 @@ def see(times: NDArray[np.int64], facts: Facts, by_hand: LayoutSettings) -> Seen
         lengths=tuple(lengths),
         named=facts.path.interval,
         is_end=facts.is_end,
+        kind=facts.kind,
+        decisions={
+            **name_given(by_hand),
+            **facts.decisions,
+            "kind": Decision(facts.kind, "its path and its columns"),
+        },
     )
 
 
@@ -168,8 +176,13 @@ class _Reading:
     ) -> None:
         by_hand = match_layout(raw.source, settings) or LayoutSettings()
         self._raw, self._grid, self._settings = raw, grid, settings
-        is_end, stamps = layout.facts.is_end, by_hand.stamps or ""
-        self.shift = find_shift(times, grid.seconds, is_end=is_end, stamps=stamps)
+        seen = see(times, layout.facts, by_hand)
+        self.shift = find_shift(times, grid.seconds, is_end=seen.is_end, stamps=seen.stamps)
+        self.decisions = {
+            **seen.decisions,
+            **explain_names(layout.facts, by_hand),
+            **explain_grid(raw.source, seen, grid, self.shift),
+        }
         self._is_given = by_hand.interval is not None
         check_grid(times + self.shift, by_hand, grid, raw)
         is_naive = layout.time.is_naive and not layout.time.timezone
@@ -324,7 +337,9 @@ def read_file(
         whose = f" of {' '.join(map(str, filter(None, part)))}" if part else ""
         raise SourceError(f"{raw.source} holds no row{whose}", "candles", "remove the file, or fetch it again")
     sha256 = text.hashing.sha256()
-    found = FileRows(raw, "", grid, sha256, reading.count, reading.accepted, pl.DataFrame(), _text=text)
+    found = FileRows(
+        raw, "", grid, reading.decisions, sha256, reading.count, reading.accepted, pl.DataFrame(), _text=text
+    )
     found.rejects, found.notes = reading.finish(found.fetch_raw)
     words = text.layout.words
     if reading.shift:

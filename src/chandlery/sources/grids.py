@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SourceError
 from chandlery.grid import HOUR_SECONDS, MINUTE_MS, Grid
+from chandlery.sources.decisions import Decision, Decisions
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.spacing import (
     MIN_CANDLES,
@@ -23,7 +24,7 @@ from chandlery.sources.spacing import (
 )
 from chandlery.units import to_interval_text
 
-__all__ = ["Decided", "Seen", "decide_grids", "find_shift"]
+__all__ = ["Decided", "Seen", "decide_grids", "explain_grid", "find_shift"]
 
 HOUR_MS = HOUR_SECONDS * SECOND_MS
 
@@ -41,6 +42,8 @@ class Seen:
         lengths: The lengths of candles by a column of intervals, in seconds.
         named: The length that its path names, in seconds; None where it names none, 0 for months.
         is_end: Whether its times are said to be the ends of candles.
+        kind: The kind of file that it is.
+        decisions: What was decided about its columns and times, and by what evidence.
         error: Why it cannot be read; None if it can.
     """
 
@@ -52,6 +55,8 @@ class Seen:
     lengths: tuple[int, ...] = ()
     named: int | None = None
     is_end: bool = False
+    kind: str = ""
+    decisions: Decisions = field(default_factory=dict)
     error: SourceError | None = None
 
     @property
@@ -139,6 +144,30 @@ def decide_grids(files: Mapping[str, Seen], known: Mapping[str, Grid]) -> dict[s
         beside = {grid for other, grid in others.items() if folder_of(other) == folder_of(source)}
         found[source] = choose_grid(source, seen, grids, beside)
     return found
+
+
+def explain_grid(source: str, seen: Seen, grid: Grid, shift: int) -> Decisions:
+    """Return what was decided about the interval, the offset and the stamps of a file that is read.
+
+    Args:
+        source: Its name.
+        seen: What was seen of it.
+        grid: When its candles open.
+        shift: What is added to its times so that they are those of the open, in ms.
+    """
+    alone = decide_alone(source, seen)
+    by = alone.evidence if alone is not None and alone.grid == grid else "the other files of its symbol"
+    if seen.stamps:
+        stamps = "set by hand"
+    elif shift:
+        stamps = "its columns" if seen.is_end else "its times, which end a second or a minute"
+    else:
+        stamps = "its times, and no column says otherwise"
+    return {
+        "interval": Decision(to_interval_text(grid.seconds), by),
+        "offset": Decision(to_interval_text(grid.offset), "set by hand" if seen.offset is not None else "its times"),
+        "stamps": Decision("close" if shift else "open", stamps),
+    }
 
 
 def decide_alone(source: str, seen: Seen) -> Decided | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from chandlery.settings.model import LayoutSettings
+from chandlery.sources.decisions import Decision, Decisions
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.layout import Facts
 from chandlery.sources.pairs import Pair, read_symbol
@@ -11,7 +12,7 @@ from chandlery.sources.series_names import read_exchange, read_length, read_pair
 from chandlery.sources.words import MONEY
 from chandlery.units import to_interval_text
 
-__all__ = ["ALIASES", "agrees", "check_identity", "check_order", "check_pair", "check_values"]
+__all__ = ["ALIASES", "agrees", "check_identity", "check_order", "check_pair", "check_values", "explain_names"]
 
 ALIASES = {"XBT": "BTC", "XDG": "DOGE", "XXBT": "BTC", "XETH": "ETH", "XXBTZ": "BTC", "IOT": "IOTA"}
 SHOWN = 5  # names in a message
@@ -46,6 +47,25 @@ def check_identity(facts: Facts, by_hand: LayoutSettings, exchange: str, source:
         other = f"{by_whom} {named}" if named else "neither its path nor a setting names it"
         found = f"{source} has candles of the exchange {facts.exchanges[0]} by its column, and {other}"
         raise UndecidedError("exchange", found, "one exchange", paste(source, {"exchange": seen}))
+
+
+def explain_names(facts: Facts, by_hand: LayoutSettings) -> Decisions:
+    """Return the evidence for the symbol and the exchange of a file, whose values the lake's keys are.
+
+    Args:
+        facts: What its first rows say.
+        by_hand: The settings of the file.
+    """
+    by_rows = " and its rows" if facts.symbols else ""
+    symbol = "set by hand" if by_hand.symbol else f"its path{by_rows}" if facts.path.pair else "its rows"
+    by_rows = " and its rows" if facts.exchanges else ""
+    if by_hand.exchange:
+        exchange = "set by hand"
+    elif facts.path.exchange:
+        exchange = f"its path{by_rows}"
+    else:  # the same text with and without the setting, because runs need not repeat it
+        exchange = f"that of the source or of the lake{by_rows}"
+    return {"symbol": Decision("", symbol), "exchange": Decision("", exchange)}
 
 
 def check_values(source: str, role: str, texts: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """How a file is laid out: its form, its columns and its times, recognised from its first rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,15 @@ from chandlery.sources.columns import (
     place_by_hand,
     place_by_name,
     to_number,
+)
+from chandlery.sources.decisions import (
+    BY_HAND,
+    Decision,
+    Decisions,
+    describe_columns,
+    describe_time,
+    find_kind,
+    name_column,
 )
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.heads import Head, read_head
@@ -49,6 +58,8 @@ class Facts:
         price: The middle of its closes; None if it has none.
         path: What its path names.
         end: Where a row has the time at which its candle closes, and how it is written; None if there is none.
+        decisions: What was decided about its columns and times, and by what evidence.
+        kind: The kind of file that it is.
     """
 
     symbols: tuple[str, ...] = ()
@@ -59,6 +70,8 @@ class Facts:
     price: float | None = None
     path: PathName = field(default_factory=PathName)
     end: tuple[Place, TimeForm] | None = None
+    decisions: Decisions = field(default_factory=dict)
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +151,18 @@ def recognise(head: bytes, source: str, settings: ReadingSettings, *, is_whole: 
 
 
 def recognise_head(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
+    """Return how a file is laid out, by its first rows; takes and raises what `_recognise` does.
+
+    An error that leaves a decision open names the kind of the file, so that a like file can decide it.
+    """
+    try:
+        return _recognise(found, source, by_hand)
+    except UndecidedError as error:
+        error.kind = find_kind(source, found)
+        raise
+
+
+def _recognise(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
     """Return how a file is laid out, by its first rows.
 
     Args:
@@ -161,8 +186,12 @@ def recognise_head(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
     texts = list_texts(table, extras, found.around)
     currencies = find_currencies(path.pair, texts["symbol"])
     volume = _choose_volume(table, placed, taken | set(extras.values()), by_hand, currencies, source)
+    _check_places(table, (time.place, *placed.prices, volume.place), source)
     _check_envelope(table, placed, source, by_hand)
-    return _describe(replace(found, table=table), (time, placed, volume), extras, texts, path)
+    chosen = (time, placed, volume)
+    layout = _describe(replace(found, table=table), chosen, extras, texts, path)
+    decisions = _list_decisions(found, chosen, by_hand)
+    return replace(layout, facts=replace(layout.facts, decisions=decisions, kind=find_kind(source, found)))
 
 
 def _place_prices(table: Columns, time: ChosenTime, source: str) -> Placed:
@@ -182,6 +211,20 @@ def _choose_volume(
         return ChosenVolume(placed.volume, "set by hand")
     choose = choose_of_several if table.groups else choose_volume
     return choose(table, placed, taken, currencies, source)
+
+
+def _check_places(table: Columns, positions: Sequence[int], source: str) -> None:
+    """Check that no column is set by hand for what another setting, its name or its numbers have it for.
+
+    Raises:
+        UndecidedError: One is.
+    """
+    twice = next((place for place in positions if positions.count(place) > 1), None)
+    if twice is not None:
+        roles = " and ".join(role for role, place in zip(ROLES, positions, strict=True) if place == twice)
+        decision = "volume" if positions[-1] == twice else "time_column"
+        found = f"{source} has {table.describe(twice)} as {roles}"
+        raise UndecidedError(decision, found, "a column of its own for each", "mend the settings of [[source.layout]]")
 
 
 def _check_envelope(table: Columns, placed: Placed, source: str, by_hand: LayoutSettings) -> None:
@@ -251,6 +294,21 @@ def _describe(
         facts=facts,
         **{f"{role}_place": to_place(place) for role, place in extras.items()},
     )
+
+
+def _list_decisions(found: Head, chosen: tuple[ChosenTime, Placed, ChosenVolume], by_hand: LayoutSettings) -> Decisions:
+    """Return what was decided about the columns and times of a file."""
+    time, placed, volume = chosen
+    positions = (time.place, *placed.prices, volume.place)
+    order = dict(zip(ROLES, positions, strict=True))
+    decisions = {"text": Decision(found.words, "its first lines"), **describe_time(time, found, by_hand)}
+    if found.form == "fields":
+        lines = "its first lines"
+        by = (lines if by_hand.skip_rows is None else BY_HAND, lines if by_hand.decimal is None else BY_HAND)
+        decisions |= {"skip_rows": Decision(str(found.skip), by[0]), "decimal": Decision(found.decimal, by[1])}
+    decisions["columns"] = describe_columns(order, found.table.width, placed.evidence.removeprefix("columns "))
+    decisions["volume"] = Decision(name_column(found.table, volume.place), volume.evidence)
+    return decisions
 
 
 def _is_bitmex(table: Columns) -> bool:

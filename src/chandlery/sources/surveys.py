@@ -40,8 +40,7 @@ def peek_parts(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> See
         SourceError: It cannot be read as candles, or its rows contradict its path or its settings.
     """
     text = Text(stream, raw.source, raw.member, settings)
-    batch, layout = text.peek(), text.layout
-    assert layout is not None  # noqa: S101 - it was recognised
+    batch, layout = text.peek()
     by_hand = match_layout(raw.source, settings) or LayoutSettings()
     if find_roles(layout.facts, by_hand, settings, raw.source):
         return None

@@ -2,17 +2,18 @@
 
 import fnmatch
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.doubts import UndecidedError, match_exactly, paste
 from chandlery.sources.pairs import Pair, find_pair, name_exchange
 from chandlery.sources.words import EXCHANGES, Word, find_interval, split_words
 
-__all__ = ["PathName", "find_symbol", "list_layouts", "match_layout", "read_path"]
+__all__ = ["PathName", "add_given", "find_symbol", "list_layouts", "match_layout", "read_path"]
 
 KEYS = {  # of Hive partitions, such as symbol=BTCUSDT
     **dict.fromkeys("symbol pair ticker instrument".split(), "symbol"),
@@ -59,6 +60,25 @@ def match_layout(source: str, settings: ReadingSettings) -> LayoutSettings | Non
         for field in layout.model_fields_set - first.model_fields_set:
             given.setdefault(field, getattr(layout, field))
     return first.model_copy(update=given) if given else first
+
+
+def add_given(settings: ReadingSettings, source: str, given: Mapping[str, str]) -> ReadingSettings:
+    """Return settings in which a file also has settings that were given for it before, or by like files.
+
+    A setting by hand comes before a given one.
+
+    Args:
+        settings: The settings.
+        source: The file.
+        given: Texts by the names of settings, as the ledger has them.
+    """
+    values: dict[str, object] = {name: text for name, text in given.items() if name in LayoutSettings.model_fields}
+    if not values:
+        return settings
+    if "columns" in values:
+        values["columns"] = given["columns"].split(", ")
+    added = LayoutSettings.model_validate({"files": match_exactly(source), **values})
+    return settings.model_copy(update={"layout": [*settings.layout, added]})
 
 
 def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:

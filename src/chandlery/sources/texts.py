@@ -62,8 +62,8 @@ class Text:
         self.hashing = HashingReader(self._stream)
         return iter_chunks(open_text(self.hashing, self._stream, self._member, self._source), self._source, size)
 
-    def peek(self) -> Batch:
-        """Return the first rows, and recognise the layout by them.
+    def peek(self) -> tuple[Batch, Layout]:
+        """Return the first rows, and the layout, which is recognised by them.
 
         Raises:
             SourceError: It cannot be read as candles.
@@ -71,18 +71,20 @@ class Text:
         chunks = self.chunks(PEEK_BYTES)
         head = next(chunks, b"")
         if find_format(head):
-            return next(self._table(head, chunks))
+            batch = next(self._table(head, chunks))
+            return batch, batch.layout
         layout = self._recognise(head, chunks)
         if layout.form in {"nested", "nested lines"}:
             whole = head if self._rest is None else self._rest
-            return next(self._nested(whole, iter(()), layout))
+            return next(self._nested(whole, iter(()), layout)), layout
         if layout.form == "document":
             if self._rest is not None or len(head) < PEEK_BYTES:
-                return next(self._elements(head if self._rest is None else self._rest, iter(()), layout))
+                return next(self._elements(head if self._rest is None else self._rest, iter(()), layout)), layout
             elements = next(iter_elements(head, layout.body, _kind(layout), self._source, whole=False), b"")
             context, _ = look_around(head, layout.body, layout.key)
-            return parse_elements(elements, layout, Around.of([(context, 0)]))
-        return (parse_fields if layout.form == "fields" else parse_json_lines)(_skip_lines(head, layout.skip), layout)
+            return parse_elements(elements, layout, Around.of([(context, 0)])), layout
+        parse = parse_fields if layout.form == "fields" else parse_json_lines
+        return parse(_skip_lines(head, layout.skip), layout), layout
 
     def _recognise(self, head: bytes, chunks: Iterator[bytes]) -> Layout:
         """Return the layout by the first bytes; by all of them where the rows of a document lie deep in it."""

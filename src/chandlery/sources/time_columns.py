@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.columns import Columns, find_column, list_plain, to_number
 from chandlery.sources.doubts import UndecidedError, paste
-from chandlery.sources.times import PER_SECOND, TimeForm, find_form, parse_epochs, parse_texts
+from chandlery.sources.times import FORMS, PER_SECOND, TimeForm, find_form, parse_epochs, parse_texts
 
 __all__ = ["ChosenTime", "choose_time", "parse_moments", "read_moments"]
 
@@ -280,7 +280,9 @@ def settle_form(table: Columns, chosen: ChosenTime, by_hand: LayoutSettings, sou
         UndecidedError: Days and months could be the other way round, or the settings contradict the texts.
     """
     form = chosen.form
-    if by_hand.time_format is not None:
+    if by_hand.time_format in FORMS:
+        form = replace(form, form=str(by_hand.time_format), also="", is_naive=form.is_naive or not form.form)
+    elif by_hand.time_format is not None:
         form = TimeForm("format", pattern=by_hand.time_format, is_naive="%z" not in by_hand.time_format)
     elif by_hand.time_unit == "iso":
         form = form if form.form not in {"", "epoch"} else TimeForm("iso", is_naive=True)
@@ -333,5 +335,5 @@ def settle_days(table: Columns, place: int, form: TimeForm, source: str) -> Time
     if max(steady) > min(steady) + 0.02:  # a month has a first day in every order
         return replace(both[int(np.argmax(steady))], also="")
     found = f"{source}: {table.texts(place)[0]!r} has the day or the month first"
-    hint = paste(source, {"time_format": "%d/%m/%Y %H:%M"}, {"time_format": 'or "%m/%d/%Y %H:%M"'})
+    hint = paste(source, {"time_format": "dmy"}, {"time_format": 'the day first; or "mdy", the month first'})
     raise UndecidedError("time_format", found, "dates that can be read in one way", hint)

@@ -16,7 +16,7 @@ from chandlery.machine.libraries import minor_versions
 __all__ = ["FORECAST_STAGES", "INGEST_STAGES", "STAGES", "describe_changes", "fingerprint", "name_code"]
 
 STAGES = {
-    "ingest": 4,  # raw files to candles, rejects and ledger
+    "ingest": 5,  # raw files to candles, rejects and ledger
     "gaps": 4,
     "market": 2,
     "gather": 6,  # features, labels and the choice of training rows

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from chandlery.grid import Traded
 from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
+from chandlery.sources.decisions import Decisions
+from chandlery.sources.lending import Habit
 from chandlery.state.arrays import Arrays, get_arrays, get_struct, name_arrays, pick_arrays, put_arrays, put_struct
 from chandlery.state.fingerprints import fingerprint, name_code
 from chandlery.state.paths import SUMMARY, Paths
@@ -53,7 +55,8 @@ class FileRecord(msgspec.Struct, frozen=True):
         rejected_share: The share of its rows that were rejected.
         rejected_for: The commonest reason with the number of rows; empty if none were rejected.
         code: Hash of the ingest stage's version and the libraries that read it.
-        reading: Hash of the settings with which it was read.
+        reading: Hash of the settings with which it was read, or refused.
+        decisions: What was decided about the version in force, and by what evidence.
     """
 
     source: str
@@ -67,6 +70,7 @@ class FileRecord(msgspec.Struct, frozen=True):
     rejected_for: str = ""
     code: str = ""
     reading: str = ""
+    decisions: Decisions = {}
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -161,12 +165,18 @@ class Pair(msgspec.Struct, frozen=True):
         newest_file_ms: When the newest of its files was modified; only newer files count in the cost of an ingest.
         unassigned: Paths of its files whose interval is not known.
         source: Hash of the source in which they were listed; empty if that is not known.
+        habits: How its files were read by their own evidence, by the names of `Summary.habits`.
+        borrowed: What its files have borrowed from like files, in the same way.
+        waits: The kinds of its refused files that like files could decide.
     """
 
     fingerprint: str
     newest_file_ms: int = 0
     unassigned: list[str] = []
     source: str = ""
+    habits: list[str] = []
+    borrowed: list[str] = []
+    waits: list[str] = []
 
 
 class Unassigned(msgspec.Struct, frozen=True):
@@ -194,6 +204,7 @@ class Summary(msgspec.Struct, frozen=True):
         naming: Hash of the settings that decide which pair a file belongs to; empty if files have to be compared with
             the ledger.
         stays: By path, the pair that a file stays with although those settings would assign it to another one.
+        habits: How files of a kind were read, by the hash of that.
         changes: Names of the changes of tables and artefacts that this summary includes: the last one, and the one that
             was about to begin, if any.
         version: Version of this format.
@@ -206,6 +217,7 @@ class Summary(msgspec.Struct, frozen=True):
     code: dict[str, str] = {}
     naming: str = ""
     stays: dict[str, str] = {}
+    habits: dict[str, Habit] = {}
     changes: list[str] = []
     version: int = VERSION
 

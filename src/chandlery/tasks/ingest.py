@@ -53,7 +53,7 @@ class IngestResult:
         problems: Why files were refused, as messages.
         gone: Whether the tables hold rows of files that are gone from the source.
         vanished: How many files are gone since the last run, or pruned, and how many candles they hold.
-        held_back: How many files were read under other settings and not read again.
+        held_back: How many files keep a setting that this run does not give.
         notes: Messages that are not refusals.
         untimely: Rows of the files read that were rejected for their time, by reason.
     """
@@ -102,7 +102,7 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         problems=find_problems(task, ingested.files),
         gone=len(reading.gone) > len(reading.pruned),
         vanished=(len(vanished), sum(row["rows_kept"] for row in vanished)),
-        held_back=reading.held_back,
+        held_back=len(reading.held_back),
         notes=[
             *chain.from_iterable(rows.notes for rows in reading.read),
             *staging.notes,
@@ -246,8 +246,10 @@ class Staging:
             record = replace(to_record(self._stored.accounts[source]), problem=reading.successors[source].problem)
         elif source in self._accounts and source not in reading.in_force:
             record = to_record(self._accounts[source])
-        else:
+        elif source in reading.held_back:
             return self._stored.records[source]
+        else:  # it has not changed, and this run's settings have not changed how it is read
+            return replace(self._stored.records[source], reading=hash_reading(self._task.settings, source))
         return replace(
             record,
             size_bytes=file.size_bytes,

@@ -18,6 +18,7 @@ from chandlery.grid import Grid, Traded
 from chandlery.lake.handle import Lake
 from chandlery.schema import TIME
 from chandlery.settings.model import ReadingSettings
+from chandlery.sources.decisions import decode
 from chandlery.sources.files import RawFile
 from chandlery.sources.parse import NUMBERS
 from chandlery.sources.symbols import match_layout
@@ -191,7 +192,15 @@ def to_record(account: Account) -> FileRecord:
     first, last, modified = (None if time is None else round(time.timestamp() * 1000) for time in times)
     share = account["rows_rejected"] / account["rows_read"] if account["rows_read"] else 0.0
     return FileRecord(
-        account["source"], account["size_bytes"], "", modified or 0, first, last, account["problem"], share
+        account["source"],
+        account["size_bytes"],
+        "",
+        modified or 0,
+        first,
+        last,
+        account["problem"],
+        share,
+        decisions=decode(account["decisions"]),
     )
 
 

@@ -7,8 +7,10 @@ from the source. A newer version that can be read replaces it.
 import datetime as dt
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import polars as pl
 
@@ -17,9 +19,13 @@ from chandlery.errors import ChandleryError, SourceError
 from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.lake.tables import MOST_AT_ONCE
-from chandlery.settings.model import ReadingSettings
+from chandlery.settings.model import LayoutSettings, ReadingSettings
+from chandlery.sources.decisions import BY_HAND, BY_LIKE, Decision, list_given, name_given
+from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import FileRows, RawFile, explain_failure, read_file
+from chandlery.sources.lending import find_habit, lend
 from chandlery.sources.rows import ROOM_BYTES, Room
+from chandlery.sources.symbols import add_given, match_layout
 from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current, is_same
 
 __all__ = ["IngestTask", "Reading", "Successor", "hash_file"]
@@ -42,9 +48,10 @@ class IngestTask:
         files: All of them, sorted by `source`.
         code: Hash of the ingest stage's version and the libraries.
         prune: Whether the candles of files that are gone are deleted.
-        restate: Whether files that were read under other settings are read again.
+        restate: Whether files that were read under other settings are read again, with those of this run alone.
         reread: Whether all files are read again, because objects are missing from the table of candles.
         unfinished: Whether an earlier run began this task and did not end it.
+        lent: The settings that like files lend to files whose rows leave a decision open, by source.
         unassigned: Files in the source that belong to no series. Rows that this series has of them are not pruned.
         moved: Files in the source that now belong to another series: their rows in this series are deleted.
         room_bytes: Memory that the rows of all files may take together; further rows go to a temporary folder.
@@ -61,6 +68,7 @@ class IngestTask:
     restate: bool
     reread: bool
     unfinished: bool = False
+    lent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unassigned: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
     room_bytes: int = ROOM_BYTES
@@ -109,7 +117,7 @@ class Reading:
         gone: The records of files that are gone from the source.
         pruned: Files that are gone and whose rows are deleted.
         vanished: The ledger rows of files that are gone since the last run, or pruned.
-        held_back: How many files were read under other settings and are not read again.
+        held_back: Files that keep a setting that this run does not give.
     """
 
     def __init__(self, task: IngestTask, stored: StoredSymbol, open_files: ExitStack, room: Room) -> None:
@@ -131,7 +139,7 @@ class Reading:
             for source, account in stored.accounts.items()
             if account["status"] == "read" and self._is_unreadable(source)
         }
-        self.held_back = 0
+        self.held_back: set[str] = set()
 
     def _is_unreadable(self, source: str) -> bool:
         """Return whether the version in force is not in the source: the file is gone, or its successor was refused."""
@@ -155,8 +163,8 @@ class Reading:
     def _list_unread(self) -> list[RawFile]:
         """Return the files that are new, have changed, or are to be read again.
 
-        Files that were read under other settings are read again only with `restate`. Until then they are held back, and
-        the tables keep what was read.
+        Settings that would change the reading of a file that the lake has do not come here: such a run has stopped. A
+        file keeps a setting that this run does not give.
         """
         task, unread = self._task, []
         for file in task.files:
@@ -173,10 +181,20 @@ class Reading:
             elif record.reading != hash_reading(task.settings, file.source):
                 if record.problem is not None or task.restate:
                     unread.append(file)
-                else:
-                    self.held_back += 1
-                    self.in_force.add(file.source)
+                elif self._list_dropped(file):
+                    self.held_back.add(file.source)
         return unread
+
+    def _list_dropped(self, file: RawFile) -> set[str]:
+        """Return the settings that were given for a file by hand, and that this run does not give."""
+        layout = match_layout(file.source, self._task.settings) or LayoutSettings()
+        return list_given(self._stored.records[file.source].decisions, BY_HAND).keys() - name_given(layout).keys()
+
+    def _find_settings(self, file: RawFile) -> ReadingSettings:
+        """Return the settings by which a file is read: those of this run, and those that it was given before."""
+        record = self._stored.records.get(file.source)
+        before = {} if record is None or self._task.restate else list_given(record.decisions)
+        return add_given(self._task.settings, file.source, {**before, **self._task.lent.get(file.source, {})})
 
     def _has_to_be_read(self, file: RawFile) -> bool:
         """Return whether an unchanged file overlaps with files that were read, so that its rows are needed too."""
@@ -188,7 +206,7 @@ class Reading:
         task = self._task
         try:
             stream = self._open_files.enter_context(task.source.open(file.path, file.size_bytes))
-            rows = read_file(stream, file, task.settings, task.lake.grid, self._room)
+            rows = self._read_rows(stream, file)
         except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
             self._refuse(file, explain_failure(file, error))
             return
@@ -200,6 +218,27 @@ class Reading:
         self.read.append(rows)
         self._replace(file.source)
         self._add_span(rows.accepted.first_ms, rows.accepted.last_ms)
+
+    def _read_rows(self, stream: BinaryIO, file: RawFile) -> FileRows:
+        """Return the rows of a file; where they leave a decision open, files like it decide, such as its last version.
+
+        Raises:
+            SourceError: It is refused.
+        """
+        task, settings = self._task, self._find_settings(file)
+        lent = set(task.lent.get(file.source, ()))
+        try:
+            rows = read_file(stream, file, settings, task.lake.grid, self._room)
+        except UndecidedError as error:
+            found = (find_habit(record.decisions) for record in self._stored.records.values() if not record.problem)
+            more = lend(error.decision, error.kind, filter(None, found))
+            if not more:
+                raise
+            lent |= more.keys()
+            rows = read_file(stream, file, add_given(settings, file.source, more), task.lake.grid, self._room)
+        borrowed = {name: Decision(each.value, BY_LIKE) for name, each in rows.decisions.items() if name in lent}
+        rows.decisions |= borrowed
+        return rows
 
     def _is_spoilt(self, file: RawFile, rows: FileRows) -> bool:
         """Return whether too many rows of a newer version are refused, while few of the version in force were."""

@@ -1,6 +1,7 @@
 """The recognise task: the series that each file of a symbol belongs to, found before any file is read whole."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,9 +10,14 @@ from chandlery.grid import Grid
 from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.settings.model import ReadingSettings
+from chandlery.sources.decisions import BY_LIKE, list_given
+from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import RawFile, explain_failure, peek_file
 from chandlery.sources.grids import Decided, Seen, decide_grids
+from chandlery.sources.lending import LENT, Habit, find_habit, lend
+from chandlery.sources.symbols import add_given
 from chandlery.state.records import FileRecord
+from chandlery.tasks.changes import Change, find_change
 from chandlery.tasks.past import hash_reading, is_current, list_records
 
 __all__ = ["Assigned", "RecogniseTask", "recognise_files"]
@@ -30,6 +36,7 @@ class RecogniseTask:
         files: All of them.
         code: Hash of the ingest stage's version and the libraries.
         restate: Whether a file that the lake has may be assigned to another series.
+        habits: How files of other symbols were read by their own evidence.
     """
 
     name: str
@@ -40,6 +47,7 @@ class RecogniseTask:
     files: tuple[RawFile, ...]
     code: str
     restate: bool
+    habits: tuple[Habit, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -53,11 +61,25 @@ class Assigned:
         name: Of exchange and symbol.
         grids: By source, the grid of each file whose interval is known.
         errors: By source, why the interval of the others is not known.
+        lent: By source, the settings that like files lend to a file whose rows leave a decision open.
+        habits: How files were read by their own evidence, with the new ones among these files.
+        borrowed: What files of the lake, and these, have borrowed.
+        changed: How the settings would change the reading of unchanged files.
     """
 
     name: str
-    grids: dict[str, Grid]
-    errors: dict[str, SourceError]
+    grids: dict[str, Grid] = field(default_factory=dict)
+    errors: dict[str, SourceError] = field(default_factory=dict)
+    lent: dict[str, dict[str, str]] = field(default_factory=dict)
+    habits: dict[Habit, list[str]] = field(default_factory=dict)
+    borrowed: list[Habit] = field(default_factory=list)
+    changed: list[Change] = field(default_factory=list)
+
+    @property
+    def waits(self) -> set[str]:
+        """The kinds of files that are refused and that like files could decide."""
+        open_ones = (error for error in self.errors.values() if isinstance(error, UndecidedError))
+        return {error.kind for error in open_ones if error.kind and error.decision in LENT}
 
 
 def recognise_files(task: RecogniseTask) -> Assigned:
@@ -68,9 +90,20 @@ def recognise_files(task: RecogniseTask) -> Assigned:
         for record in list_records(lake, task.symbol):
             grids[record.source], records[record.source] = lake.grid, record
     unassigned = [file for file in task.files if may_be_assigned(file, records.get(file.source), task)]
-    seen = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file)), unassigned))
+    seen = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file, {})), unassigned))
+    habits = list_habits(records, seen)
+    lent = borrow(task, unassigned, seen, [*habits, *task.habits])
     decided = decide_grids(seen, {source: grid for source, grid in grids.items() if source not in seen})
-    return Assigned(task.name, *divide(task, grids, decided))
+    present = [(file, records[file.source]) for file in task.files if file.source in records]
+    changes = (find_change(task.source, file, record, task.settings) for file, record in present if not task.restate)
+    return Assigned(
+        task.name,
+        *divide(task, grids, decided),
+        lent=lent,
+        habits=habits,
+        borrowed=list_borrowed(records, seen, lent),
+        changed=[change for change in changes if change is not None],
+    )
 
 
 def may_be_assigned(file: RawFile, record: FileRecord | None, task: RecogniseTask) -> bool:
@@ -81,14 +114,66 @@ def may_be_assigned(file: RawFile, record: FileRecord | None, task: RecogniseTas
     return not is_settled or not is_current(record, file, task.code)
 
 
-def look(task: RecogniseTask, file: RawFile) -> Seen:
-    """Return what the first rows of a file show."""
-    nothing = np.empty(0, np.int64)
+def look(task: RecogniseTask, file: RawFile, lent: Mapping[str, str]) -> Seen:
+    """Return what the first rows of a file show, with the settings that like files lend to it."""
     try:
         with task.source.open(file.path, file.size_bytes) as stream:
-            return peek_file(stream, file, task.settings)
+            return peek_file(stream, file, add_given(task.settings, file.source, lent))
     except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
-        return Seen(nothing, error=explain_failure(file, error))
+        return Seen(np.empty(0, np.int64), error=explain_failure(file, error))
+
+
+def list_habits(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> dict[Habit, list[str]]:
+    """Return how files are read by their own evidence, with the new files among them."""
+    habits: dict[Habit, list[str]] = {}
+    for source, record in records.items():
+        if record.problem is None and source not in seen and (habit := find_habit(record.decisions)):
+            habits.setdefault(habit, [])
+    for source, each in seen.items():
+        if each.error is None and (habit := find_habit(each.decisions)):
+            habits.setdefault(habit, []).append(source)
+    return habits
+
+
+def borrow(
+    task: RecogniseTask, files: Iterable[RawFile], seen: dict[str, Seen], habits: Iterable[Habit]
+) -> dict[str, dict[str, str]]:
+    """Look again at files whose rows leave a decision open, with the settings that like files lend.
+
+    Args:
+        task: The files of the symbol.
+        files: Those that were looked at.
+        seen: What they show; replaced where like files decide.
+        habits: How other files were read by their own evidence.
+
+    Returns:
+        The settings that were lent, by source.
+    """
+    known, lent = list(habits), {}
+    for file in files:
+        given: dict[str, str] = {}
+        while isinstance(error := seen[file.source].error, UndecidedError):
+            more = lend(error.decision, error.kind, known)
+            if not more or more.keys() <= given.keys():
+                break
+            given |= more
+            seen[file.source] = look(task, file, given)
+        if given and seen[file.source].error is None:
+            lent[file.source] = given
+    return lent
+
+
+def list_borrowed(
+    records: Mapping[str, FileRecord], seen: Mapping[str, Seen], lent: Mapping[str, Mapping[str, str]]
+) -> list[Habit]:
+    """Return what files of the lake, and new ones, have borrowed from like files."""
+    borrowed = {
+        Habit(record.decisions["kind"].value, tuple(sorted(given.items())))
+        for record in records.values()
+        if record.problem is None and (given := list_given(record.decisions, BY_LIKE))
+    }
+    borrowed |= {Habit(seen[source].kind, tuple(sorted(given.items()))) for source, given in lent.items()}
+    return sorted(borrowed)
 
 
 def divide(
