@@ -217,16 +217,18 @@ def walk_calls(module: str, function: str, seen: set[str], stage: str = "") -> I
             node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
         bound = {node.args[0].id for node in ast.walk(tree) if isinstance(node, ast.Call) and is_partial(node)}
-        names = [(name, inside) for name, inside in walk_names(tree, stage) if name not in local]
+        names = [found for found in walk_names(tree, stage) if found[0] not in local]
         # What `partial` binds is called later than what the function calls itself.
-        for name, inside in sorted(names, key=lambda found: found[0] in bound):
+        for name, inside, is_mapped in sorted(names, key=lambda found: found[0] in bound):
             origin, function = imports.get(name.partition(".")[0], module), name.rpartition(".")[2]
             if origin.startswith("chandlery.runs.") and f"{origin}.{name}" not in seen:
                 seen.add(f"{origin}.{name}")
                 yield from walk_calls(origin, name, seen, inside)
-            elif inside and origin == "chandlery.tasks":
+            elif not (inside and is_mapped):
+                continue
+            elif origin == "chandlery.tasks":
                 yield Step(inside, name.partition(".")[0], (function,))
-            elif inside and origin.startswith("chandlery.tasks."):
+            elif origin.startswith("chandlery.tasks."):
                 yield Step(inside, origin.removeprefix("chandlery.tasks."), (function,))
 
 
@@ -235,17 +237,17 @@ def is_partial(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id == "partial" and isinstance(call.args[0], ast.Name)
 
 
-def walk_names(node: ast.AST, stage: str) -> Iterator[tuple[str, str]]:
-    """Yield each function that is mapped over tasks, and every other name; beside it the stage that it stands in."""
+def walk_names(node: ast.AST, stage: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield each name, the stage that it stands in, and whether it is a function that is mapped over tasks."""
     if isinstance(node, ast.With):
         stage = next((name for name in map(name_stage, node.items) if name), stage)
     mapped = node.args[0] if isinstance(node, ast.Call) and is_map(node) else None
     if isinstance(mapped, ast.Attribute) and isinstance(mapped.value, ast.Name):  # of a module: `market.build_market`
-        yield f"{mapped.value.id}.{mapped.attr}", stage
+        yield f"{mapped.value.id}.{mapped.attr}", stage, True
     elif isinstance(mapped, ast.Name):
-        yield mapped.id, stage
+        yield mapped.id, stage, True
     elif isinstance(node, ast.Name):
-        yield node.id, ""
+        yield node.id, stage, False
     for child in ast.iter_child_nodes(node):
         yield from walk_names(child, stage)
 

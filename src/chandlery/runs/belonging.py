@@ -19,13 +19,23 @@ from chandlery.lake.tables import list_partitions
 from chandlery.runs.session import Session
 from chandlery.settings.model import LayoutSettings, Settings
 from chandlery.sources.doubts import UndecidedError, paste
-from chandlery.sources.files import RawFile
+from chandlery.sources.parts import Part
+from chandlery.sources.raw_files import RawFile
 from chandlery.sources.symbols import find_symbol, match_layout, read_path
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Summary
 from chandlery.tasks.changes import Change, check_changes
 
-__all__ = ["NO_PAIR", "Belonging", "PairName", "find_belonging", "hash_naming", "list_exchanges", "name_source"]
+__all__ = [
+    "NO_PAIR",
+    "Belonging",
+    "PairName",
+    "find_belonging",
+    "hash_naming",
+    "list_exchanges",
+    "name_part",
+    "name_source",
+]
 
 
 class PairName(NamedTuple):
@@ -203,6 +213,18 @@ def _name_files(
         except SourceError as error:
             nameless[raw] = error
     return named, nameless
+
+
+def name_part(session: Session, source: str, part: Part) -> PairName:
+    """Return the pair to which rows of a file belong, by what they name, and else by path and settings.
+
+    Raises:
+        SourceError: Neither names a symbol, or the path contradicts the settings.
+    """
+    settings = session.settings.source
+    default = _default_exchange(session.settings, _list_lake_exchanges(session))
+    exchange = part.exchange or _name_exchange(source, match_layout(source, settings), settings.exchange) or default
+    return PairName(exchange, part.symbol or find_symbol(source, settings))
 
 
 def _name_exchange(source: str, layout: LayoutSettings | None, given: str) -> str:

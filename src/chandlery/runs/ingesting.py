@@ -1,85 +1,31 @@
-"""The steps of the ingest stage: find the series that new files belong to, then read the files.
+"""The steps of the ingest stage once the series of each file is known: add series, and read the files.
 
 A *pair* is a symbol of an exchange. Its files may have several intervals, and so belong to several series. Files are
-recognised with one task per pair, and ingested with one task per series and symbol.
+ingested with one task per series and symbol.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNNAMED
 from chandlery.runs.belonging import NO_PAIR, PairName, name_source
-from chandlery.runs.estimates import RECOGNISE_SECONDS, raw_seconds
+from chandlery.runs.estimates import raw_seconds
 from chandlery.runs.founding import name_series
-from chandlery.runs.like_files import collect_habits, find_waiting, hash_habit, refuse_rivals
-from chandlery.runs.messages import report_reading
+from chandlery.runs.like_files import collect_habits, hash_habit
+from chandlery.runs.mixed import list_sources
 from chandlery.runs.session import Session
 from chandlery.runs.survey import Source
 from chandlery.sources.files import RawFile
-from chandlery.sources.lending import Habit
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary, Unassigned
-from chandlery.tasks.changes import check_changes
 from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
-from chandlery.tasks.recognise import Assigned, RecogniseTask, recognise_files
+from chandlery.tasks.recognise import Assigned
 from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
 
-__all__ = ["add_series", "choose_series", "ingest_files", "make_recognise_task", "recognise", "split_files"]
-
-
-def make_recognise_task(
-    session: Session, source: Source, pair: PairName, habits: Iterable[Habit] = ()
-) -> RecogniseTask:
-    """Return the task that finds the series of a pair's files.
-
-    Args:
-        session: The run.
-        source: The files.
-        pair: The pair.
-        habits: How files of other pairs are read by their own evidence.
-    """
-    return RecogniseTask(
-        name=str(pair),
-        symbol=pair.symbol,
-        lakes=tuple(run.lake for run in source.runs_of(pair)),
-        source=source.store,
-        settings=session.settings.source.reading,
-        files=source.files[pair],
-        code=fingerprint(source.code),
-        restate=session.options.restate,
-        habits=tuple(habits),
-    )
-
-
-def recognise(session: Session, source: Source) -> dict[PairName, Assigned]:
-    """Return the series that the files of each pair belong to, for pairs that are not up to date.
-
-    Raises:
-        SettingsError: The settings would change how unchanged files of the lake are read.
-    """
-    pending = source.pending()
-    report_reading(session, source, pending)
-    with_files = [pair for pair in pending if source.files[pair]]
-    with session.stage("recognise", len(source.files), len(with_files)):
-        assigned = _map_pairs(session, source, with_files, ())
-        waiting, habits = find_waiting(session.summary, assigned)
-        assigned |= _map_pairs(session, source, [pair for pair in waiting if source.files.get(pair)], habits)
-    if not session.options.restate:
-        assigned = refuse_rivals(session.summary, assigned)
-        check_changes(change for of_pair in assigned.values() for change in of_pair.changed)
-    return {pair: Assigned(str(pair)) for pair in pending} | assigned
-
-
-def _map_pairs(
-    session: Session, source: Source, pairs: Sequence[PairName], habits: Iterable[Habit]
-) -> dict[PairName, Assigned]:
-    """Return the results of one task a pair."""
-    tasks = [make_recognise_task(session, source, pair, habits) for pair in pairs]
-    results = session.map(recognise_files, tasks, [RECOGNISE_SECONDS] * len(tasks), lambda assigned: assigned.name)
-    return dict(zip(pairs, results, strict=True))
+__all__ = ["add_series", "choose_series", "ingest_files", "split_files"]
 
 
 def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int], tuple[Grid, set[str]]]:
@@ -90,7 +36,7 @@ def choose_series(assigned: Mapping[PairName, Assigned]) -> dict[tuple[str, int]
     votes: dict[tuple[str, int], Counter[int]] = {}
     symbols: dict[tuple[str, int], set[str]] = {}
     for pair, of_pair in assigned.items():
-        for grid in of_pair.grids.values():
+        for grid in (*of_pair.grids.values(), *of_pair.part_grids):
             votes.setdefault((pair.exchange, grid.seconds), Counter())[grid.offset] += 1
             symbols.setdefault((pair.exchange, grid.seconds), set()).add(pair.symbol)
     return {
@@ -138,7 +84,10 @@ def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str,
     for raw in source.files[pair]:
         if grid := assigned.grids.get(raw.source):
             files.setdefault(name_series(pair.exchange, grid.seconds), []).append(raw)
-    return files
+    for raw, part in source.mixed.list_parts(pair):
+        if part.seconds:
+            files.setdefault(name_series(pair.exchange, part.seconds), []).append(raw)
+    return {name: sorted(of_series, key=lambda raw: raw.source) for name, of_series in files.items()}
 
 
 def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assigned) -> list[IngestTask]:
@@ -162,6 +111,7 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
             reread=source.has_lost(run, pair.symbol),
             unfinished=known is not None and not known.is_whole,
             lent=assigned.lent,
+            parts=list_sources(source.mixed.list_parts(pair), run.series.grid.seconds),
             unassigned=without_series if options.prune else frozenset(),
             moved=frozenset(others if options.restate else ()) | source.belonging.moved.get(pair, frozenset()),
         )
@@ -265,6 +215,7 @@ def summarise_ingest(
         pairs=dict(sorted((summary.pairs | pairs).items())),
         unassigned=unassigned,
         archives=source.archives,
+        mixed={path: mixed for path, mixed in sorted(source.mixed.known.items()) if path in source.mixed.files},
         code=source.code,
         habits=collect_habits(summary.habits, summary.pairs | pairs, assigned.values()),
     )

@@ -26,10 +26,11 @@ from chandlery.runs.forecasting import (
 )
 from chandlery.runs.freshness import is_up_to_date
 from chandlery.runs.gaps import find_gaps
-from chandlery.runs.ingesting import add_series, ingest_files, recognise
+from chandlery.runs.ingesting import add_series, ingest_files
 from chandlery.runs.messages import report_ingest
 from chandlery.runs.plan import Plan, Step, plan
 from chandlery.runs.publishing import publish, settle, update_catalog
+from chandlery.runs.recognising import recognise
 from chandlery.runs.resuming import Resumption
 from chandlery.runs.run_report import ALL_STAGES, Options, RunReport, Stage, StageName
 from chandlery.runs.session import SeriesRun, Session

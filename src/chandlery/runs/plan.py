@@ -16,20 +16,21 @@ from chandlery.runs.additions import Computation, describe_added, plan_computati
 from chandlery.runs.belonging import PairName
 from chandlery.runs.estimates import describe_seconds, forecast_seconds, raw_seconds
 from chandlery.runs.founding import join_minutes, make_rules
-from chandlery.runs.ingesting import choose_series, make_recognise_task, split_files
+from chandlery.runs.ingesting import choose_series, split_files
 from chandlery.runs.leftovers import list_without_candles
+from chandlery.runs.recognising import recognise
 from chandlery.runs.resuming import forecast_base, read_checkpoints
 from chandlery.runs.run_report import Options
 from chandlery.runs.session import SeriesRun, Session
 from chandlery.runs.survey import Source, survey_source
 from chandlery.runs.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
-from chandlery.settings.model import Settings
+from chandlery.settings.model import EngineSettings, Settings
 from chandlery.sources.files import RawFile, peek_file
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
 from chandlery.state.records import FileRecord, candles_fingerprint, gaps_fingerprint, read_ingested
 from chandlery.tasks.past import hash_reading, is_current
-from chandlery.tasks.recognise import Assigned, recognise_files
+from chandlery.tasks.recognise import Assigned
 
 __all__ = ["Plan", "Step", "plan"]
 
@@ -84,9 +85,10 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         SettingsError: A setting, a bucket or a right is missing, or a setting differs from the lake's.
         StoreUnavailableError: A store did not answer.
     """
-    session = Session(settings, options or Options(), Silent())
+    here = settings.model_copy(update={"engine": EngineSettings(name="local", workers=1)})
+    session = Session(here, options or Options(), Silent())
     source = survey_source(session)
-    assigned = {pair: recognise_files(make_recognise_task(session, source, pair)) for pair in source.pending()}
+    assigned = recognise(session, source)
     steps, changes = _plan_reading(session, source, assigned)
     for name, run in session.series.items():
         if name in changes or run.summary.gaps != gaps_fingerprint(run.summary):

@@ -10,12 +10,14 @@ from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import list_partitions
 from chandlery.runs.belonging import NO_PAIR, Belonging, PairName, find_belonging, list_exchanges
 from chandlery.runs.listing import list_source, split_source
+from chandlery.runs.mixed import MixedFiles, restore_problem
 from chandlery.runs.session import SeriesRun, Session, Years
 from chandlery.schema import series_name
 from chandlery.sources.files import RawFile, list_members
 from chandlery.sources.foreign import find_foreign
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
-from chandlery.state.records import Archive, SymbolSummary
+from chandlery.state.records import Archive, Mixed, SymbolSummary
+from chandlery.tasks.past import hash_reading
 
 __all__ = ["Source", "describe_foreign", "name_foreign", "survey_source"]
 
@@ -34,6 +36,7 @@ class Source:
         years: The years with candles, by series and symbol.
         session: The run.
         foreign: Files that are left out because their names say that they hold no candles, with what they are.
+        mixed: The files whose rows tell to which series they belong; `files` has them for each of their pairs.
     """
 
     store: Store
@@ -43,6 +46,7 @@ class Source:
     years: dict[str, Years]
     session: Session
     foreign: dict[str, str] = field(default_factory=dict)
+    mixed: MixedFiles = field(default_factory=MixedFiles)
 
     @property
     def nameless(self) -> dict[RawFile, SourceError]:
@@ -62,6 +66,41 @@ class Source:
         """Return the hash of all that the ingest of files depends on: code, settings, and version of each file."""
         listed = [(raw.source, raw.size_bytes, raw.etag, round(raw.modified_at.timestamp() * 1000)) for raw in files]
         return fingerprint(self.code, self._reading, listed)
+
+    def hash_version(self, raw: RawFile) -> Mixed:
+        """Return the hashes of the version of a file and of the settings, without what a survey finds."""
+        version = fingerprint(self.code, raw.size_bytes, raw.etag, round(raw.modified_at.timestamp() * 1000))
+        return Mixed(version, hash_reading(self.session.settings.source.reading, raw.source))
+
+    def list_unsurveyed(self) -> list[RawFile]:
+        """Return the files whose rows may tell to which series they belong, and of which that is not known.
+
+        These are new and changed files of unknown symbol, or whose rows belonged to several series, and refused ones
+        under new settings.
+        """
+        unsurveyed = []
+        for raw in (*self.mixed.files.values(), *self.nameless):
+            known, now = self.mixed.known.get(raw.source), self.hash_version(raw)
+            is_same = known is not None and known.version == now.version
+            if known is None or not is_same or known.waits or (not known.parts and known.reading != now.reading):
+                unsurveyed.append(raw)
+        return unsurveyed
+
+    def place_mixed(self, raw: RawFile, before: Iterable[PairName]) -> None:
+        """Put a file among the files of the pairs to which its rows belong.
+
+        Args:
+            raw: The file.
+            before: The pairs to which rows of its last version belonged.
+        """
+        self.mixed.files[raw.source] = raw
+        self.nameless.pop(raw, None)
+        now, chosen = self.mixed.list_pairs(raw.source), self.session.only
+        for pair in dict.fromkeys([*before, *now]):
+            if not chosen or pair.symbol in chosen:
+                others = [other for other in self.files.get(pair, ()) if other.source != raw.source]
+                of_pair = [*others, raw] if pair in now else others
+                self.files[pair] = tuple(sorted(of_pair, key=lambda each: each.source))
 
     def runs_of(self, pair: PairName) -> list[SeriesRun]:
         """Return the series of a pair's exchange that have its symbol."""
@@ -158,13 +197,21 @@ def survey_source(session: Session) -> Source:
     if not raws:
         left = f" but {describe_foreign(foreign)}" if foreign else ""
         raise SettingsError(f"no files at {uri}{left}", "files of candles", "check --source or [source] uri")
-    belonging = find_belonging(session, store, raws)
+    mixed = MixedFiles(known=dict(session.summary.mixed))
+    divided = [raw for raw in raws if mixed.list_pairs(raw.source)]
+    belonging = find_belonging(session, store, [raw for raw in raws if not mixed.list_pairs(raw.source)])
+    restore_problems(mixed, belonging)
     files = dict(belonging.files)
-    source = Source(store, {}, belonging, archives, session.list_years(), session, foreign)
+    source = Source(store, {}, belonging, archives, session.list_years(), session, foreign, mixed)
     for pair in _list_known(source) | belonging.moved.keys():
         files.setdefault(pair, [])  # all its files are missing
+    for raw in divided:
+        mixed.files[raw.source] = raw
+        for pair in mixed.list_pairs(raw.source):
+            files.setdefault(pair, []).append(raw)
     symbols = {pair.symbol for pair in files}
-    if missing := sorted(set(session.settings.symbols) - symbols):
+    missing = sorted(set(session.settings.symbols) - symbols)
+    if missing and not source.list_unsurveyed():  # whose rows may be of that symbol
         raise SettingsError(
             f"no files of {missing[0]} at {uri}", f"one of {', '.join(sorted(symbols)[:50])}", "check --symbol"
         )
@@ -172,6 +219,14 @@ def survey_source(session: Session) -> Source:
         files = {pair: of_pair for pair, of_pair in files.items() if pair.symbol in session.only}
     source.files.update({pair: tuple(sorted(of_pair, key=lambda raw: raw.source)) for pair, of_pair in files.items()})
     return source
+
+
+def restore_problems(mixed: MixedFiles, belonging: Belonging) -> None:
+    """Let files of unknown symbol be refused for what the last survey of their rows has found."""
+    for raw in belonging.nameless:
+        known = mixed.known.get(raw.source)
+        if known is not None and known.problem:
+            belonging.nameless[raw] = restore_problem(known.problem)
 
 
 def name_foreign(sources: Iterable[str]) -> dict[str, str]:

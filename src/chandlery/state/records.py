@@ -16,6 +16,7 @@ from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.sources.decisions import Decisions
 from chandlery.sources.lending import Habit
+from chandlery.sources.parts import Part
 from chandlery.state.arrays import Arrays, get_arrays, get_struct, name_arrays, pick_arrays, put_arrays, put_struct
 from chandlery.state.fingerprints import fingerprint, name_code
 from chandlery.state.paths import SUMMARY, Paths
@@ -24,6 +25,8 @@ __all__ = [
     "Archive",
     "FileRecord",
     "Ingested",
+    "Mixed",
+    "MixedPart",
     "Pair",
     "SeriesSummary",
     "Summary",
@@ -129,6 +132,42 @@ class Archive(msgspec.Struct, frozen=True):
     members: list[str] | None
 
 
+class MixedPart(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a file whose rows tell to which series they belong.
+
+    Args:
+        exchange: The exchange to which it belongs.
+        symbol: The symbol to which it belongs.
+        part: What its rows name.
+        seconds: The interval; 0 where it is not known.
+        offset: When its candles open, in seconds.
+    """
+
+    exchange: str
+    symbol: str
+    part: Part
+    seconds: int = 0
+    offset: int = 0
+
+
+class Mixed(msgspec.Struct, frozen=True):
+    """A file whose rows, or some of them, tell to which series they belong, or could have told it.
+
+    Args:
+        version: Hash of the version of the file that was surveyed, and of the code.
+        reading: Hash of the settings with which it was surveyed.
+        parts: Its parts; empty for a file whose rows tell no series.
+        problem: Why it is refused: decision, found, expected and hint; empty if it is not.
+        waits: Whether the interval of some parts is not known, so that it is surveyed again.
+    """
+
+    version: str
+    reading: str
+    parts: list[MixedPart] = []
+    problem: list[str] = []
+    waits: bool = False
+
+
 class SeriesSummary(msgspec.Struct, frozen=True):
     """What the driver needs to know of a series.
 
@@ -205,6 +244,7 @@ class Summary(msgspec.Struct, frozen=True):
             the ledger.
         stays: By path, the pair that a file stays with although those settings would assign it to another one.
         habits: How files of a kind were read, by the hash of that.
+        mixed: Files whose rows tell to which series they belong, and files without a symbol that were looked at for it.
         changes: Names of the changes of tables and artefacts that this summary includes: the last one, and the one that
             was about to begin, if any.
         version: Version of this format.
@@ -218,6 +258,7 @@ class Summary(msgspec.Struct, frozen=True):
     naming: str = ""
     stays: dict[str, str] = {}
     habits: dict[str, Habit] = {}
+    mixed: dict[str, Mixed] = {}
     changes: list[str] = []
     version: int = VERSION
 

@@ -1,6 +1,6 @@
 """How settings would change the reading of a file that the lake has and that has not changed."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -8,7 +8,8 @@ from chandlery.errors import SettingsError, SourceError
 from chandlery.lake.store import Store
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.decisions import list_given, name_given
-from chandlery.sources.files import RawFile, peek_file
+from chandlery.sources.raw_files import RawFile
+from chandlery.sources.surveys import peek_parts
 from chandlery.sources.symbols import add_given, match_layout
 from chandlery.state.records import FileRecord
 from chandlery.tasks.past import hash_reading, is_same
@@ -63,7 +64,7 @@ def find_change(store: Store, file: RawFile, record: FileRecord, settings: Readi
 
 
 def compare_readings(
-    store: Store, file: RawFile, record: FileRecord, settings: ReadingSettings, fresh: Collection[str]
+    store: Store, file: RawFile, record: FileRecord, settings: ReadingSettings, fresh: Mapping[str, str]
 ) -> Change | None:
     """Return a decision that new settings make otherwise by the first rows of a file; None if there is none.
 
@@ -72,14 +73,18 @@ def compare_readings(
         file: The file.
         record: What the lake has of it.
         settings: How this run would read it.
-        fresh: The names of the new settings, which are compared first.
+        fresh: The new settings, which are compared first.
     """
     given = list_given(record.decisions)
     try:
         with store.open(file.path, file.size_bytes) as stream:
-            seen = peek_file(stream, file, add_given(settings, file.source, given))
+            seen = peek_parts(stream, file, add_given(settings, file.source, given))
     except SourceError as error:
         return Change(file.source, getattr(error, "decision", "text"), "read", f"refused, because {error.found}")
+    if seen is None:  # of several series: a setting is compared with what was decided as it stands
+        name = min(fresh)
+        before = record.decisions.get(name)
+        return Change(file.source, name, before.value if before else "", fresh[name])
     for name, each in sorted(record.decisions.items(), key=lambda named: named[0] not in fresh):
         other = seen.decisions.get(name)
         if other is not None and other.value != each.value and name not in {*BELONGING, *PLACED, "kind"}:

@@ -24,6 +24,7 @@ from chandlery.sources.decisions import BY_HAND, BY_LIKE, Decision, list_given, 
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import FileRows, RawFile, explain_failure, read_file
 from chandlery.sources.lending import find_habit, lend
+from chandlery.sources.parts import Part
 from chandlery.sources.rows import ROOM_BYTES, Room
 from chandlery.sources.symbols import add_given, match_layout
 from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current, is_same
@@ -52,6 +53,7 @@ class IngestTask:
         reread: Whether all files are read again, because objects are missing from the table of candles.
         unfinished: Whether an earlier run began this task and did not end it.
         lent: The settings that like files lend to files whose rows leave a decision open, by source.
+        parts: Which rows of a file belong to this symbol and series, by source; of other files, all do.
         unassigned: Files in the source that belong to no series. Rows that this series has of them are not pruned.
         moved: Files in the source that now belong to another series: their rows in this series are deleted.
         room_bytes: Memory that the rows of all files may take together; further rows go to a temporary folder.
@@ -69,6 +71,7 @@ class IngestTask:
     reread: bool
     unfinished: bool = False
     lent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
     unassigned: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
     room_bytes: int = ROOM_BYTES
@@ -226,16 +229,17 @@ class Reading:
             SourceError: It is refused.
         """
         task, settings = self._task, self._find_settings(file)
-        lent = set(task.lent.get(file.source, ()))
+        lent, part = set(task.lent.get(file.source, ())), task.parts.get(file.source)
         try:
-            rows = read_file(stream, file, settings, task.lake.grid, self._room)
+            rows = read_file(stream, file, settings, task.lake.grid, self._room, part)
         except UndecidedError as error:
             found = (find_habit(record.decisions) for record in self._stored.records.values() if not record.problem)
             more = lend(error.decision, error.kind, filter(None, found))
             if not more:
                 raise
             lent |= more.keys()
-            rows = read_file(stream, file, add_given(settings, file.source, more), task.lake.grid, self._room)
+            settings = add_given(settings, file.source, more)
+            rows = read_file(stream, file, settings, task.lake.grid, self._room, part)
         borrowed = {name: Decision(each.value, BY_LIKE) for name, each in rows.decisions.items() if name in lent}
         rows.decisions |= borrowed
         return rows

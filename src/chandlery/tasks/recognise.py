@@ -12,9 +12,11 @@ from chandlery.lake.store import Store
 from chandlery.settings.model import ReadingSettings
 from chandlery.sources.decisions import BY_LIKE, list_given
 from chandlery.sources.doubts import UndecidedError
-from chandlery.sources.files import RawFile, explain_failure, peek_file
+from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.sources.lending import LENT, Habit, find_habit, lend
+from chandlery.sources.raw_files import RawFile
+from chandlery.sources.surveys import peek_parts
 from chandlery.sources.symbols import add_given
 from chandlery.state.records import FileRecord
 from chandlery.tasks.changes import Change, find_change
@@ -37,6 +39,7 @@ class RecogniseTask:
         code: Hash of the ingest stage's version and the libraries.
         restate: Whether a file that the lake has may be assigned to another series.
         habits: How files of other symbols were read by their own evidence.
+        mixed: Files with rows of several series, which are only compared with the settings.
     """
 
     name: str
@@ -48,6 +51,7 @@ class RecogniseTask:
     code: str
     restate: bool
     habits: tuple[Habit, ...] = ()
+    mixed: tuple[RawFile, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -65,6 +69,8 @@ class Assigned:
         habits: How files were read by their own evidence, with the new ones among these files.
         borrowed: What files of the lake, and these, have borrowed.
         changed: How the settings would change the reading of unchanged files.
+        mixed: Files whose rows have to be told apart before their series are known.
+        part_grids: The grids of parts of files whose rows belong to several series.
     """
 
     name: str
@@ -74,6 +80,8 @@ class Assigned:
     habits: dict[Habit, list[str]] = field(default_factory=dict)
     borrowed: list[Habit] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
+    part_grids: list[Grid] = field(default_factory=list)
 
     @property
     def waits(self) -> set[str]:
@@ -90,11 +98,12 @@ def recognise_files(task: RecogniseTask) -> Assigned:
         for record in list_records(lake, task.symbol):
             grids[record.source], records[record.source] = lake.grid, record
     unassigned = [file for file in task.files if may_be_assigned(file, records.get(file.source), task)]
-    seen = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file, {})), unassigned))
+    looked = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file, {})), unassigned))
+    seen = {source: each for source, each in looked.items() if each is not None}
     habits = list_habits(records, seen)
     lent = borrow(task, unassigned, seen, [*habits, *task.habits])
     decided = decide_grids(seen, {source: grid for source, grid in grids.items() if source not in seen})
-    present = [(file, records[file.source]) for file in task.files if file.source in records]
+    present = [(file, records[file.source]) for file in (*task.files, *task.mixed) if file.source in records]
     changes = (find_change(task.source, file, record, task.settings) for file, record in present if not task.restate)
     return Assigned(
         task.name,
@@ -103,6 +112,7 @@ def recognise_files(task: RecogniseTask) -> Assigned:
         habits=habits,
         borrowed=list_borrowed(records, seen, lent),
         changed=[change for change in changes if change is not None],
+        mixed=sorted(looked.keys() - seen.keys()),
     )
 
 
@@ -114,11 +124,11 @@ def may_be_assigned(file: RawFile, record: FileRecord | None, task: RecogniseTas
     return not is_settled or not is_current(record, file, task.code)
 
 
-def look(task: RecogniseTask, file: RawFile, lent: Mapping[str, str]) -> Seen:
-    """Return what the first rows of a file show, with the settings that like files lend to it."""
+def look(task: RecogniseTask, file: RawFile, lent: Mapping[str, str]) -> Seen | None:
+    """Return what the first rows of a file show, with settings that were lent; None if they are of several series."""
     try:
         with task.source.open(file.path, file.size_bytes) as stream:
-            return peek_file(stream, file, add_given(task.settings, file.source, lent))
+            return peek_parts(stream, file, add_given(task.settings, file.source, lent))
     except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
         return Seen(np.empty(0, np.int64), error=explain_failure(file, error))
 
@@ -151,13 +161,18 @@ def borrow(
     """
     known, lent = list(habits), {}
     for file in files:
+        if file.source not in seen:
+            continue
         given: dict[str, str] = {}
         while isinstance(error := seen[file.source].error, UndecidedError):
             more = lend(error.decision, error.kind, known)
             if not more or more.keys() <= given.keys():
                 break
             given |= more
-            seen[file.source] = look(task, file, given)
+            again = look(task, file, given)
+            if again is None:  # several series, whose columns are not clear
+                break
+            seen[file.source] = again
         if given and seen[file.source].error is None:
             lent[file.source] = given
     return lent
