@@ -298,7 +298,7 @@ def draw_data() -> str:
             texts = "all, in one short phase" if is_publication else ", ".join(step.tables)
             lines += rows(step.stage, f"tasks/{step.module}.py", ", ".join(step.calls), texts)
             written += step.tables
-        names = ", ".join(sorted(written))
+        names = ", ".join(sorted(set(written)))
         lines += [frame("└", "─", "┘"), arrow(), f"the tables {names}".center(WIDTH).rstrip(), arrow()]
     readers = "read_table, query, report, plot, compare; Spark, DuckDB, Polars, pandas, Athena, Redshift"
     lines += [line.center(WIDTH).rstrip() for line in textwrap.wrap(readers, WIDTH)]

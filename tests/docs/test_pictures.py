@@ -32,7 +32,7 @@ def test_every_table_is_written_by_a_stage() -> None:
 def test_stages_are_in_the_order_of_a_run() -> None:
     steps = {command: [step.stage for step in steps] for command, steps in draw_packages.list_steps().items()}
     assert steps == {
-        "ingest": ["recognise", "ingest", "gaps", "publish"],
+        "ingest": ["recognise", "recognise", "ingest", "ingest", "gaps", "publish"],
         "forecast": ["past", "market", "gather", "fit", "forecast", "scores", "publish"],
     }
 

@@ -28,7 +28,9 @@ def collect_habits(
 
 
 def find_waiting(summary: Summary, assigned: Mapping[PairName, Assigned]) -> tuple[list[PairName], list[Habit]]:
-    """Return the pairs with refused files that like files of other pairs may decide, and how those are read.
+    """Return the pairs with files that like files of other pairs may decide otherwise, and how those are read.
+
+    These are refused files, and new ones that have borrowed from files of their own pair.
 
     Args:
         summary: The state of the lake, with the pairs that are up to date.
@@ -40,7 +42,11 @@ def find_waiting(summary: Summary, assigned: Mapping[PairName, Assigned]) -> tup
     stored = {name for known in settled.values() for name in known.habits}
     habits = fresh | {summary.habits[name] for name in stored if name in summary.habits}
     kinds, fresh_kinds = ({habit.kind for habit in each} for each in (habits, fresh))
-    waiting = [pair for pair, of_pair in assigned.items() if of_pair.waits & kinds]
+    waiting = [
+        pair
+        for pair, of_pair in assigned.items()
+        if of_pair.waits & kinds or (of_pair.lent and any(habit not in of_pair.habits for habit in habits))
+    ]
     waiting += [pair for pair, known in settled.items() if fresh_kinds.intersection(known.waits)]
     return waiting, sorted(habits)
 
