@@ -12,13 +12,13 @@ import ast
 import builtins
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from chandlery.errors import SettingsError
@@ -31,6 +31,7 @@ __all__ = [
     "Bundle",
     "Registered",
     "feature",
+    "find_bundle",
     "load_extension",
     "loaded_afresh",
     "model_names",
@@ -38,6 +39,7 @@ __all__ = [
     "read_bundle",
     "read_bundles",
     "register",
+    "supplied",
     "user_features",
 ]
 
@@ -66,12 +68,36 @@ class Bundle:
         return digest.hexdigest()
 
 
+# Bundles that are read from memory, by path.
+_supplied: ContextVar[Mapping[str, Bundle]] = ContextVar("_supplied", default=MappingProxyType({}))
+
+
+@contextmanager
+def supplied(bundles: Iterable[Bundle]) -> Iterator[None]:
+    """Serve bundles from memory within the block, for a machine that does not have the files.
+
+    So the settings, and `lake.json` after them, name the same paths wherever the command is carried out.
+    """
+    before = _supplied.set({bundle.path: bundle for bundle in bundles})
+    try:
+        yield
+    finally:
+        _supplied.reset(before)
+
+
+def find_bundle(name: str) -> Bundle | None:
+    """Read an extension as `read_bundle` does; return None if it is missing."""
+    return read_bundle(name) if name in _supplied.get() or Path(name).is_file() else None
+
+
 def read_bundle(name: str) -> Bundle:
     """Read an extension and the modules in its folder that it imports, directly or through one another.
 
     Raises:
         SettingsError: A file cannot be read, or is not Python.
     """
+    if name in _supplied.get():
+        return _supplied.get()[name]
     path = Path(name)
     texts: dict[str, bytes] = {}
     waiting = [path]

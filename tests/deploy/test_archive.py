@@ -76,8 +76,6 @@ def test_the_archive_of_a_job_runs_on_a_cluster_that_has_nothing_of_ours(cloud: 
         ]
         == "BTCUSD,ETHUSD,XRPUSD"
     )
-    (tmp_path / "own.py").write_text(OWN_FEATURE)
-    run_lake(
-        "s3://crypto-raw/plain", tmp_path / "lake", storage=cloud.server.storage, extensions=[str(tmp_path / "own.py")]
-    )
+    extension = str(cloud.folder / "own.py")  # lake.json has the path that the settings name
+    run_lake("s3://crypto-raw/plain", tmp_path / "lake", storage=cloud.server.storage, extensions=[extension])
     assert made == digests(tmp_path / "lake")

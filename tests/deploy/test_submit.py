@@ -1,5 +1,6 @@
 """`chandlery submit` against moto's EMR Serverless: what is asked of AWS, what comes back, and what ends it early."""
 
+import json
 import signal
 import subprocess
 from dataclasses import replace
@@ -68,6 +69,22 @@ def test_a_run_that_goes_well(cloud: Cloud, tmp_path: Path) -> None:
     lake = read_table("s3://crypto-lake/well", "candles", options=cloud.server.storage)
     assert set(lake["symbol"].unique()) == {"BTCUSD", "ETHUSD", "XRPUSD"}
     assert Store("s3://crypto-lake/well", cloud.server.storage).head("lake.json") is not None
+
+
+def test_extensions_keep_their_paths_those_of_one_series_too(cloud: Cloud, tmp_path: Path) -> None:
+    (cloud.folder / "own.py").write_text(OWN_FEATURE)
+    (cloud.folder / "of_series.py").write_text("import beside\n")
+    (cloud.folder / "beside.py").write_text(OWN_FEATURE.replace('"range"', '"width"'))
+    section = '[[series]]\nexchange = "unknown"\ninterval = "1m"\nextensions = ["own.py", "of_series.py"]\n'
+    store, made = Store("s3://crypto-lake/paths", cloud.server.storage), []
+    for _ in range(2):
+        code, _, told = submit_here(cloud, "ingest", "paths", tmp_path, more='extensions = ["own.py"]\n' + section)
+        assert code == 0, told
+        made.append(store.get("lake.json"))
+    (series,) = json.loads(made[0] or b"")["series"]
+    names = [extension["name"] for extension in series["extensions"]]
+    assert names == [str(cloud.folder / "own.py"), str(cloud.folder / "of_series.py")]
+    assert made[1] == made[0]
 
 
 def test_a_run_that_fails_has_the_exit_code_of_what_failed(cloud: Cloud, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from chandlery.commands import cli
 from chandlery.errors import SettingsError
+from chandlery.extensions import Bundle, supplied
 from chandlery.lake.store import Store
 from chandlery.submit.job import EXIT_CODE, JOB, LAST_LINE, Job
 
@@ -39,24 +40,13 @@ def main() -> None:
 
 def carry_out(job: Job, place: Path) -> int:
     """Run the command of a job in the folder `place`, with its extensions; return the exit code."""
-    extensions = [write_bundle(texts, place / f"extension-{number}") for number, texts in enumerate(job.extensions)]
     for section, values in job.settings.items():
         os.environ[f"CHANDLERY_{section.upper()}"] = json.dumps(values)
-    if extensions:
-        os.environ["CHANDLERY_FORECAST__EXTENSIONS"] = json.dumps(extensions)
     os.chdir(place)  # so that no chandlery.toml is read
     sys.argv = ["chandlery", *job.command]
     try:
-        cli.main()
+        with supplied(Bundle(path, texts) for path, texts in job.extensions.items()):
+            cli.main()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
-
-
-def write_bundle(texts: dict[str, bytes], folder: Path) -> str:
-    """Write an extension and the modules that it imports to a folder; return the path of the extension."""
-    for inner, text in texts.items():
-        path = folder / inner
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text)
-    return str(folder / next(iter(texts)))

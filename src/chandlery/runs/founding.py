@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chandlery.errors import SettingsError
-from chandlery.extensions import Bundle, model_names, read_bundle, read_bundles
+from chandlery.extensions import Bundle, find_bundle, model_names, read_bundles
 from chandlery.grid import DAY_MINUTES, Grid
 from chandlery.lake.lake_file import UNNAMED, Extension, Series
 from chandlery.runs.references import choose_references
@@ -285,7 +285,8 @@ def to_comparable(value: Any) -> Any:
 
 def is_unchanged(extension: Extension) -> bool:
     """Return whether an extension is at its recorded path, with the recorded content."""
-    return Path(extension.name).is_file() and read_bundle(extension.name).digest == extension.digest
+    bundle = find_bundle(extension.name)
+    return bundle is not None and bundle.digest == extension.digest
 
 
 def show(name: str, value: Any) -> str:
@@ -320,7 +321,7 @@ def find_extensions(series: Series) -> tuple[Bundle, ...]:
     """
     bundles = []
     for extension in series.extensions:
-        bundle = read_bundle(extension.name) if Path(extension.name).is_file() else None
+        bundle = find_bundle(extension.name)
         if bundle is None or bundle.digest != extension.digest:
             what = "has changed" if bundle else "is missing"
             found = f"the lake's extension {extension.name} {what}"

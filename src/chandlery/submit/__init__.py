@@ -171,7 +171,9 @@ def put_job(folder: Store, settings: Settings, command: Sequence[str]) -> None:
     sections = settings.model_dump(mode="json", exclude_unset=True, exclude={"submit"})
     # Without options of Spark: the job run's own configuration holds them.
     sections["engine"] = {**sections.get("engine", {}), "name": "spark", "spark": {}}
-    files = [bundle.texts for bundle in read_bundles(settings.forecast.extensions)]
+    sets = (settings.forecast, settings.chosen_forecast, *settings.series)
+    names = dict.fromkeys(name for forecast in sets for name in forecast.extensions)
+    files = {bundle.path: bundle.texts for bundle in read_bundles(names)}
     folder.put(JOB, msgspec.json.encode(Job(list(command), sections, files)))
     folder.put(ENTRY, ENTRY_TEXT)
 

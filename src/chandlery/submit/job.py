@@ -16,9 +16,10 @@ class Job(msgspec.Struct, frozen=True):
     Args:
         command: The words of the command line.
         settings: The settings that were given, by section.
-        extensions: For each extension of the settings, its text and those of the modules that it imports, by path.
+        extensions: The texts of each extension that the settings name, as in `Bundle.texts`, by the path that they
+            name: the driver's machine has no files there.
     """
 
     command: list[str]
     settings: dict[str, object]
-    extensions: list[dict[str, bytes]]
+    extensions: dict[str, dict[str, bytes]]
