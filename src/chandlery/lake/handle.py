@@ -1,12 +1,14 @@
 """`Lake`, a handle on one series of a lake: the store, the settings of the series and the lease."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import Series, choose_series, find_lake_file
 from chandlery.lake.lease import LeaseToken, check_lease
@@ -61,6 +63,22 @@ class Lake:
         """
         if self.token is not None:
             check_lease(self.store, self.token)
+
+    @contextmanager
+    def explain_failures(self) -> Iterator[None]:
+        """If the block fails, raise the loss of the lease instead, if that is the cause.
+
+        A run that has taken over the lake deletes objects that this one is still to read, so anything may fail.
+
+        Raises:
+            LeaseHeldError: The block failed, and another run has taken over the lake.
+        """
+        try:
+            yield
+        except Exception:
+            with suppress(SettingsError, StoreUnavailableError):  # the check fails, so the cause stays unknown
+                self.guard()
+            raise
 
     def read_candles(
         self, symbol: str, since_ms: int = 0, until_ms: int = FAR_MS, columns: tuple[str, ...] = ("open_time", *PRICES)

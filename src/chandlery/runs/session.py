@@ -304,9 +304,9 @@ class Session:
         Returns:
             The results, in the order of the tasks.
         """
-        waiting = far_seconds(self.store)
-        each = [cost + waiting for cost in costs]
-        return self.engine.map(function, tasks, each, lambda result: self.watch.advance(label(result)))
+        each = [cost + far_seconds(self.store) for cost in costs]
+        with self.lake_of(None).explain_failures():
+            return self.engine.map(function, tasks, each, lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
         """Report that some input was refused; the run continues, and ends with the gravest of its exit codes."""
