@@ -74,7 +74,9 @@ class Harbour:
 
 
 def environment(folder: Path, server: Server) -> dict[str, str]:
-    return {**server.admin, "FAULTS": str(folder), "PYTHONPATH": str(Path(__file__).parent)}
+    """Return the environment of drivers and executors, which run `faulty` with the code of this very checkout."""
+    here = Path(__file__).parent
+    return {**server.admin, "FAULTS": str(folder), "PYTHONPATH": f"{here}{os.pathsep}{here.parents[1] / 'src'}"}
 
 
 def end(running: "subprocess.Popen[str]") -> tuple[int, str]:
