@@ -128,9 +128,9 @@ def test_intervals_and_exchanges_in_columns(place: Place) -> None:
 
 
 def test_a_symbol_that_only_the_document_names(place: Place) -> None:
-    rows = make_candles("BTCUSDT", range(100)).drop("symbol").rows()
-    place.write("bybit/result.json", json.dumps({"result": {"symbol": "BTCUSDT", "list": [list(row) for row in rows]}}))
-    place.write("bybit/other.json", json.dumps({"result": {"list": [list(row) for row in rows]}}))
+    rows = make_candles("BTCUSDT", range(100)).drop("symbol").to_dicts()
+    place.write("bybit/result.json", json.dumps({"result": {"symbol": "BTCUSDT", "list": rows}}))
+    place.write("bybit/other.json", json.dumps({"result": {"list": rows}}))
     report = place.bring()
     assert report.exit_code == 3
     assert place.read("candles").select("exchange", "symbol").unique().rows() == [("bybit", "BTCUSDT")]
