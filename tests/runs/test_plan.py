@@ -70,10 +70,9 @@ def restated_horizons(lake: Lake) -> dict[str, Any]:
 
 
 def other_layout(lake: Lake) -> dict[str, Any]:
+    del lake
     columns = ["time", "close", "open", "high", "low", "volume"]
-    layout = {"layout": [{"files": BTC, "columns": columns}]}
-    lake.bring(source=layout)
-    return {"options": Options(restate=True), "source": layout}
+    return {"options": Options(restate=True), "source": {"layout": [{"files": BTC, "columns": columns}]}}
 
 
 def other_exchange_not_given(lake: Lake) -> dict[str, Any]:
@@ -222,7 +221,7 @@ def test_a_plan_with_a_refused_file_beside_others_promises_no_more_than_the_refu
 
 
 def test_a_plan_after_a_change_of_layout_has_one_line_a_series(start: Lake) -> None:
-    other = {"layout": [{"files": "*.csv", "columns": ["time", "open", "high", "low", "close", "volume"]}]}
+    other = {"layout": [{"files": "*.csv", "columns": ["time", "open", "close", "high", "low", "volume"]}]}
     steps = plan(make_settings(start.raw, start.folder, source=other)).steps
     assert [(step.stage, step.symbol, step.what) for step in steps] == [("ingest", "BTCUSD, ETHUSD", "read no file")]
     assert not DECIDING & {stage.name for stage in start.bring(source=other).stages if stage.computed}

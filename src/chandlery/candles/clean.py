@@ -282,7 +282,7 @@ def _account(version: _Version, counts: tuple[int, int, int, int], keys: Mapping
             "sha256": version.read.sha256,
             "modified_at": raw.modified_at,
             "layout": version.read.layout_words,
-            "decisions": encode(name_decisions(version.read.decisions, keys)),
+            "decisions": encode(name_decisions(version.read.decisions, keys["symbol"])),
             "first_time": _moment(version.rows.first_ms),
             "last_time": _moment(version.rows.last_ms),
             "rows_read": version.read.rows_read,

@@ -82,15 +82,16 @@ def list_given(decisions: Mapping[str, Decision], *sources: str) -> dict[str, st
     return {name: each.value for name, each in decisions.items() if each.by in (sources or (BY_HAND, BY_LIKE))}
 
 
-def name_decisions(decisions: Mapping[str, Decision], keys: Mapping[str, str]) -> Decisions:
-    """Return the decisions of a file in their order, with the names under which the lake has it.
+def name_decisions(decisions: Mapping[str, Decision], symbol: str) -> Decisions:
+    """Return the decisions of a file in their order, with the symbol under which the lake has it.
+
+    The exchange has its evidence alone, because a lake may name its exchange later without reading a file again.
 
     Args:
         decisions: Those of its content.
-        keys: Exchange, interval and symbol.
+        symbol: The symbol.
     """
-    named = {name: Decision(keys[name], decisions[name].by) for name in ("symbol", "exchange") if name in decisions}
-    known = {**decisions, **named}
+    known = {**decisions, "symbol": Decision(symbol, decisions["symbol"].by)}
     return {name: known[name] for name in ORDER if name in known}
 
 
