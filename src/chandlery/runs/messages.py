@@ -54,6 +54,7 @@ def report_results(session: Session, results: Sequence[IngestResult]) -> None:
     """Report the notes of the tasks, files that were read under other settings, and files that are missing."""
     for note in chain.from_iterable(result.notes for result in results):
         session.note(note)
+    report_early(session, results)
     untimely: Counter[str] = Counter()
     for result in results:
         untimely.update(result.untimely)
@@ -70,6 +71,17 @@ def report_results(session: Session, results: Sequence[IngestResult]) -> None:
             gone, whose = ("files are gone", "their") if files > 1 else ("file is gone", "its")
             ending = "were deleted, as --prune asks" if is_pruned else "stay. Hint: --prune deletes them"
             session.note(f"{files:,} {gone} from the source: {whose} {candles:,} candles {ending}")
+
+
+def report_early(session: Session, results: Sequence[IngestResult]) -> None:
+    """Report candles that open after their files were written, as after a copy that sets old times."""
+    early: Counter[str] = Counter()
+    for result in results:
+        early.update(result.early)
+    if early:
+        count = f"{early.total():,} candles open after their files were written by the store's clock"
+        files = f"{len(early):,} file{'s' if len(early) > 1 else ''}, such as {min(early)}"
+        session.note(f"{count} ({files}): which of them had closed is not known, and all are kept")
 
 
 def report_references(session: Session) -> None:

@@ -62,7 +62,7 @@ class FileRows:
         rows_read: Data rows in the file.
         accepted: row, open_time, open, high, low, close, volume of those that obey every rule.
         rejects: row, raw, open_time, reasons of the others.
-        notes: What a user should know of it that is no refusal.
+        early: Candles that are kept although they open after the file was written, by the store's clock.
     """
 
     raw: RawFile
@@ -73,7 +73,7 @@ class FileRows:
     rows_read: int
     accepted: MonthRows
     rejects: pl.DataFrame
-    notes: list[str] = field(default_factory=list)
+    early: int = 0
     _text: Text | None = field(default=None, repr=False)
 
     def fetch_raw(self, rows: pl.Series) -> list[str]:
@@ -222,8 +222,8 @@ class _Reading:
                     self._texts[role] |= met
                     check_values(self._raw.source, role, sorted(self._texts[role]))
 
-    def finish(self, fetch: Callable[[pl.Series], list[str]]) -> tuple[pl.DataFrame, list[str]]:
-        """Return the rejects and the notes, once all rows are added.
+    def finish(self, fetch: Callable[[pl.Series], list[str]]) -> tuple[pl.DataFrame, int]:
+        """Return the rejects and the number of `early` rows, once all rows are added.
 
         Args:
             fetch: Returns the text of some rows, ascending.
@@ -231,25 +231,27 @@ class _Reading:
         Raises:
             UndecidedError: The rows are not those of one series.
         """
-        notes = self._settle_late(fetch)
+        early = self._settle_late(fetch)
         rejects = pl.concat(self._bad).sort("row") if self._bad else pl.DataFrame(schema=REJECTS)
-        rejects = rejects if notes or rejects.is_empty() else self._add_far(rejects)
+        rejects = rejects if early or rejects.is_empty() else self._add_far(rejects)
         self._series.check(self.count, self.accepted)
-        return rejects, notes
+        return rejects, early
 
-    def _settle_late(self, fetch: Callable[[pl.Series], list[str]]) -> list[str]:
+    def _settle_late(self, fetch: Callable[[pl.Series], list[str]]) -> int:
         """Accept or refuse the rows whose candles had not closed when the file was written, by the store's clock.
 
         Candles that open after that and continue the others show that the clock tells nothing about the file, as
         after a copy: nothing is refused then. A few that lie far behind the others are refused as out of range.
+
+        Returns:
+            How many candles are kept that open after the file was written.
         """
         if not self._late.height:
-            return []
-        written = self._raw.modified_at
-        written_ms, rest, notes = int(written.timestamp() * 1000), self._late.months, []
+            return 0
+        written_ms, rest = int(self._raw.modified_at.timestamp() * 1000), self._late.months
         if self._late.last_ms is not None and self._late.last_ms <= written_ms:
             self._refuse_late(self._late.take(rest), "not_closed", fetch)
-            return []
+            return 0
         if self._has_strays(written_ms):
             late = self._late.take(rest).sort("row")
             is_stray = late["open_time"].to_physical() > written_ms + DAY_MS
@@ -259,7 +261,7 @@ class _Reading:
             after = late.height - is_open.height
             if not after:
                 self._refuse_late(late, "not_closed", fetch)
-                return []
+                return 0
             self._keep_late(late)
         else:
             after = 0
@@ -267,9 +269,7 @@ class _Reading:
                 late = self._late.take([month])
                 after += late.filter(pl.col("open_time").dt.epoch("ms") > written_ms).height
                 self._keep_late(late)
-        found = f"{self._raw.source}: {after:,} of its candles open after {written:%Y-%m-%d %H:%M:%S} UTC, when it was"
-        notes.append(f"{found} written by the store's clock: which of them had closed is not known, and all are kept")
-        return notes
+        return after
 
     def _add_far(self, rejects: pl.DataFrame) -> pl.DataFrame:
         """Return rejects with `time_out_of_range` for those that lie more than a day after the file was written."""
@@ -340,7 +340,7 @@ def read_file(
     found = FileRows(
         raw, "", grid, reading.decisions, sha256, reading.count, reading.accepted, pl.DataFrame(), _text=text
     )
-    found.rejects, found.notes = reading.finish(found.fetch_raw)
+    found.rejects, found.early = reading.finish(found.fetch_raw)
     words = text.layout.words
     if reading.shift:
         words = f"{words}; times are those of the close, {-reading.shift / 1000:g} s after the open"

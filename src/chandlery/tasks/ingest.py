@@ -7,7 +7,7 @@ the same candle can only come from these. All other rows of the tables stay unch
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +56,7 @@ class IngestResult:
         held_back: How many files keep a setting that this run does not give.
         notes: Messages that are not refusals.
         untimely: Rows of the files read that were rejected for their time, by reason.
+        early: The files read whose candles open after they were written, by the store's clock, and how many do.
     """
 
     series: str
@@ -70,6 +71,7 @@ class IngestResult:
     held_back: int
     notes: list[str]
     untimely: dict[str, int]
+    early: dict[str, int]
 
 
 def ingest_symbol(task: IngestTask) -> IngestResult:
@@ -104,11 +106,11 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
         vanished=(len(vanished), sum(row["rows_kept"] for row in vanished)),
         held_back=len(reading.held_back),
         notes=[
-            *chain.from_iterable(rows.notes for rows in reading.read),
             *staging.notes,
             *note_lost_years(task, stored.years, years),
         ],
         untimely=reading.count_untimely(),
+        early={rows.raw.source: rows.early for rows in reading.read if rows.early},
     )
 
 
