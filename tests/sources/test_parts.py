@@ -16,6 +16,7 @@ from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import FileRows, read_file
 from chandlery.sources.grids import Seen, decide_grids
 from chandlery.sources.parts import Part
+from chandlery.sources.streams import HEAD_BYTES
 from chandlery.sources.surveys import peek_parts, survey_parts
 
 NAMES = ("time", "symbol", "open", "high", "low", "close", "volume")
@@ -263,6 +264,27 @@ def test_a_part_that_the_file_has_not() -> None:
         read_file(io.BytesIO(content), raw_file(content), SourceSettings(), Grid(3600), part=Part("ETHUSDT"))
 
 
+def test_symbols_of_two_exchanges_are_refused() -> None:
+    content = to_csv(blocks(make_rows("BINANCE:BTCUSDT"), make_rows("KRAKEN:BTCUSDT")))
+    with pytest.raises(UndecidedError, match="exchanges binance and kraken") as caught:
+        survey(content, "all.csv")
+    assert caught.value.decision == "exchange"
+    with pytest.raises(UndecidedError, match="exchanges binance, kraken"):
+        read(content, "BTCUSDT.csv", seconds=None)
+    assert list(survey(to_csv(make_rows("KRAKEN:BTCUSDT")), "all.csv")) == [Part("BTCUSDT")]
+
+
+def test_a_part_is_placed_by_more_than_its_first_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chandlery.sources.parse.PIECE_BYTES", 4_000)  # a line that is not typed makes small batches
+    late = [{**row, "time": int(str(row["time"])) + HOUR - 1} for row in make_rows("ETH/USDT")]
+    late[0]["time"] = START_MS  # its first row alone is that of the open
+    rows = blocks(make_rows("BTC/USDT", 52), late)
+    rows[3]["open"] = "x"
+    found = read_parts(to_csv(rows), "all.csv")[Part("ETHUSDT")]
+    assert (rows_of(found)["open_time"].dt.epoch("ms") % HOUR == 0).all()
+    assert found.rejects["row"].to_list() == [53]
+
+
 def test_a_pair_with_its_quote_first_is_turned_by_the_prices_of_its_part() -> None:
     parts = survey(to_csv(interleaved(make_rows("USDT_BTC"), make_rows("BTC_ETH"))), "all.csv")
     assert list(parts) == [Part("BTCUSDT"), Part("ETHBTC")]
@@ -395,10 +417,11 @@ def test_an_answer_about_one_symbol_tells_it() -> None:
 
 
 def test_a_second_array_far_behind_the_first_rows() -> None:
-    rows = {symbol: to_arrays(make_rows(symbol, 15_000)) for symbol in ("BTC/USDT", "ETH/USDT")}
-    content = json.dumps(rows).encode()
+    rows = {symbol: to_arrays(make_rows(symbol, 3_000)) for symbol in ("BTC/USDT", "ETH/USDT")}
+    content = json.dumps(rows, indent=60).encode()
+    assert content.index(b"ETH/USDT") > HEAD_BYTES
     found = read_parts(content, "all.json")
-    assert {part.symbol: file.rows_read for part, file in found.items()} == {"BTCUSDT": 15_000, "ETHUSDT": 15_000}
+    assert {part.symbol: file.rows_read for part, file in found.items()} == {"BTCUSDT": 3_000, "ETHUSDT": 3_000}
     with pytest.raises(UndecidedError, match="symbols BTCUSDT, ETHUSDT"):
         read(content, "BTC-USDT.json", seconds=3600)
 

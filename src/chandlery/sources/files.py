@@ -1,7 +1,8 @@
 """Raw files to rows: the accepted ones typed, the refused ones with their text and all their reasons."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
@@ -24,7 +25,7 @@ from chandlery.sources.rows import MonthRows, Room
 from chandlery.sources.rules import LAST_CANDLE, REASON_LIST, judge
 from chandlery.sources.series import Series
 from chandlery.sources.series_names import read_length
-from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, find_share, measure_spacing
+from chandlery.sources.spacing import MIN_CANDLES, NEARLY_ALL, describe_grid, find_offset, find_share, measure_spacing
 from chandlery.sources.streams import list_members
 from chandlery.sources.symbols import match_layout
 from chandlery.sources.texts import Text
@@ -41,6 +42,7 @@ __all__ = [
     "see",
 ]
 
+MOST_FIRST = 3  # batches: their texts are held together
 REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "row": pl.Int64,
     "raw": pl.String,
@@ -328,10 +330,13 @@ def read_file(
     """
     text = Text(stream, raw.source, raw.member, settings)
     reading: _Reading | None = None
-    for rows in iter_part(text.batches(), raw.source, part or Part()):
+    batches = iter_part(text.batches(), raw.source, part or Part())
+    first = take_first(batches, is_whole=not part)
+    for rows in chain(first, batches):
         if reading is None:
             assert text.layout is not None  # noqa: S101 - it was recognised
-            reading = _Reading(raw, settings, grid, room, text.layout, find_plausible(rows.fields))
+            times = np.concatenate([find_plausible(each.fields) for each in first])
+            reading = _Reading(raw, settings, grid, room, text.layout, times)
         reading.add(rows)
     if reading is None or not reading.count or text.layout is None or text.hashing is None:
         whose = f" of {' '.join(map(str, filter(None, part)))}" if part else ""
@@ -346,6 +351,16 @@ def read_file(
         words = f"{words}; times are those of the close, {-reading.shift / 1000:g} s after the open"
     found.layout_words = words
     return found
+
+
+def take_first(batches: Iterator[PartRows], *, is_whole: bool) -> list[PartRows]:
+    """Return the first rows: a batch of a whole file; of a part, which may have few rows in one, up to three."""
+    first: list[PartRows] = []
+    for rows in batches:
+        first.append(rows)
+        if is_whole or len(first) == MOST_FIRST or sum(each.fields.height for each in first) >= MIN_CANDLES:
+            break
+    return first
 
 
 def check_grid(times: NDArray[np.int64], by_hand: LayoutSettings, grid: Grid, raw: RawFile) -> None:

@@ -8,7 +8,7 @@ from chandlery.sources.decisions import Decision, Decisions
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.layout import Facts
 from chandlery.sources.pairs import Pair, read_symbol
-from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_plain
+from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_plain, read_prefix
 from chandlery.sources.words import MONEY
 from chandlery.units import to_interval_text
 
@@ -75,6 +75,7 @@ def check_values(source: str, role: str, texts: Iterable[str]) -> None:
         UndecidedError: It names several.
     """
     names: dict[str, str] = {}
+    prefixes: dict[str, str] = {}
     for text in texts:
         if role == "symbol":
             pair = read_pair(text)
@@ -86,6 +87,9 @@ def check_values(source: str, role: str, texts: Iterable[str]) -> None:
             name = to_interval_text(seconds) if seconds else ""
         if name:
             names.setdefault(name, text)
+            prefixes.setdefault(read_prefix(text) if role == "symbol" else "", text)
+    if len(prefixes.keys() - {""}) > 1:
+        role, names = "exchange", prefixes
     if len(names) > 1:
         shown = ", ".join(sorted(names)[:SHOWN])
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

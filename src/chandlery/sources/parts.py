@@ -13,7 +13,7 @@ from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.identity import ALIASES
 from chandlery.sources.pairs import SUFFIXES, add_kinds, split_pair
 from chandlery.sources.parse import Batch
-from chandlery.sources.series_names import read_exchange, read_length, read_pair
+from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_prefix
 from chandlery.sources.spacing import MONTHS
 from chandlery.sources.words import KINDS, split_words
 from chandlery.units import UNASSIGNED_SYMBOL
@@ -172,6 +172,7 @@ class Divider:
         self._known: dict[str, dict[str, int | None]] = {role: {} for role in roles}
         self._values: dict[str, dict[Value, int]] = {role: {} for role in roles}
         self._codes: dict[int, int] = {}
+        self._prefixes: set[str] = set()
         self._last = -1
         self.keys: list[tuple[Value, ...]] = []
         self.spellings: dict[Value, set[str]] = {}
@@ -223,8 +224,21 @@ class Divider:
         if role == "symbol":
             spelling, value = str(value), find_usual(str(value))
             self.spellings.setdefault(value, set()).add(spelling)
+            self._check_prefix(text)
         self.texts[role].setdefault(value, text)
         return self._values[role].setdefault(value, len(self._values[role]))
+
+    def _check_prefix(self, text: str) -> None:
+        """Check that symbols name one exchange at most, where nothing else in the rows names it.
+
+        Raises:
+            UndecidedError: They name several, as in BINANCE:BTCUSDT and KRAKEN:BTCUSDT.
+        """
+        self._prefixes |= {read_prefix(text)} - {""}
+        if "exchange" not in self._roles and len(self._prefixes) > 1:
+            found = f"{self._source} has symbols of the exchanges {' and '.join(sorted(self._prefixes))}, as in {text}"
+            hint = "give the exchange a column of its own, called exchange, or split the file by exchange"
+            raise UndecidedError("exchange", found, "symbols of one exchange, or a column of exchanges", hint)
 
     def _meet(self, combined: pl.Series) -> None:
         """Note the parts of rows that name one, in their order."""

@@ -19,6 +19,7 @@ __all__ = [
     "read_length",
     "read_pair",
     "read_plain",
+    "read_prefix",
 ]
 
 # Names of what stands around rows, such as the channel that they came by. Names of what holds them count as well.
@@ -59,6 +60,17 @@ def read_exchange(text: str) -> str | None:
         return EXCHANGES.get(name.replace("_", "")) or normalise_exchange(name)
     except SettingsError:
         return None
+
+
+def read_prefix(text: str) -> str:
+    """Return the exchange that stands before a symbol; empty where none does.
+
+    Example:
+        >>> read_prefix("BITSTAMP:BTCUSD"), read_prefix("BTC/USDT:USDT")
+        ('bitstamp', '')
+    """
+    before, mark, _ = text.partition(":")
+    return EXCHANGES.get(before.strip().lower(), "") if mark else ""
 
 
 def read_length(text: str) -> int | None:

@@ -1,6 +1,7 @@
 """The text of a file with its layout, which can be read more than once, in batches of rows."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, groupby
 from typing import BinaryIO
@@ -78,8 +79,11 @@ class Text:
             whole = head if self._rest is None else self._rest
             return next(self._nested(whole, iter(()), layout)), layout
         if layout.form == "document":
-            if self._rest is not None or len(head) < PEEK_BYTES:
-                return next(self._elements(head if self._rest is None else self._rest, iter(()), layout)), layout
+            if self._rest is not None:
+                return next(self._elements(self._rest, iter(()), layout)), layout
+            if head.rstrip().endswith((b"}", b"]")):  # it may be whole
+                with suppress(SourceError):
+                    return next(self._elements(head, iter(()), layout)), layout
             elements = next(iter_elements(head, layout.body, _kind(layout), self._source, whole=False), b"")
             context, _ = look_around(head, layout.body, layout.key)
             return parse_elements(elements, layout, Around.of([(context, 0)])), layout
