@@ -28,7 +28,7 @@ from chandlery.submit.job import EXIT_CODE
 REGION = "us-east-1"
 ROLE = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/pipeline"
 BEGINS_AS = "SUBMITTED"  # with AWS; with moto all job runs have ended well as they begin
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900  # of a whole run, on a busy machine too
 POLL_SECONDS = 0.1
 
 

@@ -11,7 +11,7 @@ from lakes import SETTINGS, digests, to_toml
 from s3_server import Server
 from spark_cluster import Cluster
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900  # of a whole run, on a busy machine too
 BUCKET = "s3://crypto-lake"
 
 
