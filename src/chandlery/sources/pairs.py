@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from chandlery.sources.words import (
@@ -278,6 +279,7 @@ def split_pair(symbol: str) -> tuple[str, str]:
     return (bare.removesuffix(quote), f"{quote}{suffix}") if quote else (symbol, "")
 
 
+@lru_cache(maxsize=100_000)  # files of all coins name the same ones again and again
 def read_symbol(text: str) -> Pair | None:
     """Return the pair that a text names, such as a value of a column of symbols; None if it names none.
 
