@@ -499,3 +499,16 @@ def test_the_hour_that_stands_twice_is_told_apart_in_each_series(order: Callable
     assert [part.symbol for part in found] == ["BTCUSDT", "ETHUSDT"]
     for file in found.values():
         assert rows_of(file).sort("open_time")["open_time"].to_list() == utc
+
+
+@pytest.mark.parametrize("coins", [["BTC"], ["BTC", "ETH"]])
+def test_coins_without_a_quote_currency_decide_no_symbol(coins: list[str]) -> None:
+    content = to_csv(interleaved(*(make_rows(coin) for coin in coins)))
+    raw, settings = raw_file(content, "coins.csv"), SourceSettings()
+    with pytest.raises(UndecidedError) as met:
+        peek_parts(io.BytesIO(content), raw, settings)
+    assert met.value.decision == "symbol"
+    told = [line for line in met.value.hint.splitlines() if line.startswith(("split", "symbol"))]
+    assert told[0].split("  #")[0] == ("split = true" if len(coins) > 1 else 'symbol = "BTCUSD"')
+    split = SourceSettings(layout=[LayoutSettings(split=True)])
+    assert [part.symbol for part in survey_parts(io.BytesIO(content), raw, split)] == coins

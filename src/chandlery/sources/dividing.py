@@ -89,12 +89,30 @@ def decides_symbol(texts: Sequence[str], path: PathName, by_hand: LayoutSettings
         return False
     is_certain = is_set or usual(pair) in COINS or any(usual(pair) == usual(each) for each in pairs.values())
     if not agreeing and not is_certain:
+        check_quotes(pairs, source)
         return True
     if len(texts) == 1:
         check_pair(pair, pairs[texts[0]], texts[0], source, is_set=is_set)
     by_whom = "its settings say" if is_set else "its path says"
     found = f"{source} has candles of {list_some(texts)} by its rows, and {by_whom} {pair.symbol}"
     raise UndecidedError("symbol", found, "one symbol, or a path that names none", hint_split(source, "symbol"))
+
+
+def check_quotes(pairs: Mapping[str, Pair], source: str) -> None:
+    """Check that rows which alone decide the symbol name the quote currency as well.
+
+    Raises:
+        UndecidedError: They name coins, and what these are paid in is not known.
+    """
+    bare = [text for text, pair in pairs.items() if not pair.quote]
+    if not bare:
+        return
+    found = (
+        f"{source} has candles of {list_some(bare)} by its rows, and neither they nor its path name a quote currency"
+    )
+    settings: dict[str, object] = {"split": True} if len(pairs) > 1 else {"symbol": f"{bare[0]}USD"}
+    notes = {"split": "symbols without a quote currency, as the rows have them", "symbol": "base, then quote"}
+    raise UndecidedError("symbol", found, "a pair, such as BTC/USD", paste(source, settings, notes))
 
 
 def usual(pair: Pair) -> str:
