@@ -81,9 +81,10 @@ def decides_symbol(texts: Sequence[str], path: PathName, by_hand: LayoutSettings
         return bool(texts)
     is_set = by_hand.symbol is not None
     pair = read_symbol(by_hand.symbol) if by_hand.symbol else path.pair
-    if pair is None:
-        return True
     pairs = {text: each for text in texts if (each := read_plain(text))}
+    if pair is None:
+        check_quotes(pairs, source)
+        return True
     agreeing = [text for text, each in pairs.items() if agrees(pair, each, is_set=is_set)]
     if len(texts) == 1 and agreeing:
         return False
@@ -104,7 +105,8 @@ def check_quotes(pairs: Mapping[str, Pair], source: str) -> None:
     Raises:
         UndecidedError: They name coins, and what these are paid in is not known.
     """
-    bare = [text for text, pair in pairs.items() if not pair.quote]
+    # The beginning of another symbol may be what is left of it in a row that was cut.
+    bare = [text for text, pair in pairs.items() if not pair.quote and not has_longer(text, pairs)]
     if not bare:
         return
     found = (
@@ -113,6 +115,11 @@ def check_quotes(pairs: Mapping[str, Pair], source: str) -> None:
     settings: dict[str, object] = {"split": True} if len(pairs) > 1 else {"symbol": f"{bare[0]}USD"}
     notes = {"split": "symbols without a quote currency, as the rows have them", "symbol": "base, then quote"}
     raise UndecidedError("symbol", found, "a pair, such as BTC/USD", paste(source, settings, notes))
+
+
+def has_longer(text: str, others: Iterable[str]) -> bool:
+    """Return whether a text is the beginning of another one."""
+    return any(other != text and other.startswith(text) for other in others)
 
 
 def usual(pair: Pair) -> str:
