@@ -12,7 +12,7 @@ from chandlery.sources.symbols import PathName
 from chandlery.sources.words import COINS
 from chandlery.units import to_interval_text
 
-__all__ = ["find_dividing", "list_told"]
+__all__ = ["check_quotes", "find_dividing", "list_told"]
 
 SHOWN = 5  # names in a message
 APART = "whether rows go to the series that their own columns name"
@@ -83,14 +83,14 @@ def decides_symbol(texts: Sequence[str], path: PathName, by_hand: LayoutSettings
     pair = read_symbol(by_hand.symbol) if by_hand.symbol else path.pair
     pairs = {text: each for text in texts if (each := read_plain(text))}
     if pair is None:
-        check_quotes(pairs, source)
+        check_some_quotes(pairs, source)
         return True
     agreeing = [text for text, each in pairs.items() if agrees(pair, each, is_set=is_set)]
     if len(texts) == 1 and agreeing:
         return False
     is_certain = is_set or usual(pair) in COINS or any(usual(pair) == usual(each) for each in pairs.values())
     if not agreeing and not is_certain:
-        check_quotes(pairs, source)
+        check_some_quotes(pairs, source)
         return True
     if len(texts) == 1:
         check_pair(pair, pairs[texts[0]], texts[0], source, is_set=is_set)
@@ -99,14 +99,23 @@ def decides_symbol(texts: Sequence[str], path: PathName, by_hand: LayoutSettings
     raise UndecidedError("symbol", found, "one symbol, or a path that names none", hint_split(source, "symbol"))
 
 
+def check_some_quotes(pairs: Mapping[str, Pair], source: str) -> None:
+    """Check that the first rows name a quote currency; a row among them that cannot be read may name none.
+
+    Raises:
+        UndecidedError: They name none at all.
+    """
+    if not any(pair.quote for pair in pairs.values()):
+        check_quotes(pairs, source)
+
+
 def check_quotes(pairs: Mapping[str, Pair], source: str) -> None:
     """Check that rows which alone decide the symbol name the quote currency as well.
 
     Raises:
         UndecidedError: They name coins, and what these are paid in is not known.
     """
-    # The beginning of another symbol may be what is left of it in a row that was cut.
-    bare = [text for text, pair in pairs.items() if not pair.quote and not has_longer(text, pairs)]
+    bare = [text for text, pair in pairs.items() if not pair.quote]
     if not bare:
         return
     found = (
@@ -115,11 +124,6 @@ def check_quotes(pairs: Mapping[str, Pair], source: str) -> None:
     settings: dict[str, object] = {"split": True} if len(pairs) > 1 else {"symbol": f"{bare[0]}USD"}
     notes = {"split": "symbols without a quote currency, as the rows have them", "symbol": "base, then quote"}
     raise UndecidedError("symbol", found, "a pair, such as BTC/USD", paste(source, settings, notes))
-
-
-def has_longer(text: str, others: Iterable[str]) -> bool:
-    """Return whether a text is the beginning of another one."""
-    return any(other != text and other.startswith(text) for other in others)
 
 
 def usual(pair: Pair) -> str:

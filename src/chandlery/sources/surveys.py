@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.dividing import find_dividing, list_told
+from chandlery.sources.dividing import check_quotes, find_dividing, list_told
 from chandlery.sources.files import find_plausible, see
 from chandlery.sources.grids import Seen, straighten
 from chandlery.sources.identity import check_identity, check_order, check_values
@@ -148,6 +148,9 @@ class _Survey:
         told = list_told(self._beside, self._source)
         told |= {role: list(divider.texts[role].values()) for role in self._roles}
         roles = find_dividing(told, facts.path, self._by_hand, self._exchange, self._source)
+        if "symbol" in self._roles and not self._by_hand.split:
+            texts = (divider.texts["symbol"][key[0]] for key in divider.keys)
+            check_quotes({text: pair for text in texts if (pair := read_pair(text))}, self._source)
         if not roles:
             check_values(self._source, "interval", self._beside["interval"])
         return {
