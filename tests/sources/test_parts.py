@@ -15,7 +15,7 @@ from chandlery.settings.model import LayoutSettings, SourceSettings
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import FileRows, read_file
 from chandlery.sources.grids import Seen, decide_grids
-from chandlery.sources.parts import Part
+from chandlery.sources.parts import Part, name_value
 from chandlery.sources.streams import HEAD_BYTES
 from chandlery.sources.surveys import peek_parts, survey_parts
 
@@ -289,6 +289,15 @@ def test_a_pair_with_its_quote_first_is_turned_by_the_prices_of_its_part() -> No
     parts = survey(to_csv(interleaved(make_rows("USDT_BTC"), make_rows("BTC_ETH"))), "all.csv")
     assert list(parts) == [Part("BTCUSDT"), Part("ETHBTC")]
     assert [seen.error is None for seen in parts.values()] == [True, False]  # no ether costs ten bitcoins
+
+
+@pytest.mark.parametrize("text", ["SPOT", "BINANCE", "USDT", "12"])
+def test_a_column_of_something_else_names_no_series(text: str) -> None:
+    rows = [{**row, "symbol": text} for row in make_rows("BTC/USDT")]
+    content = to_csv([{"market" if name == "symbol" else name: row[name] for name in NAMES} for row in rows])
+    seen = peek_parts(io.BytesIO(content), raw_file(content, "candles.csv"), SourceSettings())
+    assert seen is not None
+    assert name_value("exchange", "spot", []) == name_value("exchange", "USDT", []) == ""
 
 
 def test_few_times_are_kept() -> None:

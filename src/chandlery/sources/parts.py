@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.identity import ALIASES
-from chandlery.sources.pairs import SUFFIXES, add_kinds, split_pair
+from chandlery.sources.pairs import SUFFIXES, Pair, add_kinds, split_pair
 from chandlery.sources.parse import Batch
 from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_prefix
 from chandlery.sources.spacing import MONTHS
-from chandlery.sources.words import KINDS, split_words
+from chandlery.sources.words import EXCHANGES, KINDS, MONEY, SILENT, split_words
 from chandlery.units import UNASSIGNED_SYMBOL
 
 __all__ = ["ROLES", "Divider", "Part", "PartRows", "Value", "find_kinds", "find_usual", "iter_part", "name_value"]
@@ -92,16 +92,26 @@ def name_value(role: str, text: str, kinds: Iterable[str]) -> Value:
         ('coinbase', 3600)
     """
     if role == "exchange":
-        return read_exchange(text) or ""
+        return "" if is_common(text) else read_exchange(text) or ""
     if role == "interval":
         return read_length(text) or 0
     pair = read_pair(text)
-    if pair is None or not re.search(r"[A-Z]", pair.base):
+    if pair is None or not re.search(r"[A-Z]", pair.base) or is_no_coin(pair):
         return ""
     if pair.date:  # six digits behind a pair may be the date of a file, but in a row they are an expiry
         pair = replace(pair, suffix=f"{pair.suffix}_{pair.date}", date="")
     named, _ = add_kinds(pair, {kind for kind in kinds if kind not in pair.suffix})
     return named.symbol if named is not None and named.symbol != UNASSIGNED_SYMBOL else ""
+
+
+def is_no_coin(pair: Pair) -> bool:
+    """Return whether what stands alone in the place of a symbol is none, but an exchange, a market or money."""
+    return not pair.quote and (is_common(pair.base) or pair.base.lower() in EXCHANGES)
+
+
+def is_common(text: str) -> bool:
+    """Return whether a text is a word that names no symbol and no exchange, such as the kind of a market."""
+    return text.strip().lower() in {*SILENT, *KINDS} or (text.strip().upper() in MONEY)
 
 
 class PartRows(NamedTuple):

@@ -112,9 +112,10 @@ class _Survey:
 
     def add(self, fields: pl.DataFrame, before: int) -> None:
         """Look at the next rows; `before` is the number of rows before them."""
-        for role, texts in self._beside.items():
-            if role in fields.columns:
-                texts.update(dict.fromkeys(fields[role].drop_nulls().unique(maintain_order=True).to_list()))
+        beside = [role for role in self._beside if role in fields.columns]
+        whole = fields.filter(~pl.col("unparseable")) if fields["unparseable"].any() else fields
+        for role in beside:
+            self._beside[role].update(dict.fromkeys(whole[role].drop_nulls().unique(maintain_order=True).to_list()))
         codes = self._divider.divide(fields, before)
         self._samples += [_Sample() for _ in range(len(self._divider.keys) - len(self._samples))]
         left = np.array([*(sample.left for sample in self._samples), 0])
@@ -146,11 +147,11 @@ class _Survey:
         """
         divider, facts = self._divider, self._layout.facts
         told = list_told(self._beside, self._source)
-        told |= {role: list(divider.texts[role].values()) for role in self._roles}
+        for number, role in enumerate(self._roles):
+            told[role] = [divider.texts[role][value] for value in dict.fromkeys(key[number] for key in divider.keys)]
         roles = find_dividing(told, facts.path, self._by_hand, self._exchange, self._source)
         if "symbol" in self._roles and not self._by_hand.split:
-            texts = (divider.texts["symbol"][key[0]] for key in divider.keys)
-            check_quotes({text: pair for text in texts if (pair := read_pair(text))}, self._source)
+            check_quotes({text: pair for text in told["symbol"] if (pair := read_pair(text))}, self._source)
         if not roles:
             check_values(self._source, "interval", self._beside["interval"])
         return {
