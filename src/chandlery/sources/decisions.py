@@ -79,7 +79,11 @@ def name_given(by_hand: LayoutSettings) -> Decisions:
 
 def list_given(decisions: Mapping[str, Decision], *sources: str) -> dict[str, str]:
     """Return the settings that were given for a file, by hand or by like files, as they are told apart by `sources`."""
-    return {name: each.value for name, each in decisions.items() if each.by in (sources or (BY_HAND, BY_LIKE))}
+    return {
+        name: each.value
+        for name, each in decisions.items()
+        if each.value and each.by in (sources or (BY_HAND, BY_LIKE))
+    }
 
 
 def name_decisions(decisions: Mapping[str, Decision], symbol: str) -> Decisions:
