@@ -3,6 +3,7 @@
 import datetime as dt
 import secrets
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,16 +13,21 @@ from pathlib import Path
 import msgspec
 
 from chandlery.engines import open_engine
-from chandlery.errors import ChandleryError, SettingsError
+from chandlery.errors import ChandleryError, SettingsError, SourceError
 from chandlery.extensions import model_names, read_bundles
 from chandlery.grid import Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import check_named, list_series, read_lake_file
 from chandlery.lake.store import Entry, Store
+from chandlery.progress import Silent
 from chandlery.runs.founding import join_minutes
+from chandlery.runs.inspection import Group, inspect
 from chandlery.runs.listing import list_source, split_source
+from chandlery.runs.run_report import Options
+from chandlery.runs.session import Session
+from chandlery.runs.survey import describe_foreign, survey_source
 from chandlery.runs.unmatched import name_unmatched_layouts, name_unmatched_sections
-from chandlery.settings.model import Settings
+from chandlery.settings.model import EngineSettings, Settings
 
 __all__ = ["Probe", "check"]
 
@@ -40,6 +46,7 @@ class Probe(msgspec.Struct, frozen=True):
         found: What was found, in words.
         hint: What to do, if it failed.
         exit_code: The exit code of its error; 0 if it succeeded.
+        groups: How the files of the source would be read, of the probe `files`.
     """
 
     name: str
@@ -47,6 +54,7 @@ class Probe(msgspec.Struct, frozen=True):
     found: str
     hint: str = ""
     exit_code: int = 0
+    groups: list[Group] = []
 
 
 def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
@@ -60,6 +68,7 @@ def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
     with _leave_no_folder(settings):
         return [
             _probe("source", lambda: _list(settings, find_files)),
+            _inspect(settings),
             _probe("lake: read", lambda: _read(settings)),
             _probe("lake: write", lambda: _write(settings)),
             _probe("models", partial(_name_models, settings)),
@@ -89,6 +98,27 @@ def _probe(name: str, look: Callable[[], str]) -> Probe:
         return Probe(name, ok=True, found=look())
     except ChandleryError as error:
         return Probe(name, ok=False, found=error.found, hint=error.hint, exit_code=error.exit_code)
+
+
+def _inspect(settings: Settings) -> Probe:
+    """Show how the files of the source would be read. It is ok only if a run would refuse none."""
+    here = settings.model_copy(update={"engine": EngineSettings(name="local", workers=1)})
+    with tempfile.TemporaryDirectory() as folder:
+        if not here.lake.uri:
+            here = here.model_copy(update={"lake": here.lake.model_copy(update={"uri": f"{folder}/lake"})})
+        try:
+            source = survey_source(Session(here, Options(), Silent()))
+            groups = inspect(source)
+        except ChandleryError as error:
+            return Probe("files", ok=False, found=error.found, hint=error.hint, exit_code=error.exit_code)
+    looked_at, count = (sum(group.looked_at for group in groups), sum(group.files for group in groups))
+    found = f"{count:,} in {len(groups):,} group{'' if len(groups) == 1 else 's'}, {looked_at:,} of them looked at"
+    refused = sum(doubt.files for group in groups for doubt in group.doubts)
+    notes = [f"left out {describe_foreign(source.foreign)}"] if source.foreign else []
+    if not refused:
+        return Probe("files", ok=True, found="; ".join([f"{found}: a run would read them", *notes]), groups=groups)
+    notes.insert(0, f"{found}: a run would refuse {refused:,}")
+    return Probe("files", ok=False, found="; ".join(notes), exit_code=SourceError.exit_code, groups=groups)
 
 
 def _name_probe() -> str:

@@ -83,7 +83,7 @@ def plan(
     horizon: opt.Horizons = None, model: opt.Models = None, prune: opt.Prune = False, restate: opt.Restate = False,
     json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Show what a run would read, compute and write, and why; changes nothing.
+    """Show what a run would read, compute and write, and why, and how new files would be read; changes nothing.
 
     Example: chandlery plan --source raw/ --lake lake/
     """
@@ -100,7 +100,10 @@ def check(
     config: opt.Config = None, source: opt.Source = None, lake: opt.LakeUri = None, engine: opt.Engine = None,
     until: opt.Until = None, json: opt.Json = False,
 ) -> None:  # fmt: skip
-    """Test access to source, lake, models and engine, and give a hint for each failure.
+    """Test access to source, lake, models and engine, and show how each group of like files would be read.
+
+    It gives a hint for each failure, and for each doubt the settings that remove it; it ends with 3 if a run would
+    refuse a file.
 
     Example: chandlery check --source s3://crypto-raw/ --lake s3://crypto-lake/
     """

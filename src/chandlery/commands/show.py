@@ -3,6 +3,7 @@
 import msgspec
 
 from chandlery.commands.check import Probe
+from chandlery.commands.groups import print_groups
 from chandlery.commands.printing import print_json, print_table
 from chandlery.compare import Comparison
 from chandlery.compare.engines import Receipt
@@ -42,8 +43,11 @@ def plan(found: Plan, *, as_json: bool) -> None:
         print_table([msgspec.structs.asdict(step) for step in found.steps])
     else:
         print("everything is up to date")
-    for note in () if as_json else found.notes:
+    if as_json:
+        return
+    for note in found.notes:
         print(note)
+    print_groups(found.groups, of="new files")
 
 
 def migration(done: Migrated, *, as_json: bool) -> None:
@@ -165,7 +169,7 @@ def receipt(found: Receipt, *, as_json: bool) -> None:
 
 
 def probes(found: list[Probe], *, as_json: bool) -> None:
-    """Print the result of each probe, with a hint for each that failed."""
+    """Print the result of each probe, with a hint for each that failed, and how files would be read."""
     if as_json:
         print_json(found)
         return
@@ -174,3 +178,5 @@ def probes(found: list[Probe], *, as_json: bool) -> None:
             f"{'ok  ' if probe.ok else 'FAIL'} {probe.name:<12} {probe.found}"
             + (f"\n     {probe.hint}" if probe.hint else "")
         )
+    for probe in found:
+        print_groups(probe.groups, of="files")

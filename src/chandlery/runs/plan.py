@@ -17,6 +17,7 @@ from chandlery.runs.belonging import PairName
 from chandlery.runs.estimates import describe_seconds, forecast_seconds, raw_seconds
 from chandlery.runs.founding import join_minutes, make_rules
 from chandlery.runs.ingesting import choose_series, split_files
+from chandlery.runs.inspection import Group, inspect
 from chandlery.runs.leftovers import list_without_candles
 from chandlery.runs.recognising import recognise
 from chandlery.runs.resuming import forecast_base, read_checkpoints
@@ -68,10 +69,12 @@ class Plan(msgspec.Struct, frozen=True):
     Args:
         steps: The steps, in order; empty if everything is up to date.
         notes: Other messages, such as about parts of the settings that match nothing.
+        groups: How new files would be read.
     """
 
     steps: list[Step]
     notes: list[str] = []
+    groups: list[Group] = []
 
 
 def plan(settings: Settings, options: Options | None = None) -> Plan:
@@ -102,7 +105,7 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
     known = [*session.series, *(series.name for series in new)]
     notes = name_unmatched_layouts(settings.source, list_paths(source)) + name_unmatched_sections(settings, known)
-    return Plan(_plan_settling(session) + steps, notes=notes)
+    return Plan(_plan_settling(session) + steps, notes=notes, groups=inspect(source, assigned))
 
 
 def _plan_settling(session: Session) -> list[Step]:

@@ -30,37 +30,50 @@ __all__ = ["recognise"]
 FILES_A_TASK = 20  # that are surveyed: enough for a process to start, and few enough for all of them to have some
 
 
-def recognise(session: Session, source: Source) -> dict[PairName, Assigned]:
+def recognise(session: Session, source: Source, *, only_heads: bool = False) -> dict[PairName, Assigned]:
     """Return the series that the files of each pair belong to, for pairs that are not up to date.
+
+    Args:
+        session: The run.
+        source: Its files.
+        only_heads: Whether to look at the first rows of files alone, and at all pairs: `check` shows what it finds.
 
     Raises:
         SettingsError: The settings would change how unchanged files of the lake are read.
     """
-    report_reading(session, source, source.pending())
-    with session.stage("recognise", len(source.files), len(source.pending())):
-        open_parts = _survey(session, source, source.list_unsurveyed())
-        assigned = _recognise_pairs(session, source, source.pending(), ())
+
+    def list_pairs() -> list[PairName]:
+        return sorted(source.files) if only_heads else source.pending()
+
+    report_reading(session, source, list_pairs())
+    with session.stage("recognise", len(source.files), len(list_pairs())):
+        open_parts = _survey(session, source, source.list_unsurveyed(), only_heads=only_heads)
+        assigned = _recognise_pairs(session, source, list_pairs(), ())
         mixed = [raw for pair, found in assigned.items() for raw in source.files[pair] if raw.source in found.mixed]
-        for pair, seen in _survey(session, source, mixed).items():
+        for pair, seen in _survey(session, source, mixed, only_heads=only_heads).items():
             open_parts.setdefault(pair, {}).update(seen)
         waiting, habits = find_waiting(session.summary, assigned)
-        others = [pair for pair in source.pending() if pair not in assigned]
+        others = [pair for pair in list_pairs() if pair not in assigned]
         assigned |= _recognise_pairs(session, source, [*waiting, *others], habits)
     if not session.options.restate:
         assigned = refuse_rivals(session.summary, assigned)
         check_changes(change for of_pair in assigned.values() for change in of_pair.changed)
-    assigned = {pair: Assigned(str(pair)) for pair in source.pending()} | assigned
+    assigned = {pair: Assigned(str(pair)) for pair in list_pairs()} | assigned
     return {pair: _settle_parts(source, pair, found, open_parts.get(pair, {})) for pair, found in assigned.items()}
 
 
-def _survey(session: Session, source: Source, files: Sequence[RawFile]) -> dict[PairName, dict[str, Seen]]:
+def _survey(
+    session: Session, source: Source, files: Sequence[RawFile], *, only_heads: bool
+) -> dict[PairName, dict[str, Seen]]:
     """Survey files, and add those whose rows tell their series to the pairs of these.
 
     Returns:
         What tells the interval of each part whose series is not known, by pair and by the name of the part.
     """
     reading, starts = session.settings.source.reading, range(0, len(files), FILES_A_TASK)
-    tasks = [SurveyTask(source.store, reading, tuple(files[start : start + FILES_A_TASK])) for start in starts]
+    tasks = [
+        SurveyTask(source.store, reading, tuple(files[start : start + FILES_A_TASK]), only_heads) for start in starts
+    ]
     costs = [sum(raw_seconds(raw.size_bytes) for raw in task.files) for task in tasks]
     results = session.map(survey_files, tasks, costs, lambda found: found[0].source)
     open_parts: dict[PairName, dict[str, Seen]] = {}

@@ -6,12 +6,14 @@ of the same names. So one vocabulary serves settings by hand, the decisions of t
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.columns import Columns
 from chandlery.sources.heads import Head
+from chandlery.sources.pairs import Pair
 from chandlery.sources.symbols import read_path
 from chandlery.sources.time_columns import ChosenTime
 from chandlery.sources.words import split_words
@@ -27,6 +29,7 @@ __all__ = [
     "describe_time",
     "encode",
     "find_kind",
+    "generalise_path",
     "list_given",
     "name_column",
     "name_decisions",
@@ -150,14 +153,31 @@ def find_kind(source: str, found: Head) -> str:
         True
     """
     pair = read_path(source).pair
-    of_pair = {pair.base, pair.quote, pair.base + pair.quote} if pair else set()
-    path = "".join(mark + generalise(part, of_pair) for mark, part in re.findall(r"([/!]?)([^/!]+)", source))
+    of_pair = list_currencies(pair)
+    path = generalise_path(source, pair)
     names = found.table.names
     columns = "|".join(generalise(name, of_pair) for name in names) if names is not None else str(found.table.width)
     return f"{path} {found.form} {found.separator} {columns}"
 
 
-def generalise(text: str, of_pair: set[str]) -> str:
+def generalise_path(source: str, pair: Pair | None) -> str:
+    """Return the path of a file without its numbers and the currencies of its pair.
+
+    Example:
+        >>> generalise_path("kraken/BTC-USD/2019-01.csv", Pair("BTC", "USD"))
+        'kraken/*-*/0-0'
+    """
+    of_pair = list_currencies(pair)
+    return "".join(mark + generalise(part, of_pair) for mark, part in re.findall(r"([/!]?)([^/!]+)", source))
+
+
+def list_currencies(pair: Pair | None) -> frozenset[str]:
+    """Return the words in which a path, or the name of a column, can name a pair."""
+    return frozenset([pair.base, pair.quote, pair.base + pair.quote]) if pair else frozenset()
+
+
+@lru_cache(maxsize=10_000)  # many files have the same folders
+def generalise(text: str, of_pair: frozenset[str]) -> str:
     """Return a part of a path, or the name of a column, without its numbers and the currencies of the pair."""
     words = [
         word.before + ("0" if word.is_number else "*" if word.upper in of_pair else re.sub(r"\d+", "0", word.lower))

@@ -34,6 +34,7 @@ from chandlery.units import parse_interval, parse_offset, to_interval_text
 __all__ = [
     "FileRows",
     "RawFile",
+    "RowReading",
     "explain_failure",
     "find_plausible",
     "list_members",
@@ -155,7 +156,7 @@ def find_plausible(fields: pl.DataFrame) -> NDArray[np.int64]:
     return times[(times >= first) & (times < last)]
 
 
-class _Reading:
+class RowReading:
     """A file, or a part of it, as it is read: its rows, what is refused, and what is open until its end.
 
     Args:
@@ -329,14 +330,14 @@ def read_file(
         SourceError: It is refused whole.
     """
     text = Text(stream, raw.source, raw.member, settings)
-    reading: _Reading | None = None
+    reading: RowReading | None = None
     batches = iter_part(text.batches(), raw.source, part or Part())
     first = take_first(batches, is_whole=not part)
     for rows in chain(first, batches):
         if reading is None:
             assert text.layout is not None  # noqa: S101 - it was recognised
             times = np.concatenate([find_plausible(each.fields) for each in first])
-            reading = _Reading(raw, settings, grid, room, text.layout, times)
+            reading = RowReading(raw, settings, grid, room, text.layout, times)
         reading.add(rows)
     if reading is None or not reading.count or text.layout is None or text.hashing is None:
         whose = f" of {' '.join(map(str, filter(None, part)))}" if part else ""

@@ -56,6 +56,7 @@ class Pair:
         return f"{self.base}{self.quote}{self.suffix}"
 
 
+@lru_cache(maxsize=10_000)  # most paths of a source have the same words, and each is asked for several times
 def name_exchange(word: str) -> str:
     """Return the exchange of a word; also of a word such as bitstampUSD, which names a quote currency as well."""
     if word in EXCHANGES:

@@ -23,7 +23,7 @@ from chandlery.sources.symbols import match_layout
 from chandlery.sources.texts import Text
 from chandlery.sources.time_columns import parse_moments
 
-__all__ = ["peek_parts", "survey_parts"]
+__all__ = ["peek_parts", "survey_head", "survey_parts"]
 
 MOST_TIMES = 1000  # of a part: more would not change how they are spaced
 FEW_TIMES = 48  # of a part whose spacing is not clear
@@ -80,6 +80,19 @@ def survey_parts(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> d
         before += batch.fields.height
     if survey is None or not before:
         raise SourceError(f"{raw.source} holds no row", "candles", "remove the file, or fetch it again")
+    return survey.finish()
+
+
+def survey_head(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> dict[Part, Seen]:
+    """Return the parts that the first rows of a file name, each with what tells its interval.
+
+    Raises:
+        SourceError: As `survey_parts`, as far as the first rows show it.
+    """
+    text = Text(stream, raw.source, raw.member, settings, with_ends=True)
+    batch, layout = text.peek()
+    survey = _Survey(raw, settings, layout)
+    survey.add(batch.fields, 0)
     return survey.finish()
 
 

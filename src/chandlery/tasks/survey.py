@@ -9,7 +9,7 @@ from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Seen
 from chandlery.sources.parts import Part
 from chandlery.sources.raw_files import RawFile
-from chandlery.sources.surveys import peek_parts, survey_parts
+from chandlery.sources.surveys import peek_parts, survey_head, survey_parts
 
 __all__ = ["SurveyTask", "Surveyed", "survey_files"]
 
@@ -22,11 +22,13 @@ class SurveyTask:
         source: The store of the files.
         settings: How to read them.
         files: The files.
+        only_heads: Whether only the first rows of each file are looked at, as before a run.
     """
 
     source: Store
     settings: ReadingSettings
     files: tuple[RawFile, ...]
+    only_heads: bool = False
 
     def __str__(self) -> str:
         return self.files[0].source
@@ -48,17 +50,18 @@ class Surveyed:
 
 
 def survey_files(task: SurveyTask) -> list[Surveyed]:
-    """Find the parts of files: each is read whole if its first rows show that it has some."""
+    """Find the parts of files: each is read whole, or its first rows, if its first rows show that it has some."""
     return list(task.source.ask_ahead(lambda file: survey_file(task, file), task.files))
 
 
 def survey_file(task: SurveyTask, file: RawFile) -> Surveyed:
     """Return what the rows of a file tell."""
+    find_parts = survey_head if task.only_heads else survey_parts
     try:
         with task.source.open(file.path, file.size_bytes) as stream:
             if peek_parts(stream, file, task.settings) is not None:
                 return Surveyed(file.source, {})
         with task.source.open(file.path, file.size_bytes) as stream:
-            return Surveyed(file.source, survey_parts(stream, file, task.settings))
+            return Surveyed(file.source, find_parts(stream, file, task.settings))
     except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
         return Surveyed(file.source, {}, explain_failure(file, error))
