@@ -357,7 +357,7 @@ def is_candle(members: Mapping[str, msgspec.Raw]) -> bool:
 
 def is_scalar(value: msgspec.Raw) -> bool:
     """Return whether a JSON value is a text, a number, true, false or null."""
-    return bytes(value).strip()[:1] not in {b"[", b"{"}
+    return bytes(memoryview(value)[:1]) not in {b"[", b"{"}  # its bytes are not copied: it may be a whole document
 
 
 def to_text(value: msgspec.Raw) -> str:
