@@ -187,6 +187,7 @@ def test_a_plot_is_of_the_series_with_the_most_candles_of_its_symbol(call: Call,
 def test_check_names_each_series_that_is_late(several_lake: Path, tmp_path: Path) -> None:
     shutil.copytree(several_lake, tmp_path / "lake")
     shutil.copytree(several_lake.parent / "raw", tmp_path / "raw")
+    (tmp_path / "raw" / "kraken" / "dogeusd.csv").unlink()  # which is refused
     words = ["check", "--source", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake")]
     done = CliRunner().invoke(app, [*words, "--until", "2019-01-19"])
     assert done.exit_code == 0, done.output
