@@ -23,7 +23,6 @@ DOCUMENTS = ("by key", "deeper", "answers", "answer lines", "arguments")
 WITHOUT_NAMES = {"arrays", "array lines"}
 NAMES = ["candles", "all_2019", "raw/data", "ohlcv/part-0", "exports/2019-01-01", "klines"]
 COLLECTORS = ["SNAPSHOT_USDT", "ARCHIVER-USD", "dumps/HARVEST-EUR"]
-WELL_KNOWN = {"BTC", "ETH", "LTC", "DOGE", "1INCH", "WBTC", "SOL", "ADA"}
 
 
 @dataclass
