@@ -196,6 +196,10 @@ class House:
             (self._folder / "logs").rglob(f"run_id={run['dag_run_id']}/task_id={task}/attempt={number}.log")
         ).read_text()
 
+    def retried(self, run: Found) -> str:
+        """Return the logs of the first tries of tasks that were tried again, for the message of a failed test."""
+        return "\n".join(self.log(run, task, 1) for task, (_, tries) in self.tasks(run).items() if tries > 1)
+
     def chandlery(self, site: Site) -> psutil.Process:
         """Wait until a command of chandlery runs, and return it."""
         return self.wait(

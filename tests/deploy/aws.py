@@ -208,7 +208,7 @@ class Given:
         with suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_stream(**place)
         now = int(time.time() * 1000)
-        if lines := text.splitlines():
+        if lines := list(filter(None, text.splitlines())):  # CloudWatch takes no empty line
             logs.put_log_events(**place, logEvents=[{"timestamp": now, "message": line} for line in lines])
 
     def end(self, state: str, details: str = "") -> None:
