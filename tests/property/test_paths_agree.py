@@ -8,6 +8,7 @@ from polars.testing import assert_frame_equal
 from raw_files import HEADER, MODIFIED, START_MS, line, read, settle
 
 from chandlery.grid import Grid
+from chandlery.sources.around import Around
 from chandlery.sources.layout import Layout
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines
 from chandlery.sources.rules import judge
@@ -16,6 +17,7 @@ from chandlery.sources.times import TimeForm
 PLACES = (0, 1, 3, 4, 2, 5)
 MS = TimeForm("epoch", "ms")
 TEXT = Layout("fields", PLACES, MS, "", width=6)
+NOTHING = Around([], [])
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False, width=64).map(repr),
     st.floats(min_value=1e-8, max_value=1e8).map(lambda value: f"{value:.8f}"),
@@ -99,8 +101,8 @@ def test_typed_and_lenient_reading_of_json_agree(values, keyed):
     document = Layout("document", places, MS, "", width=0 if keyed else 6)
     texts = [json.dumps(item) for item in items]
     joined, by_line = ", ".join(texts).encode(), "\n".join(texts).encode()
-    lenient = whole(parse_elements(joined, document, lenient=True))
-    assert_frame_equal(whole(parse_elements(joined, document)), lenient, check_exact=True)
+    lenient = whole(parse_elements(joined, document, NOTHING, lenient=True))
+    assert_frame_equal(whole(parse_elements(joined, document, NOTHING)), lenient, check_exact=True)
     lines = Layout("lines", places, MS, "", width=0 if keyed else 6)
     assert_frame_equal(whole(parse_json_lines(by_line, lines)), lenient, check_exact=True)
     assert_frame_equal(whole(parse_json_lines(by_line, lines, lenient=True)), lenient, check_exact=True)

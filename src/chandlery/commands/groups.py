@@ -15,21 +15,22 @@ INDENT = 16  # columns before the texts of a block
 
 
 def print_groups(groups: Sequence[Group], of: str) -> None:
-    """Print a block for each group of files.
+    """Print a block for each group of files, with an empty line after it.
 
     Args:
         groups: The groups.
         of: Which files they are.
     """
     for place, group in enumerate(groups[:MOST_GROUPS], 1):
-        print(f"\ngroup {place} of {len(groups)}: {_count(group, of)}")
+        print(f"group {place} of {len(groups)}: {_count(group, of)}")
         for line in _list_lines(group):
             print(line.rstrip())
+        print()
     if len(groups) > MOST_GROUPS:
         left = groups[MOST_GROUPS:]
         doubts = sum(doubt.files for group in left for doubt in group.doubts)
-        print(f"\nand {len(left):,} groups of {sum(group.files for group in left):,} more {of}", end="")
-        print(f", {doubts:,} of which would be refused: --json prints all of them")
+        print(f"and {len(left):,} groups of {sum(group.files for group in left):,} more {of}", end="")
+        print(f", {doubts:,} of which would be refused: --json prints all of them\n")
 
 
 def _count(group: Group, of: str) -> str:

@@ -36,18 +36,17 @@ def report(result: RunReport, *, as_json: bool) -> None:
 
 
 def plan(found: Plan, *, as_json: bool) -> None:
-    """Print what a run would do."""
+    """Print how new files would be read, then what a run would do."""
     if as_json:
         print_json(found)
-    elif found.steps:
+        return
+    print_groups(found.groups, of="new files")
+    if found.steps:
         print_table([msgspec.structs.asdict(step) for step in found.steps])
     else:
         print("everything is up to date")
-    if as_json:
-        return
     for note in found.notes:
         print(note)
-    print_groups(found.groups, of="new files")
 
 
 def migration(done: Migrated, *, as_json: bool) -> None:
@@ -169,14 +168,17 @@ def receipt(found: Receipt, *, as_json: bool) -> None:
 
 
 def probes(found: list[Probe], *, as_json: bool) -> None:
-    """Print the result of each probe, with a hint for each that failed, and how files would be read."""
+    """Print how files would be read, then the result of each probe, with a hint for each that failed.
+
+    What failed comes last: that is where a reader of a log, or of its last lines alone, looks.
+    """
     if as_json:
         print_json(found)
         return
+    for probe in found:
+        print_groups(probe.groups, of="files")
     for probe in found:
         print(
             f"{'ok  ' if probe.ok else 'FAIL'} {probe.name:<12} {probe.found}"
             + (f"\n     {probe.hint}" if probe.hint else "")
         )
-    for probe in found:
-        print_groups(probe.groups, of="files")

@@ -223,25 +223,21 @@ def _use_points(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     return texts.with_columns(numbers.str.replace(layout.decimal, ".", literal=True))
 
 
-def parse_elements(text: bytes, layout: Layout, around: Around) -> Batch:
+def parse_elements(text: bytes, layout: Layout, around: Around, *, lenient: bool = False) -> Batch:
     """Return elements of a JSON array as typed fields.
 
     Args:
         text: The elements, separated by commas.
         layout: How they are laid out.
         around: What stands around them.
+        lenient: Read them one by one, as is done where they do not fit the types.
 
     Raises:
         msgspec.DecodeError: They are malformed.
     """
-    if layout.clock is None:
-        try:
-            rows = _json_decoder(layout).decode(b"[" + text + b"]")
-        except (msgspec.ValidationError, msgspec.DecodeError):
-            rows = None
-        fields = None if rows is None else _from_structs(rows, layout, around)
-        if fields is not None:
-            return Batch(fields, text, None, layout)
+    fields = None if lenient else _read_elements(text, layout, around)
+    if fields is not None:
+        return Batch(fields, text, None, layout)
     # NaN and Infinity, which Python's json writes, are let through inside a mark that no file holds.
     marked = TOKENS.sub(rb'"\\u0001\1"', text)
     elements = [bytes(element) for element in cut_elements(marked)]
@@ -253,6 +249,17 @@ def parse_elements(text: bytes, layout: Layout, around: Around) -> Batch:
     ]
     beside = around.to_frame(len(elements), layout.around)
     return Batch(judge_texts(_take_fields(elements, layout).hstack(beside), layout), text, raws, layout)
+
+
+def _read_elements(text: bytes, layout: Layout, around: Around) -> pl.DataFrame | None:
+    """Return elements of a JSON array with types; None where one is odd in any way."""
+    if layout.clock is not None:
+        return None
+    try:
+        rows = _json_decoder(layout).decode(b"[" + text + b"]")
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return None
+    return _from_structs(rows, layout, around)
 
 
 def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> Batch:
