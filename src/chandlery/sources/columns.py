@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,14 @@ class Columns:
 
     def texts(self, place: int) -> list[str]:
         """Return the texts of a column, without those of rows that are too short."""
-        return [row[place] for row in self.rows if len(row) > place]
+        return self._columns[place] if place < len(self._columns) else []
+
+    @cached_property
+    def _columns(self) -> list[list[str]]:
+        widths = set(map(len, self.rows))
+        if len(widths) == 1:
+            return [list(texts) for texts in zip(*self.rows, strict=True)]
+        return [[row[place] for row in self.rows if len(row) > place] for place in range(max(widths, default=0))]
 
     def whole(self) -> list[Sequence[str]]:
         """Return the rows that have as many fields as most."""

@@ -1,6 +1,7 @@
 """Times as files write them: epochs in four units, also mixed, and dates in several forms."""
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ UNITS = {
 PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 YEARS = range(2009, 2100)  # Bitcoin began in 2009: an earlier time is read in the wrong unit
 EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
+EDGES = [edge * per for per in PER_SECOND.values() for edge in (EARLIEST_S, LATEST_S)]  # of the years in each unit
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
 EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
 NEARLY_ALL = 0.9  # of the first rows: the others are faulty
@@ -120,9 +122,10 @@ def find_unit(text: str) -> str:
         value = float(text)
     except ValueError:
         return ""
-    if has_lost_digits(text):
+    if ("e" in text or "E" in text) and has_lost_digits(text):
         return ""
-    return next((unit for unit, per in PER_SECOND.items() if EARLIEST_S * per <= value < LATEST_S * per), "")
+    place = bisect(EDGES, value)
+    return tuple(PER_SECOND)[place // 2] if place % 2 else ""
 
 
 def has_lost_digits(text: str) -> bool:

@@ -6,6 +6,7 @@ price of the candle: it lies between the low and the high.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,8 @@ def choose_volume(
     if table.names is not None and named is None and placed.evidence == "columns by name":
         names = ", ".join(name.replace("\n", " ") for name in table.names)[:200]
         raise doubt(table, candidates, source, f"has the columns {names}", "also volume")
+    if named is not None and len(candidates) == 1:
+        return ChosenVolume(named, "its name")
     width = table.width
     rows = [row for row in table.rows[:ROWS] if len(row) >= width]
     numbers = {place: np.array([to_number(row[place]) for row in rows]) for place in {*candidates, *placed.prices}}
@@ -136,11 +139,11 @@ def drop_parts(bases: list[int], numbers: dict[int, NDArray[np.float64]]) -> lis
 def list_candidates(table: Columns, taken: set[int]) -> list[int]:
     """Return the columns of numbers that may be a volume."""
     found = []
-    for place in range(table.width):
+    for place in sorted(set(range(table.width)) - taken):
         texts = [text for text in table.texts(place)[:ROWS] if text]
-        is_numeric = sum(np.isfinite(to_number(text)) for text in texts) > len(texts) / 2 if texts else False
+        is_numeric = bool(texts) and sum(isfinite(to_number(text)) for text in texts) > len(texts) / 2
         is_empty_named = not texts and table.names is not None and any(each in BASE for each in names_of(table, place))
-        if place not in taken and (is_numeric or is_empty_named):
+        if is_numeric or is_empty_named:
             found.append(place)
     return found
 
