@@ -147,7 +147,7 @@ def inspect(source: Source, assigned: Mapping[PairName, Assigned] | None = None)
     shapes = list_shapes(source, only_new=assigned is not None)
     some = choose(source, (raw for shape in shapes for raw in shape.chosen))
     if assigned is None:
-        assigned = recognise(source.session, some, only_heads=True)
+        assigned = recognise(source.session, some, only_heads=True, all_pairs=True)
     looks = _look_up(source, some, shapes, assigned)
     _read_heads(some, looks)
     return _group(shapes, looks)

@@ -13,13 +13,13 @@ from chandlery.lake.lake_file import Series
 from chandlery.lake.staging import STAGING
 from chandlery.progress import Silent
 from chandlery.runs.additions import Computation, describe_added, plan_computations
+from chandlery.runs.assuming import recognise_some
 from chandlery.runs.belonging import PairName
 from chandlery.runs.estimates import describe_seconds, forecast_seconds, raw_seconds
 from chandlery.runs.founding import join_minutes, make_rules
 from chandlery.runs.ingesting import choose_series, split_files
 from chandlery.runs.inspection import Group, inspect
 from chandlery.runs.leftovers import list_without_candles
-from chandlery.runs.recognising import recognise
 from chandlery.runs.resuming import forecast_base, read_checkpoints
 from chandlery.runs.run_report import Options
 from chandlery.runs.session import SeriesRun, Session
@@ -38,6 +38,7 @@ __all__ = ["Plan", "Step", "plan"]
 STATE_LOST = "state is missing, damaged, of another version or older than the tables"
 IDLE = "other files of it, or settings of [source], changed: its candles stay"
 NEVER_FORECAST = "never forecast: the whole past"
+MOST_PEEKED = 50  # files of a symbol whose first rows tell from when on its candles change
 RESTATEMENT = (
     "older rows, a file written again or gone, a new symbol, settings, code or libraries changed: a restatement at most"
 )
@@ -91,7 +92,7 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
     here = settings.model_copy(update={"engine": EngineSettings(name="local", workers=1)})
     session = Session(here, options or Options(), Silent())
     source = survey_source(session)
-    assigned = recognise(session, source)
+    assigned, unread = recognise_some(session, source)
     steps, changes = _plan_reading(session, source, assigned)
     for name, run in session.series.items():
         if name in changes or run.summary.gaps != gaps_fingerprint(run.summary):
@@ -105,6 +106,8 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
         steps += _plan_forecast(run, source, changes.get(run.name, {})) + _plan_pruning(run, source)
     known = [*session.series, *(series.name for series in new)]
     notes = name_unmatched_layouts(settings.source, list_paths(source)) + name_unmatched_sections(settings, known)
+    if unread:
+        notes.append(f"{unread:,} new files were not looked at: the steps assume that they are like the others")
     return Plan(_plan_settling(session) + steps, notes=notes, groups=inspect(source, assigned))
 
 
@@ -130,7 +133,7 @@ def _plan_reading(
                 changes.setdefault(name, {})[pair.symbol] = first_ms
         if of_pair.errors:
             steps.append(_plan_refusal(pair.symbol, len(of_pair.errors), "interval"))
-    if source.is_nameless_new:
+    if source.nameless and source.is_nameless_new:
         steps.append(_plan_refusal("", len(source.nameless), "symbol"))
     return _join_idle(steps), changes
 
@@ -197,7 +200,7 @@ def _plan_ingest(
     megabytes = sum(raw.size_bytes for raw in fresh) / 1e6
     cost = f"{megabytes:,.1f} MB, {describe_seconds(raw_seconds(round(megabytes * 1e6)))}"
     step = Step("ingest", symbol, f"read {len(fresh)} of {len(files)} files", why, cost, name)
-    if not may_change:
+    if not may_change or run is None:
         return step, None
     return step, _find_first(known, [*removed, *(raw.source for raw in fresh)], _peek_first(session, source, fresh))
 
@@ -254,12 +257,16 @@ def _list_fresh(
 
 
 def _peek_first(session: Session, source: Source, files: list[RawFile]) -> list[int]:
-    """Return the earliest time (ms) in the first rows of each file that can be read."""
-    times = []
-    for raw in files:
+    """Return the earliest time (ms) in the first rows of each file that can be read; of many files, of some."""
+
+    def peek(raw: RawFile) -> int | None:
         with suppress(SourceError, FileNotFoundError), source.store.open(raw.path, raw.size_bytes) as stream:
-            times.append(peek_file(stream, raw, session.settings.source.reading).times)
-    return [int(seen.min()) for seen in times if seen.size]
+            times = peek_file(stream, raw, session.settings.source.reading).times
+            return int(times.min()) if times.size else None
+        return None
+
+    some = files[:: -(-len(files) // MOST_PEEKED) or 1]
+    return [first_ms for first_ms in source.store.ask_ahead(peek, some) if first_ms is not None]
 
 
 def _find_first(known: Mapping[str, FileRecord], changed: list[str], peeked: list[int]) -> int:

@@ -30,20 +30,23 @@ __all__ = ["recognise"]
 FILES_A_TASK = 20  # that are surveyed: enough for a process to start, and few enough for all of them to have some
 
 
-def recognise(session: Session, source: Source, *, only_heads: bool = False) -> dict[PairName, Assigned]:
-    """Return the series that the files of each pair belong to, for pairs that are not up to date.
+def recognise(
+    session: Session, source: Source, *, only_heads: bool = False, all_pairs: bool = False
+) -> dict[PairName, Assigned]:
+    """Return the series that the files of each pair belong to.
 
     Args:
         session: The run.
         source: Its files.
-        only_heads: Whether to look at the first rows of files alone, and at all pairs: `check` shows what it finds.
+        only_heads: Whether to look at the first rows of files alone, as before a run.
+        all_pairs: Whether to return also pairs that are up to date.
 
     Raises:
         SettingsError: The settings would change how unchanged files of the lake are read.
     """
 
     def list_pairs() -> list[PairName]:
-        return sorted(source.files) if only_heads else source.pending()
+        return sorted(source.files) if all_pairs else source.pending()
 
     report_reading(session, source, list_pairs())
     with session.stage("recognise", len(source.files), len(list_pairs())):

@@ -88,8 +88,9 @@ def iter_files(source: Source) -> Iterator[tuple[PairName, RawFile, bool]]:
         for raw in files:
             is_new = pair in pending and raw.modified_at.timestamp() * 1000 > newest_ms
             yield pair, raw, is_new
+    is_nameless_new = source.is_nameless_new
     for raw in source.nameless:
-        yield NO_PAIR, raw, source.is_nameless_new
+        yield NO_PAIR, raw, is_nameless_new
 
 
 def spread(files: Mapping[PairName, list[RawFile]], fresh: set[str], most: int) -> Iterator[RawFile]:

@@ -152,7 +152,7 @@ class Source:
             return True
         return (known.gone and run.prunes(symbol)) or (options.restate and bool(known.held_back or known.problems))
 
-    @cached_property
+    @property
     def is_nameless_new(self) -> bool:
         """Whether the files of unknown symbol differ from those of the last run."""
         last = self.session.summary.pairs.get(str(NO_PAIR))
