@@ -15,6 +15,7 @@ from chandlery.sources.grids import decide_grids
 
 MODIFIED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 HEADER = b"time,open,close,high,low,volume\n"
+SAME = ("layout_words", "grid", "decisions", "sha256", "rows_read", "early")  # of equal readings of a file
 START_MS = 1_546_300_800_000
 
 
@@ -84,3 +85,11 @@ def settle(files: list[FileRows], kept: list[KeptFile], *, by_month: bool = Fals
     frames = [frame for year in years for frame in settling.settle_year(year)]
     empty = pl.DataFrame(schema={name: column.dtype for name, column in Candles.columns().items()})
     return Cleaned(pl.concat([empty, *frames]), *settling.account())
+
+
+def find_difference(one: FileRows, other: FileRows) -> str:
+    """Return in what two readings of a file differ; empty if they are equal."""
+    fields = {name: (getattr(one, name), getattr(other, name)) for name in SAME}
+    different = [name for name, (mine, yours) in fields.items() if mine != yours]
+    different += [] if one.rejects.equals(other.rejects) else ["rejects"]
+    return ", ".join([*different, *([] if rows_of(one).equals(rows_of(other)) else ["accepted"])])

@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from foreign_files import Drawn
 from mixed_files import Mixed, pick
+from raw_files import find_difference
 
 from chandlery.errors import SourceError
+from chandlery.grid import Grid
 from chandlery.settings.model import SourceSettings
 from chandlery.sources.doubts import UndecidedError
-from chandlery.sources.files import FileRows, RawFile, peek_file, read_file
+from chandlery.sources.files import FileRows, RawFile, peek_file, read_file, read_parts
 from chandlery.sources.grids import Seen, decide_grids
 from chandlery.sources.parts import Part
 from chandlery.sources.surveys import peek_parts, survey_parts
@@ -55,11 +57,16 @@ def judge_mixed(mixed: Mixed) -> Verdict:
         if peek_parts(io.BytesIO(mixed.content), raw, settings) is not None:
             return Verdict("WRONG", "it counts as a file of one series")
         parts = survey_parts(io.BytesIO(mixed.content), raw, settings)
-        files = {part: read_part(mixed, raw, part, seen) for part, seen in parts.items()}
+        grids = {part: decide_grid(raw, seen) for part, seen in parts.items()}
+        files = {part: read_part(mixed, raw, part, grid) for part, grid in grids.items()}
     except UndecidedError as error:
         return Verdict("open" if error.decision in mixed.leaves else "refused", f"{error.decision}: {error.found}")
     except SourceError as error:
         return Verdict("refused", error.found)
+    together = read_parts(io.BytesIO(mixed.content), raw, settings, grids)
+    for part, file in together.items():
+        if not isinstance(file, FileRows) or find_difference(files[part], file):
+            return Verdict("WRONG", f"{part} is read otherwise together with others")
     fault = find_mixed_fault(mixed, files)
     return Verdict("WRONG", fault) if fault else Verdict("right")
 
@@ -80,13 +87,18 @@ def find_mixed_fault(mixed: Mixed, files: dict[Part, FileRows]) -> str:
     return ""
 
 
-def read_part(mixed: Mixed, raw: RawFile, part: Part, seen: Seen) -> FileRows:
-    """Read a part of a file with the interval that it shows by itself."""
+def decide_grid(raw: RawFile, seen: Seen) -> Grid:
+    """Return the grid that a part of a file shows by itself."""
     decided = decide_grids({raw.source: seen}, {})[raw.source]
     if decided.error is not None:
         raise decided.error
     assert decided.grid is not None
-    return read_file(io.BytesIO(mixed.content), raw, SourceSettings(), decided.grid, part=part)
+    return decided.grid
+
+
+def read_part(mixed: Mixed, raw: RawFile, part: Part, grid: Grid) -> FileRows:
+    """Read a part of a file alone."""
+    return read_file(io.BytesIO(mixed.content), raw, SourceSettings(), grid, part=part)
 
 
 def find_fault(drawn: Drawn, symbol: str, file: FileRows) -> str:

@@ -123,3 +123,32 @@ def test_an_append_of_a_day_rewrites_tables_from_tasks_alone(lakes: dict[int, Re
         rewritten = [request for request in requests.append if request.rewrites_table(f"{request.key[:8]}/")]
         assert len(rewritten) >= FEW
         assert {request.agent for request in rewritten}.isdisjoint({DRIVER})
+
+
+def count_reads(server: Server, symbols: int) -> int:
+    """Return how often a run reads a file that has rows of some symbols."""
+    prefix = secrets.token_hex(4)
+    raw = Store(f"s3://crypto-raw/{prefix}", server.storage)
+    plan = SamplePlan(SAMPLE_SYMBOLS[:symbols], 3, interval_minutes=60, seed=3)
+    names = ("open", "close", "high", "low", "volume")
+    rows = [
+        file.candles.select(
+            pl.col("open_time").dt.epoch("ms").alias("time"), pl.lit(symbol).alias("symbol"), *map(pl.col, names)
+        )
+        for symbol, file in zip(SAMPLE_SYMBOLS, write_sample(plan), strict=False)
+    ]
+    raw.put("all.csv", pl.concat(rows).sort("time").write_csv().encode())
+    with counting_proxy(server.endpoint) as (endpoint, relay):
+        settings = {
+            "source": {"uri": raw.uri},
+            "lake": {"uri": f"s3://crypto-lake/{prefix}"},
+            "storage": server.storage,
+            "forecast": FORECAST,
+            "engine": {"workers": 1},
+        }
+        assert run_marked(settings, endpoint) == 0
+        return sum(request.key.endswith("all.csv") for request in relay.take())
+
+
+def test_a_file_of_many_symbols_is_read_as_often_as_one_of_few(server: Server) -> None:
+    assert count_reads(server, FEW) == count_reads(server, MANY) > 0

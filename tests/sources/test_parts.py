@@ -7,13 +7,13 @@ import zoneinfo
 from collections.abc import Callable, Iterable
 
 import pytest
-from raw_files import START_MS, raw_file, read, rows_of
+from raw_files import START_MS, find_difference, raw_file, read, rows_of
 
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
 from chandlery.settings.model import LayoutSettings, SourceSettings
 from chandlery.sources.doubts import UndecidedError
-from chandlery.sources.files import FileRows, read_file
+from chandlery.sources.files import FileRows, read_file, read_parts
 from chandlery.sources.grids import Seen, decide_grids
 from chandlery.sources.parts import Part, name_value
 from chandlery.sources.streams import HEAD_BYTES
@@ -74,16 +74,22 @@ def survey(content: bytes, source: str, **layout: object) -> dict[Part, Seen]:
     return survey_parts(io.BytesIO(content), raw, settings)
 
 
-def read_parts(content: bytes, source: str, **layout: object) -> dict[Part, FileRows]:
-    """Read the parts of a file, and check that they have all of its rows."""
+def read_each(content: bytes, source: str, **layout: object) -> dict[Part, FileRows]:
+    """Read the parts of a file one by one, and check that together they are read as they are alone."""
     settings = SourceSettings(layout=[LayoutSettings(**layout)] if layout else [])
-    found, raw = {}, raw_file(content, source)
+    found, grids, raw = {}, {}, raw_file(content, source)
     for part, seen in survey(content, source, **layout).items():
         decided = decide_grids({source: seen}, {})[source]
         if decided.error is not None:
             raise decided.error
         assert decided.grid is not None
+        grids[part] = decided.grid
         found[part] = read_file(io.BytesIO(content), raw, settings, decided.grid, part=part)
+    together = read_parts(io.BytesIO(content), raw, settings, grids)
+    assert list(together) == list(found)
+    for part, file in together.items():
+        assert isinstance(file, FileRows)
+        assert find_difference(found[part], file) == ""
     return found
 
 
@@ -100,7 +106,7 @@ FORMS = {"csv": to_csv, "ndjson": to_ndjson, "array": to_array, "results": to_re
 def test_each_part_reads_as_a_file_alone(form: str, order: Callable[..., list[Row]]) -> None:
     parts = {f"{symbol.replace('/', '')}": make_rows(symbol) for symbol in PRICES}
     content = FORMS[form](order(*parts.values()))
-    read_whole = read_parts(content, f"candles.{form}")
+    read_whole = read_each(content, f"candles.{form}")
     assert set(read_whole) == {Part(symbol) for symbol in parts}
     assert list(read_whole) == [Part(symbol) for symbol in parts]
     assert sum(file.rows_read for file in read_whole.values()) == sum(map(len, parts.values()))
@@ -116,10 +122,10 @@ def test_each_part_reads_as_a_file_alone(form: str, order: Callable[..., list[Ro
 def test_two_exchanges_and_two_intervals() -> None:
     hours, days = make_rows("BTC/USDT", interval="1h"), make_rows("BTC/USDT", 40, 24 * HOUR, interval="1d")
     content = to_csv(blocks([{**row, "venue": "Kraken"} for row in hours], [{**row, "venue": "okex"} for row in days]))
-    found = read_parts(content, "all.csv")
+    found = read_each(content, "all.csv")
     assert list(found) == [Part("BTCUSDT", "kraken", 3600), Part("BTCUSDT", "okx", 86_400)]
     assert [file.rows_read for file in found.values()] == [120, 40]
-    found = read_parts(to_csv(interleaved(hours, days)), "BTC-USDT.csv")
+    found = read_each(to_csv(interleaved(hours, days)), "BTC-USDT.csv")
     assert {part: (file.rows_read, file.grid) for part, file in found.items()} == {
         Part(seconds=3600): (120, Grid(3600)),
         Part(seconds=86_400): (40, Grid(86_400)),
@@ -163,7 +169,7 @@ def test_two_spellings_of_a_coin_are_one_series() -> None:
     rows = halves(make_rows("XBT/USD"), make_rows("ETH/USD"))
     assert list(survey(to_csv(rows), "all.csv")) == [Part("XBTUSD"), Part("ETHUSD")]
     rows[150]["symbol"] = "BTC/USD"
-    found = read_parts(to_csv(rows), "all.csv")
+    found = read_each(to_csv(rows), "all.csv")
     assert [(part.symbol, file.rows_read) for part, file in found.items()] == [("BTCUSD", 120), ("ETHUSD", 120)]
 
 
@@ -197,7 +203,7 @@ def test_rows_that_contradict_the_path_are_refused_unless_they_are_to_decide(
         peek_parts(io.BytesIO(content), raw_file(content, source), settings)
     assert caught.value.decision == decision
     assert "\nsplit = true" in caught.value.hint
-    found = read_parts(content, source, **layout, split=True)
+    found = read_each(content, source, **layout, split=True)
     assert all(part.symbol for part in found)
     assert sum(file.rows_read for file in found.values()) == len(rows)
 
@@ -243,7 +249,7 @@ def test_rows_that_cannot_be_read_belong_to_the_part_before() -> None:
     lines[40] = lines[40].replace("ETH/USDT,", "ETH/USDT,abc")  # it tells its series
     lines.insert(45, lines[0].upper())  # a header in the middle, which names no symbol
     lines.insert(46, ",,,,,,")
-    found = read_parts(("\n".join(lines) + "\n").encode(), "all.csv")
+    found = read_each(("\n".join(lines) + "\n").encode(), "all.csv")
     counts = {part.symbol: (file.rows_read, file.rejects["row"].to_list()) for part, file in found.items()}
     assert counts == {"BTCUSDT": (30, [20]), "ETHUSDT": (32, [40, 45, 46])}
     assert list_rows(found.values()) == list(range(1, 63))
@@ -253,9 +259,41 @@ def test_rows_that_cannot_be_read_belong_to_the_part_before() -> None:
 
 def test_rows_before_the_first_part_belong_to_it() -> None:
     rows = blocks([dict.fromkeys(NAMES)], make_rows("BTC/USDT", 30), make_rows("ETH/USDT", 30))
-    found = read_parts(to_ndjson(rows), "all.ndjson")
+    found = read_each(to_ndjson(rows), "all.ndjson")
     assert {part.symbol: file.rows_read for part, file in found.items()} == {"BTCUSDT": 31, "ETHUSDT": 30}
     assert found[Part("BTCUSDT")].rejects["row"].to_list() == [1]
+
+
+def test_what_refuses_a_part_refuses_no_other_that_is_read_with_it() -> None:
+    content = to_csv(interleaved(make_rows("BTC/USDT"), make_rows("ETH/USDT"), make_rows("DOGE/USDT", step=HOUR // 60)))
+    parts = [Part(symbol) for symbol in ("BTCUSDT", "ETHUSDT", "DOGEUSDT", "LTCUSDT")]
+    found = read_parts(io.BytesIO(content), raw_file(content), SourceSettings(), dict.fromkeys(parts, Grid(3600)))
+    assert [isinstance(file, FileRows) for file in found.values()] == [True, True, False, False]
+    for part, refused in list(found.items())[2:]:
+        with pytest.raises(SourceError) as alone:
+            read_file(io.BytesIO(content), raw_file(content), SourceSettings(), Grid(3600), part=part)
+        assert str(refused) == str(alone.value)
+    broken = content + f"{START_MS + 200 * HOUR},,1,1,1,1,1\n".encode()
+    found = read_parts(io.BytesIO(broken), raw_file(broken), SourceSettings(), dict.fromkeys(parts, Grid(3600)))
+    assert [type(each) for each in found.values()] == [UndecidedError] * 4
+    assert all("names no symbol" in str(found[part]) for part in parts[:2])
+
+
+@pytest.mark.parametrize("late", [1, 40])
+def test_candles_that_had_not_closed_are_refused_in_each_part(late: int) -> None:
+    count, symbols = 120, list(PRICES)[:3]
+    content = to_csv(interleaved(*(make_rows(symbol, count) for symbol in symbols)))
+    written = dt.datetime.fromtimestamp((START_MS + (count - late) * HOUR) / 1000 + 60, dt.UTC)
+    raw, parts = raw_file(content, modified_at=written), [Part(symbol.replace("/", "")) for symbol in symbols]
+    found = read_parts(io.BytesIO(content), raw, SourceSettings(), dict.fromkeys(parts, Grid(3600)))
+    for part in parts:
+        alone = read_file(io.BytesIO(content), raw, SourceSettings(), Grid(3600), part=part)
+        together = found[part]
+        assert isinstance(together, FileRows)
+        assert find_difference(alone, together) == ""
+        assert (together.rejects.height, together.early) == ((1, 0) if late == 1 else (0, late - 1))
+        texts = [text.encode() in content for text in together.rejects["raw"]]
+        assert texts == [True] * together.rejects.height
 
 
 def test_a_part_that_the_file_has_not() -> None:
@@ -280,7 +318,7 @@ def test_a_part_is_placed_by_more_than_its_first_batch(monkeypatch: pytest.Monke
     late[0]["time"] = START_MS  # its first row alone is that of the open
     rows = blocks(make_rows("BTC/USDT", 52), late)
     rows[3]["open"] = "x"
-    found = read_parts(to_csv(rows), "all.csv")[Part("ETHUSDT")]
+    found = read_each(to_csv(rows), "all.csv")[Part("ETHUSDT")]
     assert (rows_of(found)["open_time"].dt.epoch("ms") % HOUR == 0).all()
     assert found.rejects["row"].to_list() == [53]
 
@@ -387,7 +425,7 @@ def test_an_answer_a_line(name: str) -> None:
     found = check_documents(content, "all.ndjson", is_told="meta" in name)
     alone = [answer for answer in answers if "DOGE" in json.dumps(answer)]
     content = "".join(json.dumps(answer) + "\n" for answer in alone).encode()
-    (part,) = read_parts(content, "all.ndjson").values()
+    (part,) = read_each(content, "all.ndjson").values()
     assert (
         rows_of(part)
         .drop("row")
@@ -397,7 +435,7 @@ def test_an_answer_a_line(name: str) -> None:
 
 def check_documents(content: bytes, source: str, *, is_told: bool) -> dict[Part, FileRows]:
     """Check that a document has four parts with 120 rows each."""
-    found = read_parts(content, source)
+    found = read_each(content, source)
     assert [part.symbol for part in found] == [symbol.replace("/", "") for symbol in PRICES]
     assert all(bool(part.exchange) == is_told for part in found)
     assert [file.rows_read for file in found.values()] == [120] * 4
@@ -412,14 +450,14 @@ def check_documents(content: bytes, source: str, *, is_told: bool) -> dict[Part,
 
 def test_an_answer_about_one_symbol_tells_it() -> None:
     content = json.dumps(write_bybit("BTCUSDT", to_arrays(make_rows("BTC/USDT")))).encode()
-    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT")]
+    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT")]
     content = content.replace(b'"spot"', b'"linear"')
-    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT_PERP")]
+    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT_PERP")]
     assert rows_of(read(content, "BTCUSDT.json", seconds=None)).height == 120
     content = json.dumps({"symbol": "BTCUSDT", "rows": to_arrays(make_rows("BTC/USDT")), "interval": "1h"}).encode()
-    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT", seconds=3600)]
+    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT", seconds=3600)]
     content = json.dumps({"rows": to_arrays(make_rows("BTC/USDT")), "symbol": "BTCUSDT"}).encode()
-    assert list(read_parts(content, "kline.json")) == [Part("BTCUSDT")]
+    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT")]
 
 
 @pytest.mark.slow
@@ -427,7 +465,7 @@ def test_a_second_array_far_behind_the_first_rows() -> None:
     rows = {symbol: to_arrays(make_rows(symbol, 3_000)) for symbol in ("BTC/USDT", "ETH/USDT")}
     content = json.dumps(rows, indent=60).encode()
     assert content.index(b"ETH/USDT") > HEAD_BYTES
-    found = read_parts(content, "all.json")
+    found = read_each(content, "all.json")
     assert {part.symbol: file.rows_read for part, file in found.items()} == {"BTCUSDT": 3_000, "ETHUSDT": 3_000}
     with pytest.raises(UndecidedError, match="symbols BTCUSDT, ETHUSDT"):
         read(content, "BTC-USDT.json", seconds=3600)
@@ -450,7 +488,7 @@ def test_columns_without_names(order: Callable[..., list[Row]], shuffled: str) -
     parts = [make_rows(symbol) for symbol in PRICES]
     rows = order(*parts)
     lines = [",".join(str(row[name]) for name in shuffled.split()) for row in rows]
-    found = read_parts(("\n".join(lines) + "\n").encode(), "all.csv")
+    found = read_each(("\n".join(lines) + "\n").encode(), "all.csv")
     assert [part.symbol for part in found] == [symbol.replace("/", "") for symbol in PRICES]
     for rows, file in zip(parts, found.values(), strict=True):
         read = rows_of(file).sort("open_time")
@@ -476,7 +514,7 @@ def test_contracts_of_each_series(worth: tuple[int, int]) -> None:
         for row in rows:
             row["quote_volume"] = row["volume"]
             row["volume"] = round(float(str(row["volume"])) * float(str(row["close"])) / value, 6)
-    found = read_parts(to_csv(interleaved(*parts)), "all.csv")
+    found = read_each(to_csv(interleaved(*parts)), "all.csv")
     assert all(rows_of(file)["volume"].to_list() == [1.5 + step % 7 for step in range(120)] for file in found.values())
 
 
@@ -485,7 +523,7 @@ def test_numbers_of_the_rows_of_each_series_are_no_volume() -> None:
         [{"": number, **row} for number, row in enumerate(make_rows(symbol))] for symbol in ("BTC/USDT", "ETH/USDT")
     ]
     lines = [",".join(map(str, row.values())) for row in halves(*parts)]
-    found = read_parts(("\n".join(lines) + "\n").encode(), "all.csv")
+    found = read_each(("\n".join(lines) + "\n").encode(), "all.csv")
     assert all(rows_of(file)["volume"].to_list() == [1.5 + step % 7 for step in range(120)] for file in found.values())
 
 
@@ -504,7 +542,7 @@ def test_the_hour_that_stands_twice_is_told_apart_in_each_series(order: Callable
     content = to_csv(rows)
     if form == "json":
         content = json.dumps([{"symbol": row.pop("symbol"), "rows": [row]} for row in rows]).encode()
-    found = read_parts(content, f"all.{form}", timezone="Europe/Berlin")
+    found = read_each(content, f"all.{form}", timezone="Europe/Berlin")
     assert [part.symbol for part in found] == ["BTCUSDT", "ETHUSDT"]
     for file in found.values():
         assert rows_of(file).sort("open_time")["open_time"].to_list() == utc

@@ -16,15 +16,15 @@ from typing import Any
 from chandlery.commands import cli
 from chandlery.lake.store import Store
 from chandlery.runs import forecasting, ingesting
+from chandlery.tasks.bundle import ingest_bundle as ingest
 from chandlery.tasks.gather import gather_symbol as gather
-from chandlery.tasks.ingest import ingest_symbol as ingest
 from chandlery.tasks.predict import predict_symbol as predict
 
 TOO_MUCH = 64 << 30
 
 
-def ingest_symbol(task: Any) -> Any:
-    return fail_or(ingest, "ingest", task)
+def ingest_bundle(bundle: Any) -> Any:
+    return fail_or(ingest, "ingest", bundle)
 
 
 def gather_symbol(task: Any) -> Any:
@@ -36,7 +36,7 @@ def predict_symbol(task: Any) -> Any:
 
 
 def fail_or(function: Callable[[Any], Any], stage: str, task: Any) -> Any:
-    place = Path(os.environ["FAULTS"], f"{stage}-{task.symbol}")
+    place = Path(os.environ["FAULTS"], f"{stage}-{task}")
     with suppress(FileNotFoundError):
         return stop_halfway(function, task, place.with_suffix(".halfway").rename(place.with_suffix(".stopped")))
     if place.with_suffix(".late").exists() and place.with_suffix(".stopped").exists():
@@ -94,6 +94,6 @@ def die_at_first_write(function: Callable[[Any], Any], task: Any, pipe: Path) ->
 
 
 def main() -> None:
-    ingesting.ingest_symbol = ingest_symbol
+    ingesting.ingest_bundle = ingest_bundle
     forecasting.gather_symbol, forecasting.predict_symbol = gather_symbol, predict_symbol
     cli.main()

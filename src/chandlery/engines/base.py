@@ -41,6 +41,10 @@ class Engine(Protocol):
     ) -> None:
         """End all processes that were started."""
 
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at the same time."""
+
     def map(
         self,
         function: Callable[[Task], Result],

@@ -51,6 +51,11 @@ class LocalEngine:
             worker.close()
         self._others = []
 
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at the same time."""
+        return self.workers
+
     def map(
         self,
         function: Callable[[Task], Result],

@@ -75,6 +75,11 @@ class SparkEngine:
                 self._session.stop()
         self._session = None
 
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at the same time, by Spark's own count of its cores."""
+        return max(1, int(self._open().sparkContext.defaultParallelism))
+
     def map(
         self,
         function: Callable[[Task], Result],

@@ -6,6 +6,7 @@ ingested with one task per series and symbol.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -21,7 +22,8 @@ from chandlery.runs.survey import Source
 from chandlery.sources.files import RawFile
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import Pair, SeriesSummary, Summary, SymbolSummary, Unassigned
-from chandlery.tasks.ingest import IngestResult, IngestTask, ingest_symbol
+from chandlery.tasks.bundle import ingest_bundle, make_bundles
+from chandlery.tasks.ingest import IngestResult, IngestTask
 from chandlery.tasks.recognise import Assigned
 from chandlery.tasks.unassigned import UnassignedTask, refuse_unassigned
 
@@ -72,10 +74,18 @@ def ingest_files(
     tasks = [task for pair in assigned for task in make_tasks(session, source, pair, assigned[pair])]
     mark_as_begun(session, source, assigned)
     with session.stage("ingest", len(source.files), len(assigned)):
-        costs = [raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol))) for task in tasks]
-        results = session.map(ingest_symbol, tasks, costs, lambda result: result.symbol)
+        bundles = make_bundles(tasks, session.engine.at_once)
+        costs = [sum(estimate_seconds(source, task) for task in bundle.tasks) for bundle in bundles]
+        read = session.map(ingest_bundle, bundles, costs, lambda results: results[0].symbol)
         unassigned = refuse_unassigned_files(session, source, assigned)
+    places = {(task.lake.series.name, task.symbol): place for place, task in enumerate(tasks)}
+    results = sorted(chain.from_iterable(read), key=lambda result: places[result.series, result.symbol])
     return summarise_ingest(session, source, assigned, results, unassigned), results
+
+
+def estimate_seconds(source: Source, task: IngestTask) -> float:
+    """Estimate the CPU seconds of a task."""
+    return raw_seconds(source.fresh_bytes(PairName(task.lake.series.exchange, task.symbol)))
 
 
 def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str, list[RawFile]]:

@@ -1,55 +1,40 @@
 """Raw files to rows: the accepted ones typed, the refused ones with their text and all their reasons."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from chandlery.errors import SourceError, StoreUnavailableError
-from chandlery.grid import DAY_MS, Grid
-from chandlery.schema import FIRST_CANDLE
+from chandlery.grid import Grid
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.decisions import Decision, Decisions, name_given
-from chandlery.sources.doubts import UndecidedError
+from chandlery.sources.decisions import Decisions
 from chandlery.sources.failures import explain_failure
-from chandlery.sources.grids import Seen, explain_grid, find_shift
-from chandlery.sources.identity import check_identity, check_values, explain_names
-from chandlery.sources.layout import Facts, Layout
-from chandlery.sources.parts import ROLES, Part, PartRows, iter_part
+from chandlery.sources.grids import Seen
+from chandlery.sources.identity import check_identity, check_values
+from chandlery.sources.layout import Layout
+from chandlery.sources.parts import Part, PartRows, iter_parts
 from chandlery.sources.raw_files import RawFile
+from chandlery.sources.row_reading import RowReading, find_plausible, see
 from chandlery.sources.rows import MonthRows, Room
-from chandlery.sources.rules import LAST_CANDLE, REASON_LIST, judge
-from chandlery.sources.series import Series
-from chandlery.sources.series_names import read_length
-from chandlery.sources.spacing import MIN_CANDLES, NEARLY_ALL, describe_grid, find_offset, find_share, measure_spacing
+from chandlery.sources.spacing import MIN_CANDLES
 from chandlery.sources.streams import list_members
 from chandlery.sources.symbols import match_layout
 from chandlery.sources.texts import Text
-from chandlery.units import parse_interval, parse_offset, to_interval_text
 
 __all__ = [
     "FileRows",
     "RawFile",
-    "RowReading",
     "explain_failure",
-    "find_plausible",
     "list_members",
     "peek_file",
     "read_file",
-    "see",
+    "read_parts",
 ]
 
-MOST_FIRST = 3  # batches: their texts are held together
-REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "row": pl.Int64,
-    "raw": pl.String,
-    "open_time": pl.Datetime("ms", "UTC"),
-    "reasons": REASON_LIST,
-}
+MOST_FIRST = 3  # batches with few rows of a part, before its candles are judged
 
 
 @dataclass
@@ -122,191 +107,6 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Seen
     return see(find_plausible(batch.fields), facts, by_hand)
 
 
-def see(times: NDArray[np.int64], facts: Facts, by_hand: LayoutSettings) -> Seen:
-    """Return what the first rows of a file tell of its interval.
-
-    Args:
-        times: Their times, in ms.
-        facts: What else they tell.
-        by_hand: The settings of the file.
-    """
-    lengths = {seconds for each in facts.intervals if (seconds := read_length(each))}
-    return Seen(
-        times=times,
-        given=parse_interval(by_hand.interval) if by_hand.interval else None,
-        offset=parse_offset(by_hand.offset) if by_hand.offset is not None else None,
-        stamps=by_hand.stamps or "",
-        length_ms=facts.length_ms,
-        lengths=tuple(lengths),
-        named=facts.path.interval,
-        is_end=facts.is_end,
-        kind=facts.kind,
-        decisions={
-            **name_given(by_hand),
-            **facts.decisions,
-            "kind": Decision(facts.kind, "its path and its columns"),
-        },
-    )
-
-
-def find_plausible(fields: pl.DataFrame) -> NDArray[np.int64]:
-    """Return the times that could be those of candles."""
-    times: NDArray[np.int64] = fields["time"].drop_nulls().to_numpy()
-    first, last = (moment.timestamp() * 1000 for moment in (FIRST_CANDLE, LAST_CANDLE))
-    return times[(times >= first) & (times < last)]
-
-
-class RowReading:
-    """A file, or a part of it, as it is read: its rows, what is refused, and what is open until its end.
-
-    Args:
-        raw: The file.
-        settings: How to read it.
-        grid: When its candles open.
-        room: How much memory its rows may take, together with those of other files.
-        layout: How it is laid out.
-        times: The plausible times of its first rows, in ms.
-    """
-
-    def __init__(
-        self,
-        raw: RawFile,
-        settings: ReadingSettings,
-        grid: Grid,
-        room: Room | None,
-        layout: Layout,
-        times: NDArray[np.int64],
-    ) -> None:
-        by_hand = match_layout(raw.source, settings) or LayoutSettings()
-        self._raw, self._grid, self._settings = raw, grid, settings
-        seen = see(times, layout.facts, by_hand)
-        self.shift = find_shift(times, grid.seconds, is_end=seen.is_end, stamps=seen.stamps)
-        self.decisions = {
-            **seen.decisions,
-            **explain_names(layout.facts, by_hand),
-            **explain_grid(raw.source, seen, grid, self.shift),
-        }
-        self._is_given = by_hand.interval is not None
-        check_grid(times + self.shift, by_hand, grid, raw)
-        is_naive = layout.time.is_naive and not layout.time.timezone
-        share = settings.max_rejected_share
-        self._series = Series(raw.source, grid, share, is_given=self._is_given, is_naive=is_naive)
-        self._texts: dict[str, set[str]] = {role: set() for role in ROLES}
-        self.accepted, self.count = MonthRows(room), 0
-        self._bad: list[pl.DataFrame] = []
-        self._late = MonthRows(room)
-
-    def add(self, rows: PartRows) -> None:
-        """Judge the next rows."""
-        fields = rows.fields.with_columns(pl.col("time") + self.shift)
-        self._check_names(fields)
-        judged = judge(fields, self._grid, self._raw.modified_at)
-        self._series.add(judged.good, judged.refused)
-        self.accepted.add(judged.good)
-        if judged.refused.height:
-            self._refuse(judged.refused, rows.batch.raw(judged.refused["row"].to_numpy() - rows.before - 1))
-        self._late.add(judged.late)
-        self.count += fields.height
-
-    def _refuse(self, rows: pl.DataFrame, texts: list[str]) -> None:
-        raws = pl.Series("raw", texts, dtype=pl.String)
-        self._bad.append(rows.select("row", raws, "open_time", "reasons"))
-
-    def _check_names(self, fields: pl.DataFrame) -> None:
-        """Check that a column names one symbol, one exchange and one interval.
-
-        Raises:
-            UndecidedError: It names several.
-        """
-        for role in ROLES:
-            if role in fields.columns:
-                met = set(fields[role].drop_nulls().unique().to_list())
-                if not met <= self._texts[role]:
-                    self._texts[role] |= met
-                    check_values(self._raw.source, role, sorted(self._texts[role]))
-
-    def finish(self, fetch: Callable[[pl.Series], list[str]]) -> tuple[pl.DataFrame, int]:
-        """Return the rejects and the number of `early` rows, once all rows are added.
-
-        Args:
-            fetch: Returns the text of some rows, ascending.
-
-        Raises:
-            UndecidedError: The rows are not those of one series.
-        """
-        early = self._settle_late(fetch)
-        rejects = pl.concat(self._bad).sort("row") if self._bad else pl.DataFrame(schema=REJECTS)
-        rejects = rejects if early or rejects.is_empty() else self._add_far(rejects)
-        self._series.check(self.count, self.accepted)
-        return rejects, early
-
-    def _settle_late(self, fetch: Callable[[pl.Series], list[str]]) -> int:
-        """Accept or refuse the rows whose candles had not closed when the file was written, by the store's clock.
-
-        Candles that open after that and continue the others show that the clock tells nothing about the file, as
-        after a copy: nothing is refused then. A few that lie far behind the others are refused as out of range.
-
-        Returns:
-            How many candles are kept that open after the file was written.
-        """
-        if not self._late.height:
-            return 0
-        written_ms, rest = int(self._raw.modified_at.timestamp() * 1000), self._late.months
-        if self._late.last_ms is not None and self._late.last_ms <= written_ms:
-            self._refuse_late(self._late.take(rest), "not_closed", fetch)
-            return 0
-        if self._has_strays(written_ms):
-            late = self._late.take(rest).sort("row")
-            is_stray = late["open_time"].to_physical() > written_ms + DAY_MS
-            self._refuse_late(late.filter(is_stray), "time_out_of_range", fetch)
-            late = late.filter(~is_stray)
-            is_open = late.filter(pl.col("open_time").dt.epoch("ms") <= written_ms)
-            after = late.height - is_open.height
-            if not after:
-                self._refuse_late(late, "not_closed", fetch)
-                return 0
-            self._keep_late(late)
-        else:
-            after = 0
-            for month in rest:
-                late = self._late.take([month])
-                after += late.filter(pl.col("open_time").dt.epoch("ms") > written_ms).height
-                self._keep_late(late)
-        return after
-
-    def _add_far(self, rejects: pl.DataFrame) -> pl.DataFrame:
-        """Return rejects with `time_out_of_range` for those that lie more than a day after the file was written."""
-        far = pl.col("open_time").dt.epoch("ms") > int(self._raw.modified_at.timestamp() * 1000) + DAY_MS
-        names = pl.col("reasons").cast(pl.List(pl.String))
-        is_new = far.fill_null(value=False) & ~names.list.contains("time_out_of_range")
-        if not rejects.select(is_new.any()).item():
-            return rejects
-        added = pl.concat_list(names, pl.lit("time_out_of_range")).cast(REASON_LIST)
-        return rejects.with_columns(reasons=pl.when(is_new).then(added).otherwise("reasons"))
-
-    def _has_strays(self, written_ms: int) -> bool:
-        """Return whether some rows lie more than a week behind all others, and a day after the file was written."""
-        last, newest = self.accepted.last_ms, self._late.last_ms
-        if last is None or newest is None or newest <= written_ms + DAY_MS:
-            return False
-        late = np.sort(self._late.take(self._late.months)["open_time"].to_physical().to_numpy())
-        stray = late[late > written_ms + DAY_MS]
-        near = late[late <= written_ms + DAY_MS]
-        before = max(last, int(near.max()) if near.size else last)
-        return bool(stray.min() - before > 7 * DAY_MS and stray.size < self.accepted.height + near.size)
-
-    def _keep_late(self, late: pl.DataFrame) -> None:
-        none = pl.DataFrame(schema={"reasons": REASON_LIST})
-        self._series.add(late, none)
-        self.accepted.add(late)
-
-    def _refuse_late(self, late: pl.DataFrame, reason: str, fetch: Callable[[pl.Series], list[str]]) -> None:
-        late = late.sort("row")
-        reasons = pl.lit(pl.Series([[reason]], dtype=REASON_LIST)).first()
-        if late.height:
-            self._refuse(late.select("row", "open_time", reasons.alias("reasons")), fetch(late["row"]))
-
-
 def read_file(
     stream: BinaryIO,
     raw: RawFile,
@@ -329,61 +129,101 @@ def read_file(
     Raises:
         SourceError: It is refused whole.
     """
-    text = Text(stream, raw.source, raw.member, settings)
-    reading: RowReading | None = None
-    batches = iter_part(text.batches(), raw.source, part or Part())
-    first = take_first(batches, is_whole=not part)
-    for rows in chain(first, batches):
-        if reading is None:
-            assert text.layout is not None  # noqa: S101 - it was recognised
-            times = np.concatenate([find_plausible(each.fields) for each in first])
-            reading = RowReading(raw, settings, grid, room, text.layout, times)
-        reading.add(rows)
-    if reading is None or not reading.count or text.layout is None or text.hashing is None:
-        whose = f" of {' '.join(map(str, filter(None, part)))}" if part else ""
-        raise SourceError(f"{raw.source} holds no row{whose}", "candles", "remove the file, or fetch it again")
-    sha256 = text.hashing.sha256()
-    found = FileRows(
-        raw, "", grid, reading.decisions, sha256, reading.count, reading.accepted, pl.DataFrame(), _text=text
-    )
-    found.rejects, found.early = reading.finish(found.fetch_raw)
-    words = text.layout.words
-    if reading.shift:
-        words = f"{words}; times are those of the close, {-reading.shift / 1000:g} s after the open"
-    found.layout_words = words
+    whole = part or Part()
+    found = read_parts(stream, raw, settings, {whole: grid}, room)[whole]
+    if isinstance(found, Exception):
+        raise found
     return found
 
 
-def take_first(batches: Iterator[PartRows], *, is_whole: bool) -> list[PartRows]:
-    """Return the first rows: a batch of a whole file; of a part, which may have few rows in one, up to three."""
-    first: list[PartRows] = []
-    for rows in batches:
-        first.append(rows)
-        if is_whole or len(first) == MOST_FIRST or sum(each.fields.height for each in first) >= MIN_CANDLES:
-            break
-    return first
+def read_parts(
+    stream: BinaryIO, raw: RawFile, settings: ReadingSettings, grids: Mapping[Part, Grid], room: Room | None = None
+) -> dict[Part, FileRows | Exception]:
+    """Return the rows of several parts of a file, which is read once.
 
+    Args:
+        stream: The object, seekable; left open, and needed open until the rows are settled.
+        raw: What it is.
+        settings: How to read it.
+        grids: When the candles of each part open; the parts are told apart by the same columns.
+        room: How much memory the rows may take, together with those of other files.
 
-def check_grid(times: NDArray[np.int64], by_hand: LayoutSettings, grid: Grid, raw: RawFile) -> None:
-    """Check that a file holds candles of its series: an upload may have replaced it by those of another.
-
-    Raises:
-        UndecidedError: The interval that is set by hand, or that its times clearly show, is another one, or nearly all
-            of its candles open at another time.
+    Returns:
+        The rows of each part, or why they are refused, as if the file had no other rows.
     """
-    spacing = measure_spacing(times)
-    given = parse_interval(by_hand.interval) if by_hand.interval else None
-    shown = given or (spacing.grid.seconds if spacing.is_clear and spacing.grid else grid.seconds)
-    if shown != grid.seconds:
-        is_set = f"{raw.source} is set to hold" if given else f"{raw.source} holds"
-        found = (
-            f"{is_set} candles of {to_interval_text(shown)}, and the lake has it among those of {describe_grid(grid)}"
-        )
-        raise UndecidedError(
-            "interval", found, "candles of one interval under one name", "--restate moves it to their series"
-        )
-    other = Grid(grid.seconds, find_offset(times, grid.seconds))
-    if other != grid and find_share(other, times) >= NEARLY_ALL:
-        found = f"{raw.source} holds candles of {describe_grid(other)}, and the series those of {describe_grid(grid)}"
-        hint = "ingest it into another lake"
-        raise UndecidedError("offset", found, "candles of a series that open at the same times", hint)
+    text = Text(stream, raw.source, raw.member, settings)
+    readings = {part: _PartReading(raw, settings, grid, room, part) for part, grid in grids.items()}
+    failure: Exception | None = None
+    try:
+        for part, rows in iter_parts(text.batches(), raw.source, list(grids)):
+            assert text.layout is not None  # noqa: S101 - it was recognised
+            readings[part].add(rows, text.layout)
+    except Exception as error:  # noqa: BLE001 - of the whole file; what a part had before it stands
+        failure = error
+    sha256 = text.hashing.sha256() if text.hashing is not None else ""
+    return {part: reading.error or failure or reading.finish(text, sha256) for part, reading in readings.items()}
+
+
+class _PartReading:
+    """A part of a file while all parts are read: what one of them raises does not stop the others.
+
+    Attributes:
+        error: Why it is refused; None if it is not.
+    """
+
+    def __init__(self, raw: RawFile, settings: ReadingSettings, grid: Grid, room: Room | None, part: Part) -> None:
+        self._raw, self._settings, self._grid, self._room, self._part = raw, settings, grid, room, part
+        self._first: list[PartRows] = []
+        self._reading: RowReading | None = None
+        self.error: Exception | None = None
+
+    def add(self, rows: PartRows, layout: Layout) -> None:
+        """Judge the next rows, once the first ones are enough to tell when candles open."""
+        if self.error is not None:
+            return
+        try:
+            if self._reading is not None:
+                self._reading.add(rows)
+                return
+            self._first.append(rows)
+            count = sum(each.fields.height for each in self._first)
+            if not self._part or len(self._first) == MOST_FIRST or count >= MIN_CANDLES:
+                self._begin(layout)
+            else:
+                self._first[-1] = rows.detach()
+        except Exception as error:  # noqa: BLE001 - raised by whoever asks for this part
+            self.error = error
+
+    def _begin(self, layout: Layout) -> RowReading:
+        """Begin to judge, with the first rows."""
+        times = np.concatenate([find_plausible(each.fields) for each in self._first])
+        self._reading = RowReading(self._raw, self._settings, self._grid, self._room, layout, times)
+        for rows in self._first:
+            self._reading.add(rows)
+        self._first = []
+        return self._reading
+
+    def finish(self, text: Text, sha256: str) -> FileRows | Exception:
+        """Return the rows, or why they are refused, once all are added.
+
+        Args:
+            text: The file.
+            sha256: Of the object's bytes.
+        """
+        try:
+            reading = self._begin(text.layout) if self._first and text.layout is not None else self._reading
+            if reading is None or not reading.count or text.layout is None:
+                whose = f" of {' '.join(map(str, filter(None, self._part)))}" if self._part else ""
+                found = f"{self._raw.source} holds no row{whose}"
+                return SourceError(found, "candles", "remove the file, or fetch it again")
+            words = text.layout.words
+            if reading.shift:
+                words = f"{words}; times are those of the close, {-reading.shift / 1000:g} s after the open"
+            rows = FileRows(
+                self._raw, words, self._grid, reading.decisions, sha256, reading.count, reading.accepted,
+                pl.DataFrame(), _text=text,
+            )  # fmt: skip
+            rows.rejects, rows.early = reading.finish(rows.fetch_raw)
+        except Exception as error:  # noqa: BLE001 - raised by whoever asks for this part
+            return error
+        return rows

@@ -1,7 +1,7 @@
 """Which rows of a file belong to which series, where the rows themselves tell it."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from chandlery.sources.spacing import MONTHS
 from chandlery.sources.words import EXCHANGES, KINDS, MONEY, SILENT, split_words
 from chandlery.units import UNASSIGNED_SYMBOL
 
-__all__ = ["ROLES", "Divider", "Part", "PartRows", "Value", "find_kinds", "find_usual", "iter_part", "name_value"]
+__all__ = ["ROLES", "Divider", "Part", "PartRows", "Value", "find_kinds", "find_usual", "iter_parts", "name_value"]
 
 ROLES = ("symbol", "exchange", "interval")
 MOST_VALUES = 1 << 20  # of one role: three of them fit into 64 bits
@@ -118,47 +118,79 @@ class PartRows(NamedTuple):
     """Rows of a part in a batch.
 
     Args:
-        batch: What they were read from.
+        batch: What they were read from, or their texts by their numbers in the file.
         fields: Their fields, with their numbers in the file as `row`, without what they name.
         before: The number of rows in the file before those of the batch.
     """
 
-    batch: Batch
+    batch: Batch | Mapping[int, str]
     fields: pl.DataFrame
     before: int
 
+    def raw(self, rows: pl.Series) -> list[str]:
+        """Return the texts of some of the rows, by their numbers in the file."""
+        if isinstance(self.batch, Mapping):
+            return [self.batch[row] for row in rows]
+        return self.batch.raw(rows.to_numpy() - self.before - 1)
 
-def iter_part(batches: Iterable[Batch], source: str, part: Part) -> Iterator[PartRows]:
-    """Return the rows of a part from batches of a file, without those batches that have none.
+    def detach(self) -> "PartRows":
+        """Return the same rows with their texts alone, so that the batch need not stay in memory."""
+        return self._replace(batch=dict(zip(self.fields["row"], self.raw(self.fields["row"]), strict=True)))
+
+
+def iter_parts(batches: Iterable[Batch], source: str, parts: Sequence[Part]) -> Iterator[tuple[Part, PartRows]]:
+    """Yield the rows of some parts from batches of a file: of each batch those of each part that has some in it.
 
     Args:
         batches: All rows of the file, in their order.
         source: The file.
-        part: The part; an empty one has all rows.
+        parts: The parts, which are told apart by the same columns; an empty one alone has all rows.
 
     Raises:
         UndecidedError: A row that can be read names no symbol, exchange or interval.
     """
-    divider = Divider(source, part.roles)
+    roles, by_values = parts[0].roles, {part.values: part for part in parts}
+    divider = Divider(source, roles)
     held: list[PartRows] = []
     before = 0
     for batch in batches:
         numbers = pl.int_range(before + 1, before + batch.fields.height + 1, dtype=pl.Int64, eager=True)
-        fields = batch.fields.drop(part.roles, strict=False).with_columns(numbers.alias("row"))
+        fields = batch.fields.drop(roles, strict=False).with_columns(numbers.alias("row"))
         rows = PartRows(batch, fields, before)
         codes = divider.divide(batch.fields, before)
         before += fields.height
-        is_first = divider.keys[:1] == [part.values]
-        if divider.keys:  # rows that stand before the first part is known belong to it
-            yield from held if is_first else ()
-            held.clear()
-        else:
+        if not divider.keys:
             held.append(rows)
             continue
-        own = divider.keys.index(part.values) if part.values in divider.keys else len(divider.keys)
-        is_own = pl.Series((codes == own) | ((codes < 0) & is_first))
-        if is_own.any():
-            yield rows._replace(fields=rows.fields if is_own.all() else rows.fields.filter(is_own))
+        places = {place: by_values[key] for place, key in enumerate(divider.keys) if key in by_values}
+        if 0 in places:  # rows that stand before the first part is known belong to it
+            yield from ((places[0], each) for each in held)
+        held.clear()
+        yield from split_rows(rows, np.maximum(codes, 0), places)
+
+
+def split_rows(rows: PartRows, codes: NDArray[np.int32], parts: Mapping[int, Part]) -> Iterator[tuple[Part, PartRows]]:
+    """Yield the rows of each part that has some.
+
+    Args:
+        rows: Rows of all parts.
+        codes: The place of each row's part.
+        parts: The parts that are wanted, by their places.
+    """
+    met = np.unique(codes).tolist()
+    if len(met) == 1:
+        if met[0] in parts:
+            yield parts[met[0]], rows
+        return
+    wanted = [code for code in met if code in parts]
+    if len(wanted) == 1:
+        yield parts[wanted[0]], rows._replace(fields=rows.fields.filter(pl.Series(codes == wanted[0])))
+        return
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], wanted)
+    stops = np.searchsorted(codes[order], wanted, side="right")
+    for code, start, stop in zip(wanted, starts.tolist(), stops.tolist(), strict=True):
+        yield parts[code], rows._replace(fields=rows.fields[order[start:stop]])
 
 
 class Divider:

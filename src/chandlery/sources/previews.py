@@ -10,9 +10,9 @@ from chandlery.errors import SourceError
 from chandlery.grid import Grid
 from chandlery.settings.model import ReadingSettings
 from chandlery.sources.decisions import Decisions
-from chandlery.sources.files import RowReading, find_plausible
-from chandlery.sources.parts import Part, iter_part
+from chandlery.sources.parts import Part, iter_parts
 from chandlery.sources.raw_files import RawFile
+from chandlery.sources.row_reading import RowReading, find_plausible
 from chandlery.sources.texts import Text
 
 __all__ = ["Preview", "preview_file"]
@@ -53,7 +53,7 @@ def preview_file(
     text = Text(stream, raw.source, raw.member, settings)
     batch, layout = text.peek()
     reading: RowReading | None = None
-    for rows in iter_part([batch], raw.source, part or Part()):
+    for _, rows in iter_parts([batch], raw.source, [part or Part()]):
         reading = RowReading(raw, settings, grid, None, layout, find_plausible(rows.fields))
         reading.add(rows)
     if reading is None or not reading.count:

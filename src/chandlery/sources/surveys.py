@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.dividing import check_quotes, find_dividing, list_told
-from chandlery.sources.files import find_plausible, see
 from chandlery.sources.grids import Seen, straighten
 from chandlery.sources.identity import check_identity, check_order, check_values
 from chandlery.sources.layout import Facts, Layout, measure_length
 from chandlery.sources.pairs import Pair
 from chandlery.sources.parts import ROLES, Divider, Part, Value
 from chandlery.sources.raw_files import RawFile
+from chandlery.sources.row_reading import find_plausible, see
 from chandlery.sources.series_names import read_pair
 from chandlery.sources.spacing import measure_spacing
 from chandlery.sources.symbols import match_layout

@@ -34,7 +34,7 @@ from chandlery.tasks.past import (
     pack_outranked,
     to_record,
 )
-from chandlery.tasks.reading import IngestTask, Reading, Successor
+from chandlery.tasks.reading import IngestTask, Reading, Shared, Successor
 
 __all__ = ["IngestResult", "IngestTask", "ingest_symbol"]
 
@@ -74,8 +74,12 @@ class IngestResult:
     early: dict[str, int]
 
 
-def ingest_symbol(task: IngestTask) -> IngestResult:
+def ingest_symbol(task: IngestTask, shared: Shared | None = None) -> IngestResult:
     """Read new and changed files, and stage the symbol's candles, rejects, ledger and ingest state.
+
+    Args:
+        task: The symbol, and its files.
+        shared: The files that it shares with other symbols of a bundle.
 
     Raises:
         LawError: Some rows of a file are not accounted for.
@@ -84,9 +88,10 @@ def ingest_symbol(task: IngestTask) -> IngestResult:
     stored = StoredSymbol(task.lake, task.symbol, unfinished=task.unfinished, reread=task.reread)
     # Files stay open until the tables are staged, since the text of rejected rows is read then.
     with ExitStack() as open_files, Room(task.room_bytes) as room:
-        reading = Reading(task, stored, open_files, room)
+        reading = Reading(task, stored, open_files, room, shared)
         reading.read_all()
-        staging = Staging(task, stored, reading, by_month=room.is_full)
+        is_full = room.is_full or (shared is not None and shared.is_full)
+        staging = Staging(task, stored, reading, by_month=is_full)
         staging.stage_tables()
     ingested = staging.compose_state()
     task.lake.guard()

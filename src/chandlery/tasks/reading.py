@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Protocol
 
 import polars as pl
 
@@ -29,7 +29,7 @@ from chandlery.sources.rows import ROOM_BYTES, Room
 from chandlery.sources.symbols import add_given, match_layout
 from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current, is_same
 
-__all__ = ["IngestTask", "Reading", "Successor", "hash_file"]
+__all__ = ["IngestTask", "Reading", "Shared", "Successor", "hash_file"]
 
 UNTIMELY = ("not_closed", "time_out_of_range", "off_grid_time")  # reasons that are reported at any share
 HASHED_BYTES = 1024 * 1024  # read at a time, so that a large file takes little memory
@@ -98,6 +98,21 @@ class Successor:
     modified_at: dt.datetime
 
 
+class Shared(Protocol):
+    """Files with rows of several symbols, each read once for all of them."""
+
+    def read(self, source: Store, file: RawFile, settings: ReadingSettings, part: Part) -> FileRows:
+        """Return the rows of a part of a file.
+
+        Raises:
+            SourceError: They are refused.
+        """
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are too many rows to be handled at once."""
+
+
 class Reading:
     """Reads the files of a symbol that have to be read, and decides which stored versions stay in force.
 
@@ -106,6 +121,7 @@ class Reading:
         stored: What the lake has of the symbol.
         open_files: Receives the files that are opened; the caller closes them.
         room: Limits the memory that the rows of all files take together.
+        shared: The files that the symbol shares with others; None where it reads them by itself.
 
     Attributes:
         read: The rows of the files that were read.
@@ -123,8 +139,10 @@ class Reading:
         held_back: Files that keep a setting that this run does not give.
     """
 
-    def __init__(self, task: IngestTask, stored: StoredSymbol, open_files: ExitStack, room: Room) -> None:
-        self._task, self._stored, self._open_files, self._room = task, stored, open_files, room
+    def __init__(
+        self, task: IngestTask, stored: StoredSymbol, open_files: ExitStack, room: Room, shared: Shared | None = None
+    ) -> None:
+        self._task, self._stored, self._open_files, self._room, self._shared = task, stored, open_files, room, shared
         self._present = {file.source for file in task.files}
         self.gone = [record for record in stored.ingested.files if record.source not in self._present]
         self.pruned = {record.source for record in self.gone if task.prune or record.source in task.moved}
@@ -208,8 +226,7 @@ class Reading:
         """Read a file, or record why it is refused."""
         task = self._task
         try:
-            stream = self._open_files.enter_context(task.source.open(file.path, file.size_bytes))
-            rows = self._read_rows(stream, file)
+            rows = self._read_rows(file)
         except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
             self._refuse(file, explain_failure(file, error))
             return
@@ -222,16 +239,16 @@ class Reading:
         self._replace(file.source)
         self._add_span(rows.accepted.first_ms, rows.accepted.last_ms)
 
-    def _read_rows(self, stream: BinaryIO, file: RawFile) -> FileRows:
+    def _read_rows(self, file: RawFile) -> FileRows:
         """Return the rows of a file; where they leave a decision open, files like it decide, such as its last version.
 
         Raises:
             SourceError: It is refused.
         """
         task, settings = self._task, self._find_settings(file)
-        lent, part = set(task.lent.get(file.source, ())), task.parts.get(file.source)
+        lent = set(task.lent.get(file.source, ()))
         try:
-            rows = read_file(stream, file, settings, task.lake.grid, self._room, part)
+            rows = self._read_under(settings, file)
         except UndecidedError as error:
             found = (find_habit(record.decisions) for record in self._stored.records.values() if not record.problem)
             more = lend(error.decision, error.kind, filter(None, found))
@@ -239,10 +256,18 @@ class Reading:
                 raise
             lent |= more.keys()
             settings = add_given(settings, file.source, more)
-            rows = read_file(stream, file, settings, task.lake.grid, self._room, part)
+            rows = self._read_under(settings, file)
         borrowed = {name: Decision(each.value, BY_LIKE) for name, each in rows.decisions.items() if name in lent}
         rows.decisions |= borrowed
         return rows
+
+    def _read_under(self, settings: ReadingSettings, file: RawFile) -> FileRows:
+        """Return the rows of a file under some settings; those of a shared file are read for all who share it."""
+        task, part = self._task, self._task.parts.get(file.source)
+        if part is not None and self._shared is not None:
+            return self._shared.read(task.source, file, settings, part)
+        stream = self._open_files.enter_context(task.source.open(file.path, file.size_bytes))
+        return read_file(stream, file, settings, task.lake.grid, self._room, part)
 
     def _is_spoilt(self, file: RawFile, rows: FileRows) -> bool:
         """Return whether too many rows of a newer version are refused, while few of the version in force were."""
