@@ -7,6 +7,8 @@ WITH_SPARK := $(VENV)/.ready-with-spark
 AIRFLOW := .venv-airflow
 AIRFLOW_PINS := tests/deploy/airflow-constraints.txt
 WITH_AIRFLOW := $(AIRFLOW)/.ready
+# A process per core takes the tests of one file after the other: fixtures that start a server or Spark are of a file.
+PARALLEL := -n auto --dist loadfile
 # uv trusts the certificates that the machine trusts, as pip does: those of a company's network among them.
 export UV_SYSTEM_CERTS ?= 1
 
@@ -37,10 +39,10 @@ test-fast: $(WITH_SPARK)  ## for each commit: under a minute
 	$(BIN)/python -m pytest -q -m "not (s3 or slow or full)"
 
 test: $(WITH_SPARK) $(WITH_AIRFLOW)  ## what CI runs: with a real S3 server
-	$(BIN)/python -m pytest -q -m "not full"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not full"
 
 test-full: $(WITH_SPARK) $(WITH_AIRFLOW)  ## everything
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 prove: $(WITH_SPARK)  ## the heavy figures, each part at most an hour: PART="tables append additions noise layouts histories requests kills spark readers"
 	$(BIN)/python benchmarks/prove.py $(PART)

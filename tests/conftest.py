@@ -1,8 +1,12 @@
-"""What all tests share: UTC, no proxy to this machine, and the real candles beside the repository."""
+"""What all tests share: UTC, no proxy to this machine, and the real candles beside the repository.
+
+At the end it shows the sum of the leak tests, which processes of their own may have run.
+"""
 
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +15,7 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 for name in [name for name in os.environ if name.startswith(("AWS_", "CHANDLERY_"))]:
     del os.environ[name]
 
+CAUGHT, HONEST = "test_a_planted_leak_is_caught", "test_honest_features_pass"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -45,3 +50,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("shared")
         if item.get_closest_marker("spark") and not (os.environ.get("JAVA_HOME") or shutil.which("java")):
             item.add_marker(pytest.mark.skip("there is no Java"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [
+        report
+        for kind in ("passed", "failed")
+        for report in terminalreporter.stats.get(kind, [])
+        if report.when == "call"
+    ]
+    leaks = [report for report in reports if CAUGHT in report.nodeid]
+    alarms = [dict(report.user_properties) for report in reports if HONEST in report.nodeid]
+    if leaks and alarms:
+        caught = sum(report.outcome == "passed" for report in leaks)
+        false = max(found.get("false_alarms", 0) for found in alarms)
+        terminalreporter.write_line(
+            f"planted leaks: caught {caught} of {len(leaks)}, false alarms {false} of {alarms[0].get('features', 0)}"
+        )

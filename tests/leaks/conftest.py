@@ -1,16 +1,13 @@
-"""What the leak tests share, and the sum that they show at the end."""
+"""What the leak tests share."""
 
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chandlery.extensions import loaded_afresh
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
-
-CAUGHT, HONEST = "test_a_planted_leak_is_caught", "test_honest_features_pass"
 
 
 @pytest.fixture(scope="session")
@@ -27,20 +24,3 @@ def _forget_extensions() -> Iterator[None]:
     """Let no test see what another one's extensions registered."""
     with loaded_afresh():
         yield
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    reports = [
-        report
-        for kind in ("passed", "failed")
-        for report in terminalreporter.stats.get(kind, [])
-        if report.when == "call"
-    ]
-    leaks = [report for report in reports if CAUGHT in report.nodeid]
-    alarms = [dict(report.user_properties) for report in reports if HONEST in report.nodeid]
-    if leaks and alarms:
-        caught = sum(report.outcome == "passed" for report in leaks)
-        false = max(found.get("false_alarms", 0) for found in alarms)
-        terminalreporter.write_line(
-            f"planted leaks: caught {caught} of {len(leaks)}, false alarms {false} of {alarms[0].get('features', 0)}"
-        )

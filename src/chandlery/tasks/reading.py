@@ -5,7 +5,6 @@ from the source. A newer version that can be read replaces it.
 """
 
 import datetime as dt
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -27,12 +26,13 @@ from chandlery.sources.lending import find_habit, lend
 from chandlery.sources.parts import Part
 from chandlery.sources.rows import ROOM_BYTES, Room
 from chandlery.sources.symbols import add_given, match_layout
+from chandlery.tasks.hashing import hash_file
 from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current, is_same
+from chandlery.tasks.rivals import RIVAL, find_rivals
 
-__all__ = ["IngestTask", "Reading", "Shared", "Successor", "hash_file"]
+__all__ = ["IngestTask", "Reading", "Shared", "Successor"]
 
 UNTIMELY = ("not_closed", "time_out_of_range", "off_grid_time")  # reasons that are reported at any share
-HASHED_BYTES = 1024 * 1024  # read at a time, so that a large file takes little memory
 
 TimeRange = tuple[int, int]  # first and last open_time, in ms
 
@@ -134,7 +134,7 @@ class Reading:
         in_force: Files whose stored version is in force and not to be read: the file is gone, its successor was
             refused, or it was read under other settings.
         gone: The records of files that are gone from the source.
-        pruned: Files that are gone and whose rows are deleted.
+        pruned: Files that are gone and whose rows are deleted, and refused ones that are gone.
         vanished: The ledger rows of files that are gone since the last run, or pruned.
         held_back: Files that keep a setting that this run does not give.
     """
@@ -148,7 +148,11 @@ class Reading:
         self.pruned = {record.source for record in self.gone if task.prune or record.source in task.moved}
         self.pruned -= task.unassigned
         accounts = [stored.accounts[record.source] for record in self.gone if record.source in stored.accounts]
-        self.vanished = [row for row in accounts if row["present"] or row["source"] in self.pruned]
+        refused = {row["source"] for row in accounts if row["status"] != "read"}
+        self.vanished = [
+            row for row in accounts if row["source"] not in refused and (row["present"] or row["source"] in self.pruned)
+        ]
+        self.pruned |= refused  # nothing of them is in the tables
         self.read: list[FileRows] = []
         self.kept: list[KeptFile] = []
         self.refused: dict[str, pl.DataFrame] = {}
@@ -178,8 +182,20 @@ class Reading:
                 self._read_file(file)
             self._keep_overlapping()
             waiting = [file for file in self._task.files if self._has_to_be_read(file)]
-            if not waiting:
+            if not waiting and not self._refuse_rivals():
                 return
+
+    def _refuse_rivals(self) -> bool:
+        """Refuse new files that differ from others in most candles; return whether there are some."""
+        if self._task.restate:
+            return False
+        new = {rows.raw.source: rows.raw for rows in self.read if not self._is_in_force(rows.raw)}
+        refused = find_rivals(self.read, self.kept, new)
+        for source, error in refused.items():
+            self.read = [rows for rows in self.read if rows.raw.source != source]
+            self.replaced.discard(source)
+            self._refuse(new[source], error)
+        return bool(refused)
 
     def _list_unread(self) -> list[RawFile]:
         """Return the files that are new, have changed, or are to be read again.
@@ -197,7 +213,7 @@ class Reading:
                 or not is_current(record, file, task.code)
             ):
                 unread.append(file)
-            elif record.problem is not None and task.restate:
+            elif record.problem is not None and (task.restate or self._is_rival(file)):
                 unread.append(file)  # with `restate` a version may be accepted that was refused before
             elif record.reading != hash_reading(task.settings, file.source):
                 if record.problem is not None or task.restate:
@@ -205,6 +221,11 @@ class Reading:
                 elif self._list_dropped(file):
                     self.held_back.add(file.source)
         return unread
+
+    def _is_rival(self, file: RawFile) -> bool:
+        """Return whether a file is refused for another one, which may be gone or changed now."""
+        account = self._stored.accounts[file.source]
+        return bool(account["status"] != "read" and account["undecided"] == RIVAL)
 
     def _list_dropped(self, file: RawFile) -> set[str]:
         """Return the settings that were given for a file by hand, and that this run does not give."""
@@ -366,15 +387,3 @@ def count_reasons(rows: FileRows) -> Counter[str]:
 def describe_version(account: Account) -> str:
     """Describe the version of a file that a row of the ledger is about."""
     return f"the version of {account['modified_at']:%Y-%m-%d %H:%M:%S} UTC, sha256 {account['sha256'][:12]}…"
-
-
-def hash_file(source: Store, file: RawFile) -> str | None:
-    """Return the SHA-256 of an object; None if it no longer exists."""
-    digest = hashlib.sha256()
-    try:
-        with source.open(file.path, file.size_bytes) as stream:
-            while part := stream.read(HASHED_BYTES):
-                digest.update(part)
-    except FileNotFoundError:
-        return None
-    return digest.hexdigest()

@@ -14,8 +14,8 @@ from chandlery.lake.tables import conform, join_rows
 from chandlery.schema import TABLES
 from chandlery.sources.files import RawFile
 from chandlery.state.records import Unassigned
+from chandlery.tasks.hashing import hash_file
 from chandlery.tasks.past import Account, by_source
-from chandlery.tasks.reading import hash_file
 
 __all__ = ["UnassignedTask", "refuse_unassigned"]
 
