@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 from like_files import write_hours
 
+from chandlery.errors import SettingsError
 from chandlery.lake.reading import read_table
 from chandlery.progress import Silent
 from chandlery.runs.pipeline import Options, RunReport, ingest
 from chandlery.settings.model import load_settings
+from chandlery.sources.decisions import BY_HAND, Decision, decode
 
 pytestmark = pytest.mark.slow
 
@@ -126,3 +128,36 @@ def test_a_file_that_is_written_again_is_no_rival_of_its_earlier_version(place: 
     place.write(SPOT, price=31.0)
     assert place.bring().exit_code == 0
     assert place.read("candles")["open"].min() >= 31.0
+
+
+def test_a_market_that_is_set_makes_another_symbol(place: Place) -> None:
+    place.write(SPOT)
+    place.bring()
+    place.write(OTHER, price=31.0)
+    layout = [{"files": OTHER, "market": "perp"}]
+    assert place.bring(layout=layout).exit_code == 0
+    assert place.read("candles")["symbol"].unique().sort().to_list() == ["LTCUSD", "LTCUSD_PERP"]
+    (decisions,) = place.read("ledger").filter(source=OTHER)["decisions"]
+    assert decode(decisions)["market"] == Decision("perp", BY_HAND)
+    assert place.bring(layout=layout).run_id is None
+    assert place.bring().exit_code == 0
+    assert place.read("candles").group_by("symbol").len().sort("symbol")["len"].to_list() == [48, 48]
+
+
+def test_a_market_that_would_move_a_file_of_the_lake_stops_the_run(place: Place) -> None:
+    place.write(SPOT)
+    place.bring()
+    with pytest.raises(SettingsError, match=r"LTCUSD\.csv: market LTCUSD → LTCUSD_PERP"):
+        place.bring(layout=[{"files": SPOT, "market": "perp"}])
+    assert place.bring(restate=True, layout=[{"files": SPOT, "market": "perp"}]).exit_code == 0
+    assert place.read("candles")["symbol"].unique().to_list() == ["LTCUSD_PERP"]
+
+
+def test_a_market_holds_for_the_rows_of_a_file_of_several_symbols(place: Place) -> None:
+    place.write(SPOT)
+    header, *rows = (place.folder / "raw" / SPOT).read_text().splitlines()
+    (place.folder / "raw" / SPOT).unlink()
+    lines = [f"{symbol},{row}" for row in rows for symbol in ("LTCUSD", "ETHUSD")]
+    (place.folder / "raw" / "all.csv").write_text("\n".join([f"symbol,{header}", *lines]) + "\n")
+    assert place.bring(layout=[{"files": "*", "market": "perp"}]).exit_code == 0
+    assert place.read("candles")["symbol"].unique().sort().to_list() == ["ETHUSD_PERP", "LTCUSD_PERP"]

@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, SourceSettings
+from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.symbols import find_symbol, read_path
 
 
@@ -118,3 +119,26 @@ def test_path_that_can_be_read_in_several_ways_is_refused(source):
 )
 def test_path_names_the_exchange(source, exchange):
     assert read_path(source).exchange == exchange
+
+
+@pytest.mark.parametrize(
+    ("path", "layout", "symbol"),
+    [
+        ("BTC-USDT/2024.csv", {"market": "perp"}, "BTCUSDT_PERP"),
+        ("futures/um/BTCUSDT.csv", {"market": "spot"}, "BTCUSDT"),
+        ("futures/um/BTCUSDT.csv", {"market": "mark"}, "BTCUSDT_PERP_MARK"),
+        ("spot/markPriceKlines/BTCUSDT.csv", {"market": "index"}, "BTCUSDT_INDEX"),
+        ("BTCUSD_240329.csv", {"market": "spot"}, "BTCUSD"),
+        ("a.csv", {"symbol": "ethusdt", "market": "perp"}, "ETHUSDT_PERP"),
+        ("a.csv", {"symbol": "ETHUSDT_PERP", "market": "perp"}, "ETHUSDT_PERP"),
+    ],
+)
+def test_a_market_that_is_set_comes_before_that_of_the_path(path: str, layout: dict[str, str], symbol: str) -> None:
+    assert find_symbol(path, SourceSettings(layout=[LayoutSettings(**layout)])) == symbol
+
+
+def test_a_symbol_and_a_market_that_contradict_each_other_are_refused() -> None:
+    settings = SourceSettings(layout=[LayoutSettings(symbol="ETHUSDT_PERP", market="spot")])
+    with pytest.raises(UndecidedError, match="symbol = 'ETHUSDT_PERP' and market = 'spot'") as caught:
+        find_symbol("a.csv", settings)
+    assert caught.value.decision == "market"

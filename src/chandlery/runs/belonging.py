@@ -146,8 +146,8 @@ def _find_change(session: Session, source: str, pair: PairName) -> Change | None
     """Return the setting of this run that gives a file of the lake another symbol or exchange; None if none does."""
     given = session.settings.source
     layout = match_layout(source, given) or LayoutSettings()
-    if layout.symbol and layout.symbol != pair.symbol:
-        return Change(source, "symbol", pair.symbol, layout.symbol)
+    if (layout.symbol or layout.market) and (symbol := find_symbol(source, given)) != pair.symbol:
+        return Change(source, "symbol" if layout.symbol else "market", pair.symbol, symbol)
     exchange = layout.exchange or ("" if read_path(source).exchange else given.exchange)
     return Change(source, "exchange", pair.exchange, exchange) if exchange not in {"", pair.exchange} else None
 
@@ -185,7 +185,7 @@ def hash_naming(settings: Settings, exchanges: Collection[str]) -> str:
         settings: The settings.
         exchanges: The exchanges of the lake.
     """
-    layouts = [(layout.files, layout.exchange, layout.symbol) for layout in settings.source.layout]
+    layouts = [(layout.files, layout.exchange, layout.symbol, layout.market) for layout in settings.source.layout]
     return fingerprint(_default_exchange(settings, exchanges), layouts)
 
 

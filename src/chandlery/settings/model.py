@@ -127,6 +127,9 @@ class LayoutSettings(_Section):
     decimal: Literal[".", ","] | None = Field(None, description="the decimal mark of numbers that are text")
     skip_rows: int | None = Field(None, ge=0, description="how many lines that are not blank stand before the rows")
     symbol: GivenSymbol | None = Field(None, description="the symbol, if the name of the file does not contain it")
+    market: Literal["spot", "perp", "mark", "index", "premium"] | None = Field(
+        None, description="the kind of market, which is part of the symbol, as in BTCUSDT_PERP"
+    )
     interval: Interval | None = Field(
         None, description="the interval, as in 1m or 15s, if the spacing of the rows does not decide it"
     )

@@ -27,6 +27,7 @@ EXAMPLES: dict[str, Any] = {  # for settings without a default
     "decimal": ",",
     "skip_rows": 1,
     "symbol": "LTCUSD",
+    "market": "perp",
     "interval": "1m",
     "offset": "5h",
     "split": True,

@@ -52,8 +52,8 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
 Decisions = dict[str, Decision]
 # Their order in the ledger.
 ORDER = (
-    "symbol exchange interval offset stamps timezone time_column time_unit time_format columns volume text skip_rows "
-    "decimal split kind"
+    "symbol market exchange interval offset stamps timezone time_column time_unit time_format columns volume text "
+    "skip_rows decimal split kind"
 ).split()
 BY_HAND = "set by hand"
 BY_LIKE = "files like it"

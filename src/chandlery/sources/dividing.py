@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.identity import ALIASES, agrees, check_pair
-from chandlery.sources.pairs import Pair, read_symbol
+from chandlery.sources.pairs import Pair
 from chandlery.sources.parts import ROLES, Value, find_kinds, find_usual, name_value
 from chandlery.sources.series_names import read_exchange, read_plain
-from chandlery.sources.symbols import PathName
+from chandlery.sources.symbols import PathName, find_given
 from chandlery.sources.words import COINS
 from chandlery.units import to_interval_text
 
@@ -18,14 +18,13 @@ SHOWN = 5  # names in a message
 APART = "whether rows go to the series that their own columns name"
 
 
-def list_told(texts: Mapping[str, Iterable[str]], source: str) -> dict[str, list[str]]:
+def list_told(texts: Mapping[str, Iterable[str]], kinds: Iterable[str]) -> dict[str, list[str]]:
     """Return one text for each symbol, exchange and interval that rows name, by role.
 
     Args:
         texts: What stands in rows, by role.
-        source: The file.
+        kinds: The kinds of markets of all rows.
     """
-    kinds = find_kinds(source)
     told: dict[str, list[str]] = {}
     for role in ROLES:
         first: dict[Value, str] = {}
@@ -53,7 +52,7 @@ def find_dividing(
     """
     if by_hand.split is False:
         return ()
-    if "OTHER" in find_kinds(source) and told["symbol"]:
+    if "OTHER" in find_kinds(source, by_hand.market) and told["symbol"]:
         found = f"the path {source} names funding rates or options, which are no candles of a price"
         raise UndecidedError("market", found, "candles", paste(source, {"symbol": "LTCUSD"}))
     decided = [
@@ -80,7 +79,7 @@ def decides_symbol(texts: Sequence[str], path: PathName, by_hand: LayoutSettings
     if not texts or by_hand.split:
         return bool(texts)
     is_set = by_hand.symbol is not None
-    pair = read_symbol(by_hand.symbol) if by_hand.symbol else path.pair
+    pair = find_given(path, by_hand)
     pairs = {text: each for text in texts if (each := read_plain(text))}
     if pair is None:
         check_some_quotes(pairs, source)

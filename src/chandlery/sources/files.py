@@ -152,10 +152,11 @@ def read_parts(
         The rows of each part, or why they are refused, as if the file had no other rows.
     """
     text = Text(stream, raw.source, raw.member, settings)
+    by_hand = match_layout(raw.source, settings) or LayoutSettings()
     readings = {part: _PartReading(raw, settings, grid, room, part) for part, grid in grids.items()}
     failure: Exception | None = None
     try:
-        for part, rows in iter_parts(text.batches(), raw.source, list(grids)):
+        for part, rows in iter_parts(text.batches(), raw.source, list(grids), by_hand.market):
             assert text.layout is not None  # noqa: S101 - it was recognised
             readings[part].add(rows, text.layout)
     except Exception as error:  # noqa: BLE001 - of the whole file; what a part had before it stands

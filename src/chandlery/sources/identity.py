@@ -7,8 +7,9 @@ from chandlery.settings.model import LayoutSettings
 from chandlery.sources.decisions import Decision, Decisions
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.layout import Facts
-from chandlery.sources.pairs import Pair, read_symbol
+from chandlery.sources.pairs import Pair
 from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_plain, read_prefix
+from chandlery.sources.symbols import find_given
 from chandlery.sources.words import MONEY
 from chandlery.units import to_interval_text
 
@@ -32,7 +33,7 @@ def check_identity(facts: Facts, by_hand: LayoutSettings, exchange: str, source:
     """
     check_values(source, "symbol", facts.symbols)
     check_values(source, "exchange", facts.exchanges)
-    pair = read_symbol(by_hand.symbol) if by_hand.symbol else facts.path.pair
+    pair = find_given(facts.path, by_hand)
     told = read_plain(facts.symbols[0]) if facts.symbols else None
     if told is not None and pair is not None:
         check_pair(pair, told, facts.symbols[0], source, is_set=bool(by_hand.symbol))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -11,6 +11,7 @@ from chandlery.sources.words import (
     COINS,
     EXCHANGES,
     KINDS,
+    MARKETS,
     MONEY,
     QUOTES,
     SILENT,
@@ -100,6 +101,21 @@ def add_kinds(pair: Pair, kinds: set[str]) -> tuple[Pair | None, tuple[str, str]
         suffix = "_PERP"
     suffix += "".join(f"_{kind}" for kind in ("MARK", "INDEX", "PREMIUM") if kind in kinds)
     return Pair(pair.base, pair.quote, suffix, pair.is_turned, pair.is_open, pair.date), None
+
+
+def set_market(pair: Pair, market: str) -> Pair:
+    """Return a pair with the kind of market that a setting names, in place of that of its own name.
+
+    Example:
+        >>> perp = Pair("BTC", "USDT", "_PERP")
+        >>> [set_market(perp, market).symbol for market in ("spot", "perp", "mark")]
+        ['BTCUSDT', 'BTCUSDT_PERP', 'BTCUSDT_PERP_MARK']
+    """
+    kept = re.findall(r"_\d{6}", pair.suffix)
+    if market == "perp" or (market != "spot" and "_PERP" in pair.suffix):
+        kept.append("_PERP")
+    added = f"_{MARKETS[market]}" if market not in {"spot", "perp"} else ""
+    return replace(pair, suffix="".join([*kept, added]), date="")  # six digits are the date of the file then
 
 
 def explain_missing(words: list[list[Word]]) -> tuple[str, str]:

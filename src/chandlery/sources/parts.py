@@ -1,7 +1,7 @@
 """Which rows of a file belong to which series, where the rows themselves tell it."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from chandlery.sources.pairs import SUFFIXES, Pair, add_kinds, split_pair
 from chandlery.sources.parse import Batch
 from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_prefix
 from chandlery.sources.spacing import MONTHS
-from chandlery.sources.words import EXCHANGES, KINDS, MONEY, SILENT, split_words
+from chandlery.sources.words import EXCHANGES, KINDS, MARKETS, MONEY, SILENT, split_words
 from chandlery.units import UNASSIGNED_SYMBOL
 
 __all__ = ["ROLES", "Divider", "Part", "PartRows", "Value", "find_kinds", "find_usual", "iter_parts", "name_value"]
@@ -53,13 +53,19 @@ class Part(NamedTuple):
         return tuple(value for value in usual if value)
 
 
-def find_kinds(source: str) -> frozenset[str]:
-    """Return the kinds of markets that the words of a path name, which hold for all of its rows.
+def find_kinds(source: str, market: str | None = None) -> frozenset[str]:
+    """Return the kinds of markets that a setting or the words of a path name, which hold for all of its rows.
+
+    Args:
+        source: The file.
+        market: The setting of that name, which comes before the path.
 
     Example:
         >>> sorted(find_kinds("binance/futures/um/2024.csv")), sorted(find_kinds("spot/2024.csv"))
         (['PERP'], [])
     """
+    if market:
+        return frozenset([MARKETS[market]] if MARKETS[market] else [])
     words = (word.lower for part in re.split(r"[/!]", source) for word in split_words(part))
     return frozenset(KINDS[word] for word in words if KINDS.get(word))
 
@@ -138,19 +144,22 @@ class PartRows(NamedTuple):
         return self._replace(batch=dict(zip(self.fields["row"], self.raw(self.fields["row"]), strict=True)))
 
 
-def iter_parts(batches: Iterable[Batch], source: str, parts: Sequence[Part]) -> Iterator[tuple[Part, PartRows]]:
+def iter_parts(
+    batches: Iterable[Batch], source: str, parts: Sequence[Part], market: str | None = None
+) -> Iterator[tuple[Part, PartRows]]:
     """Yield the rows of some parts from batches of a file: of each batch those of each part that has some in it.
 
     Args:
         batches: All rows of the file, in their order.
         source: The file.
         parts: The parts, which are told apart by the same columns; an empty one alone has all rows.
+        market: The kind of market that is set for the file.
 
     Raises:
         UndecidedError: A row that can be read names no symbol, exchange or interval.
     """
     roles, by_values = parts[0].roles, {part.values: part for part in parts}
-    divider = Divider(source, roles)
+    divider = Divider(source, roles, find_kinds(source, market))
     held: list[PartRows] = []
     before = 0
     for batch in batches:
@@ -202,6 +211,7 @@ class Divider:
     Args:
         source: The file.
         roles: What tells the parts, in the order of `ROLES`.
+        kinds: The kinds of markets of all rows.
 
     Attributes:
         keys: The parts in the order of their first rows, each by what `Part.values` has.
@@ -209,8 +219,8 @@ class Divider:
         texts: By role, a text of each value.
     """
 
-    def __init__(self, source: str, roles: Sequence[str]) -> None:
-        self._source, self._roles, self._kinds = source, roles, find_kinds(source)
+    def __init__(self, source: str, roles: Sequence[str], kinds: Collection[str]) -> None:
+        self._source, self._roles, self._kinds = source, roles, kinds
         self._known: dict[str, dict[str, int | None]] = {role: {} for role in roles}
         self._values: dict[str, dict[Value, int]] = {role: {} for role in roles}
         self._codes: dict[int, int] = {}

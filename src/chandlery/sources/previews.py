@@ -8,11 +8,12 @@ import polars as pl
 
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
-from chandlery.settings.model import ReadingSettings
+from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.decisions import Decisions
 from chandlery.sources.parts import Part, iter_parts
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.row_reading import RowReading, find_plausible
+from chandlery.sources.symbols import match_layout
 from chandlery.sources.texts import Text
 
 __all__ = ["Preview", "preview_file"]
@@ -53,7 +54,8 @@ def preview_file(
     text = Text(stream, raw.source, raw.member, settings)
     batch, layout = text.peek()
     reading: RowReading | None = None
-    for _, rows in iter_parts([batch], raw.source, [part or Part()]):
+    by_hand = match_layout(raw.source, settings) or LayoutSettings()
+    for _, rows in iter_parts([batch], raw.source, [part or Part()], by_hand.market):
         reading = RowReading(raw, settings, grid, None, layout, find_plausible(rows.fields))
         reading.add(rows)
     if reading is None or not reading.count:

@@ -14,7 +14,7 @@ from chandlery.sources.grids import Seen, straighten
 from chandlery.sources.identity import check_identity, check_order, check_values
 from chandlery.sources.layout import Facts, Layout, measure_length
 from chandlery.sources.pairs import Pair
-from chandlery.sources.parts import ROLES, Divider, Part, Value
+from chandlery.sources.parts import ROLES, Divider, Part, Value, find_kinds
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.row_reading import find_plausible, see
 from chandlery.sources.series_names import read_pair
@@ -52,7 +52,8 @@ def peek_parts(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> See
 def find_roles(facts: Facts, by_hand: LayoutSettings, settings: ReadingSettings, source: str) -> tuple[str, ...]:
     """Return by what the rows of a file are told apart, by its first rows."""
     texts = {"symbol": facts.symbols, "exchange": facts.exchanges, "interval": facts.intervals}
-    return find_dividing(list_told(texts, source), facts.path, by_hand, settings.exchange, source)
+    told = list_told(texts, find_kinds(source, by_hand.market))
+    return find_dividing(told, facts.path, by_hand, settings.exchange, source)
 
 
 def survey_parts(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> dict[Part, Seen]:
@@ -118,8 +119,9 @@ class _Survey:
     def __init__(self, raw: RawFile, settings: ReadingSettings, layout: Layout) -> None:
         self._source, self._exchange, self._layout = raw.source, settings.exchange, layout
         self._by_hand = match_layout(raw.source, settings) or LayoutSettings()
+        self._kinds = find_kinds(raw.source, self._by_hand.market)
         self._roles = find_roles(layout.facts, self._by_hand, settings, raw.source)
-        self._divider = Divider(raw.source, self._roles)
+        self._divider = Divider(raw.source, self._roles, self._kinds)
         self._beside: dict[str, dict[str, None]] = {role: {} for role in ROLES if role not in self._roles}
         self._samples: list[_Sample] = []
 
@@ -159,7 +161,7 @@ class _Survey:
             UndecidedError: Rows contradict the path or the settings.
         """
         divider, facts = self._divider, self._layout.facts
-        told = list_told(self._beside, self._source)
+        told = list_told(self._beside, self._kinds)
         for number, role in enumerate(self._roles):
             told[role] = [divider.texts[role][value] for value in dict.fromkeys(key[number] for key in divider.keys)]
         roles = find_dividing(told, facts.path, self._by_hand, self._exchange, self._source)

@@ -10,10 +10,10 @@ from itertools import pairwise
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.doubts import UndecidedError, match_exactly, paste
-from chandlery.sources.pairs import Pair, find_pair, name_exchange
+from chandlery.sources.pairs import Pair, find_pair, name_exchange, read_symbol, set_market
 from chandlery.sources.words import EXCHANGES, Word, find_interval, split_words
 
-__all__ = ["PathName", "add_given", "find_symbol", "list_layouts", "match_layout", "read_path"]
+__all__ = ["PathName", "add_given", "find_given", "find_symbol", "list_layouts", "match_layout", "read_path"]
 
 KEYS = {  # of Hive partitions, such as symbol=BTCUSDT
     **dict.fromkeys("symbol pair ticker instrument".split(), "symbol"),
@@ -99,15 +99,36 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
     """
     if source.endswith("/"):
         raise refuse_name(source.rstrip("/"))
-    by_hand = match_layout(source, settings) if settings else None
-    if by_hand and by_hand.symbol:
+    by_hand = (match_layout(source, settings) if settings else None) or LayoutSettings()
+    if by_hand.symbol and not by_hand.market:
         return by_hand.symbol
     path = read_path(source)
-    if path.pair is None:
+    pair = find_given(path, by_hand)
+    if pair is None:
         raise refuse_path(source, path.problem or ("symbol", "names no symbol"))
-    if path.pair.date:
-        raise refuse_date(source, path.pair)
-    return path.pair.symbol
+    if pair.date:
+        raise refuse_date(source, pair)
+    return pair.symbol
+
+
+def find_given(path: PathName, by_hand: LayoutSettings) -> Pair | None:
+    """Return the pair that path and settings give a file; None if they give none.
+
+    Args:
+        path: What its path names.
+        by_hand: Its settings.
+
+    Raises:
+        UndecidedError: Its settings contradict each other.
+    """
+    pair = read_symbol(by_hand.symbol) if by_hand.symbol else path.pair
+    if pair is None or by_hand.market is None:
+        return pair
+    found = set_market(pair, by_hand.market)
+    if by_hand.symbol and pair.suffix and found.suffix != pair.suffix:
+        said = f"the settings of {by_hand.files} say symbol = {by_hand.symbol!r} and market = {by_hand.market!r}"
+        raise UndecidedError("market", said, "one kind of market", "leave one of the two settings out")
+    return found
 
 
 @lru_cache(maxsize=10_000)

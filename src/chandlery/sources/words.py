@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from chandlery.units import parse_interval
 
-__all__ = ["COINS", "EXCHANGES", "KINDS", "MONEY", "QUOTES", "SILENT", "Word", "find_interval", "split_words"]
+__all__ = [
+    "COINS",
+    "EXCHANGES",
+    "KINDS",
+    "MARKETS",
+    "MONEY",
+    "QUOTES",
+    "SILENT",
+    "Word",
+    "find_interval",
+    "split_words",
+]
 
 # Currencies that are money: of two of them, the one that is written first is the base.
 MONEY = frozenset(
@@ -48,6 +59,7 @@ KINDS = {
     **dict.fromkeys("premiumindex premiumindexklines".split(), "PREMIUM"),
     **dict.fromkeys("funding fundingrate option options".split(), "OTHER"),
 }  # fmt: skip
+MARKETS = {"spot": "", "perp": "PERP", "mark": "MARK", "index": "INDEX", "premium": "PREMIUM"}  # as settings name them
 SILENT = frozenset(
     "yahoo ccxt cryptodatadownload coinapi coinmarketcap cmc coingecko kaggle kaiko tardis freqtrade "
     "api candle candles kline klines ohlc ohlcv bars trades data dated date hist history historical market markets "

@@ -60,6 +60,6 @@ def explain_rival(source: str, contest: Comparison) -> UndecidedError:
         f"{source} and {other} have another close in {contest.different:,} of the {contest.common:,} candles that both "
         f"have: {mine:.10g} and {its:.10g} at {time:%Y-%m-%d %H:%M} UTC"
     )
-    lines = paste(source, {"exchange": "kraken"}, {"exchange": "or market, whose prices it has"})
+    lines = paste(source, {"exchange": "kraken"}, {"exchange": 'whose prices it has; or market = "perp"'})
     hint = f"leave one of them out; or take corrected prices with --restate; or name what it holds: {lines}"
     return UndecidedError(RIVAL, found, "prices of one market under one symbol", hint)
