@@ -240,9 +240,9 @@ def upload_again(world: World, step: Step) -> str:
 
 def refuse(world: World, step: Step) -> str:
     """Replace a file with something that has to be refused, or upload such a file under a new name."""
-    name, state = pick(world.source.read_names(), step.which), sorted(REFUSED)[step.variant % 2]
-    what = "an empty file" if state == "empty" else "garbage"
-    if name is None or step.variant // 2 % 4 == 3:
+    name, state = pick(world.source.read_names(), step.which), sorted(REFUSED)[step.variant % len(REFUSED)]
+    what = {"header": "a header alone", "undated": "dates with a doubt"}.get(state, f"{state} content")
+    if name is None or step.variant // len(REFUSED) % 4 == 3:
         return f"{world.source.put_bad(SYMBOLS[step.which % len(SYMBOLS)], state)} is new, and {what}"
     world.source.spoil(name, state)
     return f"{name} is replaced by {what}"

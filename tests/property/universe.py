@@ -18,7 +18,12 @@ HOUR_MS = 3_600_000
 DAYS = 420  # that the universe knows prices of
 FIRST_UPLOAD_S = 1_640_995_200  # 2022-01-01, when every candle has closed
 HEADER = "time,open,close,high,low,volume\n"
-REFUSED = {"empty": b"", "garbage": b"<html><body>503 Service Unavailable</body></html>\n" * 20}
+REFUSED = {  # what has to be refused, by its name: the third has only begun to arrive, the last leaves a doubt
+    "empty": b"",
+    "garbage": b"<html><body>503 Service Unavailable</body></html>\n" * 20,
+    "header": HEADER.encode(),
+    "undated": "".join([HEADER, *(f"03/04/2019 {hour:02}:00,9,9,9.5,8.5,{hour}\n" for hour in range(12))]).encode(),
+}
 THIN = "XMRUSD"  # trades once in some days; one of the market's references, as the next two
 SYMBOLS = ("BTCUSD", "ETHUSD", THIN, "LTCUSD", "ADAUSD", "ZECUSD")
 
