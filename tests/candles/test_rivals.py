@@ -40,6 +40,12 @@ def test_rounded_prices_are_the_same(decimals: int) -> None:
     assert (compared.different, compared.is_contest) == (0, False)
 
 
+def test_prices_that_were_floats_of_32_bits_are_the_same() -> None:
+    exact = CLOSES / 7
+    (compared,) = compare_files({"a": rows_of(exact), "b": rows_of(exact.astype(np.float32).astype(np.float64))})
+    assert (compared.different, compared.is_contest) == (0, False)
+
+
 @pytest.mark.parametrize("price", [1e-7, 1.0, 1e5])
 def test_rounding_is_seen_at_any_size_of_price(price: float) -> None:
     exact = CLOSES / 3_000 * price

@@ -19,7 +19,8 @@ MIN_COMMON = 10  # candles: of fewer ones nothing can be said
 MOST_DIFFERENT = 0.5  # of the common candles: corrections concern far fewer, another market nearly all
 MOST_DECIMALS = 12  # of a price
 PLACE_BITS = 32  # two places of files in one number
-ROUNDING = 1e-9  # of floats, relative to a price
+ROUNDING = 1e-9  # of floats of 64 bits, relative to a price
+SAME = 1e-6  # likewise: prices that have been floats of 32 bits are as near, those of two markets hardly ever
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _judge(sources: tuple[str, str], common: _Common) -> Comparison | None:
         return None
     unit = 10.0 ** -min(count_decimals(one), count_decimals(other))  # of two files, one may be rounded
     apart = np.abs(one - other)
-    differs = apart > np.maximum(unit / 2 * (1 + ROUNDING), np.abs(one) * ROUNDING)
+    differs = apart > np.maximum(unit / 2 * (1 + ROUNDING), np.abs(one) * SAME)
     place = int(np.argmax(differs))
     time = int(np.concatenate(common.times)[place])
     return Comparison(sources, one.size, int(differs.sum()), time, (float(one[place]), float(other[place])))
