@@ -18,8 +18,8 @@ __all__ = ["recognise_some"]
 
 
 @dataclass(frozen=True)
-class _Unread:
-    """A new file that is not looked at, with the shape of its path and its pair."""
+class _New:
+    """A new file, with the shape of its path and its pair."""
 
     raw: RawFile
     shape: str
@@ -43,7 +43,7 @@ class _Votes:
     grids: dict[object, Counter[Grid | None]] = field(default_factory=dict)
     error: dict[object, SourceError] = field(default_factory=dict)
 
-    def add(self, file: _Unread, found: Assigned) -> None:
+    def add(self, file: _New, found: Assigned) -> None:
         """Take over what was found of a file."""
         grid, error = found.grids.get(file.raw.source), found.errors.get(file.raw.source)
         if grid is None and error is None:
@@ -53,7 +53,7 @@ class _Votes:
             if error is not None:
                 self.error.setdefault(kind, error)
 
-    def find(self, file: _Unread) -> Grid | SourceError | None:
+    def find(self, file: _New) -> Grid | SourceError | None:
         """Return what most files that a file is like have; None if there are none."""
         for kind in file.kinds:
             if kind in self.grids:
@@ -77,16 +77,18 @@ def recognise_some(session: Session, source: Source) -> tuple[dict[PairName, Ass
     """
     shapes = list_shapes(source, only_new=True)
     chosen = {raw.source for shape in shapes for raw in shape.chosen}
-    unread = [file for file in _list_new(shapes) if file.raw.source not in chosen]
+    new = list(_list_new(shapes))
+    read = [file for file in new if file.raw.source in chosen]
+    unread = [file for file in new if file.raw.source not in chosen]
     if not unread:
         return recognise(session, source, only_heads=True), 0
     left = {file.raw.source for file in unread}
     some = choose(source, (raw for raw in _list_files(source) if raw.source not in left))
     assigned = recognise(session, some, only_heads=True)
-    _assume_parts(source, some, [file for file in _list_new(shapes) if file.raw.source in chosen], unread)
+    _assume_parts(source, some, read, unread)
     votes = _Votes()
-    for file in _list_new(shapes):
-        if file.raw.source in chosen and file.pair in assigned:
+    for file in read:
+        if file.pair in assigned:
             votes.add(file, assigned[file.pair])
     for file in unread:
         found = votes.find(file)
@@ -100,11 +102,11 @@ def recognise_some(session: Session, source: Source) -> tuple[dict[PairName, Ass
     return dict(sorted(assigned.items())), len(unread)
 
 
-def _list_new(shapes: Iterable[Shape]) -> Iterator[_Unread]:
+def _list_new(shapes: Iterable[Shape]) -> Iterator[_New]:
     """Yield the files of shapes."""
     for shape in shapes:
         for pair, files in shape.files.items():
-            yield from (_Unread(raw, shape.path, pair) for raw in files)
+            yield from (_New(raw, shape.path, pair) for raw in files)
 
 
 def _list_files(source: Source) -> Iterator[RawFile]:
@@ -115,7 +117,7 @@ def _list_files(source: Source) -> Iterator[RawFile]:
     yield from source.nameless
 
 
-def _assume_parts(source: Source, some: Source, read: Iterable[_Unread], unread: Iterable[_Unread]) -> None:
+def _assume_parts(source: Source, some: Source, read: Iterable[_New], unread: Iterable[_New]) -> None:
     """Take over which files have rows of several series; the others of their shape are assumed to have the same."""
     like: dict[str, RawFile] = {}
     for file in read:

@@ -192,9 +192,6 @@ def split_rows(rows: PartRows, codes: NDArray[np.int32], parts: Mapping[int, Par
             yield parts[met[0]], rows
         return
     wanted = [code for code in met if code in parts]
-    if len(wanted) == 1:
-        yield parts[wanted[0]], rows._replace(fields=rows.fields.filter(pl.Series(codes == wanted[0])))
-        return
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], wanted)
     stops = np.searchsorted(codes[order], wanted, side="right")

@@ -14,6 +14,7 @@ from chandlery.sources.files import FileRows, read_parts
 from chandlery.sources.parts import Part
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.rows import Room
+from chandlery.tasks.hashing import hash_file
 from chandlery.tasks.ingest import IngestResult, ingest_symbol
 from chandlery.tasks.reading import IngestTask
 
@@ -46,8 +47,8 @@ def make_bundles(tasks: Sequence[IngestTask], at_once: int) -> list[IngestBundle
     """
     sharing = [task for task in tasks if task.parts]
     files = {source for task in sharing for source in task.parts}
-    size = min(-(-len(sharing) // at_once), MOST_PARTS // max(1, len(files)))
-    bundles = [tuple(sharing[start : start + max(1, size)]) for start in range(0, len(sharing), max(1, size))]
+    size = max(1, min(-(-len(sharing) // at_once), MOST_PARTS // max(1, len(files))))
+    bundles = [tuple(sharing[start : start + size]) for start in range(0, len(sharing), size)]
     return [IngestBundle(bundle) for bundle in [*bundles, *((task,) for task in tasks if not task.parts)]]
 
 
@@ -89,6 +90,13 @@ class _SharedFiles:
                 self._grids.setdefault(source, {})[part] = task.lake.grid
         self._open_files, self._room = open_files, room
         self._found: dict[str, list[_Found]] = {}
+        self._hashes: dict[str, str | None] = {}
+
+    def hash(self, source: Store, file: RawFile) -> str | None:
+        """Return the SHA-256 of a file, which is computed once; None if it no longer exists."""
+        if file.source not in self._hashes:
+            self._hashes[file.source] = hash_file(source, file)
+        return self._hashes[file.source]
 
     @property
     def is_full(self) -> bool:

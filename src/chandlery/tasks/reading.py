@@ -108,6 +108,9 @@ class Shared(Protocol):
             SourceError: They are refused.
         """
 
+    def hash(self, source: Store, file: RawFile) -> str | None:
+        """Return the SHA-256 of a file; None if it no longer exists."""
+
     @property
     def is_full(self) -> bool:
         """Whether there are too many rows to be handled at once."""
@@ -309,7 +312,10 @@ class Reading:
         With `restate`, a file that is itself the version in force loses its rows if the new settings refuse it.
         """
         account = self._stored.accounts.get(file.source)
-        sha256 = hash_file(self._task.source, file)
+        if self._shared is not None and file.source in self._task.parts:
+            sha256 = self._shared.hash(self._task.source, file)
+        else:
+            sha256 = hash_file(self._task.source, file)
         if account is None or account["status"] != "read" or (self._task.restate and self._is_in_force(file)):
             self._replace(file.source)
             self.refused[file.source] = refuse(file, error, self._stored.keys, sha256)
