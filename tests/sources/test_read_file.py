@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import zipfile
-import zoneinfo
 
 import numpy as np
 import polars as pl
@@ -17,6 +16,7 @@ from chandlery.grid import Grid
 from chandlery.settings.model import SourceSettings
 from chandlery.sources.files import list_members, read_file
 from chandlery.sources.parse import PIECE_BYTES
+from local_hours import write_local
 
 GOOD = HEADER + lines(200)
 
@@ -288,32 +288,25 @@ def test_a_zip_with_two_members_of_one_name_is_refused():
         list_members(buffer, "a.zip")
 
 
-def write_local_hours(count: int = 400, *, drop: int | None = None, newest_first: bool = False) -> bytes:
-    """Return hours in local times of Berlin over the end of summer time of 2023, of which one may be left out."""
-    start = dt.datetime(2023, 10, 22, tzinfo=dt.UTC)
-    rows = []
-    for step in range(count):
-        local = (start + dt.timedelta(hours=step)).astimezone(zoneinfo.ZoneInfo("Europe/Berlin"))
-        if step != drop:
-            rows.append(f"{local:%Y-%m-%d %H:%M:%S},{10 + step},{10.5 + step},{11 + step},{9 + step},1.5")
-    return HEADER + "\n".join(rows[::-1] if newest_first else rows).encode() + b"\n"
+AUTUMN = dt.datetime(2023, 10, 22, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_local_times_are_told_and_converted_where_their_zone_is_set(newest_first):
-    content = write_local_hours(newest_first=newest_first)
+    head, *rows = write_local(AUTUMN, 400).splitlines(keepends=True)
+    content = head + b"".join(rows[::-1] if newest_first else rows)
     with pytest.raises(SourceError, match="local ones") as caught:
         read(content, seconds=3600)
     assert 'timezone = "Europe/Berlin"' in caught.value.hint
     found = read(content, seconds=3600, layout={"timezone": "Europe/Berlin"})
     times = rows_of(found).sort("open_time")
-    first = int(dt.datetime(2023, 10, 22, tzinfo=dt.UTC).timestamp() * 1000)
+    first = int(AUTUMN.timestamp() * 1000)
     assert times["open_time"].dt.epoch("ms").to_list() == [first + 3_600_000 * step for step in range(400)]
-    assert times["open"].to_list() == [10.0 + step for step in range(400)]
+    assert times["open"].to_list() == [1000.0 + step for step in range(400)]
     assert found.rejects.is_empty()
 
 
 def test_a_local_time_that_could_be_two_is_refused():
-    found = read(write_local_hours(drop=168), seconds=3600, layout={"timezone": "Europe/Berlin"})
+    found = read(write_local(AUTUMN, 400, drop=frozenset({168})), seconds=3600, layout={"timezone": "Europe/Berlin"})
     assert found.rejects["reasons"].to_list() == [["unparseable"]]
     assert rows_of(found).height == 398

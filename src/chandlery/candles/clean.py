@@ -14,6 +14,7 @@ from chandlery.errors import ChandleryError, LawError
 from chandlery.schema import TIME, Candles, Ledger, Rejects
 from chandlery.sources.decisions import encode, name_decisions
 from chandlery.sources.files import FileRows, RawFile
+from chandlery.sources.local_times import name_local
 from chandlery.sources.parse import NUMBERS
 from chandlery.sources.rows import MonthRows
 from chandlery.sources.rules import REASON_LIST
@@ -182,6 +183,7 @@ def refuse(raw: RawFile, error: ChandleryError, keys: Mapping[str, str], sha256:
         "status": "refused",
         "problem": str(error),
         "undecided": getattr(error, "decision", None),
+        "decisions": encode(local) if (local := name_local(error)) else None,
         "size_bytes": raw.size_bytes,
         "etag": raw.etag,
         "sha256": sha256,

@@ -6,11 +6,12 @@ from dataclasses import replace
 from chandlery.runs.belonging import PairName
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.lending import Habit, list_rivals
+from chandlery.sources.local_times import follow
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import Pair, Summary
 from chandlery.tasks.recognise import Assigned
 
-__all__ = ["collect_habits", "find_waiting", "hash_habit", "refuse_rivals"]
+__all__ = ["collect_habits", "find_waiting", "hash_habit", "refuse_local_times", "refuse_rivals"]
 
 
 def hash_habit(habit: Habit) -> str:
@@ -68,14 +69,33 @@ def refuse_rivals(summary: Summary, assigned: Mapping[PairName, Assigned]) -> di
             if (rivals := list_rivals(habit, borrowed))
             for source in sources
         }
-        grids = {source: grid for source, grid in of_pair.grids.items() if source not in refused}
-        habits = {
-            habit: sources
-            for habit, sources in of_pair.habits.items()
-            if not sources or not refused.keys() >= set(sources)
-        }
-        settled[pair] = replace(of_pair, grids=grids, errors={**of_pair.errors, **refused}, habits=habits)
+        settled[pair] = leave_out(of_pair, refused)
     return settled
+
+
+def refuse_local_times(assigned: Mapping[PairName, Assigned]) -> dict[PairName, Assigned]:
+    """Return the results without new files whose times have no offset, where those of a like file are local ones.
+
+    One file of a kind that begins or ends summer time tells of all of them: the others are written in the same zone.
+    """
+    local = {kind: source for of_pair in assigned.values() for kind, source in of_pair.local.items()}
+    settled = dict(assigned)
+    for pair, of_pair in assigned.items():
+        kinds = of_pair.naive.keys() & local.keys()
+        refused = {source: follow(source, local[kind]) for kind in kinds for source in of_pair.naive[kind]}
+        settled[pair] = leave_out(of_pair, refused)
+    return settled
+
+
+def leave_out(of_pair: Assigned, refused: Mapping[str, UndecidedError]) -> Assigned:
+    """Return the result for a pair with more files refused."""
+    if not refused:
+        return of_pair
+    grids = {source: grid for source, grid in of_pair.grids.items() if source not in refused}
+    habits = {
+        habit: sources for habit, sources in of_pair.habits.items() if not sources or not refused.keys() >= set(sources)
+    }
+    return replace(of_pair, grids=grids, errors={**of_pair.errors, **refused}, habits=habits)
 
 
 def refuse_rival(source: str, rivals: Mapping[str, str], habit: Habit) -> UndecidedError:

@@ -12,7 +12,7 @@ from itertools import chain
 from chandlery.grid import Grid
 from chandlery.runs.belonging import PairName, name_part
 from chandlery.runs.estimates import RECOGNISE_SECONDS, raw_seconds
-from chandlery.runs.like_files import find_waiting, refuse_rivals
+from chandlery.runs.like_files import find_waiting, refuse_local_times, refuse_rivals
 from chandlery.runs.messages import report_reading
 from chandlery.runs.mixed import restore_problem
 from chandlery.runs.session import Session
@@ -58,6 +58,7 @@ def recognise(
         waiting, habits = find_waiting(session.summary, assigned)
         others = [pair for pair in list_pairs() if pair not in assigned]
         assigned |= _recognise_pairs(session, source, [*waiting, *others], habits)
+    assigned = refuse_local_times(assigned)
     if not session.options.restate:
         assigned = refuse_rivals(session.summary, assigned)
         check_changes(change for of_pair in assigned.values() for change in of_pair.changed)

@@ -30,6 +30,7 @@ __all__ = [
     "encode",
     "find_kind",
     "generalise_path",
+    "is_naive",
     "list_given",
     "name_column",
     "name_decisions",
@@ -57,6 +58,7 @@ ORDER = (
 ).split()
 BY_HAND = "set by hand"
 BY_LIKE = "files like it"
+BY_NOTHING = "times without an offset are in UTC unless something says otherwise"
 
 
 def encode(decisions: Mapping[str, Decision]) -> str:
@@ -78,6 +80,11 @@ def name_given(by_hand: LayoutSettings) -> Decisions:
         given["offset"] = to_interval_text(parse_offset(by_hand.offset))
     texts = {name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in given.items()}
     return {name: Decision(text, BY_HAND) for name, text in texts.items()}
+
+
+def is_naive(decisions: Mapping[str, Decision]) -> bool:
+    """Return whether the times of a file have no offset, and nothing says in which zone they are."""
+    return "timezone" in decisions and decisions["timezone"].by == BY_NOTHING
 
 
 def list_given(decisions: Mapping[str, Decision], *sources: str) -> dict[str, str]:
@@ -117,7 +124,7 @@ def describe_time(time: ChosenTime, found: Head, by_hand: LayoutSettings) -> Dec
     if not form.is_naive:
         decisions["timezone"] = Decision("UTC", "epochs" if form.form == "epoch" else "the offset of each time")
     else:
-        by = BY_HAND if form.timezone else "times without an offset are in UTC unless something says otherwise"
+        by = BY_HAND if form.timezone else BY_NOTHING
         decisions["timezone"] = Decision(form.timezone or "UTC", by)
     return decisions
 

@@ -11,13 +11,13 @@ from chandlery.errors import SourceError, StoreUnavailableError
 from chandlery.grid import Grid
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.decisions import Decisions
+from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Seen
-from chandlery.sources.identity import check_identity, check_values
 from chandlery.sources.layout import Layout
 from chandlery.sources.parts import Part, PartRows, iter_parts
 from chandlery.sources.raw_files import RawFile
-from chandlery.sources.row_reading import RowReading, find_plausible, see
+from chandlery.sources.row_reading import RowReading, find_plausible, see_first
 from chandlery.sources.rows import MonthRows, Room
 from chandlery.sources.spacing import MIN_CANDLES
 from chandlery.sources.streams import list_members
@@ -100,11 +100,7 @@ def peek_file(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> Seen
     """
     text = Text(stream, raw.source, raw.member, settings)
     batch, layout = text.peek()
-    by_hand = match_layout(raw.source, settings) or LayoutSettings()
-    facts = layout.facts
-    check_identity(facts, by_hand, settings.exchange, raw.source)
-    check_values(raw.source, "interval", facts.intervals)
-    return see(find_plausible(batch.fields), facts, by_hand)
+    return see_first(batch.fields, layout, raw, settings)
 
 
 def read_file(
@@ -226,5 +222,7 @@ class _PartReading:
             )  # fmt: skip
             rows.rejects, rows.early = reading.finish(rows.fetch_raw)
         except Exception as error:  # noqa: BLE001 - raised by whoever asks for this part
+            if isinstance(error, UndecidedError) and not error.kind and text.layout is not None:
+                error.kind = text.layout.facts.kind
             return error
         return rows

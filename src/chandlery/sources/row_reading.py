@@ -9,22 +9,23 @@ from numpy.typing import NDArray
 from chandlery.grid import DAY_MS, Grid
 from chandlery.schema import FIRST_CANDLE
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.decisions import Decision, name_given
+from chandlery.sources.decisions import Decision, is_naive, name_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.grids import Seen, explain_grid, find_shift
-from chandlery.sources.identity import check_values, explain_names
+from chandlery.sources.identity import check_identity, check_values, explain_names
 from chandlery.sources.layout import Facts, Layout
+from chandlery.sources.local_times import find_local_hour
 from chandlery.sources.parts import ROLES, PartRows
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.rows import MonthRows, Room
 from chandlery.sources.rules import LAST_CANDLE, REASON_LIST, judge
 from chandlery.sources.series import Series
 from chandlery.sources.series_names import read_length
-from chandlery.sources.spacing import NEARLY_ALL, describe_grid, find_offset, find_share, measure_spacing
+from chandlery.sources.spacing import NEARLY_ALL, Spacing, describe_grid, find_offset, find_share, measure_spacing
 from chandlery.sources.symbols import match_layout
 from chandlery.units import parse_interval, parse_offset, to_interval_text
 
-__all__ = ["RowReading", "find_plausible", "see"]
+__all__ = ["RowReading", "find_plausible", "see", "see_first"]
 
 MOST_TEXTS = 100  # of candles that had not closed; the texts of more are read in a second pass over the file
 REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -60,6 +61,33 @@ def see(times: NDArray[np.int64], facts: Facts, by_hand: LayoutSettings) -> Seen
             "kind": Decision(facts.kind, "its path and its columns"),
         },
     )
+
+
+def see_first(fields: pl.DataFrame, layout: Layout, raw: RawFile, settings: ReadingSettings) -> Seen:
+    """Return what the first rows of a file tell of its interval.
+
+    Args:
+        fields: The rows.
+        layout: How the file is laid out.
+        raw: The file.
+        settings: How to read it.
+
+    Raises:
+        UndecidedError: The rows contradict its path or its settings, or its times are local ones.
+    """
+    by_hand, facts = match_layout(raw.source, settings) or LayoutSettings(), layout.facts
+    check_identity(facts, by_hand, settings.exchange, raw.source)
+    check_values(raw.source, "interval", facts.intervals)
+    seen = see(find_plausible(fields), facts, by_hand)
+    spacing = measure_spacing(seen.times) if is_naive(seen.decisions) else Spacing(None)
+    if spacing.grid is not None:
+        rows = fields.drop_nulls(["time", "open"])
+        times, opens = (rows[name].to_numpy() for name in ("time", "open"))
+        error = find_local_hour(raw.source, times, opens, spacing.grid.seconds)
+        if error is not None:
+            error.kind = facts.kind
+            raise error
+    return seen
 
 
 def find_plausible(fields: pl.DataFrame) -> NDArray[np.int64]:
@@ -101,9 +129,8 @@ class RowReading:
         }
         self._is_given = by_hand.interval is not None
         check_grid(times + self.shift, by_hand, grid, raw)
-        is_naive = layout.time.is_naive and not layout.time.timezone
-        share = settings.max_rejected_share
-        self._series = Series(raw.source, grid, share, is_given=self._is_given, is_naive=is_naive)
+        share, naive = settings.max_rejected_share, is_naive(seen.decisions)
+        self._series = Series(raw.source, grid, share, is_given=self._is_given, is_naive=naive)
         self._texts: dict[str, set[str]] = {role: set() for role in ROLES}
         self.accepted, self.count = MonthRows(room), 0
         self._bad: list[pl.DataFrame] = []

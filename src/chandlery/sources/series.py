@@ -1,26 +1,21 @@
 """The signs that the rows of a file are not one series of candles: of one interval, one symbol and one clock."""
 
-import datetime as dt
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.grid import HOUR_SECONDS, Grid
+from chandlery.grid import Grid
 from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.local_times import find_doubled_hour, find_skipped_hour, list_hour_gaps, refuse_local
 from chandlery.sources.rows import MonthRows
-from chandlery.sources.spacing import MIN_CANDLES, SECOND_MS
+from chandlery.sources.spacing import MIN_CANDLES
 from chandlery.units import to_interval_text
 
 __all__ = ["Series"]
 
 BLOCK = 500  # rows: as many of a longer interval in a row are no chance
 ALIGNED = 0.95 * BLOCK  # by chance, half of them would be
-HOUR_MS = HOUR_SECONDS * SECOND_MS
 FEW = 4  # rows with a second price of one time: so many may be corrections
-SUNDAY = 6
-CHANGE_MONTHS = {2, 3, 4, 9, 10, 11}  # in which summer time ends somewhere
-NIGHT = range(5)  # hours at which it does
 
 
 class Series:
@@ -44,6 +39,7 @@ class Series:
         self._rows = np.empty(0, np.int64)  # the numbers of their rows
         self._ascends = True
         self._mixed: UndecidedError | None = None
+        self._hour_gaps: set[int] = set()
 
     def add(self, accepted: pl.DataFrame, refused: pl.DataFrame) -> None:
         """Look at the next rows.
@@ -58,6 +54,8 @@ class Series:
         steps = np.concatenate([self._last, self._grid.steps_of(times)])
         rows = np.concatenate([self._rows, accepted["row"].to_numpy()])
         self._ascends = self._ascends and bool((np.diff(steps[max(self._last.size - 1, 0) :]) > 0).all())
+        if self._is_naive:
+            self._hour_gaps.update(list_hour_gaps(self._grid.open_ms(steps), self._grid.seconds).tolist())
         if not self._is_given and self._mixed is None:
             self._mixed = self._find_other_interval(steps, rows)
         self._last, self._rows = steps[-(BLOCK - 1) :], rows[-(BLOCK - 1) :]
@@ -93,6 +91,9 @@ class Series:
             raise UndecidedError("series", found, "one interval a file", hint)
         if self._mixed is not None:
             raise self._mixed
+        skipped = find_skipped_hour(np.array(sorted(self._hour_gaps), np.int64))
+        if skipped is not None:
+            raise refuse_local(self._source, skipped, is_skipped=True)
         if self._ascends:
             return
         repeats = [find_repeats(accepted.take([month])) for month in accepted.months]
@@ -112,17 +113,11 @@ class Series:
         Raises:
             UndecidedError: One does: the times are local ones.
         """
-        for hour in np.unique(twice // HOUR_MS).tolist():
-            moment = dt.datetime.fromtimestamp(hour * HOUR_SECONDS, dt.UTC)
-            if moment.weekday() != SUNDAY or moment.month not in CHANGE_MONTHS or moment.hour not in NIGHT:
-                continue
-            times = accepted.take([(moment.year - 1970) * 12 + moment.month - 1])["open_time"].to_physical().to_numpy()
-            inside = np.unique(times[times // HOUR_MS == hour])
-            if np.isin(inside, twice).all():
-                found = f"{self._source} has the hour from {moment:%Y-%m-%d %H:%M} on twice, at different prices"
-                found = f"{found}: its times are local ones, of a zone in which summer time ended then"
-                hint = paste(self._source, {"timezone": "Europe/Berlin"}, {"timezone": "the zone of its times"})
-                raise UndecidedError("timezone", found, "times in UTC, with an offset, or a zone that is set", hint)
+        for month in np.unique(twice.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)).tolist():
+            times = accepted.take([month])["open_time"].to_physical().to_numpy()
+            doubled = find_doubled_hour(twice, times)
+            if doubled is not None:
+                raise refuse_local(self._source, doubled, is_skipped=False)
 
 
 def find_repeats(rows: pl.DataFrame) -> tuple[NDArray[np.int64], int, int]:

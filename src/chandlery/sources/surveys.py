@@ -11,12 +11,12 @@ from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.dividing import check_quotes, find_dividing, list_told
 from chandlery.sources.grids import Seen, straighten
-from chandlery.sources.identity import check_identity, check_order, check_values
+from chandlery.sources.identity import check_order, check_values
 from chandlery.sources.layout import Facts, Layout, measure_length
 from chandlery.sources.pairs import Pair
 from chandlery.sources.parts import ROLES, Divider, Part, Value, find_kinds
 from chandlery.sources.raw_files import RawFile
-from chandlery.sources.row_reading import find_plausible, see
+from chandlery.sources.row_reading import find_plausible, see, see_first
 from chandlery.sources.series_names import read_pair
 from chandlery.sources.spacing import measure_spacing
 from chandlery.sources.symbols import match_layout
@@ -44,9 +44,7 @@ def peek_parts(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> See
     by_hand = match_layout(raw.source, settings) or LayoutSettings()
     if find_roles(layout.facts, by_hand, settings, raw.source):
         return None
-    check_identity(layout.facts, by_hand, settings.exchange, raw.source)
-    check_values(raw.source, "interval", layout.facts.intervals)
-    return see(find_plausible(batch.fields), layout.facts, by_hand)
+    return see_first(batch.fields, layout, raw, settings)
 
 
 def find_roles(facts: Facts, by_hand: LayoutSettings, settings: ReadingSettings, source: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ __all__ = [
     "Account",
     "StoredSymbol",
     "by_source",
+    "describe_version",
     "hash_reading",
     "is_current",
     "is_same",
@@ -184,6 +185,11 @@ def list_years(days: NDArray[np.int32]) -> list[int]:
 def list_accounted(ledger: pl.DataFrame) -> list[FileRecord]:
     """Return the records of a ledger's files."""
     return [to_record(account) for account in ledger.iter_rows(named=True)]
+
+
+def describe_version(account: Account) -> str:
+    """Describe the version of a file that a row of the ledger is about."""
+    return f"the version of {account['modified_at']:%Y-%m-%d %H:%M:%S} UTC, sha256 {account['sha256'][:12]}…"
 
 
 def to_record(account: Account) -> FileRecord:

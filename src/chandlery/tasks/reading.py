@@ -19,15 +19,16 @@ from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.lake.tables import MOST_AT_ONCE
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.decisions import BY_HAND, BY_LIKE, Decision, list_given, name_given
+from chandlery.sources.decisions import BY_HAND, BY_LIKE, Decision, Decisions, list_given, name_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import FileRows, RawFile, explain_failure, read_file
 from chandlery.sources.lending import find_habit, lend
+from chandlery.sources.local_times import find_followers, find_local_kind, name_both_readings, name_local
 from chandlery.sources.parts import Part
 from chandlery.sources.rows import ROOM_BYTES, Room
 from chandlery.sources.symbols import add_given, match_layout
 from chandlery.tasks.hashing import hash_file
-from chandlery.tasks.past import Account, StoredSymbol, hash_reading, is_current, is_same
+from chandlery.tasks.past import StoredSymbol, describe_version, hash_reading, is_current, is_same
 from chandlery.tasks.rivals import RIVAL, find_rivals
 
 __all__ = ["IngestTask", "Reading", "Shared", "Successor"]
@@ -88,7 +89,7 @@ class Successor:
     Args:
         problem: Why it was refused, and which version stays.
         etag: Of the object; None for local files.
-        sha256: Of the object's bytes; None if they could not be read.
+        sha256: Of its bytes; None if they could not be read.
         modified_at: When it was modified.
     """
 
@@ -168,6 +169,7 @@ class Reading:
             if account["status"] == "read" and self._is_unreadable(source)
         }
         self.held_back: set[str] = set()
+        self._local: dict[str, str] = {}  # kinds of files with local times, each with one that is refused for them
 
     def _is_unreadable(self, source: str) -> bool:
         """Return whether the version in force is not in the source: the file is gone, or its successor was refused."""
@@ -185,15 +187,19 @@ class Reading:
                 self._read_file(file)
             self._keep_overlapping()
             waiting = [file for file in self._task.files if self._has_to_be_read(file)]
-            if not waiting and not self._refuse_rivals():
+            if not waiting and not self._refuse_more():
                 return
 
-    def _refuse_rivals(self) -> bool:
-        """Refuse new files that differ from others in most candles; return whether there are some."""
-        if self._task.restate:
-            return False
+    def _refuse_more(self) -> bool:
+        """Refuse new files that other files show to be read wrong; return whether there are some.
+
+        These are files with local times, and those that differ from others in most candles.
+        """
         new = {rows.raw.source: rows.raw for rows in self.read if not self._is_in_force(rows.raw)}
-        refused = find_rivals(self.read, self.kept, new)
+        decisions = {rows.raw.source: rows.decisions for rows in self.read if rows.raw.source in new}
+        refused = find_followers(decisions, self._local)
+        if not refused and not self._task.restate:
+            refused = find_rivals(self.read, self.kept, new)
         for source, error in refused.items():
             self.read = [rows for rows in self.read if rows.raw.source != source]
             self.replaced.discard(source)
@@ -252,7 +258,7 @@ class Reading:
         try:
             rows = self._read_rows(file)
         except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
-            self._refuse(file, explain_failure(file, error))
+            self._refuse(file, name_both_readings(explain_failure(file, error), self._list_decisions()))
             return
         if self._is_spoilt(file, rows):
             found = f"{file.source}: {rows.rejects.height / rows.rows_read:.1%} of its rows were refused"
@@ -262,6 +268,10 @@ class Reading:
         self.read.append(rows)
         self._replace(file.source)
         self._add_span(rows.accepted.first_ms, rows.accepted.last_ms)
+
+    def _list_decisions(self) -> list[Decisions]:
+        """Return what was decided about the files of the lake."""
+        return [record.decisions for record in self._stored.records.values() if record.problem is None]
 
     def _read_rows(self, file: RawFile) -> FileRows:
         """Return the rows of a file; where they leave a decision open, files like it decide, such as its last version.
@@ -274,8 +284,7 @@ class Reading:
         try:
             rows = self._read_under(settings, file)
         except UndecidedError as error:
-            found = (find_habit(record.decisions) for record in self._stored.records.values() if not record.problem)
-            more = lend(error.decision, error.kind, filter(None, found))
+            more = lend(error.decision, error.kind, filter(None, map(find_habit, self._list_decisions())))
             if not more:
                 raise
             lent |= more.keys()
@@ -307,11 +316,10 @@ class Reading:
         return record is not None and record.problem is None and is_same(record, file)
 
     def _refuse(self, file: RawFile, error: ChandleryError) -> None:
-        """Record why a file is refused; the version that was read earlier stays in force.
-
-        With `restate`, a file that is itself the version in force loses its rows if the new settings refuse it.
-        """
+        """Record why a file is refused; its earlier version stays in force, unless `restate` refuses that very one."""
         account = self._stored.accounts.get(file.source)
+        if kind := find_local_kind(name_local(error)):
+            self._local.setdefault(kind, file.source)
         if self._shared is not None and file.source in self._task.parts:
             sha256 = self._shared.hash(self._task.source, file)
         else:
@@ -388,8 +396,3 @@ class Reading:
 def count_reasons(rows: FileRows) -> Counter[str]:
     """Return how many rows of a file were rejected, by reason."""
     return Counter(rows.rejects["reasons"].cast(pl.List(pl.String)).explode().to_list())
-
-
-def describe_version(account: Account) -> str:
-    """Describe the version of a file that a row of the ledger is about."""
-    return f"the version of {account['modified_at']:%Y-%m-%d %H:%M:%S} UTC, sha256 {account['sha256'][:12]}…"

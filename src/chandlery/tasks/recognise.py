@@ -1,7 +1,7 @@
 """The recognise task: the series that each file of a symbol belongs to, found before any file is read whole."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from chandlery.grid import Grid
 from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.settings.model import ReadingSettings
-from chandlery.sources.decisions import BY_LIKE, list_given
+from chandlery.sources.decisions import BY_LIKE, Decisions, is_naive, list_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.sources.lending import LENT, Habit, find_habit, lend
+from chandlery.sources.local_times import find_local_kind, name_both_readings, name_local
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.surveys import peek_parts
 from chandlery.sources.symbols import add_given
@@ -71,6 +72,8 @@ class Assigned:
         changed: How the settings would change the reading of unchanged files.
         mixed: Files whose rows have to be told apart before their series are known.
         part_grids: The grids of parts of files whose rows belong to several series.
+        local: The kinds of files with local times, each with a file that shows it.
+        naive: New files whose times have no offset, by kind.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Assigned:
     changed: list[Change] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     part_grids: list[Grid] = field(default_factory=list)
+    local: dict[str, str] = field(default_factory=dict)
+    naive: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def waits(self) -> set[str]:
@@ -99,7 +104,8 @@ def recognise_files(task: RecogniseTask) -> Assigned:
             grids[record.source], records[record.source] = lake.grid, record
     unassigned = [file for file in task.files if may_be_assigned(file, records.get(file.source), task)]
     looked = dict(task.source.ask_ahead(lambda file: (file.source, look(task, file, {})), unassigned))
-    seen = {source: each for source, each in looked.items() if each is not None}
+    stored = [record.decisions for record in records.values() if record.problem is None]
+    seen = {source: add_readings(each, stored) for source, each in looked.items() if each is not None}
     habits = list_habits(records, seen)
     lent = borrow(task, unassigned, seen, [*habits, *task.habits])
     decided = decide_grids(seen, {source: grid for source, grid in grids.items() if source not in seen})
@@ -113,6 +119,8 @@ def recognise_files(task: RecogniseTask) -> Assigned:
         borrowed=list_borrowed(records, seen, lent),
         changed=[change for change in changes if change is not None],
         mixed=sorted(looked.keys() - seen.keys()),
+        local=find_local(records, seen),
+        naive=list_naive(seen),
     )
 
 
@@ -133,6 +141,11 @@ def look(task: RecogniseTask, file: RawFile, lent: Mapping[str, str]) -> Seen | 
         return Seen(np.empty(0, np.int64), error=explain_failure(file, error))
 
 
+def add_readings(seen: Seen, stored: Collection[Decisions]) -> Seen:
+    """Return what was seen of a file; where its times are local, with how like files of the lake were read."""
+    return seen if seen.error is None else replace(seen, error=name_both_readings(seen.error, stored))
+
+
 def list_habits(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> dict[Habit, list[str]]:
     """Return how files are read by their own evidence, with the new files among them."""
     habits: dict[Habit, list[str]] = {}
@@ -143,6 +156,23 @@ def list_habits(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> 
         if each.error is None and (habit := find_habit(each.decisions)):
             habits.setdefault(habit, []).append(source)
     return habits
+
+
+def find_local(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> dict[str, str]:
+    """Return the kinds of files that are refused for local times, each with one of these files."""
+    errors = ((source, each.error) for source, each in seen.items())
+    local = {find_local_kind(name_local(error)): source for source, error in errors if error is not None}
+    local |= {find_local_kind(record.decisions): source for source, record in records.items() if record.problem}
+    return {kind: source for kind, source in sorted(local.items()) if kind}
+
+
+def list_naive(seen: Mapping[str, Seen]) -> dict[str, list[str]]:
+    """Return new files whose times have no offset and that can be read, by kind."""
+    naive: dict[str, list[str]] = {}
+    for source, each in seen.items():
+        if each.error is None and is_naive(each.decisions):
+            naive.setdefault(each.kind, []).append(source)
+    return naive
 
 
 def borrow(
