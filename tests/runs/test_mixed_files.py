@@ -1,5 +1,6 @@
 """Files whose rows belong to several series: each series gets its rows, and the ledger accounts for all of them."""
 
+import datetime as dt
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from chandlery.errors import SettingsError
 from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
+from chandlery.progress import Silent
+from chandlery.runs.naming import name_exchange
 from chandlery.runs.pipeline import Options, RunReport, ingest
 from chandlery.runs.plan import plan
 from chandlery.settings.model import Settings, load_settings
@@ -186,3 +189,49 @@ def test_a_setting_that_would_read_the_parts_otherwise_stops_the_run(place: Plac
     assert place.objects() == before
     assert place.bring(Options(restate=True), layout=[{"files": "binance/*", "stamps": "close"}]).exit_code == 0
     assert place.read("candles")["open_time"].min().timestamp() * 1000 == START_MS - 3_600_000
+
+
+def count_candles(place: Place) -> dict[str, int]:
+    """Return the number of candles by exchange."""
+    return dict(place.read("candles").group_by("exchange").len().rows())
+
+
+def test_an_exchange_that_is_named_later_holds_for_the_rows_of_all_coins(place: Place) -> None:
+    place.write("2019-01.csv", interleave(range(50)))
+    place.bring()
+    named = name_exchange(place.settings(), "gemini", Silent())
+    assert named.series == ["gemini/60m"]
+    assert place.bring().run_id is None
+    assert place.bring(exchange="gemini").run_id is None
+    place.write("2019-02.csv", interleave(range(50, 80)))
+    assert place.bring().exit_code == 0
+    assert count_candles(place) == {"gemini": 240}
+
+
+@pytest.mark.parametrize("how", ["layout", "source"])
+def test_a_setting_that_names_another_exchange_is_told_and_taken_by_restate(place: Place, how: str) -> None:
+    place.write("2019-01.csv", interleave(range(50)))
+    place.bring(exchange="kraken")
+    place.write("ETHUSDT.csv", make_candles("ETHUSDT", range(50, 60)).drop("symbol"))
+    other: dict[str, object] = {"layout": [{"files": "*", "exchange": "gemini"}]} if how == "layout" else {}
+    other |= {"exchange": "gemini"} if how == "source" else {}
+    with pytest.raises(SettingsError, match=r"2019-01\.csv: exchange kraken → gemini"):
+        place.bring(**other)
+    assert count_candles(place) == {"kraken": 150}
+    assert place.bring(Options(restate=True), **other).exit_code == 0
+    assert count_candles(place) == {"gemini": 160}
+    assert place.bring(**other).published == 0
+    assert place.bring(**other).run_id is None
+
+
+def test_restate_reads_the_rows_of_all_coins_under_new_settings(place: Place) -> None:
+    local = interleave(range(50)).with_columns(pl.from_epoch("time", time_unit="ms").dt.strftime("%Y-%m-%d %H:%M"))
+    place.write("2019-01.csv", local)
+    place.bring()
+    layout = [{"files": "*", "timezone": "Asia/Tokyo"}]
+    with pytest.raises(SettingsError, match="timezone"):
+        place.bring(layout=layout)
+    assert place.bring(Options(restate=True), layout=layout).exit_code == 0
+    first = place.read("candles")["open_time"].min()
+    assert first == dt.datetime(2018, 12, 31, 15, tzinfo=dt.UTC)
+    assert place.bring(layout=layout).run_id is None

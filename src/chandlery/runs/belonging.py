@@ -23,15 +23,17 @@ from chandlery.sources.parts import Part
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.symbols import find_symbol, match_layout, read_path
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
-from chandlery.state.records import Summary
+from chandlery.state.records import MixedPart, Summary
 from chandlery.tasks.changes import Change, check_changes
 
 __all__ = [
     "NO_PAIR",
     "Belonging",
     "PairName",
+    "check_parts",
     "find_belonging",
     "hash_naming",
+    "is_misplaced",
     "list_exchanges",
     "name_part",
     "name_source",
@@ -142,12 +144,48 @@ def _find_beside(
     return {pair: next(iter(there)) for pair, there in joined.items() if len(there) == 1 and str(pair) not in known}
 
 
-def _find_change(session: Session, source: str, pair: PairName) -> Change | None:
-    """Return the setting of this run that gives a file of the lake another symbol or exchange; None if none does."""
+def check_parts(session: Session, parts: Mapping[str, Iterable[MixedPart]], naming: str) -> None:
+    """Check that the settings give no rows of files of the lake, whose rows are told apart, to another pair.
+
+    Args:
+        session: The run.
+        parts: Where the rows of these files belong, by path.
+        naming: Hash of the settings that decide.
+
+    Raises:
+        SettingsError: They do, and `--restate` is not given.
+    """
+    if session.options.restate or naming == session.summary.naming:
+        return
+    settled = ((source, each) for source, of_file in parts.items() for each in of_file if each.seconds)
+    found = (_find_change(session, source, PairName(each.exchange, each.symbol), each.part) for source, each in settled)
+    check_changes(filter(None, found))
+
+
+def is_misplaced(session: Session, source: str, parts: Iterable[MixedPart]) -> bool:
+    """Return whether settings and code would give some rows of a file to another pair than the lake has them under."""
+    try:
+        return any(name_part(session, source, each.part) != (each.exchange, each.symbol) for each in parts)
+    except SourceError:  # the rows would be refused, and their published candles lost
+        return False
+
+
+def _find_change(session: Session, source: str, pair: PairName, part: Part | None = None) -> Change | None:
+    """Return the setting of this run that gives a file of the lake another symbol or exchange; None if none does.
+
+    Args:
+        session: The run.
+        source: The file.
+        pair: The pair under which the lake has it, or some of its rows.
+        part: Which of its rows; None for all. What they tell themselves is not taken from settings.
+    """
     given = session.settings.source
     layout = match_layout(source, given) or LayoutSettings()
-    if (layout.symbol or layout.market) and (symbol := find_symbol(source, given)) != pair.symbol:
+    tells = part or Part()
+    if not tells.symbol and (layout.symbol or layout.market) and (symbol := find_symbol(source, given)) != pair.symbol:
         return Change(source, "symbol" if layout.symbol else "market", pair.symbol, symbol)
+    if tells.exchange:
+        return None
     exchange = layout.exchange or ("" if read_path(source).exchange else given.exchange)
     return Change(source, "exchange", pair.exchange, exchange) if exchange not in {"", pair.exchange} else None
 

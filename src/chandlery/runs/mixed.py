@@ -47,23 +47,26 @@ class MixedFiles:
             if (part.exchange, part.symbol) == pair
         ]
 
-    def add(self, version: Mixed, surveyed: Surveyed, name_part: NamePart) -> dict[PairName, dict[str, Seen]]:
+    def add(
+        self, version: Mixed, surveyed: Surveyed, name_part: NamePart, *, restate: bool
+    ) -> dict[PairName, dict[str, Seen]]:
         """Take over what a survey has found of a file.
 
-        A part that an earlier version had keeps its series. If a version cannot be surveyed, the parts of the earlier
-        one stay: reading them then says what is wrong.
+        A part that an earlier version had keeps its series, unless `restate` is given. If a version cannot be
+        surveyed, the parts of the earlier one stay: reading them then says what is wrong.
 
         Args:
             version: The hashes of the version and of the settings.
             surveyed: What was found.
             name_part: Returns the pair of a part.
+            restate: Whether each part gets the series that settings and code give it.
 
         Returns:
             What tells the interval of each part that is new, by pair and by the path with the interval that is named.
         """
         source = surveyed.source
         before = self.known.get(source, Mixed("", ""))
-        kept = {each.part: each for each in before.parts if each.seconds}
+        kept = {each.part: each for each in before.parts if each.seconds and not restate}
         parts: list[MixedPart] = []
         open_ones: dict[PairName, dict[str, Seen]] = {}
         try:

@@ -30,7 +30,7 @@ from chandlery.runs.belonging import hash_naming
 from chandlery.schema import TABLES
 from chandlery.settings.model import Settings
 from chandlery.state.paths import Paths
-from chandlery.state.records import Summary, read_summary, write_summary
+from chandlery.state.records import Mixed, Summary, read_summary, write_summary
 from chandlery.units import normalise_exchange
 
 __all__ = ["Named", "name_exchange"]
@@ -225,4 +225,10 @@ class Renaming:
         series = {named(key): of_series for key, of_series in summary.series.items()}
         pairs = {named(key): pair for key, pair in summary.pairs.items()}
         stays = {source: named(key) for source, key in summary.stays.items()}
-        return replace(summary, series=series, pairs=dict(sorted(pairs.items())), stays=stays)
+        mixed = {source: self._rename_parts(each) for source, each in summary.mixed.items()}
+        return replace(summary, series=series, pairs=dict(sorted(pairs.items())), stays=stays, mixed=mixed)
+
+    def _rename_parts(self, mixed: Mixed) -> Mixed:
+        """Return where the rows of a file belong, with the new name of the exchange."""
+        parts = [replace(part, exchange=self.name) if part.exchange == UNNAMED else part for part in mixed.parts]
+        return replace(mixed, parts=parts)

@@ -84,7 +84,8 @@ def _survey(
     by_source = {raw.source: raw for raw in files}
     for surveyed in chain.from_iterable(results):
         raw, before = by_source[surveyed.source], source.mixed.list_pairs(surveyed.source)
-        found = source.mixed.add(source.hash_version(raw), surveyed, partial(name_part, session))
+        name, restate = partial(name_part, session), session.options.restate
+        found = source.mixed.add(source.hash_version(raw), surveyed, name, restate=restate)
         for pair, seen in found.items():
             open_parts.setdefault(pair, {}).update(seen)
         known = source.mixed.known[raw.source]

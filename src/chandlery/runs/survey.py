@@ -8,7 +8,15 @@ from chandlery.errors import SettingsError, SourceError
 from chandlery.lake.reading import read_partition
 from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import list_partitions
-from chandlery.runs.belonging import NO_PAIR, Belonging, PairName, find_belonging, list_exchanges
+from chandlery.runs.belonging import (
+    NO_PAIR,
+    Belonging,
+    PairName,
+    check_parts,
+    find_belonging,
+    is_misplaced,
+    list_exchanges,
+)
 from chandlery.runs.listing import list_source, split_source
 from chandlery.runs.mixed import MixedFiles, restore_problem
 from chandlery.runs.session import SeriesRun, Session, Years
@@ -76,15 +84,20 @@ class Source:
         """Return the files whose rows may tell to which series they belong, and of which that is not known.
 
         These are new and changed files of unknown symbol, or whose rows belonged to several series, and refused ones
-        under new settings.
+        under new settings; with `restate` all files under new settings.
         """
         unsurveyed = []
         for raw in (*self.mixed.files.values(), *self.nameless):
             known, now = self.mixed.known.get(raw.source), self.hash_version(raw)
-            is_same = known is not None and known.version == now.version
-            if known is None or not is_same or known.waits or (not known.parts and known.reading != now.reading):
+            if known is None or known.version != now.version or known.waits or self._is_restated(raw, known, now):
                 unsurveyed.append(raw)
         return unsurveyed
+
+    def _is_restated(self, raw: RawFile, known: Mixed, now: Mixed) -> bool:
+        """Return whether new settings may find other series in a file than the lake has."""
+        if not known.parts or not self.session.options.restate:
+            return not known.parts and known.reading != now.reading
+        return known.reading != now.reading or is_misplaced(self.session, raw.source, known.parts)
 
     def place_mixed(self, raw: RawFile, before: Iterable[PairName]) -> None:
         """Put a file among the files of the pairs to which its rows belong.
@@ -101,6 +114,8 @@ class Source:
                 others = [other for other in self.files.get(pair, ()) if other.source != raw.source]
                 of_pair = [*others, raw] if pair in now else others
                 self.files[pair] = tuple(sorted(of_pair, key=lambda each: each.source))
+            if pair not in now and self.session.options.restate:
+                self.belonging.moved[pair] = self.belonging.moved.get(pair, frozenset()) | {raw.source}
 
     def runs_of(self, pair: PairName) -> list[SeriesRun]:
         """Return the series of a pair's exchange that have its symbol."""
@@ -200,6 +215,7 @@ def survey_source(session: Session) -> Source:
     mixed = MixedFiles(known=dict(session.summary.mixed))
     divided = [raw for raw in raws if mixed.list_pairs(raw.source)]
     belonging = find_belonging(session, store, [raw for raw in raws if not mixed.list_pairs(raw.source)])
+    check_parts(session, {raw.source: mixed.known[raw.source].parts for raw in divided}, belonging.naming)
     restore_problems(mixed, belonging)
     files = dict(belonging.files)
     source = Source(store, {}, belonging, archives, session.list_years(), session, foreign, mixed)
