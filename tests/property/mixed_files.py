@@ -22,6 +22,7 @@ COLUMNS = ("csv", "csv", "objects", "arrays", "results", "nested", "lines", "arr
 DOCUMENTS = ("by key", "deeper", "answers", "answer lines", "arguments")
 WITHOUT_NAMES = {"arrays", "array lines"}
 NAMES = ["candles", "all_2019", "raw/data", "ohlcv/part-0", "exports/2019-01-01", "klines"]
+APART = [("base", "quote"), ("baseAsset", "quoteAsset"), ("base_currency", "quote_currency"), ("symbol", "currency")]
 COLLECTORS = ["SNAPSHOT_USDT", "ARCHIVER-USD", "dumps/HARVEST-EUR"]
 
 
@@ -155,10 +156,13 @@ def write_mixed(random: Random, series: list[Series], choices: dict[str, Any]) -
     if choices["kind"] == "symbols" and choices["header"] == "unix":
         own |= {"header": "plain"}
     written: list[Rows] = []
+    apart = random.choice(APART) if choices["symbol"] and choices["headed"] and random.random() < 0.4 else ()
     for each in series:
         rows = write_fields(random, each.candles, own | {"seconds": each.seconds}, each.pair)
         if choices["exchange"] and not is_document:
             rows = [{**row, "venue": each.exchange} for row in rows]
+        if apart and not is_document:
+            rows = [{**drop_symbol(row), apart[0]: each.pair[0], apart[1]: each.pair[1]} for row in rows]
         written.append(rows[::-1] if choices["descending"] else rows)
     if not is_document:
         return write_shape(random, arrange(written, series, choices), own | {"quoted": choices["quoted"]})
@@ -166,6 +170,11 @@ def write_mixed(random: Random, series: list[Series], choices: dict[str, Any]) -
     values: list[list[Any]] = [[list(row.values()) for row in rows] if choices["arrays"] else rows for rows in texts]
     names = [name_series(each, choices, spell) for each in series]
     return write_document(random, names, values, choices)
+
+
+def drop_symbol(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without its symbol."""
+    return {name: value for name, value in row.items() if name not in {"symbol", "s"}}
 
 
 def to_texts(row: dict[str, Any], choices: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from chandlery.settings.model import LayoutSettings
-from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.doubts import HOW_TO_NAME, NO_SYMBOL, UndecidedError, paste
 from chandlery.sources.identity import ALIASES, agrees, check_pair
 from chandlery.sources.pairs import Pair
 from chandlery.sources.parts import ROLES, Value, find_kinds, find_usual, name_value
@@ -54,7 +54,7 @@ def find_dividing(
         return ()
     if "OTHER" in find_kinds(source, by_hand.market) and told["symbol"]:
         found = f"the path {source} names funding rates or options, which are no candles of a price"
-        raise UndecidedError("market", found, "candles", paste(source, {"symbol": "LTCUSD"}))
+        raise UndecidedError("market", found, "candles", paste(source, {"symbol": NO_SYMBOL}, {"symbol": HOW_TO_NAME}))
     decided = [
         role
         for role, decides in (

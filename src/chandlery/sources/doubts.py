@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from chandlery.errors import SourceError
 
-__all__ = ["UndecidedError", "match_exactly", "paste"]
+__all__ = ["HOW_TO_NAME", "NO_SYMBOL", "UndecidedError", "match_exactly", "paste"]
 
+NO_SYMBOL = "?"  # in lines to paste where nothing tells the symbol: settings refuse it, so that it is replaced
+HOW_TO_NAME = 'such as "BTCUSD": base, then quote; futures as in "BTCUSDT_PERP" or "BTCUSD_240329"'
 # What is decided about every file, in this order: the codes of refusals, and the keys of the ledger's decisions.
 DECISIONS = (
     "text",

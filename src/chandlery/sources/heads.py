@@ -12,7 +12,7 @@ from chandlery.settings.model import LayoutSettings
 from chandlery.sources.columns import Columns
 from chandlery.sources.dialects import HEAD_ROWS, take_apart
 from chandlery.sources.documents import Kind, Piece, Shape, decode, find_shape, iter_line_elements, look_around, unfold
-from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.series_names import KEYS, read_context
 
 __all__ = ["Head", "NeedsWhole", "read_head"]
@@ -162,7 +162,7 @@ def check_kinds(pieces: list[Piece], source: str) -> set[tuple[Kind, tuple[str, 
     kinds = {(piece.kind, piece.names) for piece in pieces}
     if len(kinds) > 1:
         found = f"{source} holds rows of several kinds at different places of one document"
-        raise UndecidedError("shape", found, "one kind of rows", paste(source, {"symbol": "LTCUSD"}))
+        raise UndecidedError("shape", found, "one kind of rows", "split the document, or leave it out by a glob")
     return kinds
 
 

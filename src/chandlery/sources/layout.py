@@ -91,7 +91,8 @@ class Layout:
         body: Where the first row of a document begins.
         key: The name of the array of a document; None where no object holds it.
         clock: Where the time of day stands, if it stands apart from the date.
-        symbol_place: Where a symbol stands, if there is one in each row.
+        symbol_place: Where a symbol stands, if there is one in each row, or its base currency.
+        quote_place: Where its quote currency stands, if it stands apart.
         exchange_place: The same of an exchange.
         interval_place: The same of an interval.
         closed_place: Where a row says whether its candle had closed.
@@ -113,6 +114,7 @@ class Layout:
     key: str | None = None
     clock: Place | None = None
     symbol_place: Place | None = None
+    quote_place: Place | None = None
     exchange_place: Place | None = None
     interval_place: Place | None = None
     closed_place: Place | None = None
@@ -126,6 +128,7 @@ class Layout:
         places = {
             "clock": self.clock,
             "symbol": self.symbol_place,
+            "quote": self.quote_place,
             "exchange": self.exchange_place,
             "interval": self.interval_place,
             "closed": self.closed_place,

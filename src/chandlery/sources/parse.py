@@ -15,6 +15,7 @@ import polars as pl
 from chandlery.sources.around import Around
 from chandlery.sources.documents import TOKENS
 from chandlery.sources.layout import Layout
+from chandlery.sources.row_names import PAIR_MARK
 from chandlery.sources.series_names import AROUND
 from chandlery.sources.times import parse_epochs, parse_texts, scale_epochs
 
@@ -29,6 +30,7 @@ __all__ = [
     "parse_lines",
 ]
 
+TELL_SERIES = (*AROUND, "quote")  # the extra columns that tell the series of a row
 NUMBERS = ("open", "high", "low", "close", "volume")
 PIECE_BYTES = 2_000_000  # one faulty line slows down the reading of as many bytes
 DOCUMENTS = frozenset(["document", "nested", "nested lines"])  # forms whose rows are elements of JSON arrays
@@ -144,7 +146,7 @@ def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, texts: dict[s
     if layout.time.form == "epoch":
         milliseconds, uneven = scale_epochs(times, layout.time)
     else:
-        series = [values.alias(name) for name, values in texts.items() if name in AROUND]
+        series = [values.alias(name) for name, values in texts.items() if name in TELL_SERIES]
         milliseconds, uneven = parse_texts(times.str.strip_chars(), layout.time, series)
         if milliseconds.null_count():
             return None
@@ -153,7 +155,14 @@ def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, texts: dict[s
     )
     if texts:
         fields = fields.with_columns(**{name: values.cast(pl.String) for name, values in texts.items()})
-    return fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False))
+    return join_pair(fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False)))
+
+
+def join_pair(fields: pl.DataFrame) -> pl.DataFrame:
+    """Return fields with the base and the quote of each row as one symbol, where they stand apart."""
+    if "quote" not in fields.columns:
+        return fields
+    return fields.with_columns(symbol=pl.concat_str("symbol", "quote", separator=PAIR_MARK)).drop("quote")
 
 
 def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
@@ -197,7 +206,7 @@ def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     if layout.time.form == "epoch":
         milliseconds, uneven = parse_epochs(trimmed["time"], layout.time)
     else:
-        series = [texts[name] for name in names if name in AROUND]
+        series = [texts[name] for name in names if name in TELL_SERIES]
         milliseconds, uneven = parse_texts(trimmed["time"], layout.time, series)
     numbers = trimmed.select(pl.col(*NUMBERS).cast(pl.Float64, strict=False))
     read = numbers.with_columns(time=milliseconds, uneven=uneven.fill_null(value=False), width=texts["width_is_right"])
@@ -210,7 +219,7 @@ def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         unparseable=~whole | unreadable,
         missing=whole & pl.any_horizontal(absent[role] for role in roles),
     )
-    return fields.with_columns(texts[name] for name in names)
+    return join_pair(fields.with_columns(texts[name] for name in names))
 
 
 def _use_points(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:

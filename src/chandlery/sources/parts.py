@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.doubts import HOW_TO_NAME, NO_SYMBOL, UndecidedError, paste
 from chandlery.sources.identity import ALIASES
 from chandlery.sources.pairs import SUFFIXES, Pair, add_kinds, split_pair
 from chandlery.sources.parse import Batch
@@ -342,6 +342,9 @@ def refuse_row(source: str, role: str, text: str | None, row: int) -> UndecidedE
         found = f"{source}: row {row} has {text[:40]!r} in the place of the {role}"
     else:
         found = f"{source}: row {row} names no {role}, and other rows do"
-    example = {"symbol": "LTCUSD", "exchange": "kraken", "interval": "1h"}[role]
-    hint = f"correct the row; or, if all rows are of one series, {paste(source, {role: example, 'split': False})}"
+    example = {"symbol": NO_SYMBOL, "exchange": "kraken", "interval": "1h"}[role]
+    notes = {"symbol": HOW_TO_NAME} if role == "symbol" else {}
+    hint = (
+        f"correct the row; or, if all rows are of one series, {paste(source, {role: example, 'split': False}, notes)}"
+    )
     return UndecidedError(role, found, f"{'an' if role[0] in 'aei' else 'a'} {role} in each row", hint)

@@ -1,5 +1,6 @@
 """What rows name beside their candle: the symbol, the exchange, the interval, and whether the candle had closed."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,10 +9,18 @@ import numpy as np
 from chandlery.sources.columns import CLOSED_FLAGS, NAMES, Columns, list_plain, to_number
 from chandlery.sources.pairs import Pair
 from chandlery.sources.series_names import AROUND, is_certain, read_exchange, read_length, read_pair
-from chandlery.sources.words import EXCHANGES
+from chandlery.sources.words import EXCHANGES, QUOTES
 
-__all__ = ["find_currencies", "find_extras", "group_rows", "list_texts"]
+__all__ = ["PAIR_MARK", "find_currencies", "find_extras", "group_rows", "list_texts"]
 
+# Names of columns with the currencies of a pair, where these stand apart.
+BASES = "base basecurrency baseccy baseasset basecoin basesymbol fromsymbol fsym fromcurrency".split()
+MAYBE_BASES = "coin asset symbol ticker".split()  # or whole symbols
+QUOTED = (
+    "quote quotecurrency quoteccy quoteasset quotecoin quotesymbol tosymbol tsym tocurrency vscurrency currency"
+).split()
+BASE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]{1,15}")
+PAIR_MARK = "/"  # is put between them
 FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
 SOME_ROWS = 300
 NEARLY_ALL = 0.9
@@ -20,19 +29,21 @@ NEARLY_ALL = 0.9
 def find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
     """Return the places of the columns that name the symbol, the exchange, the interval, or whether a candle closed.
 
+    Where the currencies of a symbol stand apart, that of the base is given as `symbol`, that of the quote as `quote`.
+
     Args:
         table: The first rows.
         taken: Places of other columns.
     """
     if table.names is None:
         return find_unnamed(table, taken)
-    found: dict[str, int] = {}
     names = table.names
     places_of: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         for each in list_plain(name):
             places_of.setdefault(each, []).append(place)
-    for role in (*AROUND, "closed"):
+    found = find_currency_columns(table, places_of, taken)
+    for role in (role for role in (*AROUND, "closed") if role not in found):
         for known in NAMES[role].split():
             places = places_of.get(known, [])
             lower = [place for place in places if names[place] == names[place].lower()]
@@ -44,6 +55,37 @@ def find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
                 found[role] = fitting[0]
                 break
     return found
+
+
+def find_currency_columns(table: Columns, places_of: Mapping[str, list[int]], taken: set[int]) -> dict[str, int]:
+    """Return the places of the columns with the base and the quote of a pair; nothing if there are none.
+
+    Args:
+        table: The first rows.
+        places_of: The places of columns by their plain names.
+        taken: Places of other columns.
+    """
+    bases, quotes = (
+        {place: name for name in names for place in places_of.get(name, []) if place not in taken}
+        for names in ((*BASES, *MAYBE_BASES), QUOTED)
+    )
+    for quote in quotes:
+        for base, name in bases.items():
+            texts = {(row[base], row[quote].upper()) for row in table.rows[:SOME_ROWS] if len(row) > max(base, quote)}
+            is_whole = name in MAYBE_BASES and all(text.upper().endswith(of_quote) for text, of_quote in texts)
+            if texts and not is_whole and all(of_quote in QUOTES and is_base(text) for text, of_quote in texts):
+                return {"symbol": base, "quote": quote}
+    return {}
+
+
+def is_base(text: str) -> bool:
+    """Return whether a text can be the base of a pair.
+
+    Example:
+        >>> is_base("1INCH"), is_base("eth"), is_base("BTC/USD"), is_base("1.5")
+        (True, True, False, False)
+    """
+    return bool(BASE.fullmatch(text))
 
 
 def fits(role: str, texts: Sequence[str]) -> bool:
@@ -101,7 +143,7 @@ def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ..
         table: The first rows.
         around: The texts of symbol, exchange and interval that stand around each row; empty if none do.
     """
-    places = [place for role, place in find_extras(table, set()).items() if role in AROUND]
+    places = [place for role, place in find_extras(table, set()).items() if role != "closed"]
     beside = around or [()] * len(table.rows)
     keys = [
         (*texts, *(row[place] if len(row) > place else "" for place in places))
@@ -118,6 +160,10 @@ def list_texts(
     found = {}
     for number, role in enumerate(AROUND):
         texts = table.texts(extras[role])[:FACT_ROWS] if role in extras else [texts[number] for texts in around]
+        if role == "symbol" and "quote" in extras:
+            base, quote = extras["symbol"], extras["quote"]
+            rows = (row for row in table.rows[:FACT_ROWS] if len(row) > max(base, quote))
+            texts = [f"{row[base]}{PAIR_MARK}{row[quote]}" for row in rows]
         found[role] = tuple(dict.fromkeys(filter(None, texts)))
     return found
 

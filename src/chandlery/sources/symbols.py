@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
-from chandlery.sources.doubts import UndecidedError, match_exactly, paste
+from chandlery.sources.doubts import HOW_TO_NAME, NO_SYMBOL, UndecidedError, match_exactly, paste
 from chandlery.sources.pairs import Pair, find_pair, name_exchange, read_symbol, set_market
 from chandlery.sources.words import EXCHANGES, Word, find_interval, split_words
 
@@ -191,8 +191,10 @@ def refuse_path(source: str, problem: tuple[str, str]) -> UndecidedError:
     """Return why a path does not decide the symbol."""
     decision, what = problem
     expected = "one pair in the name of the file or its folder, as in ltcusd.csv or LTC-USD/2019.csv"
-    note = {"symbol": "base, then quote; futures as in BTCUSDT_PERP or BTCUSD_240329"}
-    return UndecidedError(decision, f"the path {source} {what}", expected, paste(source, {"symbol": "LTCUSD"}, note))
+    hint = paste(source, {"symbol": NO_SYMBOL}, {"symbol": HOW_TO_NAME})
+    if decision == "market":
+        expected, hint = "candles of a price", f"leave it out by a glob; or, if it holds candles, {hint}"
+    return UndecidedError(decision, f"the path {source} {what}", expected, hint)
 
 
 def refuse_date(source: str, pair: Pair) -> UndecidedError:
