@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from raw_files import HEADER, START_MS, find_grid, line, lines, raw_file, read, 
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
 from chandlery.settings.model import SourceSettings
+from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import read_file
 
 LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "layouts"
@@ -247,3 +249,16 @@ def test_documents_of_one_row_each_a_line():
     found = read(text.encode(), "ltcusd.ndjson", seconds=None)
     assert rows_of(found).height == 60
     assert found.fetch_raw(rows_of(found)["row"][:1]) == [json.dumps(rows[0])]
+
+
+def test_columns_whose_names_contradict_the_numbers_are_refused_with_the_right_order() -> None:
+    prices = [10 + step % 7 for step in range(50)]
+    rows = [f"{START_MS + step * 60_000},{p},{p - 1},{p + 1},{p + 0.5},2" for step, p in enumerate(prices)]
+    content = "\n".join(["time,open,high,low,close,volume", *rows]).encode()
+    with pytest.raises(UndecidedError, match="in 50 of 50 rows") as caught:
+        read(content)
+    assert caught.value.decision == "columns"
+    lines = tomllib.loads(caught.value.hint.partition("\n")[2])
+    (layout,) = lines["source"]["layout"]
+    assert layout["columns"] == ["time", "open", "low", "high", "close", "volume"]
+    assert read(content, layout=layout).rejects.is_empty()

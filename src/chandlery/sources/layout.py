@@ -29,7 +29,7 @@ from chandlery.sources.decisions import (
     find_kind,
     name_column,
 )
-from chandlery.sources.doubts import UndecidedError
+from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.heads import Head, read_head
 from chandlery.sources.row_names import find_currencies, find_extras, group_rows, list_texts
 from chandlery.sources.series_names import AROUND
@@ -190,8 +190,8 @@ def _recognise(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
     currencies = find_currencies(path.pair, texts["symbol"])
     volume = _choose_volume(table, placed, taken | set(extras.values()), by_hand, currencies, source)
     _check_places(table, (time.place, *placed.prices, volume.place), source)
-    _check_envelope(table, placed, source, by_hand)
     chosen = (time, placed, volume)
+    _check_envelope(table, chosen, source, is_set=bool(by_hand.columns))
     layout = _describe(replace(found, table=table), chosen, extras, texts, path)
     decisions = _list_decisions(found, chosen, by_hand)
     return replace(layout, facts=replace(layout.facts, decisions=decisions, kind=find_kind(source, found)))
@@ -230,24 +230,44 @@ def _check_places(table: Columns, positions: Sequence[int], source: str) -> None
         raise UndecidedError(decision, found, "a column of its own for each", "mend the settings of [[source.layout]]")
 
 
-def _check_envelope(table: Columns, placed: Placed, source: str, by_hand: LayoutSettings) -> None:
-    """Check that columns set by hand can be prices: the high is the highest and the low the lowest.
+def _check_envelope(
+    table: Columns, chosen: tuple[ChosenTime, Placed, ChosenVolume], source: str, *, is_set: bool
+) -> None:
+    """Check that columns can be prices: the high is the highest and the low the lowest.
+
+    Args:
+        table: The first rows.
+        chosen: The columns.
+        source: The file.
+        is_set: Whether `columns` sets them by hand.
 
     Raises:
         UndecidedError: They are not, in most rows.
     """
-    if not by_hand.columns:
-        return
+    time, placed, volume = chosen
     rows = [[to_number(row[place]) for place in placed.prices] for row in table.whole()]
     numbers = np.array(rows).reshape(-1, len(PRICES))
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
-    wrong = (numbers[:, 1] < numbers.max(axis=1)) | (numbers[:, 2] > numbers.min(axis=1))
-    if len(numbers) and wrong.mean() > 0.5:  # noqa: PLR2004 - most rows
-        share = f"{int(wrong.sum())} of {len(numbers)} rows"
-        found = (
-            f"{source}: by [[source.layout]] columns the high is not the highest, or the low not the lowest, in {share}"
-        )
-        raise UndecidedError("columns", found, "columns that the numbers allow", "mend the setting, or leave it out")
+    wrong = _find_outside(numbers, 1, 2)
+    if wrong.sum() <= len(numbers) / 2:
+        return
+    share = f"the high is not the highest, or the low not the lowest, in {int(wrong.sum())} of {len(numbers)} rows"
+    expected = "columns that the numbers allow"
+    if is_set:
+        found = f"{source}: by [[source.layout]] columns {share}"
+        raise UndecidedError("columns", found, expected, "mend the setting, or leave it out")
+    open_, high, low, close = placed.prices
+    is_swapped = _find_outside(numbers, 2, 1).sum() < wrong.sum()
+    prices = (open_, low, high, close) if is_swapped else placed.prices
+    order = dict(zip(ROLES, (time.place, *prices, volume.place), strict=True))
+    columns = describe_columns(order, table.width, "").value.split(", ")
+    hint = paste(source, {"columns": columns}, {"columns": "high and low exchanged" if is_swapped else "put in order"})
+    raise UndecidedError("columns", f"{source}: by the names of its columns {share}", expected, hint)
+
+
+def _find_outside(numbers: NDArray[np.float64], high: int, low: int) -> NDArray[np.bool_]:
+    """Return the rows in which a column is not the highest of the prices, or another one not the lowest."""
+    return np.array((numbers[:, high] < numbers.max(axis=1)) | (numbers[:, low] > numbers.min(axis=1)))
 
 
 def _describe(
