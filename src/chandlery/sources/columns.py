@@ -36,7 +36,7 @@ NAMES = {
     "close": "close c closeprice priceclose closingprice tradeprice last lastprice pxclose",
     "symbol": "symbol pair ticker tic instrument instrumentname instid productid currencypair sym s market coin",
     "exchange": "exchange venue exch exchangename exchangeid market",
-    "interval": "interval timeframe granularity resolution period freq per i",
+    "interval": "interval timeframe granularity resolution period freq frequency tf per i",
     "closed": "confirm closed isclosed isfinal final complete iscomplete windowclosed isclosedcandle x",
 }
 # Texts by which a row says whether its candle had closed, in lower case.

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from chandlery.grid import Grid
 from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.lengths import count_covered, find_longer
 from chandlery.sources.local_times import find_doubled_hour, find_skipped_hour, list_hour_gaps, refuse_local
 from chandlery.sources.rows import MonthRows
 from chandlery.sources.spacing import MIN_CANDLES
@@ -57,7 +58,7 @@ class Series:
         if self._is_naive:
             self._hour_gaps.update(list_hour_gaps(self._grid.open_ms(steps), self._grid.seconds).tolist())
         if not self._is_given and self._mixed is None:
-            self._mixed = self._find_other_interval(steps, rows)
+            self._mixed = self._find_other_interval(steps, rows) or self._find_longer(accepted)
         self._last, self._rows = steps[-(BLOCK - 1) :], rows[-(BLOCK - 1) :]
 
     def _find_other_interval(self, steps: NDArray[np.int64], rows: NDArray[np.int64]) -> UndecidedError | None:
@@ -68,11 +69,21 @@ class Series:
             if (aligned > ALIGNED).any():
                 place = int(np.argmax(aligned > ALIGNED))
                 spacing = int(np.median(np.abs(np.diff(steps[place : place + BLOCK])))) * self._grid.seconds
-                own, other = to_interval_text(self._grid.seconds), to_interval_text(spacing)
-                found = f"{self._source} mixes candles of {own} with candles of {other} from about row {rows[place]}"
-                hint = f"split the file; or, if it holds candles of {own}, {paste(self._source, {'interval': own})}"
-                return UndecidedError("series", found, "one interval a file", hint)
+                return self._refuse_mixed(int(rows[place]), spacing)
         return None
+
+    def _find_longer(self, accepted: pl.DataFrame) -> UndecidedError | None:
+        """Return what is wrong if some rows are candles of a longer interval."""
+        ranges = accepted.select((pl.col("high") - pl.col("low")) / pl.col("close")).to_series().to_numpy()
+        found = find_longer(self._grid.steps_of(accepted["open_time"].to_physical().to_numpy()), ranges)
+        return None if found is None else self._refuse_mixed(accepted["row"][found[0]], found[1] * self._grid.seconds)
+
+    def _refuse_mixed(self, row: int, spacing: int) -> UndecidedError:
+        """Return that from a row on candles of another interval begin, in seconds."""
+        own, other = to_interval_text(self._grid.seconds), to_interval_text(spacing)
+        found = f"{self._source} mixes candles of {own} with candles of {other} from about row {row}"
+        hint = f"split the file; or, if it holds candles of {own}, {paste(self._source, {'interval': own})}"
+        return UndecidedError("series", found, "one interval a file", hint)
 
     def check(self, rows_read: int, accepted: MonthRows) -> None:
         """Look at the whole.
@@ -96,6 +107,7 @@ class Series:
             raise refuse_local(self._source, skipped, is_skipped=True)
         if self._ascends:
             return
+        self._check_lengths(accepted)
         repeats = [find_repeats(accepted.take([month])) for month in accepted.months]
         twice = np.concatenate([np.empty(0, np.int64), *(each[0] for each in repeats)])
         if self._is_naive and twice.size:
@@ -106,6 +118,23 @@ class Series:
             found = f"{found}, and {apart} of them are more than a tenth apart" if apart else found
             hint = "split the file by what tells its rows apart, such as a symbol, an exchange or a side of the market"
             raise UndecidedError("series", found, "candles of one series a file", hint)
+
+    def _check_lengths(self, accepted: MonthRows) -> None:
+        """Check that no row is a candle that covers others of the file.
+
+        Raises:
+            UndecidedError: Some are.
+        """
+        found = [
+            count_covered(accepted.take([month]).sort("open_time", maintain_order=True), self._grid.step_ms)
+            for month in accepted.months
+        ]
+        covered, steps = max(found, default=(0, 0))
+        if covered:
+            own, other = (to_interval_text(length * self._grid.seconds) for length in (1, steps))
+            times = f"{sum(count for count, _ in found)} times"
+            problem = f"{self._source} holds a candle of {own} and one of {other} at the same {times}"
+            raise UndecidedError("series", problem, "one interval a file", "split the file by interval")
 
     def _check_zone(self, twice: NDArray[np.int64], accepted: MonthRows) -> None:
         """Check that no hour of a night in which summer time ends stands twice.
