@@ -1,6 +1,6 @@
 """Whether what the rows of a file say of its symbol, exchange and market agrees with its path and its settings."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from chandlery.settings.model import LayoutSettings
@@ -10,10 +10,19 @@ from chandlery.sources.layout import Facts
 from chandlery.sources.pairs import Pair
 from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_plain, read_prefix
 from chandlery.sources.symbols import find_given
-from chandlery.sources.words import MONEY
+from chandlery.sources.words import KINDS, MARKETS, MONEY
 from chandlery.units import to_interval_text
 
-__all__ = ["ALIASES", "agrees", "check_identity", "check_order", "check_pair", "check_values", "explain_names"]
+__all__ = [
+    "ALIASES",
+    "agrees",
+    "check_identity",
+    "check_labels",
+    "check_order",
+    "check_pair",
+    "check_values",
+    "explain_names",
+]
 
 ALIASES = {"XBT": "BTC", "XDG": "DOGE", "XXBT": "BTC", "XETH": "ETH", "XXBTZ": "BTC", "IOT": "IOTA"}
 SHOWN = 5  # names in a message
@@ -39,6 +48,8 @@ def check_identity(facts: Facts, by_hand: LayoutSettings, exchange: str, source:
         check_pair(pair, told, facts.symbols[0], source, is_set=bool(by_hand.symbol))
     if pair is not None and pair.is_open and facts.price is not None:
         check_order(pair, facts.price, source)
+    if pair is not None and facts.market and not by_hand.market:
+        check_market(pair, facts.market, source)
     named = by_hand.exchange or facts.path.exchange or exchange
     seen = read_exchange(facts.exchanges[0]) if facts.exchanges else None
     if seen is not None and seen != named:
@@ -48,6 +59,22 @@ def check_identity(facts: Facts, by_hand: LayoutSettings, exchange: str, source:
         other = f"{by_whom} {named}" if named else "neither its path nor a setting names it"
         found = f"{source} has candles of the exchange {facts.exchanges[0]} by its column, and {other}"
         raise UndecidedError("exchange", found, "one exchange", paste(source, {"exchange": seen}))
+
+
+def check_market(pair: Pair, text: str, source: str) -> None:
+    """Check that the kind of market of the rows is that of the path, or of the settings.
+
+    Raises:
+        UndecidedError: It is another one.
+    """
+    kind = KINDS[text.lower()]
+    if f"_{kind}" in pair.suffix or (kind == "PERP" and pair.suffix):
+        return
+    found = f"{source} has candles of {text!r} by one of its columns, and its path or its settings say {pair.symbol}"
+    market = next((name for name, each in MARKETS.items() if each == kind), "")
+    hint = paste(source, {"market": market}, {"market": 'or "spot", if its rows are wrong'})
+    hint = hint if market else "leave it out by a glob"
+    raise UndecidedError("market", found, "one market", hint)
 
 
 def explain_names(facts: Facts, by_hand: LayoutSettings) -> Decisions:
@@ -96,6 +123,20 @@ def check_values(source: str, role: str, texts: Iterable[str]) -> None:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         found = f"{source} holds the {role}s {shown}{more}"
         raise UndecidedError("series", found, f"one {role} a file", f"split the file by {role}")
+
+
+def check_labels(source: str, labels: Collection[str]) -> None:
+    """Check that rows of one series have one label.
+
+    Raises:
+        UndecidedError: They have several.
+    """
+    if len(labels) > 1:
+        shown = " and ".join(repr(each[:40]) for each in sorted(labels)[:2])
+        more = f" and {len(labels) - 2} more" if len(labels) > 2 else ""  # noqa: PLR2004 - two are shown
+        found = f"{source} holds rows of {shown}{more} by one of its columns"
+        lines = paste(source, {"split": False}, {"split": "if all rows are of one series"})
+        raise UndecidedError("series", found, "rows of one series", f"split the file by that column; or {lines}")
 
 
 def standard(pair: Pair) -> str:

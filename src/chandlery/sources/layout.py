@@ -31,7 +31,7 @@ from chandlery.sources.decisions import (
 )
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.heads import Head, read_head
-from chandlery.sources.row_names import find_currencies, find_extras, group_rows, list_texts
+from chandlery.sources.row_names import find_currencies, find_extras, find_market, group_rows, list_texts
 from chandlery.sources.series_names import AROUND
 from chandlery.sources.symbols import PathName, match_layout, read_path
 from chandlery.sources.time_columns import ChosenTime, choose_time, parse_moments, read_moments
@@ -60,6 +60,7 @@ class Facts:
         end: Where a row has the time at which its candle closes, and how it is written; None if there is none.
         decisions: What was decided about its columns and times, and by what evidence.
         kind: The kind of file that it is.
+        market: The text of a column with the kind of market, where none names the symbol; empty if there is none.
     """
 
     symbols: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class Facts:
     end: tuple[Place, TimeForm] | None = None
     decisions: Decisions = field(default_factory=dict)
     kind: str = ""
+    market: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Layout:
         exchange_place: The same of an exchange.
         interval_place: The same of an interval.
         closed_place: Where a row says whether its candle had closed.
+        kind_place: Where a row names the kind of its market.
+        label_place: Where a row has a label, which is the same in all rows of a series.
         around: What stands around the rows of a document: some of symbol, exchange and interval.
         end_place: Where a row has the time at which its candle closes, if that is read, which surveys alone need.
         facts: What the first rows tell beside their candles.
@@ -118,6 +122,8 @@ class Layout:
     exchange_place: Place | None = None
     interval_place: Place | None = None
     closed_place: Place | None = None
+    kind_place: Place | None = None
+    label_place: Place | None = None
     end_place: Place | None = None
     around: tuple[str, ...] = ()
     facts: Facts = field(default_factory=Facts, compare=False)
@@ -132,6 +138,8 @@ class Layout:
             "exchange": self.exchange_place,
             "interval": self.interval_place,
             "closed": self.closed_place,
+            "kind": self.kind_place,
+            "label": self.label_place,
             "end": self.end_place,
         }
         return {name: place for name, place in places.items() if place is not None}
@@ -299,6 +307,7 @@ def _describe(
         price=_find_price(table, placed),
         path=path,
         end=None if time.end is None else (to_place(time.end), time.forms[time.end]),
+        market=find_market(table, extras),
     )
     return Layout(
         form=found.form,

@@ -15,7 +15,7 @@ import polars as pl
 from chandlery.sources.around import Around
 from chandlery.sources.documents import TOKENS
 from chandlery.sources.layout import Layout
-from chandlery.sources.row_names import PAIR_MARK
+from chandlery.sources.row_names import JOINED
 from chandlery.sources.series_names import AROUND
 from chandlery.sources.times import parse_epochs, parse_texts, scale_epochs
 
@@ -30,7 +30,7 @@ __all__ = [
     "parse_lines",
 ]
 
-TELL_SERIES = (*AROUND, "quote")  # the extra columns that tell the series of a row
+TELL_SERIES = (*AROUND, *JOINED)  # the extra columns that tell the series of a row
 NUMBERS = ("open", "high", "low", "close", "volume")
 PIECE_BYTES = 2_000_000  # one faulty line slows down the reading of as many bytes
 DOCUMENTS = frozenset(["document", "nested", "nested lines"])  # forms whose rows are elements of JSON arrays
@@ -155,14 +155,16 @@ def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, texts: dict[s
     )
     if texts:
         fields = fields.with_columns(**{name: values.cast(pl.String) for name, values in texts.items()})
-    return join_pair(fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False)))
+    return join_symbol(fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False)))
 
 
-def join_pair(fields: pl.DataFrame) -> pl.DataFrame:
-    """Return fields with the base and the quote of each row as one symbol, where they stand apart."""
-    if "quote" not in fields.columns:
+def join_symbol(fields: pl.DataFrame) -> pl.DataFrame:
+    """Return fields with the base and the quote of each row as one symbol, and the kind of its market behind it."""
+    joined = [name for name in JOINED if name in fields.columns]
+    if not joined:
         return fields
-    return fields.with_columns(symbol=pl.concat_str("symbol", "quote", separator=PAIR_MARK)).drop("quote")
+    texts = [text for name in joined for text in (pl.lit(JOINED[name]), pl.col(name))]
+    return fields.with_columns(symbol=pl.concat_str("symbol", *texts)).drop(joined)
 
 
 def _split(lines: Sequence[bytes], layout: Layout) -> pl.DataFrame:
@@ -219,7 +221,7 @@ def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         unparseable=~whole | unreadable,
         missing=whole & pl.any_horizontal(absent[role] for role in roles),
     )
-    return join_pair(fields.with_columns(texts[name] for name in names))
+    return join_symbol(fields.with_columns(texts[name] for name in names))
 
 
 def _use_points(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from chandlery.sources.columns import CLOSED_FLAGS, NAMES, Columns, list_plain, to_number
+from chandlery.sources.labels import find_kind_column, find_label, find_symbol_column
 from chandlery.sources.pairs import Pair
-from chandlery.sources.series_names import AROUND, is_certain, read_exchange, read_length, read_pair
-from chandlery.sources.words import EXCHANGES, QUOTES
+from chandlery.sources.series_names import AROUND, KIND_MARK, is_certain, read_exchange, read_length, read_pair
+from chandlery.sources.words import EXCHANGES, KINDS, QUOTES
 
-__all__ = ["PAIR_MARK", "find_currencies", "find_extras", "group_rows", "list_texts"]
+__all__ = ["JOINED", "find_currencies", "find_extras", "find_market", "group_rows", "list_texts"]
 
 # Names of columns with the currencies of a pair, where these stand apart.
 BASES = "base basecurrency baseccy baseasset basecoin basesymbol fromsymbol fsym fromcurrency".split()
@@ -20,7 +21,7 @@ QUOTED = (
     "quote quotecurrency quoteccy quoteasset quotecoin quotesymbol tosymbol tsym tocurrency vscurrency currency"
 ).split()
 BASE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]{1,15}")
-PAIR_MARK = "/"  # is put between them
+JOINED = {"quote": "/", "kind": KIND_MARK}  # columns that are read as parts of the symbol, and what stands before them
 FACT_ROWS = 2000  # whose symbols, exchanges and intervals are looked at
 SOME_ROWS = 300
 NEARLY_ALL = 0.9
@@ -49,12 +50,38 @@ def find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
             lower = [place for place in places if names[place] == names[place].lower()]
             places = lower if len(places) > 1 and len(lower) == 1 else places
             fitting = [
-                each for each in places if each not in {*taken, *found.values()} and fits(role, table.texts(each))
+                each
+                for each in places
+                if each not in {*taken, *found.values()} and fits(role, table.texts(each), is_market=known == "market")
             ]
             if fitting:
                 found[role] = fitting[0]
                 break
-    return found
+    return found | find_labels(table, places_of, taken, found)
+
+
+def find_labels(
+    table: Columns, places_of: Mapping[str, list[int]], taken: set[int], found: Mapping[str, int]
+) -> dict[str, int]:
+    """Return the places of the columns that name what rows are of and whose names do not say that they do.
+
+    These are a symbol; the kind of its market; and a label, which has one value in all rows of a series.
+
+    Args:
+        table: The first rows.
+        places_of: The places of columns by their plain names.
+        taken: Places of other columns.
+        found: The columns that are known by their names.
+    """
+    more: dict[str, int] = {}
+    free = [place for place in range(table.width) if place not in {*taken, *found.values()}]
+    if "symbol" not in found and (symbol := find_symbol_column(table, free)) is not None:
+        more["symbol"] = symbol
+    used = {*taken, *found.values(), *more.values()}
+    if "symbol" in {*found, *more} and (kind := find_kind_column(table, places_of, used)) is not None:
+        more["kind"] = kind
+    label = find_label(table, places_of, {*used, *more.values()})
+    return more if label is None else {**more, "label": label}
 
 
 def find_currency_columns(table: Columns, places_of: Mapping[str, list[int]], taken: set[int]) -> dict[str, int]:
@@ -88,11 +115,17 @@ def is_base(text: str) -> bool:
     return bool(BASE.fullmatch(text))
 
 
-def fits(role: str, texts: Sequence[str]) -> bool:
-    """Return whether most texts of a column can be what its name says."""
+def fits(role: str, texts: Sequence[str], *, is_market: bool) -> bool:
+    """Return whether most texts of a column can be what its name says.
+
+    Args:
+        role: What it says.
+        texts: The texts.
+        is_market: Whether its name is `market`, which may be anything: only a well-known exchange counts as one.
+    """
     readers: dict[str, Callable[[str], object]] = {
         "symbol": read_pair,
-        "exchange": read_exchange,
+        "exchange": (lambda text: EXCHANGES.get(text.lower())) if is_market else read_exchange,
         "interval": read_length,
         "closed": lambda text: CLOSED_FLAGS.get(text.lower()),
     }
@@ -143,7 +176,7 @@ def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ..
         table: The first rows.
         around: The texts of symbol, exchange and interval that stand around each row; empty if none do.
     """
-    places = [place for role, place in find_extras(table, set()).items() if role != "closed"]
+    places = [place for role, place in find_extras(table, set()).items() if role not in {"closed", "label"}]
     beside = around or [()] * len(table.rows)
     keys = [
         (*texts, *(row[place] if len(row) > place else "" for place in places))
@@ -153,6 +186,12 @@ def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ..
     return tuple(numbers[key] for key in keys) if len(numbers) > 1 else ()
 
 
+def find_market(table: Columns, extras: Mapping[str, int]) -> str:
+    """Return the kind of market that a label of the first rows names, as it is written; empty if it names none."""
+    texts = table.texts(extras["label"]) if "label" in extras else []
+    return texts[0] if texts and KINDS.get(texts[0].lower()) else ""
+
+
 def list_texts(
     table: Columns, extras: Mapping[str, int], around: Sequence[Sequence[str]]
 ) -> dict[str, tuple[str, ...]]:
@@ -160,12 +199,17 @@ def list_texts(
     found = {}
     for number, role in enumerate(AROUND):
         texts = table.texts(extras[role])[:FACT_ROWS] if role in extras else [texts[number] for texts in around]
-        if role == "symbol" and "quote" in extras:
-            base, quote = extras["symbol"], extras["quote"]
-            rows = (row for row in table.rows[:FACT_ROWS] if len(row) > max(base, quote))
-            texts = [f"{row[base]}{PAIR_MARK}{row[quote]}" for row in rows]
+        if role == "symbol" and extras.keys() & JOINED.keys():
+            texts = join_texts(table, extras)
         found[role] = tuple(dict.fromkeys(filter(None, texts)))
     return found
+
+
+def join_texts(table: Columns, extras: Mapping[str, int]) -> list[str]:
+    """Return the symbol of each of the first rows, with a quote currency and a kind of market that stand apart."""
+    marks = [("", extras["symbol"]), *((mark, extras[role]) for role, mark in JOINED.items() if role in extras)]
+    rows = (row for row in table.rows[:FACT_ROWS] if len(row) > max(place for _, place in marks))
+    return ["".join(f"{mark}{row[place]}" for mark, place in marks) for row in rows]
 
 
 def find_currencies(pair: Pair | None, symbols: Sequence[str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.decisions import Decision, is_naive, name_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.grids import Seen, explain_grid, find_shift
-from chandlery.sources.identity import check_identity, check_values, explain_names
+from chandlery.sources.identity import check_identity, check_labels, check_values, explain_names
 from chandlery.sources.layout import Facts, Layout
 from chandlery.sources.local_times import find_local_hour
 from chandlery.sources.parts import ROLES, PartRows
@@ -131,6 +131,8 @@ class RowReading:
         check_grid(times + self.shift, by_hand, grid, raw)
         share, naive = settings.max_rejected_share, is_naive(seen.decisions)
         self._series = Series(raw.source, grid, share, is_given=self._is_given, is_naive=naive)
+        self._is_whole = by_hand.split is False
+        self._labels: set[str] = set()
         self._texts: dict[str, set[str]] = {role: set() for role in ROLES}
         self.accepted, self.count = MonthRows(room), 0
         self._bad: list[pl.DataFrame] = []
@@ -174,6 +176,9 @@ class RowReading:
                 if not met <= self._texts[role]:
                     self._texts[role] |= met
                     check_values(self._raw.source, role, sorted(self._texts[role]))
+        if "label" in fields.columns and not self._is_whole:
+            self._labels |= set(fields["label"].drop_nulls().unique().to_list())
+            check_labels(self._raw.source, self._labels)
 
     def finish(self, fetch: Callable[[pl.Series], list[str]]) -> tuple[pl.DataFrame, int]:
         """Return the rejects and the number of `early` rows, once all rows are added.

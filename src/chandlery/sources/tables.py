@@ -14,7 +14,7 @@ from chandlery.sources.columns import Columns
 from chandlery.sources.dialects import HEAD_ROWS
 from chandlery.sources.heads import Head
 from chandlery.sources.layout import Layout
-from chandlery.sources.parse import NUMBERS, Batch, join_pair, judge_texts
+from chandlery.sources.parse import NUMBERS, Batch, join_symbol, judge_texts
 from chandlery.sources.series_names import read_context
 from chandlery.sources.times import scale_epochs
 
@@ -162,4 +162,4 @@ def to_fields(frame: pl.DataFrame, layout: Layout, around: Around) -> pl.DataFra
     missing = pl.any_horizontal(pl.col("time").is_null(), *(pl.col(role).is_null() for role in NUMBERS))
     fields = pl.DataFrame({"time": milliseconds, "uneven": uneven.fill_null(value=False), **numbers})
     named = {name: to_text(columns[name]) for name in extras}
-    return join_pair(fields.hstack(beside).with_columns(**named, unparseable=pl.lit(value=False), missing=missing))
+    return join_symbol(fields.hstack(beside).with_columns(**named, unparseable=pl.lit(value=False), missing=missing))
