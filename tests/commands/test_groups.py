@@ -193,3 +193,30 @@ def test_the_screen_is_narrow_and_counts_what_it_leaves_out(tmp_path: Path, caps
     assert len(decoded[0]["groups"]) == MOST_GROUPS + 4
     show.plan(Plan([], groups=probe.groups), as_json=False)
     assert "group 1 of 24: 1 new file\n" in capsys.readouterr().out
+
+
+def write_doubtful(folder: Path, days: int) -> None:
+    """Write files whose days and months cannot be told apart, and the files of another symbol beside them."""
+    for day in range(days):
+        write_hours(folder / f"dump/LTCUSD_{day + 1:02}.csv", day, form="%d/%m/%Y %H:%M", hours=20)
+        write_hours(folder / f"dump/ETHUSD_{day + 1:02}.csv", day)
+
+
+def test_the_lines_to_paste_for_a_group_match_all_its_files(tmp_path: Path) -> None:
+    write_doubtful(tmp_path / "raw", days=3)
+    (doubt,) = next(group.doubts for group in find_files(settings_of(tmp_path / "raw")).groups if group.doubts)
+    assert 'files = "dump/LTCUSD_*.csv"' in doubt.hint
+    lines = doubt.hint.partition("\n")[2]
+    assert read(settings_of(tmp_path / "raw", lines)).exit_code == 0
+
+
+def test_files_that_are_refused_for_one_reason_are_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_doubtful(tmp_path / "raw", days=9)
+    report = read(settings_of(tmp_path / "raw"))
+    assert len(report.messages) == 9
+    show.report(report, as_json=False)
+    shown = capsys.readouterr().out
+    assert shown.count("refused: ") == 2
+    assert "refused: 8 more files for the same reason, such as dump/LTCUSD_02.csv, dump/LTCUSD_03.csv" in shown

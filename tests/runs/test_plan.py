@@ -215,7 +215,7 @@ def test_a_plan_with_a_refused_file_beside_others_promises_no_more_than_the_refu
     steps = plan(make_settings(start.raw, start.folder)).steps
     assert [(step.stage, step.symbol, step.what, step.why) for step in steps] == [
         ("ingest", "BTCUSD", "read no file", "other files of it, or settings of [source], changed: its candles stay"),
-        ("ingest", "BTCUSD", "refuse 1 file", "their interval is not known"),
+        ("ingest", "BTCUSD", "refuse 1 file", "their interval is open"),
     ]
     assert not DECIDING & {stage.name for stage in start.bring().stages if stage.computed}
 

@@ -11,8 +11,9 @@ from chandlery.lake.handle import Lake
 from chandlery.lake.lake_file import UNASSIGNED, UNASSIGNED_KEYS, find_lake_file, list_series
 from chandlery.lake.reading import read_table
 from chandlery.lake.store import Store
-from chandlery.schema import TABLES, series_name
+from chandlery.schema import TABLES, Ledger, Rejects, series_name
 from chandlery.settings.model import Settings
+from chandlery.sources.symbols import read_path
 from chandlery.units import normalise_symbol
 
 __all__ = ["show_scores", "show_symbol", "show_tables"]
@@ -100,32 +101,38 @@ def _describe_scores(everything: pl.DataFrame) -> str:
 
 
 def show_symbol(settings: Settings, symbol: str, row: int | None, *, as_json: bool) -> None:
-    """Print how the rows of a symbol were processed in each series, and how many files belong to no series.
+    """Print how the rows of a symbol were processed in each series, and which of its files belong to no series.
 
     Raises:
         SettingsError: The lake has no file of the symbol, or none in the chosen series.
     """
     name, uri, options = normalise_symbol(symbol), settings.lake.uri, settings.storage
     series = list_series(find_lake_file(uri, options), settings.chosen_series)
-    unassigned = 0 if name == UNASSIGNED_KEYS["symbol"] else _count_unassigned(settings)
+    nameless = pl.DataFrame() if name == UNASSIGNED_KEYS["symbol"] else _read_unassigned(settings)
+    unassigned = nameless.height
     also = _describe_unassigned(unassigned, uri)
+    named = nameless.filter([_names(source, name) for source in nameless["source"]]) if unassigned else nameless
     try:
         ledger = read_table(uri, "ledger", symbol=name, options=options)
+        rejects = read_table(uri, "rejects", symbol=name, options=options)
     except SettingsError as error:
-        raise SettingsError(error.found, error.expected, "; ".join(filter(None, [error.hint, also]))) from None
-    rejects = read_table(uri, "rejects", symbol=name, options=options)
+        if named.is_empty():
+            raise SettingsError(error.found, error.expected, "; ".join(filter(None, [error.hint, also]))) from None
+        ledger, rejects = Ledger.create_empty(), Rejects.create_empty()
     if row is not None:
         rejects = rejects.filter(pl.col("row") == row)
     shown = [*series, *([] if settings.chosen_series else [UNASSIGNED])]
     parts = {one.name: (ledger.filter(**one.keys), rejects.filter(**one.keys)) for one in shown}
     parts = {label: part for label, part in parts.items() if part[0].height}
+    if named.height:
+        parts["no series"] = (named, Rejects.create_empty())
     if not parts:
         wanted = f"{name} in {', '.join(settings.chosen_series)}" if settings.chosen_series else name
         hint = 'see `chandlery query "SELECT DISTINCT exchange, interval, symbol FROM ledger"`'
         hints = "; ".join(filter(None, [hint, also]))
         raise SettingsError(f"nothing is known of {wanted}", "a symbol of the lake", hints)
     if as_json:
-        files, rows = (pl.concat([part[place] for part in parts.values()]).to_dicts() for place in (0, 1))
+        files, rows = ([row for part in parts.values() for row in part[place].to_dicts()] for place in (0, 1))
         print_json({"ledger": files, "rejects": rows, "files_without_series": unassigned})
         return
     for label, (held, refused) in parts.items():
@@ -145,10 +152,16 @@ def _explain_series(label: str, ledger: pl.DataFrame, rejects: pl.DataFrame, row
     print_table(shown.select("source", "row", "open_time", "reasons", "raw").to_dicts(), title=title)
 
 
-def _count_unassigned(settings: Settings) -> int:
-    """Count the refused files that belong to no series."""
+def _read_unassigned(settings: Settings) -> pl.DataFrame:
+    """Return the ledger of the refused files that belong to no series."""
     lake = Lake(Store(settings.lake.uri, settings.storage), UNASSIGNED)
-    return lake.decode("ledger", UNASSIGNED_KEYS, lake.get("ledger", UNASSIGNED_KEYS)).height
+    return lake.decode("ledger", UNASSIGNED_KEYS, lake.get("ledger", UNASSIGNED_KEYS))
+
+
+def _names(source: str, symbol: str) -> bool:
+    """Return whether the path of a file names a symbol."""
+    pair = read_path(source).pair
+    return pair is not None and pair.symbol == symbol
 
 
 def _describe_unassigned(count: int, uri: str) -> str:

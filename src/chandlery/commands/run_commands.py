@@ -5,6 +5,7 @@ Each command imports the packages that it needs, because importing all of them t
 
 import atexit
 import gc
+import sys
 from collections.abc import Callable
 
 import typer
@@ -28,7 +29,7 @@ def _run_stages(name: str, settings: Settings, options: dict[str, bool], *, as_j
     call: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
     with prints_aside():
         report = call(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
-    show.report(report, as_json=as_json)
+    show.report(report, as_json=as_json, were_shown=not quiet and sys.stdout.isatty() and sys.stderr.isatty())
     raise typer.Exit(report.exit_code)
 
 

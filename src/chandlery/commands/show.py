@@ -1,5 +1,9 @@
 """How commands print the result of a function: as text for people, as JSON for programs."""
 
+import json
+import re
+from collections.abc import Sequence
+
 import msgspec
 
 from chandlery.commands.check import Probe
@@ -15,11 +19,19 @@ from chandlery.runs.run_report import RunReport
 
 __all__ = ["comparison", "migration", "page", "plan", "probes", "receipt", "renaming", "report"]
 
+FILE = re.compile(r'^files = (".*")$', re.MULTILINE)  # in lines to paste
+SHOWN = 3  # names of files that are refused for one reason
 FEW = 12  # names in a list; the others are counted
 
 
-def report(result: RunReport, *, as_json: bool) -> None:
-    """Print what a run did."""
+def report(result: RunReport, *, as_json: bool, were_shown: bool = False) -> None:
+    """Print what a run did.
+
+    Args:
+        result: Its report.
+        as_json: Print JSON.
+        were_shown: Whether the terminal has shown the notes during the run.
+    """
     if as_json:
         print_json(result)
         return
@@ -27,12 +39,30 @@ def report(result: RunReport, *, as_json: bool) -> None:
     for stage in result.stages:
         done = f"{stage.computed} computed" if stage.computed else "up to date" if stage.up_to_date else "nothing to do"
         print(f"{stage.name:<10} {done:<14} {stage.seconds:8.1f} s  {stage.series if named else ''}".rstrip())
-    for note in result.notes:
+    for note in [] if were_shown else result.notes:
         print(note)
-    for message in result.messages:
+    for message in join_refusals(result.messages):
         print(f"refused: {message}")
     published = f"{result.published} object{'' if result.published == 1 else 's'} published to {result.lake}"
     print(published if result.run_id else f"{result.lake} is up to date")
+
+
+def join_refusals(messages: Sequence[str]) -> list[str]:
+    """Return messages about refused files, of those with one reason the first one, with the number of the others."""
+    reasons: dict[str, list[str]] = {}
+    for message in messages:
+        named = FILE.search(message)
+        text = message.replace(json.loads(named[1]), "") if named else message
+        reasons.setdefault(re.sub(r"\d+", "0", text), []).append(message)
+    joined = []
+    for first, *others in reasons.values():
+        joined.append(first)
+        if others:
+            names = [json.loads(named[1]) for other in others if (named := FILE.search(other))]
+            such = f", such as {', '.join(names[:SHOWN])}" if names else ""
+            files = f"{len(others):,} more file{'s' if len(others) > 1 else ''}"
+            joined.append(f"{files} for the same reason{such}. Hint: `chandlery check` shows them by group")
+    return joined
 
 
 def plan(found: Plan, *, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from chandlery.runs.recognising import recognise
 from chandlery.runs.sampling import Shape, choose, list_shapes
 from chandlery.runs.survey import Source
 from chandlery.sources.decisions import Decisions, list_given, name_decisions
-from chandlery.sources.doubts import UndecidedError
+from chandlery.sources.doubts import UndecidedError, join_hints
 from chandlery.sources.parts import Part
 from chandlery.sources.raw_files import RawFile
 from chandlery.state.fingerprints import fingerprint
@@ -274,7 +274,11 @@ def _group(shapes: Sequence[Shape], looks: Iterable[_Look]) -> list[Group]:
             if place == 0:
                 draft.looks += unread
                 draft.rest += rest - len(unread)
-    groups = [_describe(draft) for draft in drafts.values()]
+    paths = {kind: [look.raw.source for look in draft.looks] for kind, draft in drafts.items()}
+    groups = []
+    for kind, draft in drafts.items():
+        others = [path for other, of_other in paths.items() if other != kind for path in of_other]
+        groups.append(_describe(draft, others if any(look.error for look in draft.looks) else []))
     return sorted(groups, key=lambda group: (not group.doubts, -group.files, group.kind))
 
 
@@ -295,8 +299,13 @@ class _Draft:
     rest: int = 0
 
 
-def _describe(draft: _Draft) -> Group:
-    """Return a group."""
+def _describe(draft: _Draft, others: Sequence[str]) -> Group:
+    """Return a group.
+
+    Args:
+        draft: Its files.
+        others: The paths of the files of other groups that were looked at.
+    """
     looks, count = draft.looks, len(draft.looks) + draft.rest
     places = [place for look in looks for place in look.places]
     symbols = {pair.symbol for pair, _ in places}
@@ -314,7 +323,7 @@ def _describe(draft: _Draft) -> Group:
         symbols=sorted(symbols),
         decisions=_join_decisions([_name_exchange(look) for look in looks if look.decisions]),
         samples=next((look.samples for look in looks if look.samples), []),
-        doubts=_join_doubts(looks),
+        doubts=_join_doubts(looks, others),
     )
 
 
@@ -336,8 +345,13 @@ def _join_decisions(decisions: Sequence[Decisions]) -> dict[str, Found]:
     return joined
 
 
-def _join_doubts(looks: Iterable[_Look]) -> list[Doubt]:
-    """Return why files would be refused, one doubt for each decision that is open, or for each other reason."""
+def _join_doubts(looks: Sequence[_Look], others: Sequence[str]) -> list[Doubt]:
+    """Return why files would be refused, one doubt for each decision that is open, or for each other reason.
+
+    Args:
+        looks: The files of a group.
+        others: The paths of the files of other groups.
+    """
     by_reason: dict[tuple[str, str], list[tuple[_Look, SourceError]]] = {}
     for look in looks:
         if (error := look.error) is not None:
@@ -348,5 +362,6 @@ def _join_doubts(looks: Iterable[_Look]) -> list[Doubt]:
     for (decision, _), refused in by_reason.items():
         look, error = refused[0]
         message = f"{error.found}; expected {error.expected}" if error.expected else error.found
-        doubts.append(Doubt(decision, message, error.hint, len(refused), look.raw.source))
+        hints = {each.raw.source: why.hint for each, why in refused}
+        doubts.append(Doubt(decision, message, join_hints(hints, others), len(refused), look.raw.source))
     return doubts

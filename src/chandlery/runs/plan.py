@@ -1,6 +1,7 @@
 """The plan of a run: what it would do, in order, why, and at what cost. Nothing is written, and no lease is taken."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -131,15 +132,25 @@ def _plan_reading(
             steps.append(step)
             if first_ms is not None:
                 changes.setdefault(name, {})[pair.symbol] = first_ms
-        if of_pair.errors:
-            steps.append(_plan_refusal(pair.symbol, len(of_pair.errors), "interval"))
+        steps += _plan_refusals(pair.symbol, of_pair.errors.values())
     if source.nameless and source.is_nameless_new:
-        steps.append(_plan_refusal("", len(source.nameless), "symbol"))
+        steps += _plan_refusals("", source.nameless.values())
     return _join_idle(steps), changes
 
 
-def _plan_refusal(symbol: str, count: int, what: str) -> Step:
-    return Step("ingest", symbol, f"refuse {count} file{'s' if count > 1 else ''}", f"their {what} is not known", "")
+def _plan_refusals(symbol: str, errors: Iterable[SourceError]) -> list[Step]:
+    """Return a step for each reason for which files are refused: what is open, or that they cannot be read."""
+    reasons = Counter(getattr(error, "decision", "") for error in errors)
+    return [
+        Step(
+            "ingest",
+            symbol,
+            f"refuse {count} file{'s' if count > 1 else ''}",
+            f"their {reason} is open" if reason else "they cannot be read as candles",
+            "",
+        )
+        for reason, count in sorted(reasons.items())
+    ]
 
 
 def _plan_new(series: Series) -> Step:

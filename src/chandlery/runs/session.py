@@ -309,10 +309,12 @@ class Session:
             return self.engine.map(function, tasks, each, lambda result: self.watch.advance(label(result)))
 
     def refuse(self, code: int, message: str) -> None:
-        """Report that some input was refused; the run continues, and ends with the gravest of its exit codes."""
+        """Report that some input was refused; the run continues, and ends with the gravest of its exit codes.
+
+        The watch does not receive it: the report has all such messages together, at the end.
+        """
         self.report.messages.append(message)
         self.report.exit_code = gravest([self.report.exit_code, code])
-        self.watch.note(message)
 
     def note(self, message: str) -> None:
         """Report something that is not an error."""

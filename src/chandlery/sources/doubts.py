@@ -1,11 +1,13 @@
 """A file that is refused because one decision about how to read it is open, and the settings that decide it."""
 
+import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from chandlery.errors import SourceError
 
-__all__ = ["HOW_TO_NAME", "NO_SYMBOL", "UndecidedError", "match_exactly", "paste"]
+__all__ = ["HOW_TO_NAME", "NO_SYMBOL", "UndecidedError", "join_hints", "match_exactly", "paste"]
 
 NO_SYMBOL = "?"  # in lines to paste where nothing tells the symbol: settings refuse it, so that it is replaced
 HOW_TO_NAME = 'such as "BTCUSD": base, then quote; futures as in "BTCUSDT_PERP" or "BTCUSD_240329"'
@@ -72,6 +74,40 @@ def paste(source: str, settings: Mapping[str, object], notes: Mapping[str, str] 
         comment = f"  # {comments[name]}" if name in comments else ""
         lines.append(f"{name} = {to_toml(value)}{comment}")
     return "\n".join(["paste these lines into chandlery.toml, with the value that is right:", *lines])
+
+
+def join_hints(hints: Mapping[str, str], others: Iterable[str]) -> str:
+    """Return one hint for several files: with a pattern that matches all of them, where the lines to paste are equal.
+
+    Args:
+        hints: The hint of each file, by its path; the first one is returned if there is no such pattern.
+        others: Paths that the pattern must not match.
+
+    Example:
+        >>> hints = {path: paste(path, {"volume": "vol"}) for path in ("a/2019-01.csv", "a/2019-02.csv")}
+        >>> print(join_hints(hints, ["a/ETHUSD.csv"]))
+        paste these lines into chandlery.toml, with the value that is right:
+        [[source.layout]]
+        files = "a/2019-*.csv"
+        volume = "vol"
+    """
+    (first, hint), *_ = hints.items()
+    lines = {path: f"files = {to_toml(match_exactly(path))}" for path in hints}
+    texts = {each.replace(lines[path], "").replace(path, "") for path, each in hints.items()}
+    if len(hints) == 1 or len(texts) > 1 or lines[first] not in hint:
+        return hint
+    before = find_start(hints).rstrip(string.digits)  # the numbers of later files may begin otherwise
+    after = find_start([path[len(before) :][::-1] for path in hints])[::-1].lstrip(string.digits)
+    pattern = f"{match_exactly(before)}*{match_exactly(after)}"
+    if any(fnmatch.fnmatchcase(path, pattern) for path in others):
+        return hint
+    return hint.replace(lines[first], f"files = {to_toml(pattern)}")
+
+
+def find_start(texts: Collection[str]) -> str:
+    """Return what all of some texts begin with."""
+    low, high = min(texts), max(texts)
+    return low[: next((place for place, letter in enumerate(low) if letter != high[place]), len(low))]
 
 
 def match_exactly(source: str) -> str:

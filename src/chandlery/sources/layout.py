@@ -256,20 +256,20 @@ def _check_envelope(
     rows = [[to_number(row[place]) for place in placed.prices] for row in table.whole()]
     numbers = np.array(rows).reshape(-1, len(PRICES))
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
-    wrong = _find_outside(numbers, 1, 2)
-    if wrong.sum() <= len(numbers) / 2:
+    wrong = int(_find_outside(numbers, 1, 2).sum())
+    if wrong <= len(numbers) / 2:
         return
-    share = f"the high is not the highest, or the low not the lowest, in {int(wrong.sum())} of {len(numbers)} rows"
+    share = f"the high is not the highest, or the low not the lowest, in {wrong} of {len(numbers)} rows"
     expected = "columns that the numbers allow"
     if is_set:
         found = f"{source}: by [[source.layout]] columns {share}"
         raise UndecidedError("columns", found, expected, "mend the setting, or leave it out")
+    if _find_outside(numbers, 2, 1).sum() > len(numbers) / 2:  # the rows are faulty, and each is judged by itself
+        return
     open_, high, low, close = placed.prices
-    is_swapped = _find_outside(numbers, 2, 1).sum() < wrong.sum()
-    prices = (open_, low, high, close) if is_swapped else placed.prices
-    order = dict(zip(ROLES, (time.place, *prices, volume.place), strict=True))
+    order = dict(zip(ROLES, (time.place, open_, low, high, close, volume.place), strict=True))
     columns = describe_columns(order, table.width, "").value.split(", ")
-    hint = paste(source, {"columns": columns}, {"columns": "high and low exchanged" if is_swapped else "put in order"})
+    hint = paste(source, {"columns": columns}, {"columns": "high and low exchanged"})
     raise UndecidedError("columns", f"{source}: by the names of its columns {share}", expected, hint)
 
 

@@ -194,6 +194,7 @@ def borrow(
         if file.source not in seen:
             continue
         given: dict[str, str] = {}
+        before = seen[file.source]
         while isinstance(error := seen[file.source].error, UndecidedError):
             more = lend(error.decision, error.kind, known)
             if not more or more.keys() <= given.keys():
@@ -203,8 +204,10 @@ def borrow(
             if again is None:  # several series, whose columns are not clear
                 break
             seen[file.source] = again
-        if given and seen[file.source].error is None:
+        if given and seen[file.source].error is None and seen[file.source].times.size:
             lent[file.source] = given
+        else:  # what like files lend does not fit its rows
+            seen[file.source] = before
     return lent
 
 
