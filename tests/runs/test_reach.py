@@ -28,7 +28,9 @@ def found(interval: str, **forecast: Any) -> Series:
 
 
 def go_on(series: Series, *, restate: bool = False, **forecast: Any) -> Founded:
-    return reconcile(series, settings_of(**forecast), (), restate=restate, describe_cost=lambda _: "all of it")
+    return reconcile(
+        series, settings_of(**forecast), (), restate=restate, has_forecasts=True, describe_cost=lambda _: "all of it"
+    )
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,13 @@ def test_a_plan_names_what_is_computed_of_series_that_were_never_forecast(tmp_pa
     assert sorted(steps) == sorted(set(SERIES) - {"kraken/60m"})
     assert {name: steps[name].what for name in whole} == whole
     assert {step.why for step in steps.values()} == {"never forecast: the whole past"}
+
+
+def test_settings_of_forecasts_are_free_until_there_are_forecasts(tmp_path: Path) -> None:
+    write_raw(tmp_path / "raw")
+    ingest(make_settings(tmp_path), Options())
+    bring(tmp_path, forecast={"models": ["linear"], "horizons": ["4h"], "min_train": "60d"})
+    found = read_table(str(tmp_path / "lake"), "forecasts")
+    assert set(found["horizon_minutes"]) == {240}
+    with pytest.raises(SettingsError, match=r"min_train 90d instead of 60d"):
+        bring(tmp_path, forecast={"models": ["linear"], "horizons": ["4h"], "min_train": "90d"})

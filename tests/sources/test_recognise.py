@@ -8,9 +8,10 @@ from raw_files import HEADER, START_MS, find_grid, line, lines, raw_file, read, 
 
 from chandlery.errors import SourceError
 from chandlery.grid import Grid
-from chandlery.settings.model import SourceSettings
+from chandlery.settings.model import LayoutSettings, SourceSettings
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import read_file
+from chandlery.sources.symbols import match_layout
 
 LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "layouts"
 SEVEN = {  # file: rows, interval, first time, open, high, low, close, volume of the first row
@@ -262,3 +263,22 @@ def test_columns_whose_names_contradict_the_numbers_are_refused_with_the_right_o
     (layout,) = lines["source"]["layout"]
     assert layout["columns"] == ["time", "open", "low", "high", "close", "volume"]
     assert read(content, layout=layout).rejects.is_empty()
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"data": []}', b'{"code": "0", "result": {"list": [], "symbol": "BTC"}}'])
+def test_an_answer_without_rows_is_called_that(content: bytes) -> None:
+    with pytest.raises(SourceError, match="holds no row"):
+        read(content, seconds=None)
+
+
+def test_a_layout_that_names_the_file_comes_before_patterns() -> None:
+    layouts = [
+        LayoutSettings(files="*", symbol="LTCUSD", interval="1m"),
+        LayoutSettings(files="a [[]1].csv", exchange="kraken"),
+    ]
+    found = match_layout("a [1].csv", SourceSettings(layout=layouts))
+    assert found is not None
+    assert (found.symbol, found.interval, found.exchange) == ("LTCUSD", "1m", "kraken")
+    found = match_layout("b.csv", SourceSettings(layout=[*layouts, LayoutSettings(files="b.csv", symbol="ETHUSD")]))
+    assert found is not None
+    assert (found.symbol, found.interval) == ("ETHUSD", "1m")

@@ -257,7 +257,7 @@ def _report_short_history(resumption: Resumption, fits: int, forecasts: int) -> 
     if not fits:
         run.note(
             f"no forecasts yet: the first fit is in the first month after {rules.min_train_days}d of history. "
-            "Hint: add older candles, or lower [forecast] min_train and give --restate"
+            "Hint: add older candles, or lower [forecast] min_train"
         )
     elif not forecasts:
         run.note(

@@ -173,6 +173,7 @@ def reconcile(
     symbols: Collection[str],
     *,
     restate: bool,
+    has_forecasts: bool,
     describe_cost: Callable[[Series], str],
 ) -> Founded:
     """Return the settings of a run on an existing series: the lake's values, or the run's where `restate` is true.
@@ -182,6 +183,7 @@ def reconcile(
         settings: The settings of the run. One that is not given is taken from the lake.
         symbols: The symbols of the series. With `restate`, references that are not given are chosen from them again.
         restate: Whether a setting that differs replaces the lake's value.
+        has_forecasts: Whether there is anything that was computed with the lake's value; if not, a setting replaces it.
         describe_cost: Describes what would be computed again.
 
     Raises:
@@ -210,7 +212,7 @@ def reconcile(
         extensions = find_extensions(founded)
     if changes:
         check_models(founded, extensions)
-    if (others := [name for name in differs if name not in added]) and not restate:
+    if (others := [name for name in differs if name not in added]) and has_forecasts and not restate:
         origins = groupby(others, lambda name: settings.origin_of(series.name, name))
         found = "; ".join(f"{origin} {'; '.join(changes[name] for name in names)}" for origin, names in origins)
         ways = ["leave it out to keep the lake's value", *explain_additions(others, wanted, series)]

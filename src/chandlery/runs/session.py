@@ -97,11 +97,13 @@ class Session:
         """Return the settings of an existing series: those of `lake.json`, with changes that this run may make."""
         if not self.is_chosen(series.name):
             return Founded(series, ())  # it is not forecast, so nothing changes and its extensions are not needed
+        known = self.summary.series.get(series.name, SeriesSummary())
         return reconcile(
             series,
             self.settings,
-            self.summary.series.get(series.name, SeriesSummary()).symbols,
+            known.symbols,
             restate=self.options.restate,
+            has_forecasts=bool(known.forecasts) or not self.summary.version,
             describe_cost=self._describe_cost,
         )
 

@@ -1,5 +1,6 @@
 """The survey of the source: its files, and which of them differ from those that the last run ingested."""
 
+import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ from chandlery.runs.listing import list_source, split_source
 from chandlery.runs.mixed import MixedFiles, restore_problem
 from chandlery.runs.session import SeriesRun, Session, Years
 from chandlery.schema import series_name
+from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile, list_members
 from chandlery.sources.foreign import find_foreign
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
@@ -262,10 +264,15 @@ def _list_files(session: Session, store: Store, pattern: str) -> tuple[list[RawF
     files: list[RawFile] = []
     archives: dict[str, Archive] = {}
     for entry in list_source(store, pattern):
-        if entry.path.lower().endswith(".zip"):
+        if entry.path.lower().endswith(".zip") and not is_excluded(entry.path, session.settings):
             archives[entry.path] = _open_archive(session, store, entry)
         files += _expand(entry, archives.get(entry.path))
-    return files, archives
+    return [raw for raw in files if not is_excluded(raw.source, session.settings)], archives
+
+
+def is_excluded(source: str, settings: Settings) -> bool:
+    """Return whether the settings leave out a file."""
+    return any(fnmatch.fnmatchcase(source, pattern) for pattern in settings.source.exclude)
 
 
 def _list_known(source: Source) -> set[PairName]:

@@ -156,13 +156,18 @@ class ReadingSettings(_Section):
         0.05, ge=0, le=1, description="a run ends with exit code 3 if the share of rejected rows in a file is larger"
     )
     max_json_bytes: int = Field(2_000_000_000, ge=1, description="a JSON document larger than this is refused")
-    layout: list[LayoutSettings] = Field([], description="layouts set by hand; the first match applies")
+    layout: list[LayoutSettings] = Field(
+        [], description="layouts set by hand; of several that match a file, the first that has a setting decides it"
+    )
 
 
 class SourceSettings(ReadingSettings):
     """Where the raw files are, and how they are read."""
 
     uri: str = Field("", description="a file, a folder or a glob; s3://, gs://, az://, or a path")
+    exclude: list[str] = Field(
+        [], description='files that are left out: patterns for their paths below the source, as in ["*/notes/*"]'
+    )
 
     @property
     def reading(self) -> ReadingSettings:

@@ -34,8 +34,8 @@ EXAMPLES: dict[str, Any] = {  # for settings without a default
     "exchange": "kraken",
 }
 FIRST_HOLDS = (
-    "Of several layouts that match a file, the first that has a setting decides it: put that of one file before that "
-    "of many."
+    "Of several layouts that match a file, the first that has a setting decides it; one that names the file, without "
+    "wildcards, comes before the others."
 )
 OTHERS = '# horizons = ["2h"]  # and any other setting of [forecast]'
 

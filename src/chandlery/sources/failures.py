@@ -35,4 +35,4 @@ def explain_failure(file: RawFile, error: Exception) -> SourceError:
         hint = "run again; `chandlery check` shows whether all processes see the source"
         return SourceError(found, "a file that stays where every process of the engine sees it", hint)
     found = f"{file.source} cannot be read: {type(error).__name__}: {str(error)[:200]}"
-    return SourceError(found, "a file of candles", "check the file, or exclude it by a glob")
+    return SourceError(found, "a file of candles", "check the file, or leave it out with [source] exclude")

@@ -338,5 +338,7 @@ def complain(source: str, seen: Seen, problem: str, likely: str = "") -> Undecid
     spacing = measure_spacing(seen.straight)
     likely = likely or (to_interval_text(spacing.grid.seconds) if spacing.grid else "1m")
     expected = "times whose spacing is the length of a candle, from 1s to 1w"
-    hint = paste(source, {"interval": likely}, {"interval": "the length of its candles; or leave it out by a glob"})
+    hint = paste(
+        source, {"interval": likely}, {"interval": "the length of its candles; or leave it out with [source] exclude"}
+    )
     return UndecidedError("interval", f"{source}: {problem}", expected, hint)

@@ -63,7 +63,7 @@ def read_head(head: bytes, source: str, by_hand: LayoutSettings, *, is_whole: bo
         raise SourceError(
             f"{source} is no text",
             "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst, .xz, .bz2 or .zip",
-            "convert it, or leave it out by a glob",
+            "convert it, or leave it out with [source] exclude",
         )
     if start in b"[{":
         return read_json(head.lstrip(), source, is_whole=is_whole)
@@ -117,7 +117,19 @@ def read_json(head: bytes, source: str, *, is_whole: bool) -> Head:
         if not is_whole:
             raise NeedsWhole from error
         raise SourceError(f"{source} is broken JSON: {error}", "whole JSON", "fetch it again") from error
+    if not pieces and is_empty(decode(head)):
+        raise SourceError(
+            f"{source} holds no row: it is an empty answer", "candles", "remove the file, or fetch it again"
+        )
     return unify_pieces(shape, pieces, source)
+
+
+def is_empty(value: object) -> bool:
+    """Return whether a value of JSON has empty lists where rows would be, and no other lists."""
+    if isinstance(value, dict):
+        inner = [each for each in value.values() if isinstance(each, dict | list)]
+        return bool(inner) and all(map(is_empty, inner))
+    return value == []
 
 
 class NeedsWhole(Exception):  # noqa: N818 - no error: the caller reads on
@@ -135,7 +147,7 @@ def unify_pieces(shape: Shape, pieces: list[Piece], source: str) -> Head:
     if not pieces:
         found = f"{source} begins with {{ or [ and has no rows of candles"
         expected = 'rows in {"results": […]}, [{…}, …], [[…], …], in columns beside each other, or a JSON value a line'
-        raise SourceError(found, expected, "convert it, or leave it out by a glob")
+        raise SourceError(found, expected, "convert it, or leave it out with [source] exclude")
     kinds = check_kinds(pieces, source) if shape.form == "nested" else {(piece.kind, piece.names) for piece in pieces}
     kind, names = max(kinds, key=lambda each: sum((piece.kind, piece.names) == each for piece in pieces))
     chosen = [piece for piece in pieces if (piece.kind, piece.names) == (kind, names)]
@@ -162,7 +174,9 @@ def check_kinds(pieces: list[Piece], source: str) -> set[tuple[Kind, tuple[str, 
     kinds = {(piece.kind, piece.names) for piece in pieces}
     if len(kinds) > 1:
         found = f"{source} holds rows of several kinds at different places of one document"
-        raise UndecidedError("shape", found, "one kind of rows", "split the document, or leave it out by a glob")
+        raise UndecidedError(
+            "shape", found, "one kind of rows", "split the document, or leave it out with [source] exclude"
+        )
     return kinds
 
 

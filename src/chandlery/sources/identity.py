@@ -73,7 +73,7 @@ def check_market(pair: Pair, text: str, source: str) -> None:
     found = f"{source} has candles of {text!r} by one of its columns, and its path or its settings say {pair.symbol}"
     market = next((name for name, each in MARKETS.items() if each == kind), "")
     hint = paste(source, {"market": market}, {"market": 'or "spot", if its rows are wrong'})
-    hint = hint if market else "leave it out by a glob"
+    hint = hint if market else "leave it out with [source] exclude"
     raise UndecidedError("market", found, "one market", hint)
 
 

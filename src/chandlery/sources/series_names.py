@@ -24,7 +24,10 @@ __all__ = [
 
 # Names of what stands around rows, such as the channel that they came by. Names of what holds them count as well.
 AROUND = {
-    "symbol": "symbol pair s instId instrument ticker product_id market ch channel topic stream".split(),
+    "symbol": (
+        "symbol pair s instId instrument instrument_name instrumentName ticker product_id currency_pair currencyPair "
+        "market ch channel topic stream"
+    ).split(),
     "exchange": "exchange venue".split(),
     "interval": "interval granularity resolution timeframe i ch channel topic stream".split(),
 }

@@ -42,11 +42,15 @@ class PathName:
 
 
 def list_layouts(source: str, settings: ReadingSettings) -> list[LayoutSettings]:
-    """Return the layouts set by hand that match the path or the name of a file, in their order."""
-    name = source.replace("!", "/").rpartition("/")[2]
-    return [
+    """Return the layouts set by hand that match the path or the name of a file, in their order.
+
+    Those that name its path without wildcards come first, so that lines which a message gives for one file hold.
+    """
+    name, exact = source.replace("!", "/").rpartition("/")[2], {source, match_exactly(source)}
+    matching = [
         layout for layout in settings.layout if any(fnmatch.fnmatchcase(text, layout.files) for text in (source, name))
     ]
+    return sorted(matching, key=lambda layout: layout.files not in exact) if len(matching) > 1 else matching
 
 
 def match_layout(source: str, settings: ReadingSettings) -> LayoutSettings | None:
