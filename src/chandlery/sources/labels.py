@@ -1,5 +1,6 @@
 """Columns that name what the rows are of, under names that do not say so: symbols, kinds of markets, other labels."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from chandlery.sources.columns import Columns, list_plain, to_number
@@ -29,12 +30,27 @@ def find_symbol_column(table: Columns, places: Iterable[int]) -> int | None:
         places: The columns that hold nothing else.
     """
     names = table.names or []
+
+    def is_symbol(text: str, place: int) -> bool:
+        return is_certain(read_pair(text)) or (text.upper() in COINS and is_of_coins(names[place]))
+
     for place in places:
-        texts = set(filter(None, table.texts(place)[:ROWS]))
-        is_coin = bool(COIN_NAMES.intersection(list_plain(names[place])))
-        if texts and all(is_certain(read_pair(text)) or (is_coin and text.upper() in COINS) for text in texts):
+        texts = table.texts(place)[:ROWS]
+        first = next(filter(None, texts), "")
+        may_be = first[:1].isalnum() and not is_number(first) and is_symbol(first, place)  # of few columns
+        if may_be and all(is_symbol(text, place) for text in set(texts) - {""}):
             return place
     return None
+
+
+def is_of_coins(name: str) -> bool:
+    """Return whether the name of a column says that it holds coins."""
+    return bool(COIN_NAMES.intersection(list_plain(name)))
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number."""
+    return not math.isnan(to_number(text))
 
 
 def find_kind_column(table: Columns, places_of: Mapping[str, Sequence[int]], taken: set[int]) -> int | None:
@@ -62,7 +78,7 @@ def find_label(table: Columns, places_of: Mapping[str, Sequence[int]], taken: se
     """
     for place in (place for name in LABELS for place in places_of.get(name, ()) if place not in taken):
         texts = [text for text in table.texts(place)[:ROWS] if text]
-        is_word = bool(texts) and not any(to_number(text) == to_number(text) for text in set(texts))
+        is_word = bool(texts) and not any(map(is_number, set(texts)))
         if is_word and len(set(texts)) * LEAST_REPEATS <= len(texts):
             return place
     return None

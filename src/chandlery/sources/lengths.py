@@ -25,7 +25,7 @@ def find_longer(steps: NDArray[np.int64], ranges: NDArray[np.float64]) -> tuple[
         ranges: High less low, as a share of the close, (n,).
     """
     apart = np.abs(np.diff(steps))
-    if not apart.size:
+    if np.count_nonzero(apart > 1) < LEAST_RUN:
         return None
     starts = np.concatenate([[0], np.flatnonzero(np.diff(apart)) + 1])
     counts, spacings = np.diff(np.concatenate([starts, [apart.size]])), apart[starts]

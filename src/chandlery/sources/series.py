@@ -74,8 +74,10 @@ class Series:
 
     def _find_longer(self, accepted: pl.DataFrame) -> UndecidedError | None:
         """Return what is wrong if some rows are candles of a longer interval."""
-        ranges = accepted.select((pl.col("high") - pl.col("low")) / pl.col("close")).to_series().to_numpy()
-        found = find_longer(self._grid.steps_of(accepted["open_time"].to_physical().to_numpy()), ranges)
+        times, high, low, close = (
+            accepted[name].to_physical().to_numpy() for name in ("open_time", "high", "low", "close")
+        )
+        found = find_longer(self._grid.steps_of(times), (high - low) / close)
         return None if found is None else self._refuse_mixed(accepted["row"][found[0]], found[1] * self._grid.seconds)
 
     def _refuse_mixed(self, row: int, spacing: int) -> UndecidedError:
