@@ -2,9 +2,7 @@
 
 import datetime as dt
 import io
-import json
-import zoneinfo
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import pytest
 from raw_files import START_MS, find_difference, raw_file, read, rows_of
@@ -14,91 +12,24 @@ from chandlery.grid import Grid
 from chandlery.settings.model import LayoutSettings, SourceSettings
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.files import FileRows, read_file, read_parts
-from chandlery.sources.grids import Seen, decide_grids
 from chandlery.sources.parts import Part, name_value
-from chandlery.sources.streams import HEAD_BYTES
 from chandlery.sources.surveys import peek_parts, survey_parts
-
-NAMES = ("time", "symbol", "open", "high", "low", "close", "volume")
-PRICES = {"BTC/USDT": 9_000.0, "ETH/USDT": 200.0, "DOGE/USDT": 0.2, "TRUST/USDT": 3.0}
-HOUR = 3_600_000
-Row = dict[str, object]
-
-
-def make_rows(symbol: str, count: int = 120, step: int = HOUR, **more: object) -> list[Row]:
-    """Candles of a symbol, each of which opens near the close before it."""
-    rows, price = [], PRICES.get(symbol, 10.0)
-    for number in range(count):
-        close = price * (1.01 if number * 7 % 5 > 2 else 0.993)
-        values = (START_MS + number * step, symbol, price, max(price, close) * 1.002, min(price, close) * 0.998, close)
-        rows.append({**dict(zip(NAMES, (*values, 1.5 + number % 7), strict=True)), **more})
-        price = close
-    return rows
-
-
-def blocks(*parts: list[Row]) -> list[Row]:
-    """Parts one after the other."""
-    return [row for part in parts for row in part]
-
-
-def interleaved(*parts: list[Row]) -> list[Row]:
-    """All parts at each time."""
-    return sorted(blocks(*parts), key=lambda row: str(row["time"]))
-
-
-def halves(*parts: list[Row]) -> list[Row]:
-    """The first half of each part, then the second one of each."""
-    return blocks(*(part[: len(part) // 2] for part in parts), *(part[len(part) // 2 :] for part in parts))
-
-
-def to_csv(rows: list[Row]) -> bytes:
-    return "".join(",".join(map(str, row)) + "\n" for row in [list(rows[0]), *(row.values() for row in rows)]).encode()
-
-
-def to_ndjson(rows: list[Row]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-def to_array(rows: list[Row]) -> bytes:
-    return json.dumps(rows).encode()
-
-
-def to_results(rows: list[Row]) -> bytes:
-    return json.dumps({"status": "ok", "results": rows}).encode()
-
-
-def survey(content: bytes, source: str, **layout: object) -> dict[Part, Seen]:
-    settings = SourceSettings(layout=[LayoutSettings(**layout)] if layout else [])
-    raw = raw_file(content, source)
-    assert peek_parts(io.BytesIO(content), raw, settings) is None
-    return survey_parts(io.BytesIO(content), raw, settings)
-
-
-def read_each(content: bytes, source: str, **layout: object) -> dict[Part, FileRows]:
-    """Read the parts of a file one by one, and check that together they are read as they are alone."""
-    settings = SourceSettings(layout=[LayoutSettings(**layout)] if layout else [])
-    found, grids, raw = {}, {}, raw_file(content, source)
-    for part, seen in survey(content, source, **layout).items():
-        decided = decide_grids({source: seen}, {})[source]
-        if decided.error is not None:
-            raise decided.error
-        assert decided.grid is not None
-        grids[part] = decided.grid
-        found[part] = read_file(io.BytesIO(content), raw, settings, decided.grid, part=part)
-    together = read_parts(io.BytesIO(content), raw, settings, grids)
-    assert list(together) == list(found)
-    for part, file in together.items():
-        assert isinstance(file, FileRows)
-        assert find_difference(found[part], file) == ""
-    return found
-
-
-def list_rows(files: Iterable[FileRows]) -> list[int]:
-    """The numbers of all rows that files have."""
-    return sorted(row for file in files for row in [*rows_of(file)["row"], *file.rejects["row"]])
-
-
-FORMS = {"csv": to_csv, "ndjson": to_ndjson, "array": to_array, "results": to_results}
+from series_rows import (
+    FORMS,
+    HOUR,
+    NAMES,
+    PRICES,
+    Row,
+    blocks,
+    halves,
+    interleaved,
+    list_rows,
+    make_rows,
+    read_each,
+    survey,
+    to_csv,
+    to_ndjson,
+)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -358,204 +289,3 @@ def test_signs_of_several_series_are_looked_for_in_each_part(order: Callable[...
 
 
 # Documents: the series stands around the rows.
-Pieces = dict[str, list[list[object]]]
-
-
-def to_arrays(rows: list[Row]) -> list[list[object]]:
-    return [[value for name, value in row.items() if name != "symbol"] for row in rows]
-
-
-def write_bybit(symbol: str, rows: list[list[object]]) -> dict[str, object]:
-    texts = [list(map(str, row)) for row in rows]
-    return {"retCode": 0, "result": {"category": "spot", "symbol": symbol, "list": texts}, "time": 1}
-
-
-def write_okx(symbol: str, rows: list[list[object]]) -> dict[str, object]:
-    return {"arg": {"channel": "candle1H", "instId": symbol}, "data": [[*map(str, row), "1"] for row in rows]}
-
-
-def write_kraken(symbol: str, rows: list[list[object]]) -> dict[str, object]:
-    return {"error": [], "result": {symbol: rows, "last": 1}}
-
-
-def write_meta(symbol: str, rows: list[list[object]]) -> dict[str, object]:
-    names = "symbol interval currency_base currency_quote exchange type".split()
-    texts = dict(zip(names, [symbol, "1h", *"abcd"], strict=True))
-    values = [dict(zip("datetime open high low close volume".split(), row, strict=True)) for row in rows]
-    return {"meta": {**texts, "exchange": "Binance"}, "values": values, "status": "ok"}
-
-
-def write_columns(symbol: str, rows: list[list[object]]) -> dict[str, object]:
-    return {"s": "ok", "symbol": symbol, **dict(zip("tohlcv", map(list, zip(*rows, strict=True)), strict=True))}
-
-
-ANSWERS = {write.__name__: write for write in (write_bybit, write_okx, write_kraken, write_meta, write_columns)}
-DOCUMENTS: dict[str, Callable[[Pieces], object]] = {
-    "by symbol": lambda pieces: pieces,
-    "by symbol, indented": lambda pieces: pieces,
-    "deeper": lambda pieces: {"data": {symbol: {"candles": rows} for symbol, rows in pieces.items()}},
-    "by exchange": lambda pieces: {
-        exchange: {symbol: {"1h": rows}}
-        for exchange, (symbol, rows) in zip(("binance", "kraken", "okx", "gemini"), pieces.items(), strict=True)
-    },
-    "rows by symbol": lambda pieces: [
-        {symbol: dict(zip("time open high low close volume".split(), rows[step], strict=True))
-         for symbol, rows in pieces.items()}
-        for step in range(120)
-    ],
-    **{f"list of {name}": lambda pieces, write=write: [write(*each) for each in pieces.items()]  # type: ignore[misc]
-       for name, write in ANSWERS.items()},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("form", DOCUMENTS)
-def test_rows_at_several_places_of_a_document(form: str) -> None:
-    pieces = {symbol: to_arrays(make_rows(symbol)) for symbol in PRICES}
-    content = json.dumps(DOCUMENTS[form](pieces), indent=1 if "indented" in form else None).encode()
-    check_documents(content, "all.json", is_told="by exchange" in form or "meta" in form)
-
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_a_line(name: str) -> None:
-    pieces = {symbol: to_arrays(make_rows(symbol)) for symbol in PRICES}
-    answers = [
-        ANSWERS[name](symbol, rows[first : first + 7]) for first in range(0, 120, 7) for symbol, rows in pieces.items()
-    ]
-    content = "".join(json.dumps(answer) + "\n" for answer in answers).encode()
-    found = check_documents(content, "all.ndjson", is_told="meta" in name)
-    alone = [answer for answer in answers if "DOGE" in json.dumps(answer)]
-    content = "".join(json.dumps(answer) + "\n" for answer in alone).encode()
-    (part,) = read_each(content, "all.ndjson").values()
-    assert (
-        rows_of(part)
-        .drop("row")
-        .equals(rows_of(next(found[each] for each in found if "DOGE" in each.symbol)).drop("row"))
-    )
-
-
-def check_documents(content: bytes, source: str, *, is_told: bool) -> dict[Part, FileRows]:
-    """Check that a document has four parts with 120 rows each."""
-    found = read_each(content, source)
-    assert [part.symbol for part in found] == [symbol.replace("/", "") for symbol in PRICES]
-    assert all(bool(part.exchange) == is_told for part in found)
-    assert [file.rows_read for file in found.values()] == [120] * 4
-    assert list_rows(found.values()) == list(range(1, 481))
-    for symbol, file in zip(PRICES, found.values(), strict=True):
-        rows = rows_of(file)
-        assert rows.height == 120
-        assert rows["close"].to_list() == [row["close"] for row in make_rows(symbol)]
-        assert str(rows["close"][7]) in file.fetch_raw(rows["row"][7:8])[0]
-    return found
-
-
-def test_an_answer_about_one_symbol_tells_it() -> None:
-    content = json.dumps(write_bybit("BTCUSDT", to_arrays(make_rows("BTC/USDT")))).encode()
-    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT")]
-    content = content.replace(b'"spot"', b'"linear"')
-    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT_PERP")]
-    assert rows_of(read(content, "BTCUSDT.json", seconds=None)).height == 120
-    content = json.dumps({"symbol": "BTCUSDT", "rows": to_arrays(make_rows("BTC/USDT")), "interval": "1h"}).encode()
-    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT", seconds=3600)]
-    content = json.dumps({"rows": to_arrays(make_rows("BTC/USDT")), "symbol": "BTCUSDT"}).encode()
-    assert list(read_each(content, "kline.json")) == [Part("BTCUSDT")]
-
-
-@pytest.mark.slow
-def test_a_second_array_far_behind_the_first_rows() -> None:
-    rows = {symbol: to_arrays(make_rows(symbol, 3_000)) for symbol in ("BTC/USDT", "ETH/USDT")}
-    content = json.dumps(rows, indent=60).encode()
-    assert content.index(b"ETH/USDT") > HEAD_BYTES
-    found = read_each(content, "all.json")
-    assert {part.symbol: file.rows_read for part, file in found.items()} == {"BTCUSDT": 3_000, "ETHUSDT": 3_000}
-    with pytest.raises(UndecidedError, match="symbols BTCUSDT, ETHUSDT"):
-        read(content, "BTC-USDT.json", seconds=3600)
-
-
-def test_rows_of_several_kinds_are_refused() -> None:
-    rows = make_rows("BTC/USDT")
-    content = json.dumps({"BTCUSDT": {"rows": to_arrays(rows)}, "ETHUSDT": {"rows": rows}}).encode()
-    with pytest.raises(UndecidedError) as caught:
-        survey(content, "all.json")
-    assert caught.value.decision == "shape"
-
-
-# Columns are recognised in spite of rows of several series.
-@pytest.mark.parametrize("order", [blocks, interleaved, halves])
-@pytest.mark.parametrize(
-    "shuffled", ["time symbol open close high low volume", "symbol volume low high close open time"]
-)
-def test_columns_without_names(order: Callable[..., list[Row]], shuffled: str) -> None:
-    parts = [make_rows(symbol) for symbol in PRICES]
-    rows = order(*parts)
-    lines = [",".join(str(row[name]) for name in shuffled.split()) for row in rows]
-    found = read_each(("\n".join(lines) + "\n").encode(), "all.csv")
-    assert [part.symbol for part in found] == [symbol.replace("/", "") for symbol in PRICES]
-    for rows, file in zip(parts, found.values(), strict=True):
-        read = rows_of(file).sort("open_time")
-        assert [read[name].to_list() for name in NAMES[2:]] == [[row[name] for row in rows] for name in NAMES[2:]]
-
-
-def test_the_time_of_close_of_several_intervals() -> None:
-    few = [
-        [
-            {**row, "timestamp": int(str(row["time"])) + step - 1, "interval": name}
-            for row in make_rows("BTC/USDT", 9, step)
-        ]
-        for name, step in (("1h", HOUR), ("1d", 24 * HOUR))
-    ]
-    found = survey(to_csv(blocks(*few)), "BTC-USDT.csv")
-    assert {part.seconds: seen.length_ms for part, seen in found.items()} == {3600: HOUR, 86_400: 24 * HOUR}
-
-
-@pytest.mark.parametrize("worth", [(100, 100), (100, 10)])
-def test_contracts_of_each_series(worth: tuple[int, int]) -> None:
-    parts = [make_rows(symbol) for symbol in ("BTC/USDT", "ETH/USDT")]
-    for rows, value in zip(parts, worth, strict=True):
-        for row in rows:
-            row["quote_volume"] = row["volume"]
-            row["volume"] = round(float(str(row["volume"])) * float(str(row["close"])) / value, 6)
-    found = read_each(to_csv(interleaved(*parts)), "all.csv")
-    assert all(rows_of(file)["volume"].to_list() == [1.5 + step % 7 for step in range(120)] for file in found.values())
-
-
-def test_numbers_of_the_rows_of_each_series_are_no_volume() -> None:
-    parts = [
-        [{"": number, **row} for number, row in enumerate(make_rows(symbol))] for symbol in ("BTC/USDT", "ETH/USDT")
-    ]
-    lines = [",".join(map(str, row.values())) for row in halves(*parts)]
-    found = read_each(("\n".join(lines) + "\n").encode(), "all.csv")
-    assert all(rows_of(file)["volume"].to_list() == [1.5 + step % 7 for step in range(120)] for file in found.values())
-
-
-@pytest.mark.parametrize("order", [blocks, interleaved, halves])
-@pytest.mark.parametrize("form", ["csv", "json"])
-def test_the_hour_that_stands_twice_is_told_apart_in_each_series(order: Callable[..., list[Row]], form: str) -> None:
-    utc = [dt.datetime(2023, 10, 28, tzinfo=dt.UTC) + dt.timedelta(hours=step) for step in range(60)]
-    local = [f"{moment.astimezone(zoneinfo.ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M:%S}" for moment in utc]
-    parts = []
-    for symbol in ("BTC/USDT", "ETH/USDT"):
-        rows = make_rows(symbol, 60)
-        parts.append(
-            [{**row, "time": time, "step": step} for step, (row, time) in enumerate(zip(rows, local, strict=True))]
-        )
-    rows = sorted(order(*parts), key=lambda row: int(str(row["step"]))) if order is interleaved else order(*parts)
-    content = to_csv(rows)
-    if form == "json":
-        content = json.dumps([{"symbol": row.pop("symbol"), "rows": [row]} for row in rows]).encode()
-    found = read_each(content, f"all.{form}", timezone="Europe/Berlin")
-    assert [part.symbol for part in found] == ["BTCUSDT", "ETHUSDT"]
-    for file in found.values():
-        assert rows_of(file).sort("open_time")["open_time"].to_list() == utc
-
-
-@pytest.mark.parametrize("coins", [["BTC"], ["BTC", "ETH"]])
-def test_coins_without_a_quote_currency_decide_no_symbol(coins: list[str]) -> None:
-    content = to_csv(interleaved(*(make_rows(coin) for coin in coins)))
-    raw, settings = raw_file(content, "coins.csv"), SourceSettings()
-    with pytest.raises(UndecidedError) as met:
-        peek_parts(io.BytesIO(content), raw, settings)
-    assert met.value.decision == "symbol"
-    told = [line for line in met.value.hint.splitlines() if line.startswith(("split", "symbol"))]
-    assert told[0].split("  #")[0] == ("split = true" if len(coins) > 1 else 'symbol = "BTCUSD"')
-    split = SourceSettings(layout=[LayoutSettings(split=True)])
-    assert [part.symbol for part in survey_parts(io.BytesIO(content), raw, split)] == coins
