@@ -98,7 +98,7 @@ def test_rows_of_the_future_are_rejected_one_by_one(ran: tuple[Path, "subprocess
     rejects = read_table(str(ran[0] / "lake"), "rejects", symbol="LTCUSD")
     assert rejects.height == 30
     assert rejects["reasons"].to_list() == [["time_out_of_range"]] * 30
-    assert "LTCUSD.csv: 9.1% of its rows were refused" in ran[1].stdout
+    assert "LTCUSD.csv: 9.1% of its rows were rejected" in ran[1].stdout
 
 
 def test_a_file_without_a_symbol_is_in_the_ledger(ran: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:

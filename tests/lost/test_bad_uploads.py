@@ -113,7 +113,7 @@ def test_a_file_with_too_many_bad_rows_is_reported_while_it_is_there(lake: Lake)
     upload(lake, mixed.encode())
     report = lake.bring()
     assert (report.exit_code, len(report.messages)) == (3, 1)
-    assert "20.0% of its rows were refused" in report.messages[0]
+    assert "20.0% of its rows were rejected" in report.messages[0]
     aside = lake.raw.parent / "aside"
     (lake.raw / BTC).rename(aside)
     assert lake.bring().exit_code == 0
@@ -179,7 +179,7 @@ def test_an_upload_of_which_many_rows_are_refused_replaces_nothing(lake: Lake) -
     upload(lake, spoil((lake.raw / BTC).read_bytes()))
     report = lake.bring()
     assert report.exit_code == 3
-    assert "of its rows were refused" in report.messages[0]
+    assert "of its rows were rejected" in report.messages[0]
     assert read(lake, "candles").equals(before)
     assert account(lake)["refused_modified_at"] is not None
     assert lake.bring(options=RESTATE).exit_code == 3  # taken as it is, which is told

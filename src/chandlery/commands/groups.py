@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chandlery.runs.inspection import Doubt, Found, Group
+from chandlery.runs.inspection import ROWS, Doubt, Found, Group
 
 __all__ = ["print_groups"]
 
@@ -81,8 +81,11 @@ def _list_samples(samples: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def _list_doubt(doubt: Doubt) -> Iterator[str]:
     """Yield the lines of a doubt; those of its hint as they are, to be pasted."""
-    count = f"{doubt.files:,} file{'' if doubt.files == 1 else 's'} would be refused"
-    yield from _wrap("DOUBT", f"{count}{f' ({doubt.decision})' if doubt.decision else ''}: {doubt.message}")
+    count = f"{doubt.files:,} file{'' if doubt.files == 1 else 's'}"
+    what = f"would be refused{f' ({doubt.decision})' if doubt.decision else ''}"
+    if doubt.decision == ROWS:
+        what = "would be read without many rows"
+    yield from _wrap("DOUBT", f"{count} {what}: {doubt.message}")
     first, *lines = doubt.hint.split("\n")
     yield from _wrap("", first)
     yield from lines

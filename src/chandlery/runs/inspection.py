@@ -30,11 +30,12 @@ from chandlery.tasks.past import hash_reading, is_current, list_records
 from chandlery.tasks.preview import PreviewTask, Wanted, preview_files
 from chandlery.tasks.recognise import Assigned
 
-__all__ = ["Doubt", "Found", "Group", "inspect"]
+__all__ = ["ROWS", "Doubt", "Found", "Group", "inspect"]
 
 MOST_BYTES = 64_000_000  # of the first rows of a group, that are read as they would be stored
 HEAD_BYTES = 4_000_000  # of a file at most
 SHOWN = 5  # other values of a decision
+ROWS = "rows"  # in place of a decision: too many of them are rejected, and the others are read
 HIDDEN = {"kind"}  # decisions that are no settings
 
 
@@ -56,7 +57,8 @@ class Doubt(msgspec.Struct, frozen=True):
     """Why a run would refuse files of a group.
 
     Args:
-        decision: What is open, in the words of the ledger; empty if the files cannot be read at all.
+        decision: What is open, in the words of the ledger; `rows` if too many rows are rejected, and the others are
+            read; empty if the files cannot be read at all.
         message: What was found in the first of them, and what was expected.
         hint: What to do about it.
         files: How many files it concerns, of those that were looked at.
@@ -220,8 +222,8 @@ def _judge_share(record: FileRecord, most: float) -> SourceError | None:
     """Return that too many rows of a file of the lake are rejected; None if that is not so."""
     if record.rejected_share <= most:
         return None
-    found = f"{record.source}: {record.rejected_share:.1%} of its rows were refused ({record.rejected_for})"
-    return SourceError(found, f"at most {most:.1%}", "see `chandlery explain`")
+    found = f"{record.source}: {record.rejected_share:.1%} of its rows were rejected ({record.rejected_for})"
+    return UndecidedError(ROWS, found, f"at most {most:.1%}", "see `chandlery explain`")
 
 
 def _read_heads(some: Source, looks: Iterable[_Look]) -> None:

@@ -131,8 +131,10 @@ def find_problems(task: IngestTask, records: list[FileRecord]) -> list[str]:
             problems.append(record.problem)
         elif record.rejected_share > share:
             why = f" ({record.rejected_for})" if record.rejected_for else ""
-            found = f"{record.source}: {record.rejected_share:.1%} of its rows were refused{why}, more than {share:.1%}"
-            problems.append(f"{found}. Hint: see `chandlery explain {task.symbol}`")
+            found = (
+                f"{record.source}: {record.rejected_share:.1%} of its rows were rejected{why}, more than {share:.1%}"
+            )
+            problems.append(f"{found}: the others are read. Hint: see `chandlery explain {task.symbol}`")
     return problems
 
 

@@ -261,7 +261,7 @@ class Reading:
             self._refuse(file, name_both_readings(explain_failure(file, error), self._list_decisions()))
             return
         if self._is_spoilt(file, rows):
-            found = f"{file.source}: {rows.rejects.height / rows.rows_read:.1%} of its rows were refused"
+            found = f"{file.source}: {rows.rejects.height / rows.rows_read:.1%} of its rows were rejected"
             limit = f"at most {task.settings.max_rejected_share:.1%}, as in its earlier version"
             self._refuse(file, SourceError(found, limit, "upload it again, or take it as it is by --restate"))
             return
