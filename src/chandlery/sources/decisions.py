@@ -7,13 +7,15 @@ of the same names. So one vocabulary serves settings by hand, the decisions of t
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from urllib.parse import unquote
 
 import msgspec
 
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.columns import Columns
 from chandlery.sources.heads import Head
-from chandlery.sources.pairs import Pair
+from chandlery.sources.pairs import Pair, spell
+from chandlery.sources.path_words import split_tails
 from chandlery.sources.symbols import read_path
 from chandlery.sources.time_columns import ChosenTime
 from chandlery.sources.words import split_words
@@ -187,7 +189,7 @@ def list_currencies(pair: Pair | None) -> frozenset[str]:
 def generalise(text: str, of_pair: frozenset[str]) -> str:
     """Return a part of a path, or the name of a column, without its numbers and the currencies of the pair."""
     words = [
-        word.before + ("0" if word.is_number else "*" if word.upper in of_pair else re.sub(r"\d+", "0", word.lower))
-        for word in split_words(text)
+        word.before + ("0" if word.is_number else "*" if spell(word) in of_pair else re.sub(r"\d+", "0", word.lower))
+        for word in split_tails(split_words(unquote(text)))
     ]
     return "".join(words)

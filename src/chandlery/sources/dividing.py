@@ -52,8 +52,8 @@ def find_dividing(
     """
     if by_hand.split is False:
         return ()
-    if "OTHER" in find_kinds(source, by_hand.market) and told["symbol"]:
-        found = f"the path {source} names funding rates or options, which are no candles of a price"
+    if "OTHER" in find_kinds(source, by_hand.market) and told["symbol"] and by_hand.symbol is None:
+        found = f"the path {source} names funding rates, options or the like, which are no candles of a price"
         raise UndecidedError("market", found, "candles", paste(source, {"symbol": NO_SYMBOL}, {"symbol": HOW_TO_NAME}))
     decided = [
         role

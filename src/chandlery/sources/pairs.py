@@ -1,15 +1,16 @@
-"""The pair that words name: which of them is the base and which the quote, and the kind of market."""
+"""The pairs that words name: which of them is the base and which the quote, and the kind of market."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
+from chandlery.sources.endings import OPTION, ROLLING, find_option, read_ending, read_short_date
 from chandlery.sources.words import (
     COIN_QUOTES,
     COINS,
-    EXCHANGES,
     KINDS,
     MARKETS,
     MONEY,
@@ -17,18 +18,40 @@ from chandlery.sources.words import (
     SILENT,
     Word,
     find_interval,
+    is_english,
+    list_kinds,
+    list_named,
+    name_exchange,
     split_words,
 )
 from chandlery.units import UNASSIGNED_SYMBOL
 
-__all__ = ["Pair", "find_pair", "name_exchange", "read_symbol", "split_pair"]
+__all__ = [
+    "SUFFIXES",
+    "Found",
+    "Pair",
+    "add_kinds",
+    "choose_kind",
+    "find_common",
+    "find_lone",
+    "find_pairs",
+    "is_coin",
+    "is_ticker",
+    "join_folder",
+    "order",
+    "read_symbol",
+    "set_market",
+    "spell",
+    "split_pair",
+]
 
 BASE_LENGTHS = range(2, 16)  # letters of the other currency of a pair that is written as one word
-# Quote currencies that common words end with, such as august, country, years and details.
-ENDS_OF_WORDS = frozenset("UST TRY EOS ARS ILS COP DAI MIM EUR RUB PHP DUSK".split())
-EXPIRY = re.compile(r"\d{1,2}(JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)\d{2}", re.IGNORECASE)
-MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+# Quote currencies that common words end with, such as august, country, years, teeth and details.
+ENDS_OF_WORDS = frozenset("UST TRY EOS ARS ILS COP DAI MIM EUR RUB PHP DUSK ETH".split())
 SUFFIXES = re.compile(r"(_(?:PERP|MARK|INDEX|PREMIUM|\d{6}))+$")
+# Kraken writes X before its first coins and Z before money: XXBTZUSD, XETHXXBT, USDTZUSD.
+KRAKEN = re.compile(r"(?:[XZ]([A-Z]{3})|(USDT))(?:Z(USD|EUR|GBP|JPY|CAD|AUD)|X(XBT|ETH))")
+SHORT = 4  # letters that a ticker has at most, where a common word of file names may be one: DATA, PART, RAW
 
 
 @dataclass(frozen=True)
@@ -41,7 +64,8 @@ class Pair:
         suffix: What the kind of market adds, such as _PERP.
         is_turned: Whether the quote currency is written first.
         is_open: Whether base and quote could be the other way round: the prices decide.
-        date: Six digits behind it, which are the expiry of a future or the date of the file; empty if there are none.
+        date: Digits behind it, which are the expiry of a future or the date of the file: six, or less behind a lone
+            coin; empty if there are none.
     """
 
     base: str
@@ -57,50 +81,52 @@ class Pair:
         return f"{self.base}{self.quote}{self.suffix}"
 
 
-@lru_cache(maxsize=10_000)  # most paths of a source have the same words, and each is asked for several times
-def name_exchange(word: str) -> str:
-    """Return the exchange of a word; also of a word such as bitstampUSD, which names a quote currency as well."""
-    if word in EXCHANGES:
-        return EXCHANGES[word]
-    rests = (word.removesuffix(quote.lower()) for quote in MONEY if word.endswith(quote.lower()))
-    return next((EXCHANGES[rest] for rest in rests if rest in EXCHANGES), "")
-
-
-def find_pair(words: list[list[Word]], keys: Mapping[str, str]) -> tuple[Pair | None, tuple[str, str] | None]:
-    """Return the pair of a path, or why there is none.
+class Found(NamedTuple):
+    """A pair where it was found.
 
     Args:
-        words: The words of each part, the file's name first.
-        keys: The values of Hive partitions.
+        pair: The pair.
+        words: The words that name it: two, or one that it is written as.
     """
-    kinds = {KINDS[word.lower] for of_part in words for word in of_part if word.lower in KINDS} - {""}
-    if "symbol" in keys:
-        words = [split_words(keys["symbol"]), *words[:0]]
-    elif "base" in keys and "quote" in keys:
-        words = [[Word(keys["base"]), Word(keys["quote"], "-")]]
-    found: list[Pair] = []
-    for place, of_part in enumerate(words):
-        pairs = find_pairs(of_part) or join_folder(of_part, words[place + 1] if place + 1 < len(words) else [])
-        found += [pair for pair in pairs if all(pair.symbol != other.symbol for other in found)]
-    if not found:
-        found = next((lone for of_part in words if (lone := find_lone(of_part))), [])
-    if len({(pair.base, pair.quote) for pair in found}) > 1:
-        return None, ("symbol", f"names {' and '.join(dict.fromkeys(pair.symbol for pair in found))}")
-    if not found:
-        return None, explain_missing(words)
-    pair = max(found, key=lambda each: (len(each.suffix), bool(each.date)))
-    return add_kinds(pair, kinds)
+
+    pair: Pair
+    words: tuple[Word, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its coin is a well-known one: another word before a quote currency need be no coin."""
+        return is_coin(self.pair.base)
 
 
-def add_kinds(pair: Pair, kinds: set[str]) -> tuple[Pair | None, tuple[str, str] | None]:
+def is_coin(currency: str) -> bool:
+    """Return whether a currency is well known, or a multiple of such a one.
+
+    Example:
+        >>> is_coin("BTC"), is_coin("1000PEPE"), is_coin("1INCH"), is_coin("MY")
+        (True, True, True, False)
+    """
+    return re.sub(r"^1(0+|M)(?=[A-Z])", "", currency) in {*COINS, *QUOTES} or currency in COINS
+
+
+def is_ticker(word: Word) -> bool:
+    """Return whether a word may be a coin that is not well known: it is in capitals, and it is no name of ours."""
+    return bool(re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", word.text)) and word.text not in {UNASSIGNED_SYMBOL, *MONEY}
+
+
+def add_kinds(pair: Pair, kinds: Iterable[str]) -> tuple[Pair | None, tuple[str, str] | None]:
     """Return a pair with the suffix of its kind of market, or why it is no series of candles."""
-    if "OTHER" in kinds or pair.suffix == "_OPTION":
+    if "OTHER" in kinds or pair.suffix == OPTION:
         return None, ("market", f"names {pair.symbol} and funding rates or options, which are no candles of a price")
+    has_expiry = bool(pair.date or re.search(r"\d{6}", pair.suffix))
+    if pair.suffix == ROLLING or ("ROLLING" in kinds and not has_expiry):
+        coin = pair.symbol.removesuffix(ROLLING)
+        return None, ("market", f"names futures of {coin} and not their expiry: one contract follows another")
     suffix = pair.suffix
     if "PERP" in kinds and not suffix and not pair.date:
         suffix = "_PERP"
-    suffix += "".join(f"_{kind}" for kind in ("MARK", "INDEX", "PREMIUM") if kind in kinds)
-    return Pair(pair.base, pair.quote, suffix, pair.is_turned, pair.is_open, pair.date), None
+    added = (f"_{kind}" for kind in ("MARK", "INDEX", "PREMIUM") if kind in kinds)
+    suffix += "".join(each for each in added if each not in suffix)
+    return replace(pair, suffix=suffix), None
 
 
 def set_market(pair: Pair, market: str) -> Pair:
@@ -118,155 +144,166 @@ def set_market(pair: Pair, market: str) -> Pair:
     return replace(pair, suffix="".join([*kept, added]), date="")  # six digits are the date of the file then
 
 
-def explain_missing(words: list[list[Word]]) -> tuple[str, str]:
-    """Return why words name no pair."""
-    joined = [
-        word for of_part in words for word in of_part if word.lower not in EXCHANGES and name_exchange(word.lower)
-    ]
-    if joined:
-        return "symbol", f"names an exchange and a quote currency ({joined[0].text}), and no coin"
-    return "symbol", "names no symbol"
-
-
-def find_pairs(words: list[Word]) -> list[Pair]:
-    """Return the pairs that the words of one part name, each once."""
-    length = find_interval(words)
-    used = set(length[1]) if length else set()
-    named = [word for word in words if not word.is_number and word not in used and not is_silent(word)]
+def find_pairs(words: list[Word]) -> list[Found]:
+    """Return the pairs that the words of one part of a path name, each once."""
+    named = list_named(words)
     if any(not word.text.isascii() for word in named):
         return []  # a coin in other letters, some of which look like Latin ones
     for choose in (find_bounded, find_joined, find_turned):
         if found := choose(named, words):
             return found
-    # A coin may be called like a common word or an interval: RAW_USDT, 1D-USD. It stands before its quote currency.
-    upper = [word for word in words if word.upper == word.text and not word.text.isdigit()]
-    return [
-        Pair(base.upper, quote.upper)
-        for base, quote in pairwise(upper)
-        if quote.upper in QUOTES and quote.before in "-_/"
-    ]
+    return []
 
 
-def is_silent(word: Word) -> bool:
-    """Return whether a word names no coin: a common word of file names, an exchange or a kind of market."""
-    return word.lower in SILENT or word.lower in KINDS or bool(name_exchange(word.lower))
-
-
-def find_bounded(named: list[Word], words: list[Word]) -> list[Pair]:
+def find_bounded(named: list[Word], words: list[Word]) -> list[Found]:
     """Return the pairs whose two currencies are words of their own, the base before the quote."""
-    found: list[Pair] = []
+    found: list[Found] = []
     skip = -1
     for place, (first, second) in enumerate(pairwise(named)):
-        base, quote = strip_mark(first, second), second.upper
+        base, quote = spell(first, second), second.upper
         if place == skip or quote not in QUOTES or base == quote or is_whole_pair(base):
             continue
         after = named[place + 2].upper if place + 2 < len(named) else ""
         has_settlement = after in {base, quote} and after != ""
-        suffix, date = read_ending(words, second if not has_settlement else named[place + 2])
+        if not has_settlement and not is_coin(base) and after in QUOTES and rank(after) < rank(quote):
+            continue  # a word before a well-known pair: my_ETH_USDT
+        last = named[place + 2] if has_settlement else second
+        suffix, date = read_ending(words, first, last)
         if has_settlement:
             skip, suffix = place + 1, suffix or ("" if date else "_PERP")
-        is_open = base in QUOTES and rank(base) < rank(quote)
-        pair = Pair(base, quote, suffix, date=date)
-        found.append(Pair(quote, base, suffix, is_turned=True, is_open=True, date=date) if is_open else pair)
+        found.append(Found(order(base, quote, suffix, date), (first, second)))
     return found
 
 
-def find_joined(named: list[Word], words: list[Word]) -> list[Pair]:
+def order(first: str, second: str, suffix: str, date: str) -> Pair:
+    """Return the pair of two currencies that are written in this order: the stronger one is its quote."""
+    if first in QUOTES and second in QUOTES and rank(first) < rank(second):
+        return Pair(second, first, suffix, is_turned=True, is_open=True, date=date)
+    return Pair(first, second, suffix, date=date)
+
+
+def find_joined(named: list[Word], words: list[Word]) -> list[Found]:
     """Return the pairs that are written as one word."""
-    found = []
+    found: dict[Pair, Found] = {}
     for word in named:
-        text = re.sub(r"(?<=[A-Z])20\d{2}$", "", strip_mark(word))  # a year behind it, as in BTCUSDT2024-01-01.csv
+        text = spell(word)
         bare, perp = (text[:-4], "_PERP") if text.endswith("PERP") and len(text) > 4 else (text, "")  # noqa: PLR2004
+        if word.text.endswith("M") and is_whole_pair(text[:-1]):  # KuCoin's perpetuals: XBTUSDTM
+            bare, perp = text[:-1], "_PERP"
+        suffix, date = read_ending(words, word, word)
+        pair = None
         if perp and bare in COINS:
-            found.append(Pair(bare, "", perp))
-        elif is_pair_word(bare, is_lower=word.text == word.lower):
-            suffix, date = read_ending(words, word)
-            base, quote = split_pair(bare)
-            found.append(Pair(base, quote, perp or suffix, date=date))
-    return list(dict.fromkeys(found))
+            pair = Pair(bare, "", perp)
+        elif is_pair_word(bare, is_capital=word.text[1:] == word.text[1:].upper()):
+            pair = Pair(*split_pair(bare), perp or suffix, date=date)
+        if pair is not None:
+            found.setdefault(pair, Found(pair, (word,)))
+    return list(found.values())
 
 
-def find_turned(named: list[Word], words: list[Word]) -> list[Pair]:
-    """Return the pairs whose quote currency is written before the base."""
+def find_turned(named: list[Word], words: list[Word]) -> list[Found]:
+    """Return the pairs whose quote currency is written before the base.
+
+    Where the coin is not well known, nothing else may be named, and the quote currency must be money: BTC_NAME may be a
+    file of BTC.
+    """
     found = []
     for first, second in pairwise(named):
-        if first.upper in QUOTES and second.upper in COINS and second.upper not in QUOTES:
-            suffix, date = read_ending(words, second)
-            found.append(Pair(second.upper, first.upper, suffix, is_turned=True, date=date))
+        base, quote = second.upper, first.upper
+        is_whole = (
+            len(named) == len((first, second)) and quote in MONEY and is_ticker(second) and first.text == first.upper
+        )
+        if quote in QUOTES and base not in QUOTES and (base in COINS or is_whole):
+            suffix, date = read_ending(words, first, second)
+            found.append(Found(Pair(base, quote, suffix, is_turned=True, date=date), (first, second)))
     return found
 
 
-def join_folder(words: list[Word], above: list[Word]) -> list[Pair]:
-    """Return the pair whose base is the folder and whose quote is the file, as in BTC/USDT.csv."""
-    named = [word for word in words if not word.is_number and not is_silent(word)]
-    length = find_interval(words)
-    named = [word for word in named if length is None or word not in length[1]]
-    base = [word for word in above if not word.is_number and not is_silent(word)]
-    if len(base) != 1 or not named or any(word.upper not in {*QUOTES, base[0].upper} for word in named):
-        return []
-    if base[0].upper == named[0].upper or (base[0].upper not in COINS and base[0].text != base[0].upper):
-        return []
-    suffix, date = read_ending(words, named[-1])
-    settled = len(named) > 1 and not suffix and not date
-    return [Pair(base[0].upper, named[0].upper, "_PERP" if settled else suffix, date=date)]
+def join_folder(words: list[Word], above: list[Word]) -> list[Found]:
+    """Return the pair of which the folder names one currency and the file the other, as in BTC/USDT.csv.
 
-
-def find_lone(words: list[Word]) -> list[Pair]:
-    """Return a lone coin without its quote: one word in capitals, as in bitfinex_LTC_30m.csv."""
-    length = find_interval(words)
-    used = set(length[1]) if length else set()
-    named = [word for word in words if not word.is_number and word not in used and not is_silent(word)]
-    lone = [word for word in named if re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", word.text)]
-    lone = [word for word in lone if word.text not in MONEY and not EXPIRY.fullmatch(word.text)] or lone
-    if len(lone) != 1 or lone[0].text in {UNASSIGNED_SYMBOL, *MONEY}:
-        return []
-    suffix, _ = read_ending(words, lone[0])
-    return [Pair(strip_mark(lone[0]), "", suffix)]
-
-
-def read_ending(words: list[Word], last: Word) -> tuple[str, str]:
-    """Return the suffix of a future whose expiry follows a word, and six digits that may be one.
-
-    A strike and C or P behind the expiry make it an option, which `add_kinds` refuses by the suffix.
+    Args:
+        words: The words of the file, or of a folder.
+        above: Those of the nearest folder above that may name a currency.
     """
-    place = next(place for place, word in enumerate(words) if word is last)
-    following = words[place + 1 :]
-    if following and (following[0].before, following[0].text) == (".", "P"):  # TradingView's perpetuals: BTCUSDT.P
-        return "_PERP", ""
-    if place and words[place - 1].text in {"PF", "PI", "PV"}:  # Kraken's perpetuals: PF_XBTUSD
-        return "_PERP", ""
-    for number, word in enumerate(following):
-        if EXPIRY.fullmatch(word.text):
-            behind = [each.text for each in following[number + 1 : number + 3]]
-            if len(behind) == 2 and behind[0].isdigit() and behind[1] in {"C", "P"}:  # noqa: PLR2004 - strike and side
-                return "_OPTION", ""
-            day, month, year = word.text[:-5].zfill(2), MONTHS.index(word.text[-5:-2].upper()) + 1, word.text[-2:]
-            return f"_{year}{month:02}{day}", ""
-        if re.fullmatch(r"\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", word.text):
-            return "", word.text
-    return "", ""
+    named, base = list_named(words), list_named(above)
+    if len(base) != 1 or not named or any(is_english(word) for word in (named[0], base[0])):
+        return []
+    first, second = base[0], named[0]
+    if first.upper == second.upper or any(word.upper not in {second.upper, first.upper} for word in named):
+        return []
+    suffix, date = read_ending(words, second, named[-1])
+    if len(named) > 1 and not suffix and not date:
+        suffix = "_PERP"
+    one, other = spell(first), spell(second)
+    if any(split_pair(text)[1] in MONEY and not is_coin(text) for text in (one, other)):
+        return []  # one of them is a whole pair
+    if other in QUOTES and (is_coin(one) or is_ticker(first)):
+        found = [Found(order(one, other, suffix, date), (first, second))]
+        return found if is_coin(one) or other in MONEY else [*found, Found(Pair(other), (second,))]
+    if one in MONEY and (is_coin(other) or is_ticker(second)):
+        return [Found(Pair(other, one, suffix, is_turned=True, date=date), (first, second))]
+    return []
 
 
-def strip_mark(word: Word, following: Word | None = None) -> str:
-    """Return a word in upper case without the t that Bitfinex puts before its symbols, as in tLTCUSD and tDUSK:USD."""
-    rest = word.text[1:]
-    if word.text[:1] != "t" or rest != rest.upper() or rest == rest.lower():
+def find_common(words: list[Word]) -> list[Found]:
+    """Return the pairs whose coin is called like a common word or an interval, as in RAW_USDT and 1D-USD.
+
+    It stands in capitals before its quote currency. Before a quote currency that is a coin, as in DATA_BTC, it need be
+    no coin: then this coin alone is found as well.
+    """
+    upper = [word for word in words if word.upper == word.text and not word.text.isdigit()]
+    found = []
+    for base, quote in pairwise(upper):
+        if quote.upper not in QUOTES or quote.before not in "-_/:" or KINDS.get(base.lower) == "OTHER":
+            continue
+        pair = Found(Pair(base.upper, quote.upper), (base, quote))
+        if quote.upper in MONEY and (base.text in COINS or not name_exchange(base.lower)):
+            found.append(pair)
+        elif quote.upper not in MONEY and len(base.text) <= SHORT and (base.lower in SILENT or find_interval([base])):
+            found += [pair, Found(Pair(quote.upper), (quote,))]
+    return found
+
+
+def find_lone(words: list[Word]) -> list[Found]:
+    """Return the coins that words name without a quote currency, in capitals, as in bitfinex_LTC_30m.csv."""
+    found = []
+    for word in list_named(words):
+        coin = spell(word)
+        if word.text == word.upper and coin not in MONEY and (is_coin(coin) or is_ticker(word)):
+            suffix, date = read_ending(words, word, word)
+            found.append(Found(Pair(coin, "", suffix, date=date or read_short_date(words, word)), (word,)))
+    return found
+
+
+def spell(word: Word, following: Word | None = None) -> str:
+    """Return a word in upper case without the marks that exchanges put before their symbols.
+
+    Bitfinex writes tLTCUSD and tDUSK:USD, Phemex sBTCUSDT, and Kraken XXBTZUSD.
+    """
+    if met := KRAKEN.fullmatch(word.upper):
+        base, quote = met[1] or met[2], met[3] or met[4]
+        return f"{base}{quote}" if is_coin(base) else word.upper
+    mark, rest = word.text[:1], word.text[1:]
+    if mark not in {"t", "s"} or rest != rest.upper() or rest == rest.lower():
         return word.upper
+    if mark == "s":
+        return rest if is_whole_pair(rest) else word.upper
     has_colon = following is not None and following.before == ":"
     return rest if has_colon or is_whole_pair(rest) or len(rest) > 3 else word.upper  # noqa: PLR2004 - tBTC is a coin
 
 
-def is_pair_word(text: str, *, is_lower: bool) -> bool:
+def is_pair_word(text: str, *, is_capital: bool) -> bool:
     """Return whether one word is a pair: it ends with a quote currency, and cannot be a common word.
 
     Args:
         text: In upper case.
-        is_lower: Whether the file has it in lower case, as it has common words.
+        is_capital: Whether the file has it in capitals: common words are not written so.
     """
     base, quote = split_pair(text)
     if not quote:
         return False
-    return not is_lower or base in COINS or quote not in ENDS_OF_WORDS
+    return is_capital or base in COINS or quote not in ENDS_OF_WORDS
 
 
 def is_whole_pair(text: str) -> bool:
@@ -284,8 +321,8 @@ def split_pair(symbol: str) -> tuple[str, str]:
     """Return the base and the quote of a symbol, with the suffix of its kind; empty where no known quote ends it.
 
     Example:
-        >>> split_pair("BTCUSDT"), split_pair("BTCUSDT_PERP"), split_pair("LTC")
-        (('BTC', 'USDT'), ('BTC', 'USDT_PERP'), ('LTC', ''))
+        >>> split_pair("BTCUSDT"), split_pair("BTCUSDT_PERP"), split_pair("SUSDT"), split_pair("LTC")
+        (('BTC', 'USDT'), ('BTC', 'USDT_PERP'), ('S', 'USDT'), ('LTC', ''))
     """
     met = SUFFIXES.search(symbol)
     suffix = met[0] if met else ""
@@ -293,6 +330,8 @@ def split_pair(symbol: str) -> tuple[str, str]:
     found = [quote for quote in QUOTES if bare.endswith(quote) and len(bare) - len(quote) in BASE_LENGTHS]
     known = [quote for quote in found if bare.removesuffix(quote) in COINS]
     quote = max(known or found, key=len, default="")
+    if not quote and bare[1:] in {"USDT", "USDC"}:  # coins of one letter: other quote currencies are too short
+        quote = bare[1:]
     return (bare.removesuffix(quote), f"{quote}{suffix}") if quote else (symbol, "")
 
 
@@ -305,7 +344,23 @@ def read_symbol(text: str) -> Pair | None:
         ['ETHUSD', 'BTCUSDT_PERP', 'BTCUSD', 'LTCUSD', 'BTC']
     """
     words = split_words(text.strip())
-    pair, _ = find_pair([words], {})
-    if pair is None and len(words) == 1 and re.fullmatch(r"[A-Za-z0-9]{1,12}", words[0].text):
+    if find_option(words):
+        return None
+    found = [each.pair for each in find_pairs(words) or find_common(words) or find_lone(words)]
+    if len({(pair.base, pair.quote) for pair in found}) == 1:
+        return choose_kind(found, [words])[0]
+    if not found and len(words) == 1 and re.fullmatch(r"[A-Za-z0-9]{1,12}", words[0].text):
         return Pair(words[0].upper)
-    return pair
+    return None
+
+
+def choose_kind(found: list[Pair], parts: list[list[Word]]) -> tuple[Pair | None, tuple[str, str] | None]:
+    """Return the pair that words name in several ways, with the kind of its market, or why it is no series of candles.
+
+    Args:
+        found: The same base and quote, each with what follows it.
+        parts: All words; a coin that is called like a kind of market, as in PERP-USDT, names none.
+    """
+    pair = max(found, key=lambda each: (len(each.suffix), bool(each.date)))
+    others = ([word for word in words if word.upper not in {pair.base, pair.quote}] for words in parts)
+    return add_kinds(pair, {kind for words in others for _, kind in list_kinds(words)})

@@ -13,9 +13,10 @@ from chandlery.sources.doubts import HOW_TO_NAME, NO_SYMBOL, UndecidedError, pas
 from chandlery.sources.identity import ALIASES
 from chandlery.sources.pairs import SUFFIXES, Pair, add_kinds, split_pair
 from chandlery.sources.parse import Batch
+from chandlery.sources.path_words import list_words, split_path
 from chandlery.sources.series_names import read_exchange, read_length, read_pair, read_prefix
 from chandlery.sources.spacing import MONTHS
-from chandlery.sources.words import EXCHANGES, KINDS, MARKETS, MONEY, SILENT, split_words
+from chandlery.sources.words import EXCHANGES, KINDS, MARKETS, MONEY, SILENT, list_kinds
 from chandlery.units import UNASSIGNED_SYMBOL
 
 __all__ = ["ROLES", "Divider", "Part", "PartRows", "Value", "find_kinds", "find_usual", "iter_parts", "name_value"]
@@ -66,8 +67,7 @@ def find_kinds(source: str, market: str | None = None) -> frozenset[str]:
     """
     if market:
         return frozenset([MARKETS[market]] if MARKETS[market] else [])
-    words = (word.lower for part in re.split(r"[/!]", source) for word in split_words(part))
-    return frozenset(KINDS[word] for word in words if KINDS.get(word))
+    return frozenset(kind for words in list_words(split_path(source)) for _, kind in list_kinds(words) if kind)
 
 
 def find_usual(symbol: str) -> str:
@@ -104,6 +104,8 @@ def name_value(role: str, text: str, kinds: Iterable[str]) -> Value:
     pair = read_pair(text)
     if pair is None or not re.search(r"[A-Z]", pair.base) or is_no_coin(pair):
         return ""
+    if pair.date and not re.fullmatch(r"\d{6}", pair.date):
+        return ""  # the expiry of a future, without its year
     if pair.date:  # six digits behind a pair may be the date of a file, but in a row they are an expiry
         pair = replace(pair, suffix=f"{pair.suffix}_{pair.date}", date="")
     named, _ = add_kinds(pair, {kind for kind in kinds if kind not in pair.suffix})

@@ -1,27 +1,22 @@
 """Whose candles a file holds: the symbol and the exchange that its path or its settings name."""
 
 import fnmatch
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.doubts import HOW_TO_NAME, NO_SYMBOL, UndecidedError, match_exactly, paste
-from chandlery.sources.pairs import Pair, find_pair, name_exchange, read_symbol, set_market
-from chandlery.sources.words import EXCHANGES, Word, find_interval, split_words
+from chandlery.sources.pairs import Pair, read_symbol, set_market
+from chandlery.sources.path_pairs import Problem, doubt, find_pair
+from chandlery.sources.path_words import find_keys, list_words, split_path
+from chandlery.sources.words import EXCHANGES, Word, find_interval, name_exchange, split_words
 
 __all__ = ["PathName", "add_given", "find_given", "find_symbol", "list_layouts", "match_layout", "read_path"]
 
-KEYS = {  # of Hive partitions, such as symbol=BTCUSDT
-    **dict.fromkeys("symbol pair ticker instrument".split(), "symbol"),
-    **dict.fromkeys("base coin".split(), "base"),
-    "quote": "quote",
-    **dict.fromkeys("exchange venue".split(), "exchange"),
-    **dict.fromkeys("interval timeframe freq resolution".split(), "interval"),
-}
+SIX = len("240329")  # digits of an expiry
 
 
 @dataclass(frozen=True)
@@ -32,13 +27,13 @@ class PathName:
         pair: The pair; None if it names none.
         exchange: The exchange; empty if it names none.
         interval: The length of a candle in seconds; None if it names none, 0 for months.
-        problem: Why there is no pair, as a decision and a text; None if there is one.
+        problem: Why there is no pair; None if there is one.
     """
 
     pair: Pair | None = None
     exchange: str = ""
     interval: int | None = None
-    problem: tuple[str, str] | None = None
+    problem: Problem | None = None
 
 
 def list_layouts(source: str, settings: ReadingSettings) -> list[LayoutSettings]:
@@ -109,7 +104,7 @@ def find_symbol(source: str, settings: ReadingSettings | None = None) -> str:
     path = read_path(source)
     pair = find_given(path, by_hand)
     if pair is None:
-        raise refuse_path(source, path.problem or ("symbol", "names no symbol"))
+        raise refuse_path(source, path.problem or Problem("symbol", "names no symbol"))
     if pair.date:
         raise refuse_date(source, pair)
     return pair.symbol
@@ -138,9 +133,8 @@ def find_given(path: PathName, by_hand: LayoutSettings) -> Pair | None:
 @lru_cache(maxsize=10_000)
 def read_path(source: str) -> PathName:
     """Return what a path names, from the name of the file upwards."""
-    parts = re.split(r"[/!]", source)[::-1]
-    keys = find_keys(parts)
-    words = list_words(parts)
+    parts = split_path(source)
+    keys, words = find_keys(parts), list_words(parts)
     exchange = keys.get("exchange", "").lower() or find_exchange(words)
     interval = find_interval(split_words(keys["interval"])) if "interval" in keys else None
     lengths = (find_interval(of_part) for of_part in words)
@@ -148,27 +142,15 @@ def read_path(source: str) -> PathName:
     pair, problem = find_pair(words, keys)
     if pair and interval and [word.upper for word in interval[1]] == [pair.base]:
         interval = None  # a coin that is called like an interval: 1D-USD.csv
+    if pair and pair.quote == "USD1" and interval is None and any(pair.symbol == text for text in list_upper(words)):
+        # MetaTrader writes the minutes of the interval behind its symbols.
+        problem, pair = doubt([pair, replace(pair, quote="USD")]), None
     return PathName(pair, exchange, interval[0] if interval else None, problem)
 
 
-def list_words(parts: list[str]) -> list[list[Word]]:
-    """Return the words of each part of a path; an archive that is called like the file inside it counts once."""
-    words: list[list[Word]] = []
-    for part in parts:
-        of_part = split_words(part)
-        if not words or [word.text for word in of_part] != [word.text for word in words[-1]]:
-            words.append(of_part)
-    return words
-
-
-def find_keys(parts: list[str]) -> dict[str, str]:
-    """Return the values of Hive partitions in a path, by what they stand for."""
-    found: dict[str, str] = {}
-    for part in parts:
-        key, mark, value = part.partition("=")
-        if mark and key.lower() in KEYS and value:
-            found.setdefault(KEYS[key.lower()], value)
-    return found
+def list_upper(words: list[list[Word]]) -> list[str]:
+    """Return the words of all parts of a path in upper case."""
+    return [word.upper for of_part in words for word in of_part]
 
 
 def find_exchange(words: list[list[Word]]) -> str:
@@ -191,22 +173,26 @@ def refuse_name(source: str) -> SourceError:
     return SourceError(found, "a link to raw files", "remove the link, or leave it out by a glob")
 
 
-def refuse_path(source: str, problem: tuple[str, str]) -> UndecidedError:
+def refuse_path(source: str, problem: Problem) -> UndecidedError:
     """Return why a path does not decide the symbol."""
-    decision, what = problem
     expected = "one pair in the name of the file or its folder, as in ltcusd.csv or LTC-USD/2019.csv"
-    hint = paste(source, {"symbol": NO_SYMBOL}, {"symbol": HOW_TO_NAME})
-    if decision == "market":
+    first, *others = problem.choices or (NO_SYMBOL,)
+    note = ", ".join(f'or "{symbol}"' for symbol in others) or HOW_TO_NAME
+    hint = paste(source, {"symbol": first}, {"symbol": note})
+    if problem.decision == "market":
         expected, hint = "candles of a price", f"leave it out by a glob; or, if it holds candles, {hint}"
-    return UndecidedError(decision, f"the path {source} {what}", expected, hint)
+    return UndecidedError(problem.decision, f"the path {source} {problem.found}", expected, hint)
 
 
 def refuse_date(source: str, pair: Pair) -> UndecidedError:
-    """Return that six digits behind a pair may be the expiry of a future or the date of the file."""
+    """Return that digits behind a pair may be the expiry of a future or the date of the file."""
     found = f"the path {source} names {pair.symbol} and {pair.date}: the expiry of a future, or the date of the file"
-    hint = paste(
-        source,
-        {"symbol": f"{pair.symbol}_{pair.date}"},
-        {"symbol": f'or "{pair.symbol}", if it is the date of the file'},
+    settings, note = {"symbol": f"{pair.symbol}_{pair.date}"}, f'or "{pair.symbol}", if it is the date of the file'
+    if len(pair.date) != SIX:
+        settings, note = (
+            {"symbol": pair.symbol},
+            f'if it is the date of the file; else a future, as in "{pair.symbol}_240329"',
+        )
+    return UndecidedError(
+        "market", found, "a name that can be read in one way", paste(source, settings, {"symbol": note})
     )
-    return UndecidedError("market", found, "a name that can be read in one way", hint)

@@ -2,19 +2,31 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 from chandlery.units import parse_interval
 
 __all__ = [
     "COINS",
+    "COIN_QUOTES",
+    "ENGLISH",
     "EXCHANGES",
+    "EXPIRY",
     "KINDS",
     "MARKETS",
     "MONEY",
+    "MONTHS",
+    "ORDERS",
     "QUOTES",
     "SILENT",
     "Word",
     "find_interval",
+    "is_english",
+    "is_silent",
+    "list_kinds",
+    "list_named",
+    "name_exchange",
     "split_words",
 ]
 
@@ -30,13 +42,19 @@ QUOTES = frozenset([*MONEY, *COIN_QUOTES])
 # Well-known coins. They only settle words that could be read in two ways, such as the months of a file's name: any
 # other coin is recognised beside its quote currency.
 COINS = frozenset(
-    "1INCH AAVE ADA ALGO ANKR APE APT AR ARB ATOM AVAX AXS BAL BAND BAT BCH BNB BONK BSV BTC BTG BTT CAKE "
-    "CELO CHZ COMP CRO CRV CVX DASH DCR DGB DOGE DOT DUSK DYDX EGLD ENJ ENS EOS ETC ETH FET FIL FLOW FTM FTT "
-    "GALA GMT GRT HBAR HNT HYPE ICP ICX IMX INJ IOT IOTA JUP KAVA KDA KLAY KNC KSM LDO LINK LRC LSK LTC LUNA "
-    "LUNC MANA MATIC MEME MINA MKR MNT NEAR NEO NEXO OMG ONE ONT OP ORDI PAXG PEPE POL PYTH QNT QTUM RENDER "
-    "RNDR ROSE RUNE RVN SAND SATS SC SEI SHIB SNX SOL STORJ STRK STX SUI SUSHI THETA TIA TON TRX TWT UMA UNI "
-    "VET WAVES WBTC WIF WLD XAUT XBT XDG XEC XEM XLM XMR XRP XTZ "
-    "YFI ZEC ZEN ZIL ZRX".split()
+    "1INCH AAVE ADA ALGO ANKR APE APT AR ARB ATOM AVAX AXS BAL BAND BAT BCH BGB BNB BONK BSV BTC BTG BTT BTTC CAKE "
+    "CBBTC CBETH CELO CFX CHZ CKB COMP CRO CRV CVX DASH DCR DGB DOGE DOT DUSK DYDX EGLD ENA ENJ ENS EOS ETC ETH FET "
+    "FIL FLOKI FLOW FLR FTM FTT GALA GMT GRT HBAR HNT HTX HYPE ICP ICX IMX INJ IOST IOT IOTA IOTX JASMY JUP KAS KAVA "
+    "KCS KDA KLAY KNC KSM LDO LINK LRC LSK LTC LUNA LUNC MANA MATIC MEME MINA MKR MLN MNT NEAR NEO NEXO OKB OMG ONDO "
+    "ONE ONT OP ORDI PAXG PENGU PEPE POL PYTH QNT QTUM RENDER REP RNDR ROSE RSR RUNE RVN SAND SATS SC SEI SHIB SNX "
+    "SOL STETH STORJ STRK STX SUI SUSHI SXP TAO THETA TIA TON TRUMP TRX TWT UMA UNI USTC VET WAVES WBETH WBTC WETH WIF "
+    "WLD WOO XAUT XBT XDG XEC XEM XLM XMR XRP XTZ XVG XVS YFI ZEC ZEN ZIL ZRX".split()
+)
+# Currencies that are called like English words, or like words of file names: these are meant in lower case, unless the
+# other currency of the pair stands beside them.
+ENGLISH = frozenset(
+    "APE BAL BAND BAT CAKE COMP DOT FLOW LINK MEME NEAR ONE OP RENDER ROSE SAND TON TRUMP WAVES "
+    "CAD COP MIM PHP RUB TRY".split()
 )
 EXCHANGES = {
     name: name
@@ -50,23 +68,38 @@ EXCHANGES = {
 } | {"okex": "okx", "gdax": "coinbase", "coinbasepro": "coinbase", "binanceusdm": "binance", "binancecoinm": "binance"}
 # Words for kinds of markets: what they add to a symbol.
 KINDS = {
-    **dict.fromkeys("spot margin".split(), ""),
+    **dict.fromkeys("spot margin spbl".split(), ""),
     **dict.fromkeys("perp perps perpetual perpetuals swap swaps futures future fut futs umfuture umfutures cmfuture "
-                    "cmfutures um cm usdm coinm linear inverse".split(),
+                    "cmfutures um cm usdm coinm linear inverse umcbl dmcbl cmcbl".split(),
                     "PERP"),
     **dict.fromkeys("mark markprice markpriceklines".split(), "MARK"),
-    **dict.fromkeys("indexprice indexpriceklines".split(), "INDEX"),
+    **dict.fromkeys("index indexprice indexpriceklines".split(), "INDEX"),
     **dict.fromkeys("premiumindex premiumindexklines".split(), "PREMIUM"),
-    **dict.fromkeys("funding fundingrate option options".split(), "OTHER"),
+    # What looks like candles and has no prices of trades.
+    **dict.fromkeys("funding fundingrate option options basis premium openinterest liquidation liquidations heikin "
+                    "heikinashi ha renko dvol longshort".split(),
+                    "OTHER"),
+    # Futures whose expiry changes from day to day.
+    **dict.fromkeys("currentquarter thisquarter nextquarter biquarter thisweek nextweek".split(), "ROLLING"),
 }  # fmt: skip
+ROW_NUMBERS = frozenset("with without no reset date datetime time".split())  # words before an index that is no price
 MARKETS = {"spot": "", "perp": "PERP", "mark": "MARK", "index": "INDEX", "premium": "PREMIUM"}  # as settings name them
 SILENT = frozenset(
     "yahoo ccxt cryptodatadownload coinapi coinmarketcap cmc coingecko kaggle kaiko tardis freqtrade "
     "api candle candles kline klines ohlc ohlcv bars trades data dated date hist history historical market markets "
     "raw part parts page pages sample csv json parquet feather export exports file files set all full max min new old "
-    "pro fx crypto coin coins pair pairs price prices archive daily monthly weekly hourly minute minutes utc gmt "
-    "from to and the v".split()
+    "pro fx fiat crypto coin coins pair pairs price prices archive daily monthly weekly hourly minute minutes utc gmt "
+    "dataset datasets output merged clean cleaned updated final latest candlestick candlesticks "
+    "from to and the v vs in per of by on at with for".split()
 )
+MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+_MONTH = f"({'|'.join(MONTHS)})"
+EXPIRY = re.compile(rf"(\d{{1,2}}){_MONTH}(\d{{2}}|20\d{{2}})", re.IGNORECASE)  # 29MAR24
+_MONTH_NAME = f"({_MONTH}|JANUARY|FEBRUARY|MARCH|APRIL|JUNE|JULY|AUGUST|SEPT|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER)"
+DATE = re.compile(
+    rf"{EXPIRY.pattern}|{_MONTH_NAME}\d*|(20)?(\d{{2}})?Q[1-4](20)?(\d{{2}})?|\d{{8}}T\d+Z?", re.IGNORECASE
+)
+ORDERS = frozenset("CW NW CQ NQ".split())  # of expiries: Huobi's futures of this week, next week and so on
 LONE_UNITS = {"minute": 60, "minutes": 60, "minutely": 60, "hourly": 3600}
 UNITS = {
     **dict.fromkeys("s sec secs second seconds".split(), "s"),
@@ -132,6 +165,57 @@ def split_words(part: str) -> list[Word]:
         words.append(Word(met[0], part[end : met.start()]))
         end = met.end()
     return words
+
+
+@lru_cache(maxsize=10_000)  # most paths of a source have the same words, and each is asked for several times
+def name_exchange(word: str) -> str:
+    """Return the exchange of a word; also of a word such as bitstampUSD, which names a quote currency as well."""
+    if word in EXCHANGES:
+        return EXCHANGES[word]
+    rests = (word.removesuffix(quote.lower()) for quote in MONEY if word.endswith(quote.lower()))
+    return next((EXCHANGES[rest] for rest in rests if rest in EXCHANGES), "")
+
+
+@lru_cache(maxsize=10_000)
+def is_silent(word: Word) -> bool:
+    """Return whether a word names no coin: a common word of file names, an exchange, a kind of market or a date."""
+    lower = word.lower
+    is_common = lower in SILENT or lower in KINDS or word.text in ORDERS
+    return is_common or bool(name_exchange(lower)) or bool(DATE.fullmatch(word.text))
+
+
+def is_english(word: Word) -> bool:
+    """Return whether a word that may be a currency is rather an English word, because it is in lower case."""
+    return word.upper in ENGLISH and word.text == word.lower
+
+
+def list_named(words: list[Word]) -> list[Word]:
+    """Return the words of a part of a path that may name a currency."""
+    length = find_interval(words)
+    used = length[1] if length else []
+    return [word for word in words if not (word.is_number or word in used or is_silent(word))]
+
+
+def list_kinds(words: list[Word]) -> list[tuple[str, str]]:
+    """Return the words of a part of a path that name kinds of markets, and the kinds; two words may name one together.
+
+    Example:
+        >>> list_kinds(split_words("BTCUSDT_premium_index")), list_kinds(split_words("spot_index"))
+        ([('premium index', 'PREMIUM')], [('spot', ''), ('index', 'INDEX')])
+    """
+    found: list[tuple[str, str]] = []
+    used, before = None, ""
+    for first, second in pairwise([*words, Word("")]):
+        joined = first.lower + second.lower
+        if first is used:
+            continue
+        if len(first.text) > 1 and len(second.text) > 1 and joined in KINDS:
+            found.append((f"{first.text} {second.text}", KINDS[joined]))
+            used = second
+        elif first.lower in KINDS and not (first.lower == "index" and before in ROW_NUMBERS):
+            found.append((first.text, KINDS[first.lower]))
+        before = first.lower
+    return found
 
 
 def find_interval(words: list[Word]) -> tuple[int, list[Word]] | None:
