@@ -170,7 +170,7 @@ def refuse_name(source: str) -> SourceError:
         found = f"the name {source} holds line breaks, other control characters or bytes that are no UTF-8"
         return SourceError(found, "a name that every store can have", "rename the file")
     found = f"{source} is a link that leads back to itself, to a folder above it or to a lake"
-    return SourceError(found, "a link to raw files", "remove the link, or leave it out by a glob")
+    return SourceError(found, "a link to raw files", "remove the link, or leave it out with [source] exclude")
 
 
 def refuse_path(source: str, problem: Problem) -> UndecidedError:
@@ -180,7 +180,7 @@ def refuse_path(source: str, problem: Problem) -> UndecidedError:
     note = ", ".join(f'or "{symbol}"' for symbol in others) or HOW_TO_NAME
     hint = paste(source, {"symbol": first}, {"symbol": note})
     if problem.decision == "market":
-        expected, hint = "candles of a price", f"leave it out by a glob; or, if it holds candles, {hint}"
+        expected, hint = "candles of a price", f"leave it out with [source] exclude; or, if it holds candles, {hint}"
     return UndecidedError(problem.decision, f"the path {source} {problem.found}", expected, hint)
 
 
