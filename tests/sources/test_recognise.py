@@ -196,7 +196,7 @@ def test_forms_of_json(form):
         (b"time,open,close,high\n1546300800000,1,2,3\n", "begins with"),
         (b"time,open,close,high,low,trades\n1546300800000,1,2,3,1,5\n", "columns"),
         (b"time,open,open,close,high,low,volume\n1546300800000,1,1,2,3,1,5\n", "two columns"),
-        (b"time,open,close,high,low,volume\n31.12.18,1,2,3,1,5\n", "place of the time"),
+        (b"time,open,close,high,low,volume\n2018-W52,1,2,3,1,5\n", "place of the time"),
         ("time,open\n".encode("utf-16"), "begins with 'time,open'"),
         (bytes(range(256)), "no text"),
         (b'{"error": "rate limit"}', "columns"),

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings
+from chandlery.sources.clocks import is_clock
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.times import is_time
 
@@ -73,7 +74,7 @@ def take_apart(head: bytes, source: str, by_hand: LayoutSettings) -> Dialect:
     first = find_first_row(rows, comments, width) if by_hand.skip_rows is None else by_hand.skip_rows
     names = find_names(rows[:first], comments, width)
     body = rows[first : first + HEAD_ROWS]
-    names, body = fit_names(names, body, source)
+    names = fit_names(names, body, source, by_hand)
     decimal, thousands = find_decimal(body, source, by_hand)
     before = f" after {comments} lines of comment" if comments else ""
     words = f"{SEPARATORS[separator]} {'with' if names else 'without'} header{before}"
@@ -159,26 +160,43 @@ def find_names(rows: list[list[str]], comments: int, width: int) -> list[str] | 
     return ["\n".join(filter(None, of_column)) for of_column in columns]
 
 
-def fit_names(names: list[str] | None, rows: list[list[str]], source: str) -> tuple[list[str] | None, list[list[str]]]:
+def fit_names(names: list[str] | None, rows: list[list[str]], source: str, by_hand: LayoutSettings) -> list[str] | None:
     """Return one name for each column, where the rows have one field more than there are names.
+
+    None is returned where settings say which column is which.
 
     Raises:
         UndecidedError: It is not clear which column has no name.
     """
     if names is None or not rows:
-        return names, rows
+        return names
     width = Counter(map(len, rows)).most_common(1)[0][0]
     if width <= len(names):
-        return names[: max(width, LEAST_FIELDS)] if not any(names[width:]) else names, rows
+        return names[: max(width, LEAST_FIELDS)] if not any(names[width:]) else names
     whole = [row for row in rows if len(row) == width]
-    if width == len(names) + 1 and all(not row[-1] for row in whole):
-        return [*names, ""], rows
-    if width == len(names) + 1 and is_numbering([row[0] for row in whole]):
-        return ["", *names], rows
+    if width == len(names) + 1:
+        if all(not row[-1] for row in whole):
+            return [*names, ""]
+        if is_numbering([row[0] for row in whole]):
+            return ["", *names]
+        divided = next((place for place in range(len(names)) if is_divided(whole, place)), None)
+        if divided is not None:
+            return [*names[: divided + 1], "", *names[divided + 1 :]]
+    if by_hand.columns is not None:
+        return None
     found = f"{source} has {len(names)} names ({', '.join(names)[:100]}) and {width} fields a row"
     columns = ["time", "open", "high", "low", "close", "volume", *["-"] * (width - LEAST_FIELDS)]
-    hint = paste(source, {"columns": columns}, {"columns": "in the order of the file"})
+    hint = paste(source, {"columns": columns}, {"columns": 'in the order of the file; "-" leaves one out'})
     raise UndecidedError("columns", found, "a name for each field", hint)
+
+
+def is_divided(rows: Sequence[Sequence[str]], place: int) -> bool:
+    """Return whether two columns are one time that holds the separator, as in Jan 01, 2024 without quotes.
+
+    The second one is the rest of the first, which is no time without it, or a time of day with marks.
+    """
+    halves = [(row[place], row[place + 1]) for row in rows[:MOST_LINES_BEFORE]]
+    return all(is_time(f"{one} {two}") and (is_clock(two) or not is_time(one)) for one, two in halves)
 
 
 def is_numbering(texts: Sequence[str]) -> bool:

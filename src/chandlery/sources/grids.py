@@ -218,10 +218,10 @@ def check_told(source: str, seen: Seen, spacing: Spacing, told: tuple[int, str])
     seconds, witness = told
     shown = spacing.grid.seconds if spacing.is_clear and spacing.grid else None
     name = to_interval_text(seconds)
-    if shown is not None and shown < seconds:
+    if shown is not None and shown != seconds and witness != "set by hand":
         problem = f"its candles last {name} by {witness}, and its times are {to_interval_text(shown)} apart"
         return Decided(None, complain(source, seen, problem, to_interval_text(shown)))
-    if shown is not None and shown != seconds and witness == "set by hand" and seen.times.size >= MIN_CANDLES:
+    if shown is not None and (shown < seconds or (shown != seconds and seen.times.size >= MIN_CANDLES)):
         problem = f"interval = {name!r} is set, and its times are {to_interval_text(shown)} apart"
         return Decided(None, complain(source, seen, problem, to_interval_text(shown)))
     decided = place_grid(source, seen, seconds, witness)

@@ -31,19 +31,19 @@ from chandlery.sources.decisions import (
 )
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.heads import Head, read_head
+from chandlery.sources.moments import measure_length, parse_moments, read_moments
 from chandlery.sources.row_names import find_currencies, find_extras, find_market, group_rows, list_texts
 from chandlery.sources.series_names import AROUND
 from chandlery.sources.symbols import PathName, match_layout, read_path
-from chandlery.sources.time_columns import ChosenTime, choose_time, parse_moments, read_moments
+from chandlery.sources.time_columns import ChosenTime, choose_time
 from chandlery.sources.times import TimeForm
 from chandlery.sources.volumes import ChosenVolume, choose_of_several, choose_volume
 
-__all__ = ["Facts", "Layout", "measure_length", "recognise", "recognise_head"]
+__all__ = ["Facts", "Layout", "recognise", "recognise_head"]
 
 Place = int | str
 INTERVAL_ROWS = 300
 ENVELOPE_ROWS = 50  # enough to tell whether columns are prices
-NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -206,12 +206,18 @@ def _recognise(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
     return replace(layout, facts=replace(layout.facts, decisions=decisions, kind=find_kind(source, found)))
 
 
+def _read_all(table: Columns, time: ChosenTime) -> NDArray[np.float64]:
+    """Return the times of the whole rows in ms."""
+    whole = table.whole()
+    beside = None if time.clock is None else [row[time.clock] for row in whole]
+    return parse_moments([row[time.place] for row in whole], time.form, beside)
+
+
 def _place_prices(table: Columns, time: ChosenTime, source: str) -> Placed:
     placed = place_by_name(table, source) if table.names is not None else None
     if placed is not None:
         return placed
-    moments = parse_moments([row[time.place] for row in table.whole()], time.form)
-    return place_by_data(table, sorted({time.place, *time.forms}), moments, source)
+    return place_by_data(table, sorted({time.place, *time.forms}), _read_all(table, time), source)
 
 
 def _choose_volume(
@@ -361,19 +367,5 @@ def _measure_length(table: Columns, time: ChosenTime) -> int | None:
     """Return the time from open to close in ms; None if it is not steady."""
     if time.end is None:
         return None
-    return measure_length(
-        read_moments(table, time.end, time.forms[time.end]) - read_moments(table, time.place, time.form)
-    )
-
-
-def measure_length(apart: NDArray[np.float64]) -> int | None:
-    """Return the length of a candle in ms by times from open to close; None if they are not steady.
-
-    It is rounded up to whole seconds.
-    """
-    values, counts = np.unique(apart[np.isfinite(apart)], return_counts=True)
-    if not values.size or counts.max() < NEARLY_ALL * counts.sum():
-        return None
-    length = -(-int(values[np.argmax(counts)]) // 1000) * 1000
-    length += 1000 * (length % 60_000 == 59_000)  # noqa: PLR2004 - up to the last second of a minute
-    return length if length > 0 else None
+    ends = read_moments(table, time.end, time.forms[time.end])
+    return measure_length(ends - read_moments(table, time.place, time.form, time.clock))

@@ -200,8 +200,7 @@ def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """
     roles = ("time", *NUMBERS)
     trimmed = texts.with_columns(pl.col(*roles).str.strip_chars())
-    if layout.clock is not None:
-        trimmed = trimmed.with_columns(time=pl.concat_str("time", pl.col("clock").str.strip_chars(), separator=" "))
+    beside = None if layout.clock is None else texts["clock"].str.strip_chars()
     trimmed = _use_points(trimmed, layout)
     absent = trimmed.select(pl.col(*roles).is_null() | pl.col(*roles).str.to_lowercase().is_in(ABSENT))
     names = [*layout.extras, *layout.around]
@@ -209,7 +208,7 @@ def judge_texts(texts: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         milliseconds, uneven = parse_epochs(trimmed["time"], layout.time)
     else:
         series = [texts[name] for name in names if name in TELL_SERIES]
-        milliseconds, uneven = parse_texts(trimmed["time"], layout.time, series)
+        milliseconds, uneven = parse_texts(trimmed["time"], layout.time, series, beside)
     numbers = trimmed.select(pl.col(*NUMBERS).cast(pl.Float64, strict=False))
     read = numbers.with_columns(time=milliseconds, uneven=uneven.fill_null(value=False), width=texts["width_is_right"])
     unreadable = pl.any_horizontal(read[role].is_null() & ~absent[role] for role in roles)

@@ -12,7 +12,8 @@ from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.dividing import check_quotes, find_dividing, list_told
 from chandlery.sources.grids import Seen, straighten
 from chandlery.sources.identity import check_order, check_values
-from chandlery.sources.layout import Facts, Layout, measure_length
+from chandlery.sources.layout import Facts, Layout
+from chandlery.sources.moments import measure_length, parse_moments
 from chandlery.sources.pairs import Pair
 from chandlery.sources.parts import ROLES, Divider, Part, Value, find_kinds
 from chandlery.sources.raw_files import RawFile
@@ -21,7 +22,6 @@ from chandlery.sources.series_names import read_pair
 from chandlery.sources.spacing import measure_spacing
 from chandlery.sources.symbols import match_layout
 from chandlery.sources.texts import Text
-from chandlery.sources.time_columns import parse_moments
 
 __all__ = ["peek_parts", "survey_head", "survey_parts"]
 

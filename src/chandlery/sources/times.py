@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from chandlery.grid import MINUTE_MS
+from chandlery.sources.clocks import CLOCK, parse_clocks, read_clock
 from chandlery.sources.zones import to_utc
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "UNITS",
     "TimeForm",
     "find_form",
+    "has_clock",
     "is_time",
     "parse_epochs",
     "parse_iso",
@@ -34,6 +36,7 @@ YEARS = range(2009, 2100)  # Bitcoin began in 2009: an earlier time is read in t
 EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
 EDGES = [edge * per for per in PER_SECOND.values() for edge in (EARLIEST_S, LATEST_S)]  # of the years in each unit
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
+CENTURY = 2000
 EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
 NEARLY_ALL = 0.9  # of the first rows: the others are faulty
 MOST_ROWS = 300  # whose form is found: more would cost time
@@ -43,19 +46,20 @@ ISO = (
     r"^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?"
     r"\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
 )
-CLOCK = r"(?P<H>\d{1,2})(?::?(?P<M>\d{2})(?::?(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?)?(?:[ -]?(?P<ap>[AaPp])\.?[Mm]\.?)?"
+YEAR = r"(?P<y>\d{4}|\d{2})"  # of two digits: of this century
 ZONE = r"\s*(?P<z>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
 NAMED = r"(?P<mon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
-# In this order: of two forms that fit, the first holds, but for days and months, which may be the other way round.
+# In this order: of two forms that fit, the first holds, but for the orders of day, month and year.
 FORMS = {
     "iso": ISO,
-    "ymd": rf"^(?P<y>\d{{4}})[-/.](?P<mo>\d{{1,2}})[-/.](?P<d>\d{{1,2}})(?:[T ,_]+{CLOCK})?{ZONE}$",
+    "ymd": rf"^{YEAR}[-/.](?P<mo>\d{{1,2}})[-/.](?P<d>\d{{1,2}})(?:[T ,_]+{CLOCK})?{ZONE}$",
     "compact": rf"^(?P<y>20\d{{2}})(?P<mo>\d{{2}})(?P<d>\d{{2}})(?:[T ,_-]*{CLOCK})?{ZONE}$",
-    "dmy": rf"^(?P<d>\d{{1,2}})[-/.](?P<mo>\d{{1,2}})[-/.](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
-    "mdy": rf"^(?P<mo>\d{{1,2}})[-/](?P<d>\d{{1,2}})[-/](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
+    "dmy": rf"^(?P<d>\d{{1,2}})[-/.](?P<mo>\d{{1,2}})[-/.]{YEAR}(?:[T ,_]+{CLOCK})?{ZONE}$",
+    "mdy": rf"^(?P<mo>\d{{1,2}})[-/](?P<d>\d{{1,2}})[-/]{YEAR}(?:[T ,_]+{CLOCK})?{ZONE}$",
     "day month": rf"(?i)^(?:[a-z]{{3,9}},? )?(?P<d>\d{{1,2}})[ -]{NAMED}[ -](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
     "month day": rf"(?i)^(?:[a-z]{{3,9}},? )?{NAMED}[ -](?P<d>\d{{1,2}}),?[ -](?P<y>\d{{4}})(?:[T ,_]+{CLOCK})?{ZONE}$",
 }
+ORDERS = ("dmy", "mdy", "ymd")  # in which the numbers of a date may stand, the likeliest first
 WORDS = {
     "iso": "ISO text",
     "ymd": "text, year first",
@@ -68,6 +72,8 @@ WORDS = {
 MONTHS = {
     name: f"{number:02}" for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
 }
+HOURS = re.compile(r"%[-_0]?[HIkl]|%[TRXcr+s]")
+MINUTES = re.compile(r"%[-_0]?M|%[TRXcr+s]")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMPILED = {form: re.compile(pattern) for form, pattern in FORMS.items()}
 
@@ -84,7 +90,9 @@ class TimeForm:
         is_naive: Whether it is text without an offset.
         pattern: The format that is set by hand, as for `strptime`.
         timezone: The zone of text without an offset; empty for UTC.
-        also: Another form that the first rows fit as well, with the day and the month the other way round.
+        also: Other forms that the first rows fit as well, with day, month and year in another order.
+        apart: What stands in a second column: empty if nothing does, `rest` for the rest of the text, `clock` for a
+            time of day with marks between hours and minutes, or as many digits of one without marks.
     """
 
     form: str
@@ -94,7 +102,8 @@ class TimeForm:
     is_naive: bool = False
     pattern: str = ""
     timezone: str = ""
-    also: str = ""
+    also: tuple[str, ...] = ()
+    apart: str = ""
 
     @property
     def words(self) -> str:
@@ -159,11 +168,12 @@ def find_form(texts: Sequence[str]) -> TimeForm | None:
     ]
     if not fitting:
         return None
-    form = max(fitting[:2], key=lambda each: shares[each]) if fitting[0] == "dmy" else fitting[0]
-    other = next((each for each in fitting if {each, form} == {"dmy", "mdy"} and shares[each] == shares[form]), "")
+    orders = [each for each in ORDERS if each in fitting] if fitting[0] in ORDERS else []
+    form = max(orders, key=lambda each: shares[each], default=fitting[0])
+    also = tuple(each for each in orders if each != form and shares[each] == shares[form])
     found = [COMPILED[form].match(text) for text in texts]
     offsets = [bool(met.group(8 if form == "iso" else "z")) for met in found if met]
-    return TimeForm(form, is_naive=not all(offsets), also=other)
+    return TimeForm(form, is_naive=not all(offsets), also=also)
 
 
 def read_ms(text: str, form: str) -> int | None:
@@ -177,6 +187,7 @@ def read_ms(text: str, form: str) -> int | None:
         parts = met.groupdict()
         month = int(MONTHS[parts["mon"].lower()]) if parts.get("mon") else int(parts["mo"])
         year, day, hour, minute, second = (int(parts.get(name) or 0) for name in ("y", "d", "H", "M", "S"))
+        year += CENTURY * (len(parts["y"]) == 2)  # noqa: PLR2004 - digits
         if parts.get("ap"):
             hour = hour % 12 + 12 * (parts["ap"].lower() == "p")
     if year not in YEARS or not 1 <= month <= 12 or not 1 <= day <= days_in(year, month) or hour > 23:  # noqa: PLR2004
@@ -254,7 +265,9 @@ def scale_fractions(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Ser
     return within.zip_with(finite, none).cast(pl.Int64), (scaled != floor).fill_null(value=False)
 
 
-def parse_texts(texts: pl.Series, form: TimeForm, series: Sequence[pl.Series] = ()) -> tuple[pl.Series, pl.Series]:
+def parse_texts(
+    texts: pl.Series, form: TimeForm, series: Sequence[pl.Series] = (), beside: pl.Series | None = None
+) -> tuple[pl.Series, pl.Series]:
     """Return dates as milliseconds in UTC, and whether digits finer than that were cut off.
 
     A text without an offset is in the zone that is set by hand, or in UTC; what is no time in this form becomes null.
@@ -263,8 +276,15 @@ def parse_texts(texts: pl.Series, form: TimeForm, series: Sequence[pl.Series] = 
         texts: The dates.
         form: How they are written.
         series: What tells the series of each row, where rows are of several.
+        beside: What stands in a second column, where the times stand in two.
     """
-    milliseconds, uneven = parse_local(texts, form)
+    if beside is None or form.apart == "rest":
+        joined = texts if beside is None else pl.select(pl.concat_str(texts, beside, separator=" ")).to_series()
+        milliseconds, uneven = parse_local(joined, form)
+    else:
+        days, _ = parse_local(texts, form)
+        clocks, uneven = parse_clocks(beside, form.apart)
+        milliseconds = days + clocks
     return (to_utc(milliseconds, form.timezone, series) if form.timezone else milliseconds), uneven
 
 
@@ -276,37 +296,45 @@ def parse_local(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]
     if form.form == "iso":
         return parse_iso(texts)
     if form.form == "format":
-        read = texts.str.to_datetime(form.pattern, time_unit="us", strict=False)
-        if read.dtype == pl.Datetime("us") or getattr(read.dtype, "time_zone", None) is None:
-            micros = read.dt.epoch("us")
-        else:
-            micros = read.dt.convert_time_zone("UTC").dt.epoch("us")
-        return micros // 1000, (micros % 1000 != 0).fill_null(value=False)
+        return parse_by_format(texts, form.pattern)
     return parse_groups(texts, FORMS[form.form])
+
+
+def has_clock(pattern: str) -> bool:
+    """Return whether a format, as for `strptime`, has hours."""
+    return bool(HOURS.search(pattern))
+
+
+def parse_by_format(texts: pl.Series, pattern: str) -> tuple[pl.Series, pl.Series]:
+    """Return dates as milliseconds by a format, as for `strptime`, and whether anything finer was cut off.
+
+    Raises:
+        pl.exceptions.ComputeError: It is no format.
+    """
+    if has_clock(pattern) and not MINUTES.search(pattern):  # polars reads no hours without minutes
+        texts, pattern = texts + " 00", f"{pattern} %M"
+    read = texts.str.to_datetime(pattern, time_unit="us", strict=False)
+    if getattr(read.dtype, "time_zone", None) is not None:
+        read = read.dt.convert_time_zone("UTC")
+    micros = read.dt.epoch("us")
+    return micros // 1000, (micros % 1000 != 0).fill_null(value=False)
 
 
 def parse_groups(texts: pl.Series, pattern: str) -> tuple[pl.Series, pl.Series]:
     """Return dates as milliseconds by the named groups of a pattern, and whether anything finer was cut off."""
-    parts = pl.DataFrame({"text": texts}).lazy().select(pl.col("text").str.extract_groups(pattern).alias("g"))
     names = re.findall(r"\(\?P<(\w+)>", pattern)
 
     def group(name: str) -> pl.Expr:
-        return pl.col("g").struct.field(name) if name in names else pl.lit(None, pl.String)
-
-    def number(name: str) -> pl.Expr:
-        return group(name).fill_null("0").cast(pl.Int64, strict=False)
+        return pl.col("g").struct.field(name)
 
     month = group("mo") if "mo" in names else group("mon").str.to_lowercase().replace_strict(MONTHS, default=None)
-    date = pl.concat_str([group("y"), month.str.zfill(2), group("d").str.zfill(2)], separator="-")
-    is_half_day, is_noon = group("ap").is_not_null(), group("ap").str.to_lowercase() == "p"
-    hour = pl.when(is_half_day).then(number("H") % 12 + 12 * is_noon.cast(pl.Int64)).otherwise(number("H"))
-    nanos = group("f").fill_null("0").str.pad_end(9, "0").cast(pl.Int64)
-    seconds = (hour * 60 + number("M")) * 60 + number("S")
-    is_clock = (hour < 24) & (number("M") < 60) & (number("S") < 60)  # noqa: PLR2004 - of a day
+    year = pl.when(group("y").str.len_chars() == 2).then(pl.lit(str(CENTURY)[:2]) + group("y")).otherwise(group("y"))  # noqa: PLR2004 - digits
+    date = pl.concat_str([year, month.str.zfill(2), group("d").str.zfill(2)], separator="-")
     midnight = date.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("ms")).dt.epoch("ms")
+    clock, nanos = read_clock()
+    parts = pl.DataFrame({"text": texts}).lazy().select(pl.col("text").str.extract_groups(pattern).alias("g"))
     read = parts.select(
-        ms=pl.when(is_clock).then(midnight + seconds * 1000 + nanos // 1_000_000 - read_offset(group("z")) * MINUTE_MS),
-        uneven=nanos % 1_000_000 != 0,
+        ms=midnight + clock + nanos // 1_000_000 - read_offset(group("z")) * MINUTE_MS, uneven=nanos % 1_000_000 != 0
     ).collect(engine="in-memory")
     return read["ms"], read["uneven"].fill_null(value=False)
 
