@@ -38,17 +38,12 @@ NAMES = {
     "exchange": "exchange venue exch exchangename exchangeid market",
     "interval": "interval timeframe granularity resolution period freq frequency tf per i",
     "closed": "confirm closed isclosed isfinal final complete iscomplete windowclosed isclosedcandle x",
+    "partial": "isopen partial ispartial unfinished isunfinished incomplete isincomplete inprogress forming isforming",
 }
-# Texts by which a row says whether its candle had closed, in lower case.
+# Texts by which a row says whether its candle had closed, in lower case; `t` and `f` are those of PostgreSQL.
 CLOSED_FLAGS = {
-    "true": True,
-    "1": True,
-    "1.0": True,
-    "yes": True,
-    "false": False,
-    "0": False,
-    "0.0": False,
-    "no": False,
+    **dict.fromkeys(["true", "1", "1.0", "yes", "t", "y"], True),
+    **dict.fromkeys(["false", "0", "0.0", "no", "f", "n"], False),
 }
 MIN_ROWS = 10  # of fewer rows the numbers settle nothing: an order may fit by chance
 CLOSE_TOGETHER = 0.1  # of the prices of a candle, in logs

@@ -30,6 +30,7 @@ from chandlery.sources.decisions import (
     name_column,
 )
 from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.flags import find_flags
 from chandlery.sources.heads import Head, read_head
 from chandlery.sources.moments import measure_length, parse_moments, read_moments
 from chandlery.sources.row_names import find_currencies, find_extras, find_market, group_rows, list_texts
@@ -99,6 +100,7 @@ class Layout:
         exchange_place: The same of an exchange.
         interval_place: The same of an interval.
         closed_place: Where a row says whether its candle had closed.
+        partial_place: Where a row says whether its candle was still open.
         kind_place: Where a row names the kind of its market.
         label_place: Where a row has a label, which is the same in all rows of a series.
         around: What stands around the rows of a document: some of symbol, exchange and interval.
@@ -123,6 +125,7 @@ class Layout:
     exchange_place: Place | None = None
     interval_place: Place | None = None
     closed_place: Place | None = None
+    partial_place: Place | None = None
     kind_place: Place | None = None
     label_place: Place | None = None
     end_place: Place | None = None
@@ -139,6 +142,7 @@ class Layout:
             "exchange": self.exchange_place,
             "interval": self.interval_place,
             "closed": self.closed_place,
+            "partial": self.partial_place,
             "kind": self.kind_place,
             "label": self.label_place,
             "end": self.end_place,
@@ -195,6 +199,8 @@ def _recognise(found: Head, source: str, by_hand: LayoutSettings) -> Layout:
     placed = placed or _place_prices(table, time, source)
     taken = {place for place in (time.place, time.clock, time.end) if place is not None}
     extras = find_extras(table, taken | set(placed.prices))
+    known = {*taken, *time.forms, *placed.prices, *placed.unused, *extras.values()}
+    extras |= find_flags(table, known, lambda: _read_all(table, time))
     texts = list_texts(table, extras, found.around)
     currencies = find_currencies(path.pair, texts["symbol"])
     volume = _choose_volume(table, placed, taken | set(extras.values()), by_hand, currencies, source)

@@ -1,4 +1,4 @@
-"""What rows name beside their candle: the symbol, the exchange, the interval, and whether the candle had closed."""
+"""What rows name beside their candle: the symbol, the exchange and the interval."""
 
 import re
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from chandlery.sources.columns import CLOSED_FLAGS, NAMES, Columns, list_plain, to_number
+from chandlery.sources.columns import NAMES, Columns, list_plain, to_number
 from chandlery.sources.labels import find_kind_column, find_label, find_symbol_column
 from chandlery.sources.pairs import Pair
 from chandlery.sources.series_names import AROUND, KIND_MARK, is_certain, read_exchange, read_length, read_pair
@@ -28,7 +28,7 @@ NEARLY_ALL = 0.9
 
 
 def find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
-    """Return the places of the columns that name the symbol, the exchange, the interval, or whether a candle closed.
+    """Return the places of the columns that name the symbol, the exchange or the interval.
 
     Where the currencies of a symbol stand apart, that of the base is given as `symbol`, that of the quote as `quote`.
 
@@ -44,7 +44,7 @@ def find_extras(table: Columns, taken: set[int]) -> dict[str, int]:
         for each in list_plain(name):
             places_of.setdefault(each, []).append(place)
     found = find_currency_columns(table, places_of, taken)
-    for role in (role for role in (*AROUND, "closed") if role not in found):
+    for role in (role for role in AROUND if role not in found):
         for known in NAMES[role].split():
             places = places_of.get(known, [])
             lower = [place for place in places if names[place] == names[place].lower()]
@@ -127,7 +127,6 @@ def fits(role: str, texts: Sequence[str], *, is_market: bool) -> bool:
         "symbol": read_pair,
         "exchange": (lambda text: EXCHANGES.get(text.lower())) if is_market else read_exchange,
         "interval": read_length,
-        "closed": lambda text: CLOSED_FLAGS.get(text.lower()),
     }
     return can_be(readers[role], texts)
 
@@ -154,19 +153,13 @@ def find_unnamed(table: Columns, taken: set[int]) -> dict[str, int]:
         fitting = [place for place in words if place not in found.values() and can_be(read, table.texts(place))]
         if len(fitting) == 1:
             found[role] = fitting[0]
-    flags = [place for place in words if place not in found.values() and is_flag(table.texts(place))]
-    return {**found, "closed": flags[0]} if len(flags) == 1 else found
+    return found
 
 
 def read_number(text: str) -> float | None:
     """Return a text as a number; None if it is none."""
     number = to_number(text)
     return number if np.isfinite(number) else None
-
-
-def is_flag(texts: Sequence[str]) -> bool:
-    """Return whether a column says true or false in every row."""
-    return bool(texts) and all(text.lower() in {"true", "false"} for text in texts)
 
 
 def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ...]:
@@ -176,7 +169,7 @@ def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ..
         table: The first rows.
         around: The texts of symbol, exchange and interval that stand around each row; empty if none do.
     """
-    places = [place for role, place in find_extras(table, set()).items() if role not in {"closed", "label"}]
+    places = [place for role, place in find_extras(table, set()).items() if role != "label"]
     beside = around or [()] * len(table.rows)
     keys = [
         (*texts, *(row[place] if len(row) > place else "" for place in places))

@@ -16,7 +16,11 @@ __all__ = ["LAST_CANDLE", "REASON_LIST", "Judged", "judge"]
 REASON_LIST = pl.List(pl.Enum(list(REASONS)))
 PRICES = ("open", "high", "low", "close")
 LAST_CANDLE = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
-NOT_CLOSED = [text for text, is_closed in CLOSED_FLAGS.items() if not is_closed]
+# What the columns of flags say of a candle that had not closed.
+NOT_CLOSED = {
+    "closed": [text for text, is_set in CLOSED_FLAGS.items() if not is_set],
+    "partial": [text for text, is_set in CLOSED_FLAGS.items() if is_set],
+}
 NONE_REFUSED = pl.DataFrame(schema={"row": pl.Int64, "open_time": TIME, "reasons": REASON_LIST})
 
 
@@ -37,7 +41,8 @@ class Judged(NamedTuple):
 def judge(fields: pl.DataFrame, grid: Grid, modified_at: dt.datetime) -> Judged:
     """Return the rows that obey every rule, and the refused with all their reasons.
 
-    **Reads** row, time, uneven, open, high, low, close, volume, unparseable, missing; closed where there is one.
+    **Reads** row, time, uneven, open, high, low, close, volume, unparseable, missing; closed and partial where there
+    are such columns.
 
     Args:
         fields: Rows of one file as they were read.
@@ -51,9 +56,10 @@ def judge(fields: pl.DataFrame, grid: Grid, modified_at: dt.datetime) -> Judged:
     )
     time = pl.col("time")
     off_grid = (time - grid.offset * 1_000) % grid.step_ms != 0
-    is_open = (
-        pl.col("closed").str.to_lowercase().is_in(NOT_CLOSED) if "closed" in fields.columns else pl.lit(value=False)
-    )
+    said = [
+        pl.col(name).str.to_lowercase().is_in(texts) for name, texts in NOT_CLOSED.items() if name in fields.columns
+    ]
+    is_open = pl.any_horizontal(said) if said else pl.lit(value=False)
     # Null and NaN fail at least one of these; so does whatever has a reason.
     is_good = (
         ~(pl.col("unparseable") | pl.col("missing") | pl.col("uneven"))
