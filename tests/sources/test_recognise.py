@@ -194,7 +194,7 @@ def test_forms_of_json(form):
         (b"name,age,city,street,house,door\nAnn,3,Rome,A,B,C\n", "columns"),
         (b"date,temperature\n2019-01-01,3.5\n", "begins with"),
         (b"time,open,close,high\n1546300800000,1,2,3\n", "begins with"),
-        (b"time,open,close,high,low,trades\n1546300800000,1,2,3,1,5\n", "columns"),
+        (b"time,open,close,high,low,trades\n1546300800000,1,2,3,1,5\n", "no column that can be its volume"),
         (b"time,open,open,close,high,low,volume\n1546300800000,1,1,2,3,1,5\n", "two columns"),
         (b"time,open,close,high,low,volume\n2018-W52,1,2,3,1,5\n", "place of the time"),
         ("time,open\n".encode("utf-16"), "begins with 'time,open'"),

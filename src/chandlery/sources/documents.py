@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from chandlery.errors import SourceError
-from chandlery.sources.columns import NAMES, PRICES, plain, to_number
+from chandlery.sources.columns import NAMES, PRICES, list_affixed, plain, to_number
 from chandlery.sources.series_names import KEYS, is_certain, read_pair
 
 __all__ = [
@@ -327,7 +327,7 @@ def is_row_object(value: msgspec.Raw) -> bool:
     inner = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
     names = {plain(name) for name in inner}
     has_prices = all(names & set(NAMES[role].split()) for role in PRICES)
-    return has_prices and all(map(is_scalar, inner.values()))
+    return all(map(is_scalar, inner.values())) and (has_prices or bool(list_affixed(list(inner))))
 
 
 def find_kind(item: msgspec.Raw) -> Kind | None:

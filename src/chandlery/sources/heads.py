@@ -61,8 +61,8 @@ def read_head(head: bytes, source: str, by_hand: LayoutSettings, *, is_whole: bo
         raise SourceError(f"{source} is empty", "candles", "remove the file, or fetch it again")
     if is_binary(head[:4096]):
         raise SourceError(
-            f"{source} is no text",
-            "CSV, TSV or JSON in UTF-8, plain or as .gz, .zst, .xz, .bz2 or .zip",
+            f"{source} is no text, and no Parquet or Arrow file",
+            "CSV, TSV or JSON in UTF-8, Parquet, or Arrow IPC (Feather), plain or as .gz, .zst, .xz, .bz2 or .zip",
             "convert it, or leave it out with [source] exclude",
         )
     if start in b"[{":

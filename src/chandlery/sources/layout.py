@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
+from chandlery.sources.column_order import place_by_data
 from chandlery.sources.columns import (
     PRICES,
     ROLES,
@@ -15,7 +16,6 @@ from chandlery.sources.columns import (
     Placed,
     find_column,
     list_plain,
-    place_by_data,
     place_by_hand,
     place_by_name,
     to_number,

@@ -1,42 +1,48 @@
 """Which column is the volume in the base currency: by its name, and by what two volumes and the prices must obey.
 
 Where a file has a volume in the base currency and one in the quote currency, the second divided by the first is a
-price of the candle: it lies between the low and the high.
+price of the candle: it lies between the low and the high. Where it is a price times a constant, one of them counts
+contracts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.sources.columns import Columns, Placed, list_plain, to_number
+from chandlery.sources.columns import Columns, Placed, to_number
+from chandlery.sources.decisions import name_column
 from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.volume_names import (
+    find_by_name,
+    is_market_cap,
+    is_other,
+    is_quote,
+    names_volume,
+    tells_trades,
+)
 
 __all__ = ["ChosenVolume", "choose_of_several", "choose_volume"]
 
-BASE = (
-    "volume vol v basevolume volumebase baseassetvolume volumefrom homenotional volumetraded candleacctradevolume "
-    "amount qty quantity size volccy basevol turnoverbase"
-).split()
-QUOTE = set(
-    "quotevolume volumequote quoteassetvolume quoteassetvol quotevol volquote volccyquote volumeto volumeusd turnover "
-    "amountquote value foreignnotional candleacctradeprice volumecurrency money q notional quoteamount".split()
-)
-OTHER = set(  # neither volume, whatever its numbers say
-    "count trades n numtrades numberoftrades tradescount tradecount ticks tickcount taker takerbuyvolume "
-    "takerbuybasevolume takerbuybaseassetvolume takerbuyquotevolume takerbuyquoteassetvolume takerbuyquoteassetvol "
-    "takerbasevol takerquotevol ignore marketcap marketcapitalization vwap weightedaverage weightedprice adjclose "
-    "openinterest oi spread sno id index lastsize prevclose nr rownumber unnamed0".split()
-)
 ROWS = 300  # enough to tell
 SERIES = 8  # of several series, those with the most rows are looked at
 LEAST_ROWS = 5  # with a trade: of fewer rows a ratio may fit by chance
 NEARLY_ALL = 0.95  # of the rows: the others are faulty, or their volume has few digits
 ROUNDING = 2e-3  # of a ratio, by the digits of both volumes
 STEADY = 0.02  # the spread of a factor that is constant
+VARIED = 0.1  # the least spread of volumes by which a factor can be seen
 CONTRACTS = (1.0, 10.0, 100.0, 1000.0)  # units of the quote currency that an inverse contract is worth
+# Coins that can ever exist, by the rules of their chains, or twice as many as do where there is no limit.
+MOST_COINS = {
+    "BTC": 21e6, "XBT": 21e6, "BCH": 21e6, "BSV": 21e6, "ZEC": 21e6, "LTC": 84e6, "BNB": 200e6, "ETC": 211e6,
+    "ETH": 250e6, "AVAX": 720e6, "LINK": 1e9, "SOL": 1.2e9,
+}  # fmt: skip
+BY_NAME = "its name"
+BY_RATIO = "its ratio to the volume in the quote currency is a price"
+EXPECTED = "a column of the volume in the base currency"
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,56 @@ class ChosenVolume:
 
     place: int
     evidence: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The columns among which the volume is looked for.
+
+    Args:
+        table: The first rows.
+        source: The file.
+        currencies: Base and quote of the pair; empty where they are not known.
+        candidates: The columns of numbers that may be a volume.
+        numbers: Their numbers, and those of the prices.
+        prices: The places of open, high, low and close.
+    """
+
+    table: Columns
+    source: str
+    currencies: tuple[str, str]
+    candidates: Sequence[int]
+    numbers: Mapping[int, Numbers]
+    prices: tuple[int, int, int, int]
+
+    @property
+    def close(self) -> Numbers:
+        """The close of each row."""
+        return self.numbers[self.prices[3]]
+
+    def doubt(self, found: str, places: Sequence[int], note: str = "") -> UndecidedError:
+        """Return that the volume is open, with the lines that decide it.
+
+        Args:
+            found: What was found, about the file.
+            places: The columns that may be the volume, the likeliest first.
+            note: What the lines say of the first of them.
+        """
+        text = f"{self.source} {found}"
+        if not places:
+            hint = (
+                "write a column of the volume into the file, such as the sum of the volumes of buys and of sells, "
+                "or leave the file out by a glob"
+            )
+            return UndecidedError("volume", text, EXPECTED, hint)
+        names = [name_column(self.table, place) for place in places]
+        others = f"or {', '.join(names[1:])}" if len(names) > 1 else "the name of the column, or its number from 1"
+        hint = paste(self.source, {"volume": names[0]}, {"volume": note or others})
+        return UndecidedError("volume", text, EXPECTED, hint)
+
+    def describe(self, places: Iterable[int]) -> str:
+        """Return columns by their names, or their numbers from 1."""
+        return ", ".join(map(self.table.describe, places))
 
 
 def choose_volume(
@@ -63,34 +119,23 @@ def choose_volume(
         UndecidedError: No column is the volume, or several could be.
     """
     candidates = list_candidates(table, {*taken, *placed.prices, *placed.unused})
-    named = find_by_name(table, candidates, currencies)
-    if table.names is not None and named is None and placed.evidence == "columns by name":
-        names = ", ".join(name.replace("\n", " ") for name in table.names)[:200]
-        raise doubt(table, candidates, source, f"has the columns {names}", "also volume")
-    if named is not None and len(candidates) == 1:
-        return ChosenVolume(named, "its name")
-    width = table.width
-    rows = [row for row in table.rows[:ROWS] if len(row) >= width]
+    rows = [row for row in table.rows[:ROWS] if len(row) >= table.width]
     numbers = {place: np.array([to_number(row[place]) for row in rows]) for place in {*candidates, *placed.prices}}
-    low, high, close = (numbers[placed.prices[place]] for place in (2, 1, 3))
-    pairs = [
-        (base, quote)
-        for base in candidates
-        for quote in candidates
-        if base != quote and is_turnover(numbers[base], numbers[quote], low, high)
-    ]
-    bases = drop_parts(sorted({base for base, _ in pairs if not is_other(table, base)}), numbers)
-    if named is not None and (not bases or named in bases):
-        rivals = [place for place in candidates if place != named and is_quote(table, place, currencies)]
-        if bases or not rivals:
-            evidence = "its ratio to the volume in the quote currency is a price" if bases else "its name"
-            return ChosenVolume(named, evidence)
-        return settle_contracts(table, numbers, close, (named, rivals), source)
-    if len(bases) == 1:
-        return ChosenVolume(bases[0], "its ratio to the volume in the quote currency is a price")
+    trial = Trial(table, source, currencies, candidates, numbers, placed.prices)
+    named = find_by_name(table, candidates, currencies)
+    bases = find_bases(trial)
+    if named in bases or len(bases) == 1:
+        return ChosenVolume(bases[0] if named is None or named not in bases else named, BY_RATIO)
     if bases:
-        raise doubt(table, bases, source, "could have its volume in several columns", "one volume in the base currency")
-    return choose_alone(table, candidates, numbers, source)
+        raise trial.doubt(f"could have its volume in several columns: {trial.describe(bases)}", bases)
+    if named is not None:
+        chosen = settle_named(trial, named)
+    elif table.names is not None and placed.evidence == "columns by name":
+        raise doubt_names(trial)
+    else:
+        chosen = choose_alone(trial)
+    check_supply(trial, chosen.place)
+    return chosen
 
 
 def choose_of_several(
@@ -105,24 +150,44 @@ def choose_of_several(
         chosen = choose_volume(table, placed, taken, currencies, source)
     except UndecidedError as error:
         problem = error
-    if chosen is not None and chosen.evidence == "its name":
-        return chosen
     found: dict[int, ChosenVolume] = {}
     for rows in table.divide(SERIES):
+        if chosen is not None and len(rows.rows) < LEAST_ROWS:
+            continue  # they show nothing, and may be rows that are no candles
         try:
             one = choose_volume(rows, placed, taken, currencies, source)
             found.setdefault(one.place, one)
         except UndecidedError as error:
-            if chosen is None or "contracts" in chosen.evidence:
+            if chosen is None or chosen.evidence == BY_NAME or "contracts" in chosen.evidence:
                 raise (problem if chosen is None else error) from error
     if chosen is not None:
         found.setdefault(chosen.place, chosen)
     if len(found) == 1:
         return chosen or next(iter(found.values()))
-    raise doubt(table, list(found), source, "has its volume in another column in each series", "one column for all")
+    names = [name_column(table, place) for place in found]
+    hint = paste(source, {"volume": names[0]}, {"volume": f"or {', '.join(names[1:])}"})
+    where = ", ".join(map(table.describe, found))
+    raise UndecidedError(
+        "volume", f"{source} has its volume in another column in each series: {where}", "one column for all", hint
+    )
 
 
-def drop_parts(bases: list[int], numbers: dict[int, NDArray[np.float64]]) -> list[int]:
+def find_bases(trial: Trial) -> list[int]:
+    """Return the columns whose ratio to another one is that of a volume in the base currency to the turnover."""
+    low, high = trial.numbers[trial.prices[2]], trial.numbers[trial.prices[1]]
+    bases = [
+        base
+        for base in trial.candidates
+        if not is_other(trial.table, base)
+        and any(
+            base != quote and is_turnover(trial.numbers[base], trial.numbers[quote], low, high)
+            for quote in trial.candidates
+        )
+    ]
+    return drop_parts(bases, trial.numbers)
+
+
+def drop_parts(bases: list[int], numbers: Mapping[int, Numbers]) -> list[int]:
     """Return volumes in the base currency without those that are a part of another one, such as the takers' share."""
     for whole in bases:
         others = [place for place in bases if place != whole]
@@ -142,56 +207,12 @@ def list_candidates(table: Columns, taken: set[int]) -> list[int]:
     for place in sorted(set(range(table.width)) - taken):
         texts = [text for text in table.texts(place)[:ROWS] if text]
         is_numeric = bool(texts) and sum(isfinite(to_number(text)) for text in texts) > len(texts) / 2
-        is_empty_named = not texts and table.names is not None and any(each in BASE for each in names_of(table, place))
-        if is_numeric or is_empty_named:
+        if is_numeric or (not texts and names_volume(table, place)):
             found.append(place)
     return found
 
 
-def names_of(table: Columns, place: int) -> tuple[str, ...]:
-    """Return the plain names of a column; none without a header."""
-    return list_plain(table.names[place]) if table.names is not None else ()
-
-
-def is_other(table: Columns, place: int) -> bool:
-    """Return whether the name of a column says that it is neither of the two volumes."""
-    return any(name in OTHER for name in names_of(table, place))
-
-
-def is_quote(table: Columns, place: int, currencies: tuple[str, str]) -> bool:
-    """Return whether the name of a column says that it is the volume in the quote currency."""
-    base, quote = (currency.lower() for currency in currencies)
-    for name in names_of(table, place):
-        coin = name.removeprefix("volume").removeprefix("vol")
-        if name in QUOTE or (coin and coin != name and coin == quote and coin != base):
-            return True
-    return False
-
-
-def find_by_name(table: Columns, candidates: Sequence[int], currencies: tuple[str, str]) -> int | None:
-    """Return the column whose name says that it is the volume in the base currency; None if there is none."""
-    base = currencies[0].lower()
-    known = [f"volume{base}", f"vol{base}", *BASE] if base else BASE
-    plain_names = {place: names_of(table, place) for place in candidates}
-    for name in known:
-        met = [place for place in candidates if name in plain_names[place]]
-        if len(met) > 1 and table.names is not None:
-            met = [place for place in met if table.names[place] == table.names[place].lower()] or met
-        if met:
-            return met[0]
-    rest = [
-        place
-        for place in candidates
-        if any(name.startswith("volume") for name in plain_names[place])
-        and not is_quote(table, place, currencies)
-        and not is_other(table, place)
-    ]
-    return rest[0] if rest else None
-
-
-def is_turnover(
-    base: NDArray[np.float64], quote: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> bool:
+def is_turnover(base: Numbers, quote: Numbers, low: Numbers, high: Numbers) -> bool:
     """Return whether one volume divided by another is a price of the candle in nearly all rows with a trade."""
     traded = (base > 0) & (quote > 0) & np.isfinite(base * quote) & (high > 0) & (low > 0)
     if traded.sum() < LEAST_ROWS:
@@ -202,66 +223,154 @@ def is_turnover(
     return bool(fits.mean() >= NEARLY_ALL)
 
 
-def settle_contracts(
-    table: Columns,
-    numbers: dict[int, NDArray[np.float64]],
-    close: NDArray[np.float64],
-    places: tuple[int, list[int]],
-    source: str,
-) -> ChosenVolume:
-    """Return the volume of a file whose named volume is not that in the base currency: it may count contracts.
+def find_relation(volume: Numbers, other: Numbers, close: Numbers) -> tuple[str, float] | None:
+    """Return what one column is of another, and the constant; None if nothing holds in most rows.
 
-    Args:
-        table: The first rows.
-        numbers: The columns.
-        close: The close of each row.
-        places: The column that is named volume, and those that are named the volume in the quote currency.
-        source: The file.
+    `turnover`: volume times price times the constant. `base`: volume divided by price and by the constant, as the
+    coins of inverse contracts are. `multiple`: volume times the constant.
+    """
+    traded = (volume > 0) & (other > 0) & (close > 0) & np.isfinite(volume * other * close)
+    if traded.sum() < LEAST_ROWS:
+        return None
+    volumes, others, prices = (np.log(values[traded]) for values in (volume, other, close))
+    factors = {
+        "multiple": others - volumes,
+        "turnover": others - volumes - prices,
+        "base": volumes - others - prices,
+    }
+    spreads = {kind: measure_spread(values) for kind, values in factors.items()}
+    kind = min(spreads, key=lambda each: spreads[each])
+    if spreads[kind] >= STEADY or measure_spread(volumes) < VARIED:
+        return None
+    return kind, float(np.exp(np.median(factors[kind])))
+
+
+def measure_spread(values: Numbers) -> float:
+    """Return how far values lie from their median, in the median."""
+    return float(np.median(np.abs(values - np.median(values))))
+
+
+def settle_named(trial: Trial, named: int) -> ChosenVolume:
+    """Return the volume of a file in which a name tells it, and no ratio: it may count contracts, or be empty.
 
     Raises:
-        UndecidedError: No factor makes one of them the other.
+        UndecidedError: Another column contradicts the name.
     """
-    named, rivals = places
-    for rival in rivals:
-        traded = (numbers[named] > 0) & (numbers[rival] > 0) & (close > 0)
-        if traded.sum() < LEAST_ROWS:
-            return ChosenVolume(named, "its name")  # hardly a trade: nothing contradicts
-        factors = numbers[named][traded] / (numbers[rival][traded] * close[traded])
-        worth = 1 / float(np.median(factors))
-        nearest = min(CONTRACTS, key=lambda each: abs(each / worth - 1))
-        is_steady = float(np.median(np.abs(factors * worth - 1))) < STEADY
-        if is_steady and abs(nearest / worth - 1) < STEADY:
-            name = table.describe(named)
-            return ChosenVolume(rival, f"{name} counts contracts of {nearest:g} of the quote currency")
-    found = f"has {table.describe(named)} beside {table.describe(rivals[0])}, whose ratio is no price of the candles"
-    raise doubt(table, [named, *rivals], source, found, "a volume in the base currency")
+    table, numbers = trial.table, trial.numbers
+    beside = [place for place in trial.candidates if place != named]
+    if (numbers[named] == 0).all():
+        others = [place for place in beside if tells_trades(table, place) and (numbers[place] > 0).any()]
+        if others:
+            found = f"has only zeros in {table.describe(named)}, and other numbers in {trial.describe(others)}"
+            raise trial.doubt(found, [named, *others])
+    for rival in beside:
+        if is_other(table, rival) or is_market_cap(table, rival):
+            continue
+        relation = find_relation(numbers[named], numbers[rival], trial.close)
+        if relation is None:
+            traded = (numbers[named] > 0) & (numbers[rival] > 0) & (trial.close > 0)
+            if is_quote(table, rival, trial.currencies) and traded.sum() >= LEAST_ROWS:
+                places = trial.describe([named, rival])
+                raise trial.doubt(f"has {places}, whose ratio is no price of the candles", [named, rival])
+            continue
+        chosen = settle_contracts(trial, named, rival, relation)
+        if chosen is not None:
+            return chosen
+    return ChosenVolume(named, BY_NAME)
 
 
-def choose_alone(
-    table: Columns, candidates: Sequence[int], numbers: dict[int, NDArray[np.float64]], source: str
-) -> ChosenVolume:
+def settle_contracts(trial: Trial, volume: int, other: int, relation: tuple[str, float] | None) -> ChosenVolume | None:
+    """Return the volume where one column shows that another counts contracts; None if it shows no such thing.
+
+    Args:
+        trial: The columns.
+        volume: The column that may count contracts.
+        other: The other one.
+        relation: What the other one is of it, by `find_relation`.
+
+    Raises:
+        UndecidedError: It counts contracts of coins, or nothing tells which of the two is right.
+    """
+    if relation is None:
+        return None
+    kind, factor = relation
+    name, beside = trial.table.describe(volume), trial.table.describe(other)
+    if kind == "base":
+        nearest = min(CONTRACTS, key=lambda each: abs(each * factor - 1))
+        if abs(nearest * factor - 1) < STEADY:
+            return ChosenVolume(other, f"{name} counts contracts of {nearest:g} of the quote currency")
+    elif abs(factor - 1) < STEADY and not (kind == "multiple" and is_quote(trial.table, other, trial.currencies)):
+        return None
+    if kind == "turnover":
+        found = f"has {name}, which counts contracts of {factor:.2g} of the base currency by its ratio to {beside}"
+        raise trial.doubt(found, [volume], f"as it stands, in contracts of {factor:.2g}")
+    words = {"multiple": "times", "base": "divided by the price and"}[kind]
+    raise trial.doubt(f"has two volumes: {beside} is {name} {words} {factor:.2g}", [volume, other])
+
+
+def choose_alone(trial: Trial) -> ChosenVolume:
     """Return the only column that can be the volume, where no name and no ratio tells it.
 
     Raises:
         UndecidedError: There is none, or there are several.
     """
-    free = [place for place in candidates if not is_other(table, place)]
-    if len(free) > 1:
-        fractions = [place for place in free if (np.nan_to_num(numbers[place]) % 1 != 0).any()]
-        if len(fractions) == 1:
-            return ChosenVolume(fractions[0], "the only other column whose numbers are not whole")
+    free = [place for place in trial.candidates if can_be_volume(trial, place)]
+    free = free or [place for place in trial.candidates if not is_other(trial.table, place)]
     if len(free) == 1:
         return ChosenVolume(free[0], "the only other column of numbers")
-    what = "several columns could be its volume" if free else "no column is a volume"
-    raise doubt(table, free, source, f"{what}", "one volume in the base currency")
+    for volume in free:
+        for other in free:
+            relation = find_relation(trial.numbers[volume], trial.numbers[other], trial.close)
+            if volume != other and relation is not None and relation[0] != "multiple":
+                chosen = settle_contracts(trial, volume, other, relation)
+                if chosen is not None:
+                    return chosen
+    fractions = [place for place in free if (np.nan_to_num(trial.numbers[place]) % 1 != 0).any()]
+    # A count of trades stands behind the volume; behind a volume that is whole, anything may stand.
+    if len(fractions) == 1 and fractions[0] == free[0]:
+        return ChosenVolume(fractions[0], "the first other column, and the only one whose numbers are not whole")
+    what = f"several columns that could be its volume: {trial.describe(free)}" if free else "no column of a volume"
+    raise trial.doubt(f"has {what}", free)
 
 
-def doubt(table: Columns, places: Sequence[int], source: str, found: str, expected: str) -> UndecidedError:
-    """Return that the volume is open, with the lines that decide it."""
-    names = [
-        table.names[place] if table.names is not None and table.names[place] else str(place + 1) for place in places
-    ]
-    others = f"or {', '.join(names[1:])}" if len(names) > 1 else "the name of the column, or its number from 1"
-    shown = f": {', '.join(map(table.describe, places))}" if places else ""
-    hint = paste(source, {"volume": names[0] if names else "volume"}, {"volume": others})
-    return UndecidedError("volume", f"{source} {found}{shown}", expected, hint)
+def can_be_volume(trial: Trial, place: int) -> bool:
+    """Return whether the name and the numbers of a column allow that it is the volume in the base currency."""
+    numbers = trial.numbers[place]
+    known = numbers[np.isfinite(numbers)]
+    steps = np.diff(known)
+    is_enough = known.size >= LEAST_ROWS
+    is_constant = is_enough and known[0] != 0 and (steps == 0).all()
+    is_numbering = is_enough and float((np.abs(steps) == 1).mean()) >= NEARLY_ALL
+    is_negative = known.size and float((known < 0).mean()) > 1 - NEARLY_ALL
+    named_other = is_other(trial.table, place) or is_quote(trial.table, place, trial.currencies)
+    return not (is_constant or is_numbering or is_negative or named_other)
+
+
+def doubt_names(trial: Trial) -> UndecidedError:
+    """Return that the names of a file tell its prices and no volume."""
+    places = [place for place in trial.candidates if can_be_volume(trial, place)]
+    if places:
+        return trial.doubt(f"has no column that is clearly the volume: {trial.describe(places)}", places)
+    names = ", ".join(name.replace("\n", " ") for name in trial.table.names or ())[:200]
+    return trial.doubt(f"has no column that can be its volume among {names}", [])
+
+
+def check_supply(trial: Trial, place: int) -> None:
+    """Check that a volume is not larger than all coins there are, which one in the quote currency may be.
+
+    Raises:
+        UndecidedError: It is, in most rows with a trade.
+    """
+    volume = trial.numbers[place]
+    traded = (volume > 0) & (trial.close > 0)
+    if traded.sum() < LEAST_ROWS:
+        return
+    base = trial.currencies[0]
+    caps = [trial.numbers[each] for each in trial.candidates if is_market_cap(trial.table, each)]
+    # Of a market as a whole, a volume in the base currency may come near all coins.
+    mosts = [MOST_COINS.get(base, np.inf), *(2 * np.median((cap / trial.close)[traded & (cap > 0)]) for cap in caps)]
+    most, usual = min(mosts), float(np.median(volume[traded]))
+    if usual > most:
+        name = trial.table.describe(place)
+        found = f"has {usual:.4g} in {name} in most rows, more than the {most:.4g} {base or 'coins'} that can exist: "
+        raise trial.doubt(f"{found}it may be the volume in the quote currency", [place], "if it is right as it stands")
