@@ -1,6 +1,7 @@
 """Parquet and Arrow IPC files are read like text: by the names of their columns, with the same evidence."""
 
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from raw_files import HEADER, START_MS, find_grid, lines, raw_file, read, rows_o
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import SourceSettings
+from chandlery.sources.doubts import UndecidedError
 
 COUNT = 200
 PRICES = rows_of(read(HEADER + lines(COUNT)))
@@ -127,3 +129,67 @@ def test_bars_of_nautilus_ask_what_their_times_are(kind):
     found = read(content, "kraken/LTCUSD.parquet", layout=layout)
     assert rows_of(found)["open_time"].to_list() == PRICES["open_time"].to_list()
     assert np.allclose(rows_of(found)["close"].to_numpy(), PRICES["close"].to_numpy(), rtol=1e-9)
+
+
+BAR = "LTCUSD.KRAKEN-1-MINUTE-LAST-EXTERNAL"
+PARTS = 10**9  # of which NautilusTrader and Databento write prices
+
+
+def write_parts(*, metadata: dict[str, str] | None = None, volume: int = PARTS, **beside: int) -> bytes:
+    """Return a table whose prices are whole numbers of parts, with other columns of one number each."""
+    columns = {name: (PRICES[name] * PARTS).round().cast(pl.Int64) for name in ("open", "high", "low", "close")}
+    stamps = (TIMES * 1_000_000).cast(pl.UInt64)
+    frame = pl.DataFrame({**columns, "volume": (PRICES["volume"] * volume).round().cast(pl.UInt64), "ts_event": stamps})
+    frame = frame.with_columns(ts_init=stamps + beside.pop("ts_init")) if "ts_init" in beside else frame
+    frame = frame.with_columns(**{name: pl.lit(value) for name, value in beside.items()})
+    buffer = io.BytesIO()
+    pq.write_table(frame.to_arrow().replace_schema_metadata(metadata), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("source", "beside", "metadata"),
+    [
+        (f"data/bar/{BAR}/part-0.parquet", {"ts_init": 0}, None),
+        (f"data/bar/{BAR}/part-0.parquet", {}, None),
+        ("kraken/LTCUSD.parquet", {"ts_init": 0}, {"price_precision": "2"}),
+        ("kraken/LTCUSD.parquet", {"ts_init": 60_000_000_000}, None),
+        ("kraken/LTCUSD.parquet", {}, {"bar_type": BAR}),
+    ],
+)
+def test_bars_of_nautilus_are_known_by_their_metadata_their_folder_or_their_columns(source, beside, metadata):
+    content = write_parts(metadata=metadata, **beside)
+    with pytest.raises(UndecidedError, match="when they open or when they close") as caught:
+        read(content, source, seconds=None)
+    assert caught.value.decision == "stamps"
+    found = rows_of(read(content, source, seconds=None, layout={"stamps": "open"}))
+    assert found["open_time"].to_list() == PRICES["open_time"].to_list()
+    for name in ("open", "high", "low", "close", "volume"):
+        assert np.allclose(found[name].to_numpy(), PRICES[name].to_numpy(), rtol=1 / PARTS)
+
+
+def test_prices_of_databento_are_parts_and_its_volume_is_none():
+    content = write_parts(volume=2, rtype=33, publisher_id=1, instrument_id=7)
+    found = rows_of(read(content, "LTCUSD.parquet", seconds=None))
+    assert np.allclose(found["close"].to_numpy(), PRICES["close"].to_numpy(), rtol=1 / PARTS)
+    assert found["volume"].to_list() == (PRICES["volume"] * 2).round().to_list()
+
+
+@pytest.mark.parametrize(
+    "write", [write_parts, lambda **beside: pl.read_parquet(write_parts(**beside)).write_csv().encode()]
+)
+def test_whole_prices_beside_the_time_of_an_event_are_in_doubt(write):
+    with pytest.raises(UndecidedError, match="may be parts of") as caught:
+        read(write(), "LTCUSD.parquet", seconds=None)
+    line = next(line for line in caught.value.hint.split("\n") if line.startswith("columns = "))
+    columns = json.loads(line.removeprefix("columns = ").partition("  #")[0])
+    found = rows_of(read(write(), "LTCUSD.parquet", seconds=None, layout={"columns": columns}))
+    assert found["close"].to_list() == (PRICES["close"] * PARTS).round().to_list()
+
+
+def test_no_lines_to_paste_take_parts_of_databento_for_prices():
+    content = pl.read_parquet(write_parts(volume=2, rtype=33)).write_csv().encode()
+    with pytest.raises(UndecidedError, match="may be parts of") as caught:
+        read(content, "LTCUSD.csv", seconds=None)
+    assert "[[source.layout]]" not in caught.value.hint
+    assert "decimals" in caught.value.hint

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -48,6 +48,9 @@ CLOSED_FLAGS = {
     **dict.fromkeys(["true", "1", "1.0", "yes", "t", "y"], True),
     **dict.fromkeys(["false", "0", "0.0", "no", "f", "n"], False),
 }
+EVENT = "tsevent"  # the plain name of the time in rows of NautilusTrader and Databento
+BESIDE_EVENT = frozenset(["tsinit", "rtype", "publisherid", "instrumentid"])  # one of which such rows have as well
+ROWS_OF_PARTS = 20  # enough to tell whole prices from others
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def place_by_name(table: Columns, source: str) -> Placed | None:
     if missing := [role for role in PRICES if role not in places]:
         found = f"{source} has the columns {', '.join(name.replace(chr(10), ' ') for name in names)[:200]}"
         raise UndecidedError("columns", found, f"also {', '.join(missing)}", hint_columns(source, len(names)))
+    check_parts(table, places, source)
     prices = (places["open"], places["high"], places["low"], places["close"])
     return Placed(prices, "columns by name")
 
@@ -202,15 +206,39 @@ def find_affixed(names: Sequence[str], source: str) -> dict[str, int]:
     """
     found = list_affixed(names)
     if len(found) > 1:
-        prices = next(iter(found.values()))
-        rest = [place for place in range(len(names)) if place not in prices.values()]
-        volume = next((place for place in rest[1:] if "vol" in plain(names[place])), rest[-1] if rest else 0)
-        order = {**{place: role for role, place in prices.items()}, rest[0] if rest else 0: "time", volume: "volume"}
         note = f"the columns in the order of the file, with the prices of {next(iter(found))}"
-        hint = paste(source, {"columns": [order.get(place, "-") for place in range(len(names))]}, {"columns": note})
+        hint = hint_order(source, names, next(iter(found.values())), note)
         text = f"{source} has the prices of {' and '.join(found)} beside each other"
         raise UndecidedError("series", text, "the prices of one series", hint)
     return next(iter(found.values()), {})
+
+
+def hint_order(source: str, names: Sequence[str], prices: Mapping[str, int], note: str) -> str:
+    """Return the lines of settings that name the columns of a file whose prices are known, with a note."""
+    rest = [place for place in range(len(names)) if place not in prices.values()]
+    time = next((place for place in rest if re.match("(?i)time|date|ts", names[place])), rest[0] if rest else 0)
+    volume = next((place for place in rest if "vol" in plain(names[place])), rest[-1] if rest else 0)
+    order = {**{place: role for role, place in prices.items()}, time: "time", volume: "volume"}
+    return paste(source, {"columns": [order.get(place, "-") for place in range(len(names))]}, {"columns": note})
+
+
+def check_parts(table: Columns, places: Mapping[str, int], source: str) -> None:
+    """Check that prices are no whole numbers of fixed parts, which NautilusTrader and Databento write.
+
+    Raises:
+        UndecidedError: They may be: they are whole and stand beside the time of these formats.
+    """
+    names = table.names or []
+    known = {each for name in names for each in list_plain(name)}
+    texts = [text for place in places.values() for text in table.texts(place)[:ROWS_OF_PARTS] if text]
+    if not texts or EVENT not in known or not all(map(str.isdigit, texts)):
+        return
+    hint = 'write prices as decimals; Databento does with price_type="float"'
+    if not known & BESIDE_EVENT:
+        note = "if the prices are right as they stand; otherwise write them as decimals"
+        hint = hint_order(source, names, places, note)
+    found = f"{source} has whole prices, such as {texts[0]}, beside ts_event, which may be parts of 0.000000001"
+    raise UndecidedError("columns", found, "prices as decimals", hint)
 
 
 def place_by_hand(columns: Sequence[str], table: Columns, source: str) -> Placed:

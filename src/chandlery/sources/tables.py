@@ -10,7 +10,7 @@ import polars as pl
 
 from chandlery.errors import SourceError
 from chandlery.sources.around import Around
-from chandlery.sources.columns import Columns
+from chandlery.sources.columns import PRICES, Columns
 from chandlery.sources.dialects import HEAD_ROWS
 from chandlery.sources.heads import Head
 from chandlery.sources.layout import Layout
@@ -24,6 +24,8 @@ FORMATS = {b"PAR1": "Parquet", b"ARROW1": "Arrow IPC"}
 BATCH_ROWS = 1_000_000
 # NautilusTrader stores prices and volumes as whole numbers of these parts, by their size in bytes.
 FIXED = {8: 1e9, 16: 1e16}
+EVENT = "ts_event"  # the time of a row of NautilusTrader and Databento
+DATABENTO = frozenset(["rtype", "publisher_id", "instrument_id"])  # one of which its rows have beside it
 BAR_TYPE = re.compile(r"(?P<symbol>.+)\.(?P<exchange>[\w-]+?)-(?P<interval>\d+-[A-Z]+)-[A-Z]+-[A-Z]+")
 
 
@@ -51,30 +53,41 @@ def read_frame(content: bytes, source: str) -> tuple[pl.DataFrame, dict[str, str
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
         found = f"{source} is no whole {find_format(content)} file: {str(error)[:200]}"
         raise SourceError(found, "a whole file", "fetch it again") from error
-    context = read_bar_type(metadata or {})
-    fixed = [
-        to_fixed(frame[name], is_scaled="bar_type" in context)
-        for name in frame.columns
-        if frame[name].dtype == pl.Binary or (context and name in NUMBERS and frame[name].dtype.is_integer())
-    ]
-    return frame.with_columns(fixed), context
+    context = read_bar_type(metadata or {}, frame.columns, source)
+    return frame.with_columns(to_decimals(frame, is_bars=bool(context))), context
 
 
-def read_bar_type(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return symbol, exchange and interval of a schema of NautilusTrader; empty for other schemas."""
+def read_bar_type(metadata: Mapping[bytes, bytes], names: Sequence[str], source: str) -> dict[str, str]:
+    """Return symbol, exchange and interval of bars of NautilusTrader, as far as they are told; empty for other tables.
+
+    Args:
+        metadata: What the schema says beside its columns; earlier and later versions do not say what bars they are.
+        names: The columns.
+        source: The path, whose folders are named by the bars in a catalogue.
+    """
+    has_event = EVENT in names
     text = metadata.get(b"bar_type", b"").decode("utf-8", "replace")
-    met = BAR_TYPE.fullmatch(text)
-    if not met:
-        return {"bar_type": text} if text else {}
-    return {"bar_type": text, **met.groupdict()}
+    folders = re.split("[/!]", source) if has_event else []
+    met = next((met for each in (text, *reversed(folders)) if (met := BAR_TYPE.fullmatch(each))), None)
+    if met:
+        return {"bar_type": met[0], **met.groupdict()}
+    return {"bar_type": text} if text or (has_event and "ts_init" in names) else {}
 
 
-def to_fixed(values: pl.Series, *, is_scaled: bool) -> pl.Series:
-    """Return whole numbers of fixed parts as numbers; those in bytes are little-endian with a sign."""
-    if values.dtype != pl.Binary:
-        return values / FIXED[8] if is_scaled else values
-    numbers = [None if value is None else read_fixed(value) for value in values.to_list()]
-    return pl.Series(values.name, numbers, dtype=pl.Float64)
+def to_decimals(frame: pl.DataFrame, *, is_bars: bool) -> list[pl.Series]:
+    """Return columns of whole numbers of fixed parts as numbers; those in bytes are little-endian with a sign.
+
+    NautilusTrader writes prices and volumes so, and Databento prices alone.
+    """
+    is_databento = EVENT in frame.columns and not DATABENTO.isdisjoint(frame.columns)
+    names = NUMBERS if is_bars else PRICES if is_databento else ()
+    whole = [frame[name] / FIXED[8] for name in names if name in frame.columns and frame[name].dtype.is_integer()]
+    binary = [
+        pl.Series(values.name, [None if each is None else read_fixed(each) for each in values], dtype=pl.Float64)
+        for values in frame.iter_columns()
+        if values.dtype == pl.Binary
+    ]
+    return [*whole, *binary]
 
 
 def read_fixed(value: bytes) -> float:
