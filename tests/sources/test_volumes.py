@@ -27,6 +27,7 @@ COLUMNS = {
     "turnover": np.round(VOLUME * MEAN, 6),
     "count": TRADES,
     "figure": FIGURE,
+    "mean": np.where(np.arange(COUNT) % 3, MEAN, 0),  # as Kraken writes mean prices of candles without a trade
     "zeros": np.zeros(COUNT, int),
     "sixty": np.full(COUNT, 60),
     "coins": np.round((VOLUME * 100).astype(int) * 100 / MEAN, 8),  # of contracts that are worth 100 of the quote
@@ -121,7 +122,7 @@ def test_a_name_with_a_word_that_is_not_known_is_offered(name):
 
 
 def test_numbers_that_cannot_be_a_volume_are_not_offered():
-    assert offer(refuse(write(width="sixty", strength="figure")))[0] == "strength"
+    assert offer(refuse(write(width="sixty", middle="mean", strength="figure")))[0] == "strength"
     assert not offer(refuse(write(width="sixty")))
 
 
@@ -164,8 +165,9 @@ def test_a_volume_of_zeros_beside_trades_is_in_doubt(name, beside):
     assert rows_of(found)["volume"].unique().to_list() == [0.0]
 
 
-def test_without_names_a_count_of_trades_stands_behind_the_volume():
-    found = read(write_bare("volume", "count"), SOURCE, seconds=None)
+@pytest.mark.parametrize("kinds", [("volume", "count"), ("mean", "volume", "count")])
+def test_without_names_a_count_of_trades_stands_behind_the_volume(kinds):
+    found = read(write_bare(*kinds), SOURCE, seconds=None)
     assert rows_of(found)["volume"].to_list() == VOLUME.tolist()
 
 

@@ -119,7 +119,8 @@ def choose_volume(
         UndecidedError: No column is the volume, or several could be.
     """
     candidates = list_candidates(table, {*taken, *placed.prices, *placed.unused})
-    rows = [row for row in table.rows[:ROWS] if len(row) >= table.width]
+    width = table.width
+    rows = [row for row in table.rows[:ROWS] if len(row) >= width]
     numbers = {place: np.array([to_number(row[place]) for row in rows]) for place in {*candidates, *placed.prices}}
     trial = Trial(table, source, currencies, candidates, numbers, placed.prices)
     named = find_by_name(table, candidates, currencies)
@@ -173,17 +174,30 @@ def choose_of_several(
 
 
 def find_bases(trial: Trial) -> list[int]:
-    """Return the columns whose ratio to another one is that of a volume in the base currency to the turnover."""
+    """Return the volumes in the base currency by which another column, divided by them, is a price of the candle.
+
+    That must hold in nearly all rows with a trade.
+    """
     low, high = trial.numbers[trial.prices[2]], trial.numbers[trial.prices[1]]
-    bases = [
-        base
-        for base in trial.candidates
-        if not is_other(trial.table, base)
-        and any(
-            base != quote and is_turnover(trial.numbers[base], trial.numbers[quote], low, high)
-            for quote in trial.candidates
-        )
-    ]
+    if len(trial.candidates) < 2:  # noqa: PLR2004 - a ratio needs two
+        return []
+    quotes = np.array([trial.numbers[place] for place in trial.candidates])
+    lowest, highest = low * (1 - ROUNDING), high * (1 + ROUNDING)
+    is_priced = (quotes > 0) & np.isfinite(quotes) & (low > 0) & (high > 0)
+    bases = []
+    for number, place in enumerate(trial.candidates):
+        base = trial.numbers[place]
+        if is_other(trial.table, place) or not (base > 0).any():
+            continue
+        traded = is_priced & (base > 0) & np.isfinite(base)
+        large = traded & (base >= np.median(base[base > 0]))  # of small volumes few digits are left
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = quotes / base
+        fits = (large & (ratios >= lowest) & (ratios <= highest)).sum(axis=1)
+        is_turnover = (traded.sum(axis=1) >= LEAST_ROWS) & (fits > 0) & (fits >= NEARLY_ALL * large.sum(axis=1))
+        is_turnover[number] = False
+        if is_turnover.any():
+            bases.append(place)
     return drop_parts(bases, trial.numbers)
 
 
@@ -210,17 +224,6 @@ def list_candidates(table: Columns, taken: set[int]) -> list[int]:
         if is_numeric or (not texts and names_volume(table, place)):
             found.append(place)
     return found
-
-
-def is_turnover(base: Numbers, quote: Numbers, low: Numbers, high: Numbers) -> bool:
-    """Return whether one volume divided by another is a price of the candle in nearly all rows with a trade."""
-    traded = (base > 0) & (quote > 0) & np.isfinite(base * quote) & (high > 0) & (low > 0)
-    if traded.sum() < LEAST_ROWS:
-        return False
-    traded &= base >= np.median(base[traded])  # of small volumes few digits are left
-    ratio = quote[traded] / base[traded]
-    fits = (ratio >= low[traded] * (1 - ROUNDING)) & (ratio <= high[traded] * (1 + ROUNDING))
-    return bool(fits.mean() >= NEARLY_ALL)
 
 
 def find_relation(volume: Numbers, other: Numbers, close: Numbers) -> tuple[str, float] | None:
@@ -314,8 +317,8 @@ def choose_alone(trial: Trial) -> ChosenVolume:
     Raises:
         UndecidedError: There is none, or there are several.
     """
-    free = [place for place in trial.candidates if can_be_volume(trial, place)]
-    free = free or [place for place in trial.candidates if not is_other(trial.table, place)]
+    is_only = len(trial.candidates) == 1
+    free = [place for place in trial.candidates if can_be_volume(trial, place, is_only=is_only)]
     if len(free) == 1:
         return ChosenVolume(free[0], "the only other column of numbers")
     for volume in free:
@@ -333,17 +336,26 @@ def choose_alone(trial: Trial) -> ChosenVolume:
     raise trial.doubt(f"has {what}", free)
 
 
-def can_be_volume(trial: Trial, place: int) -> bool:
-    """Return whether the name and the numbers of a column allow that it is the volume in the base currency."""
+def can_be_volume(trial: Trial, place: int, *, is_only: bool = False) -> bool:
+    """Return whether the name and the numbers of a column allow that it is the volume in the base currency.
+
+    Args:
+        trial: The columns.
+        place: The column.
+        is_only: Whether there is no other one that could be: then its numbers may be as even as those of made-up files.
+    """
     numbers = trial.numbers[place]
     known = numbers[np.isfinite(numbers)]
     steps = np.diff(known)
-    is_enough = known.size >= LEAST_ROWS
+    is_enough = (known > 0).sum() >= LEAST_ROWS
     is_constant = is_enough and known[0] != 0 and (steps == 0).all()
     is_numbering = is_enough and float((np.abs(steps) == 1).mean()) >= NEARLY_ALL
     is_negative = known.size and float((known < 0).mean()) > 1 - NEARLY_ALL
     named_other = is_other(trial.table, place) or is_quote(trial.table, place, trial.currencies)
-    return not (is_constant or is_numbering or is_negative or named_other)
+    low, high = trial.numbers[trial.prices[2]], trial.numbers[trial.prices[1]]
+    is_mean = is_enough and float(((numbers >= low) & (numbers <= high))[numbers > 0].mean()) >= NEARLY_ALL
+    is_even = (is_constant or is_numbering) and not is_only
+    return not (is_even or is_negative or is_mean or named_other)
 
 
 def doubt_names(trial: Trial) -> UndecidedError:
