@@ -9,7 +9,7 @@ from chandlery.sources.columns import PRICES, Columns, Placed, hint_columns, to_
 from chandlery.sources.dialects import is_numbering
 from chandlery.sources.doubts import UndecidedError
 
-__all__ = ["place_by_data"]
+__all__ = ["MIN_ROWS", "place_by_data"]
 
 MIN_ROWS = 10  # of fewer rows the numbers settle nothing: an order may fit by chance
 CLOSE_TOGETHER = 0.1  # of the prices of a candle, in logs

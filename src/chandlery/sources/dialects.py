@@ -96,7 +96,7 @@ def find_separator(lines: Sequence[str], source: str) -> str:
     if counts[separator][0] < LEAST_FIELDS - 1:
         begins = lines[0][:80] if lines else ""
         expected = "at least six fields a row, separated by a comma, a tab, ; or |"
-        hint = "convert it, or leave it out by a glob"
+        hint = "convert it, or leave it out with [source] exclude"
         raise SourceError(f"{source} begins with {begins!r}", expected, hint)
     return separator
 

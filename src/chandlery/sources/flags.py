@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.sources.columns import CLOSED_FLAGS, MIN_ROWS, NAMES, Columns, list_plain
+from chandlery.sources.column_order import MIN_ROWS
+from chandlery.sources.columns import CLOSED_FLAGS, NAMES, Columns, list_plain
 
 __all__ = ["find_flags"]
 

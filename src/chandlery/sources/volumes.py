@@ -90,7 +90,7 @@ class Trial:
         if not places:
             hint = (
                 "write a column of the volume into the file, such as the sum of the volumes of buys and of sells, "
-                "or leave the file out by a glob"
+                "or leave the file out with [source] exclude"
             )
             return UndecidedError("volume", text, EXPECTED, hint)
         names = [name_column(self.table, place) for place in places]
