@@ -282,3 +282,18 @@ def test_a_layout_that_names_the_file_comes_before_patterns() -> None:
     found = match_layout("b.csv", SourceSettings(layout=[*layouts, LayoutSettings(files="b.csv", symbol="ETHUSD")]))
     assert found is not None
     assert (found.symbol, found.interval) == ("ETHUSD", "1m")
+
+
+def test_rows_of_a_window_that_moves_on_are_no_candles() -> None:
+    """A ticker has the open, high and low of the last day, and is asked for each minute."""
+    rows = [
+        f"{START_MS + step * 60_000},{10 + step % 7 / 10},{10.4},{11 + step // 20},{9},{9.9},{10.1},{900 + step}"
+        for step in range(100)
+    ]
+    with pytest.raises(UndecidedError, match="window of time that moves on"):
+        read("\n".join(["timestamp,last,open,high,low,bid,ask,volume", *rows]).encode())
+
+
+def test_candles_in_which_nothing_was_traded_are_candles() -> None:
+    rows = [f"{START_MS + step * 60_000},10,10,10,10,{0 if step % 5 else 2}" for step in range(100)]
+    assert read("\n".join(["time,open,high,low,close,volume", *rows]).encode()).rejects.is_empty()

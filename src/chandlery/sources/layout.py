@@ -44,6 +44,7 @@ __all__ = ["Facts", "Layout", "recognise", "recognise_head"]
 
 Place = int | str
 INTERVAL_ROWS = 300
+LEAST_WINDOWS = 10  # rows
 ENVELOPE_ROWS = 50  # enough to tell whether columns are prices
 
 
@@ -269,6 +270,8 @@ def _check_envelope(
     rows = [[to_number(row[place]) for place in placed.prices] for row in table.whole()[:ENVELOPE_ROWS]]
     numbers = np.array(rows).reshape(-1, len(PRICES))
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
+    if any("bid" in name.lower() for name in table.names or []):  # as a ticker has it, and candles seldom do
+        _check_window(numbers, source)
     wrong = int(_find_outside(numbers, 1, 2).sum())
     if wrong <= len(numbers) / 2:
         return
@@ -284,6 +287,20 @@ def _check_envelope(
     columns = describe_columns(order, table.width, "").value.split(", ")
     hint = paste(source, {"columns": columns}, {"columns": "high and low exchanged"})
     raise UndecidedError("columns", f"{source}: by the names of its columns {share}", expected, hint)
+
+
+def _check_window(numbers: NDArray[np.float64], source: str) -> None:
+    """Check that rows are candles and no values of a window that moves on with each row, as tickers have.
+
+    Raises:
+        UndecidedError: High and low stay the same from row to row in most rows, and are no single price.
+    """
+    before, after = numbers[:-1], numbers[1:]
+    stays = (before[:, 1] == after[:, 1]) & (before[:, 2] == after[:, 2]) & (after[:, 1] > after[:, 2])
+    if stays.sum() > max(len(after), LEAST_WINDOWS) / 2:
+        found = f"{source} has the same high and the same low as the row before in {stays.sum()} of {len(after)} rows"
+        found = f"{found}: its rows are those of a window of time that moves on, as a ticker has, and no candles"
+        raise UndecidedError("columns", found, "candles", "leave it out with [source] exclude")
 
 
 def _find_outside(numbers: NDArray[np.float64], high: int, low: int) -> NDArray[np.bool_]:
