@@ -379,6 +379,7 @@ def check_supply(trial: Trial, place: int) -> None:
         return
     base = trial.currencies[0]
     caps = [trial.numbers[each] for each in trial.candidates if is_market_cap(trial.table, each)]
+    caps = [cap for cap in caps if not np.array_equal(cap[traded], volume[traded])]  # as Alpha Vantage fills it
     # Of a market as a whole, a volume in the base currency may come near all coins.
     mosts = [MOST_COINS.get(base, np.inf), *(2 * np.median((cap / trial.close)[traded & (cap > 0)]) for cap in caps)]
     most, usual = min(mosts), float(np.median(volume[traded]))
