@@ -10,7 +10,7 @@ from chandlery.sources.columns import NAMES, Columns, list_plain, to_number
 from chandlery.sources.labels import find_kind_column, find_label, find_symbol_column
 from chandlery.sources.pairs import Pair
 from chandlery.sources.series_names import AROUND, KIND_MARK, is_certain, read_exchange, read_length, read_pair
-from chandlery.sources.words import EXCHANGES, KINDS, QUOTES
+from chandlery.sources.words import COINS, EXCHANGES, KINDS, QUOTES
 
 __all__ = ["JOINED", "find_currencies", "find_extras", "find_market", "group_rows", "list_texts"]
 
@@ -210,12 +210,13 @@ def find_currencies(pair: Pair | None, symbols: Sequence[str]) -> tuple[str, str
 
     Args:
         pair: The pair of the path.
-        symbols: The texts of symbols in rows: if they have one base or one quote in common, it is that.
+        symbols: The texts of symbols in rows: if they have one base or one quote in common, it is that; of a path, a
+            well-known coin alone counts before it.
     """
     told = [found for text in symbols if (found := read_pair(text))]
     bases, quotes = {each.base for each in told}, {each.quote for each in told}
     base, quote = (pair.base, pair.quote) if pair is not None else ("", "")
-    if len(bases) > 1 or (len(bases) == 1 and not base):
+    if len(bases) > 1 or (len(bases) == 1 and base not in COINS):
         base = bases.pop() if len(bases) == 1 else ""
     if len(quotes) > 1 or (len(quotes) == 1 and not quote):
         quote = quotes.pop() if len(quotes) == 1 else ""
