@@ -26,6 +26,7 @@ __all__ = [
     "place_by_name",
     "plain",
     "to_number",
+    "to_numbers",
 ]
 
 PRICES = ("open", "high", "low", "close")
@@ -268,6 +269,14 @@ def place_by_hand(columns: Sequence[str], table: Columns, source: str) -> Placed
     places = {role: columns.index(role) for role in ROLES}
     prices = (places["open"], places["high"], places["low"], places["close"])
     return Placed(prices, "columns set by hand", places["volume"], places["time"])
+
+
+def to_numbers(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Return texts as numbers; NaN where one is none."""
+    try:
+        return np.array(texts, dtype=np.float64)  # several times faster, and fails if one is none
+    except ValueError:
+        return np.array([to_number(text) for text in texts])
 
 
 def to_number(text: str) -> float:

@@ -10,7 +10,6 @@ from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.column_order import place_by_data
 from chandlery.sources.columns import (
-    PRICES,
     ROLES,
     Columns,
     Placed,
@@ -18,7 +17,7 @@ from chandlery.sources.columns import (
     list_plain,
     place_by_hand,
     place_by_name,
-    to_number,
+    to_numbers,
 )
 from chandlery.sources.decisions import (
     BY_HAND,
@@ -267,8 +266,8 @@ def _check_envelope(
         UndecidedError: They are not, in most rows.
     """
     time, placed, volume = chosen
-    rows = [[to_number(row[place]) for place in placed.prices] for row in table.whole()[:ENVELOPE_ROWS]]
-    numbers = np.array(rows).reshape(-1, len(PRICES))
+    rows = table.whole()[:ENVELOPE_ROWS]
+    numbers = np.column_stack([to_numbers([row[place] for row in rows]) for place in placed.prices])
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
     if any("bid" in name.lower() for name in table.names or []):  # as a ticker has it, and candles seldom do
         _check_window(numbers, source)
@@ -381,7 +380,7 @@ def _is_bitmex(table: Columns) -> bool:
 
 
 def _find_price(table: Columns, placed: Placed) -> float | None:
-    closes = np.array([to_number(text) for text in table.texts(placed.prices[3])[:INTERVAL_ROWS]])
+    closes = to_numbers(table.texts(placed.prices[3])[:INTERVAL_ROWS])
     closes = closes[np.isfinite(closes) & (closes > 0)]
     return float(np.median(closes)) if closes.size else None
 

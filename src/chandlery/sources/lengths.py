@@ -1,5 +1,7 @@
 """Whether a file holds candles of two lengths: the longer ones would replace shorter ones, or stand among them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ SAME = 1e-6  # of a price
 LEAST_COVERED = 2
 
 
-def find_longer(steps: NDArray[np.int64], ranges: NDArray[np.float64]) -> tuple[int, int] | None:
+def find_longer(steps: NDArray[np.int64], measure_ranges: Callable[[], NDArray[np.float64]]) -> tuple[int, int] | None:
     """Return the first row and the spacing (in steps) of a stretch of candles that last longer than others do.
 
     In such a stretch the spacing is always the same, and more than one step, and prices move further within a candle.
@@ -22,9 +24,9 @@ def find_longer(steps: NDArray[np.int64], ranges: NDArray[np.float64]) -> tuple[
 
     Args:
         steps: The steps of rows in the order of the file, (n,).
-        ranges: High less low, as a share of the close, (n,).
+        measure_ranges: Returns high less low, as a share of the close, (n,); called if they are needed.
     """
-    apart = np.abs(np.diff(steps))
+    apart = np.abs(steps[1:] - steps[:-1])
     if np.count_nonzero(apart > 1) < LEAST_RUN:
         return None
     starts = np.concatenate([[0], np.flatnonzero(np.diff(apart)) + 1])
@@ -37,6 +39,7 @@ def find_longer(steps: NDArray[np.int64], ranges: NDArray[np.float64]) -> tuple[
     inside = np.zeros(steps.size, np.bool_)
     for start, count in zip(starts[is_long], counts[is_long], strict=True):
         inside[start : start + count + 1] = True
+    ranges = measure_ranges()
     others = ranges[~inside]
     if others.size < LEAST_RUN:
         return None

@@ -51,14 +51,14 @@ class Series:
         """
         if refused.height:
             self._off_grid += refused.filter(pl.col("reasons").list.contains("off_grid_time")).height
-        times = accepted["open_time"].to_physical().to_numpy()
-        steps = np.concatenate([self._last, self._grid.steps_of(times)])
+        own = self._grid.steps_of(accepted["open_time"].to_physical().to_numpy())
+        steps = np.concatenate([self._last, own])
         rows = np.concatenate([self._rows, accepted["row"].to_numpy()])
         self._ascends = self._ascends and bool((np.diff(steps[max(self._last.size - 1, 0) :]) > 0).all())
         if self._is_naive:
             self._hour_gaps.update(list_hour_gaps(self._grid.open_ms(steps), self._grid.seconds).tolist())
         if not self._is_given and self._mixed is None:
-            self._mixed = self._find_other_interval(steps, rows) or self._find_longer(accepted)
+            self._mixed = self._find_other_interval(steps, rows) or self._find_longer(own, accepted)
         self._last, self._rows = steps[-(BLOCK - 1) :], rows[-(BLOCK - 1) :]
 
     def _find_other_interval(self, steps: NDArray[np.int64], rows: NDArray[np.int64]) -> UndecidedError | None:
@@ -72,13 +72,15 @@ class Series:
                 return self._refuse_mixed(int(rows[place]), spacing)
         return None
 
-    def _find_longer(self, accepted: pl.DataFrame) -> UndecidedError | None:
+    def _find_longer(self, steps: NDArray[np.int64], rows: pl.DataFrame) -> UndecidedError | None:
         """Return what is wrong if some rows are candles of a longer interval."""
-        times, high, low, close = (
-            accepted[name].to_physical().to_numpy() for name in ("open_time", "high", "low", "close")
-        )
-        found = find_longer(self._grid.steps_of(times), (high - low) / close)
-        return None if found is None else self._refuse_mixed(accepted["row"][found[0]], found[1] * self._grid.seconds)
+
+        def measure_ranges() -> NDArray[np.float64]:
+            high, low, close = (rows[name].to_numpy() for name in ("high", "low", "close"))
+            return np.array((high - low) / close)
+
+        found = find_longer(steps, measure_ranges)
+        return None if found is None else self._refuse_mixed(rows["row"][found[0]], found[1] * self._grid.seconds)
 
     def _refuse_mixed(self, row: int, spacing: int) -> UndecidedError:
         """Return that from a row on candles of another interval begin, in seconds."""

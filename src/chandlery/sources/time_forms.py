@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from chandlery.settings.model import LayoutSettings
-from chandlery.sources.columns import Columns, to_number
+from chandlery.sources.columns import Columns, to_numbers
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.moments import ROWS, read_moments, share_commonest
 from chandlery.sources.time_names import find_zones, rank_name
@@ -86,7 +86,7 @@ def check_unit(table: Columns, place: int, unit: str, source: str) -> None:
     """
     texts = [text for text in table.texts(place)[:ROWS] if text]
     per = PER_SECOND[unit]
-    numbers = np.array([to_number(text) for text in texts])
+    numbers = to_numbers(texts)
     within = (numbers >= 1_230_940_800 * per) & (numbers < 4_102_444_800 * per)
     if texts and within.mean() < 0.5:  # noqa: PLR2004 - most rows
         found = f"{source}: time_unit = {unit!r} is set, and {texts[0]} is no time of 2009 to 2100 in that unit"

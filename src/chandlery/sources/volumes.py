@@ -7,12 +7,11 @@ contracts.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chandlery.sources.columns import Columns, Placed, to_number
+from chandlery.sources.columns import Columns, Placed, to_numbers
 from chandlery.sources.decisions import name_column
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.volume_names import (
@@ -121,7 +120,7 @@ def choose_volume(
     candidates = list_candidates(table, {*taken, *placed.prices, *placed.unused})
     width = table.width
     rows = [row for row in table.rows[:ROWS] if len(row) >= width]
-    numbers = {place: np.array([to_number(row[place]) for row in rows]) for place in {*candidates, *placed.prices}}
+    numbers = {place: to_numbers([row[place] for row in rows]) for place in {*candidates, *placed.prices}}
     trial = Trial(table, source, currencies, candidates, numbers, placed.prices)
     named = find_by_name(table, candidates, currencies)
     bases = find_bases(trial)
@@ -220,7 +219,7 @@ def list_candidates(table: Columns, taken: set[int]) -> list[int]:
     found = []
     for place in sorted(set(range(table.width)) - taken):
         texts = [text for text in table.texts(place)[:ROWS] if text]
-        is_numeric = bool(texts) and sum(isfinite(to_number(text)) for text in texts) > len(texts) / 2
+        is_numeric = bool(texts) and np.isfinite(to_numbers(texts)).sum() > len(texts) / 2
         if is_numeric or (not texts and names_volume(table, place)):
             found.append(place)
     return found
