@@ -41,5 +41,5 @@ def test_a_path_that_cannot_be_is_refused(tmp_path: Path, path: str) -> None:
         lambda: load_settings(None, {"forecast": {"extensions": [path]}}),
         lambda: Store(path).root,
     ):
-        with pytest.raises(SettingsError, match=r"path ['n~]"):
+        with pytest.raises(SettingsError, match=r"path ['n~]|a control character in 'nul"):
             act()

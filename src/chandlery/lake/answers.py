@@ -99,7 +99,7 @@ def explain_failure(uri: str, act: str, path: str, error: Exception) -> Chandler
         hint = "rename or remove it, or name a folder that does not hold it"
         return SettingsError(found, "names without control characters and with UTF-8 alone", hint)
     answer = read_answer(error)
-    if "://" not in uri or uri.startswith("file://"):
+    if "://" not in uri:
         return explain_file(uri, act, path, error, answer)
     return explain_answer(uri, act, path, error, answer)
 
