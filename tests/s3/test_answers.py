@@ -10,7 +10,7 @@ from proxy import busy_proxy
 from s3_server import Server
 
 from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
-from chandlery.lake import store as storage
+from chandlery.lake import clients
 from chandlery.lake.store import Store
 
 PLACES = ["s3://bucket/l", "s3://b403/l", "s3://bucket/run-403", "s3://my-credentials/l", "s3://b/169.254.169.254"]
@@ -19,7 +19,7 @@ PLACES += ["s3://b/NoSuchBucket", "s3://b/AccessDenied", "s3://b/No space left",
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "RETRIES", {"max_retries": 0})
+    monkeypatch.setattr(clients, "RETRIES", {"max_retries": 0})
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "admin")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "admin-secret")
 

@@ -22,23 +22,16 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import obstore
 from obstore import exceptions as failures
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore
 
-from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.lake.answers import explain_failure, is_without_bucket, plain_text
+from chandlery.errors import StoreUnavailableError
+from chandlery.lake.answers import explain_failure, is_without_bucket
+from chandlery.lake.clients import open_bucket
 from chandlery.lake.location import Location
 from chandlery.machine.folders import rename_file, replace_file
 
 __all__ = ["Entry", "Store"]
 
-# A store that is busy or restarting usually answers within a minute; after that the run ends and can be repeated.
-RETRIES = {
-    "max_retries": 6,
-    "retry_timeout": dt.timedelta(seconds=60),
-    "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2},
-}
-# obstore takes the options of its HTTP client apart from those of the store.
-CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
 PART = re.compile(r"#\d+$")  # ends the name of a temporary file, as `machine.folders` and obstore write it
 AT_ONCE = 8  # concurrent requests of one task
 MOST_BEHIND = 3  # requests that run in the background while a task computes: each holds its content in memory
@@ -90,21 +83,7 @@ class Store(Location):
     def _objects(self) -> ObjectStore:
         if self.is_local:
             return LocalStore(self.root, mkdir=True)
-        client = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
-        config = {name: value for name, value in self.options.items() if name not in CLIENT_OPTIONS}
-        flags: dict[str, Any] = {
-            name: value.lower() == "true" if value.lower() in {"true", "false"} else value
-            for name, value in client.items()
-        }
-        try:
-            store = from_url(  # type: ignore[call-overload]
-                self.uri, config=config, client_options=flags, retry_config=RETRIES
-            )
-            return cast(ObjectStore, store)
-        except failures.BaseError as error:
-            raise SettingsError(
-                f"storage settings for {self.uri}: {plain_text(error)}", "options of the object store", "see [storage]"
-            ) from error
+        return open_bucket(self.uri, self.options)
 
     def list(self, prefix: str = "") -> list[Entry]:
         """List the objects under `prefix`, a folder or the path of an object, sorted by path."""
