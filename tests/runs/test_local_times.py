@@ -94,3 +94,15 @@ def test_files_with_offsets_are_read_beside_one_with_local_times(tmp_path: Path)
     assert bring(tmp_path).exit_code == 3
     read = read_table(str(tmp_path / "lake"), "ledger").filter(pl.col("status") == "read")
     assert read["source"].to_list() == ["kraken/BTC-USD/2024-11-05.csv"]
+
+
+def test_a_zone_that_is_set_for_one_file_is_asked_of_the_files_like_it(tmp_path: Path) -> None:
+    write_days(tmp_path / "raw", range(6))
+    write_days(tmp_path / "raw", range(1), pair="ETH-USD")
+    (tmp_path / "raw/kraken/ETH-USD/2024-10-25.csv").rename(tmp_path / "raw/kraken/ETH-USD/2024-11-25.csv")
+    one = {"files": "kraken/BTC-USD/2024-10-27.csv", "timezone": "Europe/Berlin"}
+    assert bring(tmp_path, layout=[one]).exit_code == 3
+    read = read_table(str(tmp_path / "lake"), "ledger").filter(pl.col("status") == "read")
+    assert read["source"].to_list() == [one["files"]]
+    assert bring(tmp_path, layout=[one, {"files": "*", "timezone": "Europe/Berlin"}]).exit_code == 0
+    assert statuses(tmp_path) == {"read"}

@@ -11,6 +11,7 @@ from chandlery.sources.doubts import UndecidedError
 
 __all__ = ["MIN_ROWS", "place_by_data"]
 
+PART = 0.002  # of a price: volumes are rounded
 MIN_ROWS = 10  # of fewer rows the numbers settle nothing: an order may fit by chance
 CLOSE_TOGETHER = 0.1  # of the prices of a candle, in logs
 NEARLY_ALL = 0.95  # of the rows: a few faulty ones must not hide which column is the high or the low
@@ -44,6 +45,8 @@ def place_by_data(table: Columns, times: Sequence[int], moments: NDArray[np.floa
     numbers = numbers[:, is_column]
     is_whole = np.isfinite(numbers).all(axis=1)
     numbers, groups = numbers[is_whole], groups[is_whole]
+    if len(numbers) < MIN_ROWS and is_klines(table, times, whole):
+        return Placed((1, 2, 3, 4), "columns by the twelve columns of klines", volume=5)
     if len(numbers) < MIN_ROWS:
         rows = f"only {len(numbers)} rows of numbers to settle the order of columns by"
         raise ambiguous(source, table, rows)
@@ -65,6 +68,22 @@ def place_by_data(table: Columns, times: Sequence[int], moments: NDArray[np.floa
     prices = (others[opens], others[high], others[low], others[closes])
     means = {others[place] for place in cluster} - set(prices)  # such as a mean price weighted by volume
     return Placed(prices, evidence, unused=frozenset(unused | means))
+
+
+def is_klines(table: Columns, times: Sequence[int], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether few rows have the twelve columns of Binance's klines, whose order its documentation gives.
+
+    The seventh is the last millisecond or microsecond of the candle, the twelfth is 0, and the numbers fit the names.
+    """
+    if table.width != KLINES or list(times) != [0, 6] or not rows:
+        return False
+    numbers = np.array([[to_number(field) for field in row] for row in rows])
+    begin, open_, high, low, close, volume, end, quote, trades, taker, taker_quote, ignored = numbers.T
+    is_price = (high == numbers[:, 1:5].max(axis=1)) & (low == numbers[:, 1:5].min(axis=1)) & (open_ > 0) & (close > 0)
+    is_turnover = (quote >= low * volume * (1 - PART)) & (quote <= high * volume * (1 + PART))
+    is_part = (taker <= volume) & (taker_quote <= quote * (1 + PART)) & (trades % 1 == 0)
+    is_candle = ((end + 1 - begin) % 1000 == 0) & (end > begin) & (ignored == 0)
+    return bool((is_price & is_turnover & is_part & is_candle).all())
 
 
 def find_cluster(numbers: NDArray[np.float64]) -> list[int]:

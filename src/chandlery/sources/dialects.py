@@ -137,7 +137,8 @@ def is_data(row: Sequence[str], width: int) -> bool:
     has_time = any(is_time(field) for field in filled)
     absent = len(row) - len(filled)
     enough = 2 * (numbers + absent + has_time) >= len(row)
-    return enough and (numbers >= 3 or (has_time and numbers + has_time == len(filled)))  # noqa: PLR2004 - prices
+    known = sum(bool(NUMBER.fullmatch(field)) or is_time(field) for field in filled)
+    return enough and (numbers >= 3 or (has_time and known == len(filled)))  # noqa: PLR2004 - prices
 
 
 def find_names(rows: list[list[str]], comments: int, width: int) -> list[str] | None:

@@ -341,4 +341,5 @@ def complain(source: str, seen: Seen, problem: str, likely: str = "") -> Undecid
     hint = paste(
         source, {"interval": likely}, {"interval": "the length of its candles; or leave it out with [source] exclude"}
     )
+    hint = "leave it out with [source] exclude" if MONTHS in problem else hint
     return UndecidedError("interval", f"{source}: {problem}", expected, hint)

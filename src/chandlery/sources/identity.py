@@ -50,6 +50,11 @@ def check_identity(facts: Facts, by_hand: LayoutSettings, exchange: str, source:
         check_order(pair, facts.price, source)
     if pair is not None and facts.market and not by_hand.market:
         check_market(pair, facts.market, source)
+    if pair is not None and facts.quote not in {"", pair.quote} and not by_hand.symbol:
+        found = f"{source} has prices in {facts.quote} by one of its columns, and its path says {pair.symbol}"
+        note = {"symbol": f'or "{pair.symbol}", if its rows are wrong'}
+        lines = paste(source, {"symbol": f"{pair.base}{facts.quote}{pair.suffix}"}, note)
+        raise UndecidedError("symbol", found, "one quote currency", lines)
     named = by_hand.exchange or facts.path.exchange or exchange
     seen = read_exchange(facts.exchanges[0]) if facts.exchanges else None
     if seen is not None and seen != named:

@@ -10,11 +10,12 @@ from chandlery.sources.words import COINS, KINDS
 __all__ = ["find_kind_column", "find_label", "find_symbol_column"]
 
 COIN_NAMES = {"asset", "token", "base", "baseasset", "basecurrency", "crypto", "cryptocurrency"}
-KIND_NAMES = "market markettype insttype category contracttype producttype".split()
+KIND_NAMES = "market markettype insttype instrumenttype category contracttype producttype type kind".split()
 # Names of columns with one value in all rows of a series, in order of preference.
 LABELS = (
-    "pricetype contracttype markettype insttype category producttype market side contract contractcode instrumentcode "
-    "symbolid symbolname tradingsymbol inst asset token coin crypto cryptocurrency series code slug name id currency"
+    "pricetype contracttype markettype insttype instrumenttype category producttype market side contract contractcode "
+    "instrumentcode symbolid symbolname tradingsymbol inst asset token coin crypto cryptocurrency series code slug "
+    "name id currency"
 ).split()
 ROWS = 300
 LEAST_REPEATS = 4  # rows of each value: a number of the row, or a comment, has fewer

@@ -32,7 +32,7 @@ from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.flags import find_flags
 from chandlery.sources.heads import Head, read_head
 from chandlery.sources.moments import measure_length, parse_moments, read_moments
-from chandlery.sources.row_names import find_currencies, find_extras, find_market, group_rows, list_texts
+from chandlery.sources.row_names import find_currencies, find_extras, find_market, find_quote, group_rows, list_texts
 from chandlery.sources.series_names import AROUND
 from chandlery.sources.symbols import PathName, match_layout, read_path
 from chandlery.sources.time_columns import ChosenTime, choose_time
@@ -62,6 +62,7 @@ class Facts:
         end: Where a row has the time at which its candle closes, and how it is written; None if there is none.
         decisions: What was decided about its columns and times, and by what evidence.
         kind: The kind of file that it is.
+        quote: The quote currency that a column names, likewise.
         market: The text of a column with the kind of market, where none names the symbol; empty if there is none.
     """
 
@@ -76,6 +77,7 @@ class Facts:
     decisions: Decisions = field(default_factory=dict)
     kind: str = ""
     market: str = ""
+    quote: str = ""
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,9 @@ def _choose_volume(
     if by_hand.volume is not None:
         return ChosenVolume(find_column(table, by_hand.volume, "volume", source), "set by hand")
     if placed.volume is not None:
-        return ChosenVolume(placed.volume, "set by hand")
+        return ChosenVolume(
+            placed.volume, "set by hand" if by_hand.columns else placed.evidence.removeprefix("columns by ")
+        )
     choose = choose_of_several if table.groups else choose_volume
     return choose(table, placed, taken, currencies, source)
 
@@ -337,6 +341,7 @@ def _describe(
         path=path,
         end=None if time.end is None else (to_place(time.end), time.forms[time.end]),
         market=find_market(table, extras),
+        quote=find_quote(table, extras),
     )
     return Layout(
         form=found.form,

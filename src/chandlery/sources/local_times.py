@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chandlery.errors import SourceError
-from chandlery.grid import HOUR_SECONDS
-from chandlery.sources.decisions import Decision, Decisions, is_naive
+from chandlery.grid import DAY_MS, HOUR_SECONDS
+from chandlery.sources.decisions import BY_HAND, Decision, Decisions, is_naive
 from chandlery.sources.doubts import UndecidedError, paste
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "find_followers",
     "find_local_hour",
     "find_local_kind",
+    "find_set_kind",
     "find_skipped_hour",
     "follow",
     "list_hour_gaps",
@@ -55,7 +56,9 @@ def find_local_hour(
     doubled = find_doubled_hour(twice, ordered)
     if doubled is not None:
         return refuse_local(source, doubled, is_skipped=False)
-    skipped = find_skipped_hour(list_hour_gaps(ordered, seconds))
+    if not ordered.size:
+        return None
+    skipped = find_skipped_hour(list_hour_gaps(ordered, seconds), int(ordered[0]), int(ordered[-1]))
     return None if skipped is None else refuse_local(source, skipped, is_skipped=True)
 
 
@@ -91,13 +94,27 @@ def list_hour_gaps(times: NDArray[np.int64], seconds: int) -> NDArray[np.int64]:
     return found
 
 
-def find_skipped_hour(gaps: NDArray[np.int64]) -> int | None:
+def find_skipped_hour(gaps: NDArray[np.int64], first_ms: int, last_ms: int) -> int | None:
     """Return the first of some gaps of an hour (ms), if all are hours that the clocks of one zone have skipped.
 
-    Where a file has gaps of an hour at other times too, those of the nights in question may be chance.
+    Where a file has gaps of an hour at other times too, those of the nights in question may be chance. So they are
+    where the file also has a night in which the clocks of the zone were put back, since no hour stands twice.
+
+    Args:
+        gaps: The starts of gaps, in a file in which no hour stands twice.
+        first_ms: The first time of the file.
+        last_ms: The last one.
     """
     zones = [set(list_zones(gap, is_skipped=True)) for gap in gaps.tolist()]
-    return int(gaps[0]) if zones and set.intersection(*zones) else None
+    common = set.intersection(*zones) if zones else set()
+    return int(gaps[0]) if any(not puts_back(zone, first_ms, last_ms) for zone in common) else None
+
+
+def puts_back(zone: str, first_ms: int, last_ms: int) -> bool:
+    """Return whether the clocks of a zone were put back between two local times, in ms."""
+    days = range(first_ms // DAY_MS, last_ms // DAY_MS + 1)
+    hours = (day * DAY_MS + hour * HOUR_MS for day in days for hour in NIGHT)
+    return any(zone in list_zones(hour, is_skipped=False) for hour in hours if first_ms <= hour <= last_ms - HOUR_MS)
 
 
 def list_zones(hour_ms: int, *, is_skipped: bool) -> list[str]:
@@ -127,7 +144,7 @@ def refuse_local(source: str, hour_ms: int, *, is_skipped: bool) -> UndecidedErr
     shown = f"the hour from {moment:%Y-%m-%d %H:%M} on"
     if is_skipped:
         found = f"{source} has candles up to {shown} and after it, and none in it"
-        found = f"{found}: its times are local ones, of a zone in which summer time began then"
+        found = f"{found}: its times may be local ones, of a zone in which summer time began then"
     else:
         found = f"{source} has {shown} twice, at different prices"
         found = f"{found}: its times are local ones, of a zone in which summer time ended then"
@@ -184,3 +201,10 @@ def find_local_kind(decisions: Mapping[str, Decision]) -> str:
     """Return the kind of a file that was refused for its local times; empty of any other file."""
     is_local = "timezone" in decisions and decisions["timezone"].by == BY_NIGHT
     return decisions["kind"].value if is_local else ""
+
+
+def find_set_kind(decisions: Mapping[str, Decision]) -> str:
+    """Return the kind of a file whose zone is set by hand and is not UTC; empty of any other file."""
+    zone = decisions.get("timezone")
+    is_set = zone is not None and zone.by == BY_HAND and zone.value not in {"", "UTC", "Etc/UTC"}
+    return decisions["kind"].value if is_set and "kind" in decisions else ""

@@ -12,7 +12,7 @@ from chandlery.sources.pairs import Pair
 from chandlery.sources.series_names import AROUND, KIND_MARK, is_certain, read_exchange, read_length, read_pair
 from chandlery.sources.words import COINS, EXCHANGES, KINDS, QUOTES
 
-__all__ = ["JOINED", "find_currencies", "find_extras", "find_market", "group_rows", "list_texts"]
+__all__ = ["JOINED", "find_currencies", "find_extras", "find_market", "find_quote", "group_rows", "list_texts"]
 
 # Names of columns with the currencies of a pair, where these stand apart.
 BASES = "base basecurrency baseccy baseasset basecoin basesymbol fromsymbol fsym fromcurrency".split()
@@ -177,6 +177,17 @@ def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ..
     ]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return tuple(numbers[key] for key in keys) if len(numbers) > 1 else ()
+
+
+def find_quote(table: Columns, extras: Mapping[str, int]) -> str:
+    """Return the quote currency that a column of the first rows names, where none names the symbol; else empty."""
+    if "symbol" in extras or table.names is None:
+        return ""
+    for place, name in enumerate(table.names):
+        texts = {text.strip().upper() for text in table.texts(place)[:SOME_ROWS]}
+        if set(list_plain(name)).intersection(QUOTED) and len(texts) == 1 and texts <= QUOTES:
+            return texts.pop()
+    return ""
 
 
 def find_market(table: Columns, extras: Mapping[str, int]) -> str:

@@ -1,6 +1,6 @@
 """The rows of a file, or of a part of it, as they are read: judged one by one, and what is open until the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import polars as pl
@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from chandlery.grid import DAY_MS, Grid
 from chandlery.schema import FIRST_CANDLE
 from chandlery.settings.model import LayoutSettings, ReadingSettings
+from chandlery.sources.columns import plain
 from chandlery.sources.decisions import Decision, is_naive, name_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.grids import Seen, explain_grid, find_shift
 from chandlery.sources.identity import check_identity, check_labels, check_values, explain_names
 from chandlery.sources.layout import Facts, Layout
 from chandlery.sources.local_times import find_local_hour
+from chandlery.sources.parse import NUMBERS
 from chandlery.sources.parts import ROLES, PartRows
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.rows import MonthRows, Room
@@ -119,7 +121,7 @@ class RowReading:
         times: NDArray[np.int64],
     ) -> None:
         by_hand = match_layout(raw.source, settings) or LayoutSettings()
-        self._raw, self._grid, self._settings = raw, grid, settings
+        self._raw, self._grid, self._settings, self._layout = raw, grid, settings, layout
         seen = see(times, layout.facts, by_hand)
         self.shift = find_shift(times, grid.seconds, is_end=seen.is_end, stamps=seen.stamps)
         self.decisions = {
@@ -161,6 +163,8 @@ class RowReading:
             self._late_texts = None
 
     def _refuse(self, rows: pl.DataFrame, texts: list[str]) -> None:
+        if self._layout.form == "fields" and len(self._bad) < MOST_TEXTS:
+            check_headers(texts[:MOST_TEXTS], self._layout, self._raw.source)
         raws = pl.Series("raw", texts, dtype=pl.String)
         self._bad.append(rows.select("row", raws, "open_time", "reasons"))
 
@@ -287,3 +291,21 @@ def check_grid(times: NDArray[np.int64], by_hand: LayoutSettings, grid: Grid, ra
         found = f"{raw.source} holds candles of {describe_grid(other)}, and the series those of {describe_grid(grid)}"
         hint = "ingest it into another lake"
         raise UndecidedError("offset", found, "candles of a series that open at the same times", hint)
+
+
+def check_headers(texts: Iterable[str], layout: Layout, source: str) -> None:
+    """Check that no line of names among the rows has another order of columns than the file.
+
+    Raises:
+        UndecidedError: One has: the rows behind it would be read wrong.
+    """
+    for text in texts:
+        names = [plain(field.strip().strip('"')) for field in text.split(layout.separator)]
+        if len(set(names)) == len(names) and set(NUMBERS[:4]) <= set(names):
+            found = [
+                names.index(name) if name in names else place
+                for name, place in zip(NUMBERS, layout.places[1:], strict=True)
+            ]
+            if found != [int(place) for place in layout.places[1:]]:
+                problem = f"{source} has a line of names among its rows with another order of columns: {text[:80]!r}"
+                raise UndecidedError("columns", problem, "one order of columns", "split the file at that line")

@@ -86,7 +86,7 @@ class Series:
         """Return that from a row on candles of another interval begin, in seconds."""
         own, other = to_interval_text(self._grid.seconds), to_interval_text(spacing)
         found = f"{self._source} mixes candles of {own} with candles of {other} from about row {row}"
-        hint = f"split the file; or, if it holds candles of {own}, {paste(self._source, {'interval': own})}"
+        hint = "split the file by interval; `interval` in a layout of its own takes all rows as candles of it"
         return UndecidedError("series", found, "one interval a file", hint)
 
     def check(self, rows_read: int, accepted: MonthRows) -> None:
@@ -106,7 +106,8 @@ class Series:
             raise UndecidedError("series", found, "one interval a file", hint)
         if self._mixed is not None:
             raise self._mixed
-        skipped = find_skipped_hour(np.array(sorted(self._hour_gaps), np.int64))
+        first_ms, last_ms = accepted.first_ms or 0, accepted.last_ms or 0
+        skipped = find_skipped_hour(np.array(sorted(self._hour_gaps), np.int64), first_ms, last_ms)
         if skipped is not None:
             raise refuse_local(self._source, skipped, is_skipped=True)
         if self._ascends:

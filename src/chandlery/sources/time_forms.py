@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from chandlery.settings.model import LayoutSettings
-from chandlery.sources.columns import Columns, to_numbers
+from chandlery.sources.columns import Columns, list_plain, to_numbers
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.moments import ROWS, read_moments, share_commonest
 from chandlery.sources.time_names import find_zones, rank_name
@@ -16,6 +16,9 @@ from chandlery.sources.times import FORMS, PER_SECOND, TimeForm, has_clock
 
 __all__ = ["ChosenTime", "follow", "no_time", "settle_form"]
 
+# Names of columns with the zone of each row, or its offset, and texts of them that mean UTC.
+ZONE_NAMES = set("timezone tz zone tzname timezonename utcoffset tzoffset gmtoffset exchangetimezone".split())
+IS_UTC = re.compile(r"(?i)utc|gmt|z|etc/utc|[+-]?0+(?:[:.]0+)*|(?:utc|gmt)[+-]?0+(?::0+)?")
 FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
 EXPECTED = (
     "epoch s, ms, us or ns between 2009 and 2100, or text such as 2019-01-31 23:59:00, 20190131 23:59 or 31/01/2019"
@@ -69,8 +72,12 @@ def settle_form(table: Columns, chosen: ChosenTime, by_hand: LayoutSettings, sou
         form = settle_days(table, chosen, form, source)
     if by_hand.timezone is not None and form.is_naive:
         form = replace(form, timezone=by_hand.timezone)
-    elif form.is_naive and (zones := list_zones(table, chosen)) is not None:
-        found = f"{source}: {table.describe(chosen.place)} has local times without an offset"
+    elif form.is_naive and form.is_ahead:
+        found = f"{source}: some times in {table.describe(chosen.place)} have an offset, and others have none"
+        hint = paste(source, {"timezone": "Europe/Berlin"}, {"timezone": 'the zone of the others, or "UTC"'})
+        raise UndecidedError("timezone", found, "an offset in each time, or a zone that is set", hint)
+    elif form.is_naive and (zones := list_zones(table, chosen) or read_zones(table)) is not None:
+        found = f"{source}: {table.describe(chosen.place)} has local times without an offset, as its columns say"
         others = [f'"{zone}"' for zone in (*zones[1:], "UTC")]
         note = f"the zone of these times, or {', or '.join(others)}"
         hint = paste(source, {"timezone": zones[0] if zones else "Asia/Seoul"}, {"timezone": note})
@@ -98,6 +105,16 @@ def list_zones(table: Columns, time: ChosenTime) -> tuple[str, ...] | None:
     places = [place for place in (time.place, time.clock) if place is not None and table.names]
     found = (find_zones((table.names or [])[place]) for place in places)
     return next((zones for zones in found if zones is not None), None)
+
+
+def read_zones(table: Columns) -> tuple[str, ...] | None:
+    """Return the zones that a column of zones or offsets names; None where there is none, or it says UTC."""
+    for place, name in enumerate(table.names or []):
+        texts = {text for text in table.texts(place)[:ROWS] if text}
+        if ZONE_NAMES.intersection(list_plain(name)) and texts and not all(map(IS_UTC.fullmatch, texts)):
+            shown = next(iter(sorted(texts)))
+            return (shown,) if "/" in shown else ()
+    return None
 
 
 def read_by_hand(table: Columns, chosen: ChosenTime, pattern: str, source: str) -> TimeForm:
@@ -129,7 +146,9 @@ def settle_days(table: Columns, chosen: ChosenTime, form: TimeForm, source: str)
         UndecidedError: Several are.
     """
     orders = [replace(form, form=each, also=()) for each in (form.form, *form.also)]
-    moments = (read_moments(table, chosen.place, each, chosen.clock) for each in orders)
+    moments = [read_moments(table, chosen.place, each, chosen.clock) for each in orders]
+    if all(np.array_equal(moments[0], each) for each in moments[1:]):  # such as the first of January
+        return orders[0]
     steady = [share_commonest(np.abs(np.diff(each[np.isfinite(each)]))) for each in moments]  # from row to row
     best = int(np.argmax(steady))
     if steady[best] > sorted(steady)[-2] + 0.02:  # a month has a first day in every order

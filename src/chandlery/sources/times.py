@@ -35,6 +35,7 @@ PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 YEARS = range(2009, 2100)  # Bitcoin began in 2009: an earlier time is read in the wrong unit
 EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
 EDGES = [edge * per for per in PER_SECOND.values() for edge in (EARLIEST_S, LATEST_S)]  # of the years in each unit
+OFFSET = r"(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)\s*$"  # ends a time that has one
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
 CENTURY = 2000
 EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
@@ -87,7 +88,8 @@ class TimeForm:
         unit: Of an epoch: that of most first rows. A row whose time lies in the years of another unit has that unit.
         is_fixed: Whether the unit is set by hand, for every row.
         is_mixed: Whether the first rows have several units.
-        is_naive: Whether it is text without an offset.
+        is_naive: Whether it is text without an offset, in some rows at least.
+        is_ahead: Whether some first rows have an offset other than that of UTC.
         pattern: The format that is set by hand, as for `strptime`.
         timezone: The zone of text without an offset; empty for UTC.
         also: Other forms that the first rows fit as well, with day, month and year in another order.
@@ -100,6 +102,7 @@ class TimeForm:
     is_fixed: bool = False
     is_mixed: bool = False
     is_naive: bool = False
+    is_ahead: bool = False
     pattern: str = ""
     timezone: str = ""
     also: tuple[str, ...] = ()
@@ -172,8 +175,9 @@ def find_form(texts: Sequence[str]) -> TimeForm | None:
     form = max(orders, key=lambda each: shares[each], default=fitting[0])
     also = tuple(each for each in orders if each != form and shares[each] == shares[form])
     found = [COMPILED[form].match(text) for text in texts]
-    offsets = [bool(met.group(8 if form == "iso" else "z")) for met in found if met]
-    return TimeForm(form, is_naive=not all(offsets), also=also)
+    offsets = [met.group(8 if form == "iso" else "z") or "" for met in found if met]
+    is_ahead = any(re.search("[1-9]", offset) for offset in offsets)
+    return TimeForm(form, is_naive=not all(offsets), is_ahead=is_ahead, also=also)
 
 
 def read_ms(text: str, form: str) -> int | None:
@@ -285,7 +289,11 @@ def parse_texts(
         days, _ = parse_local(texts, form)
         clocks, uneven = parse_clocks(beside, form.apart)
         milliseconds = days + clocks
-    return (to_utc(milliseconds, form.timezone, series) if form.timezone else milliseconds), uneven
+    if not form.is_ahead:
+        return (to_utc(milliseconds, form.timezone, series) if form.timezone else milliseconds), uneven
+    none = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(texts))
+    local = to_utc(milliseconds, form.timezone, series) if form.timezone else none  # nothing tells their zone
+    return milliseconds.zip_with(texts.str.contains(OFFSET).fill_null(value=False), local), uneven
 
 
 def parse_local(texts: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chandlery.sources.columns import Columns, Placed, to_numbers
 from chandlery.sources.decisions import name_column
@@ -22,16 +21,22 @@ from chandlery.sources.volume_names import (
     names_volume,
     tells_trades,
 )
+from chandlery.sources.volume_ratios import (
+    LEAST_ROWS,
+    ROUNDING,
+    STEADY,
+    Numbers,
+    find_relation,
+    is_turnover,
+)
 
 __all__ = ["ChosenVolume", "choose_of_several", "choose_volume"]
 
 ROWS = 300  # enough to tell
+ABSENT = {"", "nan", "null", "none", "na", "n/a"}
+EXACT = 1e-5  # of a ratio of volumes with many digits
 SERIES = 8  # of several series, those with the most rows are looked at
-LEAST_ROWS = 5  # with a trade: of fewer rows a ratio may fit by chance
 NEARLY_ALL = 0.95  # of the rows: the others are faulty, or their volume has few digits
-ROUNDING = 2e-3  # of a ratio, by the digits of both volumes
-STEADY = 0.02  # the spread of a factor that is constant
-VARIED = 0.1  # the least spread of volumes by which a factor can be seen
 CONTRACTS = (1.0, 10.0, 100.0, 1000.0)  # units of the quote currency that an inverse contract is worth
 # Coins that can ever exist, by the rules of their chains, or twice as many as do where there is no limit.
 MOST_COINS = {
@@ -41,7 +46,6 @@ MOST_COINS = {
 BY_NAME = "its name"
 BY_RATIO = "its ratio to the volume in the quote currency is a price"
 EXPECTED = "a column of the volume in the base currency"
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def choose_volume(
     trial = Trial(table, source, currencies, candidates, numbers, placed.prices)
     named = find_by_name(table, candidates, currencies)
     bases = find_bases(trial)
+    if named is not None and bases and named not in bases and not any(is_priced(trial, named, each) for each in bases):
+        bases = []  # other columns are a product of each other, such as a supply and what it is worth
     if named in bases or len(bases) == 1:
         return ChosenVolume(bases[0] if named is None or named not in bases else named, BY_RATIO)
     if bases:
@@ -180,24 +186,33 @@ def find_bases(trial: Trial) -> list[int]:
     low, high = trial.numbers[trial.prices[2]], trial.numbers[trial.prices[1]]
     if len(trial.candidates) < 2:  # noqa: PLR2004 - a ratio needs two
         return []
-    quotes = np.array([trial.numbers[place] for place in trial.candidates])
+    none = np.full_like(low, np.nan)
+    quotes = np.array([none if is_market_cap(trial.table, each) else trial.numbers[each] for each in trial.candidates])
     lowest, highest = low * (1 - ROUNDING), high * (1 + ROUNDING)
     is_priced = (quotes > 0) & np.isfinite(quotes) & (low > 0) & (high > 0)
-    bases = []
+    bases: dict[int, float] = {}  # each with the share of rows in which it is a price without rounding
     for number, place in enumerate(trial.candidates):
         base = trial.numbers[place]
-        if is_other(trial.table, place) or not (base > 0).any():
+        if is_other(trial.table, place) or is_quote(trial.table, place, trial.currencies) or not (base > 0).any():
             continue
         traded = is_priced & (base > 0) & np.isfinite(base)
         large = traded & (base >= np.median(base[base > 0]))  # of small volumes few digits are left
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = quotes / base
         fits = (large & (ratios >= lowest) & (ratios <= highest)).sum(axis=1)
-        is_turnover = (traded.sum(axis=1) >= LEAST_ROWS) & (fits > 0) & (fits >= NEARLY_ALL * large.sum(axis=1))
-        is_turnover[number] = False
-        if is_turnover.any():
-            bases.append(place)
-    return drop_parts(bases, trial.numbers)
+        tells = (traded.sum(axis=1) >= LEAST_ROWS) & (fits > 0) & (fits >= NEARLY_ALL * large.sum(axis=1))
+        tells[number] = False
+        if tells.any():
+            exact = (large & (ratios >= low * (1 - EXACT)) & (ratios <= high * (1 + EXACT))).sum(axis=1)
+            bases[place] = float((exact[tells] / large[tells].sum(axis=1)).max())
+    best = max(bases.values(), default=0.0)  # of two coins of nearly equal worth, each is nearly a price in the other
+    return drop_parts([place for place, share in bases.items() if 2 * share >= best], trial.numbers)
+
+
+def is_priced(trial: Trial, place: int, base: int) -> bool:
+    """Return whether a column, divided by a volume, is a price of the candle in most rows."""
+    low, high = trial.numbers[trial.prices[2]], trial.numbers[trial.prices[1]]
+    return is_turnover(trial.numbers[place], trial.numbers[base], low, high)
 
 
 def drop_parts(bases: list[int], numbers: Mapping[int, Numbers]) -> list[int]:
@@ -218,38 +233,11 @@ def list_candidates(table: Columns, taken: set[int]) -> list[int]:
     """Return the columns of numbers that may be a volume."""
     found = []
     for place in sorted(set(range(table.width)) - taken):
-        texts = [text for text in table.texts(place)[:ROWS] if text]
+        texts = [text for text in table.texts(place)[:ROWS] if text.lower() not in ABSENT]
         is_numeric = bool(texts) and np.isfinite(to_numbers(texts)).sum() > len(texts) / 2
         if is_numeric or (not texts and names_volume(table, place)):
             found.append(place)
     return found
-
-
-def find_relation(volume: Numbers, other: Numbers, close: Numbers) -> tuple[str, float] | None:
-    """Return what one column is of another, and the constant; None if nothing holds in most rows.
-
-    `turnover`: volume times price times the constant. `base`: volume divided by price and by the constant, as the
-    coins of inverse contracts are. `multiple`: volume times the constant.
-    """
-    traded = (volume > 0) & (other > 0) & (close > 0) & np.isfinite(volume * other * close)
-    if traded.sum() < LEAST_ROWS:
-        return None
-    volumes, others, prices = (np.log(values[traded]) for values in (volume, other, close))
-    factors = {
-        "multiple": others - volumes,
-        "turnover": others - volumes - prices,
-        "base": volumes - others - prices,
-    }
-    spreads = {kind: measure_spread(values) for kind, values in factors.items()}
-    kind = min(spreads, key=lambda each: spreads[each])
-    if spreads[kind] >= STEADY or measure_spread(volumes) < VARIED:
-        return None
-    return kind, float(np.exp(np.median(factors[kind])))
-
-
-def measure_spread(values: Numbers) -> float:
-    """Return how far values lie from their median, in the median."""
-    return float(np.median(np.abs(values - np.median(values))))
 
 
 def settle_named(trial: Trial, named: int) -> ChosenVolume:

@@ -15,7 +15,7 @@ from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.sources.lending import LENT, Habit, find_habit, lend
-from chandlery.sources.local_times import find_local_kind, name_both_readings, name_local
+from chandlery.sources.local_times import find_local_kind, find_set_kind, name_both_readings, name_local
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.surveys import peek_parts
 from chandlery.sources.symbols import add_given
@@ -159,10 +159,15 @@ def list_habits(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> 
 
 
 def find_local(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> dict[str, str]:
-    """Return the kinds of files that are refused for local times, each with one of these files."""
-    errors = ((source, each.error) for source, each in seen.items())
-    local = {find_local_kind(name_local(error)): source for source, error in errors if error is not None}
+    """Return the kinds of files with local times, each with one of these files.
+
+    They are refused for their times, or somebody has set their zone.
+    """
+    local = {find_local_kind(name_local(each.error)): source for source, each in seen.items() if each.error is not None}
     local |= {find_local_kind(record.decisions): source for source, record in records.items() if record.problem}
+    readable = [(source, each.decisions) for source, each in seen.items() if each.error is None]
+    readable += [(source, record.decisions) for source, record in records.items() if record.problem is None]
+    local |= {find_set_kind(decisions): source for source, decisions in readable}
     return {kind: source for kind, source in sorted(local.items()) if kind}
 
 
