@@ -197,9 +197,9 @@ def test_the_screen_is_narrow_and_counts_what_it_leaves_out(tmp_path: Path, caps
 
 def write_doubtful(folder: Path, days: int) -> None:
     """Write files whose days and months cannot be told apart, and the files of another symbol beside them."""
-    for day in range(days):
-        write_hours(folder / f"dump/LTCUSD_{day + 1:02}.csv", day, form="%d/%m/%Y %H:%M", hours=20)
-        write_hours(folder / f"dump/ETHUSD_{day + 1:02}.csv", day)
+    for day in range(1, days + 1):  # the first of January is the same in both orders
+        write_hours(folder / f"dump/LTCUSD_{day:02}.csv", day, form="%d/%m/%Y %H:%M", hours=20)
+        write_hours(folder / f"dump/ETHUSD_{day:02}.csv", day)
 
 
 def test_the_lines_to_paste_for_a_group_match_all_its_files(tmp_path: Path) -> None:

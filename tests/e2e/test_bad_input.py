@@ -123,8 +123,6 @@ def test_refused_again_on_every_run_until_it_is_mended(ran: tuple[Path, "subproc
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["--horizon", "2m"], {}, "horizons"),
-        (["--model", "linear"], {}, "models"),
         ([], {"CHANDLERY_SOURCE__EXCHANGE": "kraken"}, "exchange"),
         (
             [],

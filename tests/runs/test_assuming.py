@@ -86,7 +86,7 @@ def test_files_of_several_coins_are_planned_for_each_of_them(tmp_path: Path) -> 
 
 def test_many_refused_files_are_counted_as_refused(tmp_path: Path) -> None:
     for day in range(MOST_HEADS + 10):
-        write_hours(tmp_path / f"raw/LTCUSD_{day}.csv", day, form="%d/%m/%y %H:%M" if day % 2 else "%H:%M")
+        write_hours(tmp_path / f"raw/LTCUSD_{day}.csv", day, form="%j %H:%M" if day % 2 else "%H:%M")
     found = plan(settings_of(tmp_path))
     refusals = [step.what for step in found.steps if step.stage == "ingest"]
     assert refusals == [f"refuse {MOST_HEADS + 10} files"]

@@ -61,14 +61,13 @@ def match_layout(source: str, settings: ReadingSettings) -> LayoutSettings | Non
     return first.model_copy(update=given) if given else first
 
 
-def add_given(settings: ReadingSettings, source: str, given: Mapping[str, str]) -> ReadingSettings:
-    """Return settings in which a file also has settings that were given for it before, or by like files.
+def add_given(settings: ReadingSettings, given: Mapping[str, str]) -> ReadingSettings:
+    """Return settings for one file alone, which has those that were given for it before, or by like files, as well.
 
-    A setting by hand comes before a given one.
+    A setting by hand comes before a given one, also where it is that of a pattern.
 
     Args:
         settings: The settings.
-        source: The file.
         given: Texts by the names of settings, as the ledger has them.
     """
     values: dict[str, object] = {name: text for name, text in given.items() if name in LayoutSettings.model_fields}
@@ -76,7 +75,7 @@ def add_given(settings: ReadingSettings, source: str, given: Mapping[str, str]) 
         return settings
     if "columns" in values:
         values["columns"] = given["columns"].split(", ")
-    added = LayoutSettings.model_validate({"files": match_exactly(source), **values})
+    added = LayoutSettings.model_validate({"files": "*", **values})  # one that names the file would come first
     return settings.model_copy(update={"layout": [*settings.layout, added]})
 
 

@@ -78,7 +78,7 @@ def compare_readings(
     given = list_given(record.decisions)
     try:
         with store.open(file.path, file.size_bytes) as stream:
-            seen = peek_parts(stream, file, add_given(settings, file.source, given))
+            seen = peek_parts(stream, file, add_given(settings, given))
     except SourceError as error:
         return Change(file.source, getattr(error, "decision", "text"), "read", f"refused, because {error.found}")
     if seen is None:  # of several series: a setting is compared with what was decided as it stands

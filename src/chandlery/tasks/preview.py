@@ -62,7 +62,7 @@ def preview_files(task: PreviewTask) -> list[Preview | SourceError]:
 def preview_one(task: PreviewTask, wanted: Wanted) -> Preview | SourceError:
     """Return what the first rows of a file show, or why a run would refuse it."""
     file = wanted.file
-    settings = add_given(task.settings, file.source, {**wanted.before, **wanted.lent})
+    settings = add_given(task.settings, {**wanted.before, **wanted.lent})
     try:
         with task.source.open(file.path, file.size_bytes) as stream:
             found = preview_file(stream, file, settings, wanted.grid, wanted.part)

@@ -245,7 +245,7 @@ class Reading:
         """Return the settings by which a file is read: those of this run, and those that it was given before."""
         record = self._stored.records.get(file.source)
         before = {} if record is None or self._task.restate else list_given(record.decisions)
-        return add_given(self._task.settings, file.source, {**before, **self._task.lent.get(file.source, {})})
+        return add_given(self._task.settings, {**before, **self._task.lent.get(file.source, {})})
 
     def _has_to_be_read(self, file: RawFile) -> bool:
         """Return whether an unchanged file overlaps with files that were read, so that its rows are needed too."""
@@ -288,7 +288,7 @@ class Reading:
             if not more:
                 raise
             lent |= more.keys()
-            settings = add_given(settings, file.source, more)
+            settings = add_given(settings, more)
             rows = self._read_under(settings, file)
         borrowed = {name: Decision(each.value, BY_LIKE) for name, each in rows.decisions.items() if name in lent}
         rows.decisions |= borrowed

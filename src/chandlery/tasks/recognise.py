@@ -136,7 +136,7 @@ def look(task: RecogniseTask, file: RawFile, lent: Mapping[str, str]) -> Seen | 
     """Return what the first rows of a file show, with settings that were lent; None if they are of several series."""
     try:
         with task.source.open(file.path, file.size_bytes) as stream:
-            return peek_parts(stream, file, add_given(task.settings, file.source, lent))
+            return peek_parts(stream, file, add_given(task.settings, lent))
     except Exception as error:  # noqa: BLE001 - a file that breaks a parser must not stop the others
         return Seen(np.empty(0, np.int64), error=explain_failure(file, error))
 
