@@ -127,3 +127,8 @@ def test_a_quote_currency_in_a_column_is_compared_with_the_path(name: str) -> No
             read(content, source, seconds=None)
         assert 'symbol = "BTCEUR"' in caught.value.hint
     assert read(write(f"{HEADER},{name}", [(*row[:6], "USDT") for row in WALK]), "BTCUSDT.csv", seconds=None).rows_read
+
+
+def test_two_columns_with_the_same_volume_leave_no_doubt() -> None:
+    found = read(write("", [(*row[:6], row[5], row[6]) for row in WALK]), "BTCUSDT.csv")
+    assert rows_of(found)["volume"].to_list() == [row[5] for row in WALK]

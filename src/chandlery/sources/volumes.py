@@ -206,7 +206,11 @@ def find_bases(trial: Trial) -> list[int]:
             exact = (large & (ratios >= low * (1 - EXACT)) & (ratios <= high * (1 + EXACT))).sum(axis=1)
             bases[place] = float((exact[tells] / large[tells].sum(axis=1)).max())
     best = max(bases.values(), default=0.0)  # of two coins of nearly equal worth, each is nearly a price in the other
-    return drop_parts([place for place, share in bases.items() if 2 * share >= best], trial.numbers)
+    found: list[int] = []
+    for place in (place for place, share in bases.items() if 2 * share >= best):
+        if not any(np.array_equal(trial.numbers[place], trial.numbers[other], equal_nan=True) for other in found):
+            found.append(place)  # of two columns with the same numbers, either will do
+    return drop_parts(found, trial.numbers)
 
 
 def is_priced(trial: Trial, place: int, base: int) -> bool:
