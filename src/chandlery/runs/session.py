@@ -104,12 +104,8 @@ class Session:
             known.symbols,
             restate=self.options.restate,
             has_forecasts=bool(known.forecasts) or not self.summary.version,
-            describe_cost=self._describe_cost,
+            describe_cost=lambda founded: describe_whole(founded, known),
         )
-
-    def _describe_cost(self, series: Series) -> str:
-        """Describe what it costs to compute all forecasts of a series again."""
-        return describe_whole(series, self.summary.series.get(series.name, SeriesSummary()))
 
     @property
     def is_new(self) -> bool:

@@ -117,8 +117,9 @@ class Placed:
 
     Args:
         prices: The places of open, high, low and close.
-        volume: The place that is set by hand; None if it is to be found.
-        time: The same of the time.
+        volume: The place of the volume, where it is set by hand or the order of the columns is that of klines; None if
+            it is to be found.
+        time: The place of the time that is set by hand; None if it is to be found.
         evidence: What decided it.
         unused: Places of columns that number the rows.
     """

@@ -54,6 +54,11 @@ def is_number(text: str) -> bool:
     return not math.isnan(to_number(text))
 
 
+def list_named(names: Iterable[str], places_of: Mapping[str, Sequence[int]], taken: set[int]) -> list[int]:
+    """Return the places of the columns that have some plain names, in the order of these, without those taken."""
+    return [place for name in names for place in places_of.get(name, ()) if place not in taken]
+
+
 def find_kind_column(table: Columns, places_of: Mapping[str, Sequence[int]], taken: set[int]) -> int | None:
     """Return the place of the column whose texts are all kinds of markets, such as spot or swap; None if there is none.
 
@@ -62,7 +67,7 @@ def find_kind_column(table: Columns, places_of: Mapping[str, Sequence[int]], tak
         places_of: The places of columns by their plain names.
         taken: Places of other columns.
     """
-    for place in (place for name in KIND_NAMES for place in places_of.get(name, ()) if place not in taken):
+    for place in list_named(KIND_NAMES, places_of, taken):
         texts = set(filter(None, table.texts(place)[:ROWS]))
         if texts and all(text.lower() in KINDS for text in texts):
             return place
@@ -77,7 +82,7 @@ def find_label(table: Columns, places_of: Mapping[str, Sequence[int]], taken: se
         places_of: The places of columns by their plain names.
         taken: Places of other columns.
     """
-    for place in (place for name in LABELS for place in places_of.get(name, ()) if place not in taken):
+    for place in list_named(LABELS, places_of, taken):
         texts = [text for text in table.texts(place)[:ROWS] if text]
         is_word = bool(texts) and not any(map(is_number, set(texts)))
         if is_word and len(set(texts)) * LEAST_REPEATS <= len(texts):

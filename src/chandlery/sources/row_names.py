@@ -183,9 +183,9 @@ def find_quote(table: Columns, extras: Mapping[str, int]) -> str:
     """Return the quote currency that a column of the first rows names, where none names the symbol; else empty."""
     if "symbol" in extras or table.names is None:
         return ""
-    for place, name in enumerate(table.names):
+    for place in (place for place, name in enumerate(table.names) if set(list_plain(name)).intersection(QUOTED)):
         texts = {text.strip().upper() for text in table.texts(place)[:SOME_ROWS]}
-        if set(list_plain(name)).intersection(QUOTED) and len(texts) == 1 and texts <= QUOTES:
+        if len(texts) == 1 and texts <= QUOTES:
             return texts.pop()
     return ""
 

@@ -35,7 +35,8 @@ PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 YEARS = range(2009, 2100)  # Bitcoin began in 2009: an earlier time is read in the wrong unit
 EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
 EDGES = [edge * per for per in PER_SECOND.values() for edge in (EARLIEST_S, LATEST_S)]  # of the years in each unit
-OFFSET = r"(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)\s*$"  # ends a time that has one
+SHIFT = r"Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?"
+OFFSET = rf"(?:{SHIFT})\s*$"  # ends a time that has one
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
 CENTURY = 2000
 EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
@@ -48,7 +49,7 @@ ISO = (
     r"\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
 )
 YEAR = r"(?P<y>\d{4}|\d{2})"  # of two digits: of this century
-ZONE = r"\s*(?P<z>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
+ZONE = rf"\s*(?P<z>{SHIFT})?"
 NAMED = r"(?P<mon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
 # In this order: of two forms that fit, the first holds, but for the orders of day, month and year.
 FORMS = {
