@@ -1,5 +1,7 @@
 """The signs that the rows of a file are not one series of candles: of one interval, one symbol and one clock."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -112,8 +114,12 @@ class Series:
             raise refuse_local(self._source, skipped, is_skipped=True)
         if self._ascends:
             return
-        self._check_lengths(accepted)
-        repeats = [find_repeats(accepted.take([month])) for month in accepted.months]
+        covered, repeats = [], []
+        for month in accepted.months:
+            rows = accepted.take([month]).sort("open_time", maintain_order=True)
+            covered.append(count_covered(rows, self._grid.step_ms))
+            repeats.append(find_repeats(rows))
+        self._check_lengths(covered)
         twice = np.concatenate([np.empty(0, np.int64), *(each[0] for each in repeats)])
         if self._is_naive and twice.size:
             self._check_zone(twice, accepted)
@@ -124,16 +130,15 @@ class Series:
             hint = "split the file by what tells its rows apart, such as a symbol, an exchange or a side of the market"
             raise UndecidedError("series", found, "candles of one series a file", hint)
 
-    def _check_lengths(self, accepted: MonthRows) -> None:
+    def _check_lengths(self, found: Sequence[tuple[int, int]]) -> None:
         """Check that no row is a candle that covers others of the file.
+
+        Args:
+            found: What `count_covered` returns of each month.
 
         Raises:
             UndecidedError: Some are.
         """
-        found = [
-            count_covered(accepted.take([month]).sort("open_time", maintain_order=True), self._grid.step_ms)
-            for month in accepted.months
-        ]
         covered, steps = max(found, default=(0, 0))
         if covered:
             own, other = (to_interval_text(length * self._grid.seconds) for length in (1, steps))
@@ -159,9 +164,11 @@ def find_repeats(rows: pl.DataFrame) -> tuple[NDArray[np.int64], int, int]:
 
     Rows of one time with one open are states of one candle: the last one counts. Rows are far apart if their prices
     differ by more than a tenth.
+
+    Args:
+        rows: open_time, open, low and high, ordered by time.
     """
-    rows = rows.select(pl.col("open_time").to_physical(), "open", "low", "high").sort("open_time", maintain_order=True)
-    times, opens, low, high = (rows[name].to_numpy() for name in ("open_time", "open", "low", "high"))
+    times, opens, low, high = (rows[name].to_physical().to_numpy() for name in ("open_time", "open", "low", "high"))
     twice = (times[1:] == times[:-1]) & (opens[1:] != opens[:-1])
     apart = twice & ((low[1:] > 1.1 * high[:-1]) | (low[:-1] > 1.1 * high[1:]))
     return np.unique(times[1:][twice]), int(twice.sum()), int(apart.sum())
