@@ -86,6 +86,48 @@ def test_what_only_the_whole_of_a_file_shows_speaks_for_the_files_of_its_symbol(
     assert statuses(tmp_path) == {"refused"}
 
 
+def write_month(folder: Path, month: int, pair: str, days: int = 30) -> Path:
+    """Write a file of minutes whose first rows do not reach the end of summer time, which is in October."""
+    path = folder / f"raw/kraken/{pair}_2024-{month:02}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(write_local(dt.datetime(2024, month, 2, tzinfo=dt.UTC), 24 * days, minutes=1))
+    return path
+
+
+@pytest.mark.parametrize("witness", ["AAA-USD", "ZZZ-USD"])
+def test_what_only_the_whole_of_a_file_shows_speaks_for_files_of_other_symbols(tmp_path: Path, witness: str) -> None:
+    """It does so in one run and in two, and files that are not like it, or have a zone, are read."""
+    shows = write_month(tmp_path, 10, witness)
+    write_month(tmp_path, 8, "BTC-USD", days=5)
+    write_month(tmp_path, 8, "LTC-USD", days=5)
+    layout = [{"files": "kraken/LTC*", "timezone": "Europe/Berlin"}]
+    report = bring(tmp_path, layout=layout)
+    assert report.exit_code == 3
+    ledger = read_table(str(tmp_path / "lake"), "ledger")
+    assert ledger.filter(pl.col("status") == "read")["symbol"].to_list() == ["LTCUSD"]
+    assert read_table(str(tmp_path / "lake"), "candles")["symbol"].unique().to_list() == ["LTCUSD"]
+    write_month(tmp_path, 8, "XRP-USD", days=5)
+    assert bring(tmp_path, layout=layout).exit_code == 3
+    assert read_table(str(tmp_path / "lake"), "candles")["symbol"].unique().to_list() == ["LTCUSD"]
+    shows.unlink()
+    layout = [*layout, {"files": "kraken/*", "timezone": "UTC"}]
+    assert bring(tmp_path, layout=layout).exit_code == 0
+    assert sorted(set(read_table(str(tmp_path / "lake"), "candles")["symbol"])) == ["BTCUSD", "LTCUSD", "XRPUSD"]
+
+
+def test_a_file_that_another_symbol_shows_to_be_local_keeps_what_the_lake_has(tmp_path: Path) -> None:
+    """Objects that were staged before another file showed it are not published."""
+    grows = write_month(tmp_path, 8, "BTC-USD", days=5)
+    assert bring(tmp_path).exit_code == 0
+    before = read_table(str(tmp_path / "lake"), "candles")
+    grows.write_bytes(write_local(dt.datetime(2024, 8, 2, tzinfo=dt.UTC), 24 * 7, minutes=1))
+    write_month(tmp_path, 10, "ZZZ-USD")
+    report = bring(tmp_path)
+    assert report.exit_code == 3
+    assert any("BTC-USD_2024-08.csv" in message and "stays in force" in message for message in report.messages)
+    assert read_table(str(tmp_path / "lake"), "candles").equals(before)
+
+
 def test_files_with_offsets_are_read_beside_one_with_local_times(tmp_path: Path) -> None:
     write_days(tmp_path / "raw", range(3))
     path = tmp_path / "raw/kraken/BTC-USD/2024-11-05.csv"

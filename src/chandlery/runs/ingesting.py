@@ -4,18 +4,20 @@ A *pair* is a symbol of an exchange. Its files may have several intervals, and s
 ingested with one task per series and symbol.
 """
 
+import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 from msgspec.structs import replace
 
 from chandlery.grid import Grid
 from chandlery.lake.lake_file import UNNAMED
+from chandlery.lake.tables import parse_partition
 from chandlery.runs.belonging import NO_PAIR, PairName, name_source
 from chandlery.runs.estimates import raw_seconds
 from chandlery.runs.founding import name_series
-from chandlery.runs.like_files import collect_habits, hash_habit
+from chandlery.runs.like_files import collect_habits, hash_habit, list_local
 from chandlery.runs.mixed import list_sources
 from chandlery.runs.session import Session
 from chandlery.runs.survey import Source
@@ -71,16 +73,61 @@ def ingest_files(
     Returns:
         The summary to store once the staged objects are published, and the result of each task.
     """
-    tasks = [task for pair in assigned for task in make_tasks(session, source, pair, assigned[pair])]
+    local = list_local(session.summary, assigned)
+    tasks = [task for pair in assigned for task in make_tasks(session, source, pair, assigned[pair], local)]
     mark_as_begun(session, source, assigned)
     with session.stage("ingest", len(source.files), len(assigned)):
-        bundles = make_bundles(tasks, session.engine.at_once)
-        costs = [sum(estimate_seconds(source, task) for task in bundle.tasks) for bundle in bundles]
-        read = session.map(ingest_bundle, bundles, costs, lambda results: results[0].symbol)
+        results = read_tasks(session, source, tasks)
+        for shown in list_shown(session, assigned, results.values()).values():
+            local |= shown
+        again = [task for task in tasks if results[name_task(task)].naive & local.keys()]
+        unstage(session, again)
+        results |= read_tasks(session, source, [dataclasses.replace(task, local=local) for task in again])
         unassigned = refuse_unassigned_files(session, source, assigned)
-    places = {(task.lake.series.name, task.symbol): place for place, task in enumerate(tasks)}
-    results = sorted(chain.from_iterable(read), key=lambda result: places[result.series, result.symbol])
-    return summarise_ingest(session, source, assigned, results, unassigned), results
+    in_order = [results[name_task(task)] for task in tasks]
+    return summarise_ingest(session, source, assigned, in_order, unassigned), in_order
+
+
+def name_task(task: IngestTask) -> tuple[str, str]:
+    """Return the series and the symbol of a task."""
+    return task.lake.series.name, task.symbol
+
+
+def read_tasks(session: Session, source: Source, tasks: Sequence[IngestTask]) -> dict[tuple[str, str], IngestResult]:
+    """Read the files of some tasks, and return the results by series and symbol."""
+    bundles = make_bundles(tasks, session.engine.at_once)
+    costs = [sum(estimate_seconds(source, task) for task in bundle.tasks) for bundle in bundles]
+    read = session.map(ingest_bundle, bundles, costs, lambda results: results[0].symbol)
+    return {(result.series, result.symbol): result for result in chain.from_iterable(read)}
+
+
+def list_shown(
+    session: Session, assigned: Mapping[PairName, Assigned], results: Iterable[IngestResult]
+) -> dict[PairName, dict[str, str]]:
+    """Return the kinds of files with local times, each with a file that shows it, by the pair of that file.
+
+    Some files show it by their first rows, and others only as a whole.
+    """
+    shown = {
+        pair: {kind: source for kind, source in of_pair.local.items() if source in of_pair.errors}
+        for pair, of_pair in assigned.items()
+    }
+    for result in results:
+        shown[PairName(session.series[result.series].series.exchange, result.symbol)] |= result.local
+    return shown
+
+
+def unstage(session: Session, tasks: Iterable[IngestTask]) -> None:
+    """Delete the objects of tables that tasks have staged: not all of them may be staged again."""
+    partitions = [{**task.lake.keys, "symbol": task.symbol} for task in tasks]
+    if partitions:
+        staged = [entry.path for entry in session.store.list(session.staging)]
+        session.store.delete_all(path for path in staged if without_year(path) in partitions)
+
+
+def without_year(path: str) -> dict[str, str]:
+    """Return the partition keys in the path of an object, without the year."""
+    return {name: value for name, value in parse_partition(path).items() if name != "year"}
 
 
 def estimate_seconds(source: Source, task: IngestTask) -> float:
@@ -100,8 +147,10 @@ def split_files(source: Source, pair: PairName, assigned: Assigned) -> dict[str,
     return {name: sorted(of_series, key=lambda raw: raw.source) for name, of_series in files.items()}
 
 
-def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assigned) -> list[IngestTask]:
-    """Return the tasks of a pair, one per series."""
+def make_tasks(
+    session: Session, source: Source, pair: PairName, assigned: Assigned, local: Mapping[str, str]
+) -> list[IngestTask]:
+    """Return the tasks of a pair, one per series; `local` are the kinds of files with local times."""
     options, files = session.options, split_files(source, pair, assigned)
     without_series = frozenset([*assigned.errors, *(raw.source for raw in source.nameless)])
     tasks = []
@@ -121,6 +170,7 @@ def make_tasks(session: Session, source: Source, pair: PairName, assigned: Assig
             reread=source.has_lost(run, pair.symbol),
             unfinished=known is not None and not known.is_whole,
             lent=assigned.lent,
+            local=local,
             parts=list_sources(source.mixed.list_parts(pair), run.series.grid.seconds),
             unassigned=without_series if options.prune else frozenset(),
             moved=frozenset(others if options.restate else ()) | source.belonging.moved.get(pair, frozenset()),
@@ -203,6 +253,7 @@ def summarise_ingest(
     symbols: dict[str, dict[str, SymbolSummary]] = {}
     for result in results:
         symbols.setdefault(result.series, {})[result.symbol] = summarise_symbol(result)
+    shown = list_shown(session, assigned, results)
     source_name = name_source(source.store)
     pairs = {
         str(pair): Pair(
@@ -213,6 +264,7 @@ def summarise_ingest(
             habits=[hash_habit(habit) for habit in of_pair.habits],
             borrowed=[hash_habit(habit) for habit in of_pair.borrowed],
             waits=sorted(of_pair.waits),
+            local=shown[pair],
         )
         for pair, of_pair in assigned.items()
     }

@@ -11,7 +11,7 @@ from chandlery.state.fingerprints import fingerprint
 from chandlery.state.records import Pair, Summary
 from chandlery.tasks.recognise import Assigned
 
-__all__ = ["collect_habits", "find_waiting", "hash_habit", "refuse_local_times", "refuse_rivals"]
+__all__ = ["collect_habits", "find_waiting", "hash_habit", "list_local", "refuse_local_times", "refuse_rivals"]
 
 
 def hash_habit(habit: Habit) -> str:
@@ -73,12 +73,28 @@ def refuse_rivals(summary: Summary, assigned: Mapping[PairName, Assigned]) -> di
     return settled
 
 
-def refuse_local_times(assigned: Mapping[PairName, Assigned]) -> dict[PairName, Assigned]:
+def list_local(summary: Summary, assigned: Mapping[PairName, Assigned]) -> dict[str, str]:
+    """Return the kinds of files with local times, each with a file that shows it, as far as the first rows tell.
+
+    Args:
+        summary: The state of the lake, with the pairs that are up to date.
+        assigned: What was found of the others.
+    """
+    pairs = {str(pair) for pair in assigned}
+    known = [pair.local for name, pair in summary.pairs.items() if name not in pairs]
+    return {
+        kind: source
+        for local in (*known, *(of_pair.local for of_pair in assigned.values()))
+        for kind, source in local.items()
+    }
+
+
+def refuse_local_times(summary: Summary, assigned: Mapping[PairName, Assigned]) -> dict[PairName, Assigned]:
     """Return the results without new files whose times have no offset, where those of a like file are local ones.
 
     One file of a kind that begins or ends summer time tells of all of them: the others are written in the same zone.
     """
-    local = {kind: source for of_pair in assigned.values() for kind, source in of_pair.local.items()}
+    local = list_local(summary, assigned)
     settled = dict(assigned)
     for pair, of_pair in assigned.items():
         kinds = of_pair.naive.keys() & local.keys()

@@ -58,7 +58,7 @@ def recognise(
         waiting, habits = find_waiting(session.summary, assigned)
         others = [pair for pair in list_pairs() if pair not in assigned]
         assigned |= _recognise_pairs(session, source, [*waiting, *others], habits)
-    assigned = refuse_local_times(assigned)
+    assigned = refuse_local_times(session.summary, assigned)
     if not session.options.restate:
         assigned = refuse_rivals(session.summary, assigned)
         check_changes(change for of_pair in assigned.values() for change in of_pair.changed)

@@ -207,6 +207,7 @@ class Pair(msgspec.Struct, frozen=True):
         habits: How its files were read by their own evidence, by the names of `Summary.habits`.
         borrowed: What its files have borrowed from like files, in the same way.
         waits: The kinds of its refused files that like files could decide.
+        local: The kinds of its files with local times, each with one of them.
     """
 
     fingerprint: str
@@ -216,6 +217,7 @@ class Pair(msgspec.Struct, frozen=True):
     habits: list[str] = []
     borrowed: list[str] = []
     waits: list[str] = []
+    local: dict[str, str] = {}
 
 
 class Unassigned(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from chandlery.sources.files import RawFile
 from chandlery.sources.rows import Room
 from chandlery.state.checkpoints import digest_days
 from chandlery.state.records import FileRecord, Ingested, hash_candles, write_ingested
+from chandlery.tasks.local_kinds import find_local, list_naive_kinds
 from chandlery.tasks.past import (
     Account,
     StoredSymbol,
@@ -35,6 +36,7 @@ from chandlery.tasks.past import (
     to_record,
 )
 from chandlery.tasks.reading import IngestTask, Reading, Shared, Successor
+from chandlery.tasks.rejected import count_untimely, find_reasons
 
 __all__ = ["IngestResult", "IngestTask", "ingest_symbol"]
 
@@ -57,6 +59,8 @@ class IngestResult:
         notes: Messages that are not refusals.
         untimely: Rows of the files read that were rejected for their time, by reason.
         early: The files read whose candles open after they were written, by the store's clock, and how many do.
+        local: The kinds of its files with local times, each with one of them.
+        naive: The kinds of the new files read whose times have no offset.
     """
 
     series: str
@@ -72,6 +76,8 @@ class IngestResult:
     notes: list[str]
     untimely: dict[str, int]
     early: dict[str, int]
+    local: dict[str, str]
+    naive: set[str]
 
 
 def ingest_symbol(task: IngestTask, shared: Shared | None = None) -> IngestResult:
@@ -98,6 +104,7 @@ def ingest_symbol(task: IngestTask, shared: Shared | None = None) -> IngestResul
     write_ingested(task.lake, task.symbol, ingested, task.lake.staging)
     years = list_years(ingested.days)
     vanished = [row for row in reading.vanished if row["source"] not in task.moved]
+    present = {record.source: record for record in ingested.files if record.source in reading.present}
     first_day, newest_ms = measure_span(ingested, task.lake.grid) if ingested.days.size else (None, 0)
     return IngestResult(
         series=task.lake.series.name,
@@ -106,7 +113,7 @@ def ingest_symbol(task: IngestTask, shared: Shared | None = None) -> IngestResul
         first_day=first_day,
         newest_ms=newest_ms,
         years=years,
-        problems=find_problems(task, ingested.files),
+        problems=find_problems(task, present.values()),
         gone=len(reading.gone) > len(reading.pruned),
         vanished=(len(vanished), sum(row["rows_kept"] for row in vanished)),
         held_back=len(reading.held_back),
@@ -114,19 +121,22 @@ def ingest_symbol(task: IngestTask, shared: Shared | None = None) -> IngestResul
             *staging.notes,
             *note_lost_years(task, stored.years, years),
         ],
-        untimely=reading.count_untimely(),
+        untimely=count_untimely(reading.read),
         early={rows.raw.source: rows.early for rows in reading.read if rows.early},
+        local={
+            kind: source for kind, source in {**reading.local, **find_local(present, {})}.items() if source in present
+        },
+        naive=list_naive_kinds(rows.decisions for rows in reading.list_new().values()),
     )
 
 
-def find_problems(task: IngestTask, records: list[FileRecord]) -> list[str]:
+def find_problems(task: IngestTask, records: Iterable[FileRecord]) -> list[str]:
     """Return why files in the source were refused, and which have too many refused rows, as messages.
 
     A file that is gone from the source is no longer a problem, but its record stays: the same file may return.
     """
     share, problems = task.settings.max_rejected_share, []
-    present = {file.source for file in task.files}
-    for record in (record for record in records if record.source in present):
+    for record in records:
         if record.problem:
             problems.append(record.problem)
         elif record.rejected_share > share:
@@ -237,7 +247,7 @@ class Staging:
     def compose_state(self) -> Ingested:
         """Return the ingest state that describes the staged tables."""
         reading = self._reading
-        reasons = reading.find_reasons()
+        reasons = find_reasons(reading.read)
         records = [self._compose_record(file, reasons) for file in self._task.files]
         gone = [record for record in reading.gone if record.source not in reading.pruned]
         if self._task.reread:  # candles of these files may be lost: if the same files return, they are read again

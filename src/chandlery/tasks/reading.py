@@ -5,7 +5,6 @@ from the source. A newer version that can be read replaces it.
 """
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -33,8 +32,6 @@ from chandlery.tasks.rivals import RIVAL, find_rivals
 
 __all__ = ["IngestTask", "Reading", "Shared", "Successor"]
 
-UNTIMELY = ("not_closed", "time_out_of_range", "off_grid_time")  # reasons that are reported at any share
-
 TimeRange = tuple[int, int]  # first and last open_time, in ms
 
 
@@ -57,6 +54,7 @@ class IngestTask:
         parts: Which rows of a file belong to this symbol and series, by source; of other files, all do.
         unassigned: Files in the source that belong to no series. Rows that this series has of them are not pruned.
         moved: Files in the source that now belong to another series: their rows in this series are deleted.
+        local: The kinds of files with local times, each with a file that shows it: new files like it are refused.
         room_bytes: Memory that the rows of all files may take together; further rows go to a temporary folder.
         most_at_once: How many stored candles of a year are held at once; more are handled month by month.
     """
@@ -75,6 +73,7 @@ class IngestTask:
     parts: Mapping[str, Part] = field(default_factory=dict)
     unassigned: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
+    local: Mapping[str, str] = field(default_factory=dict)
     room_bytes: int = ROOM_BYTES
     most_at_once: int = MOST_AT_ONCE
 
@@ -141,14 +140,16 @@ class Reading:
         pruned: Files that are gone and whose rows are deleted, and refused ones that are gone.
         vanished: The ledger rows of files that are gone since the last run, or pruned.
         held_back: Files that keep a setting that this run does not give.
+        local: The kinds of files with local times, each with one of them.
+        present: The files in the source.
     """
 
     def __init__(
         self, task: IngestTask, stored: StoredSymbol, open_files: ExitStack, room: Room, shared: Shared | None = None
     ) -> None:
         self._task, self._stored, self._open_files, self._room, self._shared = task, stored, open_files, room, shared
-        self._present = {file.source for file in task.files}
-        self.gone = [record for record in stored.ingested.files if record.source not in self._present]
+        self.present = {file.source for file in task.files}
+        self.gone = [record for record in stored.ingested.files if record.source not in self.present]
         self.pruned = {record.source for record in self.gone if task.prune or record.source in task.moved}
         self.pruned -= task.unassigned
         accounts = [stored.accounts[record.source] for record in self.gone if record.source in stored.accounts]
@@ -169,12 +170,12 @@ class Reading:
             if account["status"] == "read" and self._is_unreadable(source)
         }
         self.held_back: set[str] = set()
-        self._local: dict[str, str] = {}  # kinds of files with local times, each with one that is refused for them
+        self.local = dict(task.local)
 
     def _is_unreadable(self, source: str) -> bool:
         """Return whether the version in force is not in the source: the file is gone, or its successor was refused."""
         record = self._stored.records.get(source)
-        return source not in self._present or (record is not None and record.problem is not None)
+        return source not in self.present or (record is not None and record.problem is not None)
 
     def read_all(self) -> None:
         """Read new and changed files, and then every file whose time range overlaps with one that was read."""
@@ -195,16 +196,25 @@ class Reading:
 
         These are files with local times, and those that differ from others in most candles.
         """
-        new = {rows.raw.source: rows.raw for rows in self.read if not self._is_in_force(rows.raw)}
-        decisions = {rows.raw.source: rows.decisions for rows in self.read if rows.raw.source in new}
-        refused = find_followers(decisions, self._local)
+        new = self.list_new()
+        refused = find_followers({source: rows.decisions for source, rows in new.items()}, self.local)
         if not refused and not self._task.restate:
             refused = find_rivals(self.read, self.kept, new)
         for source, error in refused.items():
             self.read = [rows for rows in self.read if rows.raw.source != source]
             self.replaced.discard(source)
-            self._refuse(new[source], error)
+            self._refuse(new[source].raw, error)
         return bool(refused)
+
+    def list_new(self) -> dict[str, FileRows]:
+        """Return the files read that are not themselves the version in force, nor a copy of it, by source."""
+        accounts = self._stored.accounts.values()
+        stored = {(account["source"], account["sha256"]) for account in accounts if account["status"] == "read"}
+        return {
+            rows.raw.source: rows
+            for rows in self.read
+            if not self._is_in_force(rows.raw) and (rows.raw.source, rows.sha256) not in stored
+        }
 
     def _list_unread(self) -> list[RawFile]:
         """Return the files that are new, have changed, or are to be read again.
@@ -319,7 +329,7 @@ class Reading:
         """Record why a file is refused; its earlier version stays in force, unless `restate` refuses that very one."""
         account = self._stored.accounts.get(file.source)
         if kind := find_local_kind(name_local(error)):
-            self._local.setdefault(kind, file.source)
+            self.local.setdefault(kind, file.source)
         if self._shared is not None and file.source in self._task.parts:
             sha256 = self._shared.hash(self._task.source, file)
         else:
@@ -332,20 +342,6 @@ class Reading:
         problem = f"{error}; {describe_version(account)}, stays in force"
         self.successors[file.source] = Successor(problem, etag, sha256, file.modified_at)
         self.in_force.add(file.source)
-
-    def count_untimely(self) -> dict[str, int]:
-        """Return how many rows of the files read were rejected for their time, by reason."""
-        counts = sum((count_reasons(rows) for rows in self.read if rows.rejects.height), Counter[str]())
-        return {reason: counts[reason] for reason in UNTIMELY if counts[reason]}
-
-    def find_reasons(self) -> dict[str, str]:
-        """Return the commonest reason for which rows of a file were rejected, with their number, by source."""
-        commonest = {}
-        for rows in self.read:
-            if rows.rejects.height:
-                reason, count = min(count_reasons(rows).items(), key=lambda each: (-each[1], each[0]))
-                commonest[rows.raw.source] = f"{count:,} {reason}"
-        return commonest
 
     def _replace(self, source: str) -> None:
         """Mark the rows of a file in the tables for replacement."""
@@ -372,7 +368,7 @@ class Reading:
         keys = [pl.lit(value).alias(name) for name, value in stored.keys.items()]
         ledger = stored.tables["ledger"].filter(is_of_file).with_columns(keys)
         rejects, candles = stored.tables["rejects"].filter(is_of_file), stored.candles.filter(is_of_file)
-        return KeptFile(ledger, candles, rejects, stored.outranked.get(source), source in self._present)
+        return KeptFile(ledger, candles, rejects, stored.outranked.get(source), source in self.present)
 
     def _stored_span(self, source: str) -> TimeRange | None:
         """Return the time range of the version in force of a file; None if it has no candles."""
@@ -391,8 +387,3 @@ class Reading:
     def _add_span(self, first_ms: int | None, last_ms: int | None) -> None:
         if first_ms is not None and last_ms is not None:
             self.spans.append((first_ms, last_ms))
-
-
-def count_reasons(rows: FileRows) -> Counter[str]:
-    """Return how many rows of a file were rejected, by reason."""
-    return Counter(rows.rejects["reasons"].cast(pl.List(pl.String)).explode().to_list())

@@ -10,17 +10,18 @@ from chandlery.grid import Grid
 from chandlery.lake.handle import Lake
 from chandlery.lake.store import Store
 from chandlery.settings.model import ReadingSettings
-from chandlery.sources.decisions import BY_LIKE, Decisions, is_naive, list_given
+from chandlery.sources.decisions import BY_LIKE, Decisions, list_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Decided, Seen, decide_grids
 from chandlery.sources.lending import LENT, Habit, find_habit, lend
-from chandlery.sources.local_times import find_local_kind, find_set_kind, name_both_readings, name_local
+from chandlery.sources.local_times import name_both_readings
 from chandlery.sources.raw_files import RawFile
 from chandlery.sources.surveys import peek_parts
 from chandlery.sources.symbols import add_given
 from chandlery.state.records import FileRecord
 from chandlery.tasks.changes import Change, find_change
+from chandlery.tasks.local_kinds import find_local, list_naive
 from chandlery.tasks.past import hash_reading, is_current, list_records
 
 __all__ = ["Assigned", "RecogniseTask", "recognise_files"]
@@ -156,28 +157,6 @@ def list_habits(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> 
         if each.error is None and (habit := find_habit(each.decisions)):
             habits.setdefault(habit, []).append(source)
     return habits
-
-
-def find_local(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> dict[str, str]:
-    """Return the kinds of files with local times, each with one of these files.
-
-    They are refused for their times, or somebody has set their zone.
-    """
-    local = {find_local_kind(name_local(each.error)): source for source, each in seen.items() if each.error is not None}
-    local |= {find_local_kind(record.decisions): source for source, record in records.items() if record.problem}
-    readable = [(source, each.decisions) for source, each in seen.items() if each.error is None]
-    readable += [(source, record.decisions) for source, record in records.items() if record.problem is None]
-    local |= {find_set_kind(decisions): source for source, decisions in readable}
-    return {kind: source for kind, source in sorted(local.items()) if kind}
-
-
-def list_naive(seen: Mapping[str, Seen]) -> dict[str, list[str]]:
-    """Return new files whose times have no offset and that can be read, by kind."""
-    naive: dict[str, list[str]] = {}
-    for source, each in seen.items():
-        if each.error is None and is_naive(each.decisions):
-            naive.setdefault(each.kind, []).append(source)
-    return naive
 
 
 def borrow(
