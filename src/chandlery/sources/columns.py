@@ -68,7 +68,7 @@ class Columns:
     rows: Sequence[Sequence[str]]
     groups: Sequence[int] = ()
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Columns: as many as there are names, or as most rows have fields."""
         if self.names is not None:
@@ -78,6 +78,21 @@ class Columns:
     def texts(self, place: int) -> list[str]:
         """Return the texts of a column, without those of rows that are too short."""
         return self._columns[place] if place < len(self._columns) else []
+
+    def numbers(self, place: int) -> NDArray[np.float64]:
+        """Return the texts of a column as numbers; NaN where one is none."""
+        if place not in self._numbers:
+            self._numbers[place] = to_numbers(self.texts(place))
+        return self._numbers[place]
+
+    @cached_property
+    def _numbers(self) -> dict[int, NDArray[np.float64]]:
+        return {}
+
+    @cached_property
+    def is_even(self) -> bool:
+        """Whether all rows have equally many fields, one for each column."""
+        return {self.width} == set(map(len, self.rows))
 
     @cached_property
     def _columns(self) -> list[list[str]]:
@@ -89,7 +104,7 @@ class Columns:
     def whole(self) -> list[Sequence[str]]:
         """Return the rows that have as many fields as most."""
         width = self.width
-        return [row for row in self.rows if len(row) == width]
+        return list(self.rows) if self.is_even else [row for row in self.rows if len(row) == width]
 
     def whole_groups(self) -> NDArray[np.int64]:
         """Return the number of the series of each row that has as many fields as most."""

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings
@@ -16,6 +16,7 @@ from chandlery.sources.times import is_time
 __all__ = ["Dialect", "take_apart"]
 
 SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with ;", "|": "CSV with |"}
+BLANKS = (b" ", b"\t", b"\r", b"\v", b"\f", b'"')  # or what may hold some
 COMMENTS = ("#", "//", "%", '"#')
 HEAD_ROWS = 2000  # enough to settle the order of columns by their numbers
 LEAST_FIELDS = 6  # time, four prices and a volume
@@ -69,7 +70,9 @@ def take_apart(head: bytes, source: str, by_hand: LayoutSettings) -> Dialect:
     while comments < len(lines) - 1 and lines[comments].lstrip().startswith(COMMENTS):
         comments += 1
     separator = find_separator(lines[comments:], source)
-    rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
+    rows = list(csv.reader(lines, delimiter=separator))
+    if may_have_spaces(head, separator):
+        rows = [[field.strip() for field in row] for row in rows]
     width = Counter(map(len, rows[comments:])).most_common(1)[0][0]
     first = find_first_row(rows, comments, width) if by_hand.skip_rows is None else by_hand.skip_rows
     names = find_names(rows[:first], comments, width)
@@ -82,13 +85,19 @@ def take_apart(head: bytes, source: str, by_hand: LayoutSettings) -> Dialect:
     return Dialect(separator, first, names, body, decimal, thousands, words)
 
 
+def may_have_spaces(head: bytes, separator: str) -> bool:
+    """Return whether some text may have white space around its fields."""
+    return not head.isascii() or any(mark in head for mark in BLANKS if mark != separator.encode())
+
+
 def find_separator(lines: Sequence[str], source: str) -> str:
     """Return the separator that stands equally often in most lines; of several, in the most lines.
 
     Raises:
         SourceError: None makes six fields.
     """
-    counts = {mark: count_steadily(lines, mark) for mark in SEPARATORS}
+    is_quoted = any('"' in line for line in lines[:50])
+    counts = {mark: count_steadily(lines, mark, is_quoted=is_quoted) for mark in SEPARATORS}
     fitting = [mark for mark in SEPARATORS if counts[mark][0] >= LEAST_FIELDS - 1] or list(SEPARATORS)
     separator = fitting[0]
     if len(fitting) > 1:
@@ -107,17 +116,17 @@ def count_readable(lines: Sequence[str], mark: str) -> int:
     return sum(any(is_time(field.strip()) for field in row) for row in rows)
 
 
-def count_steadily(lines: Sequence[str], mark: str) -> tuple[int, float]:
+def count_steadily(lines: Sequence[str], mark: str, *, is_quoted: bool) -> tuple[int, float]:
     """Return how often a mark stands in most lines, and in what share of them; marks in quotes do not count.
 
     The number is 0 where it varies.
     """
-    if any('"' in line for line in lines[:50]):
+    if is_quoted:
         counts = sorted(len(row) - 1 for row in csv.reader(lines, delimiter=mark))
     else:
-        counts = sorted(line.count(mark) for line in lines)
+        counts = sorted(map(str.count, lines, repeat(mark)))
     middle = counts[len(counts) // 2] if counts else 0
-    same = sum(count == middle for count in counts)
+    same = counts.count(middle)
     return (middle, same / len(counts)) if same and same >= len(counts) // 2 else (0, 0.0)
 
 

@@ -270,8 +270,11 @@ def _check_envelope(
         UndecidedError: They are not, in most rows.
     """
     time, placed, volume = chosen
-    rows = table.whole()[:ENVELOPE_ROWS]
-    numbers = np.column_stack([to_numbers([row[place] for row in rows]) for place in placed.prices])
+    if table.is_even:
+        numbers = np.column_stack([table.numbers(place)[:ENVELOPE_ROWS] for place in placed.prices])
+    else:
+        rows = table.whole()[:ENVELOPE_ROWS]
+        numbers = np.column_stack([to_numbers([row[place] for row in rows]) for place in placed.prices])
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
     if any("bid" in name.lower() for name in table.names or []):  # as a ticker has it, and candles seldom do
         _check_window(numbers, source)
@@ -385,7 +388,7 @@ def _is_bitmex(table: Columns) -> bool:
 
 
 def _find_price(table: Columns, placed: Placed) -> float | None:
-    closes = to_numbers(table.texts(placed.prices[3])[:INTERVAL_ROWS])
+    closes = table.numbers(placed.prices[3])[:INTERVAL_ROWS]
     closes = closes[np.isfinite(closes) & (closes > 0)]
     return float(np.median(closes)) if closes.size else None
 

@@ -170,6 +170,8 @@ def group_rows(table: Columns, around: Sequence[Sequence[str]]) -> tuple[int, ..
         around: The texts of symbol, exchange and interval that stand around each row; empty if none do.
     """
     places = [place for role, place in find_extras(table, set()).items() if role != "label"]
+    if not places and not around:
+        return ()
     beside = around or [()] * len(table.rows)
     keys = [
         (*texts, *(row[place] if len(row) > place else "" for place in places))

@@ -5,6 +5,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from chandlery.grid import MINUTE_MS
@@ -141,6 +142,18 @@ def find_unit(text: str) -> str:
     return tuple(PER_SECOND)[place // 2] if place % 2 else ""
 
 
+def find_units(texts: Sequence[str]) -> list[str]:
+    """Return for each text what `find_unit` does, at once where all are numbers without an exponent."""
+    try:
+        values = None if "e" in "".join(texts).lower() else np.array(texts, np.float64)
+    except ValueError:
+        values = None
+    if values is None:
+        return [find_unit(text) for text in texts]
+    names = [unit for unit in PER_SECOND for _ in range(2)]
+    return [names[place] if place % 2 else "" for place in np.searchsorted(EDGES, values, side="right").tolist()]
+
+
 def has_lost_digits(text: str) -> bool:
     """Return whether a number in exponent form has fewer digits than a time has."""
     mantissa, mark, _ = text.lower().partition("e")
@@ -158,11 +171,14 @@ def find_form(texts: Sequence[str]) -> TimeForm | None:
     if not texts:
         return None
     some = texts[:: max(1, len(texts) // SOME_ROWS)]
-    forms = ["compact"] if all(map(NUMBER.fullmatch, some)) else list(FORMS)  # other forms have marks between digits
+    if all(map(NUMBER.fullmatch, some)):  # forms other than `compact` have marks between digits
+        forms = ["compact"] if any(map(COMPILED["compact"].match, some)) else []
+    else:
+        forms = list(FORMS)
     fitting = [form for form in forms if any(read_ms(text, form) is not None for text in some)]
     if not fitting and not any(map(find_unit, some)):
         return None
-    units = [find_unit(text) for text in texts]
+    units = find_units(texts)
     if sum(map(bool, units)) > len(texts) / 2:
         met = sorted(set(filter(None, units)), key=units.count)
         return TimeForm("epoch", met[-1], is_mixed=len(met) > 1)

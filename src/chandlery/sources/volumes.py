@@ -122,9 +122,7 @@ def choose_volume(
         UndecidedError: No column is the volume, or several could be.
     """
     candidates = list_candidates(table, {*taken, *placed.prices, *placed.unused})
-    width = table.width
-    rows = [row for row in table.rows[:ROWS] if len(row) >= width]
-    numbers = {place: to_numbers([row[place] for row in rows]) for place in {*candidates, *placed.prices}}
+    numbers = read_numbers(table, {*candidates, *placed.prices})
     trial = Trial(table, source, currencies, candidates, numbers, placed.prices)
     named = find_by_name(table, candidates, currencies)
     bases = find_bases(trial)
@@ -142,6 +140,14 @@ def choose_volume(
         chosen = choose_alone(trial)
     check_supply(trial, chosen.place)
     return chosen
+
+
+def read_numbers(table: Columns, places: Iterable[int]) -> dict[int, Numbers]:
+    """Return the numbers of some columns, in the first of the rows that are not too short."""
+    if table.is_even:
+        return {place: table.numbers(place)[:ROWS] for place in places}
+    rows = [row for row in table.rows[:ROWS] if len(row) >= table.width]
+    return {place: to_numbers([row[place] for row in rows]) for place in places}
 
 
 def choose_of_several(
@@ -237,9 +243,10 @@ def list_candidates(table: Columns, taken: set[int]) -> list[int]:
     """Return the columns of numbers that may be a volume."""
     found = []
     for place in sorted(set(range(table.width)) - taken):
-        texts = [text for text in table.texts(place)[:ROWS] if text.lower() not in ABSENT]
-        is_numeric = bool(texts) and np.isfinite(to_numbers(texts)).sum() > len(texts) / 2
-        if is_numeric or (not texts and names_volume(table, place)):
+        finite = int(np.isfinite(table.numbers(place)[:ROWS]).sum())
+        texts = table.texts(place)[:ROWS]
+        filled = finite if finite == len(texts) else sum(text.lower() not in ABSENT for text in texts)
+        if finite > filled / 2 or (not filled and names_volume(table, place)):
             found.append(place)
     return found
 
