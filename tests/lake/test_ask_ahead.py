@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.lake.store import AT_ONCE, Store
+from chandlery.lake.asking import AT_ONCE
+from chandlery.lake.store import Store
 
 FAR = Store("s3://bucket/lake")
 

@@ -27,7 +27,7 @@ def test_an_endpoint_without_encryption_needs_no_option(
     ("options", "words"),
     [
         ({"regoin": "us-east-1"}, "regoin"),
-        ({"region": "us-east-1\n"}, "region has a control character"),
+        ({"region": "us-east-1\n"}, "'region' has a control character"),
         ({"timeout": "soon"}, "soon"),
         ({"region": "a", "aws_region": "b"}, "region"),
     ],

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.s3
 
 LEASE = "lease.json"
 PATIENCE_SECONDS = 30
-MOST_PUTS = 4  # a run that waits for its own lease to run out tries again twice a second
+CHECKS = 2  # puts by which a run checks that the store keeps conditions, once it has the lease
+MOST_PUTS = 4 + CHECKS  # a run that waits for its own lease to run out tries again twice a second
 LOST = [CUT, SILENT, 503]  # the client gets an error, or tries again by itself
 
 
@@ -97,17 +98,17 @@ def test_a_lease_is_taken_over_though_the_answer_is_lost(admin: Server, fault: s
 
 @pytest.mark.parametrize("fault", [*LOST, REFUSED])
 def test_a_lease_survives_renewals_whose_answers_are_lost(admin: Server, fault: str | int) -> None:
-    puts = Puts(fault, 2, 4)
+    puts = Puts(fault, 2 + CHECKS, 4 + CHECKS)
     with lossy(admin, puts) as (store, direct):
         with hold_lease(store, 1.5, wait=False) as token:
-            assert puts.wait(6)
+            assert puts.wait(6 + CHECKS)
             check_lease(direct, token)
         assert read_lease(direct)["released"] is True
 
 
 @pytest.mark.parametrize("fault", [CUT, REFUSED, 403])
 def test_a_release_that_fails_hides_no_error_and_makes_none(admin: Server, fault: str | int) -> None:
-    with lossy(admin, Puts(fault, 2, 4)) as (store, direct):
+    with lossy(admin, Puts(fault, 2 + CHECKS, 2 * (2 + CHECKS))) as (store, direct):
         with pytest.raises(LawError, match="knew the future"), hold_lease(store, 60, wait=False):
             raise LawError("a value knew the future")
         direct.delete(LEASE)
@@ -119,7 +120,7 @@ def test_a_release_after_a_lost_renewal_releases(admin: Server) -> None:
     renewed = Puts("")
     with lossy(admin, renewed) as (store, direct):
         with hold_lease(store, 0.9, wait=False) as token:
-            assert renewed.wait(2)
+            assert renewed.wait(2 + CHECKS)
             body = read_lease(direct)
             direct.put(LEASE, json.dumps({**body, "nonce": "a renewal that arrived late"}).encode())
             check_lease(direct, token)
@@ -145,7 +146,7 @@ def test_a_lease_that_another_run_took_or_somebody_deleted_is_lost(admin: Server
                 direct.put(LEASE, b'{"owner": "another", "nonce": "", "seconds": 60}')
             else:
                 direct.delete(LEASE)
-            assert puts.wait(2)
+            assert puts.wait(2 + CHECKS)
             with pytest.raises(LeaseHeldError):
                 check_lease(direct, LeaseToken(token.owner))
         assert read_lease(direct).get("owner") == ("another" if taken else None)

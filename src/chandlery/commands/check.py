@@ -18,6 +18,7 @@ from chandlery.extensions import model_names, read_bundles
 from chandlery.grid import Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import check_named, list_series, read_lake_file
+from chandlery.lake.lease import check_conditions
 from chandlery.lake.store import Entry, Store
 from chandlery.progress import Silent
 from chandlery.runs.founding import join_minutes
@@ -188,7 +189,7 @@ def _look(view: _View) -> str:
 
 def _find_files(settings: Settings) -> tuple[Store, list[Entry]]:
     folder, pattern = split_source(settings.source.uri)
-    store = Store(folder, settings.storage)
+    store = Store(folder, settings.source_storage)
     entries = list_source(store, pattern)
     return store, [
         entry for entry in entries if not entry.path.endswith("/")
@@ -198,7 +199,7 @@ def _find_files(settings: Settings) -> tuple[Store, list[Entry]]:
 def _open_lake(settings: Settings) -> Store:
     if not settings.lake.uri:
         raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
-    return Store(settings.lake.uri, settings.storage)
+    return Store(settings.lake.uri, settings.lake_storage)
 
 
 def _read(settings: Settings) -> str:
@@ -256,13 +257,13 @@ def _write(settings: Settings) -> str:
     store = _open_lake(settings)
     path = _name_probe()
     etag = store.put_if_absent(path, b"one")
-    again = store.put_if_absent(path, b"two")
-    replaced = None if store.is_local or etag is None else store.put_if_match(path, b"three", etag)
-    store.delete(path)
-    if etag is None or again is not None or (replaced is None and not store.is_local):
-        raise SettingsError(
-            f"{store.uri} does not support conditional puts",
-            "a store that does",
-            "use another store: the lease of a run needs them",
-        )
+    try:
+        if not store.is_local:
+            check_conditions(store, path, b"three")
+            if etag is None or store.put_if_match(path, b"two", etag) is None:
+                found = f"{store.uri} did not put an object although its condition held"
+                hint = "use another store: the lease of a run needs them"
+                raise SettingsError(found, "a store with conditional puts", hint)
+    finally:
+        store.delete(path)
     return "put, conditional put and delete are allowed"

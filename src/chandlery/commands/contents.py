@@ -24,8 +24,8 @@ YEAR = 4  # characters of a period that is a year; "all" has fewer, a month more
 
 def show_tables(settings: Settings, *, as_json: bool) -> None:
     """Print the size of each table; of each series, if the lake has several or some are chosen."""
-    file = find_lake_file(settings.lake.uri, settings.storage)
-    store, chosen = Store(settings.lake.uri, settings.storage), settings.chosen_series
+    file = find_lake_file(settings.lake.uri, settings.lake_storage)
+    store, chosen = Store(settings.lake.uri, settings.lake_storage), settings.chosen_series
     names = [series.name for series in list_series(file, chosen)]
     rows: list[dict[str, Any]] = []
     for table in TABLES:
@@ -53,8 +53,8 @@ def show_scores(settings: Settings, period: str, *, as_json: bool) -> None:
     Raises:
         SettingsError: There is no lake, or no score of the chosen period, symbols and series.
     """
-    file = find_lake_file(settings.lake.uri, settings.storage)
-    everything = read_table(settings.lake.uri, "scores", options=settings.storage)
+    file = find_lake_file(settings.lake.uri, settings.lake_storage)
+    everything = read_table(settings.lake.uri, "scores", options=settings.lake_storage)
     series = list_series(file, settings.chosen_series)
     held = pl.concat([everything.head(0), *(everything.filter(**one.keys) for one in series)])
     found = held.filter(pl.col("period") == period)
@@ -106,7 +106,7 @@ def show_symbol(settings: Settings, symbol: str, row: int | None, *, as_json: bo
     Raises:
         SettingsError: The lake has no file of the symbol, or none in the chosen series.
     """
-    name, uri, options = normalise_symbol(symbol), settings.lake.uri, settings.storage
+    name, uri, options = normalise_symbol(symbol), settings.lake.uri, settings.lake_storage
     series = list_series(find_lake_file(uri, options), settings.chosen_series)
     nameless = pl.DataFrame() if name == UNASSIGNED_KEYS["symbol"] else _read_unassigned(settings)
     unassigned = nameless.height
@@ -154,7 +154,7 @@ def _explain_series(label: str, ledger: pl.DataFrame, rejects: pl.DataFrame, row
 
 def _read_unassigned(settings: Settings) -> pl.DataFrame:
     """Return the ledger of the refused files that belong to no series."""
-    lake = Lake(Store(settings.lake.uri, settings.storage), UNASSIGNED)
+    lake = Lake(Store(settings.lake.uri, settings.lake_storage), UNASSIGNED)
     return lake.decode("ledger", UNASSIGNED_KEYS, lake.get("ledger", UNASSIGNED_KEYS))
 
 

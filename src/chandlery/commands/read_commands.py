@@ -45,8 +45,8 @@ def query(sql: opt.Sql, config: opt.Config = None, lake: opt.LakeUri = None, jso
     from chandlery.lake.query import query as ask
 
     settings = load_with_options(config, lake=lake)
-    find_lake_file(settings.lake.uri, settings.storage)
-    print_frame(ask(settings.lake.uri, sql, settings.storage), as_json=json)
+    find_lake_file(settings.lake.uri, settings.lake_storage)
+    print_frame(ask(settings.lake.uri, sql, settings.lake_storage), as_json=json)
 
 
 def explain(

@@ -179,7 +179,7 @@ def _run_side(settings: Settings, name: str, lake: str, watch: Watch) -> tuple[S
         ready = time.perf_counter()
         report = run(side, watch=watch)
         ended = time.perf_counter()
-    digests = digest_objects(Store(lake, settings.storage))
+    digests = digest_objects(Store(lake, settings.lake_storage))
     whole = hashlib.sha256("".join(f"{path} {digest.sha256}\n" for path, digest in digests.items()).encode())
     return Side(name, lake, round(ready - began, 1), round(ended - ready, 1), whole.hexdigest()), report, digests
 
@@ -192,7 +192,7 @@ def _place(folder: str | None, settings: Settings, engine: str, *, keep: bool) -
         SettingsError: The folder is not empty.
     """
     root = folder or tempfile.mkdtemp(prefix="chandlery-parity-")
-    if held := Store(root, settings.storage).list():
+    if held := Store(root, settings.lake_storage).list():
         more = f" and {len(held) - 1:,} objects more" * (len(held) > 1)
         raise SettingsError(
             f"{root} holds {held[0].path}{more}",
@@ -204,7 +204,7 @@ def _place(folder: str | None, settings: Settings, engine: str, *, keep: bool) -
     finally:
         if not keep:
             for name in (LOCAL, engine):
-                _clear(Store(f"{root.rstrip('/')}/{name}", settings.storage))
+                _clear(Store(f"{root.rstrip('/')}/{name}", settings.lake_storage))
             if folder is None:
                 shutil.rmtree(root, ignore_errors=True)
 

@@ -105,7 +105,7 @@ def compare_extension(settings: Settings, extension: Path, wanted: Wanted, watch
         StoreUnavailableError: A store did not answer.
     """
     began, watch = time.perf_counter(), watch or Silent()
-    lake = open_lake(settings.lake.uri, settings.storage, settings.chosen_series)
+    lake = open_lake(settings.lake.uri, settings.lake_storage, settings.chosen_series)
     settings = _select_series(settings, lake)
     loaded = inspect_extension(settings, extension)
     forecasts = choose_forecasts(lake, loaded, wanted.forecasts)

@@ -1,46 +1,48 @@
-"""What the errors of object stores mean, and what to do about them.
+"""What the errors of object stores and file systems say, in fields.
 
 An error's text holds the URI, the object's path, identifiers and durations, and any of these may hold any word or
 number. So only what stands in a field of its own decides: the type of the exception, the status, the store's error
 code, the number of the operating system's error and the host that was asked.
 """
 
-import errno
-import os
+import html
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from obstore import exceptions as failures
+import msgspec
 
-from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
 from chandlery.errors.masking import mask
 
-__all__ = ["explain_failure", "is_without_bucket", "plain_text"]
+__all__ = ["Answer", "plain_text", "read_answer"]
 
 DEBUG = "\n\nDebug source:\n"  # obstore's structure of an error follows, a field a line, its strings escaped
 STATUS = re.compile(r"^\s+status: (\d{3}),$", re.MULTILINE)
-BODY = re.compile(r'^\s+body: Some\(\n\s+"(.*)",$', re.MULTILINE)
-BODY_CODE = re.compile(r"<Code>(\w+)</Code>")
-DELETE_CODE = re.compile(r'^\s+code: "(\w+)",$', re.MULTILINE)
+BODY = re.compile(r'^\s+body: (?:Some\(\n\s+)?"((?:[^"\\]|\\.)*)",$', re.MULTILINE)
+OF_OBJECT = {name: re.compile(rf'^\s+{name}: "((?:[^"\\]|\\.)*)",$', re.MULTILINE) for name in ("code", "message")}
+IN_XML = {
+    name: re.compile(rf"<{tag}>\s*([^<]+?)\s*</{tag}>")
+    for name, tag in [("code", "Code"), ("message", "Message"), ("region", "Region")]
+}
+PAGE = re.compile(r"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
 OS_ERROR = re.compile(r"^\s+code: (\d+),$", re.MULTILINE)
 HOST = re.compile(r"^\s+uri: Some\(\n\s+(\S+),$", re.MULTILINE)
-NAME = re.compile(r'^\s+path: "/?(.*)",$', re.MULTILINE)
 VARIANT = re.compile(r"^\s+(?:\w+: )?([A-Z]\w+)(?: \{|\(|,)", re.MULTILINE)
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-
-REFUSED = {401, 403}
-DENIED = {"AccessDenied", "AllAccessDisabled", "AuthorizationFailure", "AuthorizationPermissionMismatch"}
-WRONG_KEYS = {
-    "AuthenticationFailed", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch",
-    "TokenRefreshRequired",
-}  # fmt: skip
-NO_BUCKET = {"NoSuchBucket", "InvalidBucketName", "ContainerNotFound"}
-CLOUD_HOSTS = {"169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "metadata.google.internal"}
-NO_CREDENTIALS = {"MissingAccessKeyId", "MissingSecretAccessKey", "MissingTokenResponse", "OpenCredentials"}
-FULL = {errno.ENOSPC, errno.EDQUOT}
-NO_RIGHT = {errno.EACCES, errno.EPERM}
-IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EILSEQ}
+REASON = re.compile(r'^\s+(?:message|error): "((?:[^"\\]|\\.)*)",$', re.MULTILINE)
+CERTIFICATE = re.compile(r"InvalidCertificate\(\s*((?:(?:Other|OtherError)\(\s*)*)(\w+)")
+ESCAPED = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))", re.DOTALL)
+LETTERS = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+# Kinds of errors of a connection that have no text of their own.
+CAUSES = {
+    "TimedOut": "no answer in time",
+    "IncompleteMessage": "the connection was closed before an answer",
+    "IncompleteBody": "the answer was cut off",
+    "UnexpectedEof": "the answer was cut off",
+    "Parse": "the answer is not HTTP",
+    "InvalidMessage": "the answer is not TLS",
+}
+LONGEST = 300  # characters of a message of a store
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,33 @@ class Answer:
     Args:
         status: Of HTTP; 0 where there was no answer.
         code: The store's error code, such as AccessDenied; empty where it gave none.
+        message: The store's message; empty where it gave none.
+        region: The region that the store names; empty where it names none.
         number: Of the operating system's error; 0 where it is none.
         host: That was asked.
+        cause: The innermost cause of an error of the connection, in words; empty where none is known.
+        certificate: Why the certificate of the host was not accepted, in words; empty where it was.
+        is_page: Whether the answer is a page for browsers.
         variants: Names of the kinds of error that led to it, in obstore's words.
     """
 
     status: int = 0
     code: str = ""
+    message: str = ""
+    region: str = ""
     number: int = 0
     host: str = ""
+    cause: str = ""
+    certificate: str = ""
+    is_page: bool = False
     variants: frozenset[str] = frozenset()
+
+    @property
+    def shown(self) -> str:
+        """The store's own words in parentheses: the code, or else the status, and the message."""
+        name = self.code or (str(self.status) if self.status else "")
+        words = ": ".join(filter(None, [name, self.message or self.cause]))
+        return f" ({words})" if words else ""
 
 
 def read_answer(error: BaseException) -> Answer:
@@ -67,89 +86,93 @@ def read_answer(error: BaseException) -> Answer:
     _, mark, debug = str(error).rpartition(DEBUG)
     if not mark:
         return Answer(number=getattr(error, "errno", None) or 0)
-    body, deleted, host = BODY.search(debug), DELETE_CODE.search(debug), HOST.search(debug)
-    code = BODY_CODE.search(body[1]) if body else deleted
-    status, number = STATUS.search(debug), OS_ERROR.search(debug)
+    met, status, number = BODY.search(debug), STATUS.search(debug), OS_ERROR.search(debug)
+    body = unescape(met[1]) if met else ""
+    found = read_body(body) or {name: unescape(said[1]) for name, said in find_all(OF_OBJECT, debug).items()}
+    bare, host = STRING.sub('""', debug), HOST.search(debug)
+    variants, untrusted = frozenset(VARIANT.findall(bare)), CERTIFICATE.search(bare)
+    reasons = REASON.findall(debug)
+    cause = unescape(reasons[-1]) if reasons else next((CAUSES[name] for name in CAUSES if name in variants), "")
     return Answer(
         status=int(status[1]) if status else 0,
-        code=code[1] if code else "",
+        code=found.get("code", ""),
+        message=shorten(found.get("message", "")),
+        region=found.get("region", ""),
         number=int(number[1]) if number else 0,
         host=urlsplit(host[1]).hostname or "" if host else "",
-        variants=frozenset(VARIANT.findall(STRING.sub('""', debug))),
+        cause=shorten(cause) if not status else "",
+        certificate=to_words(untrusted[2]) if untrusted else "",
+        is_page=bool(PAGE.match(body)),
+        variants=variants,
     )
 
 
-def is_without_bucket(error: BaseException) -> bool:
-    """Return whether a store says that it has no such bucket."""
-    return read_answer(error).code in NO_BUCKET
+def read_body(body: str) -> dict[str, str]:
+    """Return code, message and region in the body of an answer, as far as it has them.
 
-
-def explain_failure(uri: str, act: str, path: str, error: Exception) -> ChandleryError:
-    """Return the error of a store that did not do something.
-
-    Args:
-        uri: Of the store.
-        act: What it did not do, as a verb.
-        path: Of the object.
-        error: What obstore or the operating system raised.
+    Example:
+        >>> read_body("<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
+        {'code': 'SlowDown', 'message': 'Please reduce your request rate.'}
+        >>> read_body('{"error": {"code": 403, "message": "no", "errors": [{"reason": "forbidden"}]}}')
+        {'code': 'forbidden', 'message': 'no'}
     """
-    if isinstance(error, failures.InvalidPathError):
-        name = NAME.search(str(error))
-        found = f"{uri} has an object whose name cannot be used: {name[1] if name else plain_text(error)}"
-        hint = "rename or remove it, or name a folder that does not hold it"
-        return SettingsError(found, "names without control characters and with UTF-8 alone", hint)
-    answer = read_answer(error)
-    if "://" not in uri:
-        return explain_file(uri, act, path, error, answer)
-    return explain_answer(uri, act, path, error, answer)
+    if body.lstrip().startswith("{"):
+        return read_json(body)
+    return {name: html.unescape(met[1]) for name, met in find_all(IN_XML, body).items()}
 
 
-def explain_answer(uri: str, act: str, path: str, error: Exception, answer: Answer) -> ChandleryError:
-    """Return the error of a bucket; takes what `explain_failure` does, and what the error says."""
-    if answer.host in CLOUD_HOSTS or answer.host.startswith("sts.") or answer.variants & NO_CREDENTIALS:
-        hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
-        return SettingsError(f"no credentials for {uri}", "those of the cloud SDK's own chain", hint)
-    if answer.code in WRONG_KEYS:
-        hint = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role"
-        return SettingsError(f"{uri} does not accept the credentials", "a key that the store knows", hint)
-    if answer.code in NO_BUCKET:
-        return SettingsError(f"no bucket at {uri}", "a bucket that is there", "create it, or check the URI")
-    is_denied = isinstance(error, (failures.PermissionDeniedError, failures.UnauthenticatedError))
-    if is_denied or answer.status in REFUSED or answer.code in DENIED:
-        hint = "check AWS_ACCESS_KEY_ID, the role and the bucket's policy"
-        found = f"no right to {act} {path or 'objects'} at {uri}"
-        return SettingsError(found, f"credentials that may {act} there", hint)
-    if "BareRedirect" in answer.variants:
-        hint = "set [storage] region to that of the bucket, and check endpoint_url"
-        return SettingsError(f"{uri} is in another region", "the region of the bucket", hint)
-    return _unanswered(uri, act, path, error, answer)
+def read_json(body: str) -> dict[str, str]:
+    """Return code and message of an answer in JSON, as those of Google and of token services."""
+    try:
+        content = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    match content:
+        case {"error": {"errors": [{"reason": str(code)}, *_], "message": str(message)}}:
+            return {"code": code, "message": message}
+        case {"error": {"status": str(code), "message": str(message)}}:
+            return {"code": code, "message": message}
+        case {"error": {"code": code, "message": str(message)}}:
+            return {"code": str(code), "message": message}
+        case {"error": str(code), **rest}:
+            return {"code": code, "message": str(rest.get("error_description", ""))}
+        case _:
+            return {}
 
 
-def explain_file(uri: str, act: str, path: str, error: Exception, answer: Answer) -> ChandleryError:
-    """Return the error of a folder; takes what `explain_answer` does."""
-    number = answer.number or (errno.EACCES if isinstance(error, failures.PermissionDeniedError) else 0)
-    number = errno.ELOOP if "Loop" in answer.variants else number  # a link to a folder above it
-    if number in FULL:
-        found = f"no room left at {uri} to {act} {path}"
-        return StoreUnavailableError(found, "free space", "make room and run again: nothing is lost")
-    if number == errno.EROFS:
-        found = f"{uri} cannot be written: its file system is read-only"
-        return SettingsError(found, "a folder that this user may write to", "choose another --lake")
-    if number in NO_RIGHT:
-        found = f"no right to {act} {path or 'files'} at {uri}"
-        return SettingsError(found, f"a user who may {act} there", "check the owner and the mode of file and folder")
-    if number in IMPOSSIBLE:
-        found = f"{uri} cannot {act} {path}: {os.strerror(number)}"
-        hint = "choose another place, or rename or remove what is in the way"
-        return SettingsError(found, "a path that the file system allows", hint)
-    return _unanswered(uri, act, path, error, answer)
+def find_all(patterns: dict[str, re.Pattern[str]], text: str) -> dict[str, re.Match[str]]:
+    """Return the first match of each pattern that has one."""
+    return {name: met for name, pattern in patterns.items() if (met := pattern.search(text))}
 
 
-def _unanswered(uri: str, act: str, path: str, error: Exception, answer: Answer) -> StoreUnavailableError:
-    why = plain_text(error)[:300]
-    if answer.number and os.strerror(answer.number) not in why:
-        why = f"{why} ({os.strerror(answer.number)})"
-    return StoreUnavailableError(f"{uri} did not {act} {path}: {why}", "an answer", "run again: nothing is lost")
+def unescape(text: str) -> str:
+    r"""Return a string as it was before Rust wrote it with escapes.
+
+    Example:
+        >>> unescape(r'a \"b\"\n')
+        'a "b"\n'
+    """
+
+    def replace(met: re.Match[str]) -> str:
+        return chr(int(met[1], 16)) if met[1] else LETTERS.get(met[2], met[2])
+
+    return ESCAPED.sub(replace, text)
+
+
+def shorten(text: str) -> str:
+    """Return a message in one line, without credentials, and cut where it is long."""
+    line = " ".join(mask(text).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+def to_words(name: str) -> str:
+    """Return the name of a kind of error in words.
+
+    Example:
+        >>> to_words("UnknownIssuer")
+        'unknown issuer'
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def plain_text(error: BaseException) -> str:

@@ -25,12 +25,13 @@ from chandlery.errors import LeaseHeldError, SettingsError, StoreUnavailableErro
 from chandlery.grid import DAY_SECONDS
 from chandlery.lake.store import Store
 
-__all__ = ["LeaseToken", "check_lease", "hold_lease"]
+__all__ = ["LeaseToken", "check_conditions", "check_lease", "hold_lease"]
 
 PATH = "lease.json"  # the object in a bucket
 LOCK = ".lease.lock"  # the locked file in a local folder
 POLL = 0.5  # seconds between two attempts to get a lease that another run holds
 FOREVER = 7.0 * DAY_SECONDS  # how long a run may wait, and a lease may be valid, at most: no run takes a week
+NO_ETAG = f'"{"0" * 32}"'  # of no object
 RENEWALS = 3  # per duration of a lease: two of them may fail before it expires
 # A check is a request, and every put needs one. So a successful check stays valid for this share of the lease.
 # That is safe because a run that takes over an expired lease waits for the same share before its first put: by then,
@@ -110,6 +111,23 @@ def check_lease(store: Store, token: LeaseToken) -> None:
     _checked[place] = now  # the time before the request, since the response may be slow
 
 
+def check_conditions(store: Store, path: str, content: bytes) -> None:
+    """Check that a bucket keeps the conditions of puts, by two that must not succeed: some stores ignore them.
+
+    Args:
+        store: The bucket.
+        path: Of an object that exists, and that this process may replace.
+        content: What to replace it by.
+
+    Raises:
+        SettingsError: It ignores them, so that two runs could write one lake at the same time.
+    """
+    replaced = store.put_if_absent(path, content) is not None
+    if replaced or store.put_if_match(path, content, NO_ETAG) is not None:
+        found = f"{store.uri} ignores the conditions of puts: it replaced an object that must only be created"
+        raise SettingsError(found, "a store with conditional puts", "use another store: the lease of a run needs them")
+
+
 @contextmanager
 def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[None]:
     try:
@@ -151,6 +169,7 @@ def _sign(store: Store, descriptor: int, owner: str) -> None:
 def _hold_object(store: Store, token: LeaseToken, seconds: float, patience: float) -> Iterator[None]:
     holder = _Holder(store, token, seconds)
     holder.acquire(time.monotonic() + patience)
+    check_conditions(store, PATH, holder.compose())
     stop, ready = threading.Event(), False
     renewing = threading.Thread(target=holder.renew_until, args=(stop,), daemon=True)
     renewing.start()
@@ -183,7 +202,8 @@ class _Holder:
         self._etag: str | None = None
         self.pause = 0.0
 
-    def _body(self, *, released: bool = False) -> bytes:
+    def compose(self, *, released: bool = False) -> bytes:
+        """Return the content of the object, which is not that of any earlier one."""
         return msgspec.json.encode(LeaseBody(self._token.owner, secrets.token_hex(8), self._seconds, released))
 
     def acquire(self, deadline: float) -> None:
@@ -203,7 +223,7 @@ class _Holder:
     def _create(self) -> str | None:
         """Return the etag of our lease, or None if another run holds one that has not expired."""
         try:
-            etag = self._store.put_if_absent(PATH, self._body())
+            etag = self._store.put_if_absent(PATH, self.compose())
         except TransientError:
             etag = self._find_own()
             if etag is None:
@@ -234,7 +254,7 @@ class _Holder:
             TransientError: The store did not answer, and the lease in it is not ours.
         """
         try:
-            put = self._store.put_if_match(PATH, self._body(), etag)
+            put = self._store.put_if_match(PATH, self.compose(), etag)
         except TransientError:
             own = self._find_own()
             if own is None:
@@ -265,11 +285,11 @@ class _Holder:
         """
         with suppress(Exception):
             etag = self._etag
-            if etag is None or self._store.put_if_match(PATH, self._body(released=True), etag) is not None:
+            if etag is None or self._store.put_if_match(PATH, self.compose(released=True), etag) is not None:
                 return
             etag = self._find_own()  # a renewal whose response was lost may have changed the etag
             if etag is not None:
-                self._store.put_if_match(PATH, self._body(released=True), etag)
+                self._store.put_if_match(PATH, self.compose(released=True), etag)
 
 
 def _read_body(content: bytes) -> LeaseBody | None:

@@ -12,32 +12,30 @@ import os
 import re
 import secrets
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import obstore
 from obstore import exceptions as failures
 from obstore.store import LocalStore, ObjectStore
 
-from chandlery.errors import StoreUnavailableError
-from chandlery.lake.answers import explain_failure, is_without_bucket
-from chandlery.lake.clients import open_bucket
-from chandlery.lake.location import Location
+from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.lake.answers import read_answer
+from chandlery.lake.asking import Asking
+from chandlery.lake.clients import find_region, open_bucket
+from chandlery.lake.refusals import Act, explain_failure, is_changed, is_missing
 from chandlery.machine.folders import rename_file, replace_file
+
+if TYPE_CHECKING:
+    from obstore import PutMode
 
 __all__ = ["Entry", "Store"]
 
 PART = re.compile(r"#\d+$")  # ends the name of a temporary file, as `machine.folders` and obstore write it
-AT_ONCE = 8  # concurrent requests of one task
-MOST_BEHIND = 3  # requests that run in the background while a task computes: each holds its content in memory
 WHOLE_BYTES = 8 * 1024 * 1024  # up to this size an object is fetched whole; a larger one is read in pieces of this size
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Entry:
     modified_at: dt.datetime
 
 
-class Store(Location):
+class Store(Asking):
     """The objects below a root. It connects at the first call, so it is cheap to create and to pickle.
 
     Args:
@@ -85,6 +83,11 @@ class Store(Location):
             return LocalStore(self.root, mkdir=True)
         return open_bucket(self.uri, self.options)
 
+    @cached_property
+    def _impatient(self) -> ObjectStore:
+        """The same objects, by a client that repeats no request."""
+        return self._objects if self.is_local else open_bucket(self.uri, self.options, patient=False)
+
     def list(self, prefix: str = "") -> list[Entry]:
         """List the objects under `prefix`, a folder or the path of an object, sorted by path."""
         if self.is_local and not (self.root / prefix).exists():
@@ -94,15 +97,33 @@ class Store(Location):
         entries = [_to_entry(dict(meta)) for meta in found]
         return sorted((entry for entry in entries if entry.path.startswith(prefix)), key=lambda entry: entry.path)
 
+    def check_answers(self) -> None:
+        """Check that what answers for a bucket is a store: a page for browsers looks like an empty listing.
+
+        Raises:
+            SettingsError: It has an object of a name that nobody has given.
+        """
+        path = f"_probe/{secrets.token_hex(8)}"
+        if not self.is_local and self.get(path) is not None:
+            found = f"what answers for {self.uri} is no object store: it has an object of any name"
+            raise SettingsError(found, "the address of an object store", "check endpoint_url and proxies")
+
     def head(self, path: str) -> Entry | None:
         """Return the size, etag and time of an object, or None if it is missing."""
-        with self._translated("read", path), contextlib.suppress(FileNotFoundError):
-            return _to_entry(dict(obstore.head(self._objects, path)))
+        with contextlib.suppress(FileNotFoundError), self._translated("read", path):
+            try:
+                return _to_entry(dict(obstore.head(self._objects, path)))
+            except (failures.NotFoundError, FileNotFoundError):
+                raise
+            except failures.BaseError:  # the answer to this request has no body, and so no error code
+                if self.is_local:
+                    raise
+                return _to_entry(dict(obstore.get(self._objects, path, options={"range": (0, 1)}).meta))
         return None
 
     def get(self, path: str) -> bytes | None:
         """Return the content of an object, or None if it is missing."""
-        with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._translated("read", path):
             if self.is_local:
                 return (self.root / path).read_bytes()
             return bytes(obstore.get(self._objects, path).bytes())
@@ -110,7 +131,7 @@ class Store(Location):
 
     def get_entry(self, path: str) -> tuple[Entry, bytes] | None:
         """Return an object's entry and content with a single request, or None if it is missing."""
-        with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._translated("read", path):
             found = obstore.get(self._objects, path)
             return _to_entry(dict(found.meta)), bytes(found.bytes())
         return None
@@ -123,8 +144,8 @@ class Store(Location):
         if not self.is_local:
             return self.get(path)
         with (
-            self._translated("read", path),
             contextlib.suppress(FileNotFoundError),
+            self._translated("read", path),
             (self.root / path).open("rb") as file,
         ):
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
@@ -133,11 +154,10 @@ class Store(Location):
     def get_if_match(self, path: str, etag: str) -> bytes | None:
         """Return the content of an object if its etag is still `etag`, or None if it was replaced or deleted."""
         try:
-            with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+            with self._translated("read", path, is_conditional=True):
                 return bytes(obstore.get(self._objects, path, options={"if_match": etag}).bytes())
-        except _ChangedError:
+        except (_ChangedError, FileNotFoundError):
             return None
-        return None
 
     def open(self, path: str, size_bytes: int | None = None) -> BinaryIO:
         """Return an object as a seekable binary file.
@@ -183,8 +203,7 @@ class Store(Location):
     def put_if_absent(self, path: str, content: bytes) -> str | None:
         """Create an object and return its etag, or None if an object with this path exists."""
         try:
-            with self._translated("write", path):
-                return str(obstore.put(self._objects, path, content, mode="create", use_multipart=False)["e_tag"])
+            return self._put_under(path, content, "create")
         except _ChangedError:
             return None
 
@@ -194,12 +213,26 @@ class Store(Location):
         Local stores do not support this.
         """
         try:
-            with self._translated("write", path):
-                return str(
-                    obstore.put(self._objects, path, content, mode={"e_tag": etag}, use_multipart=False)["e_tag"]
-                )
-        except (_ChangedError, FileNotFoundError):  # a store answers 412, or 404 where the object was deleted
+            return self._put_under(path, content, {"e_tag": etag})
+        except _ChangedError:
             return None
+
+    def _put_under(self, path: str, content: bytes, condition: "PutMode") -> str:
+        """Write an object under a condition, and return its etag.
+
+        The first request is not repeated by the client: a store that does not know conditions is told at once.
+
+        Raises:
+            _ChangedError: The condition does not hold.
+        """
+        try:
+            return self._put_once(self._impatient, path, content, condition)
+        except StoreUnavailableError:
+            return self._put_once(self._objects, path, content, condition)
+
+    def _put_once(self, objects: ObjectStore, path: str, content: bytes, condition: "PutMode") -> str:
+        with self._translated("write", path, is_conditional=True):
+            return str(obstore.put(objects, path, content, mode=condition, use_multipart=False)["e_tag"])
 
     def put_changed(self, path: str, content: bytes) -> bool:
         """Write an object unless its content is already equal; return whether it was written."""
@@ -221,7 +254,7 @@ class Store(Location):
         A local file is renamed. In a bucket the store copies the object, and the source remains until it is deleted.
         """
         try:
-            with self._translated("write", target):
+            with self._translated("copy", target):
                 if self.is_local:
                     rename_file(self.root / source, self.root / target)
                 else:
@@ -232,7 +265,7 @@ class Store(Location):
 
     def delete(self, path: str) -> None:
         """Delete an object, and the local folder that it leaves empty; a missing object is no error."""
-        with self._translated("delete", path), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._translated("delete", path):
             obstore.delete(self._objects, path)
             if self.is_local and not any((self.root / path).parent.iterdir()):
                 (self.root / path).parent.rmdir()
@@ -244,7 +277,7 @@ class Store(Location):
             for path in wanted:
                 self.delete(path)
         elif wanted:
-            with self._translated("delete", wanted[0]), contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError), self._translated("delete", wanted[0]):
                 obstore.delete(self._objects, wanted)
 
     def remove_folder(self, prefix: str) -> None:
@@ -261,56 +294,6 @@ class Store(Location):
             found = obstore.list_with_delimiter(self._objects, prefix.rstrip("/"))["common_prefixes"]
         return tuple(sorted(path.rstrip("/").rpartition("/")[2] for path in found))
 
-    def ask_ahead(
-        self, function: Callable[[Item], Answer], items: Iterable[Item], at_once: int = AT_ONCE
-    ) -> Iterator[Answer]:
-        """Yield the result of a function for each item, in order.
-
-        The function sends requests to this store. If the store is remote, threads compute the next few results in
-        advance.
-
-        Args:
-            function: Called with each item.
-            items: The items, in order.
-            at_once: How many results are computed in advance.
-        """
-        if self.is_local:
-            yield from map(function, items)
-            return
-        asked: deque[Future[Answer]] = deque()
-        with ThreadPoolExecutor(at_once) as threads:
-            for item in items:
-                asked.append(threads.submit(function, item))
-                if len(asked) > at_once:
-                    yield asked.popleft().result()
-            while asked:
-                yield asked.popleft().result()
-
-    def together(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
-        """Return the results of calls that send requests to this store, in order; concurrently for a remote store."""
-        return tuple(self.ask_ahead(lambda call: call(), calls))
-
-    @contextlib.contextmanager
-    def behind(self) -> Iterator[Callable[[Callable[[], Any]], None]]:
-        """Yield a function that executes calls to this store, in the background if the store is remote.
-
-        The block ends when all calls have ended. An exception of a call is raised by then at the latest.
-        """
-        if self.is_local:
-            yield lambda call: call()
-            return
-        asked: deque[Future[Any]] = deque()
-        with ThreadPoolExecutor(MOST_BEHIND) as threads:
-
-            def ask(call: Callable[[], Any]) -> None:
-                asked.append(threads.submit(call))
-                if len(asked) > MOST_BEHIND:
-                    asked.popleft().result()
-
-            yield ask
-            while asked:
-                asked.popleft().result()
-
     def now(self) -> dt.datetime:
         """Return the time by the store's clock, in whole seconds on S3: when it wrote an object that is put for this.
 
@@ -326,21 +309,26 @@ class Store(Location):
         return entry.modified_at
 
     @contextlib.contextmanager
-    def _translated(self, act: str, path: str) -> Iterator[None]:
+    def _translated(self, verb: str, path: str, *, is_conditional: bool = False) -> Iterator[None]:
         """Raise errors of obstore and of the file system as those of this project.
 
-        `act` is what the request does to `path`: read, write, delete or list. A missing object stays FileNotFoundError.
+        A missing object stays FileNotFoundError.
+
+        Args:
+            verb: What the request does to the object: read, write, copy, delete or list.
+            path: Of the object.
+            is_conditional: Whether the request has a condition; one that does not hold raises _ChangedError.
         """
+        act = Act(self.uri, verb, path, is_conditional, lambda: find_region(self.uri, self.options))
         try:
             yield
-        except (FileNotFoundError, failures.NotFoundError) as error:
-            if is_without_bucket(error):
-                raise explain_failure(self.uri, act, path, error) from error
-            raise FileNotFoundError(path) from error
-        except (failures.AlreadyExistsError, failures.PreconditionError) as error:
-            raise _ChangedError(path) from error
         except (failures.BaseError, OSError) as error:
-            raise explain_failure(self.uri, act, path, error) from error
+            answer = read_answer(error)
+            if is_missing(act, error, answer):
+                raise FileNotFoundError(path) from error
+            if is_changed(act, error, answer):
+                raise _ChangedError(path) from error
+            raise explain_failure(act, error) from error
 
 
 class _ChangedError(Exception):

@@ -1,5 +1,6 @@
-"""Clients of AWS. This is the only module that imports boto3, and it does so at the first call."""
+"""Clients and credentials of AWS. This is the only module that imports boto3, and it does so at the first call."""
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -7,11 +8,12 @@ from typing import Any
 
 from chandlery.errors import SettingsError, TransientError
 
-__all__ = ["open_client", "translated"]
+__all__ = ["Profile", "open_client", "read_profile", "translated"]
 
 # Calls of one run and those of other users of the account are throttled together: with growing waits in between, ten
 # tries last about a minute.
 TRIES = 10
+ASK_AGAIN = dt.timedelta(minutes=10)  # after which the SDK is asked for credentials again; it renews them before
 BUSY = {  # error codes after which the same call may succeed later
     "ThrottlingException",
     "Throttling",
@@ -26,18 +28,77 @@ BUSY = {  # error codes after which the same call may succeed later
 }
 
 
-def open_client(service: str, region: str | None) -> Any:
+class Profile:
+    """What the SDK knows of an account: its credentials, which it renews, its region and its endpoint.
+
+    Args:
+        session: A session of botocore.
+        credentials: Those of the session.
+    """
+
+    def __init__(self, session: Any, credentials: Any) -> None:
+        self._credentials = credentials
+        self.region = str(session.get_config_variable("region") or "")
+        self.endpoint = str(session.get_scoped_config().get("endpoint_url") or "")
+
+    def __call__(self) -> dict[str, Any]:
+        """Return credentials in the form that obstore asks for; the SDK renews them when they are about to expire."""
+        frozen = self._credentials.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": dt.datetime.now(dt.UTC) + ASK_AGAIN,
+        }
+
+
+def read_profile() -> Profile | None:
+    """Return what the SDK's own chain knows: profiles, single sign-on, web identity, `credential_process`, roles.
+
+    Returns:
+        None if the SDK is not installed.
+
+    Raises:
+        SettingsError: The chain has no credentials, or those of the profile cannot be had.
+    """
+    try:
+        import botocore.session  # noqa: PLC0415 - of the extra `aws`
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - likewise
+    except ImportError:
+        return None
+    try:
+        session = botocore.session.get_session()
+        credentials = session.get_credentials()
+        if credentials is not None:
+            profile = Profile(session, credentials)
+            profile()  # here, so that a session that has ended is reported with its reason
+            return profile
+    except (BotoCoreError, ClientError) as error:
+        hint = "sign in again (such as `aws sso login`), or look at AWS_PROFILE and the files in ~/.aws"
+        found = f"the SDK of AWS says: {error}"
+        raise SettingsError(found, "a profile, a role or keys that the SDK can use", hint) from error
+    hint = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
+    raise SettingsError("the SDK of AWS finds none", "those of the cloud SDK's own chain", hint)
+
+
+def open_client(
+    service: str, region: str | None, endpoint: str | None = None, *, is_signed: bool = True, by_path: bool = False
+) -> Any:
     """Return a client of a service, with credentials from the SDK's own chain.
 
     Args:
         service: Its name in boto3, such as s3 or glue.
         region: The region; None for the one of the SDK's settings.
+        endpoint: The address of the service; None for that of the cloud.
+        is_signed: Whether requests are signed; a public bucket wants none that are.
+        by_path: Whether a bucket is named in the path of an address, and not in its host.
 
     Raises:
         SettingsError: The SDK is not installed, or no region is known.
     """
     try:
         import boto3  # noqa: PLC0415 - of the extra `aws`
+        from botocore import UNSIGNED  # noqa: PLC0415 - likewise
         from botocore.config import Config  # noqa: PLC0415 - likewise
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
     except ImportError as error:
@@ -48,7 +109,13 @@ def open_client(service: str, region: str | None) -> Any:
         return boto3.client(
             service,
             region_name=region,
-            config=Config(retries={"mode": "standard", "max_attempts": TRIES}, user_agent_extra="chandlery"),
+            endpoint_url=endpoint,
+            config=Config(
+                retries={"mode": "standard", "max_attempts": TRIES},
+                user_agent_extra="chandlery",
+                signature_version=None if is_signed else UNSIGNED,
+                s3={"addressing_style": "path"} if by_path else None,
+            ),
         )
     except BotoCoreError as error:
         raise SettingsError(

@@ -77,21 +77,21 @@ def choose_shown_series(settings: Settings, symbols: Sequence[str] = ()) -> Seri
         SettingsError: There is no lake, or no such series or symbol.
         StoreUnavailableError: The store did not answer.
     """
-    file = find_lake_file(settings.lake.uri, settings.storage)
+    file = find_lake_file(settings.lake.uri, settings.lake_storage)
     candidates = list_series(file, settings.chosen_series) or [UNASSIGNED]
     series = candidates[0]
     if len(candidates) > 1:
         candles = count_candles(settings, symbols)
         series = max(candidates, key=lambda one: candles.get(one.name, 0))
     others = [one.name for one in list_series(file) if one != series]
-    return SeriesReader(settings.lake.uri, settings.storage, series, others, len(candidates) == 1)
+    return SeriesReader(settings.lake.uri, settings.lake_storage, series, others, len(candidates) == 1)
 
 
 def count_candles(settings: Settings, symbols: Sequence[str]) -> dict[str, int]:
     """Return how many rows of files became candles, by series."""
     columns = ["exchange", "interval", "symbol", "rows_kept"]
     one = symbols[0] if len(symbols) == 1 else None  # read_table filters by one symbol at most
-    ledger = read_table(settings.lake.uri, "ledger", symbol=one, columns=columns, options=settings.storage)
+    ledger = read_table(settings.lake.uri, "ledger", symbol=one, columns=columns, options=settings.lake_storage)
     if symbols:
         ledger = ledger.filter(pl.col("symbol").is_in(list(symbols)))
     counts = ledger.group_by("exchange", "interval").agg(pl.col("rows_kept").sum())

@@ -75,7 +75,7 @@ def write_report(
     """
     watch = watch or Silent()
     script = load_script()
-    destination = Output(output, settings.storage)  # before the work, so that a wrong output is reported at once
+    destination = Output(output, settings.lake_storage)  # before the work, so that a wrong output is reported at once
     reader = choose_shown_series(settings, settings.symbols)
     overview = read_overview(reader, choose_horizons(reader.series, horizons or []), settings.symbols)
     watch.stage("report", len(overview.shown) * len(overview.horizons))
@@ -120,7 +120,7 @@ def write_plot(
     script = load_script()
     name = normalise_symbol(symbol)
     reader = choose_shown_series(settings, [name])
-    destination = Output(output or name_plot(name, reader), settings.storage)
+    destination = Output(output or name_plot(name, reader), settings.lake_storage)
     chosen = choose_horizons(reader.series, horizons or [])
     forecasts = {horizon: read_forecasts(reader, name, horizon) for horizon in chosen}
     if not forecasts:  # the lake has no series

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chandlery.errors import SettingsError
-from chandlery.lake.answers import explain_failure
+from chandlery.lake.odd_keys import list_all
+from chandlery.lake.refusals import Act, explain_failure
 from chandlery.lake.store import PART, Entry, Store
 from chandlery.machine.folders import expand_path
 from chandlery.schema import LAKE_FILE
@@ -52,19 +53,39 @@ def list_source(store: Store, pattern: str) -> list[Entry]:
         )
     named = None if re.search(r"[*?\[]", pattern) else store.head(pattern)  # a store lists folders, not single objects
     entries = [named] if named else _list_folder(store)
-    visible = (entry for entry in entries if not any(part[:1] in HIDDEN for part in entry.path.split("/")))
+    if not entries:
+        store.check_answers()
+    visible = (entry for entry in entries if not any(map(_is_hidden, entry.path.split("/"))))
     return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path.rstrip("/"), pattern)]
+
+
+def _is_hidden(part: str) -> bool:
+    """Return whether files and folders of a name are not listed."""
+    return part[:1] in HIDDEN and part not in {".", ".."}  # these are names of no folder, and are refused
 
 
 def _list_folder(store: Store) -> list[Entry]:
     """Return the files below a folder, sorted by path."""
     if not store.is_local:
-        return store.list()  # raises if the bucket is missing
+        return drop_markers(store, list_all(store))  # raises if the bucket is missing
     try:
         return sorted(_walk(store.root), key=lambda entry: entry.path)
     except OSError as error:
         path = os.path.relpath(error.filename, store.root) if isinstance(error.filename, str) else ""
-        raise explain_failure(store.uri, "list", path, error) from error
+        raise explain_failure(Act(store.uri, "list", path), error) from error
+
+
+def drop_markers(store: Store, entries: list[Entry]) -> list[Entry]:
+    """Return the objects of a bucket without those that consoles put for folders.
+
+    They are empty, and the slash at the end of their names is missing in a listing, so that no object has the name that
+    is left.
+    """
+    empty = [entry.path for entry in entries if not entry.size_bytes and not entry.path.endswith("/")]
+    markers = {
+        path for path, found in store.ask_ahead(lambda path: (path, path and store.head(path)), empty) if not found
+    }
+    return [entry for entry in entries if entry.path not in markers]
 
 
 def _walk(root: Path) -> Iterator[Entry]:

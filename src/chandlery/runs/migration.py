@@ -86,7 +86,7 @@ def migrate_lake(settings: Settings, old_uri: str, new_uri: str, watch: Watch) -
         LeaseHeldError: Another migration or run holds the new lake.
     """
     began = time.perf_counter()
-    old, new = Store(old_uri, settings.storage), Store(new_uri, settings.storage)
+    old, new = Store(old_uri, settings.lake_storage), Store(new_uri, settings.lake_storage)
     check_apart(old, new)
     series = read_old_series(old)
     find_progress(old, new)  # before a lease is written to a place that is no migration's

@@ -78,11 +78,11 @@ def name_exchange(settings: Settings, name: str, watch: Watch) -> Named:
     began = time.perf_counter()
     if (name := normalise_exchange(name)) == UNNAMED:
         raise SettingsError(f"exchange {name!r}, which stands for none", "the name of an exchange", "as in kraken")
-    find_lake_file(settings.lake.uri, settings.storage)
-    store = Store(settings.lake.uri, settings.storage)
+    find_lake_file(settings.lake.uri, settings.lake_storage)
+    store = Store(settings.lake.uri, settings.lake_storage)
     with hold_lease(store, settings.lake.lease_seconds, wait=False) as token:
         store.sweep()
-        file = find_lake_file(settings.lake.uri, settings.storage)
+        file = find_lake_file(settings.lake.uri, settings.lake_storage)
         check_name(store, file, name)
         renaming = Renaming(store, token, name, watch)
         renaming.write(replace(file, naming=name))

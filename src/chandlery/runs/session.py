@@ -58,7 +58,7 @@ class Session:
         if not settings.lake.uri:
             raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
         self.settings, self.options, self.watch, self.stages = settings, options, watch, stages
-        self.store = Store(settings.lake.uri, settings.storage)
+        self.store = Store(settings.lake.uri, settings.lake_storage)
         self.report = RunReport(lake=settings.lake.uri)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
         self.token: LeaseToken | None = None
@@ -324,6 +324,8 @@ class Session:
         if self.report.run_id is not None:
             settings = self.settings.model_dump(mode="json", exclude={"submit"})
             settings["storage"] = mask_options(self.settings.storage)
+            for section in ("source", "lake"):
+                settings[section]["storage"] = mask_options(settings[section]["storage"])
             settings["engine"]["spark"] = mask_options(self.settings.engine.spark)
             record = {"settings": settings, "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))

@@ -207,7 +207,7 @@ def survey_source(session: Session) -> Source:
         raise SettingsError(
             found, "a lake outside the source", "choose another --lake, or name the raw files by a glob"
         )
-    store = Store(folder, session.settings.storage)
+    store = Store(folder, session.settings.source_storage)
     listed, archives = _list_files(session, store, pattern)
     foreign = {} if pattern in {raw.path for raw in listed} else name_foreign(raw.source for raw in listed)
     raws = [raw for raw in listed if raw.source not in foreign]

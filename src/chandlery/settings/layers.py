@@ -1,5 +1,6 @@
 """Layers of settings: reads the settings file, and merges one layer over another."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 from chandlery.errors import SettingsError
 from chandlery.machine.folders import expand_path
 
-__all__ = ["PREFIX", "check_names", "limit_flags", "put_above", "read_toml"]
+__all__ = ["PREFIX", "check_names", "limit_flags", "overlay_options", "put_above", "read_toml"]
 
 
 PREFIX = "CHANDLERY_"  # of environment variables
+OF_CLOUD = re.compile(r"^(aws|google|azure_storage|azure)_")
 
 
 def read_toml(config: Path | None) -> dict[str, Any]:
@@ -73,6 +75,23 @@ def limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[s
     if not is_limited or not flags.get("forecast"):
         return flags
     return {("chosen_forecast" if name == "forecast" else name): value for name, value in flags.items()}
+
+
+def overlay_options(shared: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Return the options of a store: its own, and those that it shares with others and does not set itself.
+
+    Example:
+        >>> overlay_options({"endpoint": "http://127.0.0.1:8333", "timeout": "9s"}, {"aws_endpoint_url": "https://b"})
+        {'timeout': '9s', 'aws_endpoint_url': 'https://b'}
+    """
+    names = {name_option(name) for name in own}
+    return {**{name: value for name, value in shared.items() if name_option(name) not in names}, **own}
+
+
+def name_option(name: str) -> str:
+    """Return the one name of an option that object stores know by several."""
+    plain = OF_CLOUD.sub("", name.lower())
+    return "endpoint_url" if plain == "endpoint" else plain
 
 
 def put_above(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

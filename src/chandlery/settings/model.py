@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from chandlery.errors import SettingsError
 from chandlery.errors.masking import check_options, check_uri
 from chandlery.machine.folders import expand_path
-from chandlery.settings.layers import PREFIX, check_names, limit_flags, put_above, read_toml
+from chandlery.settings.layers import PREFIX, check_names, limit_flags, overlay_options, put_above, read_toml
 from chandlery.units import (
     check_timezone,
     name_symbol,
@@ -168,6 +168,11 @@ class SourceSettings(ReadingSettings):
     exclude: list[str] = Field(
         [], description='files that are left out: patterns for their paths below the source, as in ["*/notes/*"]'
     )
+    storage: StorageOptions = Field(
+        {},
+        description="options of the store of the source, in place of those of [storage]; a public bucket wants "
+        'skip_signature = "true"',
+    )
 
     @property
     def reading(self) -> ReadingSettings:
@@ -183,6 +188,7 @@ class LakeSettings(_Section):
         60.0, gt=0, description="after a crash, other runs wait for 1.1 times this, plus a second"
     )
     catalog: str = Field("", description="the AWS Glue database in which runs register new partitions; empty: none")
+    storage: StorageOptions = Field({}, description="options of the store of the lake, in place of those of [storage]")
 
 
 class ForecastSettings(_Section):
@@ -257,7 +263,9 @@ class Settings(BaseSettings):
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()
     storage: StorageOptions = Field(
-        {}, description="options of the object store, such as endpoint_url, region, allow_http; never credentials"
+        {},
+        description="options of the object stores of source and lake, such as endpoint_url and region; never "
+        "credentials",
     )
     forecast: ForecastSettings = ForecastSettings()
     engine: EngineSettings = EngineSettings()
@@ -296,6 +304,16 @@ class Settings(BaseSettings):
                     nearest = to_minutes_text(round_up_minutes(parse_minutes(text), seconds))
                     raise SettingsError(found, expected, f"set {nearest}, for example, or leave it out")
         return self
+
+    @property
+    def source_storage(self) -> dict[str, str]:
+        """The options of the store of the raw files: its own, and those of [storage] that it does not set."""
+        return overlay_options(self.storage, self.source.storage)
+
+    @property
+    def lake_storage(self) -> dict[str, str]:
+        """The options of the store of the lake: its own, and those of [storage] that it does not set."""
+        return overlay_options(self.storage, self.lake.storage)
 
     def forecast_of(self, series: str) -> ForecastSettings:
         """Return the forecast settings of a series: those of flags, else of its section, else of [forecast].

@@ -12,9 +12,15 @@ __all__ = ["render_settings"]
 HEAD = """# Environment variables (CHANDLERY_LAKE__URI=…) overrule this file; flags overrule both, also [[series]].
 # Credentials do not belong here: they come from the cloud SDK's own chain.
 """
-STORAGE = """[storage]  # options of the object store
+STORAGE = """[storage]  # options of the object stores of source and lake
 # endpoint_url = "http://127.0.0.1:8333"
 # region = "eu-central-1"
+"""
+OWN_STORAGE = """[source.storage]  # options of the store of the source alone, in place of those of [storage]
+# skip_signature = "true"  # a public bucket
+
+[lake.storage]  # options of the store of the lake alone
+# region = "eu-west-1"
 """
 EXAMPLES: dict[str, Any] = {  # for settings without a default
     "columns": ["time", "open", "high", "low", "close", "volume"],
@@ -56,7 +62,11 @@ def render_settings() -> str:
             continue  # set by flags only
         if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
             lines += [f"[{section}]  # {(kind.__doc__ or '').strip()}"]
-            lines += [_describe(name, setting) for name, setting in kind.model_fields.items() if name != "layout"]
+            lines += [
+                _describe(name, setting)
+                for name, setting in kind.model_fields.items()
+                if name not in {"layout", "storage"}
+            ]
             lines.append("")
         if section == "source":
             lines += [f"# [[source.layout]]  # {(LayoutSettings.__doc__ or '').strip()} {FIRST_HOLDS}"]
@@ -67,7 +77,7 @@ def render_settings() -> str:
             lines += [f"# [[series]]  # {(SeriesSettings.__doc__ or '').strip()}"]
             lines += [_describe(name, setting) for name, setting in own.items()]
             lines += [OTHERS, ""]
-    return "\n".join([*lines, STORAGE])
+    return "\n".join([*lines, STORAGE, OWN_STORAGE])
 
 
 def _describe(name: str, setting: Any) -> str:

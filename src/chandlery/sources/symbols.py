@@ -168,6 +168,9 @@ def refuse_name(source: str) -> SourceError:
     if "\\" in source:
         found = f"the name {source} holds line breaks, other control characters or bytes that are no UTF-8"
         return SourceError(found, "a name that every store can have", "rename the file")
+    if any(part in {"", ".", ".."} for part in source.split("/")):
+        found = f"the name {source} has a part that is empty, . or .., by which no client can ask for it"
+        return SourceError(found, "a name without //, /./ and /../", "rename the object, such as by the AWS CLI")
     found = f"{source} is a link that leads back to itself, to a folder above it or to a lake"
     return SourceError(found, "a link to raw files", "remove the link, or leave it out with [source] exclude")
 

@@ -59,10 +59,12 @@ def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
         BrokenPipeError: A closed output cancelled the job run.
     """
     check_places(settings)
-    staging = Store(settings.submit.staging, settings.storage)
-    clients = Clients(*(open_client(service, settings.storage.get("region")) for service in ("emr-serverless", "logs")))
+    staging = Store(settings.submit.staging, settings.lake_storage)
+    clients = Clients(
+        *(open_client(service, settings.lake_storage.get("region")) for service in ("emr-serverless", "logs"))
+    )
     name = f"chandlery-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    folder = Store(f"{staging.uri}/jobs/{name}", settings.storage)
+    folder = Store(f"{staging.uri}/jobs/{name}", settings.lake_storage)
     with Interrupts() as interrupts:
         check_application(clients, settings.submit.application_id)
         put_job(folder, settings, command)
@@ -187,7 +189,7 @@ def order(settings: Settings, name: str, folder: Store, archive: str) -> Order:
         wanted.role_arn,
         name,
         f"{folder.uri}/{ENTRY}",
-        (folder.uri, json.dumps(settings.storage)),
+        (folder.uri, json.dumps(settings.lake_storage)),
         archive,
         spark,
         wanted.log_group,
