@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sized
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
-from calls import double, fill_memory, leave, refuse_odd
+from calls import double, fill_memory, leave, refuse_odd, stop_worker
 
-from chandlery.engines import LocalEngine
+from chandlery.engines import LocalEngine, worker
 from chandlery.errors import SettingsError, SourceError, TransientError
 
 COSTLY = 100.0  # worth a process
@@ -89,6 +90,24 @@ def test_a_worker_that_is_ended_from_outside_is_reported() -> None:
         engine.map(end_worker, [os.getpid()] * 200_000, [COSTLY] * 200_000, lambda _: None)
     assert caught.value.exit_code == 5
     assert threading.active_count() < 10
+
+
+def test_a_worker_that_is_stuck_is_ended_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "SILENT_SECONDS", 2.0)  # less than between two beats, and more than a task takes
+    with LocalEngine(2) as engine, pytest.raises(TransientError, match="no sign of life for 2 seconds") as caught:
+        engine.map(stop_worker, [os.getpid()] * 200_000, [COSTLY] * 200_000, lambda _: None)
+    assert caught.value.exit_code == 5
+
+
+def test_a_slow_worker_tells_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
+    ours, theirs = Pipe()
+    with ours, theirs, worker.beating(theirs):
+        assert [ours.recv_bytes() for _ in range(3)] == [worker.BEAT] * 3
+    theirs, ours = Pipe()
+    ours.close()
+    with theirs, worker.beating(theirs):  # the caller has ended
+        pass
 
 
 @pytest.mark.parametrize("each", [0.1, COSTLY])

@@ -13,12 +13,13 @@ from pathlib import Path
 import msgspec
 
 from chandlery.engines import open_engine
+from chandlery.engines.local import WORTH_A_PROCESS
 from chandlery.errors import ChandleryError, SettingsError, SourceError
 from chandlery.extensions import model_names, read_bundles
 from chandlery.grid import Grid
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import check_named, list_series, read_lake_file
-from chandlery.lake.lease import check_conditions
+from chandlery.lake.lease import check_conditions, check_locks
 from chandlery.lake.store import Entry, Store
 from chandlery.progress import Silent
 from chandlery.runs.founding import join_minutes
@@ -156,7 +157,8 @@ def _work(settings: Settings, find_files: FindFiles) -> str:
     lake.put(mark, b"")
     try:
         with open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark) as engine:
-            hosts = engine.map(_look, [_View(lake, ((lake, mark), *seen))] * PROBES, [0.0] * PROBES, lambda _: None)
+            costs = [WORTH_A_PROCESS] * PROBES  # so that processes start, as they do in a run
+            hosts = engine.map(_look, [_View(lake, ((lake, mark), *seen))] * PROBES, costs, lambda _: None)
     finally:
         lake.delete(mark)
     return f"{settings.engine.name} on {', '.join(sorted(set(hosts)))}"
@@ -256,6 +258,8 @@ def _find_due(grid: Grid, moment: dt.datetime) -> dt.datetime:
 def _write(settings: Settings) -> str:
     store = _open_lake(settings)
     path = _name_probe()
+    if store.is_local:
+        check_locks(store.root)
     etag = store.put_if_absent(path, b"one")
     try:
         if not store.is_local:

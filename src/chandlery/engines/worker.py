@@ -8,8 +8,9 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -25,17 +26,20 @@ Result = TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 END = b""  # in place of a call: there are no more
+BEAT = b""  # in place of an answer: the process is alive
+BEAT_SECONDS = 10.0
+SILENT_SECONDS = 60.0  # without a beat for so long, a process is stuck, such as without memory for a thread
 STDERR = 2  # its descriptor
 FEWER = "lower [engine] workers"
 COLLECT_AFTER = 100_000  # objects: imports allocate tens of thousands, and the arrays of tasks form no cycles
 
 
 class WorkerLostError(TransientError):
-    """A worker process ended before it had returned a result."""
+    """A worker process ended before it had returned a result, or gives no sign of life."""
 
-    def __init__(self) -> None:
+    def __init__(self, found: str = "a worker process was ended from outside") -> None:
         hint = "run again; if it happens again, look for the system's out-of-memory killer"
-        super().__init__("a worker process was ended from outside", "", f"{hint} and {FEWER}")
+        super().__init__(found, "", f"{hint} and {FEWER}")
 
 
 class Worker:
@@ -69,13 +73,27 @@ class Worker:
         envelope = pickle.dumps((function, task))
         try:
             self._pipe.send_bytes(envelope)
-            result, error = self._pipe.recv()
+            result, error = self._receive()
         except (EOFError, OSError) as lost:
             raise WorkerLostError from lost
         if error is not None:
             raise pickle.loads(error)
         returned: Result = pickle.loads(result)
         return returned
+
+    def _receive(self) -> tuple[bytes, bytes | None]:
+        """Return the answer to a call, however long it takes, as long as the process beats.
+
+        Raises:
+            WorkerLostError: It does not; it is killed then.
+        """
+        while self._pipe.poll(SILENT_SECONDS):
+            answer = self._pipe.recv_bytes()
+            if answer != BEAT:
+                received: tuple[bytes, bytes | None] = pickle.loads(answer)
+                return received
+        self._process.kill()
+        raise WorkerLostError(f"a worker process gave no sign of life for {SILENT_SECONDS:.0f} seconds")
 
     def close(self) -> None:
         """End the process, which is idle, and wait for it."""
@@ -99,7 +117,28 @@ def serve_calls(descriptor: int, parent: int) -> None:
     keep_freed_memory()
     with Connection(descriptor) as pipe:
         while (envelope := receive(pipe)) is not None:
-            pipe.send(answer_call(envelope))
+            with beating(pipe):
+                answer = pickle.dumps(answer_call(envelope))
+            pipe.send_bytes(answer)
+
+
+@contextmanager
+def beating(pipe: "Connection[Any, Any]") -> Iterator[None]:
+    """Tell the caller regularly, while the block runs, that this process is alive."""
+    over = threading.Event()
+
+    def beat() -> None:
+        with suppress(OSError):  # the caller has closed the connection
+            while not over.wait(BEAT_SECONDS):
+                pipe.send_bytes(BEAT)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def answer_call(envelope: bytes) -> tuple[bytes | None, bytes | None]:

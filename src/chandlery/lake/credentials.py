@@ -8,12 +8,13 @@ machine: elsewhere nothing answers at its address, and a client would wait for a
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from chandlery.errors import SettingsError
 from chandlery.machine.aws import Profile, read_profile
+from chandlery.machine.folders import expand_path
 
 __all__ = ["find_profile", "is_public"]
 
@@ -97,7 +98,7 @@ def check_aws(uri: str, options: Mapping[str, str]) -> None:
     endpoint = options.get("metadata_endpoint", options.get("aws_metadata_endpoint", ""))
     address = urlsplit(endpoint or os.environ.get("AWS_METADATA_ENDPOINT", "") or f"http://{AWS_HOST}")
     if is_off or not answers(address.hostname or AWS_HOST, address.port or HTTP_PORT):
-        has_file = any(Path(name).expanduser().exists() for name in ("~/.aws/credentials", "~/.aws/config"))
+        has_file = any(map(is_file, ("~/.aws/credentials", "~/.aws/config")))
         more = "; pip install 'chandlery[aws]' reads the files in ~/.aws" if has_file else ""
         hint = f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role{more}"
         hint = f'{hint}; a public bucket wants skip_signature = "true" in its options'
@@ -114,12 +115,19 @@ def check_machine(uri: str, options: Mapping[str, str]) -> None:
     names, host = (GOOGLE, GOOGLE_HOST) if is_google else (AZURE, AWS_HOST)
     given = {name for name in names if os.environ.get(name) or name.lower() in options}
     short = {name.partition("_")[2].lower().removeprefix("storage_") for name in names}
-    if given or short & options.keys() or (is_google and Path(GOOGLE_FILE).expanduser().exists()):
+    if given or short & options.keys() or (is_google and is_file(GOOGLE_FILE)):
         return
     if not answers(host, HTTP_PORT):
         hint = "set GOOGLE_APPLICATION_CREDENTIALS" if is_google else "set AZURE_STORAGE_ACCOUNT_KEY"
         hint = f'{hint}, or give the machine a role; a public bucket wants skip_signature = "true" in its options'
         raise SettingsError(f"no credentials for {uri}", "those of the cloud SDK's own chain", hint)
+
+
+def is_file(path: str) -> bool:
+    """Return whether a file of this user exists; a user of a container may have no home folder."""
+    with suppress(SettingsError):
+        return expand_path(path).is_file()
+    return False
 
 
 @cache

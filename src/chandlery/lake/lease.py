@@ -13,11 +13,13 @@ import fcntl
 import os
 import secrets
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -25,7 +27,7 @@ from chandlery.errors import LeaseHeldError, SettingsError, StoreUnavailableErro
 from chandlery.grid import DAY_SECONDS
 from chandlery.lake.store import Store
 
-__all__ = ["LeaseToken", "check_conditions", "check_lease", "hold_lease"]
+__all__ = ["LeaseToken", "check_conditions", "check_lease", "check_locks", "hold_lease"]
 
 PATH = "lease.json"  # the object in a bucket
 LOCK = ".lease.lock"  # the locked file in a local folder
@@ -128,6 +130,27 @@ def check_conditions(store: Store, path: str, content: bytes) -> None:
         raise SettingsError(found, "a store with conditional puts", "use another store: the lease of a run needs them")
 
 
+def check_locks(folder: Path) -> None:
+    """Check that files of a folder can be locked, by one that is deleted again.
+
+    Raises:
+        SettingsError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{LOCK}-") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise _unlockable(str(folder), error) from error
+
+
+def _unlockable(place: str, error: OSError) -> SettingsError:
+    """Return the error of a folder whose files cannot be locked."""
+    hint = "choose another --lake, such as on a local disk or in a bucket, or mount the file system with locks"
+    found = f"files at {place} cannot be locked: {error.strerror}"
+    return SettingsError(found, "a file system with locks, which keep two runs apart", hint)
+
+
 @contextmanager
 def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[None]:
     try:
@@ -149,6 +172,8 @@ def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[Non
                 if time.monotonic() > deadline:
                     raise _held(store) from None
                 time.sleep(POLL)
+            except OSError as error:
+                raise _unlockable(store.uri, error) from error
         _sign(store, descriptor, token.owner)
         yield
     finally:
