@@ -10,16 +10,13 @@ from pathlib import Path
 import polars as pl
 import typer
 
-from chandlery.commands.cli import app
+from chandlery.commands.cli import EXIT_CODES, app
 from chandlery.features import registry
 from chandlery.forecasts.blend import BLEND
 from chandlery.models import BUILT_IN
 from chandlery.schema import GAP_KINDS, REASONS, TABLES, Forecasts, Table, model_column
 
 HERE = Path(__file__).parent
-EXIT_CODES = """Exit codes: 0 success; 1 unexpected error; 2 wrong settings, or no credentials, bucket or permission;
-3 some input was refused, everything else was processed; 4 a check of the results failed; 5 a store did not answer, a
-later run may succeed; 6 another run holds the lake; 130 interrupted."""
 ATHENA = {  # by the names that `describe` gives to types
     "Datetime(ms, UTC)": "timestamp",
     "String": "string",

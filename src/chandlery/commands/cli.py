@@ -1,22 +1,28 @@
 """The entry point of the command line: the list of commands, and the reporting of errors."""
 
 import gc
+import inspect
 import io
 import os
 import sys
 import traceback
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
 from chandlery.commands import read_commands, run_commands, trial_commands
 from chandlery.errors import ChandleryError
 from chandlery.errors.masking import mask
+from chandlery.machine.signals import stops_at_signals
 from chandlery.machine.streams import open_closed_streams
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130  # the exit code of a program that SIGINT ended, by convention
+DEBUG = "--debug"
+Debug = Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")]
 # Allocations before garbage is collected. With Python's default, a short command spends a tenth of its time looking for
 # garbage among imported objects, which stay.
 COLLECT_AFTER = 100_000
@@ -41,8 +47,14 @@ COMMANDS = (
     trial_commands.init,
 )  # in the order of `chandlery --help`
 
+EXIT_CODES = """Exit codes: 0 success; 1 unexpected error; 2 wrong settings, or no credentials, bucket or permission;
+3 some input was refused, everything else was processed; 4 a check of the results failed; 5 a store did not answer, a
+later run may succeed; 6 another run holds the lake; 129, 130 or 143 stopped by SIGHUP, Ctrl-C or SIGTERM."""
+
+
 app = typer.Typer(
     name="chandlery",
+    epilog=" ".join(EXIT_CODES.split()),
     help="Raw crypto candles in one bucket, clean tables and scored forecasts in another.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -65,12 +77,28 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
+    debug: Debug = False,
 ) -> None:
     """Raw crypto candles in one bucket, clean tables and scored forecasts in another."""
 
 
+def _with_debug(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that takes --debug as well, which may stand before or after the name of a command."""
+
+    @wraps(command)
+    def call(*, debug: bool = False, **given: Any) -> None:
+        del debug  # `_reports_errors` looks for it, also when the command line cannot be understood
+        command(**given)
+
+    signature = inspect.signature(command)
+    option = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    call.__annotations__ = {**command.__annotations__, "debug": Debug}
+    return call
+
+
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(_with_debug(command))
 
 
 def main() -> None:
@@ -82,22 +110,23 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # print on terminals without Unicode, too
-    try:
+    with _reports_errors(), stops_at_signals():
         app(standalone_mode=True)
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # Typer exits with this code at Ctrl-C
-            print("chandlery: stopped; run again to continue", file=sys.stderr)
+
+
+@contextmanager
+def _reports_errors() -> Iterator[None]:
+    """Report an error of the block as one text on stderr, and exit with its code; with --debug, with its traceback."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt, GeneratorExit):
         raise
-    except ChandleryError as error:
-        print(f"chandlery: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - no error may show a credential, as its traceback could
-        if os.environ.get("CHANDLERY_TRACEBACK"):
+    except BaseException as error:  # noqa: BLE001 - no error may show a credential; a panic of Rust is no Exception
+        if DEBUG in sys.argv[1:]:
             print(mask(traceback.format_exc()), file=sys.stderr)
-        hint = "set CHANDLERY_TRACEBACK=1 to see the traceback, and report it"
+        if isinstance(error, ChandleryError):
+            print(f"chandlery: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        hint = f"run it again with {DEBUG} to see the traceback, and report it"
         print(f"chandlery: unexpected {type(error).__name__}: {mask(str(error))}. Hint: {hint}", file=sys.stderr)
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()
