@@ -49,6 +49,7 @@ MEANINGS = {
     6: "another run holds the lake: worth retrying",
 }
 LAST_LINES = 12
+OUTPUT = "--output="
 DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
 
@@ -76,7 +77,7 @@ class ChandleryOperator(BaseOperator):
                 not retried.
         """
         command, folder = self._make_command()
-        self.log.info("in %s: %s", folder, shlex.join(command))
+        self.log.info("in %s: %s", folder, _show(command))
         try:
             self.process = subprocess.Popen(  # noqa: S603 - the program is a setting of the site
                 command,
@@ -149,7 +150,12 @@ def _end_with_task() -> None:
 
 def _describe(command: list[str], code: int) -> str:
     how = f"exit code {code}: {MEANINGS.get(code, 'unknown')}" if code > 0 else signal.Signals(-code).name
-    return f"{shlex.join(command)} ended with {how}. The end of its output:"
+    return f"{_show(command)} ended with {how}. The end of its output:"
+
+
+def _show(command: list[str]) -> str:
+    """Return a command line for the log, without the place of the report: a URI may hold a credential."""
+    return shlex.join(f"{OUTPUT}…" if word.startswith(OUTPUT) else word for word in command)
 
 
 with DAG(

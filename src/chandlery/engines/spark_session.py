@@ -25,6 +25,9 @@ QUICK_JAVA = "-XX:TieredStopAtLevel=1"  # Java does little here, and starts in h
 DEFAULTS = {
     "spark.app.name": "chandlery",
     "spark.ui.showConsoleProgress": "false",
+    # Spark itself shows the values of all other options in its log, its event log and its pages. By default it does not
+    # know the keys of Azure's accounts.
+    "spark.redaction.regex": "(?i)secret|passw|pwd|token|credential|authorization|sas|(access|account|private).?key",
     "spark.driver.extraJavaOptions": f"{QUICK_JAVA} -Dlog4j2.configurationFile={LOG_SETTINGS}",
     "spark.executor.extraJavaOptions": QUICK_JAVA,
     # A second copy of a slow task does no harm, as every write is whole and has the same bytes. The thresholds are

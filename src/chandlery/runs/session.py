@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from chandlery.engines import Engine, open_engine
 from chandlery.errors import ChandleryError, SettingsError, gravest
-from chandlery.errors.masking import mask_options
 from chandlery.extensions import Bundle
 from chandlery.grid import Grid
 from chandlery.lake.handle import Lake
@@ -27,6 +26,7 @@ from chandlery.runs.founding import Founded, check_exchange, check_horizons, nam
 from chandlery.runs.run_report import ALL_STAGES, Options, RunReport, Stage, StageName
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, series_name
 from chandlery.settings.model import Settings
+from chandlery.settings.showing import show_settings
 from chandlery.state.copies import forget_copies
 from chandlery.state.records import SeriesSummary, Summary, read_summary, write_summary
 
@@ -320,13 +320,10 @@ class Session:
         self.watch.note(message)
 
     def write_record(self) -> None:
-        """Write the record of this run to `runs/`; values of options that may be secret are masked."""
+        """Write the record of this run to `runs/`; values of options that may be secret are not part of it."""
         if self.report.run_id is not None:
-            settings = self.settings.model_dump(mode="json", exclude={"submit"})
-            settings["storage"] = mask_options(self.settings.storage)
-            for section in ("source", "lake"):
-                settings[section]["storage"] = mask_options(settings[section]["storage"])
-            settings["engine"]["spark"] = mask_options(self.settings.engine.spark)
+            settings = show_settings(self.settings)
+            del settings["submit"]
             record = {"settings": settings, "report": self.report}
             self.store.put(f"runs/{self.report.run_id}.json", msgspec.json.format(msgspec.json.encode(record)))
 

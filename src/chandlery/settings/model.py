@@ -19,6 +19,7 @@ from chandlery.errors import SettingsError
 from chandlery.errors.masking import check_options, check_uri
 from chandlery.machine.folders import expand_path
 from chandlery.settings.layers import PREFIX, check_names, limit_flags, overlay_options, put_above, read_toml
+from chandlery.settings.showing import Shown, hide_values
 from chandlery.units import (
     check_timezone,
     name_symbol,
@@ -94,7 +95,7 @@ StorageOptions = Annotated[dict[str, str], AfterValidator(check_options)]
 SparkOptions = Annotated[dict[str, str], BeforeValidator(_join_names), AfterValidator(_check_spark)]
 
 
-class _Section(BaseModel):
+class _Section(Shown, BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
 
     _refuse_credentials = pydantic.field_validator("*")(check_uri)
@@ -248,7 +249,7 @@ class SubmitSettings(_Section):
     log_group: str = Field("/aws/emr-serverless", description="the CloudWatch log group of the driver's output")
 
 
-class Settings(BaseSettings):
+class Settings(Shown, BaseSettings):
     """All settings of a run, checked and frozen.
 
     Raises:
@@ -375,6 +376,7 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
         ) from None
     values = put_above(values, environment)
     values = put_above(values, limit_flags(values, flags or {}))
+    hide_values(values)
     try:
         return Settings(**values)
     except pydantic.ValidationError as error:

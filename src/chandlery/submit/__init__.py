@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from chandlery.errors import SettingsError, TransientError
+from chandlery.errors.allowed import is_shown
 from chandlery.extensions import read_bundles
 from chandlery.lake.store import Store
 from chandlery.machine.aws import open_client
@@ -189,7 +190,7 @@ def order(settings: Settings, name: str, folder: Store, archive: str) -> Order:
         wanted.role_arn,
         name,
         f"{folder.uri}/{ENTRY}",
-        (folder.uri, json.dumps(settings.lake_storage)),
+        (folder.uri, json.dumps({name: value for name, value in settings.lake_storage.items() if is_shown(name)})),
         archive,
         spark,
         wanted.log_group,

@@ -3,7 +3,7 @@
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chandlery.errors import SettingsError
@@ -49,9 +49,9 @@ class Order:
     role: str
     name: str
     entry: str
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] = field(repr=False)
     archive: str
-    spark: Mapping[str, str]
+    spark: Mapping[str, str] = field(repr=False)
     log_group: str
 
 
