@@ -17,9 +17,9 @@ from chandlery.engines.local import WORTH_A_PROCESS
 from chandlery.errors import ChandleryError, SettingsError, SourceError
 from chandlery.extensions import model_names, read_bundles
 from chandlery.grid import Grid
+from chandlery.lake.conditions import check_conditions, check_locks
 from chandlery.lake.extents import measure_table
 from chandlery.lake.lake_file import check_named, list_series, read_lake_file
-from chandlery.lake.lease import check_conditions, check_locks
 from chandlery.lake.store import Entry, Store
 from chandlery.progress import Silent
 from chandlery.runs.founding import join_minutes

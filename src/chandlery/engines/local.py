@@ -51,6 +51,11 @@ class LocalEngine:
             worker.close()
         self._others = []
 
+    def _kill(self) -> None:
+        """End the workers in the middle of their tasks, whose threads then return."""
+        for worker in self._others:
+            worker.kill()
+
     @property
     def at_once(self) -> int:
         """How many tasks run at the same time."""
@@ -70,16 +75,20 @@ class LocalEngine:
             return list(_call_here(function, tasks, done))
         share = _Share(tasks, costs, done)
         with _environment(ONE_THREAD), ThreadPoolExecutor(others) as threads, threadpool_limits(1, "blas"):
-            takers = [
-                threads.submit(share.take_all, partial(worker.call, function))
-                for worker in self._start_workers()[:others]
-            ]
             try:
+                takers = [
+                    threads.submit(share.take_all, partial(worker.call, function))
+                    for worker in self._start_workers()[:others]
+                ]
                 share.take_all(partial(call_within_memory, function))
+                for taker in takers:
+                    taker.result()  # raises what `done` raised on that thread
+            except KeyboardInterrupt:  # nobody waits for the tasks: the lake stays whole wherever they end
+                share.stop()
+                self._kill()
+                raise
             finally:
                 share.stop()
-            for taker in takers:
-                taker.result()  # raises what `done` raised on that thread
         return share.results()
 
     def _start_workers(self) -> list[Worker]:
@@ -87,8 +96,8 @@ class LocalEngine:
 
         The thread that calls `map` starts them, because Linux ends a worker when the thread that started it ends.
         """
-        if not self._others:
-            self._others = [Worker() for _ in range(self.workers - 1)]
+        while len(self._others) < self.workers - 1:
+            self._others.append(Worker())
         return self._others
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from chandlery.engines.base import call_task, pickle_error
 from chandlery.errors import TransientError
 from chandlery.machine.memory import keep_freed_memory
+from chandlery.machine.signals import held
 
 __all__ = ["Worker", "WorkerLostError", "call_within_memory", "serve_calls"]
 
@@ -55,7 +56,9 @@ class Worker:
             f"import sys; sys.path[:] = {[str(folder) for folder in sys.path]!r}; "
             f"from chandlery.engines.worker import serve_calls; serve_calls({theirs.fileno()}, {os.getpid()})"
         )
-        with theirs:  # closed here once the process has it: the end of the process then ends the connection
+        # The process inherits that Ctrl-C is blocked, which a terminal sends to all processes: importing what it needs
+        # takes longer than a user waits. `held` keeps the signals of this process until the worker is known.
+        with theirs, held(), _without_interrupts():  # the end of the process ends the connection: closed here
             self._process = subprocess.Popen(  # noqa: S603 - this Python, and a text of this module
                 [sys.executable, *(f"-W{option}" for option in sys.warnoptions), "-c", start],
                 stdin=subprocess.DEVNULL,
@@ -95,12 +98,26 @@ class Worker:
         self._process.kill()
         raise WorkerLostError(f"a worker process gave no sign of life for {SILENT_SECONDS:.0f} seconds")
 
+    def kill(self) -> None:
+        """End the process in the middle of its task; a thread that waits in `call` gets a WorkerLostError."""
+        self._process.kill()
+
     def close(self) -> None:
-        """End the process, which is idle, and wait for it."""
+        """End the process, which is idle or was killed, and wait for it."""
         with suppress(OSError):  # the process has ended already
             self._pipe.send_bytes(END)  # a process that the caller has forked may hold the connection open
         self._pipe.close()
         self._process.wait()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Block Ctrl-C in this thread while the block runs, and in processes that it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def serve_calls(descriptor: int, parent: int) -> None:
@@ -112,6 +129,7 @@ def serve_calls(descriptor: int, parent: int) -> None:
     """
     end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interrupt means
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     gc.set_threshold(COLLECT_AFTER)
     atexit.register(gc.freeze)  # a last collection at exit would free nothing that the end of the process does not
     keep_freed_memory()

@@ -25,8 +25,11 @@ __all__ = [
     "StoreUnavailableError",
     "TerminalError",
     "TransientError",
+    "find_exit_code",
     "gravest",
 ]
+
+INTERRUPTED = 130  # of a program that Ctrl-C ended, by convention
 
 # An unexpected error first, then a broken law: after them the results are in doubt. What a person has to act on comes
 # before what another run may solve.
@@ -125,3 +128,13 @@ def gravest(codes: list[int]) -> int:
     """
     met = [code for code in GRAVITY if code in codes]
     return met[0] if met else 0
+
+
+def find_exit_code(error: BaseException) -> int:
+    """Return the exit code of a program that an error ends: that of the error or of the signal, or else 1.
+
+    Example:
+        >>> find_exit_code(SettingsError("no lake")), find_exit_code(KeyboardInterrupt()), find_exit_code(KeyError())
+        (2, 130, 1)
+    """
+    return int(getattr(error, "exit_code", INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1))

@@ -9,31 +9,31 @@ up.
 """
 
 import datetime as dt
-import fcntl
 import os
 import secrets
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from chandlery.errors import LeaseHeldError, SettingsError, StoreUnavailableError, TransientError
 from chandlery.grid import DAY_SECONDS
+from chandlery.lake.conditions import check_conditions, try_lock
 from chandlery.lake.store import Store
+from chandlery.machine.signals import held
 
-__all__ = ["LeaseToken", "check_conditions", "check_lease", "check_locks", "hold_lease"]
+__all__ = ["LeaseToken", "check_lease", "hold_lease"]
 
 PATH = "lease.json"  # the object in a bucket
 LOCK = ".lease.lock"  # the locked file in a local folder
 POLL = 0.5  # seconds between two attempts to get a lease that another run holds
 FOREVER = 7.0 * DAY_SECONDS  # how long a run may wait, and a lease may be valid, at most: no run takes a week
-NO_ETAG = f'"{"0" * 32}"'  # of no object
+SIGNED_BYTES = 512  # of the lock file, whatever the names in it
 RENEWALS = 3  # per duration of a lease: two of them may fail before it expires
 # A check is a request, and every put needs one. So a successful check stays valid for this share of the lease.
 # That is safe because a run that takes over an expired lease waits for the same share before its first put: by then,
@@ -48,12 +48,33 @@ _checked: dict[tuple[str, str], float] = {}  # by URI and owner: when this proce
 
 
 class LeaseBody(msgspec.Struct, frozen=True):
-    """The content of the lease's object. The nonce gives each renewal a new etag: equal contents have equal etags."""
+    """The content of the lease's object or file.
+
+    Args:
+        owner: Identity of the run.
+        nonce: Gives each renewal a new etag: equal contents have equal etags.
+        seconds: How long the lease is valid without being renewed.
+        released: Whether the run has ended.
+        host: The machine of the run; empty if an earlier version wrote the lease.
+        pid: Its process there.
+        since: When it got the lease, by its own clock.
+    """
 
     owner: str
     nonce: str
     seconds: float
     released: bool = False
+    host: str = ""
+    pid: int = 0
+    since: dt.datetime | None = None
+
+    @property
+    def described(self) -> str:
+        """Who holds the lake, and since when."""
+        if not self.host:
+            return "a run of another version"
+        since = f" since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else ""
+        return f"process {self.pid} on {self.host}{since}"
 
 
 @dataclass(frozen=True)
@@ -69,20 +90,57 @@ class LeaseToken:
     seconds: float = 0.0
 
 
+class Patience:
+    """How long a run waits for another one, and that it says so.
+
+    Args:
+        seconds: How long it waits at most.
+        note: Receives whom it waits for, once for each holder.
+    """
+
+    def __init__(self, seconds: float, note: Callable[[str], None]) -> None:
+        self._deadline, self._note = time.monotonic() + seconds, note
+        self._wait = "until it has ended" if seconds >= FOREVER else f"for {seconds:,.0f} s at most"
+        self._noted = ""
+
+    def wait(self, store: Store, holder: str, seconds: float) -> None:
+        """Wait a little, unless the time is over.
+
+        Args:
+            store: The lake.
+            holder: The run that holds it, and until when.
+            seconds: How long to wait.
+
+        Raises:
+            LeaseHeldError: The time is over.
+        """
+        if time.monotonic() > self._deadline:
+            found = f"another run holds the lake at {store.uri}: {holder}"
+            raise LeaseHeldError(found, "", "wait for it to end, or use --wait")
+        name = holder.partition(";")[0]  # the rest is the time of the last renewal
+        if name != self._noted:
+            self._noted = name
+            self._note(f"waiting {self._wait} for another run of {store.uri}: {holder}")
+        time.sleep(seconds)
+
+
 @contextmanager
-def hold_lease(store: Store, seconds: float, *, wait: bool) -> Iterator[LeaseToken]:
-    """Hold the lease of a lake while the block runs.
+def hold_lease(
+    store: Store, seconds: float, *, wait: bool, note: Callable[[str], None] = lambda _: None
+) -> Iterator[LeaseToken]:
+    """Hold the lease of a lake while the block runs. However the block ends, the lease is given back.
 
     Args:
         store: The lake.
         seconds: How long the lease is valid without being renewed.
         wait: Wait until the lake is free; otherwise for the duration of two leases at most.
+        note: Receives for whom this run waits, and how long.
 
     Raises:
         LeaseHeldError: Another run holds the lake and did not end in time.
     """
     token = LeaseToken(secrets.token_hex(8), seconds)
-    patience = FOREVER if wait else 2 * seconds + 2
+    patience = Patience(FOREVER if wait else 2 * seconds + 2, note)
     with _lock_file(store, token, patience) if store.is_local else _hold_object(store, token, seconds, patience):
         yield token
 
@@ -97,11 +155,13 @@ def check_lease(store: Store, token: LeaseToken) -> None:
     """
     if store.is_local:
         try:
-            owner = (store.root / LOCK).read_text()
+            body = _read_body((store.root / LOCK).read_bytes())
         except OSError as error:
             found = f"{store.uri} is not the run's own lake on {socket.gethostname()}"
             raise SettingsError(found, "a bucket, or a folder that all machines share", "give such a --lake") from error
-        if owner != token.owner:  # somebody deleted the file, and another run created and locked a new one
+        if (
+            body is None or body.owner != token.owner
+        ):  # somebody deleted the file, and another run created and locked a new one
             raise _lost()
         return
     place, now = (store.uri, token.owner), time.clock_gettime(CLOCK)
@@ -113,46 +173,8 @@ def check_lease(store: Store, token: LeaseToken) -> None:
     _checked[place] = now  # the time before the request, since the response may be slow
 
 
-def check_conditions(store: Store, path: str, content: bytes) -> None:
-    """Check that a bucket keeps the conditions of puts, by two that must not succeed: some stores ignore them.
-
-    Args:
-        store: The bucket.
-        path: Of an object that exists, and that this process may replace.
-        content: What to replace it by.
-
-    Raises:
-        SettingsError: It ignores them, so that two runs could write one lake at the same time.
-    """
-    replaced = store.put_if_absent(path, content) is not None
-    if replaced or store.put_if_match(path, content, NO_ETAG) is not None:
-        found = f"{store.uri} ignores the conditions of puts: it replaced an object that must only be created"
-        raise SettingsError(found, "a store with conditional puts", "use another store: the lease of a run needs them")
-
-
-def check_locks(folder: Path) -> None:
-    """Check that files of a folder can be locked, by one that is deleted again.
-
-    Raises:
-        SettingsError: They cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{LOCK}-") as file:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise _unlockable(str(folder), error) from error
-
-
-def _unlockable(place: str, error: OSError) -> SettingsError:
-    """Return the error of a folder whose files cannot be locked."""
-    hint = "choose another --lake, such as on a local disk or in a bucket, or mount the file system with locks"
-    found = f"files at {place} cannot be locked: {error.strerror}"
-    return SettingsError(found, "a file system with locks, which keep two runs apart", hint)
-
-
 @contextmanager
-def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[None]:
+def _lock_file(store: Store, token: LeaseToken, patience: Patience) -> Iterator[None]:
     try:
         store.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(store.root / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -162,52 +184,49 @@ def _lock_file(store: Store, token: LeaseToken, patience: float) -> Iterator[Non
             "a folder that this user may write to",
             "choose another --lake, or change its permissions",
         ) from error
-    deadline = time.monotonic() + patience
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise _held(store) from None
-                time.sleep(POLL)
-            except OSError as error:
-                raise _unlockable(store.uri, error) from error
-        _sign(store, descriptor, token.owner)
+        while not try_lock(descriptor, store.uri):
+            body = _read_body(os.pread(descriptor, SIGNED_BYTES, 0)) or LeaseBody("", "", 0)
+            patience.wait(store, f"{body.described}; the lake is free when that process ends", POLL)
+        _sign(store, descriptor, _make_body(token))
         yield
     finally:
         os.close(descriptor)
 
 
-def _sign(store: Store, descriptor: int, owner: str) -> None:
-    """Write the owner into the lock file. It replaces one of equal length, which needs no more disk space."""
+def _sign(store: Store, descriptor: int, body: LeaseBody) -> None:
+    """Write the holder into the lock file. It replaces what has equal length, which needs no more disk space."""
+    content = msgspec.json.encode(body).ljust(SIGNED_BYTES)
     try:
-        os.ftruncate(descriptor, os.pwrite(descriptor, owner.encode(), 0))
+        os.ftruncate(descriptor, os.pwrite(descriptor, content, 0))
         os.fsync(descriptor)  # workers on other machines read it
     except OSError as error:
         found = f"{store.uri} did not write {LOCK}: {error.strerror}"
         raise StoreUnavailableError(found, "free space", "make room and run again: nothing is lost") from error
 
 
+def _make_body(token: LeaseToken) -> LeaseBody:
+    since = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    return LeaseBody(token.owner, "", token.seconds, host=socket.gethostname()[:64], pid=os.getpid(), since=since)
+
+
 @contextmanager
-def _hold_object(store: Store, token: LeaseToken, seconds: float, patience: float) -> Iterator[None]:
+def _hold_object(store: Store, token: LeaseToken, seconds: float, patience: Patience) -> Iterator[None]:
     holder = _Holder(store, token, seconds)
-    holder.acquire(time.monotonic() + patience)
-    check_conditions(store, PATH, holder.compose())
-    stop, ready = threading.Event(), False
-    renewing = threading.Thread(target=holder.renew_until, args=(stop,), daemon=True)
-    renewing.start()
+    stop, renewing = threading.Event(), None
     try:
-        time.sleep(holder.pause)
-        ready = True
+        holder.acquire(patience)
+        check_conditions(store, PATH, holder.compose())
+        renewing = threading.Thread(target=holder.renew_until, args=(stop,), daemon=True)
+        renewing.start()
+        holder.wait_for_checks()
         yield
     finally:
         stop.set()
-        renewing.join()
+        if renewing is not None:
+            renewing.join()
         _checked.pop((store.uri, token.owner), None)
-        if ready:  # otherwise the next run would not wait until the former holder's checks are no longer valid
-            holder.release()
+        holder.release()
 
 
 class _Holder:
@@ -218,32 +237,36 @@ class _Holder:
         token: The lease.
         seconds: How long it is valid without being renewed.
 
-    Attributes:
-        pause: Seconds to wait before the first put, once the lease is acquired.
     """
 
     def __init__(self, store: Store, token: LeaseToken, seconds: float) -> None:
         self._store, self._token, self._seconds = store, token, seconds
         self._etag: str | None = None
-        self.pause = 0.0
+        self._pause = self._may_write_at = 0.0
+        self._own, self._holder = _make_body(token), ""
 
     def compose(self, *, released: bool = False) -> bytes:
         """Return the content of the object, which is not that of any earlier one."""
-        return msgspec.json.encode(LeaseBody(self._token.owner, secrets.token_hex(8), self._seconds, released))
+        return msgspec.json.encode(replace(self._own, nonce=secrets.token_hex(8), released=released))
 
-    def acquire(self, deadline: float) -> None:
+    def acquire(self, patience: Patience) -> None:
         """Wait for the lease.
 
         Raises:
-            LeaseHeldError: Another run still holds it at the deadline, in monotonic seconds.
+            LeaseHeldError: Another run still holds it when the patience is over.
         """
         while True:
-            self._etag = self._create()
+            with held():  # a signal between the put and its etag would leave the lease behind
+                self._own = _make_body(self._token)
+                self._etag = self._create()
+                self._may_write_at = time.monotonic() + self._pause
             if self._etag is not None:
                 return
-            if time.monotonic() > deadline:
-                raise _held(self._store)
-            time.sleep(min(POLL, self._seconds / 4))
+            patience.wait(self._store, self._holder, min(POLL, self._seconds / 4))
+
+    def wait_for_checks(self) -> None:
+        """Wait until no check of a former holder, whose lease expired, is still valid."""
+        time.sleep(max(0.0, self._may_write_at - time.monotonic()))
 
     def _create(self) -> str | None:
         """Return the etag of our lease, or None if another run holds one that has not expired."""
@@ -266,10 +289,12 @@ class _Holder:
             return entry.etag
         if not body.released:
             seconds = max(0.0, min(body.seconds, FOREVER))
-            age = self._store.now() - entry.modified_at
-            if age <= dt.timedelta(seconds=seconds + 1):  # one more: stores give times in whole seconds
+            expires = entry.modified_at + dt.timedelta(seconds=seconds + 1)  # stores give times in whole seconds
+            if self._store.now() <= expires:
+                until = f"{expires.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+                self._holder = f"{body.described}; its lease lasts until {until} at most, unless it renews it"
                 return None
-            self.pause = max(self.pause, CHECK_SHARE * seconds)
+            self._pause = max(self._pause, CHECK_SHARE * seconds)
         return self._replace(entry.etag)
 
     def _replace(self, etag: str) -> str | None:
@@ -306,11 +331,16 @@ class _Holder:
     def release(self) -> None:
         """Release the lease if it is ours. If that fails, the next run waits until it expires.
 
+        The next run would not wait for checks of a former holder: so this one does before it releases.
+
         Raises nothing: an error of the run itself matters more, and a run that succeeded remains successful.
         """
         with suppress(Exception):
             etag = self._etag
-            if etag is None or self._store.put_if_match(PATH, self.compose(released=True), etag) is not None:
+            if etag is None:
+                return
+            self.wait_for_checks()
+            if self._store.put_if_match(PATH, self.compose(released=True), etag) is not None:
                 return
             etag = self._find_own()  # a renewal whose response was lost may have changed the etag
             if etag is not None:
@@ -327,7 +357,3 @@ def _read_body(content: bytes) -> LeaseBody | None:
 
 def _lost() -> LeaseHeldError:
     return LeaseHeldError("this run has lost the lake to another", "", "run again when the other run has ended")
-
-
-def _held(store: Store) -> LeaseHeldError:
-    return LeaseHeldError(f"another run holds the lake at {store.uri}", "", "wait for it to end, or use --wait")

@@ -49,7 +49,7 @@ class Listener:
         self._hook = sys.unraisablehook
         self._read, self._write = os.pipe()
         self._first, self._resent, self._came_at = 0, 0, 0.0
-        self._is_held, self._is_due = False, False
+        self._is_held = self._is_firm = self._is_due = False
         self.is_reported = False
 
     def __enter__(self) -> Self:
@@ -70,17 +70,17 @@ class Listener:
         os.close(self._write)  # ends the thread
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Delay the first signal until the block has ended; until then, a second one does not end the process.
+    def held(self, *, firmly: bool) -> Iterator[None]:
+        """Delay the first signal until the block has ended; see the function of this name.
 
         Raises:
             Stopped: A signal came within the block.
         """
-        before, self._is_held = self._is_held, True
+        before, self._is_held, self._is_firm = self._is_held, True, firmly
         try:
             yield
         finally:
-            self._is_held = before
+            self._is_held, self._is_firm = before, False
             if self._is_due and not before:
                 self._is_due = False
                 raise Stopped(self._first)
@@ -137,7 +137,7 @@ class Listener:
             signal.pthread_kill(threading.main_thread().ident or 0, self._first)
         elif number in self._before and not self._came_at:
             self._came_at = now
-        elif number in self._before and now - self._came_at > SAME_SECONDS and not self._resent and not self._is_held:
+        elif number in self._before and now - self._came_at > SAME_SECONDS and not self._resent and not self._is_firm:
             os._exit(OF_A_SIGNAL + number)
 
 
@@ -159,8 +159,11 @@ def listening() -> Iterator[Listener]:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Delay signals until the block has ended; nothing is delayed outside of `listening` and of the main thread.
+def held(*, firmly: bool = False) -> Iterator[None]:
+    """Delay the first signal until the block has ended; nothing is delayed outside of `listening` and the main thread.
+
+    Args:
+        firmly: A second signal does not end the process within the block either.
 
     Raises:
         Stopped: A signal came within the block.
@@ -168,7 +171,7 @@ def held() -> Iterator[None]:
     if not _listeners or threading.current_thread() is not threading.main_thread():
         yield
         return
-    with _listeners[0].held():
+    with _listeners[0].held(firmly=firmly):
         yield
 
 

@@ -90,7 +90,7 @@ def migrate_lake(settings: Settings, old_uri: str, new_uri: str, watch: Watch) -
     check_apart(old, new)
     series = read_old_series(old)
     find_progress(old, new)  # before a lease is written to a place that is no migration's
-    with hold_lease(new, settings.lake.lease_seconds, wait=False) as token:
+    with hold_lease(new, settings.lake.lease_seconds, wait=False, note=watch.note) as token:
         new.sweep()
         entries, found = Migration(old, new, series, token, watch).carry_out()
     size = sum(entry.size_bytes for entry in entries)

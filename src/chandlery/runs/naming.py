@@ -80,7 +80,7 @@ def name_exchange(settings: Settings, name: str, watch: Watch) -> Named:
         raise SettingsError(f"exchange {name!r}, which stands for none", "the name of an exchange", "as in kraken")
     find_lake_file(settings.lake.uri, settings.lake_storage)
     store = Store(settings.lake.uri, settings.lake_storage)
-    with hold_lease(store, settings.lake.lease_seconds, wait=False) as token:
+    with hold_lease(store, settings.lake.lease_seconds, wait=False, note=watch.note) as token:
         store.sweep()
         file = find_lake_file(settings.lake.uri, settings.lake_storage)
         check_name(store, file, name)

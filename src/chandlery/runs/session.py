@@ -11,7 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from chandlery.engines import Engine, open_engine
-from chandlery.errors import ChandleryError, SettingsError, gravest
+from chandlery.errors import ChandleryError, SettingsError, find_exit_code, gravest
+from chandlery.errors.masking import mask
 from chandlery.extensions import Bundle
 from chandlery.grid import Grid
 from chandlery.lake.handle import Lake
@@ -216,7 +217,8 @@ class Session:
     def open(self) -> Iterator[None]:
         """Hold the lease of the lake, with the engine open, and write the record of the run, however it ends."""
         lease = self.settings.lake.lease_seconds
-        with hold_lease(self.store, lease, wait=self.options.wait) as token, self.engine:
+        waiting = hold_lease(self.store, lease, wait=self.options.wait, note=self.watch.note)
+        with waiting as token, self.engine:
             self.token = token
             self.start_staging()
             self._read_lake()
@@ -230,9 +232,8 @@ class Session:
             try:
                 yield
             except BaseException as error:
-                if isinstance(error, ChandleryError):
-                    self.report.exit_code = error.exit_code
-                    self.report.messages.append(str(error))
+                self.report.exit_code = find_exit_code(error)
+                self.report.messages.append(mask(str(error) or type(error).__name__))
                 with suppress(ChandleryError):  # the error that ended the run is the one to raise
                     self.write_record()
                 raise

@@ -19,10 +19,10 @@ from chandlery.errors.allowed import is_shown
 from chandlery.extensions import read_bundles
 from chandlery.lake.store import Store
 from chandlery.machine.aws import open_client
+from chandlery.machine.signals import held, listening
 from chandlery.progress import Watch
 from chandlery.settings.model import Settings
 from chandlery.submit.archive import NEWEST_LIBRARY, build_environment, find_library, name_environment
-from chandlery.submit.interrupts import Interrupts
 from chandlery.submit.job import EXIT_CODE, JOB, Job
 from chandlery.submit.serverless import NOTE, Clients, JobRun, Order, check_application, start_job
 
@@ -46,7 +46,7 @@ HERE_ALONE = {"spark.master", "spark.pyspark.python"}  # options of local sessio
 def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
     """Run a command on EMR Serverless, print its output as it is written, and return its exit code.
 
-    An interrupt, SIGTERM or a closed output cancels the job run; the function then waits until it has ended.
+    Ctrl-C, SIGTERM, SIGHUP or a closed output cancels the job run; the function then waits until it has ended.
 
     Args:
         settings: Settings of the run. All but [submit] are uploaded.
@@ -66,19 +66,19 @@ def submit(settings: Settings, command: Sequence[str], watch: Watch) -> int:
     )
     name = f"chandlery-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     folder = Store(f"{staging.uri}/jobs/{name}", settings.lake_storage)
-    with Interrupts() as interrupts:
+    with listening():
         check_application(clients, settings.submit.application_id)
         put_job(folder, settings, command)
         wanted = order(settings, name, folder, put_environment(staging, watch))
         run: JobRun | None = None
         try:
-            with interrupts.held():
+            with held(firmly=True):
                 run = start_job(clients, wanted)
             watch.note(f"job run {run.identity} of application {settings.submit.application_id}: {folder.uri}")
             state, details = follow(run, watch)
         except (KeyboardInterrupt, BrokenPipeError):
             if run is not None:
-                cancel(run, interrupts, watch)
+                cancel(run, watch)
             raise
     return read_exit_code(folder, f"job run {run.identity} ended as {state}", details)
 
@@ -211,9 +211,9 @@ def follow(run: JobRun, watch: Watch) -> tuple[str, str]:
     return state, details
 
 
-def cancel(run: JobRun, interrupts: Interrupts, watch: Watch) -> None:
-    """Cancel a job run and wait until it has ended; another interrupt ends the waiting."""
-    with interrupts.held():
+def cancel(run: JobRun, watch: Watch) -> None:
+    """Cancel a job run and wait until it has ended; another signal ends this process, and so the waiting."""
+    with held(firmly=True):
         run.cancel()
     watch.note(f"cancelling job run {run.identity}")
     watch.note(run.wait().lower())
