@@ -131,7 +131,7 @@ def test_refused_again_on_every_run_until_it_is_mended(ran: tuple[Path, "subproc
         ),
         (["--horizon", "90s"], {}, "duration '90s'"),
         (["--model", "crystal"], {}, "model 'crystal'"),
-        ([], {"CHANDLERY_FORECAST__TYPO": "1"}, "forecast.typo: there is no such setting"),
+        ([], {"CHANDLERY_FORECAST__TYPO": "1"}, "CHANDLERY_FORECAST__TYPO: there is no such setting"),
     ],
 )
 def test_settings_that_cannot_be_are_told(

@@ -69,6 +69,7 @@ def check(settings: Settings, until: dt.date | None = None) -> list[Probe]:
     find_files = cache(partial(_find_files, settings))  # two probes need the listing, which takes long
     with _leave_no_folder(settings):
         return [
+            Probe("settings", ok=True, found=settings.origins.described),
             _probe("source", lambda: _list(settings, find_files)),
             _inspect(settings),
             _probe("lake: read", lambda: _read(settings)),

@@ -255,4 +255,4 @@ def load_with_options(config: Path | None, **options: Any) -> Settings:
             for section in sections:
                 place = place.setdefault(section, {})
             place[name] = value
-    return load_settings(config, layer)
+    return load_settings(config, layer, [f"--{option}" for option, value in options.items() if value])

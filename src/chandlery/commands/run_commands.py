@@ -6,14 +6,15 @@ Each command imports the packages that it needs, because importing all of them t
 import atexit
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import typer
 
 from chandlery.commands import options as opt
 from chandlery.commands.aside import prints_aside
 from chandlery.commands.options import load_with_options
-from chandlery.errors import SettingsError, gravest
+from chandlery.errors import ChandleryError, SettingsError, gravest
 from chandlery.settings.model import Settings
 
 __all__ = ["check", "forecast", "ingest", "migrate", "plan", "run", "submit"]
@@ -27,10 +28,20 @@ def _run_stages(name: str, settings: Settings, options: dict[str, bool], *, as_j
 
     atexit.register(gc.freeze)  # otherwise the interpreter searches all objects for garbage when it exits
     call: Callable[..., pipeline.RunReport] = getattr(pipeline, name)
-    with prints_aside():
+    with prints_aside(), _names_settings(settings):
         report = call(settings, pipeline.Options(**options), open_watch(quiet=quiet or as_json))
     show.report(report, as_json=as_json, were_shown=not quiet and sys.stdout.isatty() and sys.stderr.isatty())
     raise typer.Exit(report.exit_code)
+
+
+@contextmanager
+def _names_settings(settings: Settings) -> Iterator[None]:
+    """Report on stderr where the settings came from if an error ends the block: the cause may be a file not found."""
+    try:
+        yield
+    except ChandleryError:
+        print(f"settings: {settings.origins.described}", file=sys.stderr)
+        raise
 
 
 def run(
@@ -92,7 +103,7 @@ def plan(
     from chandlery.runs import pipeline
 
     settings = load_with_options(config, source=source, lake=lake, series=series, horizon=horizon, model=model)
-    with prints_aside():
+    with prints_aside(), _names_settings(settings):
         found = pipeline.plan(settings, pipeline.Options(prune=prune, restate=restate))
     show.plan(found, as_json=json)
 

@@ -35,6 +35,7 @@ def report(result: RunReport, *, as_json: bool, were_shown: bool = False) -> Non
     if as_json:
         print_json(result)
         return
+    print(f"settings: {result.settings_from.described}")
     named = len({stage.series for stage in result.stages if stage.series}) > 1
     for stage in result.stages:
         done = f"{stage.computed} computed" if stage.computed else "up to date" if stage.up_to_date else "nothing to do"
@@ -70,6 +71,7 @@ def plan(found: Plan, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    print(f"settings: {found.settings_from.described}")
     print_groups(found.groups, of="new files")
     if found.steps:
         print_table([msgspec.structs.asdict(step) for step in found.steps])

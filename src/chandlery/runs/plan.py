@@ -27,6 +27,7 @@ from chandlery.runs.session import SeriesRun, Session
 from chandlery.runs.survey import Source, survey_source
 from chandlery.runs.unmatched import list_paths, name_unmatched_layouts, name_unmatched_sections
 from chandlery.settings.model import EngineSettings, Settings
+from chandlery.settings.origins import Origins
 from chandlery.sources.files import RawFile, peek_file
 from chandlery.state.fingerprints import fingerprint
 from chandlery.state.paths import day_name
@@ -72,11 +73,13 @@ class Plan(msgspec.Struct, frozen=True):
         steps: The steps, in order; empty if everything is up to date.
         notes: Other messages, such as about parts of the settings that match nothing.
         groups: How new files would be read.
+        settings_from: Where the settings came from.
     """
 
     steps: list[Step]
     notes: list[str] = []
     groups: list[Group] = []
+    settings_from: Origins = Origins()
 
 
 def plan(settings: Settings, options: Options | None = None) -> Plan:
@@ -109,7 +112,7 @@ def plan(settings: Settings, options: Options | None = None) -> Plan:
     notes = name_unmatched_layouts(settings.source, list_paths(source)) + name_unmatched_sections(settings, known)
     if unread:
         notes.append(f"{unread:,} new files were not looked at: the steps assume that they are like the others")
-    return Plan(_plan_settling(session) + steps, notes=notes, groups=inspect(source, assigned))
+    return Plan(_plan_settling(session) + steps, notes, inspect(source, assigned), settings.origins)
 
 
 def _plan_settling(session: Session) -> list[Step]:

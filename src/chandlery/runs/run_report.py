@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from chandlery.settings.origins import Origins
+
 __all__ = ["ALL_STAGES", "Options", "RunReport", "Stage", "StageName"]
 
 
@@ -66,6 +68,7 @@ class RunReport(msgspec.Struct):
         notes: Other messages, such as why something is computed again.
         published: How many objects of tables were written or deleted.
         run_id: Name of the run's record under runs/; None if everything was up to date.
+        settings_from: Where the settings came from.
     """
 
     lake: str
@@ -75,3 +78,4 @@ class RunReport(msgspec.Struct):
     notes: list[str] = []
     published: int = 0
     run_id: str | None = None
+    settings_from: Origins = Origins()

@@ -60,7 +60,7 @@ class Session:
             raise SettingsError("no lake", "where to write", "give --lake URI or set [lake] uri")
         self.settings, self.options, self.watch, self.stages = settings, options, watch, stages
         self.store = Store(settings.lake.uri, settings.lake_storage)
-        self.report = RunReport(lake=settings.lake.uri)
+        self.report = RunReport(lake=settings.lake.uri, settings_from=settings.origins)
         self.engine: Engine = open_engine(settings.engine.name, settings.engine.workers, settings.engine.spark)
         self.token: LeaseToken | None = None
         self.staging = ""  # the folder in which tasks stage objects of tables; empty without the lease

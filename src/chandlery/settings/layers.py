@@ -2,28 +2,39 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from chandlery.errors import SettingsError
 from chandlery.machine.folders import expand_path
 
-__all__ = ["PREFIX", "check_names", "limit_flags", "overlay_options", "put_above", "read_toml"]
+__all__ = ["find_file", "limit_flags", "list_given", "name_folder", "overlay_options", "put_above", "read_toml"]
 
-
-PREFIX = "CHANDLERY_"  # of environment variables
 OF_CLOUD = re.compile(r"^(aws|google|azure_storage|azure)_")
 
 
-def read_toml(config: Path | None) -> dict[str, Any]:
-    """Read the settings file: `config`, or else `chandlery.toml` in the working directory if it exists.
+def find_file(config: Path | None) -> Path | None:
+    """Return the settings file: `config`, or else `chandlery.toml` in the working directory; None if there is none."""
+    path = config or Path("chandlery.toml")
+    return path if config is not None or path.exists() else None
+
+
+def name_folder() -> str:
+    """Return the working directory, or "" if it was deleted."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
+
+
+def read_toml(path: Path | None) -> dict[str, Any]:
+    """Read a settings file; none has no settings.
 
     Raises:
         SettingsError: The file cannot be read, or is not valid TOML.
     """
-    path = config or Path("chandlery.toml")
-    if config is None and not path.exists():
+    if path is None:
         return {}
     try:
         return _anchor_extensions(path, tomllib.loads(path.read_text(encoding="utf-8")))
@@ -43,30 +54,13 @@ def _anchor_extensions(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def check_names(names: Iterable[str], sections: Mapping[str, set[str]]) -> None:
-    """Check that environment variables that look like settings name a section, and two underscores after it.
-
-    Others that begin with `CHANDLERY_` may belong to other programs: Kubernetes sets some for a service of that name.
-
-    Args:
-        names: Of all environment variables.
-        sections: The settings of each section; none for one that has no settings of its own.
-
-    Raises:
-        SettingsError: One does not.
-    """
-    for name in names:
-        if not name.upper().startswith(PREFIX):
-            continue
-        rest = name[len(PREFIX) :].lower()
-        section, parted, _ = rest.partition("__")
-        close = [
-            f"{PREFIX}{each}__{one}".upper() for each in sections for one in sections[each] if rest == f"{each}_{one}"
-        ]
-        if close or (parted and section not in sections):
-            found = f"the environment variable {name}: there is no such setting"
-            expected = "a section and a setting joined by two underscores"
-            raise SettingsError(found, expected, f"write {close[0] if close else f'{PREFIX}LAKE__URI, for example'}")
+def list_given(layer: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield the settings that a layer gives, as in lake.uri."""
+    for name, value in layer.items():
+        if isinstance(value, Mapping):
+            yield from list_given(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
 
 
 def limit_flags(below: Mapping[str, Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:

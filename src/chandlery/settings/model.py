@@ -5,7 +5,7 @@ Credentials are not settings: they come from the cloud SDK's own chain.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +18,18 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from chandlery.errors import SettingsError
 from chandlery.errors.masking import check_options, check_uri
 from chandlery.machine.folders import expand_path
-from chandlery.settings.layers import PREFIX, check_names, limit_flags, overlay_options, put_above, read_toml
+from chandlery.settings.faults import describe_faults
+from chandlery.settings.layers import (
+    find_file,
+    limit_flags,
+    list_given,
+    name_folder,
+    overlay_options,
+    put_above,
+    read_toml,
+)
+from chandlery.settings.names import PREFIX, check_variables
+from chandlery.settings.origins import Origins
 from chandlery.settings.showing import Shown, hide_values
 from chandlery.units import (
     check_timezone,
@@ -283,6 +294,13 @@ class Settings(Shown, BaseSettings):
         [], description="publish only these symbols; training and the market use all; empty: all"
     )
 
+    _origins: Origins = pydantic.PrivateAttr(Origins())
+
+    @property
+    def origins(self) -> Origins:
+        """Where the settings came from."""
+        return self._origins
+
     @pydantic.model_validator(mode="after")
     def _check_sections(self) -> "Settings":
         """Check that each series has one section, and that its horizons are multiples of its interval.
@@ -351,7 +369,9 @@ class Settings(Shown, BaseSettings):
         return init_settings, env_settings
 
 
-def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None, flags: Mapping[str, Any] | None = None, names: Sequence[str] | None = None
+) -> Settings:
     """Load the settings of a run from a file, the environment and flags.
 
     Args:
@@ -359,13 +379,20 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
         flags: The settings of the command line, nested by section. They overrule the environment, which overrules
             the file. [forecast] of a layer also overrules [[series]] sections of the layers below it. With
             `chosen_series`, flags of [forecast] apply to these series only.
+        names: How the user wrote the flags, as in --lake; by default they are named as in lake.uri.
 
     Raises:
-        SettingsError: The file is missing or not valid TOML, or settings are unknown or not valid, all of which the
-            error lists.
+        SettingsError: The file is missing or not valid TOML, or settings or environment variables are unknown or not
+            valid; the error lists all such settings.
     """
-    values = read_toml(config)
-    check_names(os.environ, {name: _list_settings(field.annotation) for name, field in Settings.model_fields.items()})
+    file, flags = find_file(config), flags or {}
+    values, variables = read_toml(file), check_variables(os.environ, Settings)
+    origins = Origins(
+        str(file.absolute()) if file else None,
+        name_folder(),
+        variables,
+        list(list_given(flags) if names is None else names),
+    )
     try:
         environment = EnvSettingsSource(Settings)()
     except pydantic_settings.SettingsError as error:
@@ -375,31 +402,11 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
             "write CHANDLERY_LAKE__URI=here, or CHANDLERY_FORECAST__HORIZONS='[\"1h\"]'",
         ) from None
     values = put_above(values, environment)
-    values = put_above(values, limit_flags(values, flags or {}))
+    values = put_above(values, limit_flags(values, flags))
     hide_values(values)
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except pydantic.ValidationError as error:
-        raise _describe(error) from None
-
-
-def _list_settings(section: Any) -> set[str]:
-    return set(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else set()
-
-
-def _describe(error: pydantic.ValidationError) -> SettingsError:
-    """Return one error that lists all faults of the settings."""
-    faults = [_to_error(fault) for fault in error.errors(include_url=False, include_input=False)]
-    if len(faults) == 1 and faults[0].expected:
-        return faults[0]
-    hint = "correct chandlery.toml, the environment variable or the flag"
-    return SettingsError("; ".join(map(str, faults)), "the settings that `chandlery init` lists", hint)
-
-
-def _to_error(fault: Mapping[str, Any]) -> SettingsError:
-    """Return the error of one setting; with an expectation and a hint if the setting's own parser gave them."""
-    where, cause = ".".join(str(part) for part in fault["loc"]), fault.get("ctx", {}).get("error")
-    if isinstance(cause, ValueError) and isinstance(parsing := cause.__cause__, SettingsError):
-        return SettingsError(f"{where}: {parsing.found}", parsing.expected, parsing.hint)
-    why = "there is no such setting" if fault["type"] == "extra_forbidden" else str(cause or fault["msg"])
-    return SettingsError(f"{where}: {why}")
+        raise describe_faults(error, Settings) from None
+    settings._origins = origins  # noqa: SLF001 - of this module
+    return settings
