@@ -50,6 +50,7 @@ MEANINGS = {
 }
 LAST_LINES = 12
 OUTPUT = "--output="
+OF_A_SIGNAL = 128  # the exit code of a program that a signal stopped is this and its number
 DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
 
@@ -149,7 +150,8 @@ def _end_with_task() -> None:
 
 
 def _describe(command: list[str], code: int) -> str:
-    how = f"exit code {code}: {MEANINGS.get(code, 'unknown')}" if code > 0 else signal.Signals(-code).name
+    number = code - OF_A_SIGNAL if code > OF_A_SIGNAL else -code  # chandlery ends by itself, others are ended
+    how = f"exit code {code}: {MEANINGS.get(code, 'unknown')}" if number < 1 else signal.Signals(number).name
     return f"{_show(command)} ended with {how}. The end of its output:"
 
 

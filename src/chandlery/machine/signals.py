@@ -132,9 +132,9 @@ class Listener:
     def _note(self, number: int) -> None:
         now = time.monotonic()
         if number == LOST:
-            self._resent = 1
             time.sleep(0.01)  # the callback has ended by then
-            signal.pthread_kill(threading.main_thread().ident or 0, self._first)
+            self._resent, self._came_at = 1, time.monotonic()
+            signal.pthread_kill(threading.main_thread().ident or 0, self._first or signal.SIGINT)
         elif number in self._before and not self._came_at:
             self._came_at = now
         elif number in self._before and now - self._came_at > SAME_SECONDS and not self._resent and not self._is_firm:

@@ -312,12 +312,12 @@ class Session:
 
         The watch does not receive it: the report has all such messages together, at the end.
         """
-        self.report.messages.append(message)
+        self.report.messages.append(mask(message))
         self.report.exit_code = gravest([self.report.exit_code, code])
 
     def note(self, message: str) -> None:
         """Report something that is not an error."""
-        self.report.notes.append(message)
+        self.report.notes.append(message := mask(message))
         self.watch.note(message)
 
     def write_record(self) -> None:
