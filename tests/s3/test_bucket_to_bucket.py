@@ -166,10 +166,10 @@ def test_no_right_to_write_is_found_before_any_work(server: Server, admin: Serve
 
 def test_a_wrong_key_is_told(admin: Server, tmp_path: Path) -> None:
     config = config_of(tmp_path, admin, "s3://crypto-raw/rights", "s3://crypto-lake/x")
-    done = call("run", "--config", str(config), AWS_ACCESS_KEY_ID="admin", AWS_SECRET_ACCESS_KEY="wrong")
+    done = call("run", "--config", str(config), AWS_ACCESS_KEY_ID="admin", AWS_SECRET_ACCESS_KEY="hUnTer2xQ7")
     assert done.returncode == 2
     assert "does not accept the credentials" in done.stderr
-    assert "wrong" not in done.stderr
+    assert "hUnTer2xQ7" not in done.stderr
     checked = call("check", "--config", str(config), AWS_ACCESS_KEY_ID="admin", AWS_SECRET_ACCESS_KEY="wrong")
     assert checked.returncode == 2
     assert "FAIL source" in checked.stdout
