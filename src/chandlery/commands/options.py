@@ -1,6 +1,7 @@
 """The options and arguments of the commands, and the settings that options overrule."""
 
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +12,24 @@ from chandlery.units import LONGEST_DAYS
 
 __all__ = [
     "ComparedDays", "ComparedHorizons", "ComparedModels", "ComparedSeries", "ComparedSymbols", "ComparedUntil",
-    "Config", "DrawnHorizons", "DrawnSymbols", "Engine", "Extension", "ForecastSeries", "Horizons", "Json",
-    "LakeUri", "Models", "NewExchange", "NewLake", "OldLake", "OneSeries", "ParityEngine", "ParityKeep",
-    "ParityLake", "Period", "PlotDays", "PlotOutput", "Prune", "Quiet", "ReportOutput", "Restate", "RowNumber",
-    "SampleDays", "SampleFaults", "SampleFolder", "SampleSeed", "SampleSymbols", "SeriesNames", "SettingsPath",
-    "ShownSymbols", "Source", "Sql", "SubmitCommand", "SubmitOutput", "Symbol", "SymbolOrUnknown", "Symbols", "Until",
-    "Wait", "load_with_options",
+    "Config", "DrawnHorizons", "DrawnSymbols", "Engine", "Extension", "ForecastSeries", "Format", "Horizons", "Json",
+    "LakeUri", "Models", "NewExchange", "NewLake", "OldLake", "OneSeries", "ParityEngine", "ParityKeep", "ParityLake",
+    "Period", "PlotDays", "PlotOutput", "Prune", "Quiet", "ReportOutput", "Restate", "ResultFormat", "ResultOutput",
+    "RowNumber", "SampleDays", "SampleFaults", "SampleFolder", "SampleSeed", "SampleSymbols", "SeriesNames",
+    "SettingsPath", "ShownSymbols", "Source", "Sql", "SubmitCommand", "SubmitOutput", "Symbol", "SymbolOrUnknown",
+    "Symbols", "Until", "Wait", "load_with_options",
 ]  # fmt: skip
+
+
+class Format(StrEnum):
+    """A format of the result of a query."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
 
 SERIES_FORM = "EXCHANGE/INTERVAL"
 DATE_FORM = ["%Y-%m-%d"]
@@ -118,6 +130,23 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 # Of `scores`, `query` and `explain`.
 Period = Annotated[str, typer.Option(help="all, a year as in 2019 or a month as in 2019-05.")]
 Sql = Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL.")]
+ResultFormat = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        help="The format of the result; by default table, or what the name of the output ends in. A table has the "
+        "first 200 rows. Parquet and Arrow refuse types and values that they cannot hold.",
+    ),
+]
+ResultOutput = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write the result: a file, an object as in s3://bucket/result.csv, or - for the standard output. "
+        "By default the standard output.",
+    ),
+]
 SymbolOrUnknown = Annotated[
     str,
     typer.Argument(
@@ -136,13 +165,15 @@ DrawnHorizons = Annotated[
     typer.Option("--horizon", help="Show this horizon, as in 30m; repeatable. By default all horizons of the lake."),
 ]
 ReportOutput = Annotated[
-    str, typer.Option(help="The page to write: a file, or an object as in s3://bucket/report.html.")
+    str, typer.Option("--output", "-o", help="The page to write: a file, or an object as in s3://bucket/report.html.")
 ]
 PlotOutput = Annotated[
     str | None,
     typer.Option(
+        "--output",
+        "-o",
         help="The page to write: a file or an object. By default SYMBOL.html in this folder, with the name of the "
-        "series in it if one of several was chosen."
+        "series in it if one of several was chosen.",
     ),
 ]
 PlotDays = Annotated[
@@ -207,8 +238,10 @@ SubmitCommand = Annotated[str, typer.Argument(help="run, ingest, forecast, check
 SubmitOutput = Annotated[
     str | None,
     typer.Option(
+        "--output",
+        "-o",
         help="The page of a report: an object as in s3://bucket/report.html. By default reports/report.html in the "
-        "lake."
+        "lake.",
     ),
 ]
 

@@ -35,18 +35,21 @@ def scores(
     show_scores(settings, period, as_json=json)
 
 
-def query(sql: opt.Sql, config: opt.Config = None, lake: opt.LakeUri = None, json: opt.Json = False) -> None:
+def query(
+    sql: opt.Sql, config: opt.Config = None, lake: opt.LakeUri = None, form: opt.ResultFormat = None,
+    output: opt.ResultOutput = "", json: opt.Json = False,
+) -> None:  # fmt: skip
     """Run a SELECT over the lake's tables.
 
-    Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/
+    Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/ --format csv
     """
-    from chandlery.commands.printing import print_frame
+    from chandlery.commands.results import choose_format, write_result
     from chandlery.lake.lake_file import find_lake_file
-    from chandlery.lake.query import query as ask
 
+    chosen = choose_format(form, output, as_json=json)
     settings = load_with_options(config, lake=lake)
     find_lake_file(settings.lake.uri, settings.lake_storage)
-    print_frame(ask(settings.lake.uri, sql, settings.lake_storage), as_json=json)
+    write_result(settings, sql, chosen, output)
 
 
 def explain(

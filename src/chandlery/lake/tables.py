@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import dataframely as dy
 import polars as pl
@@ -12,6 +12,9 @@ from chandlery.errors import SettingsError
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Entry, Store
 from chandlery.schema import MODEL_COLUMNS, TABLES, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "adapt",
@@ -29,6 +32,7 @@ __all__ = [
     "plain_type",
     "replace_partition",
     "write_partition",
+    "write_pieces",
 ]
 
 OBJECT = "part-0.parquet"
@@ -64,20 +68,30 @@ def encode(frames: Iterable[pl.DataFrame]) -> bytes | None:
 
 def _encode_pieces(frames: Iterable[pl.DataFrame]) -> bytes:
     """Encode more rows than fit into memory at once as one Parquet object."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - takes a tenth of a second, which only large objects need
-
-    buffer, writer = io.BytesIO(), None
-    for piece in _cut_evenly(frames):
-        table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
-        if writer is None:
-            texts = [name for name, kind in piece.schema.items() if kind == pl.String]
-            writer = pq.ParquetWriter(
-                buffer, table.schema, compression="zstd", compression_level=1, use_dictionary=texts, store_schema=False
-            )
-        writer.write_table(table, row_group_size=ROW_GROUP)
-    if writer is not None:
-        writer.close()
+    buffer = io.BytesIO()
+    pieces = (piece.to_arrow(compat_level=pl.CompatLevel.oldest()) for piece in _cut_evenly(frames))
+    first = next(pieces)
+    write_pieces(buffer, first.schema, chain([first], pieces))
     return buffer.getvalue()
+
+
+def write_pieces(file: IO[bytes], schema: "pa.Schema", pieces: Iterable["pa.Table"]) -> None:
+    """Write rows as one Parquet file, of which only a piece is in memory at once.
+
+    Args:
+        file: The file to write to.
+        schema: The columns.
+        pieces: The rows, each piece in row groups of its own.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - takes a tenth of a second, which only large objects need
+    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
+
+    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    with pq.ParquetWriter(
+        file, schema, compression="zstd", compression_level=1, use_dictionary=texts, store_schema=False
+    ) as writer:
+        for piece in pieces:
+            writer.write_table(piece, row_group_size=ROW_GROUP)
 
 
 def _cut_evenly(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

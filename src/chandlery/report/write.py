@@ -8,6 +8,7 @@ import polars as pl
 from chandlery.errors import SettingsError
 from chandlery.grid import DAY_SECONDS
 from chandlery.lake.lake_file import UNASSIGNED
+from chandlery.lake.output import Output
 from chandlery.progress import Silent, Watch
 from chandlery.report.data import (
     LEAST_CANDLES,
@@ -21,7 +22,6 @@ from chandlery.report.data import (
 )
 from chandlery.report.figures.fan import draw_plot
 from chandlery.report.markup import when
-from chandlery.report.output import Output
 from chandlery.report.page import load_script, render_plot, render_report
 from chandlery.report.sections.elements import NO_FORECASTS_YET
 from chandlery.report.series import SeriesReader, choose_shown_series, describe_other_series

@@ -1,0 +1,151 @@
+"""A table of the lake as an Arrow dataset that DuckDB scans; it reads the row groups and columns that are asked for."""
+
+import functools
+import operator
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
+
+from chandlery.errors import ChandleryError
+from chandlery.lake.pinned import PinnedObject, ReplacedError
+from chandlery.lake.reading import check_partitions, damaged
+from chandlery.lake.store import Entry, Store
+from chandlery.lake.tables import empty_frame, list_objects, own_columns, parse_partition, plain_type
+from chandlery.schema import TABLES
+
+__all__ = ["LakeTable"]
+
+PARQUET = ds.ParquetFileFormat()
+
+
+class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
+    """The rows of a table, partition keys first. Objects are listed once, when rows or columns of models are needed.
+
+    DuckDB calls `scanner` with the columns and the filter of a statement. Objects whose partition keys do not match the
+    filter are not read; of the others the footer, then the needed columns of the row groups whose statistics match.
+
+    Args:
+        store: The lake.
+        table: Name of the table.
+        with_models: Whether the columns of models are needed, which the footers of all objects name.
+
+    Raises:
+        ReplacedError: An object was replaced after the listing.
+        SettingsError: An object is damaged, or its path lacks a partition key.
+    """
+
+    def __init__(self, store: Store, table: str, *, with_models: bool = False) -> None:
+        self._store, self._table = store, TABLES[table]
+        self._entries: list[Entry] | None = None
+        self._scans: list[_Scan] = []
+        self.failure: Exception | None = None  # DuckDB reports it only as a text with a traceback
+        empty = empty_frame(self._table.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
+        own = [pa.field(name, pa.float32()) for name in (self._find_models() if with_models else [])]
+        super().__init__([], pa.schema([*empty.schema, *own]), PARQUET)
+
+    def scanner(self, columns: list[str] | None = None, filter: Any = None, **_: Any) -> Any:  # noqa: A002 - Arrow's name
+        """Return a scanner of the rows that match a filter."""
+        names = self.schema.names if columns is None else columns
+        scan = _Scan(pa.schema([self.schema.field(name) for name in names]), self._read(names, filter))
+        self._scans.append(scan)
+        return scan
+
+    def close(self) -> None:
+        """End all scans, and with them their requests."""
+        for scan in self._scans:
+            scan.close()
+
+    def _list(self) -> list[Entry]:
+        if self._entries is None:
+            found = list_objects(self._store, self._table.name)
+            check_partitions(self._store, self._table.name, found)
+            self._entries = found
+        return self._entries
+
+    def _find_models(self) -> list[str]:
+        """Return the names of the columns of models in all objects."""
+        footers = self._store.ask_ahead(lambda entry: PinnedObject(self._store, entry).footer, self._list())
+        found = [own_columns(footer.schema.to_arrow_schema().names, self._table) for footer in footers]
+        return list(dict.fromkeys(name for names in found for name in names))
+
+    def _read(self, names: list[str], condition: Any) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the rows that match a condition, a row group at a time; requests are sent ahead."""
+        try:
+            objects = self._store.ask_ahead(lambda entry: self._split(entry, condition), self._choose(condition))
+            pieces = (piece for found in objects for piece in found)
+            for rows in self._store.ask_ahead(lambda piece: self._decode(*piece, names, condition), pieces):
+                yield from rows.to_batches()
+        except (ChandleryError, ReplacedError) as error:
+            self.failure = error
+            raise
+
+    def _choose(self, condition: Any) -> list[Entry]:
+        """Return the objects whose partition keys may match a condition."""
+        entries = self._list()
+        if condition is None:
+            return entries
+        # Arrow evaluates the condition for the keys; the files of these fragments are never opened.
+        nowhere = LocalFileSystem()
+        fragments = [
+            PARQUET.make_fragment(entry.path, nowhere, partition_expression=self._express_keys(entry))
+            for entry in entries
+        ]
+        chosen = ds.FileSystemDataset(fragments, self.schema, PARQUET).get_fragments(filter=condition)
+        paths = {fragment.path for fragment in chosen}
+        return [entry for entry in entries if entry.path in paths]
+
+    def _express_keys(self, entry: Entry) -> Any:
+        """Return the partition keys of an object as an expression, from which Arrow also fills their columns."""
+        keys = parse_partition(entry.path)
+        types = {name: plain_type(column.dtype) for name, column in self._table.schema.columns().items()}
+        values = {name: keys[name] if types[name] == pl.String else int(keys[name]) for name in self._table.partitions}
+        known = (ds.field(name) == pa.scalar(value, self.schema.field(name).type) for name, value in values.items())
+        return functools.reduce(operator.and_, known)
+
+    def _split(self, entry: Entry, condition: Any) -> list[tuple[PinnedObject, int]]:
+        """Return the row groups of an object whose statistics may match a condition."""
+        source = PinnedObject(self._store, entry)
+        fragment = PARQUET.make_fragment(source.open(), partition_expression=self._express_keys(entry))
+        groups = fragment.split_by_row_group(filter=condition, schema=self.schema)
+        return [(source, group.row_groups[0].id) for group in groups]
+
+    def _decode(self, source: PinnedObject, group: int, names: list[str], condition: Any) -> pa.Table:
+        """Return the rows of a row group that match a condition."""
+        keys = self._express_keys(source.entry)
+        fragment = PARQUET.make_fragment(source.open(), partition_expression=keys, row_groups=[group])
+        try:
+            return fragment.to_table(schema=self.schema, columns=names, filter=condition)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self._store, source.entry.path, error) from error
+
+
+class _Scan:
+    """What DuckDB takes for an Arrow scanner: one reads ahead, and would still do so when the query has ended."""
+
+    def __init__(self, schema: pa.Schema, batches: Generator[pa.RecordBatch, None, None]) -> None:
+        self.projected_schema, self._batches = schema, batches
+        self._lock, self._is_closed = threading.Lock(), False  # DuckDB reads in threads of its own
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """Return a reader of the batches."""
+        return pa.RecordBatchReader.from_batches(self.projected_schema, self)
+
+    def __iter__(self) -> "_Scan":
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        with self._lock:
+            if self._is_closed:
+                raise StopIteration
+            return next(self._batches)
+
+    def close(self) -> None:
+        """End the batches; a request that is being answered is waited for."""
+        self._is_closed = True
+        with self._lock:
+            self._batches.close()
