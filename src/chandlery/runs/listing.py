@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chandlery.errors import SettingsError
@@ -140,8 +140,21 @@ def _to_entry(path: str, found: os.stat_result) -> Entry:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    if pattern in ("*", path):
-        return True
-    if "**" in pattern:
-        return fnmatch.fnmatchcase(path, pattern.replace("**/", "*"))
-    return path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern)
+    return pattern in ("*", path) or _match_parts(path.split("/"), pattern.split("/"))
+
+
+def _match_parts(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Return whether the parts of a path match those of a glob, in which ** is any number of folders.
+
+    The same as `PurePath.full_match`, which Python has from 3.13 on; each part is left to `fnmatch`.
+
+    Example:
+        >>> [_match_parts(path.split("/"), ["a", "**", "*.csv"]) for path in ("a/x.csv", "a/b/c/x.csv", "ab/x.csv")]
+        [True, True, False]
+    """
+    if not pattern:
+        return not path
+    first, *rest = pattern
+    if first == "**":
+        return any(_match_parts(path[place:], rest) for place in range(len(path) + 1))
+    return bool(path) and fnmatch.fnmatchcase(path[0], first) and _match_parts(path[1:], rest)

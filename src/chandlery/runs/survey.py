@@ -271,7 +271,11 @@ def _list_files(session: Session, store: Store, pattern: str) -> tuple[list[RawF
 
 
 def is_excluded(source: str, settings: Settings) -> bool:
-    """Return whether the settings leave out a file."""
+    """Return whether the settings leave out a file.
+
+    As in `[[source.layout]] files`, and other than in the glob of a source, * also stands for several folders: a
+    pattern such as *.bak holds for files at any depth. That is what `fnmatch` does and the globs of `pathlib` do not.
+    """
     return any(fnmatch.fnmatchcase(source, pattern) for pattern in settings.source.exclude)
 
 
