@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -54,3 +55,13 @@ def test_candles_are_as_real_ones():
     assert 0.5 < leader.height / (30 * 1440) < 0.99
     sizes = moves["leader"].abs().drop_nulls()
     assert pl.DataFrame({"a": sizes, "b": sizes.shift(30)}).drop_nulls().select(pl.corr("a", "b")).item() > 0.1
+
+
+def test_files_in_turn_are_those_of_either_form():
+    plan = SamplePlan(days=2, fault_share=0.02)
+    in_turn = list(write_sample(replace(plan, form="in turn")))
+    assert [file.name for file in in_turn] == ["btcusd.csv", "ethusd.json", "xrpusd.csv"]
+    either = {file.name: file for form in ("csv", "json") for file in write_sample(replace(plan, form=form))}
+    for file in in_turn:
+        assert file.content == either[file.name].content
+        assert file.truth.equals(either[file.name].truth)

@@ -1,12 +1,12 @@
 """The files that the commands `sample` and `init` write."""
 
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
 from chandlery.commands.printing import print_json, print_table
 from chandlery.errors import SettingsError
+from chandlery.lake.tables import encode
 from chandlery.settings.template import render_settings
 from chandlery.sources.sample import SAMPLE_SYMBOLS, SamplePlan, write_sample
 
@@ -22,9 +22,10 @@ def write_sample_files(folder: Path, plan: tuple[int, int, float, int], *, as_js
         as_json: Print JSON.
 
     Raises:
-        SettingsError: The folder cannot be created.
+        SettingsError: The folder cannot be created or written.
     """
     symbols, days, faults, seed = plan
+    made = SamplePlan(SAMPLE_SYMBOLS[:symbols], days, form="in turn", fault_share=faults, seed=seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -32,15 +33,16 @@ def write_sample_files(folder: Path, plan: tuple[int, int, float, int], *, as_js
             f"{folder} cannot be created: {error.strerror}", "a folder to write to", "name another"
         ) from None
     truths = []
-    for place, symbol in enumerate(SAMPLE_SYMBOLS[:symbols]):
-        form: Literal["csv", "json"] = "json" if place % 2 else "csv"
-        for file in write_sample(SamplePlan(SAMPLE_SYMBOLS[:symbols], days, form=form, fault_share=faults, seed=seed)):
-            if file.name == f"{symbol.lower()}.{form}":
-                (folder / file.name).write_bytes(file.content)
-                truths.append(file.truth)
-    truth = pl.concat(truths)
-    if truth.height:
-        truth.write_parquet(folder / "_truth.parquet")
+    try:
+        for file in write_sample(made):
+            (folder / file.name).write_bytes(file.content)
+            truths.append(file.truth)
+        truth = pl.concat(truths)
+        if content := encode([truth]):
+            (folder / "_truth.parquet").write_bytes(content)
+    except OSError as error:
+        found = f"{folder} cannot be written: {error.strerror}"
+        raise SettingsError(found, "a folder to write to", "name another") from None
     counts = truth.explode("reasons").group_by("reasons").len().sort("reasons").to_dicts() if truth.height else []
     if as_json:
         print_json({"folder": str(folder), "planted": counts})

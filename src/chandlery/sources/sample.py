@@ -26,7 +26,7 @@ class SamplePlan:
         days: How many, in whole UTC days.
         start: The first day.
         interval_minutes: Of the candles.
-        form: CSV, or one JSON document.
+        form: CSV, or one JSON document a file; or the two in turn.
         fault_share: How many faulty rows to plant, as a share of the rows; if above 0, every kind of fault at least
             once.
         seed: Equal seeds make equal bytes.
@@ -36,7 +36,7 @@ class SamplePlan:
     days: int = 60
     start: dt.date = dt.date(2019, 1, 1)
     interval_minutes: int = 1
-    form: Literal["csv", "json"] = "csv"
+    form: Literal["csv", "json", "in turn"] = "csv"
     fault_share: float = 0.0
     seed: int = 0
 
@@ -78,11 +78,12 @@ def write_sample(plan: SamplePlan) -> Iterator[SampleFile]:
     for place, symbol in enumerate(plan.symbols):
         random = np.random.default_rng([plan.seed, place + 1])
         candles = _make_candles(plan, random, place, (market, volatility, is_up))
-        name = f"{symbol.lower()}.{plan.form}"
-        lines, truth = plant_faults(candles, plan.form, plan.fault_share, random)
+        form = ("csv", "json")[place % 2] if plan.form == "in turn" else plan.form
+        name = f"{symbol.lower()}.{form}"
+        lines, truth = plant_faults(candles, form, plan.fault_share, random)
         yield SampleFile(
             name,
-            join_lines(lines, plan.form),
+            join_lines(lines, form),
             candles,
             truth.select(pl.lit(name).alias("source"), "row", "raw", "reasons"),
         )
