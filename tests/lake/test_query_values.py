@@ -148,7 +148,9 @@ TIMES = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP 
 NESTED = {"LIST", "ARRAY", "STRUCT", "TUPLE", "MAP", "UNION", "VARIANT"}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.kind not in NESTED and "JSON" not in case.sql], ids=lambda case: case.sql)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.kind not in NESTED and "JSON" not in case.sql], ids=lambda case: case.sql
+)
 def test_json_has_all_digits_and_what_is_no_number_as_text(
     tmp_path: Path, duck: duckdb.DuckDBPyConnection, case: Case
 ) -> None:

@@ -14,6 +14,7 @@ from proxy import counting_proxy
 from s3_server import Server
 
 from chandlery.errors import StoreUnavailableError
+from chandlery.lake.extents import measure_series, measure_table
 from chandlery.lake.pinned import TAIL_BYTES
 from chandlery.lake.query import query
 from chandlery.lake.staging import Target
@@ -122,6 +123,37 @@ def test_only_the_named_columns_and_row_groups_are_read(lake: Lake) -> None:
 def test_a_statement_that_names_no_table_reads_nothing(lake: Lake) -> None:
     for sql in ("SELECT 'candles' AS \"candles\" -- FROM candles", "WITH candles AS (SELECT 1 AS n) FROM candles"):
         assert lake.ask(sql)[1] == {}
+
+
+def test_sizes_are_read_from_the_ends_of_objects(lake: Lake) -> None:
+    lake.relay.take()
+    found = measure_table(Store(lake.uri, lake.options), "candles", {"exchange": "kraken"})
+    requests = lake.relay.take()
+    chosen = [keys for keys in KEYS if keys["exchange"] == "kraken"]
+    assert (found.rows, found.objects) == (len(chosen) * ROWS, len(chosen))
+    assert [request.kind for request in requests] == ["list", *["get"] * len(chosen)]
+    assert max(request.received_bytes for request in requests if request.kind == "get") <= TAIL_BYTES
+    series = measure_series(Store(lake.uri, lake.options), "candles")
+    assert series == {
+        f"{exchange}/1m": measure_table(lake.direct, "candles", {"exchange": exchange}) for exchange in EXCHANGES
+    }
+
+
+def test_sizes_are_of_one_listing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, ask, replaced = partition_path("candles", ONE), Store.get_range_if_match, []
+    content = lake.direct.get(path) or b""
+
+    def replace_first(store: Store, asked: str, etag: str, start: int, end: int) -> bytes | None:
+        if asked == path and not replaced:
+            replaced.append(path)
+            write_partition(Target(lake.direct, lambda: None), "candles", ONE, [make_candles(ONE, 99)[:-1]])
+        return ask(store, asked, etag, start, end)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "get_range_if_match", replace_first)
+        found = measure_table(Store(lake.uri, lake.options), "candles")
+    lake.direct.put(path, content)
+    assert found.rows == len(KEYS) * ROWS - 1
 
 
 def test_a_limit_ends_the_requests(lake: Lake) -> None:

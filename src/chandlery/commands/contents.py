@@ -27,17 +27,16 @@ def show_tables(settings: Settings, *, as_json: bool) -> None:
     file = find_lake_file(settings.lake.uri, settings.lake_storage)
     store, chosen = Store(settings.lake.uri, settings.lake_storage), settings.chosen_series
     names = [series.name for series in list_series(file, chosen)]
-    rows: list[dict[str, Any]] = []
-    for table in TABLES:
-        if len(file.series) > 1 or chosen:
-            extents = measure_series(store, table)
-            others = [UNASSIGNED.name] if UNASSIGNED.name in extents and not chosen else []
-            for name in (*names, *others):
-                exchange, _, interval = name.partition("/")
-                keys = {"table": table, "exchange": exchange, "interval": interval}
-                rows.append({**keys, **_describe_extent(extents.get(name, EMPTY))})
-        else:
-            rows.append({"table": table, **_describe_extent(measure_table(store, table))})
+
+    def describe(table: str) -> list[dict[str, Any]]:
+        if not (len(file.series) > 1 or chosen):
+            return [{"table": table, **_describe_extent(measure_table(store, table))}]
+        extents = measure_series(store, table)
+        others = [UNASSIGNED.name] if UNASSIGNED.name in extents and not chosen else []
+        keys = [dict(zip(("exchange", "interval"), name.split("/"), strict=True)) for name in (*names, *others)]
+        return [{"table": table, **key, **_describe_extent(extents.get(series_name(key), EMPTY))} for key in keys]
+
+    rows = [row for found in store.ask_ahead(describe, TABLES) for row in found]
     print_json(rows) if as_json else print_table(rows)
 
 

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chandlery.lake.reading import damaged
+from chandlery.lake.reading import TRIES, replaced_too_fast
 from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import list_objects, parse_partition
 from chandlery.schema import TABLES, series_name
 
 __all__ = ["Extent", "measure_series", "measure_table"]
+
+Footer = tuple[Entry, Any]  # an object, and its footer as pyarrow has it
 
 
 @dataclass(frozen=True)
@@ -44,40 +46,44 @@ def measure_table(store: Store, table: str, keys: Mapping[str, object] | None = 
 
     Raises:
         SettingsError: An object is damaged.
+        StoreUnavailableError: The store did not answer, or objects were replaced faster than they could be read.
     """
-    return _measure(store, table, list_objects(store, table, keys))
+    return _measure(table, _read_footers(store, table, keys))
 
 
 def measure_series(store: Store, table: str) -> dict[str, Extent]:
     """Measure each series of a table; keys are names of series, such as kraken/1m."""
-    entries: dict[str, list[Entry]] = {}
-    for entry in list_objects(store, table):
-        keys = parse_partition(entry.path)
-        entries.setdefault(series_name(keys), []).append(entry)
-    return {name: _measure(store, table, found) for name, found in entries.items()}
+    groups: dict[str, list[Footer]] = {}
+    for entry, footer in _read_footers(store, table, None):
+        groups.setdefault(series_name(parse_partition(entry.path)), []).append((entry, footer))
+    return {name: _measure(table, found) for name, found in groups.items()}
 
 
-def _measure(store: Store, table: str, entries: list[Entry]) -> Extent:
-    import pyarrow as pa  # noqa: PLC0415 - slow to import, and few commands need it
-    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
+def _read_footers(store: Store, table: str, keys: Mapping[str, object] | None) -> list[Footer]:
+    """Return the objects of one listing with their footers, each as of its etag in the listing."""
+    from chandlery.lake.pinned import PinnedObject, ReplacedError  # noqa: PLC0415 - imports pyarrow, which is slow
 
-    def read_footer(entry: Entry) -> Any:
-        with store.open(entry.path) as file:
-            try:
-                return pq.read_metadata(file)
-            except pa.ArrowInvalid as error:
-                raise damaged(store, entry.path, error) from error
+    for _ in range(TRIES):
+        entries = list_objects(store, table, keys)
+        try:
+            footers = list(store.ask_ahead(lambda entry: PinnedObject(store, entry).footer, entries))
+        except ReplacedError:
+            continue
+        return list(zip(entries, footers, strict=True))
+    raise replaced_too_fast(table)
 
+
+def _measure(table: str, found: list[Footer]) -> Extent:
     rows, times = 0, []
-    for footer in store.ask_ahead(read_footer, entries):
+    for _, footer in found:
         rows += footer.num_rows
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)
             chunks = [group.column(place) for place in range(group.num_columns)]
             columns = {chunk.path_in_schema: chunk.statistics for chunk in chunks}
-            found = columns.get(TABLES[table].sort[0])
-            if found is not None and found.has_min_max and isinstance(found.min, dt.datetime):
-                times += [found.min, found.max]
-    size = sum(entry.size_bytes for entry in entries)
-    modified = max((entry.modified_at for entry in entries), default=None)
-    return Extent(len(entries), size, rows, min(times, default=None), max(times, default=None), modified)
+            ordered = columns.get(TABLES[table].sort[0])
+            if ordered is not None and ordered.has_min_max and isinstance(ordered.min, dt.datetime):
+                times += [ordered.min, ordered.max]
+    size = sum(entry.size_bytes for entry, _ in found)
+    modified = max((entry.modified_at for entry, _ in found), default=None)
+    return Extent(len(found), size, rows, min(times, default=None), max(times, default=None), modified)

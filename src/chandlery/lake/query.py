@@ -10,9 +10,9 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from chandlery.errors import SettingsError, StoreUnavailableError
+from chandlery.errors import SettingsError
 from chandlery.lake.pinned import ReplacedError
-from chandlery.lake.reading import TRIES
+from chandlery.lake.reading import TRIES, replaced_too_fast
 from chandlery.lake.scanning import LakeTable
 from chandlery.lake.store import Store
 from chandlery.lake.tables import ROW_GROUP
@@ -195,7 +195,7 @@ def ask(lake: str, sql: str, options: Mapping[str, str] | None, take: Callable[[
                 return take(answer)
         except ReplacedError:
             continue
-    raise StoreUnavailableError("objects are replaced faster than they are read", "", "run again")
+    raise replaced_too_fast("the lake")
 
 
 @contextmanager

@@ -29,6 +29,7 @@ __all__ = [
     "read_partition",
     "read_pinned",
     "read_table",
+    "replaced_too_fast",
     "scan",
     "scan_content",
 ]
@@ -113,7 +114,12 @@ def read_pinned(store: Store, table: str, keys: Mapping[str, str]) -> list[tuple
         contents = [(parts, held[entry.path, entry.etag]) for parts, entry in entries]
         if all(content is not None for _, content in contents):
             return [(parts, content) for parts, content in contents if content is not None]
-    raise StoreUnavailableError(f"objects of {table} are replaced faster than they are read", "", "run again")
+    raise replaced_too_fast(table)
+
+
+def replaced_too_fast(table: str) -> StoreUnavailableError:
+    """Return the error of a table whose objects were replaced again and again while they were read."""
+    return StoreUnavailableError(f"objects of {table} are replaced faster than they are read", "", "run again")
 
 
 def check_partitions(store: Store, table: str, entries: Iterable[Entry]) -> None:
