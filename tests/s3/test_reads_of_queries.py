@@ -10,17 +10,19 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from evolution import one_row
 from proxy import counting_proxy
 from s3_server import Server
 
-from chandlery.errors import StoreUnavailableError
+from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.lake.extents import measure_series, measure_table
+from chandlery.lake.lake_file import LakeFile, Series, write_lake_file
 from chandlery.lake.pinned import TAIL_BYTES
 from chandlery.lake.query import query
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Store
 from chandlery.lake.tables import empty_frame, partition_path, write_partition
-from chandlery.schema import TABLES
+from chandlery.schema import LAKE_FILE, LAKE_FORMAT, TABLES
 from relay import CountingRelay
 
 EXCHANGES, SYMBOLS, YEARS = ("binance", "kraken"), ("BTCUSD", "ETHUSD"), (2018, 2019)
@@ -154,6 +156,52 @@ def test_sizes_are_of_one_listing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -
         found = measure_table(Store(lake.uri, lake.options), "candles")
     lake.direct.put(path, content)
     assert found.rows == len(KEYS) * ROWS - 1
+
+
+def put_forecasts(lake: Lake) -> dict[str, str]:
+    """Put an object a model, each of another symbol; return their paths by the names of their columns."""
+    lake.direct.delete_all(entry.path for entry in lake.direct.list("forecasts/"))
+    paths = {}
+    for symbol, model in (("BTCUSD", "linear"), ("ETHUSD", "news"), ("XRPUSD", "gone")):
+        keys = {"exchange": "kraken", "interval": "1m", "symbol": symbol, "horizon_minutes": 5, "year": 2019}
+        rows = one_row("forecasts", 2019, **{f"predicted_{model}": 1.0})
+        write_partition(Target(lake.direct, lambda: None), "forecasts", keys, [rows])
+        paths[f"predicted_{model}"] = partition_path("forecasts", keys)
+    return paths
+
+
+LISTED = ["predicted_linear", "predicted_news", "predicted_blend"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "read", "own"),
+    [
+        ("FROM forecasts WHERE symbol = 'BTCUSD'", {"predicted_linear"}, LISTED),
+        ("SELECT predicted_news FROM forecasts WHERE symbol IN ('ETHUSD')", {"predicted_news"}, ["predicted_news"]),
+        ("SELECT count(*) AS n FROM forecasts WHERE symbol = 'XRPUSD'", {"predicted_gone"}, []),
+        ("FROM forecasts WHERE symbol = 'XRPUSD'", {"predicted_gone"}, [*LISTED, "predicted_gone"]),
+        ("FROM forecasts LIMIT 1", set(), [*LISTED, "predicted_gone"]),
+        ("SELECT predicted_gone FROM forecasts WHERE symbol = 'BTCUSD'", set(), ["predicted_gone"]),
+        ("FROM forecasts WHERE symbol = 'LTCUSD'", None, LISTED),
+        ("SELECT close FROM candles WHERE year = 1970 -- no forecasts", None, []),
+    ],
+)
+def test_forecasts_have_the_columns_of_the_lakes_models_and_of_what_is_read(
+    lake: Lake, sql: str, read: set[str] | None, own: list[str]
+) -> None:
+    paths = put_forecasts(lake)
+    series = Series("kraken", "1m", [5], ["linear", "news"], [], "30d", 0, [], 5)
+    write_lake_file(lake.direct, LakeFile(LAKE_FORMAT, [series]))
+    found, requests = lake.ask(sql)
+    assert [name for name in found.columns if name.startswith("predicted_") and name != "predicted_close"] == own
+    wanted = set() if read is None else {paths[name] for name in read} or set(paths.values())
+    assert {path for path in requests if path != LAKE_FILE} == wanted
+
+
+def test_a_column_that_no_object_has_is_not_found(lake: Lake) -> None:
+    put_forecasts(lake)
+    with pytest.raises(SettingsError, match="predicted_typo"):
+        lake.ask("SELECT predicted_typo FROM forecasts")
 
 
 def test_a_limit_ends_the_requests(lake: Lake) -> None:

@@ -17,7 +17,7 @@ __all__ = ["MOST_ROWS", "print_json", "print_table", "render_table"]
 MOST_ROWS = 200  # of a frame that are printed as text: more are no help on a terminal
 WIDTH = 200  # characters of a table, where the output is no terminal
 GAP = 2  # characters between columns
-LEAST = 12  # characters of a column of longer texts, which are broken over several lines
+LEAST = 10  # characters of a column of longer texts, which are broken over several lines
 NUMBER = re.compile(r"[-+]?[0-9][0-9.,:e+-]*")
 NUMERIC = re.compile(r"([-+]?[0-9][0-9.,]*(e[-+]?[0-9]+)?|-?inf|nan)?", re.IGNORECASE)
 

@@ -11,9 +11,10 @@ import polars as pl
 import pyarrow as pa
 
 from chandlery.errors import SettingsError
+from chandlery.lake.lake_file import read_lake_file
 from chandlery.lake.pinned import ReplacedError
 from chandlery.lake.reading import TRIES, replaced_too_fast
-from chandlery.lake.scanning import LakeTable
+from chandlery.lake.scanning import MODELLED, LakeTable, MoreColumnsError
 from chandlery.lake.store import Store
 from chandlery.lake.tables import ROW_GROUP
 from chandlery.lake.values import (
@@ -28,13 +29,12 @@ from chandlery.lake.values import (
     write_key,
     write_text,
 )
-from chandlery.schema import TABLES
+from chandlery.schema import MODEL_COLUMNS, TABLES, model_column
 
 __all__ = ["ARROW", "PARQUET", "Answer", "Target", "ask", "query"]
 
 BATCH_ROWS = 16_384  # of texts that are in memory at once
 SETTINGS = ("enable_external_access = false", "python_enable_replacements = false", "TimeZone = 'UTC'")
-FORECASTS = "forecasts"  # the table with columns of models
 DURATION = pa.duration("us")
 Taken = TypeVar("Taken")
 
@@ -189,13 +189,26 @@ def ask(lake: str, sql: str, options: Mapping[str, str] | None, take: Callable[[
         StoreUnavailableError: As for `query`, or objects were replaced faster than they could be read.
     """
     store = Store(lake, options)
+    models = _find_models(store) if MODELLED in sql.lower() else {}
     for _ in range(TRIES):
         try:
-            with _explained(), _open(store, sql) as answer:
+            with _explained(), _open(store, sql, models) as answer:
                 return take(answer)
+        except MoreColumnsError as error:
+            models |= dict.fromkeys(error.names)
         except ReplacedError:
             continue
     raise replaced_too_fast("the lake")
+
+
+def _find_models(store: Store) -> dict[str, None]:
+    """Return the columns of models that the lake's settings name; objects may have others, of earlier settings."""
+    try:
+        file = read_lake_file(store)
+    except SettingsError:  # the tables can be read all the same
+        return {}
+    names = (name for series in (file.series if file else []) for name in (*series.models, "blend") if series.models)
+    return dict.fromkeys(model_column(name) for name in names)
 
 
 @contextmanager
@@ -211,10 +224,11 @@ def _explained() -> Iterator[None]:
 
 
 @contextmanager
-def _open(store: Store, sql: str) -> Iterator[Answer]:
+def _open(store: Store, sql: str, models: Iterable[str]) -> Iterator[Answer]:
     """Yield the answer to a statement; the requests for it end with the block.
 
     Raises:
+        MoreColumnsError: Objects have columns of models that are not among `models`.
         ReplacedError: An object was replaced while it was read.
     """
     statement = _read_statement(sql)
@@ -226,11 +240,10 @@ def _open(store: Store, sql: str) -> Iterator[Answer]:
             # On for a terminal. Off is not set where it is off already: in Jupyter without widgets, setting it fails.
             if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
                 connection.execute("SET enable_progress_bar = false")
-            with_models = FORECASTS if _may_name(connection, statement, FORECASTS) else ""
-            for name in TABLES:
-                tables[name] = LakeTable(store, name, with_models=name == with_models)
+            for name in TABLES:  # nothing is read before DuckDB, which knows what the statement means, asks for rows
+                tables[name] = LakeTable(store, name, models if name == MODELLED else ())
                 connection.register(name, tables[name])
-            yield Answer(connection.sql(statement))
+            yield Answer(_bind(connection, statement, tables[MODELLED]))
     except duckdb.Error:
         for failure in filter(None, (table.failure for table in tables.values())):
             raise failure from None
@@ -274,15 +287,18 @@ def _cut_end(sql: str) -> str:
     return content[:end].decode().rstrip()
 
 
-def _may_name(connection: duckdb.DuckDBPyConnection, sql: str, table: str) -> bool:
-    """Return whether a statement names a table, by DuckDB's parser; `connection` must not have the table yet.
+def _bind(connection: duckdb.DuckDBPyConnection, statement: str, modelled: LakeTable) -> duckdb.DuckDBPyRelation:
+    """Return a statement as a relation.
 
-    The parser lists no tables for a PIVOT and for some joins: then any mention of the name counts.
+    Raises:
+        MoreColumnsError: It names a column that is not known, and objects have columns of models that are not either.
     """
     try:
-        return table in {name.lower() for name in connection.get_table_names(sql)}
-    except duckdb.Error:
-        return table in sql.lower()
+        return connection.sql(statement)
+    except duckdb.BinderException:
+        if MODELLED in statement.lower() and MODEL_COLUMNS in statement.lower():
+            modelled.check_models()
+        raise
 
 
 def _tell_apart(names: Iterable[str]) -> list[str]:

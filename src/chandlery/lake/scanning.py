@@ -3,7 +3,7 @@
 import functools
 import operator
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import polars as pl
@@ -18,13 +18,26 @@ from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import empty_frame, list_objects, own_columns, parse_partition, plain_type
 from chandlery.schema import TABLES
 
-__all__ = ["LakeTable"]
+__all__ = ["MODELLED", "LakeTable", "MoreColumnsError"]
 
+MODELLED = "forecasts"  # the table with columns of models, which its objects name
 PARQUET = ds.ParquetFileFormat()
 
 
+class MoreColumnsError(Exception):
+    """Objects that a statement reads have columns of models that the table was opened without.
+
+    Args:
+        names: The columns.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(names)
+        self.names = names
+
+
 class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
-    """The rows of a table, partition keys first. Objects are listed once, when rows or columns of models are needed.
+    """The rows of a table, partition keys first. Its objects are listed once, when DuckDB reads rows of it.
 
     DuckDB calls `scanner` with the columns and the filter of a statement. Objects whose partition keys do not match the
     filter are not read; of the others the footer, then the needed columns of the row groups whose statistics match.
@@ -32,20 +45,21 @@ class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
     Args:
         store: The lake.
         table: Name of the table.
-        with_models: Whether the columns of models are needed, which the footers of all objects name.
+        models: The columns of models, as far as they are known.
 
     Raises:
+        MoreColumnsError: Objects that were read have more columns of models.
         ReplacedError: An object was replaced after the listing.
         SettingsError: An object is damaged, or its path lacks a partition key.
     """
 
-    def __init__(self, store: Store, table: str, *, with_models: bool = False) -> None:
+    def __init__(self, store: Store, table: str, models: Iterable[str] = ()) -> None:
         self._store, self._table = store, TABLES[table]
         self._entries: list[Entry] | None = None
         self._scans: list[_Scan] = []
         self.failure: Exception | None = None  # DuckDB reports it only as a text with a traceback
         empty = empty_frame(self._table.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
-        own = [pa.field(name, pa.float32()) for name in (self._find_models() if with_models else [])]
+        own = [pa.field(name, pa.float32()) for name in models]
         super().__init__([], pa.schema([*empty.schema, *own]), PARQUET)
 
     def scanner(self, columns: list[str] | None = None, filter: Any = None, **_: Any) -> Any:  # noqa: A002 - Arrow's name
@@ -67,20 +81,32 @@ class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
             self._entries = found
         return self._entries
 
-    def _find_models(self) -> list[str]:
-        """Return the names of the columns of models in all objects."""
-        footers = self._store.ask_ahead(lambda entry: PinnedObject(self._store, entry).footer, self._list())
-        found = [own_columns(footer.schema.to_arrow_schema().names, self._table) for footer in footers]
-        return list(dict.fromkeys(name for names in found for name in names))
+    def check_models(self, objects: Iterable[PinnedObject] | None = None) -> list[PinnedObject]:
+        """Return objects, by default all of the table, whose columns of models are all known.
+
+        Raises:
+            MoreColumnsError: Some are not.
+        """
+        checked = list(self._open_ahead(self._list()) if objects is None else objects)
+        named = (own_columns(one.footer.schema.to_arrow_schema().names, self._table) for one in checked)
+        found = dict.fromkeys(name for names in named for name in names)
+        if more := [name for name in found if name not in self.schema.names]:
+            raise MoreColumnsError(more)
+        return checked
+
+    def _open_ahead(self, entries: Iterable[Entry]) -> Iterator[PinnedObject]:
+        return self._store.ask_ahead(functools.partial(PinnedObject, self._store), entries)
 
     def _read(self, names: list[str], condition: Any) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows that match a condition, a row group at a time; requests are sent ahead."""
         try:
-            objects = self._store.ask_ahead(lambda entry: self._split(entry, condition), self._choose(condition))
-            pieces = (piece for found in objects for piece in found)
+            objects = self._open_ahead(self._choose(condition))
+            if self._table.name == MODELLED:  # before any row: with a LIMIT, not all objects would be looked at
+                objects = iter(self.check_models(objects))
+            pieces = (piece for source in objects for piece in self._split(source, condition))
             for rows in self._store.ask_ahead(lambda piece: self._decode(*piece, names, condition), pieces):
                 yield from rows.to_batches()
-        except (ChandleryError, ReplacedError) as error:
+        except (ChandleryError, ReplacedError, MoreColumnsError) as error:
             self.failure = error
             raise
 
@@ -107,10 +133,9 @@ class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
         known = (ds.field(name) == pa.scalar(value, self.schema.field(name).type) for name, value in values.items())
         return functools.reduce(operator.and_, known)
 
-    def _split(self, entry: Entry, condition: Any) -> list[tuple[PinnedObject, int]]:
+    def _split(self, source: PinnedObject, condition: Any) -> list[tuple[PinnedObject, int]]:
         """Return the row groups of an object whose statistics may match a condition."""
-        source = PinnedObject(self._store, entry)
-        fragment = PARQUET.make_fragment(source.open(), partition_expression=self._express_keys(entry))
+        fragment = PARQUET.make_fragment(source.open(), partition_expression=self._express_keys(source.entry))
         groups = fragment.split_by_row_group(filter=condition, schema=self.schema)
         return [(source, group.row_groups[0].id) for group in groups]
 
