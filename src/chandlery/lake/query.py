@@ -259,6 +259,8 @@ def _read_statement(sql: str) -> str:
     Raises:
         SettingsError: It is none, several, or one that writes.
     """
+    if not sql.isascii() and sql.encode(errors="replace").decode() != sql:
+        raise SettingsError("the query has bytes that are no text", "UTF-8", "correct the encoding of the terminal")
     kinds = [statement.type.name for statement in duckdb.extract_statements(sql)]
     statement = _cut_end(sql)
     if kinds == ["MULTI"]:  # a PIVOT, for which DuckDB creates a type first, or a statement that contains one

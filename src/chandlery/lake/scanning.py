@@ -15,13 +15,14 @@ from chandlery.errors import ChandleryError
 from chandlery.lake.pinned import PinnedObject, ReplacedError
 from chandlery.lake.reading import check_partitions, damaged
 from chandlery.lake.store import Entry, Store
-from chandlery.lake.tables import empty_frame, list_objects, own_columns, parse_partition, plain_type
+from chandlery.lake.tables import ROW_GROUP, empty_frame, list_objects, own_columns, parse_partition, plain_type
 from chandlery.schema import TABLES
 
 __all__ = ["MODELLED", "LakeTable", "MoreColumnsError"]
 
 MODELLED = "forecasts"  # the table with columns of models, which its objects name
 PARQUET = ds.ParquetFileFormat()
+Piece = tuple[PinnedObject, int | None]  # a row group of an object, by its number; None for all of it
 
 
 class MoreColumnsError(Exception):
@@ -56,6 +57,7 @@ class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
     def __init__(self, store: Store, table: str, models: Iterable[str] = ()) -> None:
         self._store, self._table = store, TABLES[table]
         self._entries: list[Entry] | None = None
+        self._keys: dict[str, Any] = {}  # expressions of the keys of objects, by path
         self._scans: list[_Scan] = []
         self.failure: Exception | None = None  # DuckDB reports it only as a text with a traceback
         empty = empty_frame(self._table.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -104,7 +106,8 @@ class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
             if self._table.name == MODELLED:  # before any row: with a LIMIT, not all objects would be looked at
                 objects = iter(self.check_models(objects))
             pieces = (piece for source in objects for piece in self._split(source, condition))
-            for rows in self._store.ask_ahead(lambda piece: self._decode(*piece, names, condition), pieces):
+            decode = functools.partial(self._decode, names, condition)
+            for rows in self._store.ask_ahead(decode, _gather(pieces)):
                 yield from rows.to_batches()
         except (ChandleryError, ReplacedError, MoreColumnsError) as error:
             self.failure = error
@@ -127,26 +130,52 @@ class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
 
     def _express_keys(self, entry: Entry) -> Any:
         """Return the partition keys of an object as an expression, from which Arrow also fills their columns."""
+        if entry.path in self._keys:
+            return self._keys[entry.path]
         keys = parse_partition(entry.path)
         types = {name: plain_type(column.dtype) for name, column in self._table.schema.columns().items()}
         values = {name: keys[name] if types[name] == pl.String else int(keys[name]) for name in self._table.partitions}
         known = (ds.field(name) == pa.scalar(value, self.schema.field(name).type) for name, value in values.items())
-        return functools.reduce(operator.and_, known)
+        self._keys[entry.path] = functools.reduce(operator.and_, known)
+        return self._keys[entry.path]
 
-    def _split(self, source: PinnedObject, condition: Any) -> list[tuple[PinnedObject, int]]:
+    def _split(self, source: PinnedObject, condition: Any) -> list[Piece]:
         """Return the row groups of an object whose statistics may match a condition."""
-        fragment = PARQUET.make_fragment(source.open(), partition_expression=self._express_keys(source.entry))
-        groups = fragment.split_by_row_group(filter=condition, schema=self.schema)
+        if condition is None or source.footer.num_row_groups == 1:  # Arrow looks at statistics again when it decodes
+            return [(source, group) for group in range(source.footer.num_row_groups)]
+        groups = self._to_fragment((source, None)).split_by_row_group(filter=condition, schema=self.schema)
         return [(source, group.row_groups[0].id) for group in groups]
 
-    def _decode(self, source: PinnedObject, group: int, names: list[str], condition: Any) -> pa.Table:
-        """Return the rows of a row group that match a condition."""
-        keys = self._express_keys(source.entry)
-        fragment = PARQUET.make_fragment(source.open(), partition_expression=keys, row_groups=[group])
+    def _decode(self, names: list[str], condition: Any, pieces: list[Piece]) -> pa.Table:
+        """Return the rows of row groups that match a condition."""
+        dataset = ds.FileSystemDataset([self._to_fragment(piece) for piece in pieces], self.schema, PARQUET)
         try:
-            return fragment.to_table(schema=self.schema, columns=names, filter=condition)
+            return dataset.to_table(columns=names, filter=condition)
         except (pa.ArrowException, OSError) as error:
-            raise damaged(self._store, source.entry.path, error) from error
+            if len(pieces) == 1:
+                raise damaged(self._store, pieces[0][0].entry.path, error) from error
+        return pa.concat_tables(self._decode(names, condition, [piece]) for piece in pieces)  # names the damaged one
+
+    def _to_fragment(self, piece: Piece) -> Any:
+        source, group = piece
+        keys = self._express_keys(source.entry)
+        groups = None if group is None else [group]
+        return PARQUET.make_fragment(source.open(), partition_expression=keys, row_groups=groups)
+
+
+def _gather(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Yield lists of about a row group's rows: a scan of its own for each small object would take most of the time."""
+    held: list[Piece] = []
+    rows = 0
+    for source, group in pieces:
+        more = source.footer.row_group(group).num_rows
+        if held and rows + more > ROW_GROUP:
+            yield held
+            held, rows = [], 0
+        held.append((source, group))
+        rows += more
+    if held:
+        yield held
 
 
 class _Scan:
