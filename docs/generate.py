@@ -99,7 +99,7 @@ def render_cli() -> str:
             "|---|---|---|",
         ]
         for parameter in entry.params:
-            label = " ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.name.upper()
+            label = "`, `".join(parameter.opts) if parameter.param_type_name == "option" else parameter.name.upper()
             default = "" if parameter.required or parameter.default in {None, False, ""} else str(parameter.default)
             lines.append(f"| `{label}` | {getattr(parameter, 'help', None) or ''} | {default} |")
         lines.append("")

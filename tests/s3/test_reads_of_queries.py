@@ -14,6 +14,8 @@ from evolution import one_row
 from proxy import counting_proxy
 from s3_server import Server
 
+from chandlery.commands.options import Format
+from chandlery.commands.results import write_result
 from chandlery.errors import SettingsError, StoreUnavailableError
 from chandlery.lake.extents import measure_series, measure_table
 from chandlery.lake.lake_file import LakeFile, Series, write_lake_file
@@ -23,6 +25,7 @@ from chandlery.lake.staging import Target
 from chandlery.lake.store import Store
 from chandlery.lake.tables import empty_frame, partition_path, write_partition
 from chandlery.schema import LAKE_FILE, LAKE_FORMAT, TABLES
+from chandlery.settings.model import load_settings
 from relay import CountingRelay
 
 EXCHANGES, SYMBOLS, YEARS = ("binance", "kraken"), ("BTCUSD", "ETHUSD"), (2018, 2019)
@@ -238,3 +241,12 @@ def test_objects_that_are_always_replaced_are_reported(lake: Lake, monkeypatch: 
         patch.setattr(Store, "get_range_if_match", lambda *_: None)
         with pytest.raises(StoreUnavailableError, match="replaced faster than they are read"):
             lake.ask("SELECT sum(close) FROM candles")
+
+
+def test_a_result_is_written_to_an_object(lake: Lake) -> None:
+    write_lake_file(lake.direct, LakeFile(LAKE_FORMAT, []))
+    settings = load_settings(None, {"lake": {"uri": lake.uri}, "storage": lake.options})
+    sql = "SELECT symbol, year, max(close) AS top FROM candles WHERE exchange = 'kraken' GROUP BY ALL ORDER BY ALL"
+    write_result(settings, sql, Format.PARQUET, f"{lake.uri}/result.parquet")
+    written = pl.read_parquet(io.BytesIO(lake.direct.get("result.parquet") or b""))
+    assert written.equals(query(lake.uri, sql, lake.options))
