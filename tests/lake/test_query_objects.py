@@ -1,5 +1,6 @@
 """`query` over objects of a folder: tables are found as DuckDB reads the statement, and objects as of one listing."""
 
+import resource
 from pathlib import Path
 
 import polars as pl
@@ -8,10 +9,12 @@ import pytest
 from evolution import one_row
 
 from chandlery.errors import SettingsError
+from chandlery.lake.pinned import TAIL_BYTES
 from chandlery.lake.query import query
 from chandlery.lake.staging import Target
 from chandlery.lake.store import Store
-from chandlery.lake.tables import partition_path, write_partition
+from chandlery.lake.tables import conform, encode, partition_path, write_partition
+from chandlery.schema import TABLES
 
 SYMBOLS = ("BTCUSD", "ETHUSD", "LTCUSD")
 
@@ -74,29 +77,49 @@ def test_the_damaged_one_of_several_objects_is_named(lake: Path, place: str) -> 
 
 
 def test_a_file_that_is_replaced_after_the_listing_is_listed_again(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    view, replaced = Store.view, []
+    get, replaced = Store.get, []
 
     def replace_first(store: Store, path: str) -> object:
         if "symbol=ETHUSD" in path and not replaced:
-            replaced.append(put(lake, "ETHUSD", 20.0))
+            replaced.append(path)
+            put(lake, "ETHUSD", 20.0)
             put(lake, "BTCUSD", 10.0)  # which was read already
-        return view(store, path)
+        return get(store, path)
 
-    monkeypatch.setattr(Store, "view", replace_first)
+    monkeypatch.setattr(Store, "get", replace_first)
     assert query(str(lake), "SELECT sum(close) FROM candles").item() == 33.0
     assert replaced
 
 
 def test_a_file_that_vanishes_is_read_no_more(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = Store.view
+    get = Store.get
 
     def delete_first(store: Store, path: str) -> object:
         if "symbol=ETHUSD" in path:
             store.delete(path)
-        return view(store, path)
+        return get(store, path)
 
-    monkeypatch.setattr(Store, "view", delete_first)
+    monkeypatch.setattr(Store, "get", delete_first)
     assert query(str(lake), "SELECT sum(close) FROM candles").item() == 4.0
+
+
+def test_more_objects_than_files_may_be_open(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    rows = one_row("forecasts", 2019, predicted_linear=1.0)
+    many = pl.concat([rows.with_columns(error_pct=pl.lit(number, pl.Float32)) for number in range(40_000)])
+    contents = [encode([conform(part, TABLES["forecasts"])]) or b"" for part in (rows, many)]
+    assert len(contents[1]) > TAIL_BYTES
+    store, count = Store(str(tmp_path)), 100
+    for number in range(count):
+        keys = {**keys_of(f"S{number}"), "horizon_minutes": 5}
+        store.put(partition_path("forecasts", keys), contents[number % 2])
+    used = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + count // 4, hard))
+    try:
+        found = query(str(tmp_path), "SELECT count(*) FROM forecasts WHERE predicted_linear > 0").item()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found == count // 2 * (1 + many.height)
 
 
 def test_a_query_of_broken_text_is_refused(lake: Path) -> None:

@@ -21,25 +21,21 @@ class ReplacedError(Exception):
 class PinnedObject:
     """An object of a table, of which only the requested bytes are read, and only as long as its etag is the listed one.
 
-    A local file is memory-mapped: what was opened stays readable when the file is replaced.
+    A local file that was opened stays readable when it is replaced. A large one is memory-mapped, and a small one read:
+    each map takes a file descriptor, of which a process often has no more than 1,024.
 
     Args:
         store: The lake.
         entry: The object, as it was listed.
 
     Raises:
-        ReplacedError: It was replaced after the listing; so it is at each read from a bucket.
+        ReplacedError: It was replaced after the listing; also when it is opened or read later.
         SettingsError: Its footer is damaged.
     """
 
     def __init__(self, store: Store, entry: Entry) -> None:
         self._store, self.entry = store, entry
-        if store.is_local:
-            self._content = store.view(entry.path)
-            found = store.head(entry.path)
-            if self._content is None or found is None or found.etag != entry.etag:
-                raise ReplacedError(entry.path)
-        else:
+        if not store.is_local:
             self._tail_from = max(entry.size_bytes - TAIL_BYTES, 0)
             self._tail = self._fetch(self._tail_from, entry.size_bytes)
         try:
@@ -49,9 +45,13 @@ class PinnedObject:
 
     def open(self) -> Any:
         """Return the object as an Arrow file; files of one object can be read at the same time."""
-        if self._store.is_local:
-            return pa.BufferReader(pa.py_buffer(self._content))
-        return pa.PythonFile(_Ranges(self), mode="r")
+        if not self._store.is_local:
+            return pa.PythonFile(_Ranges(self), mode="r")
+        read = self._store.get if self.entry.size_bytes <= TAIL_BYTES else self._store.view
+        content, found = read(self.entry.path), self._store.head(self.entry.path)
+        if content is None or found is None or found.etag != self.entry.etag:
+            raise ReplacedError(self.entry.path)
+        return pa.BufferReader(pa.py_buffer(content))
 
     def read(self, start: int, end: int) -> bytes:
         """Return the bytes [start, end) of an object in a bucket."""

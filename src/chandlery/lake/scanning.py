@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
-from chandlery.errors import ChandleryError
-from chandlery.lake.pinned import PinnedObject, ReplacedError
+from chandlery.lake.pinned import PinnedObject
 from chandlery.lake.reading import check_partitions, damaged
 from chandlery.lake.store import Entry, Store
 from chandlery.lake.tables import ROW_GROUP, empty_frame, list_objects, own_columns, parse_partition, plain_type
@@ -109,7 +108,7 @@ class LakeTable(ds.FileSystemDataset):  # type: ignore[misc]
             decode = functools.partial(self._decode, names, condition)
             for rows in self._store.ask_ahead(decode, _gather(pieces)):
                 yield from rows.to_batches()
-        except (ChandleryError, ReplacedError, MoreColumnsError) as error:
+        except Exception as error:
             self.failure = error
             raise
 
