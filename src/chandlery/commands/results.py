@@ -54,13 +54,13 @@ def write_result(settings: Settings, sql: str, form: Format, output: str) -> Non
     """
     write = WRITERS[form]
     if output not in {"", "-"}:
-        destination = Output(output, settings.storage, f"result.{form}")
+        destination = Output(output, settings.lake_storage, f"result.{form}")
 
         def put(answer: Answer) -> None:
             with destination.open() as file:
                 write(answer, file)
 
-        ask(settings.lake.uri, sql, settings.storage, put)
+        ask(settings.lake.uri, sql, settings.lake_storage, put)
         return
     if form in BINARY and sys.stdout.isatty():
         raise SettingsError(f"--format {form} on a terminal", "a file", f"add --output result.{form}, or a pipe")
@@ -70,7 +70,7 @@ def write_result(settings: Settings, sql: str, form: Format, output: str) -> Non
         write(answer, file)
         return file
 
-    with ask(settings.lake.uri, sql, settings.storage, spool) as result:
+    with ask(settings.lake.uri, sql, settings.lake_storage, spool) as result:
         _print(result)
 
 

@@ -5,20 +5,32 @@ Credentials are not settings: they come from the cloud SDK's own chain.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 import pydantic_settings
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chandlery.errors import SettingsError
-from chandlery.errors.masking import check_options, check_uri
-from chandlery.machine.folders import expand_path
+from chandlery.errors.masking import check_uri
 from chandlery.settings.faults import describe_faults
+from chandlery.settings.kinds import (
+    Duration,
+    Exchange,
+    ExtensionFile,
+    GivenSymbol,
+    Interval,
+    Offset,
+    SeriesName,
+    SparkOptions,
+    StorageOptions,
+    Symbol,
+    Timezone,
+    checked,
+)
 from chandlery.settings.layers import (
     find_file,
     limit_flags,
@@ -32,14 +44,9 @@ from chandlery.settings.names import PREFIX, check_variables
 from chandlery.settings.origins import Origins
 from chandlery.settings.showing import Shown, hide_values
 from chandlery.units import (
-    check_timezone,
-    name_symbol,
     normalise_exchange,
-    normalise_series,
-    normalise_symbol,
     parse_interval,
     parse_minutes,
-    parse_offset,
     round_up_minutes,
     to_interval_text,
     to_minutes_text,
@@ -55,55 +62,6 @@ __all__ = [
 
 # Where a setting of a series was given, as messages name it.
 SHARED, SECTION, FLAGS = "[forecast]", "[[series]]", "the command line:"
-
-
-def _checked(parse: Callable[[str], object], text: str) -> str:
-    """Return the normalised text if the parser gives one, else the text itself.
-
-    Raises:
-        ValueError: The text is not valid: pydantic collects such errors into one report.
-    """
-    try:
-        parsed = parse(text)
-    except SettingsError as error:
-        raise ValueError(str(error)) from error
-    return parsed if isinstance(parsed, str) else text
-
-
-def _anchor(path: str) -> str:
-    """Return the absolute path: tasks may run in another folder, as another user."""
-    return str(expand_path(path).absolute())
-
-
-def _join_names(options: object) -> object:
-    """Return options by their full names: TOML reads `spark.master = …` without quotes as nested tables."""
-    if not isinstance(options, dict):
-        return options
-    joined: dict[str, object] = {}
-    for name, value in options.items():
-        inner = _join_names(value)
-        joined |= {f"{name}.{rest}": each for rest, each in inner.items()} if isinstance(inner, dict) else {name: inner}
-    return joined
-
-
-def _check_spark(options: dict[str, str]) -> dict[str, str]:
-    if odd := [name for name in options if not name.startswith("spark.")]:
-        text = f"{odd[0]}: options of Spark begin with spark., as in spark.master"
-        raise ValueError(text)
-    return check_options(options)
-
-
-Duration = Annotated[str, AfterValidator(partial(_checked, parse_minutes))]
-Interval = Annotated[str, AfterValidator(partial(_checked, parse_interval))]
-Offset = Annotated[str, AfterValidator(partial(_checked, parse_offset))]
-Timezone = Annotated[str, AfterValidator(partial(_checked, check_timezone))]
-Exchange = Annotated[str, AfterValidator(partial(_checked, normalise_exchange))]
-Symbol = Annotated[str, AfterValidator(partial(_checked, normalise_symbol))]
-GivenSymbol = Annotated[str, AfterValidator(partial(_checked, name_symbol))]
-SeriesName = Annotated[str, AfterValidator(partial(_checked, normalise_series))]
-ExtensionFile = Annotated[str, AfterValidator(_anchor)]
-StorageOptions = Annotated[dict[str, str], AfterValidator(check_options)]
-SparkOptions = Annotated[dict[str, str], BeforeValidator(_join_names), AfterValidator(_check_spark)]
 
 
 class _Section(Shown, BaseModel):
@@ -159,7 +117,7 @@ class LayoutSettings(_Section):
 class ReadingSettings(_Section):
     """How raw files are read: all settings that ingest depends on."""
 
-    exchange: Annotated[str, AfterValidator(lambda text: text and _checked(normalise_exchange, text))] = Field(
+    exchange: Annotated[str, AfterValidator(lambda text: text and checked(normalise_exchange, text))] = Field(
         "",
         description="name of the exchange, as the lake writes it; empty: that of the lake if it has only one, "
         "otherwise unknown",

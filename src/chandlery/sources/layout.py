@@ -17,7 +17,6 @@ from chandlery.sources.columns import (
     list_plain,
     place_by_hand,
     place_by_name,
-    to_numbers,
 )
 from chandlery.sources.decisions import (
     BY_HAND,
@@ -270,11 +269,8 @@ def _check_envelope(
         UndecidedError: They are not, in most rows.
     """
     time, placed, volume = chosen
-    if table.is_even:
-        numbers = np.column_stack([table.numbers(place)[:ENVELOPE_ROWS] for place in placed.prices])
-    else:
-        rows = table.whole()[:ENVELOPE_ROWS]
-        numbers = np.column_stack([to_numbers([row[place] for row in rows]) for place in placed.prices])
+    whole = table if table.is_even else Columns(table.names, table.whole()[:ENVELOPE_ROWS])
+    numbers = np.column_stack([whole.numbers(place)[:ENVELOPE_ROWS] for place in placed.prices])
     numbers = numbers[np.isfinite(numbers).all(axis=1)]
     if any("bid" in name.lower() for name in table.names or []):  # as a ticker has it, and candles seldom do
         _check_window(numbers, source)
