@@ -6,7 +6,7 @@ ingested with one task per series and symbol.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from msgspec.structs import replace
@@ -163,7 +163,7 @@ def make_tasks(
             source=source.store,
             settings=session.settings.source.reading,
             symbol=pair.symbol,
-            files=tuple(of_series),
+            files=tuple(recall_layouts(of_series, assigned)),
             code=fingerprint(source.code),
             prune=run.prunes(pair.symbol),
             restate=options.restate,
@@ -177,6 +177,13 @@ def make_tasks(
         )
         tasks.append(task)
     return tasks
+
+
+def recall_layouts(files: Iterable[RawFile], assigned: Assigned) -> Iterator[RawFile]:
+    """Yield files with the layouts that were recognised when they were looked at."""
+    for raw in files:
+        known = assigned.known.get(raw.source)
+        yield raw if known is None else dataclasses.replace(raw, known=known)
 
 
 def mark_as_begun(session: Session, source: Source, pending: Collection[PairName]) -> None:

@@ -147,7 +147,7 @@ def read_parts(
     Returns:
         The rows of each part, or why they are refused, as if the file had no other rows.
     """
-    text = Text(stream, raw.source, raw.member, settings)
+    text = Text(stream, raw.source, raw.member, settings, known=raw.known)
     by_hand = match_layout(raw.source, settings) or LayoutSettings()
     readings = {part: _PartReading(raw, settings, grid, room, part) for part, grid in grids.items()}
     failure: Exception | None = None

@@ -10,6 +10,7 @@ from chandlery.errors import SourceError
 from chandlery.grid import HOUR_SECONDS, MINUTE_MS, Grid
 from chandlery.sources.decisions import Decision, Decisions
 from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.layout import Layout
 from chandlery.sources.spacing import (
     MIN_CANDLES,
     MONTHS,
@@ -45,6 +46,7 @@ class Seen:
         kind: The kind of file that it is.
         decisions: What was decided about its columns and times, and by what evidence.
         error: Why it cannot be read; None if it can.
+        layout: Its layout, with a digest of the bytes by which it was recognised, for a file of delimited text.
     """
 
     times: NDArray[np.int64]
@@ -58,6 +60,7 @@ class Seen:
     kind: str = ""
     decisions: Decisions = field(default_factory=dict)
     error: SourceError | None = None
+    layout: tuple[Layout, bytes] | None = None
 
     @property
     def straight(self) -> NDArray[np.int64]:

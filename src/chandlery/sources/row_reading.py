@@ -29,6 +29,7 @@ from chandlery.units import parse_interval, parse_offset, to_interval_text
 
 __all__ = ["RowReading", "find_plausible", "see", "see_first"]
 
+FIRST_MS, LAST_MS = (moment.timestamp() * 1000 for moment in (FIRST_CANDLE, LAST_CANDLE))
 MOST_TEXTS = 100  # of candles that had not closed; the texts of more are read in a second pass over the file
 REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "row": pl.Int64,
@@ -94,9 +95,9 @@ def see_first(fields: pl.DataFrame, layout: Layout, raw: RawFile, settings: Read
 
 def find_plausible(fields: pl.DataFrame) -> NDArray[np.int64]:
     """Return the times that could be those of candles."""
-    times: NDArray[np.int64] = fields["time"].drop_nulls().to_numpy()
-    first, last = (moment.timestamp() * 1000 for moment in (FIRST_CANDLE, LAST_CANDLE))
-    return times[(times >= first) & (times < last)]
+    column = fields["time"]
+    times: NDArray[np.int64] = (column.drop_nulls() if column.null_count() else column).to_numpy()
+    return times[(times >= FIRST_MS) & (times < LAST_MS)]
 
 
 class RowReading:

@@ -64,12 +64,17 @@ def measure_spacing(times: NDArray[np.int64]) -> Spacing:
         >>> measure_spacing(np.arange(200) * 1_800_000)
         Spacing(grid=Grid(seconds=1800, offset=0), is_clear=True, problem='')
     """
-    times = np.unique(times[:SAMPLE])
-    spacings, counts = np.unique(np.diff(times), return_counts=True)
-    if not spacings.size:
+    times = times[:SAMPLE]
+    steps = np.diff(times)
+    if not (steps > 0).all():
+        times = np.unique(times)
+        steps = np.diff(times)
+    if not steps.size:
         return Spacing(None)
-    if times.size > LEAST_SPACINGS and np.median(np.diff(times)) > LONGEST_SECONDS * SECOND_MS:
-        return Spacing(None, problem=describe_long(float(np.median(np.diff(times))) / DAY_MS))
+    spacings, counts = np.unique(steps, return_counts=True)
+    longest = LONGEST_SECONDS * SECOND_MS
+    if times.size > LEAST_SPACINGS and spacings[-1] > longest and np.median(steps) > longest:
+        return Spacing(None, problem=describe_long(float(np.median(steps)) / DAY_MS))
     place = find_commonest(counts)
     commonest, count = int(spacings[place]), int(counts[place])
     is_regular = count >= LEAST_SPACINGS and 2 * count >= counts.sum()
@@ -116,8 +121,13 @@ def find_offset(times: NDArray[np.int64], seconds: int) -> int:
         >>> find_offset(np.array([345_600_000, 950_400_000]), 604_800)
         345600
     """
-    offsets, counts = np.unique(times % (seconds * SECOND_MS) // SECOND_MS, return_counts=True)
-    return int(offsets[np.argmax(counts)]) if offsets.size else 0
+    offsets = times % (seconds * SECOND_MS) // SECOND_MS
+    if not offsets.size:
+        return 0
+    if (offsets == offsets[0]).all():
+        return int(offsets[0])
+    found, counts = np.unique(offsets, return_counts=True)
+    return int(found[np.argmax(counts)])
 
 
 def find_problem(grid: Grid) -> str:

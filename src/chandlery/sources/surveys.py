@@ -44,7 +44,8 @@ def peek_parts(stream: BinaryIO, raw: RawFile, settings: ReadingSettings) -> See
     by_hand = match_layout(raw.source, settings) or LayoutSettings()
     if find_roles(layout.facts, by_hand, settings, raw.source):
         return None
-    return see_first(batch.fields, layout, raw, settings)
+    seen = see_first(batch.fields, layout, raw, settings)
+    return replace(seen, layout=(layout, text.digest)) if layout.form == "fields" and text.digest else seen
 
 
 def find_roles(facts: Facts, by_hand: LayoutSettings, settings: ReadingSettings, source: str) -> tuple[str, ...]:

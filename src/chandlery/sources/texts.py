@@ -25,6 +25,7 @@ from chandlery.sources.documents import (
 )
 from chandlery.sources.doubts import UndecidedError, paste
 from chandlery.sources.heads import NeedsWhole, check_kinds
+from chandlery.sources.known_layouts import KnownLayout, hash_head
 from chandlery.sources.layout import Layout, recognise, recognise_head
 from chandlery.sources.parse import Batch, parse_elements, parse_fields, parse_json_lines, parse_lines
 from chandlery.sources.streams import CHUNK_BYTES, HEAD_BYTES, HashingReader, iter_chunks, open_text
@@ -47,13 +48,21 @@ class Text:
         member: The file inside a zip; None where it is no zip.
         settings: How to read it.
         with_ends: Whether the times at which candles close are read as well, as text.
+        known: Its layout as it was recognised before under these settings, if it was.
+
+    Attributes:
+        layout: Its layout, once rows have been read.
+        digest: Of the bytes by which the layout was recognised; empty of a table.
+        hashing: Computes the hash of its bytes.
     """
 
     def __init__(
-        self, stream: BinaryIO, source: str, member: str | None, settings: ReadingSettings, *, with_ends: bool = False
-    ) -> None:
+        self, stream: BinaryIO, source: str, member: str | None, settings: ReadingSettings, *,
+        with_ends: bool = False, known: KnownLayout | None = None,
+    ) -> None:  # fmt: skip
         self._stream, self._source, self._member, self._settings = stream, source, member, settings
-        self._with_ends = with_ends
+        self._with_ends, self._known = with_ends, known
+        self.digest = b""
         self.hashing: HashingReader | None = None
         self.layout: Layout | None = None
         self._rest: bytes | None = None  # the whole of a document whose rows lie deep in it
@@ -95,6 +104,7 @@ class Text:
         self._rest = None
         try:
             is_whole = len(head) < HEAD_BYTES
+            self.layout = self.layout or self._recall(head[:HEAD_BYTES])
             self.layout = self.layout or recognise(head[:HEAD_BYTES], self._source, self._settings, is_whole=is_whole)
             has_key = self.layout.form == "document" and self.layout.key is not None
             if has_key and not is_whole and ANOTHER.search(head, self.layout.body):
@@ -106,6 +116,11 @@ class Text:
             self._rest = self._join(head, chunks)
         self.layout = self._add_ends(self.layout)
         return self.layout
+
+    def _recall(self, head: bytes) -> Layout | None:
+        """Return the layout that was recognised before by the same first bytes; None if there is none."""
+        self.digest = hash_head(head)
+        return self._known.whole if self._known is not None and self._known.digest == self.digest else None
 
     def _add_ends(self, layout: Layout) -> Layout:
         """Return a layout with the place of the times of close, where these are to be read."""

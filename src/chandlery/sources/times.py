@@ -42,6 +42,7 @@ FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999
 CENTURY = 2000
 EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
 NEARLY_ALL = 0.9  # of the first rows: the others are faulty
+SMALLEST = 20_090_000  # a date of 2009 as in 20090131
 MOST_ROWS = 300  # whose form is found: more would cost time
 SOME_ROWS = 20  # in which a form is seen that is worth a look at all of them
 
@@ -154,6 +155,14 @@ def find_units(texts: Sequence[str]) -> list[str]:
     return [names[place] if place % 2 else "" for place in np.searchsorted(EDGES, values, side="right").tolist()]
 
 
+def are_small(texts: Sequence[str]) -> bool:
+    """Return whether texts are numbers too small for a time: most columns are seen to be no times in this way."""
+    try:
+        return max(map(float, texts)) < SMALLEST
+    except ValueError:
+        return False
+
+
 def has_lost_digits(text: str) -> bool:
     """Return whether a number in exponent form has fewer digits than a time has."""
     mantissa, mark, _ = text.lower().partition("e")
@@ -171,6 +180,8 @@ def find_form(texts: Sequence[str]) -> TimeForm | None:
     if not texts:
         return None
     some = texts[:: max(1, len(texts) // SOME_ROWS)]
+    if are_small(some):
+        return None
     if all(map(NUMBER.fullmatch, some)):  # forms other than `compact` have marks between digits
         forms = ["compact"] if any(map(COMPILED["compact"].match, some)) else []
     else:

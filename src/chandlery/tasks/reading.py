@@ -7,7 +7,7 @@ from the source. A newer version that can be read replaces it.
 import datetime as dt
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import polars as pl
@@ -310,6 +310,8 @@ class Reading:
         if part is not None and self._shared is not None:
             return self._shared.read(task.source, file, settings, part)
         stream = self._open_files.enter_context(task.source.open(file.path, file.size_bytes))
+        if settings is not task.settings:  # under which the layout was recognised
+            file = replace(file, known=None)
         return read_file(stream, file, settings, task.lake.grid, self._room, part)
 
     def _is_spoilt(self, file: RawFile, rows: FileRows) -> bool:

@@ -14,6 +14,8 @@ from chandlery.sources.decisions import BY_LIKE, Decisions, list_given
 from chandlery.sources.doubts import UndecidedError
 from chandlery.sources.failures import explain_failure
 from chandlery.sources.grids import Decided, Seen, decide_grids
+from chandlery.sources.known_layouts import KnownLayout, share_layouts
+from chandlery.sources.layout import Layout
 from chandlery.sources.lending import LENT, Habit, find_habit, lend
 from chandlery.sources.local_times import name_both_readings
 from chandlery.sources.raw_files import RawFile
@@ -75,6 +77,7 @@ class Assigned:
         part_grids: The grids of parts of files whose rows belong to several series.
         local: The kinds of files with local times, each with a file that shows it.
         naive: New files whose times have no offset, by kind.
+        known: The layouts of new files that were recognised under the settings of the run alone.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Assigned:
     part_grids: list[Grid] = field(default_factory=list)
     local: dict[str, str] = field(default_factory=dict)
     naive: dict[str, list[str]] = field(default_factory=dict)
+    known: dict[str, KnownLayout] = field(default_factory=dict)
 
     @property
     def waits(self) -> set[str]:
@@ -122,6 +126,7 @@ def recognise_files(task: RecogniseTask) -> Assigned:
         mixed=sorted(looked.keys() - seen.keys()),
         local=find_local(records, seen),
         naive=list_naive(seen),
+        known=share_layouts(list_layouts(seen, {*records, *lent})),
     )
 
 
@@ -157,6 +162,15 @@ def list_habits(records: Mapping[str, FileRecord], seen: Mapping[str, Seen]) -> 
         if each.error is None and (habit := find_habit(each.decisions)):
             habits.setdefault(habit, []).append(source)
     return habits
+
+
+def list_layouts(seen: Mapping[str, Seen], but: Collection[str]) -> dict[str, tuple[Layout, bytes]]:
+    """Return the layouts of files that were looked at, without some: they may be read under settings of their own."""
+    return {
+        source: each.layout
+        for source, each in seen.items()
+        if each.layout is not None and each.error is None and source not in but
+    }
 
 
 def borrow(
