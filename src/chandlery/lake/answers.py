@@ -14,7 +14,7 @@ import msgspec
 
 from chandlery.errors.masking import mask
 
-__all__ = ["Answer", "plain_text", "read_answer"]
+__all__ = ["Answer", "is_panic", "plain_text", "read_answer"]
 
 DEBUG = "\n\nDebug source:\n"  # obstore's structure of an error follows, a field a line, its strings escaped
 STATUS = re.compile(r"^\s+status: (\d{3}),$", re.MULTILINE)
@@ -173,6 +173,11 @@ def to_words(name: str) -> str:
         'unknown issuer'
     """
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
+def is_panic(error: BaseException) -> bool:
+    """Return whether native code has stopped at something that it does not expect; each library has its own class."""
+    return type(error).__name__ == "PanicException"
 
 
 def plain_text(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import unicodedata
 import urllib.error
 import urllib.request
@@ -13,7 +14,7 @@ from obstore import exceptions as failures
 from obstore.store import ObjectStore, from_url
 
 from chandlery.errors import SettingsError
-from chandlery.lake.answers import plain_text
+from chandlery.lake.answers import is_panic, plain_text
 from chandlery.lake.credentials import find_profile, is_public
 from chandlery.machine.aws import Profile, open_client, translated
 
@@ -26,7 +27,17 @@ RETRIES = {
     "backoff": {"init_backoff": dt.timedelta(milliseconds=200), "max_backoff": dt.timedelta(seconds=5), "base": 2},
 }
 # obstore takes the options of its HTTP client apart from those of the store.
-CLIENT_OPTIONS = {"allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent"}
+CLIENT_OPTIONS = frozenset(
+    """
+    allow_http allow_invalid_certificates connect_timeout default_content_type http1_only http2_keep_alive_interval
+    http2_keep_alive_timeout http2_keep_alive_while_idle http2_only pool_idle_timeout pool_max_idle_per_host
+    proxy_ca_certificate proxy_excludes proxy_url randomize_addresses read_timeout root_certificate timeout user_agent
+    """.split()
+)
+HOST = r"(\[[0-9a-fA-F:]+\]|[^\s/:?#\[\]@]+)(:\d{1,5})?"
+ADDRESS = re.compile(rf"https?://{HOST}(/[^\s?#]*)?", re.IGNORECASE)
+PROXY = re.compile(rf"(https?|socks5h?)://{HOST}/?", re.IGNORECASE)
+METADATA = ("metadata_endpoint", "aws_metadata_endpoint", "AWS_METADATA_ENDPOINT")
 # Where an endpoint and a region may be given, in the order in which obstore takes them.
 ENDPOINTS = ("endpoint_url", "endpoint", "aws_endpoint_url", "aws_endpoint", "azure_storage_endpoint", "azure_endpoint")
 ENDPOINT_VARIABLES = (
@@ -51,18 +62,12 @@ def open_bucket(uri: str, options: Mapping[str, str], *, patient: bool = True) -
     Raises:
         SettingsError: An option is not known, its value cannot be used, or there are no credentials.
     """
-    for name, value in options.items():
-        if any(unicodedata.category(letter) == "Cc" for letter in name + value):
-            raise SettingsError(
-                f"[storage] {name!r} has a control character", "one line of text", "correct the setting"
-            )
+    check_values(options)
     client = _build_client(uri, options, patient=patient)  # its options are checked before credentials are looked for
     profile = find_profile(uri, options)
-    return (
-        client
-        if profile is None
-        else _build_client(uri, add_defaults(options, profile), patient=patient, profile=profile)
-    )
+    if profile is not None:
+        client = _build_client(uri, add_defaults(options, profile), patient=patient, profile=profile)
+    return client
 
 
 def _build_client(
@@ -78,10 +83,33 @@ def _build_client(
     more = {"credential_provider": profile} if profile is not None else {}
     try:
         store = from_url(uri, config=config, client_options=flags, retry_config=retries, **more)  # type: ignore[call-overload]
-    except (failures.BaseError, ValueError, TypeError) as error:
+    except BaseException as error:
+        if not isinstance(error, (failures.BaseError, ValueError, TypeError)) and not is_panic(error):
+            raise
         found = f"storage settings for {uri}: {plain_text(error)}"
         raise SettingsError(found, "options of the object store", "see [storage]") from error
     return cast(ObjectStore, store)
+
+
+def check_values(options: Mapping[str, str]) -> None:
+    """Check the values of options, and of variables that stand for some: the client panics at some of them.
+
+    Raises:
+        SettingsError: One is empty, has a control character, or is no address.
+    """
+    for name, value in options.items():
+        if any(unicodedata.category(letter) == "Cc" for letter in name + value):
+            found = f"[storage] {name!r} has a control character"
+            raise SettingsError(found, "one line of text", "correct the setting")
+        if not value.strip():
+            raise SettingsError(f"[storage] {name!r} is empty", "a value", "set it, or leave it out")
+    addresses = {*ENDPOINTS, *ENDPOINT_VARIABLES, *METADATA}
+    set_outside = {name: os.environ[name] for name in addresses if os.environ.get(name)}
+    for name, text in {**set_outside, **options}.items():
+        if (name in addresses or name.lower() in addresses) and not ADDRESS.fullmatch(text):
+            raise SettingsError(f"{name} = {text!r} is no address", "http://host:port or https://host", "correct it")
+        if name.lower() == "proxy_url" and not PROXY.fullmatch(text):
+            raise SettingsError(f"{name} = {text!r} is no address of a proxy", "http://host:port", "correct it")
 
 
 def add_defaults(options: Mapping[str, str], profile: Profile) -> dict[str, str]:

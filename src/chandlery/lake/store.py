@@ -23,7 +23,7 @@ from obstore import exceptions as failures
 from obstore.store import LocalStore, ObjectStore
 
 from chandlery.errors import SettingsError, StoreUnavailableError
-from chandlery.lake.answers import read_answer
+from chandlery.lake.answers import is_panic, plain_text, read_answer
 from chandlery.lake.asking import Asking
 from chandlery.lake.clients import find_region, open_bucket
 from chandlery.lake.refusals import Act, explain_failure, is_changed, is_missing
@@ -333,7 +333,13 @@ class Store(Asking):
         act = Act(self.uri, verb, path, is_conditional, lambda: find_region(self.uri, self.options))
         try:
             yield
-        except (failures.BaseError, OSError) as error:
+        except BaseException as error:
+            if is_panic(error):
+                found = f"{self.uri} did not {verb} {path}: the client of the store failed: {plain_text(error)}"
+                hint = "check the options of the store; if they are right, report this"
+                raise SettingsError(found, "options that the client takes", hint) from error
+            if not isinstance(error, (failures.BaseError, OSError)):
+                raise
             answer = read_answer(error)
             if is_missing(act, error, answer):
                 raise FileNotFoundError(path) from error
