@@ -55,7 +55,8 @@ def told(tmp_path: Path, settings: str = "", **environment: object) -> str:
     )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("WARNING: Using incubator modules")]
+    aside = ("WARNING: Using incubator modules", "settings: ")  # of Java, and where the settings came from
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(aside)]
     assert len(lines) == 1, done.stderr
     return lines[0]
 
