@@ -1,10 +1,11 @@
-"""What all tests share: UTC, no proxy to this machine, and the real candles beside the repository.
+"""What all tests share: UTC, no proxy to this machine, signals, and the real candles beside the repository.
 
 At the end it shows the sum of the leak tests, which processes of their own may have run.
 """
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 
 os.environ["TZ"] = "UTC"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+# A shell ignores SIGINT for what it runs in the background, and programs that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in [name for name in os.environ if name.startswith(("AWS_", "CHANDLERY_"))]:
     del os.environ[name]
 
