@@ -13,9 +13,11 @@ import pytest
 
 os.environ["TZ"] = "UTC"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-# A shell ignores SIGINT for what it runs in the background, and programs that tests start would inherit that.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell ignores SIGINT for what it runs in the background, and nohup ignores SIGHUP: programs that tests start would
+# inherit that.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 for name in [name for name in os.environ if name.startswith(("AWS_", "CHANDLERY_"))]:
     del os.environ[name]
 
