@@ -162,13 +162,12 @@ class Store(Asking):
     def get_range_if_match(self, path: str, etag: str, start: int, end: int) -> bytes | None:
         """Return the bytes [start, end) of an object if its etag is still `etag`, or None if it is not."""
         try:
-            with self._translated("read", path), contextlib.suppress(FileNotFoundError):
+            with self._translated("read", path, is_conditional=True):
                 return bytes(
                     obstore.get(self._objects, path, options={"if_match": etag, "range": (start, end)}).bytes()
                 )
-        except _ChangedError:
+        except (_ChangedError, FileNotFoundError):
             return None
-        return None
 
     def open(self, path: str, size_bytes: int | None = None) -> BinaryIO:
         """Return an object as a seekable binary file.
