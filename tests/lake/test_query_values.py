@@ -63,7 +63,7 @@ CASES = [
     Case("'{\"a\": 1.50}'::JSON", "VARCHAR", '{"a": 1.50}'),
     Case("'\\x00ab'::BLOB", "BLOB", b"\x00ab"),
     Case("'0101'::BIT", "BIT", REFUSED),
-    Case("'00000000-0000-0000-0000-000000000001'::UUID", "UUID", f"{UUID(int=1)}"),
+    Case(f"'{UUID(int=1)}'::UUID", "UUID", f"{UUID(int=1)}"),
     Case("'b'::ENUM ('a', 'b')", "ENUM", "b"),
     Case("DATE '2019-06-01'", "DATE", dt.date(2019, 6, 1)),
     Case("'infinity'::DATE", "DATE", REFUSED),
