@@ -1,5 +1,7 @@
 """One object as a source, and what is said where it or its bucket is missing."""
 
+import re
+
 import boto3
 import pytest
 from s3_server import Server
@@ -27,12 +29,11 @@ def test_one_object_of_a_missing_bucket(admin: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["ltc\nusd.csv", "ltc\x7fusd.csv"])
-def test_an_object_whose_name_cannot_be_used_is_named_and_not_worth_running_again(admin: Server, name: str) -> None:
+def test_an_object_whose_name_cannot_be_used_is_listed_to_be_refused_alone(admin: Server, name: str) -> None:
     client = boto3.client("s3", endpoint_url=admin.endpoint, region_name="us-east-1")
     client.put_object(Bucket="crypto-raw", Key=f"odd/{name}", Body=b"x")
     try:
-        with pytest.raises(SettingsError, match=r"ltc\S{1,6}usd\.csv") as met:
-            found("s3://crypto-raw/odd/", admin)
-        assert "rename or remove it" in met.value.hint
+        (path,) = found("s3://crypto-raw/odd/", admin)
+        assert re.fullmatch(r"ltc\\x(0a|7f)usd\.csv/", path)
     finally:
         client.delete_object(Bucket="crypto-raw", Key=f"odd/{name}")
