@@ -82,7 +82,8 @@ def _build_client(
     retries = RETRIES if patient else {**RETRIES, "max_retries": 0}
     more = {"credential_provider": profile} if profile is not None else {}
     try:
-        store = from_url(uri, config=config, client_options=flags, retry_config=retries, **more)  # type: ignore[call-overload]
+        given = {"config": config, "client_options": flags, "retry_config": retries, **more}
+        store = from_url(uri, **given)  # type: ignore[call-overload]
     except BaseException as error:
         if not isinstance(error, (failures.BaseError, ValueError, TypeError)) and not is_panic(error):
             raise

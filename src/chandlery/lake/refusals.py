@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from obstore import exceptions as failures
 
 from chandlery.errors import ChandleryError, SettingsError, StoreUnavailableError
-from chandlery.lake.answers import Answer, plain_text, read_answer
+from chandlery.lake.answers import Answer, plain_text
 from chandlery.lake.codes import BUSY, MEANINGS, MISSING, NO_BUCKET
 
 __all__ = ["Act", "UnusableKeyError", "explain_failure", "is_changed", "is_missing"]
@@ -80,12 +80,13 @@ def is_changed(act: Act, error: Exception, answer: Answer) -> bool:
     return answer.status == PRECONDITION or isinstance(error, (failures.AlreadyExistsError, failures.PreconditionError))
 
 
-def explain_failure(act: Act, error: Exception) -> ChandleryError:
+def explain_failure(act: Act, error: Exception, answer: Answer) -> ChandleryError:
     """Return the error of a store that did not do something.
 
     Args:
         act: What it did not do.
         error: What obstore or the operating system raised.
+        answer: What the error says.
     """
     if isinstance(error, failures.InvalidPathError):
         name = NAME.search(str(error))
@@ -93,12 +94,11 @@ def explain_failure(act: Act, error: Exception) -> ChandleryError:
         hint = "rename or remove it, or name a folder that does not hold it"
         expected = "names in UTF-8, without control characters, //, /./ and /../"
         return UnusableKeyError(found, expected, hint)
-    answer = read_answer(error)
     return explain_file(act, error, answer) if "://" not in act.uri else explain_answer(act, error, answer)
 
 
 def explain_answer(act: Act, error: Exception, answer: Answer) -> ChandleryError:
-    """Return the error of a bucket; takes what `explain_failure` does, and what the error says."""
+    """Return the error of a bucket; takes what `explain_failure` does."""
     if answer.host in CLOUD_HOSTS or answer.host.startswith("sts.") or answer.variants & NO_CREDENTIALS:
         hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
         found = f"no credentials for {act.uri}{answer.shown}"

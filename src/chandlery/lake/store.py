@@ -344,7 +344,7 @@ class Store(Asking):
                 raise FileNotFoundError(path) from error
             if is_changed(act, error, answer):
                 raise _ChangedError(path) from error
-            raise explain_failure(act, error) from error
+            raise explain_failure(act, error, answer) from error
 
 
 class _ChangedError(Exception):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chandlery.errors import SettingsError
+from chandlery.lake.answers import read_answer
 from chandlery.lake.odd_keys import list_all
 from chandlery.lake.refusals import Act, explain_failure
 from chandlery.lake.store import PART, Entry, Store
@@ -72,7 +73,7 @@ def _list_folder(store: Store) -> list[Entry]:
         return sorted(_walk(store.root), key=lambda entry: entry.path)
     except OSError as error:
         path = os.path.relpath(error.filename, store.root) if isinstance(error.filename, str) else ""
-        raise explain_failure(Act(store.uri, "list", path), error) from error
+        raise explain_failure(Act(store.uri, "list", path), error, read_answer(error)) from error
 
 
 def drop_markers(store: Store, entries: list[Entry]) -> list[Entry]:
