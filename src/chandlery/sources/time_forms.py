@@ -10,9 +10,10 @@ import polars as pl
 from chandlery.settings.model import LayoutSettings
 from chandlery.sources.columns import Columns, list_plain, to_numbers
 from chandlery.sources.doubts import UndecidedError, paste
+from chandlery.sources.epochs import PER_SECOND
 from chandlery.sources.moments import ROWS, read_moments, share_commonest
 from chandlery.sources.time_names import find_zones, rank_name
-from chandlery.sources.times import FORMS, PER_SECOND, TimeForm, has_clock
+from chandlery.sources.times import FORMS, TimeForm, has_clock
 
 __all__ = ["ChosenTime", "follow", "no_time", "settle_form"]
 

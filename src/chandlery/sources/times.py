@@ -1,15 +1,22 @@
 """Times as files write them: epochs in four units, also mixed, and dates in several forms."""
 
 import re
-from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from chandlery.grid import MINUTE_MS
 from chandlery.sources.clocks import CLOCK, parse_clocks, read_clock
+from chandlery.sources.epochs import (
+    EARLIEST_S,
+    EPOCH_DIGITS,
+    LATEST_S,
+    PER_SECOND,
+    are_small,
+    find_unit,
+    find_units,
+)
 from chandlery.sources.zones import to_utc
 
 __all__ = [
@@ -32,17 +39,12 @@ UNITS = {
     "us": "epoch microseconds",
     "ns": "epoch nanoseconds",
 }
-PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 YEARS = range(2009, 2100)  # Bitcoin began in 2009: an earlier time is read in the wrong unit
-EARLIEST_S, LATEST_S = 1_230_940_800, 4_102_444_800  # 2009-01-03 and 2100-01-01
-EDGES = [edge * per for per in PER_SECOND.values() for edge in (EARLIEST_S, LATEST_S)]  # of the years in each unit
 SHIFT = r"Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?"
 OFFSET = rf"(?:{SHIFT})\s*$"  # ends a time that has one
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999: what a calendar can name
 CENTURY = 2000
-EPOCH_DIGITS = 10  # of a time in seconds: a number in exponent form with fewer has lost some
 NEARLY_ALL = 0.9  # of the first rows: the others are faulty
-SMALLEST = 20_090_000  # a date of 2009 as in 20090131
 MOST_ROWS = 300  # whose form is found: more would cost time
 SOME_ROWS = 20  # in which a form is seen that is worth a look at all of them
 
@@ -124,49 +126,6 @@ class TimeForm:
 def is_time(text: str) -> bool:
     """Return whether a text is a time of 2009 to 2100 in any form."""
     return bool(find_unit(text)) or any(read_ms(text, form) is not None for form in FORMS)
-
-
-def find_unit(text: str) -> str:
-    """Return the unit in which a number is a time of 2009 to 2100; empty if it is none.
-
-    Example:
-        >>> [find_unit(text) for text in ("1368976980", "1368976980000", "1.368976980e9", "1.7E+12", "3.14")]
-        ['s', 'ms', 's', '', '']
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        return ""
-    if ("e" in text or "E" in text) and has_lost_digits(text):
-        return ""
-    place = bisect(EDGES, value)
-    return tuple(PER_SECOND)[place // 2] if place % 2 else ""
-
-
-def find_units(texts: Sequence[str]) -> list[str]:
-    """Return for each text what `find_unit` does, at once where all are numbers without an exponent."""
-    try:
-        values = None if "e" in "".join(texts).lower() else np.array(texts, np.float64)
-    except ValueError:
-        values = None
-    if values is None:
-        return [find_unit(text) for text in texts]
-    names = [unit for unit in PER_SECOND for _ in range(2)]
-    return [names[place] if place % 2 else "" for place in np.searchsorted(EDGES, values, side="right").tolist()]
-
-
-def are_small(texts: Sequence[str]) -> bool:
-    """Return whether texts are numbers too small for a time: most columns are seen to be no times in this way."""
-    try:
-        return max(map(float, texts)) < SMALLEST
-    except ValueError:
-        return False
-
-
-def has_lost_digits(text: str) -> bool:
-    """Return whether a number in exponent form has fewer digits than a time has."""
-    mantissa, mark, _ = text.lower().partition("e")
-    return bool(mark) and sum(letter.isdigit() for letter in mantissa.lstrip("+-0.")) < EPOCH_DIGITS
 
 
 def find_form(texts: Sequence[str]) -> TimeForm | None:
