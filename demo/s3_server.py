@@ -19,6 +19,7 @@ from pathlib import Path
 PORTS = ("master", "volume", "filer", "s3")
 PATIENCE_SECONDS = 60
 FIRST_PORT, LAST_PORT = 12_000, 22_000  # the server also listens on each port + 10000, for gRPC
+STEP = 61  # between the first ports of processes with neighbouring numbers, which start servers at the same time
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def die_with_parent() -> None:
 def free_ports(count: int) -> list[int]:
     """Return free ports whose ports + 10000 are free too."""
     found: list[int] = []
-    candidate = FIRST_PORT + os.getpid() % 5000
+    candidate = FIRST_PORT + os.getpid() * STEP % (LAST_PORT - FIRST_PORT)
     while len(found) < count:
         candidate = candidate + 1 if candidate < LAST_PORT else FIRST_PORT
         if all(is_free(port) for port in (candidate, candidate + 10_000)):

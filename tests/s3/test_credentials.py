@@ -73,6 +73,15 @@ def test_the_default_profile_of_the_credentials_file(server: Server, tmp_path: P
     assert attempt(tmp_path, server.storage, {}) == "b'1'\n"
 
 
+@pytest.mark.parametrize("sdk", [True, False])
+@pytest.mark.parametrize("prefix", ["", "aws_", "AWS_"])
+def test_keys_among_the_options_are_enough(prefix: str, sdk: bool, server: Server, tmp_path: Path) -> None:  # noqa: FBT001
+    names = ("access_key_id", "secret_access_key")
+    keys = zip(names, ("admin", "admin-secret"), strict=True)
+    options = {(prefix + name).upper() if prefix.isupper() else prefix + name: value for name, value in keys}
+    assert attempt(tmp_path, {**server.storage, **options}, {}, sdk=sdk) == "b'1'\n"
+
+
 def test_keys_of_a_process_are_asked_for_again_when_they_end(server: Server, tmp_path: Path) -> None:
     """The SDK takes keys that are about to end for ended, so that it asks for each request."""
     counts, script = tmp_path / "asked", tmp_path / "issue.py"

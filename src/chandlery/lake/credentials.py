@@ -56,7 +56,7 @@ def find_profile(uri: str, options: Mapping[str, str]) -> Profile | None:
     if not uri.startswith("s3://"):
         check_machine(uri, given)
         return None
-    if all(os.environ.get(name) for name in KEYS):
+    if all(os.environ.get(name) for name in KEYS) or has_keys(given):
         return None
     profile = read_sdk()
     if isinstance(profile, SettingsError):
@@ -71,6 +71,11 @@ def is_public(options: Mapping[str, str]) -> bool:
     """Return whether options or the environment say that requests are not signed."""
     given = {name.lower(): value for name, value in options.items()}
     return any(given.get(name, os.environ.get(name.upper(), "")).lower() in TRUE for name in WITHOUT_SIGNATURE)
+
+
+def has_keys(options: Mapping[str, str]) -> bool:
+    """Return whether options give both keys of AWS; obstore takes them with and without the name of the cloud."""
+    return all(options.get(name.lower()) or options.get(name.lower().removeprefix("aws_")) for name in KEYS)
 
 
 @cache
