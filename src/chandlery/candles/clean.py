@@ -23,6 +23,9 @@ __all__ = ["KeptFile", "Settling", "refuse"]
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 REFUSED_SUCCESSOR = ("refused_etag", "refused_sha256", "refused_modified_at", "undecided")
+NO_REJECTS = pl.DataFrame(
+    schema={"row": pl.Int64, "raw": pl.String, "open_time": TIME, "reasons": REASON_LIST, "source": pl.String}
+)
 COUNTS = ("rows_read", "rows_kept", "rows_identical", "rows_superseded", "rows_rejected")
 
 
@@ -108,7 +111,8 @@ class Settling:
         for place in places:
             version = self._versions[place]
             own = set(version.rows.months).intersection(months) if len(months) > 1 else months
-            parts.append(version.rows.take(sorted(own)).with_columns(file=pl.lit(place, pl.Int32)))
+            rows = version.rows.take(sorted(own))
+            parts.append(rows.hstack([pl.Series("file", np.full(rows.height, place, np.int32))]))
         stays, identical, superseded = _contest(parts[0] if len(parts) == 1 else pl.concat(parts))
         self._stay += np.bincount(stays["file"].to_numpy(), minlength=self._stay.size)
         self._count_flat(stays, 1970 + months[0] // 12)
@@ -246,6 +250,8 @@ def _list_rejects(version: _Version, superseded: pl.DataFrame) -> pl.DataFrame:
         texts = _find_texts(superseded, faulty)
         if kept.all_outranked is not None:  # all superseded rows were settled again
             faulty = faulty.filter(~pl.col("reasons").cast(pl.List(pl.String)).list.contains("superseded"))
+    if superseded.is_empty() and faulty.is_empty():
+        return NO_REJECTS
     raw, reasons = pl.Series("raw", texts, dtype=pl.String), pl.lit(pl.Series([["superseded"]], dtype=REASON_LIST))
     settled = superseded.select("row", raw, "open_time", reasons.first().alias("reasons"))
     parts = [part.with_columns(pl.col("reasons").cast(REASON_LIST)) for part in (faulty, settled) if part.height]

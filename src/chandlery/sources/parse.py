@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -133,15 +133,18 @@ def _read_typed(text: bytes, layout: Layout) -> pl.DataFrame | None:
         )
     except pl.exceptions.PolarsError:
         return None
+    columns = read.get_columns()
+    typed = [columns[place] for place in wanted[:6]]
     lines = text.count(b"\n") + (not text.endswith(b"\n"))
-    typed = read.select(names[place] for place in wanted[:6])
-    if typed.height != lines or sum(typed.null_count().row(0)) or read[:, -1].null_count():
+    if read.height != lines or any(column.null_count() for column in (*typed, columns[-1])):
         return None
-    texts = {name: read[names[int(place)]] for name, place in extras.items()}
-    return _join(typed[:, 0], typed[:, 1:], layout, texts)
+    texts = {name: columns[int(place)] for name, place in extras.items()}
+    return _join(typed[0], dict(zip(NUMBERS, typed[1:], strict=True)), layout, texts)
 
 
-def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, texts: dict[str, pl.Series]) -> pl.DataFrame | None:
+def _join(
+    times: pl.Series, numbers: Mapping[str, pl.Series], layout: Layout, texts: Mapping[str, pl.Series]
+) -> pl.DataFrame | None:
     """Return typed columns as the fields of a batch; None where a text is no time."""
     if layout.time.form == "epoch":
         milliseconds, uneven = scale_epochs(times, layout.time)
@@ -150,12 +153,10 @@ def _join(times: pl.Series, numbers: pl.DataFrame, layout: Layout, texts: dict[s
         milliseconds, uneven = parse_texts(times.str.strip_chars(), layout.time, series)
         if milliseconds.null_count():
             return None
-    fields = pl.DataFrame(
-        {"time": milliseconds, "uneven": uneven, **{name: numbers[:, place] for place, name in enumerate(NUMBERS)}}
-    )
-    if texts:
-        fields = fields.with_columns(**{name: values.cast(pl.String) for name, values in texts.items()})
-    return join_symbol(fields.with_columns(unparseable=pl.lit(value=False), missing=pl.lit(value=False)))
+    never = pl.Series(np.zeros(len(times), bool))
+    as_texts = {name: values.cast(pl.String) for name, values in texts.items()}
+    columns = {"time": milliseconds, "uneven": uneven, **numbers, **as_texts, "unparseable": never, "missing": never}
+    return join_symbol(pl.DataFrame(columns))
 
 
 def join_symbol(fields: pl.DataFrame) -> pl.DataFrame:
@@ -322,12 +323,10 @@ def _from_structs(rows: Sequence[object], layout: Layout, around: Around) -> pl.
     order = [*layout.places[1:], layout.places[0], *extras.values()]
     attribute = {place: f"c{place}" if layout.width else f"c{number}" for number, place in enumerate(order)}
     count = len(rows)
-    numbers = pl.DataFrame(
-        {
-            str(place): np.fromiter(map(attrgetter(attribute[place]), rows), np.float64, count)
-            for place in layout.places[1:]
-        }
-    )
+    numbers = {
+        name: pl.Series(np.fromiter(map(attrgetter(attribute[place]), rows), np.float64, count))
+        for name, place in zip(NUMBERS, layout.places[1:], strict=True)
+    }
     times = map(attrgetter(attribute[layout.places[0]]), rows)
     try:
         stamps = (

@@ -165,8 +165,8 @@ def iter_parts(
     held: list[PartRows] = []
     before = 0
     for batch in batches:
-        numbers = pl.int_range(before + 1, before + batch.fields.height + 1, dtype=pl.Int64, eager=True)
-        fields = batch.fields.drop(roles, strict=False).with_columns(numbers.alias("row"))
+        numbers = pl.Series("row", np.arange(before + 1, before + batch.fields.height + 1))
+        fields = (batch.fields.drop(roles, strict=False) if roles else batch.fields).hstack([numbers])
         rows = PartRows(batch, fields, before)
         codes = divider.divide(batch.fields, before)
         before += fields.height

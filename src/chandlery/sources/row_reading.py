@@ -144,7 +144,7 @@ class RowReading:
 
     def add(self, rows: PartRows) -> None:
         """Judge the next rows."""
-        fields = rows.fields.with_columns(pl.col("time") + self.shift)
+        fields = rows.fields.with_columns(pl.col("time") + self.shift) if self.shift else rows.fields
         self._check_names(fields)
         judged = judge(fields, self._grid, self._raw.modified_at)
         self._series.add(judged.good, judged.refused)

@@ -93,7 +93,7 @@ class MonthRows:
         """
         if rows.is_empty():
             return
-        times = rows["open_time"].to_physical().to_numpy()
+        times = rows["open_time"].cast(pl.Int64).to_numpy()
         first, last = int(times.min()), int(times.max())
         self.first_ms = first if self.first_ms is None else min(self.first_ms, first)
         self.last_ms = last if self.last_ms is None else max(self.last_ms, last)

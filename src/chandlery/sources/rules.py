@@ -75,7 +75,7 @@ def judge(fields: pl.DataFrame, grid: Grid, modified_at: dt.datetime) -> Judged:
         refused = _explain(fields.filter(~flags), off_grid, is_open, (first, last))
         good = _to_rows(fields.filter(flags))
     written_ms = int(modified_at.timestamp() * 1000)
-    times = good["open_time"].to_physical()
+    times = good["open_time"].cast(pl.Int64)
     newest = times.max()
     if newest is None or newest + grid.step_ms <= written_ms:  # type: ignore[operator]
         return Judged(good, refused, good.clear())
@@ -84,7 +84,8 @@ def judge(fields: pl.DataFrame, grid: Grid, modified_at: dt.datetime) -> Judged:
 
 
 def _to_rows(fields: pl.DataFrame) -> pl.DataFrame:
-    return fields.select("row", pl.col("time").cast(TIME).alias("open_time"), *(pl.col(name) for name in NUMBERS))
+    columns = {"row": fields["row"], "open_time": fields["time"].cast(TIME), **{name: fields[name] for name in NUMBERS}}
+    return pl.DataFrame(columns)
 
 
 def _explain(fields: pl.DataFrame, off_grid: pl.Expr, is_open: pl.Expr, within: tuple[int, int]) -> pl.DataFrame:

@@ -53,7 +53,7 @@ class Series:
         """
         if refused.height:
             self._off_grid += refused.filter(pl.col("reasons").list.contains("off_grid_time")).height
-        own = self._grid.steps_of(accepted["open_time"].to_physical().to_numpy())
+        own = self._grid.steps_of(accepted["open_time"].cast(pl.Int64).to_numpy())
         steps = np.concatenate([self._last, own])
         rows = np.concatenate([self._rows, accepted["row"].to_numpy()])
         self._ascends = self._ascends and bool((np.diff(steps[max(self._last.size - 1, 0) :]) > 0).all())
