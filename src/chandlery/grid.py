@@ -1,6 +1,5 @@
 """The clock of a lake: steps of one interval, counted from 1970, and candles laid out on them."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -8,8 +7,6 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-
-from chandlery.machine.jit import kernel
 
 __all__ = [
     "CLOSE",
@@ -33,10 +30,6 @@ __all__ = [
     "Singles",
     "Traded",
     "cut_year",
-    "exp_each",
-    "fill_dense",
-    "log1p_each",
-    "log_each",
     "to_arrays",
     "year_edges",
     "year_of",
@@ -267,58 +260,3 @@ class Traded:
         return cls(
             int(arrays["first_step"]), np.unpackbits(arrays["traded"], count=int(arrays["count"])).view(np.bool_)
         )
-
-
-@kernel
-def fill_dense(history: Floats, start: int, stop: int, step: Ints, prices: Floats) -> Floats:  # pragma: no cover
-    """Return open, high, low, close, volume, traded of every step, after as many steps of history, (6, h + n).
-
-    A step without a trade has the last close as all its prices, no volume, and 0 for traded; NaN before the first.
-    """
-    lookback = history.shape[1]
-    dense = np.empty((DENSE_ROWS, lookback + stop - start))
-    dense[:, :lookback] = history
-    place = 0
-    close = history[CLOSE, lookback - 1]
-    for t in range(stop - start):
-        i = lookback + t
-        if place < step.size and step[place] == start + t:
-            dense[:TRADED, i] = prices[:, place]
-            dense[TRADED, i] = 1.0
-            close = prices[CLOSE, place]
-            place += 1
-        else:
-            dense[:VOLUME, i] = close
-            dense[VOLUME:, i] = 0.0
-    return dense
-
-
-# NumPy's exp and log round the last elements of an array differently from the others, so results would depend on where
-# blocks are cut. These functions treat every element alike.
-
-
-@kernel
-def exp_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return e to each element of an array of one dimension."""
-    out = np.empty_like(values)
-    for i in range(values.size):
-        out[i] = math.exp(values[i])
-    return out
-
-
-@kernel
-def log_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the logarithm of each element of an array of one dimension; NaN of NaN."""
-    out = np.empty_like(values)
-    for i in range(values.size):
-        out[i] = math.log(values[i])
-    return out
-
-
-@kernel
-def log1p_each(values):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return log(1 + x) of each element of an array of one dimension."""
-    out = np.empty_like(values)
-    for i in range(values.size):
-        out[i] = math.log1p(values[i])
-    return out

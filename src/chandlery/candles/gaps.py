@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from chandlery.grid import DAY_SECONDS, Floats, Grid, Ints, Traded, log1p_each
+from chandlery.elementwise import log1p_each
+from chandlery.grid import DAY_SECONDS, Floats, Grid, Ints, Traded
 from chandlery.machine.jit import kernel
 from chandlery.schema import TIME
 

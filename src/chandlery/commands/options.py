@@ -3,12 +3,14 @@
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chandlery.settings.model import Settings, load_settings
 from chandlery.units import LONGEST_DAYS
+
+if TYPE_CHECKING:
+    from chandlery.settings.model import Settings
 
 __all__ = [
     "ComparedDays", "ComparedHorizons", "ComparedModels", "ComparedSeries", "ComparedSymbols", "ComparedUntil",
@@ -270,7 +272,7 @@ SETTINGS = {
 }
 
 
-def load_with_options(config: Path | None, **options: Any) -> Settings:
+def load_with_options(config: Path | None, **options: Any) -> "Settings":
     """Load the settings of a command: from the file and the environment, with options in place of both.
 
     Args:
@@ -280,6 +282,8 @@ def load_with_options(config: Path | None, **options: Any) -> Settings:
     Raises:
         SettingsError: A setting is not valid.
     """
+    from chandlery.settings.model import load_settings  # noqa: PLC0415 - the help of a command needs none
+
     layer: dict[str, Any] = {}
     for option, value in options.items():
         if value:

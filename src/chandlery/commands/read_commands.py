@@ -17,8 +17,10 @@ def tables(
     Example: chandlery tables --lake lake/
     """
     from chandlery.commands.contents import show_tables
+    from chandlery.machine.imports import hides_pandas
 
-    show_tables(load_with_options(config, lake=lake, series=series), as_json=json)
+    with hides_pandas():
+        show_tables(load_with_options(config, lake=lake, series=series), as_json=json)
 
 
 def scores(
@@ -43,13 +45,16 @@ def query(
 
     Example: chandlery query "SELECT symbol, count(*) FROM candles GROUP BY symbol" --lake lake/ --format csv
     """
-    from chandlery.commands.results import choose_format, write_result
-    from chandlery.lake.lake_file import find_lake_file
+    from chandlery.machine.imports import hides_pandas
 
-    chosen = choose_format(form, output, as_json=json)
-    settings = load_with_options(config, lake=lake)
-    find_lake_file(settings.lake.uri, settings.lake_storage)
-    write_result(settings, sql, chosen, output)
+    with hides_pandas():
+        from chandlery.commands.results import choose_format, write_result
+        from chandlery.lake.lake_file import find_lake_file
+
+        chosen = choose_format(form, output, as_json=json)
+        settings = load_with_options(config, lake=lake)
+        find_lake_file(settings.lake.uri, settings.lake_storage)
+        write_result(settings, sql, chosen, output)
 
 
 def explain(

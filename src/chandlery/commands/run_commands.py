@@ -8,6 +8,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,12 +16,14 @@ from chandlery.commands import options as opt
 from chandlery.commands.aside import prints_aside
 from chandlery.commands.options import load_with_options
 from chandlery.errors import ChandleryError, SettingsError, gravest
-from chandlery.settings.model import Settings
+
+if TYPE_CHECKING:
+    from chandlery.settings.model import Settings
 
 __all__ = ["check", "forecast", "ingest", "migrate", "plan", "run", "submit"]
 
 
-def _run_stages(name: str, settings: Settings, options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
+def _run_stages(name: str, settings: "Settings", options: dict[str, bool], *, as_json: bool, quiet: bool) -> None:
     """Call the function of the pipeline with a given name, show its report, and exit with its exit code."""
     from chandlery.commands import show
     from chandlery.progress import open_watch
@@ -35,7 +38,7 @@ def _run_stages(name: str, settings: Settings, options: dict[str, bool], *, as_j
 
 
 @contextmanager
-def _names_settings(settings: Settings) -> Iterator[None]:
+def _names_settings(settings: "Settings") -> Iterator[None]:
     """Report on stderr where the settings came from if an error ends the block: the cause may be a file not found."""
     try:
         yield

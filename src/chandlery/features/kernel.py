@@ -142,7 +142,8 @@ def fill_rows(  # type: ignore[no-untyped-def]  # pragma: no cover
         counts[i + 1] = counts[i] + dense[TRADED, i]
     leader_moves = scale_moves(leader_log, leader_sigma, limit)
     market_flows = np.zeros(FLOW_STEPS + steps)
-    market_flows[:FLOW_STEPS] = flow_history
+    for step in range(FLOW_STEPS):
+        market_flows[step] = flow_history[step]
     own_part = 1.0 if is_reference else 0.0
     candles = dense, logs, flows, counts
     at, numbers, kept = np.empty(CHUNK, np.int64), np.empty((CHUNK, NUMBERS)), np.empty((CHUNK, EC_END))
@@ -228,4 +229,5 @@ def fill_rows(  # type: ignore[no-untyped-def]  # pragma: no cover
         fill_index(
             part[:, LEADERS_END:], at[:count], numbers, kept[:, EC_MARKET:], market, logs, market_flows, lookback
         )
-    flow_history[:] = market_flows[steps:]
+    for step in range(FLOW_STEPS):
+        flow_history[step] = market_flows[steps + step]

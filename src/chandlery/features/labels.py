@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from chandlery.grid import Floats, Ints, log_each
+from chandlery.elementwise import log_each
+from chandlery.grid import Floats, Ints
 from chandlery.machine.jit import kernel
 
 __all__ = ["TARGET_LIMIT", "label", "normalise"]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chandlery.elementwise import log_each
 from chandlery.features.arithmetic import (
     CLIP,
     DAY_HALF_LIFE,
@@ -25,22 +26,8 @@ from chandlery.features.arithmetic import (
     decay,
     signed_log,
 )
-from chandlery.grid import (
-    CLOSE,
-    DENSE_ROWS,
-    HIGH,
-    LOW,
-    OPEN,
-    TRADED,
-    VOLUME,
-    CandleBlock,
-    Floats,
-    Grid,
-    Ints,
-    Singles,
-    fill_dense,
-    log_each,
-)
+from chandlery.features.dense import fill_dense
+from chandlery.grid import CLOSE, DENSE_ROWS, HIGH, LOW, OPEN, TRADED, VOLUME, CandleBlock, Floats, Grid, Ints, Singles
 from chandlery.machine.jit import kernel
 
 __all__ = [

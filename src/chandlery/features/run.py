@@ -11,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chandlery.elementwise import log_each
 from chandlery.errors import SettingsError
 from chandlery.features.arithmetic import START_VARIANCE
 from chandlery.features.carried import FAST, SCALARS, VARIANCE
+from chandlery.features.dense import fill_dense
 from chandlery.features.feature import Bars, Feature, UserFeature
 from chandlery.features.index import FLOW_STEPS
 from chandlery.features.kernel import EC_HALF_LIVES, MarketArrays, fill_rows
@@ -35,8 +37,6 @@ from chandlery.grid import (
     Grid,
     Ints,
     Singles,
-    fill_dense,
-    log_each,
 )
 
 __all__ = [
@@ -233,9 +233,16 @@ def _pick_market(plan: FeaturePlan, state: FeatureState, block: CandleBlock, mar
     if np.isnan(state.history[CLOSE, -1]):
         before = int(block.step[0]) - block.start if block.step.size else steps
         log[:, : LOOKBACK + before] = np.nan
-    return MarketArrays(
-        log, sigma, places, np.ascontiguousarray(market.signals), np.ascontiguousarray(market.index), plan.is_reference
-    )
+    # Whether an array may be changed is part of its type: other arrays than these would compile the kernel once more.
+    signals, index = _read_only(market.signals), _read_only(market.index)
+    return MarketArrays(log, sigma, places, signals, index, plan.is_reference)
+
+
+def _read_only(values: Singles) -> Singles:
+    """Return an array that is contiguous and cannot be changed."""
+    view: Singles = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
 
 
 def _fill_own(plan: FeaturePlan, dense: Floats, rows: Ints, values: Singles) -> None:

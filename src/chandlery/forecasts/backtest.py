@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from chandlery.elementwise import exp_each
 from chandlery.features.run import FeatureRows
 from chandlery.forecasts.blend import Served
-from chandlery.grid import MINUTE_MS, Grid, Ints, exp_each
+from chandlery.grid import MINUTE_MS, Grid, Ints
 from chandlery.models import Artefact, Model
 from chandlery.schema import TIME, model_column
 

@@ -14,7 +14,7 @@ from chandlery.sources.series_names import KEYS, is_certain, read_pair
 
 __all__ = [
     "ANOTHER",
-    "TOKENS",
+    "MARK",
     "Kind",
     "Piece",
     "Shape",
@@ -22,15 +22,22 @@ __all__ = [
     "iter_elements",
     "iter_line_elements",
     "look_around",
+    "quote_tokens",
     "unfold",
 ]
 
+MARK = rb"\u0001"  # in front of a token that was quoted: no file holds it
 PIECE_BYTES = 8_000_000  # decoded at once: Python objects of a piece take several times its size
 BESIDE_BYTES = 1_000  # of an object beside the rows that tells something of them
 LEAST_SCALARS = 5  # members of a row: time and four prices, or more
 PLAIN_START = re.compile(rb'\s*(?:\{(?:[^\[\]{}]*?"([^"\\]*)"\s*:\s*))?\[\s*(?=[\[{])')
 ANOTHER = re.compile(rb'\]\s*,\s*"[^"]*"\s*:\s*[\[{]')  # after an array, the beginning of another one or of an object
-TOKENS = re.compile(rb"(?<=[\s:\[,])(-?Infinity|NaN)(?=[\s,\]}])")
+# What Python's json writes and JSON does not know, where a value stands. Each pattern begins with the token itself, for
+# which the text is searched many times as fast as for a place before it.
+TOKENS = {
+    token: re.compile(rb"%b(?<=[\s:\[,]%b)(?=[\s,\]}])" % (token, token))
+    for token in (b"NaN", b"Infinity", b"-Infinity")
+}
 
 Kind = Literal["arrays", "objects"]
 
@@ -98,10 +105,24 @@ def is_flat(value: dict[str, Any] | list[Any]) -> bool:
     return not any(isinstance(item, list | dict) for item in members)
 
 
+def quote_tokens(text: bytes, mark: bytes = b"") -> bytes:
+    """Return a text with NaN and Infinity, where values stand, as strings that begin with a mark.
+
+    Example:
+        >>> quote_tokens(b'[1, NaN, -Infinity, "NaN"]')
+        b'[1, "NaN", "-Infinity", "NaN"]'
+    """
+    for token, pattern in TOKENS.items():
+        if token in text:
+            quoted = b'"%b%b"' % (mark, token)
+            text = pattern.sub(lambda _, quoted=quoted: quoted, text)  # type: ignore[misc]
+    return text
+
+
 def decode(text: bytes) -> Any:
     """Return a JSON value, also one with NaN or Infinity; None if it is malformed."""
     try:
-        return msgspec.json.decode(TOKENS.sub(rb'"\1"', text))
+        return msgspec.json.decode(quote_tokens(text))
     except msgspec.DecodeError:
         return None
 
@@ -165,8 +186,11 @@ def look_around(document: bytes, body: int, key: str | None) -> tuple[dict[str, 
     """
     if key is None:
         return {}, False
-    text = TOKENS.sub(rb'"\1"', document) if b"NaN" in document or b"Infinity" in document else document
-    for candidate in (text, document[:body] + document[document.rfind(b"]") :], document[:body] + b"]}"):
+    for candidate in (
+        quote_tokens(document),
+        document[:body] + document[document.rfind(b"]") :],
+        document[:body] + b"]}",
+    ):
         try:
             members = msgspec.json.decode(candidate, type=dict[str, msgspec.Raw])
         except msgspec.DecodeError:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from chandlery.sources.around import Around
-from chandlery.sources.documents import TOKENS
+from chandlery.sources.documents import MARK, quote_tokens
 from chandlery.sources.layout import Layout
 from chandlery.sources.row_names import JOINED
 from chandlery.sources.series_names import AROUND
@@ -250,7 +250,7 @@ def parse_elements(text: bytes, layout: Layout, around: Around, *, lenient: bool
     if fields is not None:
         return Batch(fields, text, None, layout)
     # NaN and Infinity, which Python's json writes, are let through inside a mark that no file holds.
-    marked = TOKENS.sub(rb'"\\u0001\1"', text)
+    marked = quote_tokens(text, MARK)
     elements = [bytes(element) for element in cut_elements(marked)]
     raws = [
         element.replace(b'"\\u0001NaN"', b"NaN")
@@ -279,9 +279,7 @@ def parse_json_lines(text: bytes, layout: Layout, *, lenient: bool = False) -> B
     if fields is not None:
         return Batch(fields, text, None, layout)
     raws = cut_lines(text)
-    return Batch(
-        judge_texts(_take_fields([TOKENS.sub(rb'"\1"', line) for line in raws], layout), layout), text, raws, layout
-    )
+    return Batch(judge_texts(_take_fields([quote_tokens(line) for line in raws], layout), layout), text, raws, layout)
 
 
 def _read_json_lines(text: bytes, layout: Layout) -> pl.DataFrame | None:

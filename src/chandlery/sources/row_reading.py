@@ -30,7 +30,8 @@ from chandlery.units import parse_interval, parse_offset, to_interval_text
 __all__ = ["RowReading", "find_plausible", "see", "see_first"]
 
 FIRST_MS, LAST_MS = (moment.timestamp() * 1000 for moment in (FIRST_CANDLE, LAST_CANDLE))
-MOST_TEXTS = 100  # of candles that had not closed; the texts of more are read in a second pass over the file
+MOST_TEXTS = 100  # of refused rows, among which second headers are looked for
+MOST_LATE = 50_000  # rows whose candles had not closed, and their texts; those of more are read in a second pass
 REJECTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "row": pl.Int64,
     "raw": pl.String,
@@ -158,7 +159,7 @@ class RowReading:
     def _add_late(self, rows: PartRows, late: pl.DataFrame) -> None:
         """Keep rows whose candles had not closed when the file was written, with the texts of the first ones."""
         self._late.add(late)
-        if self._late_texts is not None and self._late.height <= MOST_TEXTS:
+        if self._late_texts is not None and self._late.height <= MOST_LATE:
             self._late_texts |= zip(late["row"], rows.raw(late["row"]), strict=True)
         else:
             self._late_texts = None

@@ -15,12 +15,13 @@ from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.around import Around
 from chandlery.sources.documents import (
     ANOTHER,
-    TOKENS,
+    MARK,
     Kind,
     Piece,
     iter_elements,
     iter_line_elements,
     look_around,
+    quote_tokens,
     unfold,
 )
 from chandlery.sources.doubts import UndecidedError, paste
@@ -205,7 +206,7 @@ class Text:
         """Return the rows that lie deep in a document, or in a document a line."""
         texts = [first] if layout.form == "nested" else chain([first], chunks)
         for text in texts:
-            marked = TOKENS.sub(rb'"\\u0001\1"', text) if b"NaN" in text or b"Infinity" in text else text
+            marked = quote_tokens(text, MARK)
             try:
                 pieces = list(unfold(marked)) if layout.form == "nested" else list(iter_line_elements(marked))
             except msgspec.DecodeError as error:

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from chandlery.elementwise import log_each
 from chandlery.errors import StateLostError
 from chandlery.forecasts.backtest import Issues, to_forecasts
 from chandlery.forecasts.blend import BLEND, Served, ServedRows, ServedState, serve, start_served
 from chandlery.forecasts.scores import ScoreRows, ScoreSums, start_sums, sum_scores
-from chandlery.grid import DAY_MS, MINUTE_MS, cut_year, log_each, year_of
+from chandlery.grid import DAY_MS, MINUTE_MS, cut_year, year_of
 from chandlery.lake.tables import join_rows, partition_path
 from chandlery.schema import TIME
 from chandlery.state.arrays import Arrays, name_arrays, pick_arrays

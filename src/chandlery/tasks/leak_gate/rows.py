@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from chandlery.candles.gaps import barriers, find_gaps
 from chandlery.errors import LawError, SettingsError
 from chandlery.extensions import loaded_afresh, user_features
+from chandlery.features.dense import fill_dense
 from chandlery.features.feature import UserFeature
 from chandlery.features.labels import normalise
 from chandlery.features.registry import BUILT_IN
 from chandlery.features.run import compute_user_feature, run_features
 from chandlery.forecasts.leaks import Witness, are_close, check_equal, look_up_labels, moment
-from chandlery.grid import Floats, Ints, Singles, Traded, fill_dense
+from chandlery.grid import Floats, Ints, Singles, Traded
 from chandlery.tasks.gaps import read_activity
 from chandlery.tasks.leak_gate.sampling import CUTS, cut_market, hash_of, pick_blocks, pick_rows
 from chandlery.tasks.passes import Choose, Passed, SymbolPass
