@@ -17,7 +17,7 @@ import numba
 from chandlery.errors import SettingsError
 from chandlery.machine.folders import choose_temporary, expand_path, make_own
 
-__all__ = ["choose_folder", "kernel"]
+__all__ = ["choose_folder", "is_stored", "kernel"]
 
 PACKAGE = Path(__file__).parents[1]  # all of chandlery: a kernel calls kernels of other packages
 config: Any = numba.config  # typed as Any: Numba creates its attributes at run time
@@ -28,6 +28,13 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     if not config.CACHE_DIR:  # NUMBA_CACHE_DIR in the environment takes precedence
         config.CACHE_DIR = str(choose_folder())
     return cast("Callable[..., Any]", numba.njit(cache=True)(function))
+
+
+def is_stored(compiled: Callable[..., Any]) -> bool:
+    """Return whether a process has stored the code of a kernel, for whatever types."""
+    function = cast("Any", compiled).py_func
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}-"
+    return any(path.name.startswith(name) for path in Path(config.CACHE_DIR).rglob("*.nbi"))
 
 
 def choose_folder(package: Path = PACKAGE) -> Path:

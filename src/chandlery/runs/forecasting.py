@@ -28,6 +28,7 @@ from chandlery.state.records import candles_fingerprint
 from chandlery.tasks import market
 from chandlery.tasks.fit import fit_models, plan_fits
 from chandlery.tasks.gather import Gathered, gather_symbol, is_gathered, recall_gathered
+from chandlery.tasks.kernels import KERNELS, are_compiled, compile_kernels
 from chandlery.tasks.predict import Predicted, predict_symbol
 from chandlery.tasks.score import ScoreTask, score_lake
 from chandlery.tasks.work import SymbolTask
@@ -36,6 +37,7 @@ __all__ = [
     "begin",
     "build_market",
     "check_symbols",
+    "compile_first",
     "finish",
     "fit",
     "gather",
@@ -47,6 +49,18 @@ __all__ = [
     "score",
     "unpublish_pruned",
 ]
+
+
+def compile_first(session: Session) -> None:
+    """Compile the kernels of forecasts side by side, if no earlier run on this machine has compiled them."""
+    if not session.chosen or session.settings.engine.name != "local" or session.engine.at_once == 1 or are_compiled():
+        return
+    session.watch.stage("compile, once on this machine", len(KERNELS))
+    try:
+        costs = [seconds for _, seconds in KERNELS.values()]
+        session.engine.map(compile_kernels, list(KERNELS), costs, session.watch.advance)
+    finally:
+        session.watch.end()
 
 
 def check_symbols(session: Session) -> None:

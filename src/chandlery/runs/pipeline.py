@@ -13,6 +13,7 @@ from chandlery.runs.forecasting import (
     begin,
     build_market,
     check_symbols,
+    compile_first,
     finish,
     fit,
     gather,
@@ -102,6 +103,7 @@ def _ingest(session: Session) -> None:
 def _forecast(session: Session) -> None:
     """Bring forecasts up to date: those of the series that the settings name, or of all if they name none."""
     check_symbols(session)
+    compile_first(session)
     for run in session.chosen:
         _forecast_series(run)
 
