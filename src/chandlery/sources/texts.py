@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain, groupby
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ import polars as pl
 from chandlery.errors import SourceError
 from chandlery.settings.model import LayoutSettings, ReadingSettings
 from chandlery.sources.around import Around
+from chandlery.sources.date_orders import settle_order
 from chandlery.sources.documents import (
     ANOTHER,
     MARK,
@@ -79,12 +81,12 @@ class Text:
         Raises:
             SourceError: It cannot be read as candles.
         """
-        chunks = self.chunks(PEEK_BYTES)
-        head = next(chunks, b"")
+        head, chunks = self._begin(PEEK_BYTES)
         if find_format(head):
             batch = next(self._table(head, chunks))
             return batch, batch.layout
-        layout = self._recognise(head, chunks)
+        layout = self.layout
+        assert layout is not None  # noqa: S101 - it was recognised
         if layout.form in {"nested", "nested lines"}:
             whole = head if self._rest is None else self._rest
             return next(self._nested(whole, iter(()), layout)), layout
@@ -99,6 +101,26 @@ class Text:
             return parse_elements(elements, layout, Around.of([(context, 0)])), layout
         parse = parse_fields if layout.form == "fields" else parse_json_lines
         return parse(_skip_lines(head, layout.skip), layout), layout
+
+    def _begin(self, size: int = CHUNK_BYTES) -> tuple[bytes, Iterator[bytes]]:
+        """Return the first chunk and those behind it, once the layout of a text is recognised."""
+        chunks = self.chunks(size)
+        head = next(chunks, b"")
+        if find_format(head):
+            return head, chunks
+        layout = self._recognise(head, chunks)
+        if layout.time.also:
+            self.layout = settle_order(layout, self._read_under, self._source)
+            if self._rest is None:  # its bytes have not been read, and the reader has moved within them
+                chunks = self.chunks(size)
+                head = next(chunks, b"")
+        return head, chunks
+
+    def _read_under(self, layout: Layout) -> Iterator[Batch]:
+        """Return the rows from the first as a layout has them; not at the same time as those of this text."""
+        text = Text(self._stream, self._source, self._member, self._settings)
+        text.layout = layout
+        return text.batches()
 
     def _recognise(self, head: bytes, chunks: Iterator[bytes]) -> Layout:
         """Return the layout by the first bytes; by all of them where the rows of a document lie deep in it."""
@@ -130,12 +152,12 @@ class Text:
 
     def batches(self) -> Iterator[Batch]:
         """Return the rows from the first, some at a time."""
-        chunks = self.chunks()
-        chunk = next(chunks, b"")
+        chunk, chunks = self._begin()
         if find_format(chunk):
             yield from self._table(chunk, chunks)
             return
-        layout = self._recognise(chunk, chunks)
+        layout = self.layout
+        assert layout is not None  # noqa: S101 - it was recognised
         if layout.form == "document":
             yield from self._elements(chunk if self._rest is None else self._rest, chunks, layout)
             return
@@ -159,6 +181,8 @@ class Text:
                 hint = paste(self._source, {"stamps": "close"}, {"stamps": 'or "open"'})
                 raise UndecidedError("stamps", found, "times that are known to be of the open or of the close", hint)
             layout = recognise_head(to_head(frame, context, find_format(first)), self._source, by_hand)
+            if layout.time.also:
+                layout = settle_order(layout, partial(iter_table, frame, context), self._source)
             self.layout = self._add_ends(layout)
         yield from iter_table(frame, context, self.layout)
 

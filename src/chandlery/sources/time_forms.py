@@ -148,8 +148,8 @@ def settle_days(table: Columns, chosen: ChosenTime, form: TimeForm, source: str)
     """
     orders = [replace(form, form=each, also=()) for each in (form.form, *form.also)]
     moments = [read_moments(table, chosen.place, each, chosen.clock) for each in orders]
-    if all(np.array_equal(moments[0], each) for each in moments[1:]):  # such as the first of January
-        return orders[0]
+    if len(orders) == 2 and np.array_equal(moments[0], moments[1]):  # noqa: PLR2004 - 01/01, and later rows tell: see `date_orders`
+        return form
     steady = [share_commonest(np.abs(np.diff(each[np.isfinite(each)]))) for each in moments]  # from row to row
     best = int(np.argmax(steady))
     if steady[best] > sorted(steady)[-2] + 0.02:  # a month has a first day in every order
