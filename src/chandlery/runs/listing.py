@@ -17,9 +17,10 @@ from chandlery.lake.store import PART, Entry, Store
 from chandlery.machine.folders import expand_path
 from chandlery.schema import LAKE_FILE
 
-__all__ = ["list_source", "split_source"]
+__all__ = ["CLOSED", "list_source", "split_source"]
 
 HIDDEN = {".", "_"}  # first characters of names that are not listed, such as those of temporary files and folders
+CLOSED = "/*/"  # the end of the path of a folder that may not be read
 ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 
 
@@ -43,7 +44,8 @@ def split_source(uri: str) -> tuple[str, str]:
 def list_source(store: Store, pattern: str) -> list[Entry]:
     """Return the files of a source, sorted by path, without hidden ones: a part of their path begins with . or _.
 
-    Files on a path that cannot be read are included, so that each can be refused alone: their paths end with "/".
+    What cannot be read below a path is included, so that each can be refused alone: the paths of files end with "/",
+    and those of folders with "/*/".
 
     Raises:
         SettingsError: There is no such folder, or a bucket has an object whose name cannot be used.
@@ -57,7 +59,7 @@ def list_source(store: Store, pattern: str) -> list[Entry]:
     if not entries:
         store.check_answers()
     visible = (entry for entry in entries if not any(map(_is_hidden, entry.path.split("/"))))
-    return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path.rstrip("/"), pattern)]
+    return [entry for entry in visible if entry.size_bytes >= 0 and _matches(entry.path, pattern)]
 
 
 def _is_hidden(part: str) -> bool:
@@ -94,7 +96,14 @@ def _walk(root: Path) -> Iterator[Entry]:
     folders = [(str(root), "", frozenset({(top.st_dev, top.st_ino)}))]
     while folders:
         folder, prefix, above = folders.pop()
-        for item in _scan(folder):
+        try:
+            items = _scan(folder)
+        except PermissionError:
+            if not prefix:  # nothing of the source can be read
+                raise
+            yield _to_entry(prefix.removesuffix("/") + CLOSED, Path(folder).stat())
+            continue
+        for item in items:
             name, found = f"{prefix}{item.name}", _follow(item)
             if found is None or item.name[:1] in HIDDEN or PART.search(item.name):
                 continue
@@ -141,7 +150,10 @@ def _to_entry(path: str, found: os.stat_result) -> Entry:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    return pattern in ("*", path) or _match_parts(path.split("/"), pattern.split("/"))
+    if path.endswith(CLOSED):  # what such a folder holds is not known; a pattern without folders asks for none of it
+        return pattern == "*" or "/" in pattern or "**" in pattern
+    named = path.rstrip("/")
+    return pattern in ("*", named) or _match_parts(named.split("/"), pattern.split("/"))
 
 
 def _match_parts(path: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -18,7 +18,7 @@ from chandlery.runs.belonging import (
     is_misplaced,
     list_exchanges,
 )
-from chandlery.runs.listing import list_source, split_source
+from chandlery.runs.listing import CLOSED, list_source, split_source
 from chandlery.runs.mixed import MixedFiles, restore_problem
 from chandlery.runs.session import SeriesRun, Session, Years
 from chandlery.schema import series_name
@@ -267,7 +267,12 @@ def _list_files(session: Session, store: Store, pattern: str) -> tuple[list[RawF
         if entry.path.lower().endswith(".zip") and not is_excluded(entry.path, session.settings):
             archives[entry.path] = _open_archive(session, store, entry)
         files += _expand(entry, archives.get(entry.path))
-    return [raw for raw in files if not is_excluded(raw.source, session.settings)], archives
+    wanted = [raw for raw in files if not is_excluded(raw.source, session.settings)]
+    closed = [raw.source for raw in wanted if raw.source.endswith(CLOSED)]
+    if closed and session.options.prune:  # files in it would count as deleted
+        found = f"--prune, and the folder {closed[0].removesuffix(CLOSED)} may not be read"
+        raise SettingsError(found, "folders that can be read", "give the right, or leave it out with [source] exclude")
+    return wanted, archives
 
 
 def is_excluded(source: str, settings: Settings) -> bool:

@@ -4,6 +4,7 @@ import errno
 
 from chandlery.errors import ChandleryError, SourceError, TransientError
 from chandlery.sources.raw_files import RawFile
+from chandlery.sources.symbols import refuse_name
 
 __all__ = ["explain_failure"]
 
@@ -30,6 +31,8 @@ def explain_failure(file: RawFile, error: Exception) -> SourceError:
         found = f"{file.source}: this machine has no memory, space or file descriptors left: {error!r}"
         hint = "run again with fewer [engine] workers, or on a larger machine"
         raise TransientError(found, "resources to read the file", hint) from error
+    if isinstance(error, FileNotFoundError) and file.source.endswith("/"):
+        return refuse_name(file.source.rstrip("/"))
     if isinstance(error, FileNotFoundError):
         found = f"{file.source} was removed during the run, or this machine does not see it"
         hint = "run again; `chandlery check` shows whether all processes see the source"

@@ -14,7 +14,16 @@ from chandlery.sources.path_pairs import Problem, doubt, find_pair
 from chandlery.sources.path_words import find_keys, list_words, split_path
 from chandlery.sources.words import EXCHANGES, Word, find_interval, name_exchange, split_words
 
-__all__ = ["PathName", "add_given", "find_given", "find_symbol", "list_layouts", "match_layout", "read_path"]
+__all__ = [
+    "PathName",
+    "add_given",
+    "find_given",
+    "find_symbol",
+    "list_layouts",
+    "match_layout",
+    "read_path",
+    "refuse_name",
+]
 
 SIX = len("240329")  # digits of an expiry
 
@@ -168,6 +177,9 @@ def refuse_name(source: str) -> SourceError:
     if "\\" in source:
         found = f"the name {source} holds line breaks, other control characters or bytes that are no UTF-8"
         return SourceError(found, "a name that every store can have", "rename the file")
+    if source.endswith("/*"):
+        found = f"the folder {source.removesuffix('/*')} may not be read by the user of this process"
+        return SourceError(found, "folders that can be read", "give the right, or leave it out with [source] exclude")
     if any(part in {"", ".", ".."} for part in source.split("/")):
         found = f"the name {source} has a part that is empty, . or .., by which no client can ask for it"
         return SourceError(found, "a name without //, /./ and /../", "rename the object, such as by the AWS CLI")
