@@ -118,14 +118,6 @@ def test_the_others_are_ingested_and_the_ledger_names_what_is_refused(tmp_path: 
     assert set(read_table(str(tmp_path / "lake"), "candles")["symbol"]) == {"ETHUSD", "LTCUSD"}
 
 
-def test_a_folder_that_may_not_be_read_is_named(raw: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
-    (raw / "2019").chmod(0)
-    with pytest.raises(SettingsError, match="no right to list 2019"):
-        list_source(Store(str(raw)), "*")
-
-
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [

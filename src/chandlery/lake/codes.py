@@ -6,15 +6,14 @@ Storage, as of 2026.
 
 from dataclasses import dataclass
 
+from chandlery.machine.aws import BUSY as AWS_BUSY
+
 __all__ = ["BUSY", "MEANINGS", "MISSING", "NO_BUCKET", "Meaning"]
 
 # Running again may succeed.
-BUSY = frozenset(
+BUSY = AWS_BUSY | frozenset(
     """
-    BandwidthLimitExceeded ConditionalRequestConflict ContainerBeingDeleted InternalError OperationAborted
-    OperationTimedOut ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled RequestTimeout
-    RequestTimeoutException ServerBusy ServerTimeout ServiceUnavailable SlowDown Throttled Throttling
-    ThrottlingException TooManyRequests TransactionInProgress backendError internalError rateLimitExceeded
+    ContainerBeingDeleted OperationTimedOut ServerBusy ServerTimeout backendError internalError rateLimitExceeded
     userRateLimitExceeded
     """.split()
 )

@@ -8,24 +8,21 @@ from typing import Any
 
 from chandlery.errors import SettingsError, TransientError
 
-__all__ = ["Profile", "open_client", "read_profile", "translated"]
+__all__ = ["BUSY", "Profile", "open_client", "read_profile", "translated"]
 
 # Calls of one run and those of other users of the account are throttled together: with growing waits in between, ten
 # tries last about a minute.
 TRIES = 10
 ASK_AGAIN = dt.timedelta(minutes=10)  # after which the SDK is asked for credentials again; it renews them before
-BUSY = {  # error codes after which the same call may succeed later
-    "ThrottlingException",
-    "Throttling",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "InternalServerException",
-    "InternalServiceException",
-    "RequestTimeout",
-    "SlowDown",
-    "ConcurrentModificationException",
-}
+# Error codes of its services after which the same call may succeed later.
+BUSY = frozenset(
+    """
+    BandwidthLimitExceeded ConcurrentModificationException ConditionalRequestConflict InternalError
+    InternalServerException InternalServiceException OperationAborted ProvisionedThroughputExceededException
+    RequestLimitExceeded RequestThrottled RequestTimeout RequestTimeoutException ServiceUnavailable SlowDown Throttled
+    Throttling ThrottlingException TooManyRequests TooManyRequestsException TransactionInProgress
+    """.split()
+)
 
 
 class Profile:
