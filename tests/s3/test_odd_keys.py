@@ -3,11 +3,11 @@
 import datetime as dt
 import secrets
 from collections.abc import Iterator
-from xml.sax.saxutils import escape
 
 import polars as pl
 import pytest
-from proxy import Fault, FaultProxy, fault_proxy
+from listings import GOOD, list_with
+from proxy import FaultProxy, fault_proxy
 from s3_server import Server
 
 from chandlery.errors import SettingsError
@@ -21,7 +21,6 @@ from chandlery.runs.pipeline import Options, ingest
 from chandlery.settings.model import load_settings
 from local_hours import write_local
 
-GOOD = "kraken/BTC-USD_60.csv"
 ODD = ["x//BTC-USD.csv", "./ETH-USD.csv", "y/../LTC-USD.csv", "a\nb.csv", "a\rb.csv", "del\x7fete.csv", "//"]
 MARKERS = ["", "kraken/", "empty/"]
 
@@ -41,25 +40,6 @@ def source(admin: Server) -> Store:
     for marker in MARKERS:
         client.put_object(Bucket="crypto-raw", Key=f"{store.uri.removeprefix('s3://crypto-raw/')}/{marker}", Body=b"")
     return store
-
-
-def list_with(source: Store, keys: list[str]) -> Fault:
-    """Return the fault of a proxy that lists some keys besides those that are there."""
-    prefix = source.uri.removeprefix("s3://crypto-raw/")
-    there = [(entry.path, entry.size_bytes, entry.etag) for entry in source.list() if entry.path == GOOD]
-    contents = "".join(
-        f"<Contents><Key>{prefix}/{escape(key, LETTERS)}</Key><LastModified>2024-06-01T00:00:00.000Z</LastModified>"
-        f"<ETag>{escape(etag)}</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
-        for key, size, etag in [*there, *((key, 3, "1") for key in keys)]
-    )
-    body = (
-        f"<ListBucketResult><Name>crypto-raw</Name><Prefix>{prefix}/</Prefix><KeyCount>{len(keys) + 1}</KeyCount>"
-        f"<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
-    )
-    return Fault(200, body.encode(), {"Content-Type": "application/xml"}, within="list-type=2")
-
-
-LETTERS = {chr(number): f"&#{number};" for number in (*range(1, 32), 127)}
 
 
 def bring(source: Store, admin: Server, endpoint: str) -> tuple[int, list[str], pl.DataFrame]:

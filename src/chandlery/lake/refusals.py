@@ -46,6 +46,7 @@ class Act:
         path: Of the object.
         is_conditional: Whether the request has a condition.
         find_region: Returns the region of the bucket, as far as it can be found out.
+        has_proxy: Whether an option names a proxy.
     """
 
     uri: str
@@ -53,6 +54,7 @@ class Act:
     path: str
     is_conditional: bool = False
     find_region: Callable[[], str] = str
+    has_proxy: bool = False
 
     def describe(self, text: str) -> str:
         """Return a text with the fields of this request."""
@@ -195,7 +197,7 @@ def _unanswered(act: Act, error: Exception, answer: Answer) -> StoreUnavailableE
         why = f"{why} ({os.strerror(answer.number)})"
     hint = "run again: nothing is lost"
     if not answer.status and "://" in act.uri:
-        proxies = [name for name in PROXIES if os.environ.get(name)]
-        again = f", and {', '.join(proxies)} of the environment" if proxies else ""
-        hint = f"{hint}. If it fails each time, check endpoint_url and the network{again}"
+        named = ["proxy_url"] if act.has_proxy else []
+        proxies = [f"{name} of the environment" for name in PROXIES if os.environ.get(name)]
+        hint = f"{hint}. If it fails each time, check {', '.join(['endpoint_url', *named, *proxies])} and the network"
     return StoreUnavailableError(f"{act.uri} did not {act.verb} {act.path}: {why}", "an answer", hint)

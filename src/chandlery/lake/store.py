@@ -329,7 +329,8 @@ class Store(Asking):
             path: Of the object.
             is_conditional: Whether the request has a condition; one that does not hold raises _ChangedError.
         """
-        act = Act(self.uri, verb, path, is_conditional, lambda: find_region(self.uri, self.options))
+        has_proxy = any(name.lower() == "proxy_url" for name in self.options)
+        act = Act(self.uri, verb, path, is_conditional, lambda: find_region(self.uri, self.options), has_proxy)
         try:
             yield
         except BaseException as error:
