@@ -111,8 +111,7 @@ class Settling:
         for place in places:
             version = self._versions[place]
             own = set(version.rows.months).intersection(months) if len(months) > 1 else months
-            rows = version.rows.take(sorted(own))
-            parts.append(rows.hstack([pl.Series("file", np.full(rows.height, place, np.int32))]))
+            parts.append(version.rows.take(sorted(own)).with_columns(file=pl.lit(place, pl.Int32)))
         stays, identical, superseded = _contest(parts[0] if len(parts) == 1 else pl.concat(parts))
         self._stay += np.bincount(stays["file"].to_numpy(), minlength=self._stay.size)
         self._count_flat(stays, 1970 + months[0] // 12)
