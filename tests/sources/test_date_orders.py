@@ -93,6 +93,14 @@ def test_a_zone_does_not_move_the_evidence() -> None:
     assert rows_of(file)["open_time"].cast(pl.Int64).to_list()[-1] == START_MS + (STEPS - 1 - 540) * 60_000
 
 
+@pytest.mark.parametrize("order", FORMATS)
+def test_a_second_day_far_behind_that_one_order_cannot_read(order: str) -> None:
+    # Rows that cannot be read are read in smaller pieces: the two orders cut the same text in different places.
+    steps = [*range(1440)] * 60 + list(range(363 * 1440, 363 * 1440 + 1440))  # the 30th of December
+    _, layout = Text(io.BytesIO(write_csv(make_rows(order, steps))), "1m.csv", None, SourceSettings()).peek()
+    assert layout.time.form == order
+
+
 def test_rows_without_an_order_are_refused_with_the_settings_that_decide() -> None:
     later = 33 * 1440  # the third of February, or the second of March
     content = write_csv(make_rows("mdy", [*range(1440), *range(later, later + 1440)]))

@@ -36,15 +36,16 @@ def settle_order(layout: Layout, read: Callable[[Layout], Iterable[Batch]], sour
         UndecidedError: Times differ between the orders, and rows do not tell which is right.
     """
     first, second = (layout.time.form, *layout.time.also)
-    batches, last = iter(read(_in_order(layout, first))), np.empty(0)
+    batches, last, rows, unread = iter(read(_in_order(layout, first))), np.empty(0), 0, 0
     for number in count():
         batch = next(batches, None)
         if batch is None:
             break
         column = batch.fields["time"]
+        rows += len(column)
         if column.null_count():
-            same = next(islice(read(_in_order(layout, second)), number, None))
-            if same.fields["time"].null_count() < column.null_count():
+            unread += column.null_count()
+            if _count_unread(read(_in_order(layout, second)), rows) < unread:
                 return _apply(layout, second, BEYOND)
             batches = islice(read(_in_order(layout, first)), number + 1, None)  # both move within the same file
         times = np.concatenate([last, column.drop_nulls().to_numpy().astype(np.float64)])
@@ -60,6 +61,17 @@ def settle_order(layout: Layout, read: Callable[[Layout], Iterable[Batch]], sour
             return _apply(layout, first if near[0] > near[1] else second, "its first dates that tell")
         last = times[-1:]
     return _apply(layout, first, "its dates, which are the same in each order")
+
+
+def _count_unread(batches: Iterable[Batch], rows: int) -> int:
+    """Return how many of the first rows have no time that can be read; in each order rows are cut otherwise."""
+    unread = 0
+    for batch in batches:
+        column = batch.fields["time"].head(rows)
+        unread, rows = unread + column.null_count(), rows - len(column)
+        if not rows:
+            break
+    return unread
 
 
 def _in_order(layout: Layout, order: str) -> Layout:
