@@ -25,6 +25,7 @@ from chandlery.schema import series_name
 from chandlery.settings.model import Settings
 from chandlery.sources.files import RawFile, list_members
 from chandlery.sources.foreign import find_foreign
+from chandlery.sources.symbols import refuse_name
 from chandlery.state.fingerprints import INGEST_STAGES, fingerprint, name_code
 from chandlery.state.records import Archive, Mixed, SymbolSummary
 from chandlery.tasks.past import hash_reading
@@ -270,8 +271,8 @@ def _list_files(session: Session, store: Store, pattern: str) -> tuple[list[RawF
     wanted = [raw for raw in files if not is_excluded(raw.source, session.settings)]
     closed = [raw.source for raw in wanted if raw.source.endswith(CLOSED)]
     if closed and session.options.prune:  # files in it would count as deleted
-        found = f"--prune, and the folder {closed[0].removesuffix(CLOSED)} may not be read"
-        raise SettingsError(found, "folders that can be read", "give the right, or leave it out with [source] exclude")
+        refused = refuse_name(closed[0].rstrip("/"))
+        raise SettingsError(f"--prune, and {refused.found}", refused.expected, refused.hint)
     return wanted, archives
 
 

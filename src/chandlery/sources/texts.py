@@ -81,12 +81,10 @@ class Text:
         Raises:
             SourceError: It cannot be read as candles.
         """
-        head, chunks = self._begin(PEEK_BYTES)
-        if find_format(head):
+        head, chunks, layout = self._begin(PEEK_BYTES)
+        if layout is None:
             batch = next(self._table(head, chunks))
             return batch, batch.layout
-        layout = self.layout
-        assert layout is not None  # noqa: S101 - it was recognised
         if layout.form in {"nested", "nested lines"}:
             whole = head if self._rest is None else self._rest
             return next(self._nested(whole, iter(()), layout)), layout
@@ -102,19 +100,19 @@ class Text:
         parse = parse_fields if layout.form == "fields" else parse_json_lines
         return parse(_skip_lines(head, layout.skip), layout), layout
 
-    def _begin(self, size: int = CHUNK_BYTES) -> tuple[bytes, Iterator[bytes]]:
-        """Return the first chunk and those behind it, once the layout of a text is recognised."""
+    def _begin(self, size: int = CHUNK_BYTES) -> tuple[bytes, Iterator[bytes], Layout | None]:
+        """Return the first chunk, those behind it, and the layout of a text; None for a table."""
         chunks = self.chunks(size)
         head = next(chunks, b"")
         if find_format(head):
-            return head, chunks
+            return head, chunks, None
         layout = self._recognise(head, chunks)
         if layout.time.also:
-            self.layout = settle_order(layout, self._read_under, self._source)
+            layout = self.layout = settle_order(layout, self._read_under, self._source)
             if self._rest is None:  # its bytes have not been read, and the reader has moved within them
                 chunks = self.chunks(size)
                 head = next(chunks, b"")
-        return head, chunks
+        return head, chunks, layout
 
     def _read_under(self, layout: Layout) -> Iterator[Batch]:
         """Return the rows from the first as a layout has them; not at the same time as those of this text."""
@@ -152,12 +150,10 @@ class Text:
 
     def batches(self) -> Iterator[Batch]:
         """Return the rows from the first, some at a time."""
-        chunk, chunks = self._begin()
-        if find_format(chunk):
+        chunk, chunks, layout = self._begin()
+        if layout is None:
             yield from self._table(chunk, chunks)
             return
-        layout = self.layout
-        assert layout is not None  # noqa: S101 - it was recognised
         if layout.form == "document":
             yield from self._elements(chunk if self._rest is None else self._rest, chunks, layout)
             return
